@@ -28,7 +28,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fftp_tag.scores import tagging_metrics
+from fftp_tag.score.tags import tagging_metrics
 from speechbrain.dataio import audio_io
 from speechbrain_fftp.lobes.features import KaldiFbank
 

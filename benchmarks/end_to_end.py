@@ -34,7 +34,7 @@ from random_models import (
 )
 from startup import run_command
 
-from fftp_tag.events import rank_tags
+from fftp_tag.tag.events import rank_tags
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.tagger import Tagger

@@ -81,10 +81,11 @@ from sklearn.preprocessing import StandardScaler
 from study.folds import audioset_clips, speech_commands_clips
 from study.run import REPORT
 
+import fftp_tag
 from fftp_tag import AudioTagger
-from fftp_tag.clip_features import N_TOKEN_STATISTICS, OUTPUT
-from fftp_tag.cross_validation import Examples
-from fftp_tag.recordings import FeatureCache, Recording
+from fftp_tag.learning.features import N_TOKEN_STATISTICS, OUTPUT
+from fftp_tag.learning.recordings import FeatureCache, Recording
+from fftp_tag.learning.validate import Examples
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets.names import clip_ids
@@ -327,7 +328,7 @@ def learn(encoder, place, draw):
     )
     path = place / "model.onnx"
     start = time.process_time()
-    report = encoder.tagger.learn(data_folder, path)
+    report = fftp_tag.learn(encoder.tagger, data_folder, path)
     seconds = time.process_time() - start
     learnt = AudioTagger.from_pretrained(path, threads=1)
     encoder.compute([*draw.learnt, *draw.tested], learnt.model)
@@ -391,7 +392,7 @@ def learn_levels(encoder, place, draw, own):
         place / "data", encoder.clips_folder, learnt=draw.learnt
     )
     path = place / "model.onnx"
-    encoder.tagger.learn(data_folder, path)
+    fftp_tag.learn(encoder.tagger, data_folder, path)
     model = AudioTagger.from_pretrained(path, threads=1).model
     for clip in draw.tested:
         if clip not in own:

@@ -22,7 +22,7 @@ import harness
 import numpy as np
 
 from fftp_tag import AudioTagger
-from fftp_tag.index import (
+from fftp_tag.search.index import (
     IndexedFile,
     Settings,
     SoundIndex,

@@ -35,10 +35,10 @@ from study.comparison import METRICS, Scores, compare, mean, t_interval
 from study.folds import groups_of, make_fold
 
 from fftp_tag import AudioTagger
-from fftp_tag.evaluate import analyze_clips, list_prepared, multi_hot
-from fftp_tag.event_scores import count_events, overlap_by_half, pair_events
+from fftp_tag.score.evaluate import analyze_clips, list_prepared, multi_hot
+from fftp_tag.score.events import count_events, overlap_by_half, pair_events
 from speechbrain_fftp.datasets.strong_labels import read_strong_labels
-from speechbrain_fftp.export_int8 import store_in_int8
+from speechbrain_fftp.onnx.int8 import store_in_int8
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 5301

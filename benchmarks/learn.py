@@ -22,6 +22,8 @@ import numpy as np
 import soundfile
 from random_models import CED_TINY, RATE, make_small_taggers
 
+import fftp_tag
+
 CLASSES, CLIPS = 5, 20
 GOAL = 15  # seconds
 
@@ -54,7 +56,7 @@ def main():
                 output.mkdir()
                 for when in times:
                     start = time.perf_counter()
-                    tagger.learn(clips, output / "model.onnx")
+                    fftp_tag.learn(tagger, clips, output / "model.onnx")
                     times[when].append(time.perf_counter() - start)
             row = {"model": name}
             for when, seconds in times.items():

@@ -27,8 +27,8 @@ import numpy as np
 import soundfile
 import soundscapes
 
-from fftp_tag import AudioTagger
-from fftp_tag.event_scores import overlap_scores, pair_events
+from fftp_tag import AudioTagger, learn
+from fftp_tag.score.events import overlap_scores, pair_events
 from speechbrain_fftp.datasets.speech_commands.lists import NOISE_FOLDER
 
 FOLD = 1
@@ -76,7 +76,7 @@ def main():
         clips, model = Path(scratch, "clips"), Path(scratch, "model.onnx")
         write_clips(clips, sounds["train"])
         tagger = AudioTagger.from_pretrained(args.model, threads=1)
-        tagger.learn(clips, model, background=words / NOISE_FOLDER)
+        learn(tagger, clips, model, background=words / NOISE_FOLDER)
         learnt = AudioTagger.from_pretrained(model, threads=1)
     rng = np.random.default_rng(0)
     scapes, truth = {}, {}

@@ -32,7 +32,7 @@ from random_models import (
 from transformers import ASTFeatureExtractor
 
 from fftp_tag import AudioTagger
-from speechbrain_fftp.export import convert
+from speechbrain_fftp.onnx.export import convert
 
 PEER = "AST-base, 1212 square patches, transformers"
 SQUARE = "AST-base, 1212 square patches"

@@ -4,19 +4,37 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fftp_tag.events import Event, Tag, Timeline
-    from fftp_tag.tagger import AudioTagger, FileTags
+    from fftp_tag.learning.learn import learn
+    from fftp_tag.score.evaluate import evaluate
+    from fftp_tag.tag.events import Event, Tag, Timeline
+    from fftp_tag.tag.tagger import AudioTagger, FileTags
 
-__all__ = ["AudioTagger", "Event", "FileTags", "Tag", "Timeline"]
+__all__ = [
+    "AudioTagger",
+    "Event",
+    "FileTags",
+    "Tag",
+    "Timeline",
+    "evaluate",
+    "learn",
+]
+MODULES = {
+    "AudioTagger": "fftp_tag.tag.tagger",
+    "Event": "fftp_tag.tag.events",
+    "FileTags": "fftp_tag.tag.tagger",
+    "Tag": "fftp_tag.tag.events",
+    "Timeline": "fftp_tag.tag.events",
+    "evaluate": "fftp_tag.score.evaluate",
+    "learn": "fftp_tag.learning.learn",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Imports a class when it is used, so that ``fftp-tag --help`` is fast."""
-    if name not in __all__:
+    """Imports a name when it is used, so that ``fftp-tag --help`` is fast."""
+    if name not in MODULES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    from fftp_tag import events, tagger
-
-    return getattr(tagger, name, None) or getattr(events, name)
+    return getattr(importlib.import_module(MODULES[name]), name)

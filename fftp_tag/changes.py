@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterable, List, Tuple, Union
 import numpy as np
 
 if TYPE_CHECKING:
-    from fftp_tag.tagger import AudioTagger
+    from fftp_tag.tag.tagger import AudioTagger
 
 GENERATED = 8  # clips
 

@@ -89,7 +89,7 @@ def exported(tmp_path_factory):
     pytest.importorskip("onnxscript")
     from hyperpyyaml import load_hyperpyyaml
 
-    from speechbrain_fftp.export import export_onnx
+    from speechbrain_fftp.onnx.export import export_onnx
 
     folder = tmp_path_factory.mktemp("model") / "inference"
     folder.mkdir()

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.datasets.strong_labels import step_targets
-from speechbrain_fftp.export import export_onnx
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, step_times
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.onnx.export import export_onnx
 
 # The model of the fixture ``exported``
 RATE = 16000

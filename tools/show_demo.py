@@ -19,15 +19,20 @@ import numpy as np
 import soundfile as sf
 
 from fftp_tag import AudioTagger, Event
-from fftp_tag.evaluate import analyze_clips, list_clips, multi_hot, read_truth
-from fftp_tag.event_scores import (
+from fftp_tag.score.evaluate import (
+    analyze_clips,
+    list_clips,
+    multi_hot,
+    read_truth,
+)
+from fftp_tag.score.events import (
     match,
     overlap_by_half,
     overlap_scores,
     pair_events,
 )
-from fftp_tag.plots import plot_tags
-from fftp_tag.scores import tagging_metrics
+from fftp_tag.score.tags import tagging_metrics
+from fftp_tag.tag.plots import plot_tags
 
 N_CLIPS = 3
 NEXT = """\

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
-from fftp_tag.edit import check_output
 from fftp_tag.packages import require
-from fftp_tag.sources import find_inside
+from fftp_tag.tag.edit import check_output
+from fftp_tag.tag.sources import find_inside
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.calibrate import Calibration
+    from fftp_tag.score.calibrate import Calibration
 
 HELP = "learns thresholds and rules of events"
 EXAMPLES = """\
@@ -60,11 +60,11 @@ def run(args: argparse.Namespace) -> None:
     recordings = []
     if args.background:
         require("sklearn", "--background")
-        from fftp_tag.false_alarms import list_recordings
+        from fftp_tag.score.background import list_recordings
 
         recordings = list_recordings(args.background)
     if args.data_folder:
-        from fftp_tag.calibrate import calibrate
+        from fftp_tag.score.calibrate import calibrate
 
         learnt = calibrate(
             model,
@@ -112,7 +112,7 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def print_calibration(learnt: "Calibration") -> None:
     """Prints F1 with 0.5 and with what was learnt."""
-    from fftp_tag.thresholds import MIN_POSITIVES
+    from fftp_tag.score.thresholds import MIN_POSITIVES
 
     if learnt.few:
         print(
@@ -128,10 +128,10 @@ def listen_to_background(
     args: argparse.Namespace, model: Path, recordings: List[str]
 ) -> None:
     """Counts false alarms, and prints the classes that have some."""
-    from fftp_tag.false_alarms import count_false_alarms, find_silence
     from fftp_tag.progress import show_progress
-    from fftp_tag.tagger import AudioTagger
-    from fftp_tag.windows import read_blocks, silence_counted
+    from fftp_tag.score.background import count_false_alarms, find_silence
+    from fftp_tag.tag.tagger import AudioTagger
+    from fftp_tag.tag.windows import read_blocks, silence_counted
 
     tagger = AudioTagger.from_pretrained(model, args.device, args.threads)
     timelines, silences = [], []

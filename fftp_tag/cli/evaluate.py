@@ -17,12 +17,13 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+import fftp_tag
 from fftp_tag.cli import options, output
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import check_target
 
 if TYPE_CHECKING:
-    from fftp_tag.evaluate import Evaluation
+    from fftp_tag.score.evaluate import Evaluation
 
 HELP = "scores a model on labelled clips"
 EXAMPLES = """\
@@ -100,7 +101,8 @@ def run(args: argparse.Namespace) -> None:
     if args.output:  # fails before the work begins
         os.makedirs(args.output, exist_ok=True)
         check_target(os.path.join(args.output, "metrics.json"))
-    found = tagger.evaluate(
+    found = fftp_tag.evaluate(
+        tagger,
         args.data_folder,
         progress=True,
         **options.given(args, *CLIP_OPTIONS),
@@ -112,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
 
 def print_scores(found: "Evaluation") -> None:
     """Prints the scores of clips and of events."""
-    from fftp_tag.scores import tagging_table
+    from fftp_tag.score.tags import tagging_table
 
     print(f"split    {found.split}")
     print(tagging_table(found.metrics, found.labels))

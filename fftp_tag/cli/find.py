@@ -26,7 +26,7 @@ from speechbrain_fftp.dataio.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from fftp_tag.index import Place, SoundIndex
+    from fftp_tag.search.index import Place, SoundIndex
 
 HELP = "finds the places in an archive that sound like an example"
 EXAMPLES = """\
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the places, and writes them with --cut; returns the exit code."""
     import numpy as np
 
-    from fftp_tag.index import SoundIndex
+    from fftp_tag.search.index import SoundIndex
 
     files, errors = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
@@ -130,7 +130,7 @@ def read_part(
     args: argparse.Namespace, file: str, sample_rate: int
 ) -> "np.ndarray":
     """The samples between --start and --end."""
-    from fftp_tag import windows
+    from fftp_tag.tag import windows
 
     try:
         seconds = args.end - args.start

@@ -17,14 +17,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+import fftp_tag
 from fftp_tag.cli import options
-from fftp_tag.edit import check_output
 from fftp_tag.errors import counted
 from fftp_tag.packages import require
+from fftp_tag.tag.edit import check_output
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.tagger import AudioTagger
+    from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "converts a published model, or stores weights in int8"
 EXAMPLES = """\
@@ -85,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Converts the model and prints a summary."""
-    from fftp_tag.model import Model
+    from fftp_tag.tag.model import Model
 
     existing = find_existing(args.source)
     check_options(args, existing)
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
 
 def find_existing(source: str) -> Optional[Path]:
     """The model.onnx that is the source, or in its folder, if any."""
-    from fftp_tag.sources import find_inside
+    from fftp_tag.tag.sources import find_inside
 
     return Path(source) if source.endswith(".onnx") else find_inside(source)
 
@@ -137,7 +138,7 @@ def check_options(args: argparse.Namespace, existing: Optional[Path]) -> None:
 
 def convert(args: argparse.Namespace, path: Path) -> None:
     """Writes a published model to a path."""
-    from fftp_tag import sources
+    from fftp_tag.tag import sources
 
     labels = None
     if args.labels is not None:
@@ -152,9 +153,9 @@ def convert(args: argparse.Namespace, path: Path) -> None:
 
 def write_int8(args: argparse.Namespace, existing: Optional[Path]) -> None:
     """Writes the model with weights in int8; prints sizes and changes."""
-    from fftp_tag.model import Model
-    from fftp_tag.tagger import AudioTagger
-    from speechbrain_fftp.export_int8 import store_in_int8
+    from fftp_tag.tag.model import Model
+    from fftp_tag.tag.tagger import AudioTagger
+    from speechbrain_fftp.onnx.int8 import store_in_int8
 
     with tempfile.TemporaryDirectory() as folder:
         path = existing
@@ -174,7 +175,7 @@ def print_change(
 ) -> None:
     """Prints the largest change of a probability, and mAP before and after."""
     from fftp_tag.changes import generated_clips, largest_change
-    from fftp_tag.windows import silence_counted
+    from fftp_tag.tag.windows import silence_counted
 
     clips: list = generated_clips()
     if args.clips:
@@ -188,7 +189,8 @@ def print_change(
     print(f"largest change of a {kind} on {n_clips}: {change:.4f}")
     if args.data_folder:
         old, new = (
-            tagger.evaluate(args.data_folder) for tagger in (before, after)
+            fftp_tag.evaluate(tagger, args.data_folder)
+            for tagger in (before, after)
         )
         print(
             f"mAP {new.metrics['mAP']:.4f} in int8, "

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Updates the index; returns the exit code."""
-    from fftp_tag.index import SoundIndex, update_index
+    from fftp_tag.search.index import SoundIndex, update_index
 
     if not os.path.isdir(args.archive):
         raise FileNotFoundError(f"{args.archive}: there is no such folder.")

@@ -17,6 +17,7 @@ import argparse
 import os
 from typing import Any, Dict, Optional
 
+import fftp_tag
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
 from speechbrain_fftp.dataio.errors import InputError
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> None:
     path = args.output
     if path is None:
         path = f"{os.path.basename(os.path.abspath(args.data_folder))}.onnx"
-    report = tagger.learn(
+    report = fftp_tag.learn(
+        tagger,
         args.data_folder,
         path,
         background=args.background,

@@ -27,7 +27,7 @@ from speechbrain_fftp.dataio.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from fftp_tag.events import Event
+    from fftp_tag.tag.events import Event
 
 HELP = "prints the events in a stream as they begin and end"
 EXAMPLES = """\
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints events until the audio ends; returns the exit code."""
-    from fftp_tag.live import stream_events
+    from fftp_tag.tag.live import stream_events
     from speechbrain_fftp.dataio.audio import resampled_blocks
 
     if args.raw and args.microphone is not None:

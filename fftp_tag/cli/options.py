@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 from fftp_tag.errors import one_line
 
 if TYPE_CHECKING:
-    from fftp_tag.tagger import AudioTagger
+    from fftp_tag.tag.tagger import AudioTagger
 
 
 def number(kind: type, low: float, high: float = math.inf) -> Callable:
@@ -141,7 +141,7 @@ def given(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
 
 def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     """Loads --model."""
-    from fftp_tag.tagger import AudioTagger
+    from fftp_tag.tag.tagger import AudioTagger
 
     return AudioTagger.from_pretrained(args.model, args.device, args.threads)
 

@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
 
 if TYPE_CHECKING:
-    from fftp_tag.false_alarms import Background
+    from fftp_tag.score.background import Background
 
 FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 DIGITS = 4  # of numbers in csv and json

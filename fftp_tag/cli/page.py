@@ -18,7 +18,7 @@ import fftp_tag
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.model import Model
+    from fftp_tag.tag.model import Model
 
 HELP = "writes a page that tags sounds in the browser"
 EXAMPLES = """\
@@ -67,8 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to view it."""
-    from fftp_tag.model import Model
-    from fftp_tag.sources import find_model
+    from fftp_tag.tag.model import Model
+    from fftp_tag.tag.sources import find_model
 
     target = Path(args.folder)
     is_page = (target / "page.json").is_file()

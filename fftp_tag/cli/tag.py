@@ -15,7 +15,7 @@ from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.tagger import AudioTagger
+    from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "prints the tags or the events of audio files"
 EXAMPLES = """\
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from fftp_tag.progress import show_progress
-    from fftp_tag.windows import silence_counted
+    from fftp_tag.tag.windows import silence_counted
 
     args.timeline = args.timeline or args.format == "audacity"
     check_arguments(args)
@@ -124,7 +124,7 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
     """The path of each file's figure: --plot, or a path in this folder."""
-    from fftp_tag.plots import check_target
+    from fftp_tag.tag.plots import check_target
 
     if os.path.splitext(target)[1] and not os.path.isdir(target):
         if len(files) > 1:
@@ -197,7 +197,7 @@ def analyze(
     )
     events = found.events(args.threshold, args.merge_gap, args.min_duration)
     if plot is not None:
-        from fftp_tag.plots import plot_tags
+        from fftp_tag.tag.plots import plot_tags
 
         plot_tags(plot, tagger, source, found, events)
     if args.timeline:

@@ -1,4 +1,4 @@
-// Finds tags and events in probabilities: fftp_tag/events.py in JavaScript.
+// Finds tags and events in probabilities: fftp_tag/tag/events.py in JavaScript.
 //
 // Both give the same results, which a test compares. Probabilities over time
 // [T, C] are a Float32Array in row-major order.

@@ -9,8 +9,8 @@ from pathlib import Path
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.export import ExportError, export_onnx
-from speechbrain_fftp.export_int8 import store_in_int8
+from speechbrain_fftp.onnx.export import ExportError, export_onnx
+from speechbrain_fftp.onnx.int8 import store_in_int8
 
 logger = get_logger(__name__)
 

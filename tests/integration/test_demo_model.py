@@ -15,7 +15,7 @@ import soundfile as sf
 from recipe_runs import ROOT
 
 from fftp_tag import AudioTagger
-from fftp_tag.evaluate import list_clips
+from fftp_tag.score.evaluate import list_clips
 
 
 @pytest.mark.slow

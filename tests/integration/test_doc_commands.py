@@ -36,7 +36,7 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
     OTHER_WORDS,
 )
-from speechbrain_fftp.export import export_onnx
+from speechbrain_fftp.onnx.export import export_onnx
 
 RATE = 16000
 LABELS = [label for _, label, _ in CLASSES]

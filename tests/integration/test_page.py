@@ -26,8 +26,8 @@ from small_models import PITCHES, RATE, tones, train_on_tones
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.edit import write_model
-from fftp_tag.model import Model
+from fftp_tag.tag.edit import write_model
+from fftp_tag.tag.model import Model
 
 pytest.importorskip("onnxscript")
 

@@ -17,7 +17,7 @@ import fftp_tag
 PUBLIC = [
     *(f"fftp_tag.{name}" for name in fftp_tag.__all__),
     "fftp_tag.AudioTagger.tag_file",
-    "fftp_tag.live.stream_events",
+    "fftp_tag.tag.live.stream_events",
     "speechbrain_fftp.augment.mixup.Mixup",
     "speechbrain_fftp.augment.specmask.SpecMask",
     "speechbrain_fftp.inference.tagging.AudioTagger",

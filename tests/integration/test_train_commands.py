@@ -11,7 +11,7 @@ import torch
 from prepared_clips import read_part, read_rows
 from recipe_runs import fail, kill_after_checkpoint, train
 
-from fftp_tag import AudioTagger
+from fftp_tag import AudioTagger, evaluate
 from fftp_tag.cli.main import main as fftp_tag
 from speechbrain.inference.classifiers import EncoderClassifier
 
@@ -99,7 +99,7 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
         assert log_probs.exp().max() == pytest.approx(tags[0].probability)
         hits += tags[0].label == row["label"]
     assert hits / len(rows) == pytest.approx(metrics["accuracy"])
-    found = tagger.evaluate(folder / "prepared", "eval").metrics
+    found = evaluate(tagger, folder / "prepared", "eval").metrics
     assert found["accuracy"] == pytest.approx(metrics["accuracy"])
 
 

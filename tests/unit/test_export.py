@@ -13,8 +13,6 @@ import pytest
 import torch
 from small_models import CLIP, hear_shares, make_model, make_modules
 
-from speechbrain_fftp import export
-from speechbrain_fftp.export import ExportError, WaveformTagger, export_onnx
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -22,6 +20,12 @@ from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.convolution import ConvStem
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.onnx import export
+from speechbrain_fftp.onnx.export import (
+    ExportError,
+    WaveformTagger,
+    export_onnx,
+)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

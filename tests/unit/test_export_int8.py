@@ -15,13 +15,13 @@ from small_models import make_model
 
 from fftp_tag.cli.main import main
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.onnx_graphs import ancestors
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+from speechbrain_fftp.onnx.graphs import ancestors
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-from speechbrain_fftp.export_int8 import store_in_int8  # noqa: E402
+from speechbrain_fftp.onnx.int8 import store_in_int8  # noqa: E402
 
 # Multiplications in one block of a transformer: qkv, proj and two of the MLP
 WEIGHTS = ("qkv", "proj", "mlp.0", "mlp.3")

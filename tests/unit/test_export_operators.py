@@ -12,7 +12,7 @@ from speechbrain_fftp.nnet.selective_scan import selective_scan
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-from speechbrain_fftp.export_operators import OPERATORS, OPSET  # noqa: E402
+from speechbrain_fftp.onnx.operators import OPERATORS, OPSET  # noqa: E402
 
 
 class Function(torch.nn.Module):

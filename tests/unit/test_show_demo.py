@@ -7,8 +7,8 @@ Authors
 import numpy as np
 import show_demo
 
-from fftp_tag.evaluate import LabelledClip
-from fftp_tag.event_scores import ClipEvents
+from fftp_tag.score.evaluate import LabelledClip
+from fftp_tag.score.events import ClipEvents
 
 
 def test_found_events_stand_beside_the_true_ones():

@@ -25,7 +25,7 @@ from tiny_onnx import (
 )
 
 from fftp_tag import AudioTagger, FileTags, progress
-from fftp_tag.tagger import join_pieces
+from fftp_tag.tag.tagger import join_pieces
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.errors import InputError
 

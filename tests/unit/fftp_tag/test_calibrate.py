@@ -14,15 +14,16 @@ import soundfile as sf
 import tiny_onnx
 from tiny_onnx import LONGEST, PITCHES, RATE
 
-from fftp_tag.calibrate import calibrate
+from fftp_tag import evaluate
 from fftp_tag.cli.main import main
-from fftp_tag.model import Model
-from fftp_tag.tagger import AudioTagger
-from fftp_tag.thresholds import (
+from fftp_tag.score.calibrate import calibrate
+from fftp_tag.score.thresholds import (
     learn_from_clips,
     learn_from_events,
     learn_thresholds,
 )
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
 
 LABELS = list(PITCHES)
@@ -102,7 +103,7 @@ def test_rules_are_written_into_the_model(model, data, caplog):
         assert after.metadata[name] == before.metadata[name]
     assert found.few == [] and "Whistle" in caplog.text
     assert str(model) in caplog.text
-    scores = AudioTagger(after).evaluate(data, "valid").metrics
+    scores = evaluate(AudioTagger(after), data, "valid").metrics
     for name, score in found.after.items():
         assert score == scores[name] > found.before[name]
 
@@ -127,7 +128,7 @@ def test_rules_of_events_are_written(model, data, tmp_path):
     assert_equal(Model(tmp_path / "new.onnx").rules, expected)
     for rules, scores in ((tagger, found.before), (None, found.after)):
         other = rules or AudioTagger.from_pretrained(tmp_path / "new.onnx")
-        events = other.evaluate(data, "valid", strong_labels=table).events
+        events = evaluate(other, data, "valid", strong_labels=table).events
         assert scores["overlap_F1"] == events["overlap_F1"]
     if tagger.model.has_steps:
         assert found.after["overlap_F1"] > found.before["overlap_F1"] + 0.3

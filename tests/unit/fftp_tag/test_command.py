@@ -22,7 +22,7 @@ from tiny_onnx import RATE, sounds, write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import VERBS, main
-from fftp_tag.edit import write_model as write_metadata
+from fftp_tag.tag.edit import write_model as write_metadata
 
 THRESHOLDS = [0.05, 0.2, 0.9]
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from fftp_tag.edit import write_model
-from fftp_tag.model import Model
+from fftp_tag.tag.edit import write_model
+from fftp_tag.tag.model import Model
 
 LABELS = ["Straße", "Bark, dog", "海", "D", "E"]
 WAVS = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)

@@ -18,9 +18,11 @@ import tiny_onnx
 from sklearn.metrics import average_precision_score
 from tiny_onnx import PITCHES, RATE
 
+import fftp_tag
+from fftp_tag import evaluate
 from fftp_tag.cli.main import main
-from fftp_tag.event_scores import event_metrics
-from fftp_tag.tagger import AudioTagger
+from fftp_tag.score.events import event_metrics
+from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.prepare import prepare_data
 
@@ -78,7 +80,7 @@ def path_of(folder, clip_id):
 @pytest.mark.parametrize("steps", [False, True])
 def test_scores_are_those_of_tags(make_tagger, sounds, steps):
     tagger = make_tagger(steps)
-    found = tagger.evaluate(sounds, "train")
+    found = evaluate(tagger, sounds, "train")
     paths = [path_of(sounds, clip_id) for clip_id in found.ids]
     assert len(set(paths)) == len(paths) == 15
     assert found.labels == LABELS and not found.skipped
@@ -100,8 +102,8 @@ def test_prepared_and_raw_data_have_the_same_scores(
     make_tagger, sounds, prepared
 ):
     tagger = make_tagger()
-    raw = tagger.evaluate(sounds, "train")
-    same = tagger.evaluate(str(prepared), "train", num_workers=1)
+    raw = evaluate(tagger, sounds, "train")
+    same = evaluate(tagger, str(prepared), "train", num_workers=1)
     assert sorted(raw.ids) == sorted(same.ids)
     order = [same.ids.index(clip_id) for clip_id in raw.ids]
     np.testing.assert_array_equal(raw.probs, same.probs[order])
@@ -111,26 +113,26 @@ def test_prepared_and_raw_data_have_the_same_scores(
 
 def test_splits(make_tagger, sounds, prepared):
     tagger = make_tagger()
-    parts = [tagger.evaluate(sounds, x) for x in ("train", "valid", "eval")]
+    parts = [evaluate(tagger, sounds, x) for x in ("train", "valid", "eval")]
     assert [part.split for part in parts] == ["train", "valid", "eval"]
     ids = sorted(clip_id for part in parts for clip_id in part.ids)
     for folder, split in ((sounds, None), (sounds, "all"), (prepared, "all")):
-        whole = tagger.evaluate(folder, split)
+        whole = evaluate(tagger, folder, split)
         assert whole.split == "all" and sorted(whole.ids) == ids
-    assert tagger.evaluate(prepared).ids == parts[2].ids
+    assert evaluate(tagger, prepared).ids == parts[2].ids
     for folder, options, name in (
         (sounds, {"split": "test"}, "test"),
         (sounds, {"unbalanced": True}, "unbalanced"),
         (prepared, {"test_fold": "1"}, "--test-fold"),
     ):
         with pytest.raises(InputError, match=name):
-            tagger.evaluate(folder, **options)
+            evaluate(tagger, folder, **options)
 
 
 def test_f1_is_that_of_learnt_thresholds(make_tagger, sounds):
     thresholds = [0.3, 0.9, 0.45]
     for given in (None, thresholds):
-        found = make_tagger(thresholds=given).evaluate(sounds)
+        found = evaluate(make_tagger(thresholds=given), sounds)
         tags = found.probs >= np.float32(given or [0.5] * 3)
         right = (tags * found.targets).sum()
         f1 = 2 * right / (tags.sum() + found.targets.sum())
@@ -146,7 +148,7 @@ def test_classes_that_the_model_lacks(make_tagger, sounds, tmp_path, caplog):
     wav = np.array([0.3, 0.1, 0.5]) @ tiny_onnx.cosines(500)
     sf.write(data / "Low" / "clip0.wav", wav, RATE)
     tagger = make_tagger()
-    found = tagger.evaluate(data)
+    found = evaluate(tagger, data)
     assert "Whistle" in caplog.text
     assert found.labels == ["Low", "Middle"]
     own = [path_of(data, clip_id).parent.name for clip_id in found.ids]
@@ -159,9 +161,9 @@ def test_classes_that_the_model_lacks(make_tagger, sounds, tmp_path, caplog):
     for label in ("Low", "Middle"):
         (data / label).rename(data / f"{label} tone")
     with pytest.raises(InputError, match="Whistle"):
-        tagger.evaluate(data)
+        evaluate(tagger, data)
     with pytest.raises(InputError, match="no classes"):
-        make_tagger(labels=[]).evaluate(data)
+        evaluate(make_tagger(labels=[]), data)
 
 
 def test_clips_of_several_classes_have_no_accuracy(make_tagger, sounds):
@@ -172,7 +174,7 @@ def test_clips_of_several_classes_have_no_accuracy(make_tagger, sounds):
     table = sounds / "clips.csv"
     table.write_text("path,labels\n" + "".join(rows))
     try:
-        found = make_tagger().evaluate(sounds)
+        found = evaluate(make_tagger(), sounds)
     finally:
         table.unlink()
     assert "accuracy" not in found.metrics
@@ -187,7 +189,7 @@ def test_clips_that_cannot_be_used(make_tagger, sounds, tmp_path, caplog):
         silence = np.zeros(500 + number)
         sf.write(data / "Low" / f"clip{number}.wav", silence, RATE)
     tagger = make_tagger()
-    found = tagger.evaluate(data)
+    found = evaluate(tagger, data)
     [skipped] = found.skipped
     assert skipped not in found.ids and len(found.ids) == 20
     texts = [record.getMessage() for record in caplog.records]
@@ -199,7 +201,7 @@ def test_clips_that_cannot_be_used(make_tagger, sounds, tmp_path, caplog):
     for path in data.rglob("*.wav"):
         path.write_bytes(b"no audio")
     with pytest.raises(InputError, match="can be read"):
-        tagger.evaluate(data)
+        evaluate(tagger, data)
 
 
 def test_packages_are_missed_before_the_work(
@@ -215,12 +217,12 @@ def test_packages_are_missed_before_the_work(
     monkeypatch.setitem(sys.modules, "psds_eval", None)
     monkeypatch.setattr(AudioTagger, "clip_probabilities", analyze)
     with pytest.raises(InputError, match="begun"):
-        tagger.evaluate(sounds, strong_labels=strong_labels)
+        evaluate(tagger, sounds, strong_labels=strong_labels)
     [text] = [text for text in caplog.messages if "PSDS" in text]
     assert "needs psds_eval:" in text
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(InputError, match="scikit-learn"):
-        tagger.evaluate(sounds)
+        evaluate(tagger, sounds)
 
 
 @pytest.fixture
@@ -246,7 +248,7 @@ def test_events_are_those_of_the_timeline(
 ):
     """Of clips that the table lists, within their clip."""
     tagger = make_tagger(steps, thresholds=[0.4, 0.3, 0.2])
-    found = tagger.evaluate(sounds, strong_labels=strong_labels)
+    found = evaluate(tagger, sounds, strong_labels=strong_labels)
     assert len(found.ids) == 21
     timelines, truth = {}, {}
     for clip in found.ids:
@@ -276,7 +278,7 @@ def test_the_command_prints_and_writes(
     options += ["--strong-labels", strong_labels, "--output", output]
     assert run(*options) == 0
     printed = capsys.readouterr().out
-    found = tagger.evaluate(sounds, strong_labels=strong_labels)
+    found = evaluate(tagger, sounds, strong_labels=strong_labels)
     for name in ("mAP", "accuracy"):
         assert f"{name:8} {found.metrics[name]:.4f}\n" in printed
     for name, value in found.events.items():
@@ -313,7 +315,7 @@ def test_scores_that_cannot_be_written(
     path = make_tagger().model.path
     output = tmp_path / "scores"
     monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr(AudioTagger, "evaluate", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(fftp_tag, "evaluate", lambda *_, **__: 1 / 0)
     options = ["--model", path, "--data-folder", sounds, "--output", output]
     assert run(*options) == 1
     assert str(output) in capsys.readouterr().err

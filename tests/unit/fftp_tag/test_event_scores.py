@@ -11,14 +11,14 @@ import sys
 import numpy as np
 import pytest
 
-from fftp_tag.event_scores import (
+from fftp_tag.score.events import (
     ClipEvents,
     count_events,
     event_metrics,
     is_on_time,
     overlap_by_half,
 )
-from fftp_tag.events import Timeline, default_rules
+from fftp_tag.tag.events import Timeline, default_rules
 from speechbrain_fftp.dataio.errors import InputError
 
 LABELS = ["Dog", "Siren", "Bell"]

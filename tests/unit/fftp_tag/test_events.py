@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fftp_tag.events import (
+from fftp_tag.tag.events import (
     Event,
     EventFinder,
     Timeline,

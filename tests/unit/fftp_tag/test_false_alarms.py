@@ -7,13 +7,13 @@ Authors
 import numpy as np
 import pytest
 
-from fftp_tag.events import Timeline, default_rules
-from fftp_tag.false_alarms import (
+from fftp_tag.score.background import (
     count_false_alarms,
     find_silence,
     list_recordings,
     upper_bound,
 )
+from fftp_tag.tag.events import Timeline, default_rules
 
 
 def make_timeline(probs, threshold=0.5, merge_gap=0.0):

@@ -15,7 +15,7 @@ import soundfile as sf
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.index import SETTINGS, SoundIndex
+from fftp_tag.search.index import SETTINGS, SoundIndex
 
 
 def noise(seconds, seed, rate=16000, channels=1):

@@ -19,7 +19,7 @@ import pytest
 import soundfile as sf
 
 from fftp_tag import AudioTagger
-from fftp_tag.index import SETTINGS, WINDOWS, SoundIndex, update_index
+from fftp_tag.search.index import SETTINGS, WINDOWS, SoundIndex, update_index
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -108,7 +108,7 @@ def brute_force(windows, examples, top_k):
 def test_places_are_those_of_brute_force(
     tagger, archive, tmp_path, monkeypatch, window, hop, n_examples, top_k
 ):
-    monkeypatch.setattr("fftp_tag.index.CHUNK", 7)
+    monkeypatch.setattr("fftp_tag.search.index.CHUNK", 7)
     update = update_index(tmp_path / "a.index", tagger, archive, window, hop)
     assert (update.added, update.dropped, update.errors) == (3, 0, {})
     index = SoundIndex(tmp_path / "a.index")
@@ -165,7 +165,8 @@ import time
 sys.path.insert(0, sys.argv[1])
 from test_index import Levels
 
-from fftp_tag import AudioTagger, index
+from fftp_tag import AudioTagger
+from fftp_tag.search import index
 
 
 class Slow(Levels):

@@ -18,15 +18,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_models import CLIP, RATE
 
+from fftp_tag import learn
 from fftp_tag.cli.main import main
-from fftp_tag.clip_classifier import find_temperature, learn_classifier
-from fftp_tag.clip_features import OUTPUT
-from fftp_tag.cross_validation import Examples, assign_folds, score_arrays
-from fftp_tag.edit import write_model
-from fftp_tag.learn import make_encoder, related_names
-from fftp_tag.model import Model
-from fftp_tag.recordings import COPIES, augmented_copies
-from fftp_tag.tagger import AudioTagger
+from fftp_tag.learning.classifier import find_temperature, learn_classifier
+from fftp_tag.learning.features import OUTPUT
+from fftp_tag.learning.learn import make_encoder, related_names
+from fftp_tag.learning.recordings import COPIES, augmented_copies
+from fftp_tag.learning.validate import Examples, assign_folds, score_arrays
+from fftp_tag.tag.edit import write_model
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
 
 TONES = {"low": 300, "middle": 1200, "high": 4800}  # in Hz
@@ -268,11 +269,11 @@ def test_any_model_can_learn(tmp_path, sounds, onnx_file, form):
     source = tmp_path / "source.onnx"
     write_model(onnx_file, source, *FORMS[form])
     first = AudioTagger.from_pretrained(source)
-    report = first.learn(sounds, tmp_path / "first.onnx", num_workers=2)
+    report = learn(first, sounds, tmp_path / "first.onnx", num_workers=2)
     assert report["clips"] == dict.fromkeys(sorted(TONES), 6)
     assert report["scores"]["accuracy"]["value"] > 0.8
     again = AudioTagger.from_pretrained(tmp_path / "first.onnx")
-    again.learn(sounds, tmp_path / "again.onnx", num_workers=2)
+    learn(again, sounds, tmp_path / "again.onnx", num_workers=2)
     for name in ("first", "again"):
         learnt = AudioTagger.from_pretrained(tmp_path / f"{name}.onnx")
         assert learnt.labels == sorted(TONES)
@@ -292,8 +293,8 @@ def test_clips_of_different_lengths_are_learnt(tmp_path, tagger, sounds):
             wav = make_sound(name, seed, seconds=length / RATE)
             sf.write(tmp_path / "clips" / name / f"{seed}.wav", wav, RATE)
     (tmp_path / "clips" / "low" / "bad.wav").write_bytes(b"no audio")
-    report = tagger.learn(
-        tmp_path / "clips", tmp_path / "my.onnx", num_workers=2
+    report = learn(
+        tagger, tmp_path / "clips", tmp_path / "my.onnx", num_workers=2
     )
     assert report["clips"] == dict.fromkeys(sorted(TONES), 6)
     [name] = report["not_read"]
@@ -308,7 +309,7 @@ def test_windows_are_as_long_as_the_clips(tmp_path, tagger):
         for seed, length in enumerate((8000, 12000, 20000)):
             wav = make_sound(name, seed, seconds=length / RATE)
             sf.write(tmp_path / "clips" / name / f"{seed}.wav", wav, RATE)
-    report = tagger.learn(tmp_path / "clips", tmp_path / "my.onnx")
+    report = learn(tagger, tmp_path / "clips", tmp_path / "my.onnx")
     assert report["window_seconds"] == 12000 / RATE
     learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
     assert learnt.check_window() == (12000, 3000)
@@ -325,9 +326,9 @@ def test_background_is_a_hidden_class(tmp_path, tagger):
     clips = write_sounds(tmp_path / "clips")
     noise = make_sound("noise", 300, seconds=30)
     sf.write(tmp_path / "room.wav", noise, RATE)
-    without = tagger.learn(clips, tmp_path / "without.onnx")
-    report = tagger.learn(
-        clips, tmp_path / "my.onnx", background=tmp_path / "room.wav"
+    without = learn(tagger, clips, tmp_path / "without.onnx")
+    report = learn(
+        tagger, clips, tmp_path / "my.onnx", background=tmp_path / "room.wav"
     )
     assert without["background_windows"] == 0
     assert report["background_windows"] == 15
@@ -355,7 +356,7 @@ def test_clips_of_several_classes(tmp_path, tagger, sounds, caplog):
         rows.append(f"{seed}.wav,")
     (tmp_path / "clips" / "clips.csv").write_text("\n".join(rows))
     caplog.set_level("INFO")
-    report = tagger.learn(tmp_path / "clips", tmp_path / "my.onnx")
+    report = learn(tagger, tmp_path / "clips", tmp_path / "my.onnx")
     assert not report["single_label"]
     assert report["background_windows"] == 6
     assert "clips.csv: 6 clips without a label" in caplog.text
@@ -364,8 +365,8 @@ def test_clips_of_several_classes(tmp_path, tagger, sounds, caplog):
     tags = learnt.tag_file(make_sound("low", 95), RATE)
     assert {tag.label for tag in tags} == {"low", "Tone"}
     with pytest.raises(InputError, match="several"):
-        tagger.learn(
-            tmp_path / "clips", tmp_path / "my.onnx", single_label=True
+        learn(
+            tagger, tmp_path / "clips", tmp_path / "my.onnx", single_label=True
         )
 
 
@@ -379,32 +380,32 @@ def test_each_clip_is_encoded_once(tmp_path, onnx_file, sounds, monkeypatch):
         encoded.extend(wavs)
         return run(model, outputs, wavs)
 
-    def learn(source=onnx_file):
+    def encode(source=onnx_file):
         """Learns; returns the number of waveforms that were encoded."""
         encoded.clear()
-        AudioTagger.from_pretrained(source).learn(clips, output)
+        learn(AudioTagger.from_pretrained(source), clips, output)
         return len(encoded)
 
     monkeypatch.setattr(Model, "run", count)
     each, probe = 1 + COPIES, 1  # the latter to learn the number of features
-    assert learn() == 18 * each + probe
+    assert encode() == 18 * each + probe
     first = output.read_bytes()
-    assert learn() == probe
+    assert encode() == probe
     assert output.read_bytes() == first
     rows = ["path,labels,split"]
     rows += [f"{name}/{n}.wav,{name}," for name in TONES for n in range(6)]
     (clips / "clips.csv").write_text("\n".join([*rows[:-1], f"{rows[-1]}eval"]))
-    assert learn() == 1 + probe  # what is only scored has no copies
+    assert encode() == 1 + probe  # what is only scored has no copies
     (clips / "clips.csv").unlink()
-    assert learn() == each + probe
+    assert encode() == each + probe
     sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
     sf.write(clips / "high" / "0.wav", make_sound("high", seed=61)[:9000], RATE)
-    assert learn() == 2 * each + probe  # a new one, and one that has changed
+    assert encode() == 2 * each + probe  # a new one, and one that has changed
     write_model(onnx_file, tmp_path / "other.onnx", {"thresholds": [0.1] * 5})
-    assert learn(tmp_path / "other.onnx") == 19 * each + probe
+    assert encode(tmp_path / "other.onnx") == 19 * each + probe
     cache = tmp_path / "my.onnx.npz"
     cache.write_bytes(cache.read_bytes()[:-100])
-    assert learn(tmp_path / "other.onnx") == 19 * each + probe
+    assert encode(tmp_path / "other.onnx") == 19 * each + probe
 
 
 def test_clips_of_eval_are_only_scored(tmp_path, tagger, sounds):
@@ -412,7 +413,7 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, sounds):
     clips = tmp_path / "clips"
     shutil.copytree(sounds, clips)
 
-    def learn(label_of_eval, more=()):
+    def score(label_of_eval, more=()):
         """The score of the split eval, and the model."""
         rows = ["path,labels,split,group"]
         for name, other in zip(TONES, ("middle", "high", "low")):
@@ -420,13 +421,13 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, sounds):
             rows += [f"{name}/{n}.wav,{name},train," for n in range(4)]
             rows += [f"{name}/4.wav,{own},eval,{name}"]
         (clips / "clips.csv").write_text("\n".join([*rows, *more]))
-        report = tagger.learn(clips, tmp_path / "my.onnx")
+        report = learn(tagger, clips, tmp_path / "my.onnx")
         score = report["scores_of_eval"]["accuracy"]["value"]
         return score, probabilities_of(tmp_path / "my.onnx")
 
-    right, expected = learn("right")
+    right, expected = score("right")
     shutil.copy(clips / "low" / "4.wav", clips / "copy.wav")
-    wrong, found = learn(
+    wrong, found = score(
         "wrong", ["copy.wav,high,train,", "middle/5.wav,low,,middle"]
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -536,7 +537,7 @@ def test_one_clip_of_eval_has_an_accuracy_alone(tmp_path, tagger, sounds):
     (tmp_path / "clips" / "clips.csv").write_text("\n".join(rows))
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        report = tagger.learn(tmp_path / "clips", tmp_path / "my.onnx")
+        report = learn(tagger, tmp_path / "clips", tmp_path / "my.onnx")
     assert list(report["scores_of_eval"]) == ["accuracy"]
     assert report["scores_of_eval"]["accuracy"]["value"] in (0.0, 1.0)
     assert list(report["scores"]) == ["mAP", "macro_F1", "accuracy"]
@@ -547,11 +548,11 @@ def test_a_class_of_one_clip_is_missed_with_a_warning(
 ):
     clips = tmp_path / "clips"
     shutil.copytree(sounds, clips)
-    tagger.learn(clips, tmp_path / "all.onnx")
+    learn(tagger, clips, tmp_path / "all.onnx")
     assert "as missed" not in caplog.text
     for number in range(1, 6):
         (clips / "low" / f"{number}.wav").unlink()
-    report = tagger.learn(clips, tmp_path / "my.onnx")
+    report = learn(tagger, clips, tmp_path / "my.onnx")
     assert "all clips of low as missed" in caplog.text
     assert report["scores"]["accuracy"]["value"] <= 12 / 13
 
@@ -564,10 +565,10 @@ def test_one_class_needs_background(tmp_path, tagger, sounds, capsys):
     [line] = capsys.readouterr().err.splitlines()
     assert "low" in line and "background" in line and len(line) < 300
     room = sounds / "high" / "0.wav"
-    report = tagger.learn(clips, output, background=room)
+    report = learn(tagger, clips, output, background=room)
     assert report["clips"] == {"low": 6}
     shutil.copytree(sounds / "high", clips / "background")
-    assert tagger.learn(clips, output)["clips"] == {"low": 6}
+    assert learn(tagger, clips, output)["clips"] == {"low": 6}
 
 
 def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, sounds):
@@ -583,7 +584,7 @@ def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, sounds):
     ):
         is_writable = path != tmp_path / "none" / "my.onnx"
         with pytest.raises(InputError if is_writable else OSError):
-            tagger.learn(folder, path, **options)
+            learn(tagger, folder, path, **options)
     assert not output.exists()
 
 

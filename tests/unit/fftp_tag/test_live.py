@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fftp_tag import AudioTagger
-from fftp_tag.events import default_rules
-from fftp_tag.live import stream_events
+from fftp_tag.tag.events import default_rules
+from fftp_tag.tag.live import stream_events
 from speechbrain_fftp.dataio.errors import InputError
 
 RATE = 1000

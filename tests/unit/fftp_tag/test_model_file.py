@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_onnx import METADATA, RATE, STEPS, save_model, sounds, write_model
 
 from fftp_tag.cli.main import main
-from fftp_tag.events import Rules
-from fftp_tag.model import MAX_SECONDS, Model
+from fftp_tag.tag.events import Rules
+from fftp_tag.tag.model import MAX_SECONDS, Model
 from speechbrain_fftp.dataio.errors import InputError
 
 

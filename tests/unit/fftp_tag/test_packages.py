@@ -10,8 +10,8 @@ import pytest
 from tiny_onnx import write_model
 
 from fftp_tag.cli.main import main
-from fftp_tag.model import Model
 from fftp_tag.packages import require
+from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 
 DATA = ["--data-folder", "data"]

@@ -21,9 +21,9 @@ import soundfile as sf
 
 from fftp_tag.cli.output import Output
 from fftp_tag.cli.page import STATIC
-from fftp_tag.events import Event, Timeline, default_rules, rank_tags
-from fftp_tag.plots import TICKS, to_mel
-from fftp_tag.tagger import AudioTagger
+from fftp_tag.tag.events import Event, Timeline, default_rules, rank_tags
+from fftp_tag.tag.plots import TICKS, to_mel
+from fftp_tag.tag.tagger import AudioTagger
 
 LABELS = ["Speech", "Bark, dog", 'A "siren"', "Music", "Rain"]
 

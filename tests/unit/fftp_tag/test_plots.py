@@ -10,8 +10,9 @@ import soundfile as sf
 
 pytest.importorskip("matplotlib")
 
-from fftp_tag import AudioTagger, Event, Timeline, plots
-from fftp_tag.events import default_rules
+from fftp_tag import AudioTagger, Event, Timeline
+from fftp_tag.tag import plots
+from fftp_tag.tag.events import default_rules
 from speechbrain_fftp.dataio.errors import InputError
 
 RATE = 16000

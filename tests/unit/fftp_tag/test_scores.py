@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from fftp_tag.scores import f1_scores, tagging_metrics, tagging_table
+from fftp_tag.score.tags import f1_scores, tagging_metrics, tagging_table
 from speechbrain_fftp.dataio.errors import InputError
 
 

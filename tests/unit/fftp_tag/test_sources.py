@@ -13,9 +13,9 @@ from tiny_onnx import write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.sources import find_model
-from speechbrain_fftp import export
+from fftp_tag.tag.sources import find_model
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.onnx import export
 
 
 @pytest.fixture(autouse=True)
@@ -144,8 +144,8 @@ def test_what_cannot_be_converted(tmp_path, monkeypatch, cache):
 def test_without_torch_nothing_is_converted(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ast.pth").write_bytes(b"weights")
-    monkeypatch.delitem(sys.modules, "speechbrain_fftp.export")
-    monkeypatch.delattr("speechbrain_fftp.export")
+    monkeypatch.delitem(sys.modules, "speechbrain_fftp.onnx.export")
+    monkeypatch.delattr("speechbrain_fftp.onnx.export")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=f"{source} .*needs torch"):
         find_model(source)

@@ -10,9 +10,8 @@ import itertools
 import numpy as np
 import pytest
 
-from fftp_tag.event_scores import overlap_scores, pair_events
-from fftp_tag.events import Timeline, default_rules
-from fftp_tag.thresholds import (
+from fftp_tag.score.events import overlap_scores, pair_events
+from fftp_tag.score.thresholds import (
     GAPS,
     MINIMA,
     THRESHOLDS,
@@ -22,6 +21,7 @@ from fftp_tag.thresholds import (
     learn_thresholds,
     with_rules,
 )
+from fftp_tag.tag.events import Timeline, default_rules
 
 
 def f1_by_counting(true, found):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from fftp_tag import windows
-from fftp_tag.windows import (
+from fftp_tag.tag import windows
+from fftp_tag.tag.windows import (
     WindowCutter,
     cut_windows,
     mono_waveform,

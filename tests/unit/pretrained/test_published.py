@@ -11,9 +11,9 @@ import pytest
 import torch
 from published_forms import FORMS, atst_file, random_tensors
 
-from speechbrain_fftp import export
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.audioset.lists import read_classes
+from speechbrain_fftp.onnx import export
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

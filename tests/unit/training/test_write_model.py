@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.export import ExportError
+from speechbrain_fftp.onnx.export import ExportError
 from speechbrain_fftp.training import export
 
 BRAIN = SimpleNamespace(

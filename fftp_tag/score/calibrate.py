@@ -10,8 +10,8 @@ import os
 from collections import Counter
 from typing import Collection, Dict, List, Optional, Union
 
-from fftp_tag.edit import check_output, write_rules
-from fftp_tag.evaluate import (
+from fftp_tag.packages import require
+from fftp_tag.score.evaluate import (
     Analysis,
     analyze_clips,
     common_labels,
@@ -20,19 +20,19 @@ from fftp_tag.evaluate import (
     multi_hot,
     read_truth,
 )
-from fftp_tag.event_scores import Truth, overlap_scores, pair_events
-from fftp_tag.events import Rules, default_rules
-from fftp_tag.model import Model
-from fftp_tag.packages import require
-from fftp_tag.scores import f1_scores
-from fftp_tag.tagger import AudioTagger
-from fftp_tag.thresholds import (
+from fftp_tag.score.events import Truth, overlap_scores, pair_events
+from fftp_tag.score.tags import f1_scores
+from fftp_tag.score.thresholds import (
     MIN_POSITIVES,
     learn_from_clips,
     learn_from_events,
     learn_thresholds,
     with_rules,
 )
+from fftp_tag.tag.edit import check_output, write_rules
+from fftp_tag.tag.events import Rules, default_rules
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)

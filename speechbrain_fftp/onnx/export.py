@@ -421,7 +421,7 @@ def frame_size(compute_features):
 
 def export_program(model, frame_samples):
     """Exports a ``WaveformTagger``, without paths of the machine."""
-    from speechbrain_fftp.export_operators import OPERATORS, OPSET
+    from speechbrain_fftp.onnx.operators import OPERATORS, OPSET
 
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")

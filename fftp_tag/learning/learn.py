@@ -14,39 +14,39 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.clip_classifier import TEMPERATURE
-from fftp_tag.clip_features import (
+from fftp_tag.errors import counted
+from fftp_tag.learning.classifier import TEMPERATURE
+from fftp_tag.learning.features import (
     N_TOKEN_STATISTICS,
     add_clip_features,
     remove_outputs,
 )
-from fftp_tag.cross_validation import (
-    Examples,
-    cross_validate,
-    score_clips,
-    score_held_out,
-    score_without_encoder,
-)
-from fftp_tag.edit import check_output, write_model
-from fftp_tag.errors import counted
-from fftp_tag.events import THRESHOLD
-from fftp_tag.false_alarms import (
-    Background,
-    count_false_alarms,
-    find_silence,
-    list_recordings,
-)
-from fftp_tag.model import Model
-from fftp_tag.packages import require
-from fftp_tag.recordings import (
+from fftp_tag.learning.recordings import (
     FeatureCache,
     Features,
     Recording,
     compute_features,
     part_name,
 )
-from fftp_tag.thresholds import learn_thresholds
-from fftp_tag.windows import read_part
+from fftp_tag.learning.validate import (
+    Examples,
+    cross_validate,
+    score_clips,
+    score_held_out,
+    score_without_encoder,
+)
+from fftp_tag.packages import require
+from fftp_tag.score.background import (
+    Background,
+    count_false_alarms,
+    find_silence,
+    list_recordings,
+)
+from fftp_tag.score.thresholds import learn_thresholds
+from fftp_tag.tag.edit import check_output, write_model
+from fftp_tag.tag.events import THRESHOLD
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.windows import read_part
 from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
@@ -58,7 +58,7 @@ from speechbrain_fftp.datasets.splits import drop_copies
 if TYPE_CHECKING:
     import onnx
 
-    from fftp_tag.tagger import AudioTagger
+    from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
 

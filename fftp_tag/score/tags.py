@@ -9,7 +9,7 @@ from typing import Any, Dict
 
 import numpy as np
 
-from fftp_tag.events import Numbers
+from fftp_tag.tag.events import Numbers
 from speechbrain_fftp.dataio.errors import InputError
 
 

@@ -7,20 +7,13 @@ Authors
 import dataclasses
 import logging
 import os
-from typing import (
-    TYPE_CHECKING,
-    Iterable,
-    Iterator,
-    List,
-    Optional,
-    Sized,
-    Tuple,
-    Union,
-)
+from typing import Iterable, Iterator, List, Optional, Sized, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.events import (
+from fftp_tag.parallel import in_order
+from fftp_tag.progress import show_progress
+from fftp_tag.tag.events import (
     Event,
     Numbers,
     Tag,
@@ -28,14 +21,9 @@ from fftp_tag.events import (
     rank_tags,
     tag_threshold,
 )
-from fftp_tag.model import Model
-from fftp_tag.parallel import in_order
-from fftp_tag.progress import show_progress
-from fftp_tag.windows import Source, Windows, cut_windows, read_blocks
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.windows import Source, Windows, cut_windows, read_blocks
 from speechbrain_fftp.dataio.errors import InputError
-
-if TYPE_CHECKING:
-    from fftp_tag.evaluate import Evaluation
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +102,7 @@ class AudioTagger:
         InputError
             If the source is not such a model, or an argument is invalid.
         """
-        from fftp_tag.sources import find_model
+        from fftp_tag.tag.sources import find_model
 
         model = Model(find_model(source), device, threads)
         if model.note is not None:
@@ -406,48 +394,6 @@ class AudioTagger:
                 "least one frame, at most a window."
             )
         return round(window * rate), round(hop * rate)
-
-    def evaluate(
-        self,
-        data_folder: str,
-        split: Optional[str] = None,
-        num_workers: int = 4,
-        progress: bool = False,
-        **options,
-    ) -> "Evaluation":
-        """Scores the model on labelled clips, see ``fftp_tag.evaluate``."""
-        from fftp_tag.evaluate import evaluate
-
-        return evaluate(
-            self,
-            data_folder,
-            split=split,
-            num_workers=num_workers,
-            progress=progress,
-            **options,
-        )
-
-    def learn(
-        self,
-        data_folder: str,
-        output: str,
-        background: Optional[str] = None,
-        single_label: Optional[bool] = None,
-        num_workers: int = 4,
-        progress: bool = False,
-    ) -> dict:
-        """Learns classes from a few clips, see ``fftp_tag.learn``."""
-        from fftp_tag.learn import learn
-
-        return learn(
-            self,
-            data_folder,
-            output,
-            background=background,
-            single_label=single_label,
-            num_workers=num_workers,
-            progress=progress,
-        )
 
 
 def checked_paths(paths: Iterable[str]) -> Iterator[str]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
 from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, check_target
-from speechbrain_fftp.dataio.onnx_graphs import import_onnx
+from speechbrain_fftp.onnx.graphs import import_onnx
 
 if TYPE_CHECKING:
     import onnx
 
-    from fftp_tag.events import Rules
+    from fftp_tag.tag.events import Rules
 
 
 def check_output(path: Union[str, os.PathLike]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.dataio.onnx_graphs import ancestors, import_onnx
+from speechbrain_fftp.onnx.graphs import ancestors, import_onnx
 
 PRODUCTS = ("MatMul", "Gemm")
 

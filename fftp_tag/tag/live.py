@@ -9,9 +9,9 @@ from typing import Iterable, Iterator, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 
-from fftp_tag.events import Event, EventFinder, Numbers
-from fftp_tag.tagger import AudioTagger
-from fftp_tag.windows import WindowCutter
+from fftp_tag.tag.events import Event, EventFinder, Numbers
+from fftp_tag.tag.tagger import AudioTagger
+from fftp_tag.tag.windows import WindowCutter
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
 

@@ -79,9 +79,9 @@ def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
 
 
 def convert(source: Union[str, os.PathLike], path: Path, **options) -> None:
-    """Converts a published checkpoint, see ``speechbrain_fftp.export``."""
+    """Converts a published checkpoint, see ``speechbrain_fftp.onnx.export``."""
     try:
-        from speechbrain_fftp import export
+        from speechbrain_fftp.onnx import export
     except ModuleNotFoundError as error:
         kind = "is a published checkpoint"
         if not Path(source).exists():

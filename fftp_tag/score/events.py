@@ -13,8 +13,8 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
 
 import numpy as np
 
-from fftp_tag.events import Timeline
 from fftp_tag.packages import is_installed
+from fftp_tag.tag.events import Timeline
 from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Dict, Iterable, List, Union
 
 import numpy as np
 
-from fftp_tag.events import Event, Timeline
-from fftp_tag.windows import SILENCE
+from fftp_tag.tag.events import Event, Timeline
+from fftp_tag.tag.windows import SILENCE
 from speechbrain_fftp.dataio.audio import find_audio_files
 
 

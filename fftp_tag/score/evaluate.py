@@ -23,14 +23,14 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.event_scores import Truth, event_metrics, warn_without_psds
-from fftp_tag.events import THRESHOLD, Timeline
-from fftp_tag.model import NO_CLASSES
 from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
-from fftp_tag.scores import f1_scores, tagging_metrics
-from fftp_tag.windows import silence_counted
+from fftp_tag.score.events import Truth, event_metrics, warn_without_psds
+from fftp_tag.score.tags import f1_scores, tagging_metrics
+from fftp_tag.tag.events import THRESHOLD, Timeline
+from fftp_tag.tag.model import NO_CLASSES
+from fftp_tag.tag.windows import silence_counted
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.convert import check_missing, convert_clip
 from speechbrain_fftp.datasets.manifests import read_classes_csv, read_table
@@ -43,7 +43,7 @@ from speechbrain_fftp.datasets.strong_labels import (
 )
 
 if TYPE_CHECKING:
-    from fftp_tag.tagger import AudioTagger
+    from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
 

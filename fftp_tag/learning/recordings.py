@@ -16,12 +16,12 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from fftp_tag.clip_features import OUTPUT
 from fftp_tag.errors import one_line
-from fftp_tag.model import Model
+from fftp_tag.learning.features import OUTPUT
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
-from fftp_tag.windows import cut_windows, read_blocks, silence_counted
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.windows import cut_windows, read_blocks, silence_counted
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
 from speechbrain_fftp.dataio.files import atomic_path
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Dict, Set
 
 import numpy as np
 
-from speechbrain_fftp.dataio.onnx_graphs import ancestors, names_in
+from speechbrain_fftp.onnx.graphs import ancestors, names_in
 
 if TYPE_CHECKING:
     import onnx

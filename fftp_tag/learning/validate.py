@@ -12,15 +12,15 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.clip_classifier import (
+from fftp_tag.learning.classifier import (
     ClipClassifier,
     class_numbers,
     find_temperature,
     learn_classifier,
 )
-from fftp_tag.events import THRESHOLD
-from fftp_tag.scores import column_f1
-from fftp_tag.thresholds import learn_thresholds
+from fftp_tag.score.tags import column_f1
+from fftp_tag.score.thresholds import learn_thresholds
+from fftp_tag.tag.events import THRESHOLD
 
 FOLDS = 5
 RESAMPLES = 200  # of the bootstrap

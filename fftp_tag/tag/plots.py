@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.events import Event, Timeline
 from fftp_tag.packages import require
-from fftp_tag.tagger import AudioTagger
-from fftp_tag.windows import Source, cut_windows, read_blocks
+from fftp_tag.tag.events import Event, Timeline
+from fftp_tag.tag.tagger import AudioTagger
+from fftp_tag.tag.windows import Source, cut_windows, read_blocks
 from speechbrain_fftp.dataio import files
 from speechbrain_fftp.dataio.errors import InputError
 

@@ -24,7 +24,7 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.events import Rules, default_rules
+from fftp_tag.tag.events import Rules, default_rules
 from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
 from speechbrain_fftp.dataio.errors import InputError
 

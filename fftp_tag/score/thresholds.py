@@ -11,7 +11,7 @@ from typing import Dict, List
 
 import numpy as np
 
-from fftp_tag.event_scores import (
+from fftp_tag.score.events import (
     ClipEvents,
     Truth,
     count_events,
@@ -19,8 +19,8 @@ from fftp_tag.event_scores import (
     overlap_by_half,
     pair_events,
 )
-from fftp_tag.events import THRESHOLD, Rules, Timeline, default_rules
-from fftp_tag.scores import column_f1
+from fftp_tag.score.tags import column_f1
+from fftp_tag.tag.events import THRESHOLD, Rules, Timeline, default_rules
 
 MIN_POSITIVES = 5  # clips or events of a class, to learn its rules
 # Seconds. Labels of clips do not tell whether a pause belongs to an event

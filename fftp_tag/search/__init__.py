@@ -1,0 +1,5 @@
+"""Finds similar sounds.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
