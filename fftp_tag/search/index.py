@@ -326,6 +326,7 @@ def update_index(
         made = index.settings
         window = window or made.window / made.sample_rate
         hop = hop or made.hop / made.sample_rate
+        model = model or made.model
     window = window or min(WINDOW, tagger.max_seconds)
     grid = tagger.check_window(window, hop or window)
     digest = file_sha256(tagger.model.path)
