@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     """Learns from clips, or from background, or from both."""
     model = find_file(args.model)
     target = Path(args.output) if args.output else model
-    check_arguments(args)
+    check_options(args)
     if args.data_folder:
         check_output(target)
     recordings = []
@@ -93,7 +93,7 @@ def find_file(source: str) -> Path:
     )
 
 
-def check_arguments(args: argparse.Namespace) -> None:
+def check_options(args: argparse.Namespace) -> None:
     """Raises an InputError if an option that others need is missing."""
     if not args.data_folder and not args.background:
         raise InputError("give --data-folder, --background, or both")

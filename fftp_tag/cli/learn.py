@@ -102,10 +102,10 @@ def print_report(report: "Report") -> None:
             f"cross-validation in {validation.n_folds} folds, on clips like "
             "these:"
         )
-        print_scores(validation.scores, validation.scores_without_encoder)
+        print_intervals(validation.scores, validation.scores_without_encoder)
     if report.eval_scores:
         print("clips of the eval split, not learnt from:")
-        print_scores(report.eval_scores)
+        print_intervals(report.eval_scores)
     for pair in validation.confusions:
         print(
             f"{counted(pair.n_clips, 'clip')} of {pair.label} taken for "
@@ -115,7 +115,7 @@ def print_report(report: "Report") -> None:
         print(f"not read: {name}: {reason}")
 
 
-def print_scores(
+def print_intervals(
     scores: Dict[str, "Score"],
     without_encoder: Optional[Dict[str, float]] = None,
 ) -> None:

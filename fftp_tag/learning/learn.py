@@ -220,11 +220,11 @@ def learn(
             output.with_name(f"{output.name}.npz"),
             file_sha256(tagger.model.path),
         )
-        encoded = encode(encoder, sounds, cache, num_workers, progress)
+        encoded = encode_clips(encoder, sounds, cache, num_workers, progress)
         learnt, held_out = encoded.learnt, encoded.held_out
         validation = validate(labels, learnt, n_token_features, single_label)
         classifier = learnt.learn(single_label).soften(validation.temperature)
-        write(encoder, output, sounds, encoded, validation, classifier)
+        write_learnt(encoder, output, sounds, encoded, validation, classifier)
     eval_scores = {}
     if held_out.names:
         probs = classifier.probabilities(held_out.pieces)
@@ -320,7 +320,7 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
     return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
 
 
-def encode(
+def encode_clips(
     encoder: Model,
     sounds: Sounds,
     cache: FeatureCache,
@@ -490,7 +490,7 @@ def related_names(examples: Examples) -> List[str]:
     ]
 
 
-def write(
+def write_learnt(
     encoder: Model,
     output: Path,
     sounds: Sounds,
