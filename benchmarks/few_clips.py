@@ -248,16 +248,16 @@ def run_trainings(kinds, folder):
         for kind, (draw_clips, clips) in kinds.items():
             for seed in range(draws):
                 draw = draw_clips(clips, count, seed)
-                place = folder / f"{kind}_{count}_{seed}"
+                draw_folder = folder / f"{kind}_{count}_{seed}"
                 data_folder = write_data(
-                    place / "data",
+                    draw_folder / "data",
                     folder / "clips",
                     train=draw.learnt,
                     valid=draw.valid,
                     eval=draw.tested,
                 )
                 found[kind, "b", count, seed] = train_on_draw(
-                    place / "b", data_folder, draw
+                    draw_folder / "b", data_folder, draw
                 )
     return found
 
@@ -321,12 +321,12 @@ class Encoder:
             self.own[clip] = learnt_model.run([OUTPUT], wavs)[0]
 
 
-def learn(encoder, place, draw):
+def learn(encoder, draw_folder, draw):
     """Methods a, c, d and e: predictions, seconds, and the output of c."""
     data_folder = write_data(
-        place / "data", encoder.clips_folder, learnt=draw.learnt
+        draw_folder / "data", encoder.clips_folder, learnt=draw.learnt
     )
-    path = place / "model.onnx"
+    path = draw_folder / "model.onnx"
     start = time.process_time()
     report = fftp_tag.learn(encoder.tagger, data_folder, path)
     seconds = time.process_time() - start
@@ -340,27 +340,30 @@ def learn(encoder, place, draw):
         "a": (classify(encoder.bands, draw), None),
         "c": (predicted, seconds),
         "d": (classify(encoder.embeddings, draw), None),
-        "e": (learn_bands(encoder, place, draw), None),
+        "e": (learn_bands(encoder, draw_folder, draw), None),
     }
-    return found, report.get("scores", {}).get("accuracy")
+    accuracy = report.validation.scores.get("accuracy")
+    return found, accuracy and accuracy._asdict()
 
 
-def learn_bands(encoder, place, draw):
+def learn_bands(encoder, draw_folder, draw):
     """Method e: predictions."""
     n_tokens = N_TOKEN_STATISTICS * len(next(iter(encoder.embeddings.values())))
-    examples = stored_examples(encoder, place, draw).features_from(n_tokens)
+    examples = stored_examples(encoder, draw_folder, draw).features_from(
+        n_tokens
+    )
     pieces = [encoder.own[clip][:, n_tokens:] for clip in draw.tested]
     return classify_pieces(examples, draw, pieces)
 
 
-def stored_examples(encoder, place, draw):
+def stored_examples(encoder, draw_folder, draw):
     """The clips to learn from, with the features that ``learn`` has stored."""
     digest = file_sha256(encoder.tagger.model.path)
-    known = FeatureCache(place / "model.onnx.npz", digest).known
+    known = FeatureCache(draw_folder / "model.onnx.npz", digest).known
     labels = sorted({clip.label for clip in draw.learnt})
     own = []
     for clip in draw.learnt:
-        path = str(place / "data/clips" / clip.name)
+        path = str(draw_folder / "data/clips" / clip.name)
         recording = Recording(path, has_copies=True)
         own.append(known[recording.key])
     targets = np.array(
@@ -383,15 +386,15 @@ def classify_pieces(examples, draw, pieces):
     return [labels[number] for number in best]
 
 
-def learn_levels(encoder, place, draw, own):
+def learn_levels(encoder, draw_folder, draw, own):
     """Method c: predictions for the test clips at each level.
 
     ``own`` holds the features of clips at all levels, which are added to.
     """
     data_folder = write_data(
-        place / "data", encoder.clips_folder, learnt=draw.learnt
+        draw_folder / "data", encoder.clips_folder, learnt=draw.learnt
     )
-    path = place / "model.onnx"
+    path = draw_folder / "model.onnx"
     fftp_tag.learn(encoder.tagger, data_folder, path)
     model = AudioTagger.from_pretrained(path, threads=1).model
     for clip in draw.tested:
@@ -401,7 +404,7 @@ def learn_levels(encoder, place, draw, own):
             )
             wavs = [wav * 10 ** (level / 20) for level in LEVELS]
             own[clip] = model.run([OUTPUT], np.stack(wavs))[0]
-    examples = stored_examples(encoder, place, draw)
+    examples = stored_examples(encoder, draw_folder, draw)
     return [
         classify_pieces(
             examples, draw, [own[clip][row : row + 1] for clip in draw.tested]
@@ -416,11 +419,11 @@ def run_levels(kinds, encoders, folder):
     for kind, (draw_clips, clips) in kinds.items():
         encoder, own = Encoder(encoders[kind][0], folder / "clips"), {}
         for seed in range(DRAWS):
-            place = folder / f"{kind}_{LEVEL_COUNT}_{seed}" / "levels"
-            done = place.with_suffix(".json")
+            draw_folder = folder / f"{kind}_{LEVEL_COUNT}_{seed}" / "levels"
+            done = draw_folder.with_suffix(".json")
             if not done.exists():
                 draw = draw_clips(clips, LEVEL_COUNT, seed)
-                result = learn_levels(encoder, place, draw, own)
+                result = learn_levels(encoder, draw_folder, draw, own)
                 done.write_text(json.dumps(result))
             found[kind, seed] = json.loads(done.read_text())
     return found
@@ -433,11 +436,11 @@ def run_learning(kinds, encoders, folder):
         encoder = Encoder(encoders[kind][0], folder / "clips")
         for count in COUNTS:
             for seed in range(DRAWS):
-                place = folder / f"{kind}_{count}_{seed}" / "learnt"
-                done = place.with_suffix(".json")
+                draw_folder = folder / f"{kind}_{count}_{seed}" / "learnt"
+                done = draw_folder.with_suffix(".json")
                 if not done.exists():
                     result = learn(
-                        encoder, place, draw_clips(clips, count, seed)
+                        encoder, draw_folder, draw_clips(clips, count, seed)
                     )
                     done.write_text(json.dumps(result))
                 ways, accuracy = json.loads(done.read_text())

@@ -27,7 +27,6 @@ from fftp_tag.search.index import (
     Settings,
     SoundIndex,
     update_index,
-    write_settings,
 )
 
 HOURS = 100
@@ -37,21 +36,17 @@ WINDOW = 5  # seconds
 GOAL = 0.1  # seconds, for 5 s and 192 dimensions
 
 
-def write_index(folder, hours, hop, dim):
+def write_index(path, hours, hop, dim):
     """Writes an index of random embeddings."""
-    folder.mkdir()
     settings = Settings(
+        archive=str(path.parent),
+        model=None,
+        digest="",
         sample_rate=RATE,
         window=WINDOW * RATE,
         hop=hop * RATE,
-        probe=[0.0] * dim,
-        model=None,
-        archive=str(folder),
-        n_files=hours,
-        complete=True,
     )
-    write_settings(folder, settings)
-    index = SoundIndex(folder)
+    index = SoundIndex(settings, [])
     rng = np.random.default_rng(0)
     count = 3600 // hop
     for hour in range(hours):
@@ -65,7 +60,7 @@ def write_index(folder, hours, hop, dim):
             rows=rows.astype(np.float16),
         )
         index.files.append(file)
-    index.write()
+    index.save(path)
     return index
 
 
@@ -109,8 +104,9 @@ def measure_precision(data, model):
     classes = read_classes(data)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        update_index(folder, tagger, Path(data) / "audio")
-        index = SoundIndex(folder)
+        path = Path(folder) / "clips.index"
+        update_index(path, tagger, Path(data) / "audio")
+        index = SoundIndex.load(path)
         embeddings = {
             name: index.embed(tagger, Path(data) / "audio" / name)
             for name in classes
@@ -138,11 +134,13 @@ def main():
                     {
                         "1 example": lambda: index.find(examples[:1]),
                         "5 examples": lambda: index.find(examples),
-                        "open": lambda: SoundIndex(path),
+                        "open": lambda: SoundIndex.load(path),
                     },
                     rounds=args.rounds,
                 )
-                memory = peak_memory(lambda: SoundIndex(path).find(examples))
+                memory = peak_memory(
+                    lambda: SoundIndex.load(path).find(examples)
+                )
                 if target is None:
                     target = times["1 example"]["median"]
                 row = {

@@ -32,11 +32,11 @@ def write_clips(folder, seconds):
     """Writes a folder of clips for each class."""
     noise = np.random.default_rng(0)
     for label in range(CLASSES):
-        place = folder / f"class {label}"
-        place.mkdir(parents=True)
+        own_folder = folder / f"class {label}"
+        own_folder.mkdir(parents=True)
         for number in range(CLIPS):
             wav = noise.uniform(-0.1, 0.1, int(seconds * RATE))
-            soundfile.write(place / f"{number}.flac", wav, RATE)
+            soundfile.write(own_folder / f"{number}.flac", wav, RATE)
     return folder
 
 

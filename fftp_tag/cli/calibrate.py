@@ -5,9 +5,8 @@ They are written into the model, or into a copy with --output.
 With --data-folder, the threshold of a class maximises F1 of the tags of the
 clips. For a model of time steps, an event lasts while the probability is at
 least 0.1, with pauses of less than 3 s; how long and how probable it must be
-maximises F1 of the clips with an event. With --strong-labels, thresholds, gaps
-and minimum durations maximise F1 of the events instead. Classes with fewer than
-5 clips or events get a threshold of 0.5.
+maximises F1 of the clips with an event. Classes with fewer than 5 clips get a
+threshold of 0.5.
 
 With --background, false alarms are counted in recordings without any of the
 sounds, with the thresholds that were just learnt or, without --data-folder, with
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     """Learns from clips, or from background, or from both."""
     model = find_file(args.model)
     target = Path(args.output) if args.output else model
-    check_arguments(args)
+    check_options(args)
     if args.data_folder:
         check_output(target)
     recordings = []
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"wrote {target}")
         model = target
     if recordings:
-        listen_to_background(args, model, recordings)
+        count_in_background(args, model, recordings)
 
 
 def find_file(source: str) -> Path:
@@ -94,7 +93,7 @@ def find_file(source: str) -> Path:
     )
 
 
-def check_arguments(args: argparse.Namespace) -> None:
+def check_options(args: argparse.Namespace) -> None:
     """Raises an InputError if an option that others need is missing."""
     if not args.data_folder and not args.background:
         raise InputError("give --data-folder, --background, or both")
@@ -124,23 +123,15 @@ def print_calibration(learnt: "Calibration") -> None:
         print(f"{name:10} {before:.4f}  {learnt.after[name]:.4f}")
 
 
-def listen_to_background(
+def count_in_background(
     args: argparse.Namespace, model: Path, recordings: List[str]
 ) -> None:
     """Counts false alarms, and prints the classes that have some."""
-    from fftp_tag.progress import show_progress
-    from fftp_tag.score.background import count_false_alarms, find_silence
+    from fftp_tag.score.background import listen_to_background
     from fftp_tag.tag.tagger import AudioTagger
-    from fftp_tag.tag.windows import read_blocks, silence_counted
 
     tagger = AudioTagger.from_pretrained(model, args.device, args.threads)
-    timelines, silences = [], []
-    with silence_counted("files"):
-        for path in show_progress(recordings, len(recordings)):
-            timelines.append(tagger.analyze(path))
-            blocks = read_blocks(path, tagger.sample_rate, warn=False)
-            silences.append(find_silence(blocks, tagger.sample_rate))
-    background = count_false_alarms(timelines, silences)
+    background = listen_to_background(tagger, recordings, progress=True)
     names = {
         label: f"{label} (threshold {threshold:.3f})"
         for label, threshold in zip(tagger.labels, tagger.model.rules.high)

@@ -6,8 +6,8 @@ and of the data are matched by name.
 
 The clips are in a folder that a recipe has prepared, or in a data folder of the
 AudioSet recipe: AudioSet or custom data. With --strong-labels, events are
-scored as well: overlap_F1 counts events that overlap by half, event_F1 events
-whose onset and offset are within 200 ms, and segment_F1 seconds with a sound.
+scored as well: overlap_F1 counts events that overlap by half, and event_F1
+events whose onset and offset are within 200 ms.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -32,20 +32,19 @@ EXAMPLES = """\
   fftp-tag evaluate --model results/demo --data-folder results/demo/prepared \\
       --strong-labels results/demo/prepared/events.tsv"""
 
-# Options of ``add_clips`` that choose clips or events
-CLIP_OPTIONS = (
-    "split",
-    "test_fold",
-    "allow_missing",
-    "unbalanced",
-    "strong_labels",
-)
+# Options of ``add_clips`` that choose clips
+CLIP_OPTIONS = ("split", "test_fold", "allow_missing", "unbalanced")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     options.add_model(parser)
     add_clips(parser, "eval, or all for custom data without splits")
+    parser.add_argument(
+        "--strong-labels",
+        metavar="TABLE",
+        help="table of true events, in the format of AudioSet-Strong or DCASE",
+    )
     parser.add_argument(
         "--output",
         metavar="FOLDER",
@@ -86,11 +85,6 @@ def add_clips(
         default=None,
         help="include AudioSet's unbalanced train clips",
     )
-    parser.add_argument(
-        "--strong-labels",
-        metavar="TABLE",
-        help="table of true events, in the format of AudioSet-Strong or DCASE",
-    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -105,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
         tagger,
         args.data_folder,
         progress=True,
-        **options.given(args, *CLIP_OPTIONS),
+        **options.given(args, "strong_labels", *CLIP_OPTIONS),
     )
     if args.output:
         write_scores(args, found)
@@ -138,7 +132,7 @@ def write_scores(args: argparse.Namespace, found: "Evaluation") -> None:
             "model": os.path.abspath(args.model),
             "data": os.path.abspath(args.data_folder),
             "split": found.split,
-            "options": options.given(args, *CLIP_OPTIONS),
+            "options": options.given(args, "strong_labels", *CLIP_OPTIONS),
             "skipped": found.skipped,
             "made_with": versions(),
         },

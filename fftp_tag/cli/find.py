@@ -10,23 +10,20 @@ Authors
 """
 
 import argparse
-import contextlib
 import csv
 import json
 import math
 import os
-import re
 import sys
-from typing import TYPE_CHECKING, List, Union
+from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import options, output
 from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from fftp_tag.search.index import Place, SoundIndex
+    from fftp_tag.search.index import Place
+    from fftp_tag.tag.windows import Source
 
 HELP = "finds the places in an archive that sound like an example"
 EXAMPLES = """\
@@ -34,7 +31,6 @@ EXAMPLES = """\
   fftp-tag find long.wav --start 35 --end 38 --index archive.index
   fftp-tag find barks/ --index archive.index --format csv > places.csv
   fftp-tag find bark.wav --index archive.index --cut my_sounds/bark"""
-MAX_NAME = 50  # characters of a path in the name of a clip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--index",
         required=True,
-        metavar="FOLDER",
+        metavar="FILE",
         help="index that fftp-tag index has written",
     )
     parser.add_argument(
@@ -92,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from fftp_tag.search.index import SoundIndex
+    from fftp_tag.tag.windows import read_part
 
     files, errors = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
@@ -99,44 +96,35 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--start and --end need a single EXAMPLE")
     if args.start >= args.end:
         raise InputError("--start must be before --end")
-    index = SoundIndex(args.index)
+    index = SoundIndex.load(args.index)
     args.model = args.model or index.settings.model
     if args.model is None:
         raise InputError(f"{args.index} does not name its model: give --model")
     tagger = options.load_tagger(args)
     index.check_model(tagger)
+    rate = tagger.sample_rate
     examples = []
     for file in files:
-        source: Union[str, np.ndarray] = file
+        source: Source = file
         try:
             if is_part:
-                source = read_part(args, file, tagger.sample_rate)
-            examples.append(index.embed(tagger, source, tagger.sample_rate))
+                seconds = args.end - args.start
+                source = read_part(file, rate, args.start, seconds)
+            examples.append(index.embed(tagger, source, rate))
         except (InputError, OSError) as error:
-            errors.append((file, one_line(error)))
+            reason = one_line(error)
+            if is_part:
+                reason = f"{file}, from {args.start:g} s: {reason}"
+            errors.append((file, reason))
     for _, reason in errors:
         output.report(reason)
     if not examples:
         return 1
     places = index.find(np.stack(examples), args.top_k)
     print_places(places, args.format)
-    n_failed = 0
     if args.cut is not None:
-        n_failed = cut_places(places, index, args.cut)
-    return 1 if errors or n_failed else 0
-
-
-def read_part(
-    args: argparse.Namespace, file: str, sample_rate: int
-) -> "np.ndarray":
-    """The samples between --start and --end."""
-    from fftp_tag.tag import windows
-
-    try:
-        seconds = args.end - args.start
-        return windows.read_part(file, sample_rate, args.start, seconds)
-    except InputError as error:
-        raise InputError(f"{file}, from {args.start:g} s: {error}") from error
+        cut_places(places, args.cut)
+    return 1 if errors else 0
 
 
 def print_places(places: List["Place"], output_format: str) -> None:
@@ -161,50 +149,20 @@ def print_places(places: List["Place"], output_format: str) -> None:
             )
 
 
-def cut_places(places: List["Place"], index: "SoundIndex", folder: str) -> int:
-    """Writes places as WAV files; returns how many cannot be written."""
-    os.makedirs(folder, exist_ok=True)
-    gone = {place.file for place in places if not os.path.exists(place.file)}
-    for file in sorted(gone):
-        output.report(
-            f"not cut: {file} was moved or deleted after it was indexed. To "
-            f"bring the index up to date: {index.update_command}"
-        )
-    n_failed = 0
-    for rank, place in enumerate(places, start=1):
-        if place.file in gone:
-            n_failed += 1
-            continue
-        name = os.path.relpath(place.file, index.settings.archive)
-        name = os.path.splitext(name)[0]
-        name = re.sub(r"[^\w.-]+", "_", name)[-MAX_NAME:]
-        name = f"{rank:03d}_{name}_{place.start:.2f}-{place.end:.2f}.wav"
-        try:
-            cut_audio(place, os.path.join(folder, name))
-        except (InputError, OSError) as error:
-            n_failed += 1
-            output.report(f"not cut: {one_line(error)}")
-    return n_failed
-
-
-def cut_audio(place: "Place", path: str) -> None:
-    """Writes a place as a floating-point WAV file."""
-    import numpy as np
+def cut_places(places: List["Place"], folder: str) -> None:
+    """Writes places as WAV files, named by rank, file and time."""
     import soundfile as sf
 
-    from speechbrain_fftp.dataio import audio
+    from fftp_tag.tag.windows import read_part
+    from speechbrain_fftp.dataio.audio import open_audio
 
-    samples = []
-    try:
-        with audio.open_audio(place.file, place.start) as file:
+    os.makedirs(folder, exist_ok=True)
+    for rank, place in enumerate(places, start=1):
+        with open_audio(place.file) as file:
             rate = file.rate
-            size = round(place.end * rate) - round(place.start * rate)
-            with contextlib.suppress(audio.TruncatedAudio):
-                for block in audio.first_samples(file.blocks, size):
-                    samples.append(block)
-    except InputError as error:
-        raise InputError(f"{place.file} is not readable: {error}") from error
-    if not samples:
-        raise InputError(f"{place.file} ends before {place.start:g} s")
-    with open(path, "xb") as cut:
-        sf.write(cut, np.concatenate(samples), rate, "FLOAT", format="WAV")
+        seconds = place.end - place.start
+        samples = read_part(place.file, rate, place.start, seconds)
+        stem = os.path.splitext(os.path.basename(place.file))[0]
+        name = f"{rank:03d}_{stem}_{place.start:.2f}-{place.end:.2f}.wav"
+        with open(os.path.join(folder, name), "xb") as cut:
+            sf.write(cut, samples, rate, "FLOAT", format="WAV")

@@ -1,8 +1,7 @@
 """``fftp-tag index``: Makes an index of a folder of recordings.
 
-fftp-tag find searches it for places that sound like an example. If indexing was
-interrupted, or the folder has changed, run the same command again: only new and
-changed files are read.
+fftp-tag find searches it for places that sound like an example. If the folder
+has changed, run the same command again: only new and changed files are read.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -28,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         required=True,
-        metavar="FOLDER",
-        help="folder of the index: a new folder, or an index to update",
+        metavar="FILE",
+        help="file to write, or an index to update",
     )
     options.add_windows(
         parser, "5, or the model's maximum clip length", "the window length"
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Updates the index; returns the exit code."""
-    from fftp_tag.search.index import SoundIndex, update_index
+    from fftp_tag.search.index import update_index
 
     if not os.path.isdir(args.archive):
         raise FileNotFoundError(f"{args.archive}: there is no such folder.")
@@ -54,12 +53,11 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         progress=True,
     )
-    for error in update.errors.values():
+    for error in update.errors:
         output.report(f"not read: {error}")
-    index = SoundIndex(args.output)
     print(
         f"{args.output}: {counted(update.added, 'file')} added, "
         f"{update.unchanged} unchanged, {update.dropped} dropped, "
-        f"{len(update.errors)} not read; {counted(len(index.rows), 'window')}"
+        f"{len(update.errors)} not read; {counted(update.n_windows, 'window')}"
     )
     return 1 if update.errors else 0

@@ -15,12 +15,16 @@ Authors
 
 import argparse
 import os
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Dict, Optional
 
 import fftp_tag
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
 from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    from fftp_tag.learning.learn import Report
+    from fftp_tag.learning.validate import Score
 
 DEMO = "results/demo"  # output folder of make demo
 HELP = "learns your own sounds from a few clips of each"
@@ -75,62 +79,55 @@ def run(args: argparse.Namespace) -> None:
     print(f"wrote {path}")
 
 
-def print_report(report: Dict[str, Any]) -> None:
+def print_report(report: "Report") -> None:
     """Prints what was learnt, and how well."""
+    validation = report.validation
     print("clips  threshold  class")
-    for label, count in report["clips"].items():
-        print(f"{count:5d}  {report['thresholds'][label]:9.3f}  {label}")
-    print(
-        f"{report['background_windows']:5d}             windows of background"
-    )
-    if not report["background_windows"]:
+    for label, count, threshold in zip(
+        report.labels, report.counts, validation.thresholds
+    ):
+        print(f"{count:5d}  {threshold:9.3f}  {label}")
+    print(f"{report.background_windows:5d}             windows of background")
+    if not report.background_windows:
         print(
             "Without background, other sounds are taken for yours: record "
             "where you will use the model, and give it with --background."
         )
-    print(f"events are found in windows of {report['window_seconds']:.2f} s")
-    if "background" in report:
-        labels = report["clips"]
-        output.print_false_alarms(
-            report["background"], dict(zip(labels, labels))
-        )
-    if "scores" in report:
-        related = report["related"]
-        if related:
-            print(
-                f"{', '.join(related[:3])} look like parts of recordings. If "
-                "they are, the scores below are too high: give the parts of a "
-                "recording one group in a table clips.csv"
-            )
+    print(f"events are found in windows of {report.window_seconds:.2f} s")
+    if report.false_alarms is not None:
+        names = dict(zip(report.labels, report.labels))
+        output.print_false_alarms(report.false_alarms, names)
+    if validation.scores:
         print(
-            f"cross-validation in {report['folds']} folds, on clips like these:"
+            f"cross-validation in {validation.n_folds} folds, on clips like "
+            "these:"
         )
-        print_scores(report["scores"], report["scores_without_encoder"])
-    if "scores_of_eval" in report:
+        print_intervals(validation.scores, validation.scores_without_encoder)
+    if report.eval_scores:
         print("clips of the eval split, not learnt from:")
-        print_scores(report["scores_of_eval"])
-    for pair in report.get("confusions", []):
+        print_intervals(report.eval_scores)
+    for pair in validation.confusions:
         print(
-            f"{counted(pair['count'], 'clip')} of {pair['class']} taken for "
-            f"{pair['taken_for']}, such as {'; '.join(pair['clips'])}"
+            f"{counted(pair.n_clips, 'clip')} of {pair.label} taken for "
+            f"{pair.taken_for}, such as {'; '.join(pair.clips)}"
         )
-    for name, reason in report["not_read"].items():
+    for name, reason in report.not_read.items():
         print(f"not read: {name}: {reason}")
 
 
-def print_scores(
-    scores: Dict[str, Dict[str, float]],
+def print_intervals(
+    scores: Dict[str, "Score"],
     without_encoder: Optional[Dict[str, float]] = None,
 ) -> None:
     """Prints scores with their intervals."""
     for name, score in scores.items():
-        line = f"  {name:8}  {score['value']:.3f}"
-        if "low" in score:
-            line += f" [{score['low']:.3f}, {score['high']:.3f}]"
+        line = f"  {name:8}  {score.value:.3f}"
+        if score.low is not None:
+            line += f" [{score.low:.3f}, {score.high:.3f}]"
         if without_encoder is not None:
             line += f", without the encoder {without_encoder[name]:.3f}"
         print(line)
-    if any("low" in score for score in scores.values()):
+    if any(score.low is not None for score in scores.values()):
         print("  [95 % interval for as many new clips like these]")
     else:
         print("  without intervals, which need at least five groups of clips")

@@ -1,9 +1,14 @@
 """Learns classes from a few clips: a linear classifier on a frozen encoder.
 
+``learn`` lists the clips, encodes them, cross-validates a classifier of their
+features, and writes a model with the classifier of all clips.
+
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
+import functools
 import logging
 import os
 import re
@@ -15,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 import numpy as np
 
 from fftp_tag.errors import counted
-from fftp_tag.learning.classifier import TEMPERATURE
+from fftp_tag.learning.classifier import ClipClassifier
 from fftp_tag.learning.features import (
     N_TOKEN_STATISTICS,
     add_clip_features,
@@ -30,29 +35,24 @@ from fftp_tag.learning.recordings import (
 )
 from fftp_tag.learning.validate import (
     Examples,
-    cross_validate,
+    Score,
+    Validation,
     score_clips,
-    score_held_out,
-    score_without_encoder,
+    validate,
 )
 from fftp_tag.packages import require
 from fftp_tag.score.background import (
     Background,
-    count_false_alarms,
-    find_silence,
     list_recordings,
+    listen_to_background,
 )
-from fftp_tag.score.thresholds import learn_thresholds
 from fftp_tag.tag.edit import check_output, write_model
-from fftp_tag.tag.events import THRESHOLD
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.windows import read_part
-from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import clips as audioset
-from speechbrain_fftp.datasets.manifests import Listing
+from speechbrain_fftp.datasets.manifests import Clip
 from speechbrain_fftp.datasets.splits import drop_copies
 
 if TYPE_CHECKING:
@@ -71,6 +71,90 @@ PARTS = 5  # of a recording of background, for cross-validation
 PART = re.compile(r"([\W_]+[A-Za-z]([\W_]+\d+)?|[\W_]*\d+[A-Za-z]?)$")
 
 
+@dataclasses.dataclass
+class Sounds:
+    """What is learnt from.
+
+    Arguments
+    ---------
+    folder : str
+        The data folder.
+    labels : list of str
+        Names of the C classes.
+    clips : list of Clip
+        Clips without a class are last.
+    single_label : bool
+        Whether each clip has one class, or none: background.
+    recordings : list of str
+        Recordings of background.
+    """
+
+    folder: str
+    labels: List[str]
+    clips: List[Clip]
+    single_label: bool
+    recordings: List[str]
+
+
+@dataclasses.dataclass
+class Encoded:
+    """The features of the clips.
+
+    Arguments
+    ---------
+    learnt, held_out : Examples
+        Clips to learn from, with the parts of background recordings; and clips
+        of the eval split.
+    window, longest : int
+        Median and maximum length of the clips in samples, at most the model's.
+    errors : dict
+        Reasons by name of the clips and recordings that cannot be read.
+    """
+
+    learnt: Examples
+    held_out: Examples
+    window: int
+    longest: int
+    errors: Dict[str, str]
+
+
+@dataclasses.dataclass
+class Report:
+    """What was learnt, and how well.
+
+    Arguments
+    ---------
+    labels : list of str
+        Names of the C classes.
+    counts : list of int
+        The number of clips of each class, ``[C]``.
+    background_windows : int
+        The number of windows of background.
+    window_seconds : float
+        Length of the windows in which the model finds events.
+    single_label : bool
+        Whether the probabilities of all classes and background sum to 1.
+    validation : Validation
+        With thresholds ``[C]`` and scores of cross-validation.
+    eval_scores : dict of Score
+        Scores of the clips of the eval split, if there are any.
+    false_alarms : Background, optional
+        False alarms in the second half of each recording of background.
+    not_read : dict
+        Reasons by name of the clips and recordings that cannot be read.
+    """
+
+    labels: List[str]
+    counts: List[int]
+    background_windows: int
+    window_seconds: float
+    single_label: bool
+    validation: Validation
+    eval_scores: Dict[str, Score]
+    false_alarms: Optional[Background]
+    not_read: Dict[str, str]
+
+
 def learn(
     tagger: "AudioTagger",
     data_folder: Union[str, os.PathLike],
@@ -79,7 +163,7 @@ def learn(
     single_label: Optional[bool] = None,
     num_workers: int = 4,
     progress: bool = False,
-) -> Dict[str, Any]:
+) -> Report:
     """Learns classes from clips, and writes a model.onnx.
 
     The encoder is frozen: a linear classifier is learnt on it, from the clips
@@ -110,13 +194,7 @@ def learn(
 
     Returns
     -------
-    dict
-        ``clips`` and ``thresholds`` by label; the number of
-        ``background_windows``; ``single_label``; ``window_seconds``;
-        ``related``, names of clips that look like parts of a recording;
-        ``not_read``, reasons by clip; the report of ``score_held_out``;
-        ``scores_of_eval`` (see ``score_clips``), if there is an eval split; and
-        ``background`` (see ``count_false_alarms``), if there is any.
+    Report
 
     Raises
     ------
@@ -132,14 +210,8 @@ def learn(
     check_output(output)
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
-    data = list_data(data_folder, background is not None, single_label)
-    if single_label is None:
-        single_label = all(len(clip.labels) <= 1 for clip in data.clips)
-    places = []
-    if background is not None:
-        places = list_recordings(background)
-    labels = list(data.classes)
-
+    sounds = list_sounds(data_folder, background, single_label)
+    labels, single_label = sounds.labels, sounds.single_label
     with tempfile.TemporaryDirectory() as scratch:
         encoder, n_token_features = make_encoder(
             tagger.model, Path(scratch, "encoder.onnx")
@@ -148,86 +220,75 @@ def learn(
             output.with_name(f"{output.name}.npz"),
             file_sha256(tagger.model.path),
         )
-        sounds = [
-            Recording(
-                str(clip.audio),
-                clip.start,
-                clip.end,
-                has_copies=clip.split != "eval",
-            )
-            for clip in data.clips
-            if clip.labels
-        ]
-        found, errors = compute_features(
-            encoder, sounds, cache, num_workers, progress
+        encoded = encode_clips(encoder, sounds, cache, num_workers, progress)
+        learnt, held_out = encoded.learnt, encoded.held_out
+        validation = validate(labels, learnt, n_token_features, single_label)
+        classifier = learnt.learn(single_label).soften(validation.temperature)
+        write_learnt(encoder, output, sounds, encoded, validation, classifier)
+    eval_scores = {}
+    if held_out.names:
+        probs = classifier.probabilities(held_out.pieces)
+        tagged = probs >= validation.thresholds
+        eval_scores = score_clips(held_out, probs, tagged)
+    false_alarms = None
+    if sounds.recordings:
+        heard = [x for x in sounds.recordings if x not in encoded.errors]
+        false_alarms = listen_to_background(
+            type(tagger)(Model(output)), heard, is_second_half=True
         )
-        n_samples = [features.n_samples for features in found if features]
-        lengths = np.clip(
-            n_samples or [encoder.max_samples],
-            encoder.min_samples,
-            encoder.max_samples,
-        )
-        window = int(np.median(lengths))
-        others = [
-            Recording(str(clip.audio), clip.start, clip.end, window=window)
-            for clip in data.clips
-            if not clip.labels
-        ]
-        halves = [
-            Recording(path, window=window, is_half=True) for path in places
-        ]
-        heard, not_heard = compute_features(
-            encoder, others + halves, cache, num_workers, progress
-        )
-        errors.update(not_heard)
-        cache.save()
-        found += heard[: len(others)]
-        learnt, held_out = make_examples(data, found)
-        check_examples(data, learnt, errors)
-        related = related_names(learnt)
-        learnt = add_background(
-            learnt,
-            places,
-            heard[len(others) :],
-            window / encoder.sample_rate,
-        )
+    return Report(
+        labels=labels,
+        counts=learnt.targets.sum(0).astype(int).tolist(),
+        background_windows=learnt.count_background(),
+        window_seconds=encoded.window / tagger.sample_rate,
+        single_label=single_label,
+        validation=validation,
+        eval_scores=eval_scores,
+        false_alarms=false_alarms,
+        not_read=encoded.errors,
+    )
 
-        temperature, thresholds, report = validate(
-            labels, learnt, n_token_features, single_label
+
+def list_sounds(
+    data_folder: Union[str, os.PathLike],
+    background: Optional[Union[str, os.PathLike]],
+    single_label: Optional[bool],
+) -> Sounds:
+    """Lists the clips without copies, and the recordings; see ``learn``."""
+    if audioset.is_audioset(os.fspath(data_folder)):
+        raise InputError(
+            f"{data_folder} holds AudioSet's lists: learn takes a folder of "
+            "clips for each class, or a table clips.csv."
         )
-        if not report:
-            logger.warning(
-                "%s: all clips are in one group or each class has one clip, so "
-                "the accuracy cannot be estimated",
-                data_folder,
-            )
-        classifier = learnt.learn(single_label).soften(temperature)
-        if held_out.names:
-            probs = classifier.probabilities(held_out.pieces)
-            tagged = probs >= thresholds
-            report["scores_of_eval"] = score_clips(held_out, probs, tagged)
-        metadata = {
-            "labels": labels,
-            "single_label": single_label,
-            "max_samples": int(lengths.max()),
-            "window_samples": window,
-            "note": None,
-            "thresholds": None if single_label else thresholds.tolist(),
-        }
-        write_model(encoder.path, output, metadata, classifier.add_to)
-    if places:
-        learnt_tagger = type(tagger)(Model(output))
-        report["background"] = listen_to_background(learnt_tagger, places)
-    return {
-        "clips": dict(zip(labels, learnt.targets.sum(0).astype(int).tolist())),
-        "background_windows": learnt.count_background(),
-        "thresholds": dict(zip(labels, thresholds.tolist())),
-        "single_label": single_label,
-        "window_seconds": window / encoder.sample_rate,
-        "related": related,
-        "not_read": errors,
-        **report,
-    }
+    data = custom.list_clips(data_folder, min_classes=1)
+    labels = list(data.classes)
+    clips, _ = drop_copies(data.clips, data.folder)
+    n_unlabelled = sum(not clip.labels for clip in clips)
+    if data.tables and n_unlabelled:
+        logger.info(
+            "%s: %s without a label, learnt as background",
+            data.tables[0],
+            counted(n_unlabelled, "clip"),
+        )
+    if len(labels) == 1 and not n_unlabelled and background is None:
+        raise InputError(
+            f"{data_folder} has clips of one class only, {labels[0]}: add "
+            "clips without the sound in a folder named background, or give a "
+            "recording without the sound with --background."
+        )
+    has_several = any(len(clip.labels) > 1 for clip in clips)
+    if single_label and has_several:
+        raise InputError(
+            f"{data.folder}: some clips have several classes, which "
+            "--single-label does not allow."
+        )
+    return Sounds(
+        folder=data.folder,
+        labels=labels,
+        clips=sorted(clips, key=lambda clip: not clip.labels),
+        single_label=not has_several if single_label is None else single_label,
+        recordings=[] if background is None else list_recordings(background),
+    )
 
 
 def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
@@ -259,98 +320,77 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
     return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
 
 
-def validate(
-    labels: List[str],
-    learnt: Examples,
-    n_token_features: int,
-    single_label: bool,
-) -> Tuple[float, np.ndarray, Dict[str, Any]]:
-    """Cross-validates a classifier of the clips.
+def encode_clips(
+    encoder: Model,
+    sounds: Sounds,
+    cache: FeatureCache,
+    num_workers: int,
+    progress: bool,
+) -> Encoded:
+    """Computes the features of clips, and of windows of background.
 
-    Returns temperature and thresholds ``[C]`` for the classifier of all clips;
-    and the report of ``score_held_out`` with ``scores_without_encoder``, which
-    is empty if cross-validation is impossible.
+    Windows are as long as the clips.
     """
-    thresholds = np.full(len(labels), THRESHOLD, np.float32)
-    validation = cross_validate(learnt, single_label)
-    if validation is None:
-        return TEMPERATURE if single_label else 1.0, thresholds, {}
-    alone = [
-        label
-        for label, column in zip(labels, learnt.targets.T)
-        if len(set(validation.folds[column > 0])) == 1
-    ]
-    if alone:
-        logger.warning(
-            "The scores count all clips of %s as missed: one clip, or clips of "
-            "one group, cannot be learnt from and tested at once",
-            ", ".join(alone),
-        )
-    report = score_held_out(labels, learnt, validation, single_label)
-    report["scores_without_encoder"] = score_without_encoder(
-        learnt.features_from(n_token_features), single_label
+    compute = functools.partial(
+        compute_features,
+        encoder,
+        cache=cache,
+        num_workers=num_workers,
+        progress=progress,
     )
-    if not single_label:
-        thresholds = learn_thresholds(learnt.targets, validation.probs)
-    return validation.temperature, thresholds, report
-
-
-def list_data(
-    data_folder: Union[str, os.PathLike],
-    has_background: bool,
-    single_label: Optional[bool],
-) -> Listing:
-    """Lists the clips without copies; clips without a class are last.
-
-    See ``custom.list_clips``.
-    """
-    if audioset.is_audioset(os.fspath(data_folder)):
-        raise InputError(
-            f"{data_folder} holds AudioSet's lists: learn takes a folder of "
-            "clips for each class, or a table clips.csv."
+    clips = [
+        Recording(
+            str(clip.audio),
+            clip.start,
+            clip.end,
+            has_copies=clip.split != "eval",
         )
-    data = custom.list_clips(data_folder, min_classes=1)
-    n_unlabelled = sum(not clip.labels for clip in data.clips)
-    if data.tables and n_unlabelled:
-        logger.info(
-            "%s: %s without a label, learnt as background",
-            data.tables[0],
-            counted(n_unlabelled, "clip"),
-        )
-    data.clips, _ = drop_copies(data.clips, data.folder)
-    has_background |= any(not clip.labels for clip in data.clips)
-    if len(data.classes) == 1 and not has_background:
-        raise InputError(
-            f"{data_folder} has clips of one class only, {list(data.classes)[0]}: "
-            "add clips without the sound in a folder named background, or give "
-            "a recording without the sound with --background."
-        )
-    data.clips = sorted(data.clips, key=lambda clip: not clip.labels)
-    if single_label and any(len(clip.labels) > 1 for clip in data.clips):
-        raise InputError(
-            f"{data.folder}: some clips have several classes, which "
-            "--single-label does not allow."
-        )
-    return data
+        for clip in sounds.clips
+        if clip.labels
+    ]
+    of_clips, errors = compute(clips)
+    lengths = np.clip(
+        [own.n_samples for own in of_clips if own] or [encoder.max_samples],
+        encoder.min_samples,
+        encoder.max_samples,
+    )
+    window = int(np.median(lengths))
+    unlabelled = [
+        Recording(str(clip.audio), clip.start, clip.end, window=window)
+        for clip in sounds.clips
+        if not clip.labels
+    ]
+    of_unlabelled, other_errors = compute(unlabelled)
+    errors.update(other_errors)
+    halves = [
+        Recording(path, window=window, is_half=True)
+        for path in sounds.recordings
+    ]
+    of_halves, other_errors = compute(halves)
+    errors.update(other_errors)
+    cache.save()
+    learnt, held_out = make_examples(sounds, of_clips + of_unlabelled)
+    check_examples(sounds, learnt, errors)
+    for path, own in zip(sounds.recordings, of_halves):
+        if own is not None:
+            seconds = window / encoder.sample_rate
+            add_recording(learnt, path, own.pieces, seconds)
+    return Encoded(learnt, held_out, window, int(lengths.max()), errors)
 
 
 def make_examples(
-    data: Listing, features: List[Optional[Features]]
+    sounds: Sounds, features: List[Optional[Features]]
 ) -> Tuple[Examples, Examples]:
     """Clips to learn from, and clips of the eval split, if they could be read.
 
     Other clips in the groups of the eval split are left out.
     """
-    labels = list(data.classes)
-    clips = [
-        (clip, own)
-        for clip, own in zip(data.clips, features)
-        if own is not None
-    ]
+    clips = [(clip, own) for clip, own in zip(sounds.clips, features) if own]
+    targets = [[x in clip.labels for x in sounds.labels] for clip, _ in clips]
     examples = Examples(
         names=[
             part_name(
-                os.path.relpath(str(clip.audio), data.folder),
+                os.path.relpath(str(clip.audio), sounds.folder),
                 clip.start,
                 clip.end,
             )
@@ -359,12 +399,9 @@ def make_examples(
         groups=[clip.fold or clip.group for clip, _ in clips],
         pieces=[own.pieces for _, own in clips],
         copies=[own.copies for _, own in clips],
-        targets=np.array(
-            [[label in clip.labels for label in labels] for clip, _ in clips],
-            np.float32,
-        ).reshape(-1, len(labels)),
+        targets=np.array(targets, np.float32).reshape(-1, len(sounds.labels)),
     )
-    eval_groups = {c.group for c in data.clips if c.split == "eval"}
+    eval_groups = {c.group for c in sounds.clips if c.split == "eval"}
     held_out = [n for n, (c, _) in enumerate(clips) if c.split == "eval"]
     learnt = [n for n, (c, _) in enumerate(clips) if c.group not in eval_groups]
     n_related = len(clips) - len(learnt) - len(held_out)
@@ -377,9 +414,11 @@ def make_examples(
 
 
 def check_examples(
-    data: Listing, examples: Examples, errors: Dict[str, str]
+    sounds: Sounds, examples: Examples, errors: Dict[str, str]
 ) -> None:
-    """Raises an InputError if a class has no clips; warns of other problems."""
+    """Raises an InputError if a class has no clips, or if no recording of
+    background can be read; warns of other problems.
+    """
     if errors:
         name, reason = next(iter(errors.items()))
         logger.warning(
@@ -388,12 +427,17 @@ def check_examples(
             name,
             reason,
         )
-    counts = dict(zip(data.classes, examples.targets.sum(0).astype(int)))
+    counts = dict(zip(sounds.labels, examples.targets.sum(0).astype(int)))
     missing = [label for label, count in counts.items() if count == 0]
     if missing:
         raise InputError(
-            f"{data.folder}: there are no clips to learn {', '.join(missing)} "
-            "from: add clips, or remove the class."
+            f"{sounds.folder}: there are no clips to learn "
+            f"{', '.join(missing)} from: add clips, or remove the class."
+        )
+    if sounds.recordings and errors.keys() >= set(sounds.recordings):
+        raise InputError(
+            f"{sounds.recordings[0]}: none of the recordings can be read: give "
+            "others with --background."
         )
     few = [f"{x} ({count})" for x, count in counts.items() if count < FEW_CLIPS]
     if few:
@@ -402,12 +446,27 @@ def check_examples(
             FEW_CLIPS,
             ", ".join(few),
         )
-    columns: Dict[bytes, List[str]] = {}
-    for label, column in zip(data.classes, examples.targets.T):
-        columns.setdefault(column.tobytes(), []).append(label)
-    for same in columns.values():
-        if len(same) > 1:
-            logger.warning("%s have the same clips", " and ".join(same))
+    related = related_names(examples)
+    if related:
+        logger.warning(
+            "%s look like parts of recordings. If they are, the scores are too "
+            "high: give the parts of a recording one group in a table clips.csv",
+            ", ".join(related[:3]),
+        )
+
+
+def add_recording(
+    examples: Examples, path: str, windows: np.ndarray, seconds: float
+) -> None:
+    """Adds the windows of a recording of background, in some parts.
+
+    Each part is a group, so that parts of a recording are in all folds.
+    """
+    start = 0.0
+    for part in np.array_split(windows, min(PARTS, len(windows))):
+        end = start + seconds * len(part)
+        examples.add_background(part_name(path, start, end), part)
+        start = end
 
 
 def related_names(examples: Examples) -> List[str]:
@@ -431,55 +490,22 @@ def related_names(examples: Examples) -> List[str]:
     ]
 
 
-def add_background(
-    examples: Examples,
-    places: List[str],
-    features: List[Optional[Features]],
-    window_seconds: float,
-) -> Examples:
-    """Adds parts of recordings of background as clips without a class.
-
-    Each part is a group, so that parts of a recording are in all folds.
-    """
-    read = [
-        (path, own) for path, own in zip(places, features) if own is not None
-    ]
-    if places and not read:
-        raise InputError(
-            f"{places[0]}: none of the recordings can be read: give others "
-            "with --background."
-        )
-    names, groups, pieces, copies = [], [], [], []
-    for path, own in read:
-        parts = np.array_split(own.pieces, min(PARTS, len(own.pieces)))
-        ends = window_seconds * np.cumsum([len(part) for part in parts])
-        starts = [0.0, *ends[:-1]]
-        own_names = [part_name(path, *times) for times in zip(starts, ends)]
-        names += own_names
-        groups += own_names
-        pieces += parts
-        copies += [own.copies] * len(parts)
-    negatives = np.zeros((len(names), examples.targets.shape[1]), np.float32)
-    return Examples(
-        names=examples.names + names,
-        groups=examples.groups + groups,
-        pieces=examples.pieces + pieces,
-        copies=examples.copies + copies,
-        targets=np.concatenate([examples.targets, negatives]),
-    )
-
-
-def listen_to_background(
-    tagger: "AudioTagger", places: List[str]
-) -> Background:
-    """Counts false alarms in the second half of each recording."""
-    rate = tagger.sample_rate
-    timelines, silences = [], []
-    for path in places:
-        try:
-            samples = read_part(path, rate, start=read_duration(path) / 2)
-            timelines.append(tagger.analyze(samples, sample_rate=rate))
-        except (InputError, OSError):
-            continue  # reported before as not readable
-        silences.append(find_silence([samples], rate))
-    return count_false_alarms(timelines, silences)
+def write_learnt(
+    encoder: Model,
+    output: Path,
+    sounds: Sounds,
+    encoded: Encoded,
+    validation: Validation,
+    classifier: ClipClassifier,
+) -> None:
+    """Writes a model.onnx: the encoder with the classifier."""
+    is_learnt = not sounds.single_label
+    metadata = {
+        "labels": sounds.labels,
+        "single_label": sounds.single_label,
+        "max_samples": encoded.longest,
+        "window_samples": encoded.window,
+        "note": None,
+        "thresholds": validation.thresholds.tolist() if is_learnt else None,
+    }
+    write_model(encoder.path, output, metadata, classifier.add_to)

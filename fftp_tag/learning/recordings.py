@@ -72,20 +72,10 @@ class Recording:
     @property
     def key(self) -> str:
         """A key for the cache: all that affects the features but the model."""
-        state = os.stat(self.path)
-        path = os.path.abspath(self.path)
-        return json.dumps(
-            [
-                path,
-                self.start,
-                self.end,
-                self.is_half,
-                self.window,
-                self.has_copies,
-                state.st_size,
-                state.st_mtime_ns,
-            ]
-        )
+        stat = os.stat(self.path)
+        absolute = dataclasses.reabsolute(self, path=os.path.abspath(self.path))
+        own = dataclasses.astuple(absolute)
+        return json.dumps([*own, stat.st_size, stat.st_mtime_ns])
 
 
 def part_name(path: str, start: float, end: float) -> str:

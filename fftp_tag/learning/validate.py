@@ -5,14 +5,16 @@ Authors
 """
 
 import dataclasses
+import logging
 import math
 import warnings
 from collections import Counter
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
 from fftp_tag.learning.classifier import (
+    TEMPERATURE,
     ClipClassifier,
     class_numbers,
     find_temperature,
@@ -22,11 +24,59 @@ from fftp_tag.score.tags import column_f1
 from fftp_tag.score.thresholds import learn_thresholds
 from fftp_tag.tag.events import THRESHOLD
 
+logger = logging.getLogger(__name__)
+
 FOLDS = 5
 RESAMPLES = 200  # of the bootstrap
 MIN_GROUPS = 5  # for an interval: fewer do not show how much scores vary
 MAX_CONFUSIONS = 5
 MAX_NAMES = 3  # clips that are named per confusion
+
+
+class Score(NamedTuple):
+    """A score, with a 95 % interval if there are enough groups of clips."""
+
+    value: float
+    low: Optional[float] = None
+    high: Optional[float] = None
+
+
+class Confusion(NamedTuple):
+    """Clips of a class, or of background, that are taken for another class."""
+
+    label: str
+    taken_for: str
+    n_clips: int
+    clips: List[str]  # some of them
+
+
+@dataclasses.dataclass
+class Validation:
+    """Results of cross-validation; without scores if it is impossible.
+
+    Arguments
+    ---------
+    temperature : float
+        For the classifier of all clips; 1 if clips have several labels.
+    thresholds : numpy.ndarray
+        For the classifier of all clips, ``[C]``.
+    n_folds : int
+    scores : dict of Score
+        See ``score_clips``.
+    scores_without_encoder : dict of float
+        The same scores of log-mel statistics alone.
+    confusions : list of Confusion
+        The most frequent ones.
+    """
+
+    temperature: float
+    thresholds: np.ndarray
+    n_folds: int = 0
+    scores: Dict[str, Score] = dataclasses.field(default_factory=dict)
+    scores_without_encoder: Dict[str, float] = dataclasses.field(
+        default_factory=dict
+    )
+    confusions: List[Confusion] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -73,6 +123,15 @@ class Examples:
         """Features of each clip, the mean over its pieces, ``[clips, F]``."""
         return np.stack([pieces.mean(0) for pieces in self.pieces])
 
+    def add_background(self, name: str, pieces: np.ndarray) -> None:
+        """Adds a clip without a class, which is a group of its own."""
+        self.names.append(name)
+        self.groups.append(name)
+        self.pieces.append(pieces)
+        self.copies.append(pieces[:0])
+        no_class = np.zeros((1, self.targets.shape[1]), self.targets.dtype)
+        self.targets = np.concatenate([self.targets, no_class])
+
     @property
     def is_background(self) -> np.ndarray:
         """Whether each clip has no class, ``[clips]``."""
@@ -101,39 +160,80 @@ class Examples:
         )
 
 
-@dataclasses.dataclass
-class CrossValidation:
-    """Results of cross-validation.
+def validate(
+    labels: List[str],
+    examples: Examples,
+    n_token_features: int,
+    single_label: bool,
+) -> Validation:
+    """Cross-validates a classifier of clips.
+
+    If clips have several labels, thresholds are learnt: for the scores of a
+    fold, on the other folds.
 
     Arguments
     ---------
-    temperature : float
-        For the classifier of all clips; 1 if clips have several labels.
-    probs : numpy.ndarray
-        Probabilities of held-out clips, ``[clips, C]``.
-    folds : numpy.ndarray
-        The index of each clip's fold, ``[clips]``.
+    labels : list of str
+        Names of the C classes.
+    examples : Examples
+    n_token_features : int
+        The number of features of the encoder's tokens, which come first.
+    single_label : bool
+        Whether each clip has one class, or none: background.
     """
-
-    temperature: float
-    probs: np.ndarray
-    folds: np.ndarray
+    targets = examples.targets
+    thresholds = np.full(len(labels), THRESHOLD, np.float32)
+    folds = assign_folds(examples)
+    if folds is None:
+        logger.warning(
+            "All clips are in one group or each class has one clip, so the "
+            "accuracy cannot be estimated"
+        )
+        return Validation(TEMPERATURE if single_label else 1.0, thresholds)
+    alone = [
+        label
+        for label, column in zip(labels, targets.T)
+        if len(set(folds[column > 0])) == 1
+    ]
+    if alone:
+        logger.warning(
+            "The scores count all clips of %s as missed: one clip, or clips of "
+            "one group, cannot be learnt from and tested at once",
+            ", ".join(alone),
+        )
+    probs, temperature = cross_validate(examples, folds, single_label)
+    tagged = probs >= THRESHOLD
+    if not single_label:
+        thresholds = learn_thresholds(targets, probs)
+        for fold in np.unique(folds):
+            rows, others = folds == fold, folds != fold
+            of_others = learn_thresholds(targets[others], probs[others])
+            tagged[rows] = probs[rows] >= of_others
+    spectrum = examples.features_from(n_token_features)
+    spectrum_probs, _ = cross_validate(spectrum, folds, single_label)
+    return Validation(
+        temperature,
+        thresholds,
+        n_folds=int(folds.max()) + 1,
+        scores=score_clips(examples, probs, tagged),
+        scores_without_encoder=score_arrays(
+            targets, spectrum_probs, spectrum_probs >= THRESHOLD
+        ),
+        confusions=find_confusions(labels, examples, probs, tagged),
+    )
 
 
 def cross_validate(
-    examples: Examples, single_label: bool
-) -> Optional[CrossValidation]:
+    examples: Examples, folds: np.ndarray, single_label: bool
+) -> Tuple[np.ndarray, float]:
     """Classifies the clips of each fold by a classifier of the other folds.
 
-    Returns None if all clips are in one group, or each class has one clip.
+    Returns probabilities ``[clips, C]``, and the temperature for a classifier
+    of all clips. The temperature of a fold is found on the other folds.
     """
-    folds = assign_folds(examples)
-    if folds is None:
-        return None
-    numbers = range(folds.max() + 1)
     classifiers = [
         examples.part(np.flatnonzero(folds != fold)).learn(single_label)
-        for fold in numbers
+        for fold in range(folds.max() + 1)
     ]
     temperature = 1.0
     if single_label:
@@ -145,58 +245,17 @@ def cross_validate(
             found = classifier.logits(features[rows])
             logits[rows, : found.shape[1]] = found
             is_known[rows] = np.isin(classes[rows], classes[folds != fold])
-        classifiers = [
-            classifier.soften(find_temperature(logits[others], classes[others]))
-            for fold, classifier in enumerate(classifiers)
-            for others in [is_known & (folds != fold)]
-        ]
+        for fold, classifier in enumerate(classifiers):
+            rows = np.flatnonzero(is_known & (folds != fold))
+            own = find_temperature(logits[rows], classes[rows])
+            classifiers[fold] = classifier.soften(own)
         temperature = find_temperature(logits[is_known], classes[is_known])
     probs = np.zeros(examples.targets.shape, np.float32)
     for fold, classifier in enumerate(classifiers):
         rows = np.flatnonzero(folds == fold)
         pieces = [examples.pieces[row] for row in rows]
         probs[rows] = classifier.probabilities(pieces)
-    return CrossValidation(temperature, probs, folds)
-
-
-def score_held_out(
-    labels: List[str],
-    examples: Examples,
-    found: CrossValidation,
-    single_label: bool,
-) -> Dict[str, Any]:
-    """Scores the results of cross-validation.
-
-    If clips have several labels, thresholds are learnt on the other folds too.
-
-    Returns
-    -------
-    dict
-        The number of ``folds``, ``scores`` (see ``score_clips``), and
-        ``confusions`` (see ``find_confusions``).
-    """
-    tagged = found.probs >= THRESHOLD
-    for fold in [] if single_label else np.unique(found.folds):
-        rows, others = found.folds == fold, found.folds != fold
-        thresholds = learn_thresholds(
-            examples.targets[others], found.probs[others]
-        )
-        tagged[rows] = found.probs[rows] >= thresholds
-    return {
-        "folds": int(found.folds.max()) + 1,
-        "scores": score_clips(examples, found.probs, tagged),
-        "confusions": find_confusions(labels, examples, found.probs, tagged),
-    }
-
-
-def score_without_encoder(
-    examples: Examples, single_label: bool
-) -> Dict[str, float]:
-    """Cross-validates log-mel statistics alone, see ``score_arrays``."""
-    found = cross_validate(examples, single_label)
-    assert found is not None  # these clips were cross-validated before
-    tagged = found.probs >= THRESHOLD
-    return score_arrays(examples.targets, found.probs, tagged)
+    return probs, temperature
 
 
 def assign_folds(examples: Examples) -> Optional[np.ndarray]:
@@ -221,7 +280,7 @@ def assign_folds(examples: Examples) -> Optional[np.ndarray]:
 
 def score_clips(
     examples: Examples, probs: np.ndarray, tagged: np.ndarray
-) -> Dict[str, Dict[str, float]]:
+) -> Dict[str, Score]:
     """Scores of clips, with 95 % intervals for as many new clips like these.
 
     The intervals are from a bootstrap over groups, widened by the square root
@@ -236,10 +295,9 @@ def score_clips(
 
     Returns
     -------
-    dict
-        ``mAP``, ``macro_F1`` and, if no clip has several labels, ``accuracy``,
-        each with its ``value`` and, if it has an interval, ``low`` and
-        ``high``. Scores that are undefined are missing.
+    dict of Score
+        ``mAP``, ``macro_F1`` and, if no clip has several labels, ``accuracy``.
+        Scores that are undefined are missing.
     """
     of_all = {
         name: value
@@ -249,7 +307,7 @@ def score_clips(
     is_sound = ~examples.is_background
     n_groups = len(set(np.array(examples.groups)[is_sound]))
     if n_groups < MIN_GROUPS:
-        return {name: {"value": value} for name, value in of_all.items()}
+        return {name: Score(value) for name, value in of_all.items()}
     draw = np.random.default_rng(0)
     numbers = np.unique(examples.groups, return_inverse=True)[1]
     members = [np.flatnonzero(numbers == n) for n in range(numbers.max() + 1)]
@@ -265,11 +323,7 @@ def score_clips(
         found = [sample[name] for sample in resampled]
         bounds = np.nanpercentile(found, [2.5, 97.5])
         low, high = value + math.sqrt(2) * (bounds - value)
-        scores[name] = {
-            "value": value,
-            "low": max(float(low), 0.0),
-            "high": min(float(high), 1.0),
-        }
+        scores[name] = Score(value, max(float(low), 0.0), min(float(high), 1.0))
     return scores
 
 
@@ -279,17 +333,22 @@ def score_arrays(
     """The scores of ``score_clips`` by name; NaN where undefined."""
     true = targets > 0.5
     scored = np.flatnonzero(true.any(0) & ~true.all(0))
-    precision = [average_precision(true[:, c], probs[:, c]) for c in scored]
+    precision = [
+        fast_average_precision(true[:, c], probs[:, c]) for c in scored
+    ]
     of_classes = column_f1(true, tagged)
-    scores = {"mAP": mean(precision), "macro_F1": mean(of_classes[scored])}
+    scores = {
+        "mAP": mean_or_nan(precision),
+        "macro_F1": mean_or_nan(of_classes[scored]),
+    }
     if (true.sum(1) <= 1).all():
         rows = true.any(1)
         right = probs[rows].argmax(1) == true[rows].argmax(1)
-        scores["accuracy"] = mean(right)
+        scores["accuracy"] = mean_or_nan(right)
     return scores
 
 
-def average_precision(is_true: np.ndarray, probs: np.ndarray) -> float:
+def fast_average_precision(is_true: np.ndarray, probs: np.ndarray) -> float:
     """The mean precision at the probabilities of the true clips.
 
     Equal to scikit-learn's ``average_precision_score``, and ten times faster.
@@ -300,7 +359,7 @@ def average_precision(is_true: np.ndarray, probs: np.ndarray) -> float:
     return float((n_true / n_found).mean())
 
 
-def mean(values: Union[List[float], np.ndarray]) -> float:
+def mean_or_nan(values: Union[List[float], np.ndarray]) -> float:
     """The mean of numbers, NaN if there are none."""
     return float(np.mean(values)) if len(values) > 0 else float("nan")
 
@@ -310,7 +369,7 @@ def find_confusions(
     examples: Examples,
     probs: np.ndarray,
     tagged: np.ndarray,
-) -> List[Dict[str, Any]]:
+) -> List[Confusion]:
     """The pairs of classes that are confused most often, with examples.
 
     A clip counts if another class is more probable than its own. A clip without
@@ -330,11 +389,8 @@ def find_confusions(
             clips.setdefault(pair, []).append(name)
     worst = sorted(clips.items(), key=lambda item: -len(item[1]))
     return [
-        {
-            "class": own,
-            "taken_for": other,
-            "count": len(names),
-            "clips": list(dict.fromkeys(names))[:MAX_NAMES],
-        }
+        Confusion(
+            own, other, len(names), list(dict.fromkeys(names))[:MAX_NAMES]
+        )
         for (own, other), names in worst[:MAX_CONFUSIONS]
     ]

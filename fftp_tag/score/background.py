@@ -5,15 +5,30 @@ Authors
 """
 
 import dataclasses
+import logging
 import math
 import os
-from typing import Dict, Iterable, List, Union
+from typing import TYPE_CHECKING, Dict, Iterable, List, Union
 
 import numpy as np
 
+from fftp_tag.errors import one_line
+from fftp_tag.progress import show_progress
 from fftp_tag.tag.events import Event, Timeline
-from fftp_tag.tag.windows import SILENCE
-from speechbrain_fftp.dataio.audio import find_audio_files
+from fftp_tag.tag.windows import (
+    SILENCE,
+    Source,
+    read_blocks,
+    read_part,
+    silence_counted,
+)
+from speechbrain_fftp.dataio.audio import find_audio_files, read_duration
+from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    from fftp_tag.tag.tagger import AudioTagger
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,28 +93,50 @@ def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
     return files
 
 
-def find_silence(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
-    """Whether each second of consecutive blocks ``[S]`` is digital silence."""
-    is_silent: List[bool] = []
-    rest = np.zeros(0, np.float32)
-    for block in blocks:
-        rest = np.concatenate([rest, block])
-        n_whole = len(rest) // rate * rate
-        peaks = np.abs(rest[:n_whole]).reshape(-1, rate).max(1)
-        is_silent += (peaks < SILENCE).tolist()
-        rest = rest[n_whole:]
-    if len(rest):
-        is_silent.append(bool(np.abs(rest).max() < SILENCE))
-    return np.array(is_silent)
+@silence_counted("files")
+def listen_to_background(
+    tagger: "AudioTagger",
+    recordings: List[str],
+    is_second_half: bool = False,
+    progress: bool = False,
+) -> Background:
+    """Counts false alarms in recordings; skips and logs unreadable ones.
+
+    Arguments
+    ---------
+    tagger : AudioTagger
+    recordings : list of str
+        Audio files without any of the sounds.
+    is_second_half : bool
+        Whether only the second half of each recording counts.
+    progress : bool
+        Whether to show progress.
+    """
+    rate = tagger.sample_rate
+    timelines, silences = [], []
+    for path in show_progress(recordings, len(recordings), is_shown=progress):
+        source: Source = path
+        try:
+            if is_second_half:
+                source = read_part(path, rate, read_duration(path) / 2)
+            timeline = tagger.analyze(source, rate)
+            blocks = read_blocks(source, rate, rate, warn=False)
+            silences.append(find_silence(blocks, rate))
+        except (InputError, OSError) as error:
+            logger.warning("not counted: %s", one_line(error))
+            continue
+        timelines.append(timeline)
+    return count_false_alarms(tagger.labels, timelines, silences)
 
 
 def count_false_alarms(
-    timelines: List[Timeline], silences: List[np.ndarray]
+    labels: List[str], timelines: List[Timeline], silences: List[np.ndarray]
 ) -> Background:
     """Counts the events of each class in background.
 
     Arguments
     ---------
+    labels : list of str
     timelines : list of Timeline
         Timelines of recordings without any of the sounds.
     silences : list of numpy.ndarray
@@ -114,21 +151,17 @@ def count_false_alarms(
         second = np.minimum(timeline.times.astype(int), len(is_silent) - 1)
         probs = np.where(is_silent[second, None], 0, timeline.probs)
         events.append(dataclasses.replace(timeline, probs=probs).events())
-    total = sum(timeline.duration for timeline in timelines)
-    seconds = total - silent_seconds
-    of_classes = {
-        label: measure(
-            [[x for x in found if x.label == label] for found in events],
-            seconds,
-        )
-        for label in (timelines[0].labels if timelines else [])
-    }
+    seconds = sum(x.duration for x in timelines) - silent_seconds
+    of_classes = {}
+    for label in labels:
+        own = [[x for x in found if x.label == label] for found in events]
+        of_classes[label] = false_alarms_of(own, seconds)
     return Background(
-        seconds, silent_seconds, of_classes, measure(events, seconds)
+        seconds, silent_seconds, of_classes, false_alarms_of(events, seconds)
     )
 
 
-def measure(events: List[List[Event]], seconds: float) -> FalseAlarms:
+def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
     """The false alarms, given the sorted events of each recording."""
     count = sum(map(len, events))
     if seconds == 0:
@@ -139,6 +172,21 @@ def measure(events: List[List[Event]], seconds: float) -> FalseAlarms:
         at_most=3600 * upper_bound(count) / seconds,
         share=min(lasting / seconds, 1.0),
     )
+
+
+def find_silence(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
+    """Whether each second of consecutive blocks ``[S]`` is digital silence."""
+    is_silent: List[bool] = []
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        n_whole = len(rest) // rate * rate
+        peaks = np.abs(rest[:n_whole]).reshape(-1, rate).max(1)
+        is_silent += (peaks < SILENCE).tolist()
+        rest = rest[n_whole:]
+    if len(rest):
+        is_silent.append(bool(np.abs(rest).max() < SILENCE))
+    return np.array(is_silent)
 
 
 def covered_seconds(events: List[Event]) -> float:

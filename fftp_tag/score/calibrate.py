@@ -7,30 +7,21 @@ Authors
 import dataclasses
 import logging
 import os
-from collections import Counter
-from typing import Collection, Dict, List, Optional, Union
+from typing import Dict, List, Optional, Union
+
+import numpy as np
 
 from fftp_tag.packages import require
 from fftp_tag.score.evaluate import (
-    Analysis,
     analyze_clips,
     common_labels,
-    cut_truth,
-    list_clips,
+    list_split,
     multi_hot,
-    read_truth,
 )
-from fftp_tag.score.events import Truth, overlap_scores, pair_events
 from fftp_tag.score.tags import f1_scores
-from fftp_tag.score.thresholds import (
-    MIN_POSITIVES,
-    learn_from_clips,
-    learn_from_events,
-    learn_thresholds,
-    with_rules,
-)
+from fftp_tag.score.thresholds import MIN_POSITIVES, learn_from_clips
 from fftp_tag.tag.edit import check_output, write_rules
-from fftp_tag.tag.events import Rules, default_rules
+from fftp_tag.tag.events import THRESHOLD, Rules
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
@@ -51,9 +42,8 @@ class Calibration:
     few : list of str
         Labels of classes with too few positives.
     before, after : dict
-        ``micro_F1`` and ``macro_F1`` of tags and, with strong labels,
-        ``overlap_F1`` of events: with thresholds of 0.5 and no other rules, and
-        with the learnt rules.
+        ``micro_F1`` and ``macro_F1`` of tags, with thresholds of 0.5 and with
+        the learnt ones.
     """
 
     rules: Rules
@@ -66,7 +56,6 @@ def calibrate(
     path: Path,
     data_folder: Path,
     split: str = "valid",
-    strong_labels: Optional[str] = None,
     output: Optional[Path] = None,
     device: str = "cpu",
     threads: Optional[int] = None,
@@ -76,15 +65,14 @@ def calibrate(
 ) -> Calibration:
     """Learns rules on labelled clips and writes them into a model.onnx.
 
+    ``learn_from_clips`` describes what is learnt.
+
     Arguments
     ---------
     path : str
         The model.
     data_folder, split : str
         The clips, see ``evaluate``.
-    strong_labels : str, optional
-        Table of events, see ``evaluate``, to learn the rules of events from.
-        ``learn_from_events`` and ``learn_from_clips`` describe what is learnt.
     output : str, optional
         The file to write; by default ``path``, in place.
     device, threads : str, int
@@ -94,7 +82,7 @@ def calibrate(
     progress : bool
         Whether to show progress.
     **options
-        See ``list_clips``.
+        See ``list_split``.
 
     Returns
     -------
@@ -112,57 +100,31 @@ def calibrate(
     output = output or path
     check_output(output)
     tagger = AudioTagger(Model(path, device, threads))
-    listed = list_clips(data_folder, split, tagger.sample_rate, **options)
+    listed = list_split(data_folder, split, tagger.sample_rate, **options)
     labels = common_labels(tagger, listed.classes, data_folder)
-    truth: Truth = {}
-    timeline_ids: Collection[str] = ()
-    if strong_labels is not None:
-        truth = read_truth(strong_labels, listed, labels)
-        timeline_ids = truth
-    elif tagger.model.has_steps:
-        timeline_ids = {clip.id for clip in listed.clips}
+    timeline_ids = [clip.id for clip in listed.clips]
+    if not tagger.model.has_steps:
+        timeline_ids = []
     found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
     targets = multi_hot(found.clips, tagger.labels)
-    if strong_labels is not None:
-        truth = cut_truth(truth, found.timelines, strong_labels)
-        events = [event for events in truth.values() for event in events]
-        positives = Counter(label for *_, label in events)
-        rules = dataclasses.replace(
-            learn_from_events(found.timelines, truth, tagger.labels),
-            threshold=learn_thresholds(targets, found.probs),
-        )
-    else:
-        positives = Counter(x for clip in found.clips for x in clip.labels)
-        rules = learn_from_clips(targets, found.probs, found.timelines)
-    few = [label for label in labels if positives[label] < MIN_POSITIVES]
+    rules = learn_from_clips(targets, found.probs, found.timelines)
     if not rules.is_learnt:
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
             f"split {listed.name}: nothing is learnt, and {path} is left "
             "unchanged. Use another split, or more clips."
         )
-    default = default_rules(len(tagger.labels))
-    before = score_rules(default, found, truth, labels)
-    after = score_rules(rules, found, truth, labels)
+    columns = np.array([tagger.labels.index(label) for label in labels])
+    scored = targets[:, columns], found.probs[:, columns]
+    positives = scored[0].sum(0)
+    few = [x for x, n in zip(labels, positives) if n < MIN_POSITIVES]
     write_rules(path, output, rules)
     logger.info(
         "%s: learnt the rules of %d classes", output, len(labels) - len(few)
     )
-    return Calibration(rules, few, before, after)
-
-
-def score_rules(
-    rules: Rules, found: Analysis, truth: Truth, labels: List[str]
-) -> Dict[str, float]:
-    """F1 with these rules, see ``Calibration``; ``labels`` are scored."""
-    columns = [found.labels.index(label) for label in labels]
-    scores = f1_scores(
-        multi_hot(found.clips, labels),
-        found.probs[:, columns],
-        rules.threshold[columns],
+    return Calibration(
+        rules,
+        few,
+        before=f1_scores(*scored, THRESHOLD),
+        after=f1_scores(*scored, rules.threshold[columns]),
     )
-    if truth:
-        timelines = with_rules(found.timelines, rules)
-        paired = pair_events(timelines, truth, labels)
-        scores["overlap_F1"] = overlap_scores(paired)["overlap_F1"]
-    return scores

@@ -93,19 +93,16 @@ class Analysis:
 
     Arguments
     ---------
-    labels : list of str
-        The model's C classes.
     clips : list of LabelledClip
         The clips that could be read.
     probs : numpy.ndarray
-        Probabilities of these clips, ``[clips, C]``.
+        Probabilities of the model's C classes in these clips, ``[clips, C]``.
     timelines : dict
         ``Timeline`` by clip id, for some of these clips.
     skipped : dict
         Reasons by id of the clips that could not be read.
     """
 
-    labels: List[str]
     clips: List[LabelledClip]
     probs: np.ndarray
     timelines: Dict[str, Timeline]
@@ -175,7 +172,7 @@ def evaluate(
         Table of true events, in the format of AudioSet's strong labels or of
         DCASE. Events are scored as well, in the clips that it lists.
     **options
-        Options for data that are not prepared, see ``list_clips``.
+        Options for data that are not prepared, see ``list_split``.
 
     Raises
     ------
@@ -186,7 +183,7 @@ def evaluate(
     require("sklearn", "Scoring")
     if strong_labels is not None:
         warn_without_psds()
-    listed = list_clips(data_folder, split, tagger.sample_rate, **options)
+    listed = list_split(data_folder, split, tagger.sample_rate, **options)
     labels = common_labels(tagger, listed.classes, data_folder)
     truth: Truth = {}
     if strong_labels is not None:
@@ -207,7 +204,8 @@ def evaluate(
         metrics["accuracy"] = float(np.mean(right))
     events = {}
     if strong_labels is not None:
-        truth = cut_truth(truth, found.timelines, strong_labels)
+        durations = {x: found.timelines[x].duration for x in found.timelines}
+        truth = cut_events(truth, durations, strong_labels)
         events = event_metrics(found.timelines, truth, labels)
     return Evaluation(
         metrics=metrics,
@@ -221,7 +219,7 @@ def evaluate(
     )
 
 
-def list_clips(
+def list_split(
     data_folder: Union[str, os.PathLike],
     split: Optional[str],
     sample_rate: int,
@@ -355,14 +353,6 @@ def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
     }
 
 
-def cut_truth(
-    truth: Truth, timelines: Dict[str, Timeline], strong_labels: str
-) -> Truth:
-    """Cuts true events at the ends of clips; keeps clips with a timeline."""
-    durations = {clip: found.duration for clip, found in timelines.items()}
-    return cut_events(truth, durations, strong_labels)
-
-
 def analyze_clips(
     tagger: "AudioTagger",
     split: Split,
@@ -417,7 +407,7 @@ def analyze_clips(
             clip_id,
             reason,
         )
-    return Analysis(tagger.labels, clips, np.stack(probs), timelines, skipped)
+    return Analysis(clips, np.stack(probs), timelines, skipped)
 
 
 def multi_hot(clips: List[LabelledClip], labels: List[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Scores of events against strong labels: F1, errors of onsets, and PSDS.
+"""Scores of events against strong labels: F1 and PSDS.
 
 True and found events of a class in a clip are matched one to one.
 
@@ -23,9 +23,7 @@ Truth = Dict[str, List[Tuple[float, float, str]]]  # start, end, label by clip
 
 OVERLAP = 0.5  # minimum intersection over union of events that match
 COLLAR = 0.2  # maximum error of an onset in seconds
-NEAR = 1.0  # maximum error of an onset in ``onset_error``, in seconds
 DIGITS = 4  # of seconds, against rounding errors at the collar
-SEGMENT = 1.0  # seconds
 THRESHOLDS = np.linspace(0.02, 0.98, 49)  # operating points of PSDS
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
@@ -35,11 +33,10 @@ class ClipEvents(NamedTuple):
 
     true: np.ndarray  # [N, 2]
     found: np.ndarray  # [M, 2]
-    duration: float  # of the clip
 
 
 class Counts(NamedTuple):
-    """Numbers of events, or of segments."""
+    """Numbers of events."""
 
     right: int
     true: int
@@ -72,9 +69,6 @@ def event_metrics(
         events; they match if their intersection is half of their union or more.
         ``event_F1``: the mean over classes that occur; events match if onsets
         are within 200 ms, and offsets within 200 ms or 20 % of the true length.
-        ``segment_F1``: of segments of 1 s; the mean over classes that occur.
-        ``onset_error``: the median in seconds over onsets within 1 s of a true
-        onset, NaN if there are none.
         ``PSDS1``, ``PSDS2`` (https://arxiv.org/abs/1910.08440): in DCASE's
         scenarios, if psds_eval is installed and several classes occur.
 
@@ -91,22 +85,8 @@ def event_metrics(
     ]
     if not occur:
         raise InputError("The scored clips have no events of these classes.")
-    errors = [
-        error
-        for label in occur
-        for clip in of_class[label]
-        for error in onset_errors(clip)
-    ]
-    scores = {
-        **overlap_scores(of_class),
-        "event_F1": float(
-            np.mean([count_events(of_class[x], is_on_time).f1 for x in occur])
-        ),
-        "segment_F1": float(
-            np.mean([count_segments(of_class[x]).f1 for x in occur])
-        ),
-        "onset_error": float(np.median(errors)) if errors else float("nan"),
-    }
+    f1 = [count_events(of_class[label], is_on_time).f1 for label in occur]
+    scores = {**overlap_scores(of_class), "event_F1": float(np.mean(f1))}
     # For a single class, psds_eval would return 0
     if len(occur) > 1 and not missing_for_psds():
         scores.update(psds(timelines, truth, occur))
@@ -139,12 +119,8 @@ def pair_events(
         true = by_label(truth[clip])
         found = found_events(timeline)
         for label in paired.keys() & (true.keys() | found.keys()):
-            events = ClipEvents(
-                true=true.get(label, nothing),
-                found=found.get(label, nothing),
-                duration=timeline.duration,
-            )
-            paired[label].append(events)
+            events = true.get(label, nothing), found.get(label, nothing)
+            paired[label].append(ClipEvents(*events))
     return paired
 
 
@@ -189,27 +165,12 @@ def count_events(
     )
 
 
-def count_segments(clips: List[ClipEvents]) -> Counts:
-    """Counts segments that contain a true, a found event, or both."""
-    true = [segments(clip.true, clip.duration) for clip in clips]
-    found = [segments(clip.found, clip.duration) for clip in clips]
-    is_true, is_found = np.concatenate(true), np.concatenate(found)
-    return Counts(
-        right=int((is_true & is_found).sum()),
-        true=int(is_true.sum()),
-        found=int(is_found.sum()),
-    )
-
-
-def match(weights: np.ndarray) -> List[Tuple[int, int]]:
-    """Matches rows and columns one to one with the largest sum of weights.
-
-    Returns the row and the column of each pair whose weight is not 0.
-    """
+def match(can_match: np.ndarray) -> List[Tuple[int, int]]:
+    """Matches as many rows and columns of booleans as possible one to one."""
     from scipy.optimize import linear_sum_assignment
 
-    pairs = zip(*linear_sum_assignment(weights, maximize=True))
-    return [pair for pair in pairs if weights[pair]]
+    pairs = zip(*linear_sum_assignment(can_match, maximize=True))
+    return [pair for pair in pairs if can_match[pair]]
 
 
 def overlap_by_half(clip: ClipEvents) -> np.ndarray:
@@ -223,30 +184,11 @@ def overlap_by_half(clip: ClipEvents) -> np.ndarray:
     return intersection >= OVERLAP * union
 
 
-def distances(clip: ClipEvents) -> np.ndarray:
-    """Distances of true and found starts, and of ends, ``[N, M, 2]``."""
-    return np.abs(clip.true[:, None] - clip.found).round(DIGITS)
-
-
 def is_on_time(clip: ClipEvents) -> np.ndarray:
     """Whether true and found events agree in onset and offset, ``[N, M]``."""
-    onset, offset = np.moveaxis(distances(clip), 2, 0)
+    errors = np.abs(clip.true[:, None] - clip.found).round(DIGITS)
     collar = np.maximum(COLLAR, 0.2 * np.diff(clip.true)).round(DIGITS)
-    return (onset <= COLLAR) & (offset <= collar)
-
-
-def onset_errors(clip: ClipEvents) -> List[float]:
-    """Distances of true and found onsets that match, in seconds."""
-    onsets = distances(clip)[:, :, 0]
-    nearness = np.maximum(NEAR - onsets, 0.0)
-    return [float(onsets[pair]) for pair in match(nearness)]
-
-
-def segments(events: np.ndarray, duration: float) -> np.ndarray:
-    """Whether each segment of a clip overlaps one of the events ``[N, 2]``."""
-    starts = np.arange(0.0, duration, SEGMENT)[:, None]
-    is_inside = (starts < events[:, 1]) & (events[:, 0] < starts + SEGMENT)
-    return np.any(is_inside, 1)
+    return (errors[:, :, 0] <= COLLAR) & (errors[:, :, 1] <= collar)
 
 
 def psds(

@@ -1,33 +1,22 @@
-"""Learns thresholds and rules of events from labels of clips or true events.
+"""Learns thresholds and rules of events from the labels of clips.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import dataclasses
-import statistics
-from collections import Counter
-from typing import Dict, List
+from typing import Dict
 
 import numpy as np
 
-from fftp_tag.score.events import (
-    ClipEvents,
-    Truth,
-    count_events,
-    found_events,
-    overlap_by_half,
-    pair_events,
-)
+from fftp_tag.score.events import found_events
 from fftp_tag.score.tags import column_f1
 from fftp_tag.tag.events import THRESHOLD, Rules, Timeline, default_rules
 
-MIN_POSITIVES = 5  # clips or events of a class, to learn its rules
+MIN_POSITIVES = 5  # clips of a class, to learn its rules
 # Seconds. Labels of clips do not tell whether a pause belongs to an event
 PAUSE = 3.0
 LOW = 0.1  # minimum probability while an event lasts
-THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
-GAPS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 MINIMA = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 
 
@@ -149,93 +138,3 @@ def highest_peaks(timelines: Dict[str, Timeline]) -> np.ndarray:
             c = timeline.labels.index(event.label)
             row[c] = max(row[c], event.probability)
     return peaks
-
-
-def learn_from_events(
-    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
-) -> Rules:
-    """Learns the rules that maximise ``overlap_F1`` of each class.
-
-    By a grid search over thresholds, gaps and minimum durations. Classes with
-    too few events get a threshold of 0.5, and the most frequent gap and minimum
-    duration of the other classes.
-
-    Arguments
-    ---------
-    timelines : dict
-        Timelines by clip id.
-    truth : dict
-        True events (start, end, label) by clip id.
-    labels : list of str
-        Names of the C classes.
-    """
-    rules = default_rules(len(labels))
-    counts = Counter(label for events in truth.values() for *_, label in events)
-    learnt = [c for c, x in enumerate(labels) if counts[x] >= MIN_POSITIVES]
-    if not learnt:
-        return rules
-    shape = (len(learnt), len(THRESHOLDS), len(GAPS), len(MINIMA))
-    scores = np.zeros(shape)
-    for t, threshold in enumerate(THRESHOLDS):
-        tried = rules.replace(threshold, merge_gap=0.0, min_duration=0.0)
-        # Whatever the tags are: their thresholds are learnt apart
-        tried = dataclasses.replace(tried, threshold=0 * tried.threshold)
-        runs = pair_events(with_rules(timelines, tried), truth, labels)
-        for row, c in enumerate(learnt):
-            scores[row, t] = score_grid(runs[labels[c]])
-    best = np.array([central_maximum(table) for table in scores]).T
-    thresholds = rules.threshold.copy()
-    thresholds[learnt] = np.take(THRESHOLDS, best[0])
-    gaps = np.take(GAPS, best[1])
-    minima = np.take(MINIMA, best[2])
-    rules = rules.replace(
-        threshold=thresholds,
-        merge_gap=spread(gaps, learnt, len(labels)),
-        min_duration=spread(minima, learnt, len(labels)),
-    )
-    return dataclasses.replace(rules, is_learnt=True)
-
-
-def score_grid(runs: List[ClipEvents]) -> np.ndarray:
-    """F1 of a class for each gap and minimum duration, from unmerged events."""
-    scores = np.zeros((len(GAPS), len(MINIMA)))
-    for g, gap in enumerate(GAPS):
-        merged = [clip._replace(found=merge(clip.found, gap)) for clip in runs]
-        for m, minimum in enumerate(MINIMA):
-            events = [
-                clip._replace(found=drop_short(clip.found, minimum))
-                for clip in merged
-            ]
-            scores[g, m] = count_events(events, overlap_by_half).f1
-    return scores
-
-
-def merge(events: np.ndarray, gap: float) -> np.ndarray:
-    """Joins events ``[N, 2]`` that are less than a gap apart."""
-    if not len(events):
-        return events
-    is_apart = events[1:, 0] - events[:-1, 1] >= gap
-    starts = events[np.append(True, is_apart), 0]
-    ends = events[np.append(is_apart, True), 1]
-    return np.stack([starts, ends], 1)
-
-
-def drop_short(events: np.ndarray, minimum: float) -> np.ndarray:
-    """Drops events ``[N, 2]`` that are shorter than a minimum."""
-    return events[events[:, 1] - events[:, 0] >= minimum]
-
-
-def central_maximum(scores: np.ndarray) -> np.ndarray:
-    """The index of the maximum; of equal maxima, the one nearest their mean."""
-    best = np.argwhere(scores == scores.max())
-    distances = np.square(best - best.mean(0)).sum(1)
-    return best[distances.argmin()]
-
-
-def spread(
-    values: np.ndarray, classes: List[int], n_classes: int
-) -> np.ndarray:
-    """Extends values of some classes to all, by the most frequent value."""
-    spread = np.full(n_classes, statistics.mode(values.tolist()))
-    spread[classes] = values
-    return spread

@@ -1,9 +1,7 @@
 """SoundIndex: finds the places of an archive that sound like an example.
 
-An index is a folder. ``index.json`` holds its settings; ``windows.npz`` the list
-of files, and the embeddings of all windows, scaled to unit length, in float16.
-Each is replaced atomically: if indexing is killed, only files that were read
-since the last write are read again.
+An index is an npz file: its settings, the list of files, and the embeddings of
+all windows, scaled to unit length, in float16.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,10 +13,8 @@ import json
 import logging
 import math
 import os
-import shlex
-import time
 import zipfile
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -38,38 +34,36 @@ from speechbrain_fftp.dataio.audio import (
     find_audio_files,
 )
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import Path, atomic_path, locked, write_json
+from speechbrain_fftp.dataio.files import (
+    Path,
+    atomic_path,
+    check_target,
+    file_sha256,
+)
 
 logger = logging.getLogger(__name__)
 
-SETTINGS = "index.json"
-WINDOWS = "windows.npz"
-LOCK = "lock"
 WINDOW = 5.0  # seconds, by default
-SAVE_SECONDS = 5  # between two writes
 CHUNK = 512  # rows that are compared at a time
 SAMPLE = 4096  # rows to estimate the mean and the standard deviation
-PROBE_TOLERANCE = 0.02  # distance of embeddings of the probe, of unit length
 # Similarity of a place to an example that was cut from it: other places are
 # below, even of stationary noise
 SAME = 0.999995
 TINY = 1e-6  # instead of a length or a standard deviation of 0
-# Exceptions when a damaged index is read
+# Exceptions when a file is read that is damaged or no index
 DAMAGE = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Content of ``index.json``; samples are at the model's sampling rate."""
+    """How an index was made; lengths are in samples of the model's rate."""
 
-    sample_rate: int
-    window: int  # length of a window in samples
-    hop: int  # samples from one window to the next
-    probe: List[float]  # embedding of noise, which identifies the model
-    model: Optional[str]  # where it was loaded from
     archive: str  # the folder whose files are indexed
-    n_files: int = 0  # in the archive, when it was last listed
-    complete: bool = False  # whether all of them have been read
+    model: Optional[str]  # where it was loaded from
+    digest: str  # checksum of the model
+    sample_rate: int
+    window: int  # length of a window
+    hop: int  # from one window to the next
 
 
 class IndexedFile(NamedTuple):
@@ -103,12 +97,13 @@ class Place:
 
 
 class Update(NamedTuple):
-    """Result of ``update_index``: numbers of files, and errors."""
+    """Result of ``update_index``, mostly numbers of files."""
 
     added: int  # new or changed files that were read
     unchanged: int  # files that were in the index already
     dropped: int  # files in the index that have changed or vanished
-    errors: Dict[str, str]  # reasons by relative path, if not readable
+    errors: List[str]  # reasons why files and folders cannot be read
+    n_windows: int  # in the index
 
 
 class SoundIndex:
@@ -116,84 +111,65 @@ class SoundIndex:
 
     Arguments
     ---------
-    folder : str
-        A folder that ``update_index`` has filled.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder is not an index.
-    InputError
-        If the index is damaged.
+    settings : Settings
+    files : list of IndexedFile
     """
 
-    def __init__(self, folder: Path):
-        self.folder = os.fspath(folder)
-        self.files: List[IndexedFile] = []
-        path = os.path.join(folder, SETTINGS)
-        if not os.path.isfile(path):
-            raise FileNotFoundError(
-                f"There is no index in {folder}: `fftp-tag index` makes one."
-            )
+    def __init__(self, settings: Settings, files: List[IndexedFile]):
+        self.settings = settings
+        self.files = files
+
+    @classmethod
+    def load(cls, path: Path) -> "SoundIndex":
+        """Reads a file that ``update_index`` has written.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        InputError
+            If it is damaged.
+        """
         try:
-            with open(path, encoding="utf-8") as file:
-                self.settings = Settings(**json.load(file))
-            path = os.path.join(folder, WINDOWS)
-            if os.path.isfile(path):
-                self.files = read_files(path, len(self.settings.probe))
+            with np.load(path, allow_pickle=False) as found:
+                settings = Settings(**json.loads(str(found["settings"])))
+                files = json.loads(str(found["files"]))
+                ends = np.cumsum(found["counts"])
+                parts = np.split(found["embeddings"], ends[:-1])
         except DAMAGE as error:
             raise InputError(
-                f"{path} is damaged ({error}): remove {folder} and index again."
+                f"{path} is no index, or damaged ({error}): remove it and "
+                "index again, or give another file."
             ) from error
+        files = [IndexedFile._make([*x, y]) for x, y in zip(files, parts)]
+        return cls(settings, files)
+
+    def save(self, path: Path) -> None:
+        """Writes the index."""
+        with atomic_path(path) as temporary, open(temporary, "wb") as output:
+            np.savez(
+                output,
+                settings=json.dumps(dataclasses.asdict(self.settings)),
+                files=json.dumps([file[:-1] for file in self.files]),
+                counts=np.array([len(file.rows) for file in self.files], int),
+                embeddings=self.rows,
+            )
 
     @property
     def rows(self) -> np.ndarray:
         """The embeddings of all windows, ``[N, D]``."""
-        none = np.zeros((0, len(self.settings.probe)), np.float16)
-        return np.concatenate([none, *(file.rows for file in self.files)])
-
-    @property
-    def update_command(self) -> str:
-        """The command that brings the index up to date."""
-        words = ["fftp-tag", "index", self.settings.archive]
-        words += ["--output", self.folder]
-        words += ["--model", self.settings.model or "MODEL"]
-        return shlex.join(words)
-
-    def write(self) -> None:
-        """Writes the list of files and the embeddings."""
-        path = os.path.join(self.folder, WINDOWS)
-        with atomic_path(path) as temporary, open(temporary, "wb") as output:
-            np.savez(
-                output,
-                files=json.dumps([file[:-1] for file in self.files]),
-                counts=[len(file.rows) for file in self.files],
-                embeddings=self.rows,
-            )
-
-    def change(self, **values: Any) -> None:
-        """Changes settings and writes them."""
-        self.settings = dataclasses.replace(self.settings, **values)
-        write_settings(self.folder, self.settings)
+        if not self.files:
+            return np.zeros((0, 0), np.float16)
+        return np.concatenate([file.rows for file in self.files])
 
     def check_model(self, tagger: AudioTagger) -> None:
         """Raises an InputError unless the index was made with this model."""
-        settings = self.settings
-        model = tagger.model
-        if (
-            model.sample_rate == settings.sample_rate
-            and model.max_samples >= settings.window
-        ):
-            probe = embed_probe(tagger, settings.window)
-            expected = np.array(settings.probe, np.float32)
-            if probe.shape == expected.shape:
-                if np.linalg.norm(probe - expected) <= PROBE_TOLERANCE:
-                    return
-        raise InputError(
-            f"{self.folder} was made with another model "
-            f"({settings.model or 'of unknown source'}): use that model, or "
-            "make a new index in another folder."
-        )
+        if file_sha256(tagger.model.path) != self.settings.digest:
+            raise InputError(
+                "The index was made with another model "
+                f"({self.settings.model or 'of unknown source'}): use that "
+                "model, or make a new index in another file."
+            )
 
     def embed(
         self,
@@ -215,8 +191,7 @@ class SoundIndex:
         Similarity is the cosine similarity of embeddings, each dimension of
         which is standardised over the index. Of places that overlap, only the
         most similar one is returned. Places that an example was cut from are
-        left out, and counted in a message. A warning is logged if files of the
-        archive are missing from the index.
+        left out, and counted in a message.
 
         Arguments
         ---------
@@ -235,21 +210,11 @@ class SoundIndex:
         InputError
             If the index is empty.
         """
-        if not self.files and self.settings.complete:
+        if not self.files:
             raise InputError(
-                f"{self.folder} is empty: none of the files in "
+                "The index is empty: none of the files in "
                 f"{self.settings.archive} could be read."
             )
-        if not self.settings.complete:
-            n_files, n_all = len(self.files), self.settings.n_files
-            message = (
-                f"{self.folder} holds {n_files} of {n_all} files, "
-                f"{n_all - n_files} missing: indexing was interrupted, or "
-                f"is still running. To continue: {self.update_command}"
-            )
-            if not self.files:
-                raise InputError(message)
-            logger.warning(message)
         scores = self.similarities(examples)
         ends = np.cumsum([len(file.rows) for file in self.files])
         places: List[Place] = []
@@ -310,7 +275,7 @@ class SoundIndex:
 
 @silence_counted("files")
 def update_index(
-    folder: Path,
+    path: Path,
     tagger: AudioTagger,
     archive: Path,
     window: Optional[float] = None,
@@ -319,23 +284,20 @@ def update_index(
     num_workers: int = 4,
     progress: bool = False,
 ) -> Update:
-    """Brings an index up to date with the audio files below a folder.
+    """Makes an index of the audio files below a folder, or updates it.
 
-    Files in the index whose size and time are unchanged are not read. Files
-    that could not be read are tried again each time.
+    Files in the index whose size and time are unchanged are not read again.
 
     Arguments
     ---------
-    folder : str
-        An index, or a new or empty folder.
+    path : str
+        The index, which is written at the end.
     tagger : AudioTagger
-        Must have the same model for each update.
     archive : str
-        The folder of audio files. It may be moved, but an index has only one.
+        The folder of audio files.
     window, hop : float, optional
         Length of a window in seconds, by default 5 or the model's maximum clip
         length, and step from one to the next, by default the window length.
-        They cannot be changed afterwards.
     model : str, optional
         Where the model was loaded from, for ``fftp-tag find``.
     num_workers, progress : int, bool
@@ -343,153 +305,75 @@ def update_index(
 
     Raises
     ------
-    FileExistsError
-        If the folder is neither empty nor an index.
     FileNotFoundError
         If the archive has no audio files; its disk may not be mounted.
     InputError
-        If the index has another archive, model, window or hop, if the window or
-        the hop is out of range, or if another process is writing the index.
+        If the index has another archive, model, window or hop, or the window or
+        the hop is out of range.
     """
+    check_target(path)
     archive = os.path.abspath(archive)
-    states, errors = list_archive(archive)
-    os.makedirs(folder, exist_ok=True)
-    names = set(os.listdir(folder)) - {LOCK}
-    if names and SETTINGS not in names:
-        raise FileExistsError(
-            f"{folder} is neither empty nor an index: give another folder."
-        )
-    with locked(os.path.join(folder, LOCK), "being written"):
-        index = open_index(folder, tagger, archive, window, hop)
-        before = index.files
-        # Keeps files below folders that cannot be read
-        hidden = tuple(os.path.join(path, "") for path in errors)
-        index.files = [
-            file
-            for file in before
-            if states.get(file.path) == (file.size, file.mtime_ns)
-            or file.path.startswith(hidden)
-        ]
-        unchanged = len(index.files)
-        known = {file.path for file in index.files}
-        new = [path for path in states if path not in known]
-        index.change(
-            model=model or index.settings.model,
-            archive=archive,
-            n_files=unchanged + len(new),
-            complete=False,
-        )
-        grid = index.settings.window, index.settings.hop
-
-        def read(path: str) -> Tuple[np.ndarray, int]:
-            """Embeds the windows of a file of the archive."""
-            return embed_windows(tagger, grid, os.path.join(archive, path))
-
-        results = in_order(read, new, num_workers)
-        due = 0.0  # when to write next
-        try:
-            for path, found, error in show_progress(
-                results, len(new), "files", progress
-            ):
-                if found is None:
-                    errors[path] = str(error)
-                    continue
-                rows, n_samples = found
-                rows = rows.astype(np.float16)
-                file = IndexedFile(path, *states[path], n_samples, rows)
-                index.files.append(file)
-                now = time.monotonic()
-                if now >= due:
-                    index.write()
-                    # Writing takes a tenth of the time, even of a large index
-                    needed = time.monotonic() - now
-                    due = now + max(SAVE_SECONDS, 10 * needed)
-        finally:  # also after Ctrl+C
-            if new or unchanged < len(before):
-                index.write()
-        index.change(complete=True)
-    return Update(
-        added=len(index.files) - unchanged,
-        unchanged=unchanged,
-        dropped=len(before) - unchanged,
-        errors=errors,
-    )
-
-
-def open_index(
-    folder: Path,
-    tagger: AudioTagger,
-    archive: str,
-    window: Optional[float],
-    hop: Optional[float],
-) -> SoundIndex:
-    """Opens or creates an index, see ``update_index``."""
-    rate = tagger.sample_rate
-    if not os.path.isfile(os.path.join(folder, SETTINGS)):
-        window = window or min(WINDOW, tagger.max_seconds)
-        size, step = tagger.check_window(window, hop or window)
-        probe = embed_probe(tagger, size).tolist()
-        write_settings(folder, Settings(rate, size, step, probe, None, archive))
-    index = SoundIndex(folder)
-    index.check_model(tagger)
-    for option, given, made in (
-        ("--window", window, index.settings.window),
-        ("--hop", hop, index.settings.hop),
-    ):
-        if given is not None and round(given * rate) != made:
-            raise InputError(
-                f"{folder} was made with {option} {made / rate:g}: leave "
-                f"{option} out, or give another folder for a new index."
-            )
-    before = index.settings.archive
-    if os.path.isdir(before) and not os.path.samefile(before, archive):
-        raise InputError(
-            f"{folder} is the index of {before}: make another index for "
-            f"{archive}, or index a folder that holds both."
-        )
-    return index
-
-
-def write_settings(folder: Path, settings: Settings) -> None:
-    """Writes ``index.json``."""
-    path = os.path.join(folder, SETTINGS)
-    write_json(path, dataclasses.asdict(settings))
-
-
-def read_files(path: str, dim: int) -> List[IndexedFile]:
-    """Reads ``windows.npz``; raises a ValueError if it is damaged."""
-    with np.load(path, allow_pickle=False) as found:
-        rows, counts = found["embeddings"], found["counts"]
-        files = json.loads(str(found["files"]))
-    if rows.shape != (counts.sum(), dim) or len(files) != len(counts):
-        raise ValueError(f"embeddings {rows.shape}")
-    parts = np.split(rows, np.cumsum(counts)[:-1])
-    return [IndexedFile._make([*file, x]) for file, x in zip(files, parts)]
-
-
-def list_archive(
-    folder: str,
-) -> Tuple[Dict[str, Tuple[int, int]], Dict[str, str]]:
-    """Lists the audio files of an archive.
-
-    Returns the size in bytes and the time in ns of each file, and the reasons
-    why files and folders cannot be read, by path relative to the archive.
-    """
-    paths, failed = find_audio_files(folder)
+    paths, failed = find_audio_files(archive)
     if not paths:
-        known = ", ".join(AUDIO_EXTENSIONS)
-        raise FileNotFoundError(f"{folder} has no audio files ({known}).")
-    states = {}
-    for path in paths:
-        try:
-            state = os.stat(path)
-        except OSError as error:
-            failed.append(error)
+        extensions = ", ".join(AUDIO_EXTENSIONS)
+        raise FileNotFoundError(f"{archive} has no audio files ({extensions}).")
+    rate = tagger.sample_rate
+    made: Optional[Settings] = None
+    known: Dict[str, IndexedFile] = {}
+    if os.path.exists(path):
+        index = SoundIndex.load(path)
+        known = {file.path: file for file in index.files}
+        made = index.settings
+        window = window or made.window / made.sample_rate
+        hop = hop or made.hop / made.sample_rate
+        model = model or made.model
+    window = window or min(WINDOW, tagger.max_seconds)
+    grid = tagger.check_window(window, hop or window)
+    digest = file_sha256(tagger.model.path)
+    settings = Settings(archive, model, digest, rate, *grid)
+    if made is not None and dataclasses.replace(made, model=model) != settings:
+        raise InputError(
+            f"{path} is the index of {made.archive}, made with the model "
+            f"{made.model or 'of unknown source'}, --window "
+            f"{made.window / made.sample_rate:g} and --hop "
+            f"{made.hop / made.sample_rate:g}: give another --output."
+        )
+
+    def read(audio: str) -> IndexedFile:
+        """A file of the archive, from the index if it has not changed."""
+        name = os.path.relpath(audio, archive)
+        stat = os.stat(audio)
+        file = known.get(name)
+        if file and (file.size, file.mtime_ns) == (
+            stat.st_size,
+            stat.st_mtime_ns,
+        ):
+            return file
+        rows, n_samples = embed_windows(tagger, grid, audio)
+        rows = rows.astype(np.float16)
+        return IndexedFile(
+            name, stat.st_size, stat.st_mtime_ns, n_samples, rows
+        )
+
+    files = []
+    errors = [one_line(error) for error in failed]
+    for _, file, error in show_progress(
+        in_order(read, paths, num_workers), len(paths), "files", progress
+    ):
+        if file is None:
+            errors.append(str(error))
         else:
-            name = os.path.relpath(path, folder)
-            states[name] = state.st_size, state.st_mtime_ns
-    errors = {os.path.relpath(x.filename, folder): one_line(x) for x in failed}
-    return states, errors
+            files.append(file)
+    index = SoundIndex(settings, files)
+    index.save(path)
+    n_kept = sum(known.get(file.path) is file for file in files)
+    return Update(
+        added=len(files) - n_kept,
+        unchanged=n_kept,
+        dropped=len(known) - n_kept,
+        errors=errors,
+        n_windows=len(index.rows),
+    )
 
 
 def embed_windows(
@@ -512,12 +396,6 @@ def embed_windows(
     if len(ends) > 1 and ends[-1] - ends[-2] < MIN_SECONDS * tagger.sample_rate:
         rows, ends = rows[:-1], ends[:-1]
     return rows, ends[-1]
-
-
-def embed_probe(tagger: AudioTagger, size: int) -> np.ndarray:
-    """The embedding ``[D]`` of fixed noise, which identifies a model."""
-    noise = 0.1 * np.random.RandomState(0).standard_normal((1, size))
-    return unit_length(tagger.model.embeddings(noise.astype(np.float32))[0])
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:

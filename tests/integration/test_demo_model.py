@@ -15,7 +15,7 @@ import soundfile as sf
 from recipe_runs import ROOT
 
 from fftp_tag import AudioTagger
-from fftp_tag.score.evaluate import list_clips
+from fftp_tag.score.evaluate import list_split
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_the_demo_knows_its_sounds_and_silence(tmp_path):
         assert tagger.tag_file(silence, 16000, threshold=0.1) == []
         assert tagger.tag_long(silence, 16000) == []
     # A codec that ends at 7.3 kHz changes few of the most probable tags
-    clips = list_clips(folder / "prepared", "eval", 16000).clips[:60]
+    clips = list_split(folder / "prepared", "eval", 16000).clips[:60]
     changed = 0
     for clip in clips:
         wav, rate = clip.read()

@@ -18,14 +18,12 @@ def test_found_events_stand_beside_the_true_ones():
             ClipEvents(
                 true=np.array([[5.0, 9.0], [0.0, 2.0]]),
                 found=np.array([[0.5, 2.0], [5.0, 6.0]]),
-                duration=10.0,
             )
         ],
         "Beep": [
             ClipEvents(
                 true=np.zeros((0, 2)),
                 found=np.array([[1.0, 3.0]]),
-                duration=10.0,
             )
         ],
         "Hum": [],

@@ -54,7 +54,6 @@ def delayed(delay, longer=0.0):
 def test_late_events_count_up_to_the_collar(delay, f1):
     scores = event_metrics(make_timelines(delayed(delay)), TRUTH, LABELS)
     assert scores["event_F1"] == f1
-    assert scores["onset_error"] == pytest.approx(delay, abs=0.02)
     # More than half, and 0.72, of each event is enough
     assert scores["overlap_F1"] == 1.0
     assert scores["PSDS1"] == scores["PSDS2"] == pytest.approx(1.0)
@@ -72,8 +71,6 @@ def test_missed_and_false_events_by_hand():
     scores = event_metrics(make_timelines(found), TRUTH, LABELS)
     # One of three dogs; a siren and a false one; no bell is there to be found.
     assert scores["event_F1"] == pytest.approx((2 / (3 + 1) + 2 / (1 + 2)) / 2)
-    # The siren from 4.1 to 5.6 is in two segments.
-    assert scores["segment_F1"] == pytest.approx((2 / 4 + 4 / 5) / 2)
     # Of all classes: two of four events, and two false ones
     assert scores["overlap_precision"] == scores["overlap_recall"] == 0.5
     scores = event_metrics(make_timelines(found), TRUTH, ["Dog", "Siren"])
@@ -95,7 +92,7 @@ def random_events(seed):
     found = np.concatenate([true, true])[: rng.integers(1, 6)]
     found = found + 0.3 * rng.standard_normal(found.shape)
     found[:, 1] = np.maximum(found[:, 1], found[:, 0] + 0.05)
-    return ClipEvents(true, found, 12.0)
+    return ClipEvents(true, found)
 
 
 def intersection_over_union(a, b):
@@ -107,7 +104,7 @@ def test_overlaps_are_those_of_all_pairings():
     more = 0
     for seed in range(100):
         clip = random_events(seed)
-        shorter, longer = sorted(clip[:2], key=len)
+        shorter, longer = sorted(clip, key=len)
         expected = max(
             sum(intersection_over_union(a, b) >= 0.5 for a, b in pairs)
             for pairs in (

@@ -6,11 +6,15 @@ Authors
 
 import numpy as np
 import pytest
+import soundfile as sf
+import tiny_onnx
 
+from fftp_tag import AudioTagger
 from fftp_tag.score.background import (
     count_false_alarms,
     find_silence,
     list_recordings,
+    listen_to_background,
     upper_bound,
 )
 from fftp_tag.tag.events import Timeline, default_rules
@@ -33,7 +37,7 @@ def alarms_in(*timelines, silences=None):
     """The false alarms in background that is never silent, or is at times."""
     if silences is None:
         silences = [np.zeros(int(x.duration), bool) for x in timelines]
-    return count_false_alarms(list(timelines), silences)
+    return count_false_alarms(timelines[0].labels, timelines, silences)
 
 
 def test_upper_bounds_are_those_of_poisson():
@@ -81,14 +85,28 @@ def test_digital_silence_is_not_counted():
 
 
 def test_recordings_of_a_folder(tmp_path):
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "notes.txt").touch()
     with pytest.raises(FileNotFoundError, match=tmp_path.name):
         list_recordings(tmp_path)
+    (tmp_path / "deep").mkdir()
     paths = [tmp_path / "b.wav", tmp_path / "deep" / "a.FLAC"]
-    for path in paths:
+    for path in (*paths, tmp_path / "notes.txt"):
         path.touch()
     assert list_recordings(tmp_path) == [str(path) for path in paths]
     assert list_recordings(paths[1]) == [str(paths[1])]
-    with pytest.raises(OSError, match="missing"):
-        list_recordings(tmp_path / "missing")
+
+
+def test_unreadable_recordings_are_skipped(tmp_path, caplog):
+    model = tiny_onnx.write_model(tmp_path / "model.onnx")
+    tagger = AudioTagger.from_pretrained(model)
+    path, broken = tmp_path / "a.wav", tmp_path / "b.wav"
+    tone = 0.8 * tiny_onnx.cosines(3000)[0]
+    wav = np.concatenate([np.full(3000, 0.001), tone])
+    sf.write(path, wav, tiny_onnx.RATE)
+    broken.write_bytes(b"no audio")
+    recordings = [str(broken), str(path)]
+    whole = listen_to_background(tagger, recordings)
+    assert str(broken) in caplog.text
+    second = listen_to_background(tagger, recordings, is_second_half=True)
+    assert (whole.seconds, second.seconds) == (6, 3)
+    assert whole.of_classes["Low"].count == second.of_classes["Low"].count == 1
+    assert second.together.share > 0.9 > whole.together.share
