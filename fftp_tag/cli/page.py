@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to view it."""
     from fftp_tag.tag.model import Model
-    from fftp_tag.tag.sources import find_model
+    from fftp_tag.tag.sources import find_or_convert
 
     target = Path(args.folder)
     is_page = (target / "page.json").is_file()
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
                 "FOLDER."
             )
     dist = None if args.runtime is None else find_runtime(args.runtime)
-    model = Model(find_model(args.model))
+    model = Model(find_or_convert(args.model))
     if not model.labels:
         raise InputError(
             f"{model.path} has no classes: learn some with fftp-tag learn."
@@ -114,7 +114,7 @@ def write_page(
 
     shutil.copytree(STATIC, folder, dirs_exist_ok=True)
     shutil.copyfile(model.path, folder / "model.onnx")
-    write_json(folder / "model.json", model.metadata)
+    write_json(folder / "model.json", model.info.to_dict())
     settings = {"runtime": HOST, "integrity": INTEGRITY, "example": None}
     if dist is not None:
         settings["runtime"] = "runtime/"

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import logging
 import os
 import re
@@ -43,13 +44,13 @@ from fftp_tag.score.background import (
     list_recordings,
 )
 from fftp_tag.score.thresholds import learn_thresholds
-from fftp_tag.tag.edit import check_output, write_model
-from fftp_tag.tag.events import THRESHOLD
+from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.windows import read_part
 from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
+from speechbrain_fftp.dataio.model_info import THRESHOLD, default_rules
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import clips as audioset
 from speechbrain_fftp.datasets.manifests import Listing
@@ -206,15 +207,18 @@ def learn(
             probs = classifier.probabilities(held_out.pieces)
             tagged = probs >= thresholds
             report["scores_of_eval"] = score_clips(held_out, probs, tagged)
-        metadata = {
-            "labels": labels,
-            "single_label": single_label,
-            "max_samples": int(lengths.max()),
-            "window_samples": window,
-            "note": None,
-            "thresholds": None if single_label else thresholds.tolist(),
-        }
-        write_model(encoder.path, output, metadata, classifier.add_to)
+        rules = default_rules(len(labels)).replace(thresholds)
+        rules = dataclasses.replace(rules, is_learnt=True)
+        info = dataclasses.replace(
+            encoder.info,
+            labels=labels,
+            single_label=single_label,
+            max_samples=int(lengths.max()),
+            window_samples=window,
+            note=None,
+            rules=None if single_label else rules,
+        )
+        copy_model(encoder.path, output, info, classifier.add_to)
     if places:
         learnt_tagger = type(tagger)(Model(output))
         report["background"] = listen_to_background(learnt_tagger, places)
@@ -244,16 +248,8 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
         size = min(model.max_samples, round(CENTRED * model.sample_rate))
         add_clip_features(graph, size, features.shape[2])
 
-    metadata: Dict[str, Any] = {
-        "labels": [],
-        "thresholds": None,
-        "low": None,
-        "high": None,
-        "merge_gap": None,
-        "min_duration": None,
-        "steps": None,
-    }
-    write_model(model.path, path, metadata, change)
+    info = dataclasses.replace(model.info, labels=[], rules=None, steps=None)
+    copy_model(model.path, path, info, change)
     # Clips are encoded in parallel, each by one thread
     encoder = Model(path, model.device, threads=1)
     return encoder, N_TOKEN_STATISTICS * tokens.shape[2]

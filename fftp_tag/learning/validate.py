@@ -20,7 +20,7 @@ from fftp_tag.learning.classifier import (
 )
 from fftp_tag.score.tags import column_f1
 from fftp_tag.score.thresholds import learn_thresholds
-from fftp_tag.tag.events import THRESHOLD
+from speechbrain_fftp.dataio.model_info import THRESHOLD
 
 FOLDS = 5
 RESAMPLES = 200  # of the bootstrap

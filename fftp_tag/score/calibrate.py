@@ -29,11 +29,11 @@ from fftp_tag.score.thresholds import (
     learn_thresholds,
     with_rules,
 )
-from fftp_tag.tag.edit import check_output, write_rules
-from fftp_tag.tag.events import Rules, default_rules
+from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import Rules, default_rules
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,8 @@ def calibrate(
     default = default_rules(len(tagger.labels))
     before = score_rules(default, found, truth, labels)
     after = score_rules(rules, found, truth, labels)
-    write_rules(path, output, rules)
+    info = dataclasses.replace(tagger.model.info, rules=rules)
+    copy_model(path, output, info)
     logger.info(
         "%s: learnt the rules of %d classes", output, len(labels) - len(few)
     )

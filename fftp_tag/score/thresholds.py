@@ -20,7 +20,8 @@ from fftp_tag.score.events import (
     pair_events,
 )
 from fftp_tag.score.tags import column_f1
-from fftp_tag.tag.events import THRESHOLD, Rules, Timeline, default_rules
+from fftp_tag.tag.events import Timeline
+from speechbrain_fftp.dataio.model_info import THRESHOLD, Rules, default_rules
 
 MIN_POSITIVES = 5  # clips or events of a class, to learn its rules
 # Seconds. Labels of clips do not tell whether a pause belongs to an event

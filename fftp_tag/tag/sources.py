@@ -20,7 +20,7 @@ WEIGHTS = (".pth", ".pt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
-def find_model(source: Union[str, os.PathLike]) -> Path:
+def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     """Finds a model.onnx and returns its path.
 
     Arguments

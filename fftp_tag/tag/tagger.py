@@ -102,11 +102,11 @@ class AudioTagger:
         InputError
             If the source is not such a model, or an argument is invalid.
         """
-        from fftp_tag.tag.sources import find_model
+        from fftp_tag.tag.sources import find_or_convert
 
-        model = Model(find_model(source), device, threads)
-        if model.note is not None:
-            logger.warning("%s: %s", source, model.note)
+        model = Model(find_or_convert(source), device, threads)
+        if model.info.note is not None:
+            logger.warning("%s: %s", source, model.info.note)
         return cls(model)
 
     @property

@@ -328,7 +328,7 @@ def test_pieces_fade_into_each_other():
 
 
 def test_pieces_overlap_and_begin_at_time_steps(step_tagger):
-    assert STEPS["step_samples"] == STEP
+    assert STEPS.step_samples == STEP
     starts, ends = [], []
     for windows in step_tagger.pieces(sounds(17.77), RATE):
         starts += windows.starts.tolist()

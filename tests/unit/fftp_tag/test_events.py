@@ -9,14 +9,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fftp_tag.tag.events import (
-    Event,
-    EventFinder,
-    Timeline,
-    default_rules,
-    rank_tags,
-)
+from fftp_tag.tag.events import Event, EventFinder, Timeline, rank_tags
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import default_rules
 
 LABELS = ["a", "b", "c"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fftp_tag import AudioTagger
-from fftp_tag.tag.events import default_rules
 from fftp_tag.tag.live import stream_events
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import default_rules
 
 RATE = 1000
 LEVELS = np.array([0.25, 0.5, 0.75], np.float32)

@@ -12,8 +12,8 @@ pytest.importorskip("matplotlib")
 
 from fftp_tag import AudioTagger, Event, Timeline
 from fftp_tag.tag import plots
-from fftp_tag.tag.events import default_rules
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import default_rules
 
 RATE = 16000
 

@@ -21,7 +21,8 @@ from fftp_tag.score.thresholds import (
     learn_thresholds,
     with_rules,
 )
-from fftp_tag.tag.events import Timeline, default_rules
+from fftp_tag.tag.events import Timeline
+from speechbrain_fftp.dataio.model_info import default_rules
 
 
 def f1_by_counting(true, found):
