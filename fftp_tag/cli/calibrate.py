@@ -131,15 +131,14 @@ def listen_to_background(
     from fftp_tag.progress import show_progress
     from fftp_tag.score.background import count_false_alarms, find_silence
     from fftp_tag.tag.tagger import AudioTagger
-    from fftp_tag.tag.windows import read_blocks, silence_counted
+    from fftp_tag.tag.windows import read_blocks
 
     tagger = AudioTagger.from_pretrained(model, args.device, args.threads)
     timelines, silences = [], []
-    with silence_counted("files"):
-        for path in show_progress(recordings, len(recordings)):
-            timelines.append(tagger.analyze(path))
-            blocks = read_blocks(path, tagger.sample_rate, warn=False)
-            silences.append(find_silence(blocks, tagger.sample_rate))
+    for path in show_progress(recordings, len(recordings)):
+        timelines.append(tagger.analyze(path))
+        blocks = read_blocks(path, tagger.sample_rate, warn=False)
+        silences.append(find_silence(blocks, tagger.sample_rate))
     background = count_false_alarms(timelines, silences)
     names = {
         label: f"{label} (threshold {threshold:.3f})"

@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
     from fftp_tag.search.index import SoundIndex
 
-    files, errors = options.find_files(args.files)
+    files, errors = options.find_files(args.files), []
     is_part = args.start > 0 or args.end < math.inf
     if is_part and len(files) > 1:
         raise InputError("--start and --end need a single EXAMPLE")
@@ -157,7 +157,7 @@ def print_places(places: List["Place"], output_format: str) -> None:
         for place in places:
             print(
                 f"{place.similarity:6.3f} {place.start:9.2f} {place.end:9.2f}  "
-                f"{output.printable(place.file)}"
+                f"{place.file}"
             )
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Callable, Optional, Union
 from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, check_target
-from speechbrain_fftp.dataio.model_info import ModelInfo
 from speechbrain_fftp.onnx.graphs import import_onnx
 
 if TYPE_CHECKING:
     import onnx
+
+    from speechbrain_fftp.dataio.model_info import ModelInfo
 
 
 def check_output(path: Union[str, os.PathLike]) -> None:
@@ -30,7 +31,7 @@ def check_output(path: Union[str, os.PathLike]) -> None:
 def copy_model(
     source: Union[str, os.PathLike],
     path: Union[str, os.PathLike],
-    info: ModelInfo,
+    info: "ModelInfo",
     change: Optional[Callable[["onnx.GraphProto"], None]] = None,
 ) -> None:
     """Copies a model.onnx with other metadata.

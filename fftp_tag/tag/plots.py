@@ -41,7 +41,7 @@ def new_figure(rows: int = 1) -> Tuple["Figure", np.ndarray]:
     return figure, axes[:, 0]
 
 
-def check_target(path: str) -> None:
+def check_figure(path: str) -> None:
     """Raises an InputError or an OSError if a figure cannot be written."""
     figure, _ = new_figure()
     known = sorted(figure.canvas.get_supported_filetypes())

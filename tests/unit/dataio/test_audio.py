@@ -20,10 +20,10 @@ from speechbrain_fftp.dataio.audio import (
     find_audio_files,
     open_audio,
     read_audio,
-    read_blocks,
     read_duration,
     resample,
     resampled_blocks,
+    stream_audio,
 )
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -84,7 +84,7 @@ def test_kinds_of_sources(tmp_path):
 
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
 def test_channels_are_averaged_and_resampled(tmp_path, rate, caplog):
-    audio.LOW_RATES.clear()
+    audio.warn_of_low_rate.cache_clear()
     time = np.arange(2 * rate) / rate
     tone = 0.4 * np.sin(2 * np.pi * 1000 * time)
     path = tmp_path / "a.wav"
@@ -155,7 +155,7 @@ def test_truncated_files(format, subtype):
     cut = content[: len(content) // 2]
     found = []
     with pytest.raises(TruncatedAudio):
-        found.extend(read_blocks(cut, RATE))
+        found.extend(stream_audio(cut, RATE))
     found = np.concatenate(found)
     assert 0.3 * len(whole) < len(found) < 0.6 * len(whole)
     sure = round(0.9 * len(found))  # the last frames of an MP3 are guesses
@@ -234,7 +234,7 @@ def test_a_reader_that_stops_leaves_no_process(
             started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    blocks = read_blocks(path, RATE)
+    blocks = stream_audio(path, RATE)
     next(blocks)
     assert started[0].poll() is None
     blocks.close()
@@ -317,8 +317,8 @@ def test_ffmpeg_may_have_much_to_say(fake_ffmpeg, tmp_path, code):
     start = time.monotonic()
     if code:
         with pytest.raises(TruncatedAudio):
-            found.extend(read_blocks(path, RATE))
+            found.extend(stream_audio(path, RATE))
     else:
-        found.extend(read_blocks(path, RATE))
+        found.extend(stream_audio(path, RATE))
     assert sum(map(len, found)) == 1000
     assert time.monotonic() - start < 10

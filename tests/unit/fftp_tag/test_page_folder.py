@@ -43,7 +43,7 @@ def test_the_folder_has_all_that_the_page_needs(exported, tmp_path):
     assert copied == (model / "model.onnx").read_bytes()
     about = json.loads((target / "model.json").read_text("utf-8"))
     assert about["labels"] == hparams["labels"]
-    assert about["thresholds"] is None and about["min_samples"] == 400 + 9 * 160
+    assert about["rules"] is None and about["min_samples"] == 400 + 9 * 160
     settings = json.loads((target / "page.json").read_text())
     assert f"onnxruntime-web@{page.VERSION}/" in settings["runtime"]
     assert settings["integrity"] == page.INTEGRITY
@@ -87,7 +87,9 @@ def test_a_model_with_weights_in_a_second_file_is_refused(onnx_file, tmp_path):
     onnx = pytest.importorskip("onnx")
     path = tmp_path / "large.onnx"
     model = onnx.load(onnx_file)
-    onnx.save(model, path, save_as_external_data=True, location="weights.bin")
+    onnx.save(
+        model, path, save_as_external_data=True, location="large.onnx.data"
+    )
     with pytest.raises(InputError, match="large.onnx"):
         write(path, tmp_path / "page")
     assert not (tmp_path / "page").exists()
