@@ -158,14 +158,14 @@ def plot_timeline(
     names = [textwrap.fill(timeline.labels[c], 18) for c in best]
     ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
     rows = {timeline.labels[c]: row for row, c in enumerate(best)}
-    for lines, place, color in (
+    for lines, offset, color in (
         (truth, 0.22, "deepskyblue"),
         (events, 0.38, "tab:red"),
     ):
         for event in lines:
             if event.label in rows:
                 ax.hlines(
-                    rows[event.label] + place,
+                    rows[event.label] + offset,
                     event.start,
                     event.end or timeline.duration,
                     color=color,

@@ -158,40 +158,29 @@ def test_thresholds_are_shown_where_they_are_the_models(run, clips):
 
 
 def test_nothing_is_found(run, clips):
+    path = clips[1][0]
     for options, text in (([], "no tags"), (["--timeline"], "no events")):
-        output = run(*clips[1], "--threshold", 1, *options).out
-        expected = [x for path in clips[1] for x in (path, f"  {text}")]
-        assert output.splitlines() == expected
-        options = [*options, "--threshold", 1, "--format", "jsonl"]
-        row = json.loads(run(clips[1][0], *options).out)
-        assert row[text.removeprefix("no ")] == []
+        output = run(path, "--threshold", 1, *options).out
+        assert output.splitlines() == [path, f"  {text}"]
 
 
 def test_unusable_files_beside_others(run, tmp_path):
     """Each has its tags, or an error that names it."""
     noise = sounds(3.0)
-    for name, samples in (
-        ("silent.wav", np.zeros(500)),
-        ("eight_channels.wav", noise.reshape(-1, 8)),
-        ("six_hours.wav", noise),
-        ("truncated.flac", sounds(60.0)),
-        ("bad_one_sample.wav", noise[:1]),
-        ("bad_no_samples.wav", noise[:0]),
-    ):
-        sf.write(tmp_path / name, samples, RATE)
+    sf.write(tmp_path / "silent.wav", np.zeros(500), RATE)
+    sf.write(tmp_path / "eight_channels.wav", noise.reshape(-1, 8), RATE)
+    sf.write(tmp_path / "bad_one_sample.wav", noise[:1], RATE)
     nan = np.where(np.arange(3000) == 400, np.nan, noise)
     sf.write(tmp_path / "bad_nan.wav", nan, RATE, subtype="FLOAT")
     (tmp_path / "bad_text.wav").write_text("no sound", "utf-8")
-    (tmp_path / "bad_empty.wav").write_bytes(b"")
-    cut = tmp_path / "truncated.flac"
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     long = tmp_path / "six_hours.wav"
+    sf.write(long, noise, RATE)
     content = bytearray(long.read_bytes())
     content[40:44] = (6 * 3600 * RATE * 2).to_bytes(4, "little")
     long.write_bytes(content)  # its header says so: it is truncated
     output, errors = run(tmp_path, "--format", "jsonl", code=1)
     rows = [json.loads(line) for line in output.splitlines()]
-    assert len(rows) == 9
+    assert len(rows) == 6
     for row in rows:
         name = os.path.basename(row["file"])
         if name.startswith("bad_"):
@@ -199,12 +188,11 @@ def test_unusable_files_beside_others(run, tmp_path):
         else:
             assert len(row["tags"]) == 3
         assert (name in errors) == (name != "eight_channels.wav")
-    assert "5 of 9 files failed" in errors
+    assert "3 of 6 files failed" in errors
     # Without room for errors in the format
-    for name in ("table", "csv"):
-        output, again = run(tmp_path, "--format", name, code=1)
-        assert "bad_" not in output
-        assert sorted(again.splitlines()) == sorted(errors.splitlines())
+    output, again = run(tmp_path, "--format", "csv", code=1)
+    assert "bad_" not in output
+    assert sorted(again.splitlines()) == sorted(errors.splitlines())
 
 
 def test_files_that_are_not_there(run, clips, tmp_path):
@@ -222,21 +210,15 @@ def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
     pytest.importorskip("matplotlib")
     folder, paths = clips
     shutil.copy(paths[0], folder / "more" / "a, b.flac")
-    shutil.copy(paths[0], folder / "a, b.wav")
     (folder / "bad.wav").write_bytes(b"no sound")
-    expected = {"a, b.flac", "a, b.wav", "more/a, b.flac", "more/B.WAV"}
-    for number, files in enumerate(([folder], sorted(folder.rglob("*.*")))):
-        target = tmp_path / "plots" / str(number)
-        assert "notes" not in str(files[0])
-        files = [file for file in files if file.suffix != ".txt"]
-        output, errors = run(*files, "--plot", target, code=1)
-        assert output == run(*files, code=1).out and "bad.wav" in errors
-        found = [path for path in target.rglob("*") if path.is_file()]
-        names = {str(path.relative_to(target)) for path in found}
-        assert names == {f"{name}.png" for name in expected}
-        assert all(path.read_bytes()[1:4] == b"PNG" for path in found)
-    run(paths[1], "--plot", tmp_path / "one")
-    assert os.listdir(tmp_path / "one") == ["B.WAV.png"]
+    target = tmp_path / "plots"
+    output, errors = run(folder, "--plot", target, code=1)
+    assert output == run(folder, code=1).out and "bad.wav" in errors
+    found = [path for path in target.rglob("*") if path.is_file()]
+    assert {str(path.relative_to(target)) for path in found} == {
+        *("a, b.flac.png", "more/a, b.flac.png", "more/B.WAV.png")
+    }
+    assert all(path.read_bytes()[1:4] == b"PNG" for path in found)
     run(paths[1], "--plot", tmp_path / "one.svg")
     assert "<svg" in (tmp_path / "one.svg").read_text("utf-8")
     assert "one.png" in run(*paths, "--plot", "one.png", code=1).err
@@ -256,11 +238,8 @@ def test_the_note_of_a_model_is_printed_once(models, clips, tmp_path, capsys):
     "options, word",
     [
         (["--window", "1"], "--timeline"),
-        (["--merge-gap", "1"], "--timeline"),
         (["--timeline", "--top-k", "3"], "--threshold"),
-        (["--timeline", "--window", "9"], "window"),
         (["other.wav", "--format", "audacity"], "one file"),
-        (["--device", "tpu"], "tpu"),
     ],
 )
 def test_options_that_do_not_fit(run, clips, options, word):
@@ -274,8 +253,6 @@ def test_options_that_do_not_fit(run, clips, options, word):
         (["a.wav", "--top_k", "3", "--model", "m"], "--top_k"),
         (["a.wav", "--top-k", "0", "--model", "m"], "'0'"),
         (["a.wav", "--threshold", "nan", "--model", "m"], "'nan'"),
-        (["a.wav", "--threshold", "1.1", "--model", "m"], "from 0 to 1"),
-        (["a.wav", "--format", "xml", "--model", "m"], "xml"),
         (["a.wav"], "--model"),
         (["--model", "m"], "FILE"),
         (["page", "m", "folder", "--", "file"], "file"),
@@ -362,12 +339,10 @@ def test_standard_output_holds_results_alone(models, clips):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-@pytest.mark.parametrize("output_format", ["json", "table"])
-def test_a_full_disk(models, clips, output_format):
-    arguments = [*clips[1], "--format", output_format]
+def test_a_full_disk(models, clips):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*COMMAND, *arguments, "--model", models / "clips.onnx"],
+            [*COMMAND, *clips[1], "--model", models / "clips.onnx"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -109,10 +109,7 @@ def sort_events(events):
 
 
 THRESHOLDS = {  # low and high
-    "all": ([0.0] * 5, [0.0] * 5),
     "ties": ([0.25] * 5, [0.25] * 5),
-    "few": ([1.0] * 5, [1.0] * 5),
-    "each": ([0.1, 0.25, 0.5, 0.7, 0.9], [0.1, 0.25, 0.5, 0.7, 0.9]),
     "both": ([0.1, 0.25, 0.5, 0.7, 0.9], [0.1, 0.5, 0.75, 0.9, 1.0]),
 }
 OF_TAGS = [0.0, 0.25, 0.45, 0.6, 0.9]
@@ -236,6 +233,8 @@ ANALYZE = """
 @pytest.mark.parametrize("n_samples", [100, 600, 601, 2990, 10000])
 def test_timelines_are_those_of_python(node, n_samples, max_samples, has_steps):
     model = Ramp(max_samples, has_steps)
+    if max_samples == 3000:  # as ``learn`` writes it
+        model.window_samples = 420
     ramp = np.linspace(0.1, 0.9, n_samples, dtype=np.float32)
     expected = AudioTagger(model).analyze(ramp, model.sample_rate)
     given = {"about": model.about(), "ramp": ramp.tolist()}
@@ -250,18 +249,6 @@ def test_timelines_are_those_of_python(node, n_samples, max_samples, has_steps):
         np.testing.assert_allclose(found[name], values, rtol=1e-5)
     assert found["shares"] == sorted(found["shares"])
     assert found["shares"][-1] == 1
-
-
-def test_windows_of_what_was_learnt_are_those_of_python(node):
-    model = Ramp(3000, has_steps=False)
-    model.window_samples = 420
-    ramp = np.linspace(0.1, 0.9, 2000, dtype=np.float32)
-    expected = AudioTagger(model).analyze(ramp, model.sample_rate)
-    assert expected.times[:2].tolist() == [0.21, 0.315]
-    given = {"about": model.about(), "ramp": ramp.tolist()}
-    found = node("timeline.js", ANALYZE, given)
-    np.testing.assert_allclose(found["times"], expected.times, rtol=1e-12)
-    np.testing.assert_allclose(found["probs"], expected.probs.ravel(), 1e-5)
 
 
 @pytest.mark.parametrize("output_format", ["csv", "json", "audacity"])

@@ -86,12 +86,6 @@ def test_events_are_drawn_at_their_times(figures, tmp_path):
     assert axes[1].get_xlim() == axes[0].get_xlim() == (0, 2.5)
 
 
-def test_warnings_of_a_source_are_not_repeated(tmp_path, caplog):
-    sf.write(tmp_path / "a.wav", np.zeros(8000), RATE)
-    plots.spectrogram(tmp_path / "a.wav", RATE, 0.5)
-    assert not caplog.messages
-
-
 def test_targets_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="clip.wav"):
         plots.check_figure(str(tmp_path / "clip.wav"))
