@@ -98,7 +98,7 @@ class Output:
                 print(self.line(item))
         sys.stdout.flush()
 
-    def line(self, item) -> str:
+    def line(self, item: Any) -> str:
         """The line of a tag or an event in a table."""
         line = f"  {item.probability:.3f}  {item.label}"
         if self.timeline:

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -78,7 +78,9 @@ def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
     return None
 
 
-def convert(source: Union[str, os.PathLike], path: Path, **options) -> None:
+def convert(
+    source: Union[str, os.PathLike], path: Path, **options: Any
+) -> None:
     """Converts a published checkpoint, see ``speechbrain_fftp.onnx.export``."""
     try:
         from speechbrain_fftp.onnx import export

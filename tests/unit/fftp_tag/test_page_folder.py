@@ -50,18 +50,6 @@ def test_the_folder_has_all_that_the_page_needs(exported, tmp_path):
     assert settings["example"] is None
 
 
-def test_an_example_is_part_of_the_page(onnx_file, tmp_path):
-    example = tmp_path / "dög & cat.flac"
-    with pytest.raises(FileNotFoundError, match="cat.flac"):
-        write(onnx_file, tmp_path / "page", "--example", example)
-    assert not (tmp_path / "page").exists()
-    example.write_bytes(b"fLaC")
-    write(onnx_file, tmp_path / "page", "--example", example)
-    settings = json.loads((tmp_path / "page/page.json").read_text("utf-8"))
-    assert settings["example"] == example.name
-    assert (tmp_path / "page/example" / example.name).read_bytes() == b"fLaC"
-
-
 def test_a_filled_folder_stays_as_it_is(onnx_file, tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError, match="FOLDER"):
@@ -70,14 +58,21 @@ def test_a_filled_folder_stays_as_it_is(onnx_file, tmp_path):
 
 
 def test_a_page_is_updated(onnx_file, tmp_path):
-    target, example = tmp_path / "page", tmp_path / "a.wav"
-    example.write_bytes(b"RIFF")
+    """Files of others stay, an example goes if it is not given again."""
+    target, example = tmp_path / "page", tmp_path / "dög & cat.flac"
+    with pytest.raises(FileNotFoundError, match="cat.flac"):
+        write(onnx_file, target, "--example", example)
+    assert not target.exists()
+    example.write_bytes(b"fLaC")
     write(onnx_file, target, "--example", example)
+    settings = json.loads((target / "page.json").read_text("utf-8"))
+    assert settings["example"] == example.name
+    assert (target / "example" / example.name).read_bytes() == b"fLaC"
     before = names(target)
     (target / "CNAME").touch()
     (target / "page.js").write_text("of an earlier version")
     write(target / "model.onnx", target)
-    assert names(target) == before - {"example/a.wav"} | {"CNAME"}
+    assert names(target) == before - {f"example/{example.name}"} | {"CNAME"}
     copied = (target / "page.js").read_bytes()
     assert copied == (page.STATIC / "page.js").read_bytes()
     assert (target / "model.onnx").read_bytes() == onnx_file.read_bytes()
