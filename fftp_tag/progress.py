@@ -1,55 +1,12 @@
-"""Shows progress: as a bar on a terminal, otherwise as lines of text.
+"""Shows progress as a bar on a terminal.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
-import sys
-import time
-from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
-
-# tqdm is imported in functions: its import takes a tenth of a second
+from typing import Callable, Iterable, Iterator, Optional, TypeVar
 
 Item = TypeVar("Item")
-
-LINE_SECONDS = 10  # between two lines of text
-
-
-class ProgressLines:
-    """Prints a line of progress on standard error every ten seconds.
-
-    A bar of tqdm would be one endless line in a log file.
-    """
-
-    def __init__(self, total: Optional[int], unit: str):
-        self.total = total
-        self.unit = unit
-        self.done = 0.0
-        self.start = time.monotonic()
-        self.due = self.start + LINE_SECONDS
-
-    def update(self, size: float) -> None:
-        """Adds to the amount done; prints a line if one is due."""
-        self.done += size
-        now = time.monotonic()
-        if now < self.due:
-            return
-        self.due = now + LINE_SECONDS
-        from tqdm import tqdm
-
-        line = tqdm.format_meter(
-            round(self.done),
-            self.total,
-            now - self.start,
-            unit=self.unit,
-            bar_format="{n_fmt} of {total_fmt} {unit}, {elapsed} elapsed, "
-            "{remaining} left",
-        )
-        print(line, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Does nothing: a command prints its own result."""
 
 
 def show_progress(
@@ -59,7 +16,7 @@ def show_progress(
     is_shown: bool = True,
     size: Callable[[Item], float] = lambda item: 1,
 ) -> Iterator[Item]:
-    """Yields items, and shows progress on standard error.
+    """Yields items, and shows progress if standard error is a terminal.
 
     Arguments
     ---------
@@ -76,12 +33,10 @@ def show_progress(
     if not is_shown:
         yield from items
         return
-    bar: Any = ProgressLines(total, unit)
-    if sys.stderr.isatty():
-        from tqdm import tqdm
+    from tqdm import tqdm  # takes a tenth of a second
 
-        bar = tqdm(total=total, unit=f" {unit}", leave=False)
-    with contextlib.closing(bar):
+    unit = f" {unit}"
+    with tqdm(total=total, unit=unit, leave=False, disable=None) as bar:
         for item in items:
             yield item
             bar.update(size(item))

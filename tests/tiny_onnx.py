@@ -7,34 +7,21 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
+import dataclasses
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+
+from speechbrain_fftp.dataio.model_info import ModelInfo, Steps, default_rules
 
 RATE = 1000
 PATCH, STEP, FRAME = 100, 50, 10  # samples
 LONGEST = 2000
 PITCHES = {"Low": 40.0, "Middle": 100.0, "High": 200.0}  # Hz
 GAIN = 2.0
-METADATA = {
-    "labels": list(PITCHES),
-    "sample_rate": RATE,
-    "max_samples": LONGEST,
-    "min_samples": PATCH,
-    "frame_samples": FRAME,
-    "single_label": False,
-    "thresholds": None,
-    "low": None,
-    "high": None,
-    "merge_gap": None,
-    "min_duration": None,
-    "window_samples": None,
-    "steps": None,
-    "note": None,
-}
-STEPS = {"first_seconds": PATCH / 2 / RATE, "step_samples": STEP}
+INFO = ModelInfo(list(PITCHES), RATE, LONGEST, PATCH, FRAME)
+STEPS = Steps(first_seconds=PATCH / 2 / RATE, step_samples=STEP)
 
 
 def cosines(n_samples, pitches=PITCHES):
@@ -52,17 +39,28 @@ def make_kernels(pitches):
 KERNELS = make_kernels(PITCHES)
 
 
-def write_model(path, has_steps=False, nodes=(), pitches=PITCHES, **changes):
+def write_model(
+    path,
+    has_steps=False,
+    nodes=(),
+    pitches=PITCHES,
+    thresholds=None,
+    merge_gap=None,
+    **changes,
+):
     """Writes a model of clips or of time steps; returns its path.
 
     ``nodes`` come before the model's nodes; ``changes`` replace metadata.
     """
     own = {"labels": list(pitches), "steps": STEPS if has_steps else None}
-    metadata = {**METADATA, **own, **changes}
+    if thresholds is not None:
+        rules = default_rules(len(pitches)).replace(thresholds, merge_gap)
+        own["rules"] = dataclasses.replace(rules, is_learnt=True)
+    info = dataclasses.replace(INFO, **{**own, **changes})
     names = ["embeddings", "tokens", "features"]
     if has_steps:
         names.insert(1, "frame_probabilities")
-    if metadata["labels"]:
+    if info.labels:
         names.insert(0, "probabilities")
     node = helper.make_node
     body = [
@@ -112,7 +110,7 @@ def write_model(path, has_steps=False, nodes=(), pitches=PITCHES, **changes):
         [*nodes, *body],
         {name: shapes[name] for name in names},
         weights,
-        metadata,
+        info.to_metadata(),
     )
 
 
@@ -133,9 +131,7 @@ def save_model(path, nodes, outputs, weights, metadata):
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10
     )
-    helper.set_model_props(
-        model, {name: json.dumps(value) for name, value in metadata.items()}
-    )
+    helper.set_model_props(model, metadata)
     path.write_bytes(model.SerializeToString())
     return path
 

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.search.index import SoundIndex
     from fftp_tag.tag.windows import read_part
 
-    files, errors = options.find_files(args.files)
+    files, errors = options.find_files(args.files), []
     is_part = args.start > 0 or args.end < math.inf
     if is_part and len(files) > 1:
         raise InputError("--start and --end need a single EXAMPLE")
@@ -145,7 +145,7 @@ def print_places(places: List["Place"], output_format: str) -> None:
         for place in places:
             print(
                 f"{place.similarity:6.3f} {place.start:9.2f} {place.end:9.2f}  "
-                f"{output.printable(place.file)}"
+                f"{place.file}"
             )
 
 

@@ -11,7 +11,6 @@ Authors
 """
 
 import argparse
-import collections
 import contextlib
 import json
 import queue
@@ -36,20 +35,7 @@ EXAMPLES = """\
       fftp-tag listen --raw 16000 --model results/demo"""
 BLOCKS = 10  # per second
 MAX_WAITING = 5 * BLOCKS  # while the model is busy
-# First bytes of wav, w64, aiff, flac, ogg, mp3, au, caf, webm or mkv, wma files
-FILE_STARTS = (
-    *(b"RIFF", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3"),
-    *(b".snd", b"caff", b"\x1aE\xdf\xa3", b"0&\xb2u"),  # codespell:ignore
-)
-MP4_START = b"ftyp"  # after four other bytes
-# First bytes of mp3 and aac frames, in files without a header
-FRAME_STARTS = (
-    *(b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2"),
-    *(b"\xff\xf1", b"\xff\xf9"),
-)
-FRAME_MASK = 0xFFFF0CCF  # bits of a frame header that are equal within a file
-FRAMES = 3  # with equal headers; the first frame of a file may differ
-FIRST_BYTES = 8192  # enough for these frames
+FILE_STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,48 +146,18 @@ def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
     """Yields the samples on standard input."""
     import numpy as np
 
-    from speechbrain_fftp.dataio.audio import MIN_SECONDS
-
-    n_samples = 0
-    size = rate // BLOCKS * 2
-    first_size = max(size, min(FIRST_BYTES, 2 * rate))  # at most a second
-    while content := sys.stdin.buffer.read(size if n_samples else first_size):
-        if n_samples == 0:
-            check_raw(content, rate)
-        if len(content) % 2:
-            output.report("warning: half a sample at the end is dropped")
-            content = content[:-1]
-        n_samples += len(content) // 2
-        yield np.frombuffer(content, "<i2") / np.float32(2**15)
-    if n_samples < MIN_SECONDS * rate:
-        raise InputError(
-            f"standard input is shorter than 25 ms: {n_samples} samples"
-        )
-
-
-def check_raw(content: bytes, rate: int) -> None:
-    """Raises an InputError if these bytes begin an audio file.
-
-    Samples may look like an mp3 or aac frame: several equal headers are needed.
-    """
-    n_equal = 0
-    if content[:2] in FRAME_STARTS:
-        heads = collections.Counter(
-            int.from_bytes(content[n : n + 4], "big") & FRAME_MASK
-            for n in range(len(content) - 3)
-            if content[n : n + 2] == content[:2]
-        )
-        n_equal = max(heads.values())
-    if (
-        n_equal >= FRAMES
-        or content.startswith(FILE_STARTS)
-        or content[4:8] == MP4_START
-    ):
-        raise InputError(
-            "standard input is an audio file, not raw samples: pipe `ffmpeg -i "
-            f"FILE -f s16le -ac 1 -ar {rate} -` to --raw {rate}, or tag the "
-            "file with fftp-tag FILE --timeline"
-        )
+    size = 2 * (rate // BLOCKS)
+    is_first = True
+    while content := sys.stdin.buffer.read(size):
+        if is_first and content.startswith(FILE_STARTS):
+            raise InputError(
+                "standard input is an audio file, not raw samples: pipe `ffmpeg "
+                f"-i FILE -f s16le -ac 1 -ar {rate} -` to --raw {rate}, or tag "
+                "the file with fftp-tag FILE --timeline"
+            )
+        is_first = False
+        whole = len(content) // 2 * 2  # half a sample may be at the end
+        yield np.frombuffer(content[:whole], "<i2") / np.float32(2**15)
 
 
 class Microphone:

@@ -10,11 +10,10 @@ Authors
 """
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
-from typing import List, NoReturn, Optional, Tuple
+from typing import List, Optional
 
 from fftp_tag.cli import output
 from fftp_tag.errors import one_line
@@ -38,27 +37,9 @@ Tags sounds in audio files. `fftp-tag FILE...` is short for `fftp-tag tag
 FILE...`; `fftp-tag COMMAND --help` describes a command."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Suggests an option for a misspelt one."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the process with a message and the exit code 2."""
-        unknown = message.partition("unrecognized arguments: ")[2].split()
-        for word in unknown[:1]:
-            similar = difflib.get_close_matches(
-                word.partition("=")[0], self._option_string_actions, 1
-            )
-            if similar:
-                message += f" (did you mean {similar[0]}?)"
-        super().error(message)
-
-
-def make_parsers(verb: str) -> Tuple[Parser, Parser]:
-    """The parser of the command, and the parser of a verb.
-
-    The parsers of other verbs get no arguments.
-    """
-    parser = Parser(
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command."""
+    parser = argparse.ArgumentParser(
         prog="fftp-tag",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -67,48 +48,20 @@ def make_parsers(verb: str) -> Tuple[Parser, Parser]:
         "--version", action="version", version=f"fftp-tag {__version__}"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    parsers = {}
-    for name, file in VERBS.items():
+    for verb, file in VERBS.items():
         module = importlib.import_module(f"fftp_tag.cli.{file}")
         about = (module.__doc__ or "").partition("Authors")[0]
-        parsers[name] = commands.add_parser(
-            name,
+        verb_parser = commands.add_parser(
+            verb,
             help=module.HELP,
             description=about.partition(": ")[2],
             epilog=f"examples:\n{module.EXAMPLES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if name == verb:
-            module.add_arguments(parsers[name])
-            parsers[name].set_defaults(run=module.run)
-    return parser, parsers[verb]
-
-
-def parse(argv: List[str]) -> argparse.Namespace:
-    """Parses arguments; after ``--``, all are files, such as ``-dash.wav``."""
-    first = argv[0] if argv else "--help"
-    parser, verb = make_parsers(first if first in VERBS else "tag")
-    if first in ("-h", "--help", "--version"):
-        parser.parse_args([first])
-    if first not in VERBS:
-        similar = difflib.get_close_matches(first, VERBS, 1, cutoff=0.7)
-        if similar and not os.path.exists(first):
-            parser.error(
-                f"there is no file or command {first!r} (did you mean "
-                f"{similar[0]}?)"
-            )
-        argv = ["tag", *argv]
-    end = argv.index("--") if "--" in argv else len(argv)
-    args = verb.parse_intermixed_args(argv[1:end])
-    files = argv[end + 1 :]
-    if files and "files" not in args:
-        verb.error(f"unrecognized arguments: -- {' '.join(files)}")
-    if "files" in args:
-        args.files += files
-        if not args.files:
-            verb.error("give at least one file")
-    return args
+        module.add_arguments(verb_parser)
+        verb_parser.set_defaults(run=module.run)
+    return parser
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -120,7 +73,10 @@ def main(argv: Optional[List[str]] = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # file names can be any bytes
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    args = parse(sys.argv[1:] if argv is None else list(argv))
+    argv = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if argv[0] not in (*VERBS, "-h", "--help", "--version"):
+        argv.insert(0, "tag")
+    args = make_parser().parse_args(argv)
     try:
         try:
             with output.shown_messages():

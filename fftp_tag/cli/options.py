@@ -6,9 +6,11 @@ Authors
 
 import argparse
 import math
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
+from fftp_tag.cli import output
 from fftp_tag.errors import one_line
+from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -105,29 +107,10 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Once(argparse.Action):
-    """Stores a value; refuses a second one, which argparse would prefer."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: Optional[str] = None,
-    ) -> None:
-        """Stores the value of the option."""
-        if getattr(namespace, self.dest) is not None:
-            raise argparse.ArgumentError(
-                self, "given twice: put the recordings into one folder"
-            )
-        setattr(namespace, self.dest, values)
-
-
 def add_background(parser: argparse.ArgumentParser) -> None:
     """Adds --background."""
     parser.add_argument(
         "--background",
-        action=Once,
         metavar="PATH",
         help="recording without any of the sounds, or folder of recordings",
     )
@@ -146,28 +129,28 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     return AudioTagger.from_pretrained(args.model, args.device, args.threads)
 
 
-def find_files(names: List[str]) -> Tuple[List[str], List[Tuple[str, str]]]:
+def find_files(names: List[str]) -> List[str]:
     """Replaces each folder by the audio files below it, sorted.
 
-    Returns the files; and the folders that cannot be read or have no audio
-    files, each with the reason.
+    Raises
+    ------
+    InputError
+        If a folder has no audio files.
     """
     import os
 
     from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
 
     files: List[str] = []
-    errors = []
     for name in names:
         if not os.path.isdir(name):
             files.append(name)
             continue
-        found, failed = find_audio_files(name)
-        errors += [
-            (os.fsdecode(error.filename), one_line(error)) for error in failed
-        ]
-        if not found and not failed:
+        found, errors = find_audio_files(name)
+        for error in errors:
+            output.report(f"warning: {one_line(error)}")
+        if not found:
             known = ", ".join(AUDIO_EXTENSIONS)
-            errors.append((name, f"{name} has no audio files ({known})"))
+            raise InputError(f"{name} has no audio files ({known})")
         files += found
-    return files, errors
+    return files

@@ -9,7 +9,6 @@ import csv
 import json
 import logging
 import os
-import re
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
@@ -28,22 +27,6 @@ def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}
     return value
-
-
-def printable(text: str) -> str:
-    """Escapes control characters, such as those of a file name.
-
-    Example
-    -------
-    >>> printable("a\\tb")
-    'a\\\\tb'
-    """
-
-    def escape(found: re.Match) -> str:
-        """The character as Python writes it."""
-        return found[0].encode("unicode_escape").decode()
-
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", escape, text)
 
 
 def cell(text: str) -> str:
@@ -108,14 +91,14 @@ class Output:
                 label = " ".join(event.label.split())
                 print(f"{event.start:.6f}\t{event.end:.6f}\t{label}")
         else:
-            print(printable(file))
+            print(file)
             if not found:
                 print("  no events" if self.timeline else "  no tags")
             for item in found:
                 print(self.line(item))
         sys.stdout.flush()
 
-    def line(self, item) -> str:
+    def line(self, item: Any) -> str:
         """The line of a tag or an event in a table."""
         line = f"  {item.probability:.3f}  {item.label}"
         if self.timeline:
@@ -159,7 +142,7 @@ def report(text: str) -> None:
     from tqdm import tqdm
 
     with tqdm.external_write_mode():
-        print(f"fftp-tag: {printable(text)}", file=sys.stderr)
+        print(f"fftp-tag: {text}", file=sys.stderr)
 
 
 def discard_standard_output() -> None:

@@ -36,8 +36,6 @@ INTEGRITY = {
     "ort.wasm.bundle.min.mjs": "sha384-PLWz+nHEVHpjwBsO0YVdvQj6n5814Iv8E3b8FG0Rp/uIAtjFMCKOpP66iPzedrIG",
     "ort-wasm-simd-threaded.wasm": "sha384-vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM",
 }
-# How the path of weights in another file is written in a model.onnx
-SECOND_FILE = b"\x0a\x08location\x12"
 HOST = f"https://cdn.jsdelivr.net/npm/{PACKAGE}@{VERSION}/dist/"
 
 
@@ -67,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to view it."""
-    from fftp_tag.tag.model import Model
-    from fftp_tag.tag.sources import find_model
+    from fftp_tag.tag.model import NO_CLASSES, Model
+    from fftp_tag.tag.sources import find_or_convert
 
     target = Path(args.folder)
     is_page = (target / "page.json").is_file()
@@ -79,12 +77,10 @@ def run(args: argparse.Namespace) -> None:
                 "FOLDER."
             )
     dist = None if args.runtime is None else find_runtime(args.runtime)
-    model = Model(find_model(args.model))
+    model = Model(find_or_convert(args.model))
     if not model.labels:
-        raise InputError(
-            f"{model.path} has no classes: learn some with fftp-tag learn."
-        )
-    if SECOND_FILE in Path(model.path).read_bytes():
+        raise InputError(NO_CLASSES.format(model.path))
+    if Path(f"{model.path}.data").exists():
         raise InputError(
             f"{model.path} has its weights in another file, which a page "
             "cannot load: save them in one file, or choose a smaller model."
@@ -114,7 +110,7 @@ def write_page(
 
     shutil.copytree(STATIC, folder, dirs_exist_ok=True)
     shutil.copyfile(model.path, folder / "model.onnx")
-    write_json(folder / "model.json", model.metadata)
+    write_json(folder / "model.json", model.info.to_dict())
     settings = {"runtime": HOST, "integrity": INTEGRITY, "example": None}
     if dist is not None:
         settings["runtime"] = "runtime/"

@@ -5,13 +5,11 @@ Authors
 """
 
 import argparse
-import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, List, Optional
 
 from fftp_tag.cli import options, output
-from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     parser.add_argument(
         "files",
-        nargs="*",
+        nargs="+",
         metavar="FILE",
         help="audio files, folders of audio files, or - for standard input",
     )
@@ -72,16 +70,16 @@ def run(args: argparse.Namespace) -> int:
     """Prints the tags or events of files; returns the exit code."""
     from tqdm import tqdm
 
+    from fftp_tag.parallel import in_order
     from fftp_tag.progress import show_progress
-    from fftp_tag.tag.windows import silence_counted
 
     args.timeline = args.timeline or args.format == "audacity"
     check_arguments(args)
-    files, errors = options.find_files(args.files)
+    files = options.find_files(args.files)
     is_one = len(files) == 1
-    if args.format == "audacity" and len(files) > 1:
+    if args.format == "audacity" and not is_one:
         raise InputError("--format audacity takes one file at a time")
-    plots = plot_paths(args.plot, files) if args.plot and files else {}
+    plots = plot_paths(args.plot, files) if args.plot else {}
     tagger = options.load_tagger(args)
     thresholds = None
     if tagger.model.rules.is_learnt and args.threshold is None:
@@ -89,25 +87,24 @@ def run(args: argparse.Namespace) -> int:
         values = rules.high if args.timeline else rules.threshold
         thresholds = dict(zip(tagger.labels, values.tolist()))
     printed = output.Output(args.format, args.timeline, thresholds)
-    for folder, error in errors:
-        output.report(error)
-        printed.add(folder, [], error)
+    results = in_order(
+        lambda file: analyze(args, tagger, file, plots.get(file), is_one),
+        files,
+        num_workers=1 if is_one or plots else 4,
+    )
     n_failed = 0
-    with contextlib.nullcontext() if is_one else silence_counted("files"):
-        for file, found, reason in show_progress(
-            results(args, tagger, files, plots),
-            len(files),
-            is_shown=not is_one,
-        ):
-            if reason is not None:
-                n_failed += 1
-                output.report(reason)
-            with tqdm.external_write_mode():
-                printed.add(file, found, reason)
+    for file, found, error in show_progress(
+        results, len(files), is_shown=not is_one
+    ):
+        if error is not None:
+            n_failed += 1
+            output.report(error)
+        with tqdm.external_write_mode():
+            printed.add(file, found or [], error)
     printed.close()
-    if n_failed and len(files) > 1:
+    if n_failed and not is_one:
         output.report(f"{n_failed} of {len(files)} files failed")
-    return 1 if n_failed or errors else 0
+    return 1 if n_failed else 0
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -124,7 +121,7 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
     """The path of each file's figure: --plot, or a path in this folder."""
-    from fftp_tag.tag.plots import check_target
+    from fftp_tag.tag.plots import check_figure
 
     if os.path.splitext(target)[1] and not os.path.isdir(target):
         if len(files) > 1:
@@ -132,66 +129,34 @@ def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
                 f"--plot {target} is the figure of one file, but there are "
                 f"{len(files)}: give a folder instead"
             )
-        check_target(target)
+        check_figure(target)
         return {files[0]: target}
-    places = [os.path.abspath(file) for file in files]
-    top = os.path.commonpath([os.path.dirname(place) for place in places])
+    top = os.path.commonpath(
+        [os.path.dirname(os.path.abspath(file)) for file in files]
+    )
     paths = [
-        os.path.join(target, f"{os.path.relpath(place, top)}.png")
-        for place in places
+        os.path.join(target, f"{os.path.relpath(file, top)}.png")
+        for file in files
     ]
     for path in paths:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    check_target(paths[0])
+    check_figure(paths[0])
     return dict(zip(files, paths))
-
-
-def results(
-    args: argparse.Namespace,
-    tagger: "AudioTagger",
-    files: List[str],
-    plots: Dict[str, str],
-) -> Iterator[Tuple[str, list, Optional[str]]]:
-    """Yields each file with its tags or events, or with an error.
-
-    ``plots`` has the path of each file's figure, or is empty.
-    """
-    progress = len(files) == 1
-    tag_options = options.given(args, "top_k", "threshold")
-    if not (args.timeline or plots or "-" in files or progress):
-        for result in tagger.tag_files(files, **tag_options):
-            yield result.file, result.tags or [], result.error
-        return
-    for file in files:
-        try:
-            source = standard_input() if file == "-" else file
-            if args.timeline or plots:
-                found = analyze(args, tagger, source, plots.get(file), progress)
-            else:
-                found = tagger.tag_file(
-                    source, progress=progress, **tag_options
-                )
-        except (InputError, OSError) as error:
-            yield file, [], one_line(error)
-        else:
-            yield file, found, None
-
-
-def standard_input() -> bytes:
-    """All of standard input, since some formats need random access."""
-    if sys.stdin is None:
-        raise InputError("standard input is closed")
-    return sys.stdin.buffer.read()
 
 
 def analyze(
     args: argparse.Namespace,
     tagger: "AudioTagger",
-    source: Union[str, bytes],
+    file: str,
     plot: Optional[str],
     progress: bool,
 ) -> list:
     """The tags or events of a file; draws them into ``plot`` if it is given."""
+    tag_options = options.given(args, "top_k", "threshold")
+    # Some formats need random access, which standard input lacks
+    source = sys.stdin.buffer.read() if file == "-" else file
+    if not args.timeline and plot is None:
+        return tagger.tag_file(source, progress=progress, **tag_options)
     found = tagger.analyze(
         source, window=args.window, hop=args.hop, progress=progress
     )
@@ -200,6 +165,4 @@ def analyze(
         from fftp_tag.tag.plots import plot_tags
 
         plot_tags(plot, tagger, source, found, events)
-    if args.timeline:
-        return events
-    return found.tags(**options.given(args, "top_k", "threshold"))
+    return events if args.timeline else found.tags(**tag_options)

@@ -15,7 +15,7 @@ import re
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -46,10 +46,11 @@ from fftp_tag.score.background import (
     list_recordings,
     listen_to_background,
 )
-from fftp_tag.tag.edit import check_output, write_model
+from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
+from speechbrain_fftp.dataio.model_info import default_rules
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import clips as audioset
 from speechbrain_fftp.datasets.manifests import Clip
@@ -305,16 +306,8 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
         size = min(model.max_samples, round(CENTRED * model.sample_rate))
         add_clip_features(graph, size, features.shape[2])
 
-    metadata: Dict[str, Any] = {
-        "labels": [],
-        "thresholds": None,
-        "low": None,
-        "high": None,
-        "merge_gap": None,
-        "min_duration": None,
-        "steps": None,
-    }
-    write_model(model.path, path, metadata, change)
+    info = dataclasses.replace(model.info, labels=[], rules=None, steps=None)
+    copy_model(model.path, path, info, change)
     # Clips are encoded in parallel, each by one thread
     encoder = Model(path, model.device, threads=1)
     return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
@@ -499,13 +492,15 @@ def write_learnt(
     classifier: ClipClassifier,
 ) -> None:
     """Writes a model.onnx: the encoder with the classifier."""
-    is_learnt = not sounds.single_label
-    metadata = {
-        "labels": sounds.labels,
-        "single_label": sounds.single_label,
-        "max_samples": encoded.longest,
-        "window_samples": encoded.window,
-        "note": None,
-        "thresholds": validation.thresholds.tolist() if is_learnt else None,
-    }
-    write_model(encoder.path, output, metadata, classifier.add_to)
+    rules = default_rules(len(sounds.labels)).replace(validation.thresholds)
+    rules = dataclasses.replace(rules, is_learnt=True)
+    info = dataclasses.replace(
+        encoder.info,
+        labels=sounds.labels,
+        single_label=sounds.single_label,
+        max_samples=encoded.longest,
+        window_samples=encoded.window,
+        note=None,
+        rules=None if sounds.single_label else rules,
+    )
+    copy_model(encoder.path, output, info, classifier.add_to)

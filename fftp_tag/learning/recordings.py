@@ -21,7 +21,7 @@ from fftp_tag.learning.features import OUTPUT
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.windows import cut_windows, read_blocks, silence_counted
+from fftp_tag.tag.windows import cut_windows, read_blocks
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
 from speechbrain_fftp.dataio.files import atomic_path
 
@@ -73,7 +73,7 @@ class Recording:
     def key(self) -> str:
         """A key for the cache: all that affects the features but the model."""
         stat = os.stat(self.path)
-        absolute = dataclasses.reabsolute(self, path=os.path.abspath(self.path))
+        absolute = dataclasses.replace(self, path=os.path.abspath(self.path))
         own = dataclasses.astuple(absolute)
         return json.dumps([*own, stat.st_size, stat.st_mtime_ns])
 
@@ -162,7 +162,6 @@ class FeatureCache:
                 )
 
 
-@silence_counted("clips")
 def compute_features(
     model: Model,
     recordings: List[Recording],

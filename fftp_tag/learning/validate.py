@@ -22,7 +22,7 @@ from fftp_tag.learning.classifier import (
 )
 from fftp_tag.score.tags import column_f1
 from fftp_tag.score.thresholds import learn_thresholds
-from fftp_tag.tag.events import THRESHOLD
+from speechbrain_fftp.dataio.model_info import THRESHOLD
 
 logger = logging.getLogger(__name__)
 

@@ -16,22 +16,20 @@ export function rankTags(probs, labels, top, thresholds) {
     .map(({ label, probability }) => ({ label, probability }));
 }
 
-// Finds the events of all classes, sorted by start and end. A time step extends
-// halfway to its neighbours. Each rule has a value per class: the probability of
-// an event is at least `low` throughout, and reaches `high` at least once; in
-// the whole clip, the class reaches `thresholds`, unless the model has learnt
-// from clips as long as a window (`window_samples`). `merge_gap` and
-// `min_duration` are in seconds, null is 0.
+// Finds the events of all classes, sorted by start and end, by rules with a value
+// per class: see Rules in speechbrain_fftp/dataio/model_info.py. A time step
+// extends halfway to its neighbours. A class must be a tag of the whole clip,
+// unless the model has learnt from clips as long as a window.
 export function findEvents(timeline, rules) {
-  const { low, high, thresholds, merge_gap, min_duration } = rules;
+  const { threshold, low, high, merge_gap, min_duration } = rules;
   const { times, probs, peaks, clipProbs, labels, duration } = timeline;
   const edges = times.map((time, t) => (t ? (times[t - 1] + time) / 2 : 0));
   edges.push(duration);
   const found = [];
   labels.forEach((label, c) => {
     if (peaks[c] < Math.fround(high[c])) return;
-    const isTag = clipProbs[c] >= Math.fround(thresholds[c]);
-    if (!isTag && !rules.window_samples) return;
+    const isTag = clipProbs[c] >= Math.fround(threshold[c]);
+    if (!isTag && !timeline.windowsAreClips) return;
     const lowest = Math.fround(low[c]);
     const gap = merge_gap?.[c] ?? 0;
     const shortest = min_duration?.[c] ?? 0;

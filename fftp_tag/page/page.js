@@ -40,7 +40,7 @@ async function load() {
   return { about, run };
 }
 
-function showKnowledge({ labels, note, thresholds }) {
+function showKnowledge({ labels, note, rules }) {
   find("note").textContent = note ?? "";
   find("note").hidden = !note;
   const n = labels.length;
@@ -51,8 +51,8 @@ function showKnowledge({ labels, note, thresholds }) {
   const names = [...labels].sort((a, b) => a.localeCompare(b));
   find("labels").replaceChildren(...names.map((name) => element("li", name)));
   find("knowledge").hidden = false;
-  find("learnt-field").hidden = !thresholds;
-  find("learnt").checked = Boolean(thresholds);
+  find("learnt-field").hidden = !rules;
+  find("learnt").checked = Boolean(rules);
 }
 
 function showExample(name) {

@@ -72,7 +72,7 @@ export function hideResult() {
 // take precedence over other tags; events are of such classes.
 export function showTags(probs, about) {
   const { labels } = about;
-  const found = rankTags(probs, labels, TAGS, currentThresholds(about));
+  const found = rankTags(probs, labels, TAGS, currentRules(about).threshold);
   const isFound = new Set(found.map(({ label }) => label));
   const others = rankTags(probs, labels, TAGS + found.length).filter(
     ({ label }) => !isFound.has(label),
@@ -105,40 +105,29 @@ export function showTags(probs, about) {
 
 // The tags of a file as one line of text.
 export function glance({ about, timeline }) {
-  const { labels, thresholds } = about;
-  const tags = rankTags(timeline.clipProbs, labels, GLANCE, thresholds);
+  const { labels, rules } = about;
+  const tags = rankTags(timeline.clipProbs, labels, GLANCE, rules?.threshold);
   const texts = tags.map((tag) => `${tag.label} ${percent(tag.probability)}`);
   return texts.join(" · ") || "no tags";
 }
 
 // The tags and events of a file for downloads.
 export function summarize({ file, about, timeline }) {
-  const learnt = find("learnt").checked ? about.thresholds : null;
+  const learnt = find("learnt").checked ? about.rules.threshold : null;
   return {
     file: file.name,
     tags: rankTags(timeline.clipProbs, about.labels, TAGS, learnt),
-    events: findEvents(timeline, eventRules(about)),
+    events: findEvents(timeline, currentRules(about)),
   };
 }
 
 const percent = (probability) => `${Math.round(100 * probability)}%`;
 
-// The current thresholds of tags: the model's, or the slider's.
-function currentThresholds({ labels, thresholds }) {
-  if (find("learnt").checked) return thresholds;
-  return labels.map(() => find("threshold").valueAsNumber);
-}
-
-// The current rules of events: the model's, or with the slider's threshold.
-function eventRules(about) {
-  const thresholds = currentThresholds(about);
-  const { low, high } = find("learnt").checked ? about : {};
-  return {
-    ...about,
-    thresholds,
-    low: low ?? thresholds,
-    high: high ?? thresholds,
-  };
+// The current rules: the model's, or with the slider's threshold.
+function currentRules({ labels, rules }) {
+  if (find("learnt").checked) return rules;
+  const threshold = labels.map(() => find("threshold").valueAsNumber);
+  return { ...rules, threshold, low: threshold, high: threshold };
 }
 
 function showEvents() {
@@ -147,7 +136,7 @@ function showEvents() {
   const learnt = find("learnt").checked;
   find("threshold").disabled = learnt;
   showTags(timeline.clipProbs, about);
-  const rules = eventRules(about);
+  const rules = currentRules(about);
   const lowest = Math.min(...rules.high).toFixed(2);
   const highest = Math.max(...rules.high).toFixed(2);
   find("threshold-value").textContent =

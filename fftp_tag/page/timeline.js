@@ -34,6 +34,7 @@ export async function analyze(samples, about, run, report) {
     peaks: highest(probs, labels.length),
     clipProbs: highest(clips(pieces), labels.length),
     duration: nSamples / sample_rate,
+    windowsAreClips: Boolean(!steps && about.window_samples),
   };
 }
 

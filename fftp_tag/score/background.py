@@ -15,13 +15,7 @@ import numpy as np
 from fftp_tag.errors import one_line
 from fftp_tag.progress import show_progress
 from fftp_tag.tag.events import Event, Timeline
-from fftp_tag.tag.windows import (
-    SILENCE,
-    Source,
-    read_blocks,
-    read_part,
-    silence_counted,
-)
+from fftp_tag.tag.windows import SILENCE, Source, read_blocks, read_part
 from speechbrain_fftp.dataio.audio import find_audio_files, read_duration
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -93,7 +87,6 @@ def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
     return files
 
 
-@silence_counted("files")
 def listen_to_background(
     tagger: "AudioTagger",
     recordings: List[str],

@@ -20,11 +20,11 @@ from fftp_tag.score.evaluate import (
 )
 from fftp_tag.score.tags import f1_scores
 from fftp_tag.score.thresholds import MIN_POSITIVES, learn_from_clips
-from fftp_tag.tag.edit import check_output, write_rules
-from fftp_tag.tag.events import THRESHOLD, Rules
+from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import THRESHOLD, Rules
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,8 @@ def calibrate(
     scored = targets[:, columns], found.probs[:, columns]
     positives = scored[0].sum(0)
     few = [x for x, n in zip(labels, positives) if n < MIN_POSITIVES]
-    write_rules(path, output, rules)
+    info = dataclasses.replace(tagger.model.info, rules=rules)
+    copy_model(path, output, info)
     logger.info(
         "%s: learnt the rules of %d classes", output, len(labels) - len(few)
     )

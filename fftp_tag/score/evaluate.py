@@ -28,10 +28,10 @@ from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
 from fftp_tag.score.events import Truth, event_metrics, warn_without_psds
 from fftp_tag.score.tags import f1_scores, tagging_metrics
-from fftp_tag.tag.events import THRESHOLD, Timeline
+from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
-from fftp_tag.tag.windows import silence_counted
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import THRESHOLD
 from speechbrain_fftp.datasets.convert import check_missing, convert_clip
 from speechbrain_fftp.datasets.manifests import read_classes_csv, read_table
 from speechbrain_fftp.datasets.packs import PackedClip, read_packed
@@ -378,21 +378,20 @@ def analyze_clips(
         return timeline.clip_probs, timeline
 
     clips, probs, timelines, skipped = [], [], {}, {}
-    with silence_counted("clips"):
-        for clip, result, error in show_progress(
-            in_order(analyze, split.clips, num_workers),
-            len(split.clips),
-            "clips",
-            progress,
-        ):
-            if result is None:
-                skipped[clip.id] = str(error)
-                continue
-            clip_probs, timeline = result
-            clips.append(clip)
-            probs.append(clip_probs)
-            if timeline is not None:
-                timelines[clip.id] = timeline
+    for clip, result, error in show_progress(
+        in_order(analyze, split.clips, num_workers),
+        len(split.clips),
+        "clips",
+        progress,
+    ):
+        if result is None:
+            skipped[clip.id] = str(error)
+            continue
+        clip_probs, timeline = result
+        clips.append(clip)
+        probs.append(clip_probs)
+        if timeline is not None:
+            timelines[clip.id] = timeline
     if not clips:
         reason = next(iter(skipped.values()), "it is empty")
         raise InputError(

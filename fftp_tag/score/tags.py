@@ -9,8 +9,8 @@ from typing import Any, Dict
 
 import numpy as np
 
-from fftp_tag.tag.events import Numbers
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import Numbers
 
 
 def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:

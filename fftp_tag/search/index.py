@@ -22,12 +22,7 @@ from fftp_tag.errors import counted, one_line
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import (
-    Source,
-    cut_windows,
-    read_blocks,
-    silence_counted,
-)
+from fftp_tag.tag.windows import Source, cut_windows, read_blocks
 from speechbrain_fftp.dataio.audio import (
     AUDIO_EXTENSIONS,
     MIN_SECONDS,
@@ -273,7 +268,6 @@ class SoundIndex:
         return np.concatenate(scores)
 
 
-@silence_counted("files")
 def update_index(
     path: Path,
     tagger: AudioTagger,

@@ -4,11 +4,10 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
+from typing import TYPE_CHECKING, Callable, Optional, Union
 
 from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
@@ -18,7 +17,7 @@ from speechbrain_fftp.onnx.graphs import import_onnx
 if TYPE_CHECKING:
     import onnx
 
-    from fftp_tag.tag.events import Rules
+    from speechbrain_fftp.dataio.model_info import ModelInfo
 
 
 def check_output(path: Union[str, os.PathLike]) -> None:
@@ -29,10 +28,10 @@ def check_output(path: Union[str, os.PathLike]) -> None:
     check_target(path)
 
 
-def write_model(
+def copy_model(
     source: Union[str, os.PathLike],
     path: Union[str, os.PathLike],
-    metadata: Dict[str, Any],
+    info: "ModelInfo",
     change: Optional[Callable[["onnx.GraphProto"], None]] = None,
 ) -> None:
     """Copies a model.onnx with other metadata.
@@ -43,8 +42,8 @@ def write_model(
         The model.
     path : str
         The file to write, which may be the source.
-    metadata : dict
-        Values to change, by name; they are written as JSON.
+    info : ModelInfo
+        The metadata of the copy.
     change : callable, optional
         Changes the graph in place. Weights in a separate file are not loaded.
 
@@ -56,32 +55,13 @@ def write_model(
     onnx = import_onnx()
     source, path = Path(source), Path(path)
     model = onnx.load(source, load_external_data=False)
-    values = {item.key: item.value for item in model.metadata_props}
-    for name, value in metadata.items():
-        values[name] = json.dumps(value, ensure_ascii=False)
-    onnx.helper.set_model_props(model, values)
+    onnx.helper.set_model_props(model, info.to_metadata())
     if change is not None:
         change(model.graph)
     if source.resolve() != path.resolve():
         copy_weights(model.graph, source.parent, path)
     with atomic_path(path) as temporary_path:
         Path(temporary_path).write_bytes(model.SerializeToString())
-
-
-def write_rules(
-    source: Union[str, os.PathLike],
-    path: Union[str, os.PathLike],
-    rules: "Rules",
-) -> None:
-    """Copies a model.onnx with other rules; the paths may be the same."""
-    metadata = {
-        "thresholds": rules.threshold.tolist() if rules.is_learnt else None,
-        "low": rules.low.tolist(),
-        "high": rules.high.tolist(),
-        "merge_gap": rules.merge_gap.tolist(),
-        "min_duration": rules.min_duration.tolist(),
-    }
-    write_model(source, path, metadata)
 
 
 def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:

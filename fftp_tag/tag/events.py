@@ -5,15 +5,12 @@ Authors
 """
 
 import dataclasses
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from speechbrain_fftp.dataio.errors import InputError
-
-Numbers = Union[float, np.ndarray]  # for all classes, or one per class [C]
-
-THRESHOLD = 0.5  # of a model without learnt thresholds
+from speechbrain_fftp.dataio.model_info import Numbers, Rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,72 +53,6 @@ class Event:
         return dataclasses.asdict(self)
 
 
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """Rules that turn probabilities into tags and events, per class ``[C]``.
-
-    Arguments
-    ---------
-    threshold : numpy.ndarray
-        Minimum probability of a tag, in the whole clip. Events of classes that
-        are no tags are dropped.
-    low, high : numpy.ndarray
-        The probability of an event is at least ``low`` throughout, and reaches
-        ``high`` at least once.
-    merge_gap, min_duration : numpy.ndarray
-        In seconds. Events less than ``merge_gap`` apart are joined; then events
-        shorter than ``min_duration`` are dropped.
-    is_learnt : bool
-        Whether the thresholds are learnt; if not, they are 0.5.
-    """
-
-    threshold: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    merge_gap: np.ndarray
-    min_duration: np.ndarray
-    is_learnt: bool = False
-
-    def replace(
-        self,
-        threshold: Optional[Numbers] = None,
-        merge_gap: Optional[Numbers] = None,
-        min_duration: Optional[Numbers] = None,
-    ) -> "Rules":
-        """A copy with other values; None keeps the present value.
-
-        ``threshold`` also sets ``low`` and ``high``.
-        """
-        values: Dict[str, Any] = {}
-        for name, value, largest in (
-            ("threshold", threshold, 1.0),
-            ("merge_gap", merge_gap, np.inf),
-            ("min_duration", min_duration, np.inf),
-        ):
-            if value is None:
-                continue
-            before = getattr(self, name)
-            value = np.asarray(value, before.dtype)
-            if not ((0 <= value) & (value <= largest)).all():
-                raise InputError(f"{name}={value} must be in 0..{largest:g}.")
-            values[name] = np.broadcast_to(value, before.shape)
-        if threshold is not None:
-            values["low"] = values["high"] = values["threshold"]
-        return dataclasses.replace(self, **values)
-
-
-def default_rules(n_classes: int) -> Rules:
-    """The rules of a model that has learnt none: all thresholds are 0.5."""
-    thresholds = np.full(n_classes, THRESHOLD, np.float32)
-    return Rules(
-        threshold=thresholds,
-        low=thresholds,
-        high=thresholds,
-        merge_gap=np.zeros(n_classes),
-        min_duration=np.zeros(n_classes),
-    )
-
-
 def rank_tags(
     probs: np.ndarray,
     labels: Sequence[str],
@@ -148,6 +79,7 @@ class EventFinder:
 
     Example
     -------
+    >>> from speechbrain_fftp.dataio.model_info import default_rules
     >>> rules = default_rules(1).replace(merge_gap=2.0)
     >>> finder = EventFinder(["Siren"], rules)
     >>> for start, prob in enumerate([0.1, 0.9, 0.1, 0.8, 0.1, 0.1]):
@@ -230,6 +162,7 @@ class Timeline:
 
     Example
     -------
+    >>> from speechbrain_fftp.dataio.model_info import default_rules
     >>> probs = np.array([[0.1], [0.7]])
     >>> found = Timeline(
     ...     np.array([1.0, 2.0]),

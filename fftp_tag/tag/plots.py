@@ -41,7 +41,7 @@ def new_figure(rows: int = 1) -> Tuple["Figure", np.ndarray]:
     return figure, axes[:, 0]
 
 
-def check_target(path: str) -> None:
+def check_figure(path: str) -> None:
     """Raises an InputError or an OSError if a figure cannot be written."""
     figure, _ = new_figure()
     known = sorted(figure.canvas.get_supported_filetypes())
@@ -158,14 +158,14 @@ def plot_timeline(
     names = [textwrap.fill(timeline.labels[c], 18) for c in best]
     ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
     rows = {timeline.labels[c]: row for row, c in enumerate(best)}
-    for lines, place, color in (
+    for lines, offset, color in (
         (truth, 0.22, "deepskyblue"),
         (events, 0.38, "tab:red"),
     ):
         for event in lines:
             if event.label in rows:
                 ax.hlines(
-                    rows[event.label] + place,
+                    rows[event.label] + offset,
                     event.start,
                     event.end or timeline.duration,
                     color=color,

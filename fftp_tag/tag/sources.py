@@ -9,7 +9,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -20,7 +20,7 @@ WEIGHTS = (".pth", ".pt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
-def find_model(source: Union[str, os.PathLike]) -> Path:
+def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     """Finds a model.onnx and returns its path.
 
     Arguments
@@ -78,7 +78,9 @@ def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
     return None
 
 
-def convert(source: Union[str, os.PathLike], path: Path, **options) -> None:
+def convert(
+    source: Union[str, os.PathLike], path: Path, **options: Any
+) -> None:
     """Converts a published checkpoint, see ``speechbrain_fftp.onnx.export``."""
     try:
         from speechbrain_fftp.onnx import export

@@ -7,12 +7,11 @@ Authors
 import dataclasses
 import logging
 import os
-from typing import Iterable, Iterator, List, Optional, Sized, Tuple, Union
+from typing import Iterable, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
 from fftp_tag.parallel import in_order
-from fftp_tag.progress import show_progress
 from fftp_tag.tag.events import (
     Event,
     Numbers,
@@ -102,11 +101,11 @@ class AudioTagger:
         InputError
             If the source is not such a model, or an argument is invalid.
         """
-        from fftp_tag.tag.sources import find_model
+        from fftp_tag.tag.sources import find_or_convert
 
-        model = Model(find_model(source), device, threads)
-        if model.note is not None:
-            logger.warning("%s: %s", source, model.note)
+        model = Model(find_or_convert(source), device, threads)
+        if model.info.note is not None:
+            logger.warning("%s: %s", source, model.info.note)
         return cls(model)
 
     @property
@@ -163,7 +162,6 @@ class AudioTagger:
         top_k: int = 5,
         threshold: Optional[Numbers] = None,
         num_workers: int = 4,
-        progress: bool = False,
     ) -> Iterator[FileTags]:
         """Finds the most probable labels of many files, in threads.
 
@@ -173,12 +171,8 @@ class AudioTagger:
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise InputError("tag_files takes a list of paths, not one path.")
         threshold = tag_threshold(self.model.rules, threshold)
-        total = len(paths) if isinstance(paths, Sized) else None
-        found = in_order(
-            self.clip_probabilities, checked_paths(paths), num_workers
-        )
-        for path, probs, error in show_progress(
-            found, total, "files", progress
+        for path, probs, error in in_order(
+            self.clip_probabilities, paths, num_workers
         ):
             if probs is None:
                 yield FileTags(str(path), error=error)
@@ -195,10 +189,9 @@ class AudioTagger:
         threshold: Optional[Numbers] = None,
         merge_gap: Optional[Numbers] = None,
         min_duration: Optional[Numbers] = None,
-        progress: bool = False,
     ) -> List[Event]:
         """Finds events with start and end; see ``analyze`` and ``Timeline``."""
-        found = self.analyze(source, sample_rate, window, hop, progress)
+        found = self.analyze(source, sample_rate, window, hop)
         return found.events(threshold, merge_gap, min_duration)
 
     def clip_probabilities(
@@ -394,17 +387,6 @@ class AudioTagger:
                 "least one frame, at most a window."
             )
         return round(window * rate), round(hop * rate)
-
-
-def checked_paths(paths: Iterable[str]) -> Iterator[str]:
-    """Yields paths; raises an InputError if an item is not a path."""
-    for path in paths:
-        if not isinstance(path, (str, os.PathLike)):
-            raise InputError(
-                f"tag_files takes a list of paths, not of {type(path).__name__}: "
-                "use tag_file for contents of files and for arrays."
-            )
-        yield path
 
 
 def join_pieces(pieces: List[Tuple[int, np.ndarray]]) -> np.ndarray:

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
 import logging
 import math
 import os
@@ -23,8 +22,6 @@ Source = Union[audio.Source, np.ndarray]  # an array needs a sampling rate
 
 BATCH_SAMPLES = 2**18  # of a batch of windows
 MAX_CHANNELS = 8  # of an array
-NAMELESS = "the audio"  # in messages about a source that is not a file
-SILENT = "%s is silent"
 SILENCE = 2**-15  # a level below the last bit of 16-bit audio
 
 
@@ -158,13 +155,11 @@ def read_blocks(
     InputError
         If the source is not audio, or is shorter than 25 ms.
     """
-    name = NAMELESS
+    name: Union[str, os.PathLike] = "the audio"
     if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
+        name = source
     if isinstance(source, (str, bytes, os.PathLike)):
-        blocks = audio.read_blocks(source, rate)
-        if progress:
-            blocks = show_seconds(blocks, source, rate)
+        blocks = audio.stream_audio(source, rate)
     elif sample_rate is None:
         raise InputError("An array has no sampling rate: give sample_rate.")
     elif not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
@@ -176,11 +171,13 @@ def read_blocks(
         samples = mono_waveform(source)
         blocks = audio.resampled_blocks([samples], sample_rate, rate)
     n_samples = 0
-    is_silent = True
+    peak = 0.0
     try:
-        for block in blocks:
+        for block in show_progress(
+            blocks, unit="s", is_shown=progress, size=lambda x: len(x) / rate
+        ):
             n_samples += len(block)
-            is_silent = is_silent and np.abs(block).max(initial=0.0) < SILENCE
+            peak = max(peak, np.abs(block).max(initial=0.0))
             yield block
     except audio.TruncatedAudio as error:
         if warn:
@@ -189,8 +186,8 @@ def read_blocks(
         raise InputError(f"{name} is not readable audio: {error}") from error
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
-    if is_silent and warn:
-        logger.warning(SILENT, name)
+    if peak < SILENCE and warn:
+        logger.warning("%s is silent", name)
 
 
 def read_part(
@@ -202,50 +199,11 @@ def read_part(
     """The samples ``[S]`` of a part of a file; warns if they are truncated."""
     samples = [np.zeros(0, np.float32)]
     try:
-        for block in audio.read_blocks(path, rate, start, seconds):
+        for block in audio.stream_audio(path, rate, start, seconds):
             samples.append(block)
     except audio.TruncatedAudio as error:
         logger.warning("%s is %s", path, error)
     return np.concatenate(samples)
-
-
-@contextlib.contextmanager
-def silence_counted(unit: str) -> Iterator[None]:
-    """Logs one warning for all silent sources at the end of a block.
-
-    ``unit`` is what is counted, in the plural.
-    """
-    silent: List[str] = []
-
-    def is_other(record: logging.LogRecord) -> bool:
-        """Counts warnings about silence; lets all other records pass."""
-        if record.msg != SILENT:
-            return True
-        silent.extend(map(str, record.args or ()))  # the source's name
-        return False
-
-    logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_other)
-        files = [name for name in silent if name != NAMELESS]
-        if files:
-            text = "silent %s: %d, such as %s"
-            logger.warning(text, unit, len(silent), min(files))
-        elif silent:
-            logger.warning("silent %s: %d", unit, len(silent))
-
-
-def show_seconds(
-    blocks: Iterator[np.ndarray], source: audio.Source, rate: int
-) -> Iterator[np.ndarray]:
-    """Shows how many seconds of a file have been read."""
-    with audio.open_audio(source) as file:
-        total = file.frames and round(file.frames / file.rate)
-    yield from show_progress(
-        blocks, total, "s", size=lambda block: len(block) / rate
-    )
 
 
 def mono_waveform(wav: np.ndarray) -> np.ndarray:

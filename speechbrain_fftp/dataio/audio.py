@@ -5,6 +5,7 @@ Authors
 """
 
 import contextlib
+import functools
 import io
 import logging
 import math
@@ -21,7 +22,6 @@ from typing import (
     List,
     NamedTuple,
     Optional,
-    Set,
     Tuple,
     Union,
 )
@@ -90,10 +90,10 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
     """
     files: List[str] = []
     errors: List[OSError] = []
-    for place, subfolders, names in os.walk(folder, onerror=errors.append):
+    for parent, subfolders, names in os.walk(folder, onerror=errors.append):
         subfolders.sort()
         files += [
-            os.path.join(place, name)
+            os.path.join(parent, name)
             for name in sorted(names)
             if name.lower().endswith(AUDIO_EXTENSIONS)
         ]
@@ -287,7 +287,7 @@ def check_samples(block: np.ndarray) -> None:
         )
 
 
-def read_blocks(
+def stream_audio(
     source: Source,
     sample_rate: int,
     start: float = 0.0,
@@ -305,20 +305,16 @@ def read_blocks(
         yield from resampled_blocks(blocks, audio.rate, sample_rate)
 
 
-LOW_RATES: Set[int] = set()  # for which a warning was logged
-
-
+@functools.lru_cache(None)
 def warn_of_low_rate(rate: int, sample_rate: int) -> None:
     """Warns once of each sampling rate below the required one."""
-    if rate >= sample_rate or rate in LOW_RATES:
-        return
-    LOW_RATES.add(rate)
-    logger.warning(
-        "audio with a sampling rate of %d Hz, below %d Hz, lacks high"
-        " frequencies, which may change its tags",
-        rate,
-        sample_rate,
-    )
+    if rate < sample_rate:
+        logger.warning(
+            "audio with a sampling rate of %d Hz, below %d Hz, lacks high"
+            " frequencies, which may change its tags",
+            rate,
+            sample_rate,
+        )
 
 
 def first_samples(
@@ -339,8 +335,8 @@ def read_audio(
     start: float = 0.0,
     seconds: float = math.inf,
 ) -> np.ndarray:
-    """The waveform ``[S]`` of audio, or of a part; see ``read_blocks``."""
-    blocks = read_blocks(source, sample_rate, start, seconds)
+    """The waveform ``[S]`` of audio, or of a part; see ``stream_audio``."""
+    blocks = stream_audio(source, sample_rate, start, seconds)
     return np.concatenate([np.zeros(0, np.float32), *blocks])
 
 

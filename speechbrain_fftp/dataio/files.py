@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from typing import Any, Iterable, Iterator, Union
 
 from speechbrain_fftp.dataio.errors import InputError
@@ -25,40 +24,13 @@ def atomic_path(path: Path) -> Iterator[str]:
     The name is unique, so several processes may write the same file. If the
     block fails, an existing file is left unchanged.
     """
-    temporary_path = _temporary(path)
+    temporary_path = f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
     try:
         yield temporary_path
         os.replace(temporary_path, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
-
-
-@contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[str]:
-    """Yields an empty folder that is renamed to ``path`` after the block.
-
-    It replaces an existing folder, which is left unchanged if the block fails.
-
-    Raises
-    ------
-    NotADirectoryError
-        If the path is a file.
-    """
-    path = os.path.realpath(path)
-    if os.path.isfile(path):
-        raise NotADirectoryError(f"{path} is a file, not a folder")
-    temporary_path = _temporary(path)
-    earlier = _temporary(path)
-    os.makedirs(temporary_path)
-    try:
-        yield temporary_path
-        if os.path.isdir(path):
-            os.rename(path, earlier)
-        os.rename(temporary_path, path)
-        shutil.rmtree(earlier, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary_path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -85,11 +57,6 @@ def locked(path: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _temporary(path):
-    """A unique name for a temporary file or folder next to the path."""
-    return f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
 
 
 def check_target(path: Path) -> None:

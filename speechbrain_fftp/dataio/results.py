@@ -6,10 +6,9 @@ Authors
 
 import contextlib
 import platform
-import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List
 
 import numpy as np
 
@@ -58,29 +57,13 @@ def write_predictions(
         )
 
 
-def versions() -> Dict[str, Optional[str]]:
-    """Versions of this package and its dependencies, and its git commit."""
+def versions() -> Dict[str, str]:
+    """Versions of this package, Python and the packages that decide results."""
     found = {
         "speechbrain_fftp": speechbrain_fftp.__version__,
         "python": platform.python_version(),
-        "commit": git_commit(),
     }
     for package in ("speechbrain", "torch", "onnxruntime"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
-
-
-def git_commit() -> Optional[str]:
-    """This package's git commit, ``-dirty`` after changes, or None."""
-    package = Path(speechbrain_fftp.__file__).parent
-    git = ["git", "-C", str(package)]
-    # An installed package may lie in the repository of another project
-    tracked = [*git, "ls-files", "--error-unmatch", "__init__.py"]
-    describe = [*git, "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        subprocess.run(tracked, capture_output=True, check=True)
-        done = subprocess.run(describe, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.decode().strip()

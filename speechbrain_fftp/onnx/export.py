@@ -17,25 +17,7 @@ Outputs:
 
 Tokens and features are 0.0 after a clip's end.
 
-Metadata, each in JSON:
-
-* ``labels``: names of the classes;
-* ``sample_rate``: sampling rate of the waveforms in Hz;
-* ``max_samples``: maximum clip length of the model in samples; cut longer clips
-  into pieces of this length, the last of which ends with the clip;
-* ``min_samples``, ``frame_samples``: length of a patch, and hop between frames;
-* ``single_label``: whether the probabilities of a clip sum up to 1, or to less
-  where background was learnt;
-* ``thresholds``, ``low``, ``high``, ``merge_gap``, ``min_duration``: one value
-  per class, learnt from labelled clips, or null. A tag reaches the threshold.
-  An event reaches ``low`` throughout and ``high`` at least once, both by
-  default the threshold, or 0.5; pauses shorter than the gap are bridged, and
-  events shorter than the minimum dropped, both in seconds;
-* ``window_samples``: for models that classify clips, the length of the windows
-  in which to look for events, or null;
-* ``steps``: for models that classify time steps, ``first_seconds``, the centre
-  of the first time step, and ``step_samples``, the hop between them; or null;
-* ``note``: null, or a sentence that users of the model should read first.
+The metadata are those of ``dataio.model_info.ModelInfo``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -43,10 +25,10 @@ Authors
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import importlib.util
 import io
-import json
 import logging
 import os
 import tempfile
@@ -57,6 +39,7 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import ModelInfo, Steps
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.tokens import length_mask, own_tokens, pool_tokens
@@ -210,29 +193,27 @@ def export_onnx(
     modules = {
         name: copy.deepcopy(modules[name]).float().cpu() for name in MODULES
     }
-    metadata = describe(modules, labels, sample_rate, max_frames, single_label)
-    metadata["note"] = note
+    info = describe(modules, labels, sample_rate, max_frames, single_label)
+    info = dataclasses.replace(info, note=note)
     if max_seconds is not None:
-        longest = max(round(max_seconds * sample_rate), metadata["min_samples"])
-        metadata["max_samples"] = min(metadata["max_samples"], longest)
+        longest = max(round(max_seconds * sample_rate), info.min_samples)
+        longest = min(info.max_samples, longest)
+        info = dataclasses.replace(info, max_samples=longest)
     model = WaveformTagger(
-        modules, len(labels) > 0, single_label, metadata["min_samples"]
+        modules, len(labels) > 0, single_label, info.min_samples
     ).eval()
     check_labels(model, labels)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}."
     ) as folder:
         exported = Path(folder, path.name)
-        program = export_program(model, metadata["frame_samples"])
-        program.model.metadata_props.update(
-            (name, json.dumps(value, ensure_ascii=False))
-            for name, value in metadata.items()
-        )
+        program = export_program(model, info.frame_samples)
+        program.model.metadata_props.update(info.to_metadata())
         program.save(exported)
         del program
         compared = "not compared with PyTorch, which needs onnxruntime"
         if importlib.util.find_spec("onnxruntime") is not None:
-            error = compare(exported, model, metadata["max_samples"])
+            error = compare(exported, model, info.max_samples)
             compared = f"largest difference from PyTorch {error:.1e}"
             if not error <= TOLERANCE:  # or NaN
                 raise ExportError(
@@ -350,7 +331,7 @@ def check_labels(model, labels):
 
 
 def describe(modules, labels, sample_rate, max_frames, single_label):
-    """The metadata of a model."""
+    """The ``ModelInfo`` of a model."""
     window, shift, margin = frame_size(modules["compute_features"])
 
     def num_samples(frames):
@@ -361,26 +342,19 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
     min_samples = num_samples(getattr(embedding, "patch_frames", 1))
     steps = None
     if isinstance(modules["classifier"], FrameClassifier):
-        steps = {
-            "first_seconds": round(min_samples / 2 / sample_rate, 9),
-            "step_samples": embedding.stride_frames * shift,
-        }
-    return {
-        "labels": labels,
-        "sample_rate": sample_rate,
-        "max_samples": num_samples(max_frames),
-        "min_samples": min_samples,
-        "frame_samples": shift,
-        "single_label": single_label,
-        "thresholds": None,
-        "low": None,
-        "high": None,
-        "merge_gap": None,
-        "min_duration": None,
-        "window_samples": None,
-        "steps": steps,
-        "note": None,
-    }
+        steps = Steps(
+            first_seconds=round(min_samples / 2 / sample_rate, 9),
+            step_samples=embedding.stride_frames * shift,
+        )
+    return ModelInfo(
+        labels=labels,
+        sample_rate=sample_rate,
+        max_samples=num_samples(max_frames),
+        min_samples=min_samples,
+        frame_samples=shift,
+        single_label=single_label,
+        steps=steps,
+    )
 
 
 def frame_size(compute_features):

@@ -10,6 +10,7 @@ Authors
 import base64
 import contextlib
 import csv
+import dataclasses
 import functools
 import io
 import json
@@ -26,8 +27,9 @@ from small_models import PITCHES, RATE, tones, train_on_tones
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.tag.edit import write_model
+from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
+from speechbrain_fftp.dataio.model_info import default_rules
 
 pytest.importorskip("onnxscript")
 
@@ -47,13 +49,14 @@ def steps_file(tmp_path_factory):
     """A model of time steps; by its thresholds, no Hum is found."""
     path = tmp_path_factory.mktemp("onnx") / "steps.onnx"
     train_on_tones(path)
-    rules = {
-        "thresholds": [0.5, 1.0, 0.5],
-        "merge_gap": [0.5, 0.0, 0.0],
-        "min_duration": [0.0, 0.0, 0.3],
-        "note": NOTE,
-    }
-    write_model(path, path, {**Model(path).metadata, **rules})
+    rules = default_rules(3).replace(
+        threshold=[0.5, 1.0, 0.5],
+        merge_gap=[0.5, 0.0, 0.0],
+        min_duration=[0.0, 0.0, 0.3],
+    )
+    rules = dataclasses.replace(rules, is_learnt=True)
+    info = dataclasses.replace(Model(path).info, rules=rules, note=NOTE)
+    copy_model(path, path, info)
     return path
 
 

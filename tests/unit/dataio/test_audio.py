@@ -20,22 +20,15 @@ from speechbrain_fftp.dataio.audio import (
     find_audio_files,
     open_audio,
     read_audio,
-    read_blocks,
     read_duration,
     resample,
     resampled_blocks,
+    stream_audio,
 )
 from speechbrain_fftp.dataio.errors import InputError
 
 RATE = 16000
-CODECS = {
-    "alac.m4a": "alac",
-    "flac.mkv": "flac",
-    "aac.m4a": "aac",
-    "a.aac": "aac",
-    "a.wma": "wmav2",
-    "a.webm": "libopus",
-}
+CODECS = {"alac.m4a": "alac", "aac.m4a": "aac", "a.webm": "libopus"}
 M4A = b"\0\0\0\x1cftypM4A \0\0\2\0M4A isom"
 
 
@@ -84,7 +77,7 @@ def test_kinds_of_sources(tmp_path):
 
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
 def test_channels_are_averaged_and_resampled(tmp_path, rate, caplog):
-    audio.LOW_RATES.clear()
+    audio.warn_of_low_rate.cache_clear()
     time = np.arange(2 * rate) / rate
     tone = 0.4 * np.sin(2 * np.pi * 1000 * time)
     path = tmp_path / "a.wav"
@@ -122,9 +115,8 @@ def test_sources_that_are_no_audio(tmp_path, make):
         content = {"empty": b"", "text": b"no sound"}
         content["rate"] = encoded(np.zeros(999), rate=999)
         path.write_bytes(content[make])
-    for read in (read_duration, lambda path: read_audio(path, RATE)):
-        with pytest.raises(InputError):
-            read(path)
+    with pytest.raises(InputError):
+        read_audio(path, RATE)
     with pytest.raises(FileNotFoundError, match="none.wav"):
         read_audio(tmp_path / "none.wav", RATE)
 
@@ -155,7 +147,7 @@ def test_truncated_files(format, subtype):
     cut = content[: len(content) // 2]
     found = []
     with pytest.raises(TruncatedAudio):
-        found.extend(read_blocks(cut, RATE))
+        found.extend(stream_audio(cut, RATE))
     found = np.concatenate(found)
     assert 0.3 * len(whole) < len(found) < 0.6 * len(whole)
     sure = round(0.9 * len(found))  # the last frames of an MP3 are guesses
@@ -188,7 +180,7 @@ def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name):
     )
     expected, _ = sf.read(tmp_path / (name + ".wav"), dtype="float32")
     found = read_audio(path, 48000)
-    if CODECS[name] in ("alac", "flac"):
+    if CODECS[name] == "alac":
         np.testing.assert_array_equal(found, expected)
     assert delay(found, expected)[1] > 0.95
     np.testing.assert_array_equal(read_audio(path.read_bytes(), 48000), found)
@@ -217,8 +209,6 @@ def test_channels_of_ffmpeg_are_averaged(ffmpeg_encode, tmp_path):
     path = ffmpeg_encode(tmp_path / "a.m4a", stereo, RATE, "-c:a", "alac")
     expected = sf.read(tmp_path / "a.m4a.wav", dtype="float32")[0].mean(1)
     np.testing.assert_allclose(read_audio(path, RATE), expected, atol=1e-7)
-    found = read_audio(path, 8000)
-    np.testing.assert_allclose(found, resample(expected, RATE, 8000), atol=1e-6)
 
 
 def test_a_reader_that_stops_leaves_no_process(
@@ -234,7 +224,7 @@ def test_a_reader_that_stops_leaves_no_process(
             started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    blocks = read_blocks(path, RATE)
+    blocks = stream_audio(path, RATE)
     next(blocks)
     assert started[0].poll() is None
     blocks.close()
@@ -243,15 +233,10 @@ def test_a_reader_that_stops_leaves_no_process(
     assert all(process.returncode is not None for process in started)
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.m4a"])
-def test_truncated_files_of_ffmpeg(ffmpeg_encode, tmp_path, name):
-    path = ffmpeg_encode(tmp_path / name, noise(), RATE)
+def test_truncated_files_of_ffmpeg(ffmpeg_encode, tmp_path):
+    path = ffmpeg_encode(tmp_path / "a.mkv", noise(), RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    if name == "a.m4a":  # whose index was at the end
-        with pytest.raises(InputError):
-            read_audio(path, RATE)
-    else:
-        assert 0.2 < read_duration(path) / 3 < 0.8
+    assert 0.2 < read_duration(path) / 3 < 0.8
 
 
 @pytest.mark.parametrize(
@@ -271,16 +256,14 @@ def test_playlists_are_not_followed(ffmpeg, tmp_path, playlist):
 
 @pytest.fixture
 def fake_ffmpeg(tmp_path, monkeypatch):
-    """Replaces ffmpeg by a shell script, or nothing; returns a file for it."""
+    """Replaces ffmpeg by a shell script; returns a file for it."""
 
     def replace(script):
         folder = tmp_path / "bin"
         folder.mkdir()
-        if script is not None:
-            (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
-            (folder / "ffmpeg").chmod(0o755)
-        others = "" if script is None else ":/usr/bin:/bin"
-        monkeypatch.setenv("PATH", f"{folder}{others}")
+        (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "ffmpeg").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
         path = tmp_path / "a.m4a"
         path.write_bytes(M4A)
         return path
@@ -288,17 +271,12 @@ def fake_ffmpeg(tmp_path, monkeypatch):
     return replace
 
 
-@pytest.mark.parametrize(
-    "script, message",
-    [
-        (None, "Install ffmpeg"),
-        ("echo first >&2; echo last >&2; exit 1", "last"),
-        ("exit 0", "no audio"),
-    ],
-)
-def test_faults_of_ffmpeg(fake_ffmpeg, script, message):
-    path = fake_ffmpeg(script)
-    with pytest.raises(InputError, match=message):
+def test_ffmpeg_that_is_missing_or_fails(fake_ffmpeg, monkeypatch):
+    path = fake_ffmpeg("echo first >&2; echo last >&2; exit 1")
+    with pytest.raises(InputError, match="last"):
+        read_audio(path, RATE)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="Install ffmpeg"):
         read_audio(path, RATE)
 
 
@@ -317,8 +295,8 @@ def test_ffmpeg_may_have_much_to_say(fake_ffmpeg, tmp_path, code):
     start = time.monotonic()
     if code:
         with pytest.raises(TruncatedAudio):
-            found.extend(read_blocks(path, RATE))
+            found.extend(stream_audio(path, RATE))
     else:
-        found.extend(read_blocks(path, RATE))
+        found.extend(stream_audio(path, RATE))
     assert sum(map(len, found)) == 1000
     assert time.monotonic() - start < 10

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from speechbrain_fftp.dataio.files import atomic_folder, atomic_path, write_json
+from speechbrain_fftp.dataio.files import atomic_path, write_json
 
 
 def test_failed_write_keeps_the_old_file(tmp_path):
@@ -38,28 +38,3 @@ def test_two_writers_of_a_file_do_not_collide(tmp_path):
         open(second, "w").write("second")
     assert path.read_text() == "first"  # which was finished last
     assert os.listdir(tmp_path) == ["a"]
-
-
-def test_folder_appears_whole_and_replaces_the_old_one(tmp_path):
-    path = tmp_path / "model"
-    for name in ("old", "new"):
-        with atomic_folder(path) as temporary_path:
-            open(os.path.join(temporary_path, name), "w").close()
-            assert not (path / name).exists()
-        assert os.listdir(path) == [name]
-        assert os.listdir(tmp_path) == ["model"]
-    with pytest.raises(KeyError), atomic_folder(path):
-        raise KeyError
-    assert os.listdir(path) == ["new"]
-    (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError), atomic_folder(tmp_path / "file"):
-        raise AssertionError
-
-
-def test_folder_behind_a_link(tmp_path):
-    (tmp_path / "disk" / "model").mkdir(parents=True)
-    (tmp_path / "model").symlink_to(tmp_path / "disk" / "model")
-    with atomic_folder(tmp_path / "model") as temporary_path:
-        open(os.path.join(temporary_path, "new"), "w").close()
-    assert (tmp_path / "model").is_symlink()
-    assert os.listdir(tmp_path / "disk" / "model") == ["new"]

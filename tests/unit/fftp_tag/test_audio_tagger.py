@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile as sf
@@ -13,10 +11,8 @@ from small_models import random_sounds, tones, train_on_tones
 from tiny_onnx import (
     LONGEST,
     PATCH,
-    PITCHES,
     RATE,
     STEP,
-    STEPS,
     expected_clip,
     expected_steps,
     expected_tokens,
@@ -24,9 +20,8 @@ from tiny_onnx import (
     write_model,
 )
 
-from fftp_tag import AudioTagger, FileTags, progress
+from fftp_tag import AudioTagger, FileTags
 from fftp_tag.tag.tagger import join_pieces
-from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.errors import InputError
 
 # In samples: shorter than a patch, a piece, little more, several pieces, and
@@ -146,45 +141,14 @@ def test_timeline_of_windows(clip_tagger, window, hop, n_samples):
     assert found.duration == n_samples / RATE
 
 
-def test_windows_by_default(clip_tagger):
+def test_windows_that_do_not_suit_the_model(clip_tagger, step_tagger):
     assert clip_tagger.check_window() == (2000, 500)
-    assert clip_tagger.check_window(1.0) == (1000, 250)
     assert clip_tagger.check_window(0.1, None) == (100, 25)
-    for options in (
-        {"window": 0.09},
-        {"window": 2.1},
-        {"window": float("nan")},
-        {"hop": 0.009},
-        {"hop": 1e308},
-        {"hop": float("inf")},
-    ):
+    for options in ({"window": 0.09}, {"window": 2.1}, {"hop": 0.009}):
         with pytest.raises(InputError, match=next(iter(options))):
             clip_tagger.analyze(sounds(1), RATE, **options)
-
-
-def test_the_default_hop_is_at_least_a_frame(folder):
-    path = write_model(folder / "frame.onnx", frame_samples=30)
-    tagger = AudioTagger.from_pretrained(path)
-    assert tagger.check_window(0.1) == (100, 30)
-
-
-def test_models_of_time_steps_have_no_windows(step_tagger):
-    for options in ({"window": 1.0}, {"hop": 1.0}):
-        with pytest.raises(InputError):
-            step_tagger.tag_long(sounds(1), RATE, **options)
-
-
-def test_events_are_where_the_tones_are(step_tagger):
-    wav = 0.001 * np.random.default_rng(0).standard_normal(9000)
-    spans = {"Low": (0.5, 3.1), "High": (2.9, 5.0), "Middle": (8.0, 9.0)}
-    for label, (start, end) in spans.items():
-        time = np.arange(round(start * RATE), round(end * RATE))
-        wav[time] += 0.8 * np.cos(2 * np.pi * PITCHES[label] * time / RATE)
-    events = step_tagger.tag_long(wav, RATE)
-    assert [event.label for event in events] == list(spans)
-    for event in events:
-        expected = spans[event.label]
-        assert (event.start, event.end) == pytest.approx(expected, abs=0.05)
+    with pytest.raises(InputError, match="time steps"):
+        step_tagger.tag_long(sounds(1), RATE, window=1.0)
 
 
 @lengths
@@ -195,92 +159,27 @@ def test_an_embedding_is_the_mean_over_pieces(clip_tagger, n_samples):
     np.testing.assert_allclose(found, np.mean(expected, 0), atol=1e-6)
 
 
-@pytest.fixture(scope="module")
-def fast_tagger(folder):
-    """The model of clips, of samples at 16 kHz."""
-    path = write_model(folder / "fast.onnx", sample_rate=16000)
-    return AudioTagger.from_pretrained(path)
-
-
-def test_arrays_of_any_rate_are_like_files(fast_tagger, tmp_path):
-    rng = np.random.default_rng(0)
-    wav = 0.3 * rng.standard_normal((20000, 2))
-    path = write(tmp_path / "a.wav", wav, 44100)
-    expected = fast_tagger.tag_file(path)
-    found = fast_tagger.tag_file(wav, 44100)
-    with open(path, "rb") as file:
-        assert fast_tagger.tag_file(file.read()) == expected
-    assert fast_tagger.tag_file(tmp_path / "a.wav") == expected
-    for ours, theirs in zip(found, expected):
-        assert ours.label == theirs.label
-        assert ours.probability == pytest.approx(theirs.probability, abs=1e-6)
-    assert len(found) == len(expected) == 3
-    with pytest.raises(InputError, match="sample_rate"):
-        fast_tagger.tag_file(wav)
-
-
-def test_a_low_sampling_rate_is_warned_of_once(fast_tagger, tmp_path, caplog):
-    audio.LOW_RATES.clear()
-    paths = []
-    for number, rate in enumerate((8000, 8000, 11025, 16000)):
-        path = tmp_path / f"{number}.wav"
-        paths.append(write(path, np.full(4000, 0.1), rate))
-    assert all(x.tags for x in fast_tagger.tag_files(paths))
-    texts = [record.getMessage() for record in caplog.records]
-    assert len(texts) == 2
-    assert " 8000 Hz" in texts[0] + texts[1] and "11025 Hz" in caplog.text
-
-
 def test_many_files_in_order(clip_tagger, tmp_path):
-    rng = np.random.default_rng(0)
+    """With an error in place of the tags of a file that cannot be read."""
     expected = []
-    for number in range(40):
-        path = tmp_path / f"{number}.wav"
-        write(path, sounds(rng.uniform(0.03, 3), seed=number))
-        tags = clip_tagger.tag_file(path, top_k=2)
-        expected.append(FileTags(str(path), tags))
-    assert len({row.tags[0].probability for row in expected}) == 40
-    bad = tmp_path / "bad.wav"
-    bad.write_bytes(b"no audio")
-    late = tmp_path / "late.wav"  # unreadable after its first windows
-    wav = 0.1 * np.ones(60 * RATE)
-    wav[-1] = np.nan
-    write(late, wav)
+    for number in range(20):
+        path = write(tmp_path / f"{number}.wav", sounds(1 + number / 9, number))
+        expected.append(FileTags(path, clip_tagger.tag_file(path, top_k=2)))
     paths = [row.file for row in expected]
-    wrong = [bad, late, tmp_path / "missing.wav", tmp_path]
-    for place, path in zip((0, 7, 9, 44), wrong):
-        paths.insert(place, path)
-        expected.insert(place, None)
+    late = 0.1 * np.ones(60 * RATE)  # unreadable after its first windows
+    late[-1] = np.nan
+    paths[3] = write(tmp_path / "late.wav", late)
+    paths[7] = str(tmp_path / "missing.wav")
     for num_workers in (1, 3):
         rows = clip_tagger.tag_files(paths, 2, num_workers=num_workers)
-        for path, row, right in zip(paths, rows, expected, strict=True):
-            assert row.file == str(path)
-            if right is None:
-                assert row.tags is None and str(path) in row.error
+        for number, row in enumerate(rows):
+            if number in (3, 7):
+                assert row.tags is None and paths[number] in row.error
             else:
-                assert row == right
-        assert rows.gi_frame is None
-
-
-@pytest.mark.parametrize(
-    "paths", ["a.wav", b"a.wav", Path("a.wav"), [b"RIFF"], sounds(1), [None]]
-)
-def test_what_is_no_list_of_paths(clip_tagger, paths):
+                assert row == expected[number]
+        assert number == 19
     with pytest.raises(InputError, match="list of paths"):
-        next(clip_tagger.tag_files(paths))
-
-
-def test_progress_of_many_files(clip_tagger, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
-    path = write(tmp_path / "a.wav", sounds(1))
-    for paths, total in (([path] * 3, "3"), (iter([path] * 3), "?")):
-        assert len(list(clip_tagger.tag_files(paths, progress=True))) == 3
-        lines = capsys.readouterr().err.splitlines()
-        assert [x.split(" files")[0] for x in lines] == [
-            f"{n} of {total}" for n in (1, 2, 3)
-        ]
-    list(clip_tagger.tag_files([path]))
-    assert not capsys.readouterr().err
+        next(clip_tagger.tag_files("a.wav"))
 
 
 METHODS = [
@@ -328,7 +227,6 @@ def test_pieces_fade_into_each_other():
 
 
 def test_pieces_overlap_and_begin_at_time_steps(step_tagger):
-    assert STEPS["step_samples"] == STEP
     starts, ends = [], []
     for windows in step_tagger.pieces(sounds(17.77), RATE):
         starts += windows.starts.tolist()

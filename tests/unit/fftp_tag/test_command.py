@@ -22,11 +22,9 @@ from tiny_onnx import RATE, sounds, write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import VERBS, main
-from fftp_tag.tag.edit import write_model as write_metadata
 
 THRESHOLDS = [0.05, 0.2, 0.9]
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
-verbs = pytest.mark.parametrize("verb", VERBS)
 
 
 @pytest.fixture(scope="module")
@@ -135,16 +133,12 @@ def test_events_in_each_format(run, models, clips, model):
     ]
 
 
-def test_names_are_no_formulas_and_no_commands(run, tmp_path, monkeypatch):
-    """For spreadsheets, and for terminals."""
+def test_names_are_no_formulas(run, tmp_path, monkeypatch):
+    """Of spreadsheets."""
     monkeypatch.chdir(tmp_path)
-    name = "=a\x1b[31m.wav"
-    sf.write(name, sounds(1.0), RATE)
-    rows = list(csv.reader(io.StringIO(run(name, "--format", "csv").out)))
-    assert rows[1][0] == f"'{name}" and 0 < float(rows[1][2]) < 1
-    assert run(name).out.splitlines()[0] == r"=a\x1b[31m.wav"
-    errors = run("no\x1b.wav", code=1).err
-    assert r"no\x1b.wav" in errors and "\x1b" not in errors
+    sf.write("=a.wav", sounds(1.0), RATE)
+    rows = list(csv.reader(io.StringIO(run("=a.wav", "--format", "csv").out)))
+    assert rows[1][0] == "'=a.wav" and 0 < float(rows[1][2]) < 1
 
 
 def test_windows_of_the_timeline(run, models, clips):
@@ -154,9 +148,6 @@ def test_windows_of_the_timeline(run, models, clips):
     output = run(path, "--timeline", *options, "--format", "jsonl").out
     expected = tagger.tag_long(path, window=1.0, hop=0.5, threshold=0.1)
     assert json.loads(output)["events"] == rounded(expected) != []
-    assert (
-        "window" in run(path, *options, "--timeline", model="steps", code=1).err
-    )
 
 
 def test_thresholds_are_shown_where_they_are_the_models(run, clips):
@@ -164,44 +155,32 @@ def test_thresholds_are_shown_where_they_are_the_models(run, clips):
     lines = run(path, model="learnt").out.splitlines()
     assert lines[1:] and all("(threshold 0." in line for line in lines[1:])
     assert "(thres" not in run(path, "--threshold", 0, model="learnt").out
-    assert "(thres" not in run(path).out
 
 
 def test_nothing_is_found(run, clips):
+    path = clips[1][0]
     for options, text in (([], "no tags"), (["--timeline"], "no events")):
-        output = run(*clips[1], "--threshold", 1, *options).out
-        expected = [x for path in clips[1] for x in (path, f"  {text}")]
-        assert output.splitlines() == expected
-        options = [*options, "--threshold", 1, "--format", "jsonl"]
-        row = json.loads(run(clips[1][0], *options).out)
-        assert row[text.removeprefix("no ")] == []
+        output = run(path, "--threshold", 1, *options).out
+        assert output.splitlines() == [path, f"  {text}"]
 
 
 def test_unusable_files_beside_others(run, tmp_path):
     """Each has its tags, or an error that names it."""
     noise = sounds(3.0)
-    for name, samples in (
-        ("silent.wav", np.zeros(500)),
-        ("eight_channels.wav", noise.reshape(-1, 8)),
-        ("six_hours.wav", noise),
-        ("truncated.flac", sounds(60.0)),
-        ("bad_one_sample.wav", noise[:1]),
-        ("bad_no_samples.wav", noise[:0]),
-    ):
-        sf.write(tmp_path / name, samples, RATE)
+    sf.write(tmp_path / "silent.wav", np.zeros(500), RATE)
+    sf.write(tmp_path / "eight_channels.wav", noise.reshape(-1, 8), RATE)
+    sf.write(tmp_path / "bad_one_sample.wav", noise[:1], RATE)
     nan = np.where(np.arange(3000) == 400, np.nan, noise)
     sf.write(tmp_path / "bad_nan.wav", nan, RATE, subtype="FLOAT")
     (tmp_path / "bad_text.wav").write_text("no sound", "utf-8")
-    (tmp_path / "bad_empty.wav").write_bytes(b"")
-    cut = tmp_path / "truncated.flac"
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     long = tmp_path / "six_hours.wav"
+    sf.write(long, noise, RATE)
     content = bytearray(long.read_bytes())
     content[40:44] = (6 * 3600 * RATE * 2).to_bytes(4, "little")
     long.write_bytes(content)  # its header says so: it is truncated
     output, errors = run(tmp_path, "--format", "jsonl", code=1)
     rows = [json.loads(line) for line in output.splitlines()]
-    assert len(rows) == 9
+    assert len(rows) == 6
     for row in rows:
         name = os.path.basename(row["file"])
         if name.startswith("bad_"):
@@ -209,23 +188,21 @@ def test_unusable_files_beside_others(run, tmp_path):
         else:
             assert len(row["tags"]) == 3
         assert (name in errors) == (name != "eight_channels.wav")
-    assert "5 of 9 files failed" in errors
+    assert "3 of 6 files failed" in errors
     # Without room for errors in the format
-    for name in ("table", "csv"):
-        output, again = run(tmp_path, "--format", name, code=1)
-        assert "bad_" not in output
-        assert sorted(again.splitlines()) == sorted(errors.splitlines())
+    output, again = run(tmp_path, "--format", "csv", code=1)
+    assert "bad_" not in output
+    assert sorted(again.splitlines()) == sorted(errors.splitlines())
 
 
 def test_files_that_are_not_there(run, clips, tmp_path):
+    output, errors = run("none.wav", clips[1][0], "--format", "json", code=1)
+    missing, tagged = json.loads(output)
+    assert missing["file"] == "none.wav" and missing["error"] in errors
+    assert tagged["tags"]
     (tmp_path / "none").mkdir()
-    for name in ("none.wav", tmp_path / "none"):
-        output, errors = run(name, "--format", "json", code=1)
-        [row] = json.loads(output)
-        assert row["file"] == str(name) in errors and row["error"] in errors
-        assert errors.count("\n") == 1
-    output, errors = run(tmp_path / "none", clips[1][0], code=1)
-    assert clips[1][0] in output and ".flac, .wav" in errors
+    _, errors = run(tmp_path / "none", code=1)
+    assert errors.count("\n") == 1 and ".flac, .wav" in errors
 
 
 def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
@@ -233,82 +210,36 @@ def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
     pytest.importorskip("matplotlib")
     folder, paths = clips
     shutil.copy(paths[0], folder / "more" / "a, b.flac")
-    shutil.copy(paths[0], folder / "a, b.wav")
     (folder / "bad.wav").write_bytes(b"no sound")
-    expected = {"a, b.flac", "a, b.wav", "more/a, b.flac", "more/B.WAV"}
-    for number, files in enumerate(([folder], sorted(folder.rglob("*.*")))):
-        target = tmp_path / "plots" / str(number)
-        assert "notes" not in str(files[0])
-        files = [file for file in files if file.suffix != ".txt"]
-        output, errors = run(*files, "--plot", target, code=1)
-        assert output == run(*files, code=1).out and "bad.wav" in errors
-        found = [path for path in target.rglob("*") if path.is_file()]
-        names = {str(path.relative_to(target)) for path in found}
-        assert names == {f"{name}.png" for name in expected}
-        assert all(path.read_bytes()[1:4] == b"PNG" for path in found)
-    run(paths[1], "--plot", tmp_path / "one")
-    assert os.listdir(tmp_path / "one") == ["B.WAV.png"]
+    target = tmp_path / "plots"
+    output, errors = run(folder, "--plot", target, code=1)
+    assert output == run(folder, code=1).out and "bad.wav" in errors
+    found = [path for path in target.rglob("*") if path.is_file()]
+    assert {str(path.relative_to(target)) for path in found} == {
+        *("a, b.flac.png", "more/a, b.flac.png", "more/B.WAV.png")
+    }
+    assert all(path.read_bytes()[1:4] == b"PNG" for path in found)
     run(paths[1], "--plot", tmp_path / "one.svg")
     assert "<svg" in (tmp_path / "one.svg").read_text("utf-8")
     assert "one.png" in run(*paths, "--plot", "one.png", code=1).err
 
 
-def test_silent_files_are_counted(run, tmp_path):
-    for number in range(3):
-        sf.write(tmp_path / f"{number}.wav", np.zeros(500), RATE)
-    for options in ([], ["--timeline"]):
-        [line] = run(tmp_path, *options).err.splitlines()
-        assert "3" in line and str(tmp_path / "0.wav") in line
-        [line] = run(tmp_path / "1.wav", *options).err.splitlines()
-        assert str(tmp_path / "1.wav") in line
-
-
-def test_progress_of_many_files(run, clips, monkeypatch):
-    """Where standard error is no terminal."""
-    monkeypatch.setattr("fftp_tag.progress.LINE_SECONDS", 0)
-    for options in ([], ["--timeline"]):
-        lines = run(*clips[1], *options).err.splitlines()
-        assert [x.split(" files")[0] for x in lines] == ["1 of 2", "2 of 2"]
-
-
-def test_the_note_of_a_model_is_printed_once(
-    onnx_file, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    write_metadata(onnx_file, "model.onnx", {"note": "Knows little."})
-    rng = np.random.default_rng(0)
-    for label in ("Siren", "Music"):
-        os.makedirs(f"clips/{label}")
-        for number in range(6):
-            wav = 0.1 * rng.standard_normal(8000)
-            sf.write(f"clips/{label}/{number}.wav", wav, 16000)
-    data = ["--data-folder", "clips", "--split", "all"]
-    room = ["--background", "clips/Siren/0.wav"]
+def test_the_note_of_a_model_is_printed_once(models, clips, tmp_path, capsys):
+    path = write_model(tmp_path / "note.onnx", note="Knows little.")
     for words in (
-        ["clips", "--timeline"],
-        ["evaluate", *data],
-        ["calibrate", *data, *room],
-        ["learn", "clips", "--output", "my.onnx", *room],
-        ["index", "clips", "--output", "clips.index"],
-        ["find", "clips/Siren/0.wav", "--index", "clips.index"],
+        clips[1],
+        ["index", clips[0], "--output", tmp_path / "index"],
     ):
-        assert main([*words, "--model", "model.onnx"]) == 0
+        assert main([*map(str, words), "--model", str(path)]) == 0
         assert capsys.readouterr().err.count("Knows little.") == 1
-    assert main(["import", "model.onnx", "small.onnx", "--int8"]) == 0
-    assert capsys.readouterr().err.count("Knows little.") == 1
-    assert main(["clips", "--model", "my.onnx"]) == 0
-    assert "Knows little." not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "options, word",
     [
         (["--window", "1"], "--timeline"),
-        (["--merge-gap", "1"], "--timeline"),
         (["--timeline", "--top-k", "3"], "--threshold"),
-        (["--timeline", "--window", "9"], "window"),
-        (["--format", "audacity", "other.wav"], "one file"),
-        (["--device", "tpu"], "tpu"),
+        (["other.wav", "--format", "audacity"], "one file"),
     ],
 )
 def test_options_that_do_not_fit(run, clips, options, word):
@@ -319,18 +250,12 @@ def test_options_that_do_not_fit(run, clips, options, word):
 @pytest.mark.parametrize(
     "arguments, word",
     [
-        (["a.wav", "--top_k", "3", "--model", "m"], "--top-k"),
-        (["a.wav", "--treshold=0.5", "--model", "m"], "--threshold"),
+        (["a.wav", "--top_k", "3", "--model", "m"], "--top_k"),
         (["a.wav", "--top-k", "0", "--model", "m"], "'0'"),
         (["a.wav", "--threshold", "nan", "--model", "m"], "'nan'"),
-        (["a.wav", "--threshold", "1.1", "--model", "m"], "from 0 to 1"),
-        (["a.wav", "--format", "xml", "--model", "m"], "xml"),
-        (["a.wav", "--thresh", "1", "--model", "m"], "--threshold"),
         (["a.wav"], "--model"),
-        (["--model", "m"], "file"),
-        (["evaluat", "data", "--model", "m"], "evaluate"),
-        (["calibrat"], "calibrate"),
-        (["page", "m", "folder", "--", "file"], "-- file"),
+        (["--model", "m"], "FILE"),
+        (["page", "m", "folder", "--", "file"], "file"),
     ],
 )
 def test_wrong_arguments(capsys, arguments, word):
@@ -340,20 +265,17 @@ def test_wrong_arguments(capsys, arguments, word):
     assert error.value.code == 2 and word in errors.splitlines()[-1]
 
 
-def test_files_in_any_place(models, clips, monkeypatch, capsys):
-    """Between options, after --, and one that has the name of a verb."""
+def test_files_with_the_names_of_options_and_verbs(
+    models, clips, monkeypatch, capsys
+):
     folder, paths = clips
     monkeypatch.chdir(folder)
-    for name in ("-dash.flac", "page", "evaluat"):
+    for name in ("-dash.flac", "page"):
         shutil.copy(paths[0], name)
-    model = ["--model", str(models / "clips.onnx")]
-    options = ["--top-k", "1", "--format", "jsonl", *model]
+    options = ["--format", "jsonl", "--model", str(models / "clips.onnx")]
     for arguments, names in (
-        ([paths[0], *options, paths[1]], paths),
         ([*options, "--", "-dash.flac", paths[0]], ["-dash.flac", paths[0]]),
-        ([paths[0], *options, "--", paths[1]], paths),
         (["./page", *options], ["./page"]),
-        (["evaluat", *options], ["evaluat"]),
         (["tag", "page", *options], ["page"]),
     ):
         assert main(arguments) == 0
@@ -361,24 +283,21 @@ def test_files_in_any_place(models, clips, monkeypatch, capsys):
         assert [json.loads(line)["file"] for line in lines] == names
 
 
-def test_a_bug_is_a_traceback(run, clips, monkeypatch):
+def test_a_bug_is_no_message(run, clips, monkeypatch):
     def fail(*args, **options):
         raise KeyError("bug")
 
     monkeypatch.setattr(AudioTagger, "clip_probabilities", fail)
-    for files in (clips[1], clips[1][:1]):
-        with pytest.raises(KeyError, match="bug"):
-            run(*files)
+    with pytest.raises(KeyError, match="bug"):
+        run(*clips[1])
 
 
 def test_the_help_is_fast():
     """It imports nothing that takes long."""
     lines = [
         "import sys",
-        "from fftp_tag.cli.main import VERBS, make_parsers",
-        "parsers = [x for verb in VERBS for x in make_parsers(verb)]",
-        "texts = [parser.format_help() for parser in parsers]",
-        "assert all(len(text) > 200 for text in texts)",
+        "from fftp_tag.cli.main import make_parser",
+        "assert len(make_parser().format_help()) > 200",
         "slow = {'numpy', 'torch', 'speechbrain', 'onnxruntime', 'soundfile'}",
         "sys.exit(str(slow & set(sys.modules) or ''))",
     ]
@@ -388,21 +307,13 @@ def test_the_help_is_fast():
     assert done.stderr.strip() == ""
 
 
-@verbs
-def test_help_of_a_verb(capsys, verb):
-    with pytest.raises(SystemExit) as error:
-        main([verb, "--help"])
-    output = capsys.readouterr().out
-    assert error.value.code == 0 and f"fftp-tag {verb}" in output
-    assert "examples:" in output and not re.search(r"--\w+_", output)
-
-
 def test_help_and_version(capsys):
-    for arguments in ([], ["--help"], ["-h"], ["--version"]):
+    for arguments in ([], ["--version"], *([verb, "--help"] for verb in VERBS)):
         with pytest.raises(SystemExit) as error:
             main(arguments)
         assert error.value.code == 0
-        assert "fftp-tag" in capsys.readouterr().out
+        output = capsys.readouterr().out
+        assert f"fftp-tag {arguments[0] if arguments[1:] else ''}" in output
 
 
 def test_standard_output_holds_results_alone(models, clips):
@@ -428,12 +339,10 @@ def test_standard_output_holds_results_alone(models, clips):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-@pytest.mark.parametrize("output_format", ["json", "table"])
-def test_a_full_disk(models, clips, output_format):
-    arguments = [*clips[1], "--format", output_format]
+def test_a_full_disk(models, clips):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*COMMAND, *arguments, "--model", models / "clips.onnx"],
+            [*COMMAND, *clips[1], "--model", models / "clips.onnx"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -18,8 +18,9 @@ from fftp_tag.score.events import (
     is_on_time,
     overlap_by_half,
 )
-from fftp_tag.tag.events import Timeline, default_rules
+from fftp_tag.tag.events import Timeline
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import default_rules
 
 LABELS = ["Dog", "Siren", "Bell"]
 TRUTH = {

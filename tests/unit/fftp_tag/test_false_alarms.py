@@ -17,7 +17,8 @@ from fftp_tag.score.background import (
     listen_to_background,
     upper_bound,
 )
-from fftp_tag.tag.events import Timeline, default_rules
+from fftp_tag.tag.events import Timeline
+from speechbrain_fftp.dataio.model_info import default_rules
 
 
 def make_timeline(probs, threshold=0.5, merge_gap=0.0):

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import shutil
 import warnings
 
@@ -30,10 +31,11 @@ from fftp_tag.learning.validate import (
     score_arrays,
     score_clips,
 )
-from fftp_tag.tag.edit import write_model
+from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import Steps
 
 TONES = {"low": 300, "middle": 1200, "high": 4800}  # in Hz
 
@@ -167,12 +169,10 @@ def test_the_learnt_graph_is_scikit_learns(
     np.testing.assert_allclose(found, expected, atol=1e-3)
     softer = classifier.soften(20.0)
     found = softer.probabilities(list(features[:, None]))
-    write_model(
-        model.path,
-        tmp_path / "my.onnx",
-        {"labels": names[:n_classes], "single_label": single_label},
-        softer.add_to,
+    info = dataclasses.replace(
+        model.info, labels=names[:n_classes], single_label=single_label
     )
+    copy_model(model.path, tmp_path / "my.onnx", info, softer.add_to)
     onnx.checker.check_model(onnx.load(tmp_path / "my.onnx"))
     learnt = Model(tmp_path / "my.onnx")
     np.testing.assert_allclose(learnt.probabilities(wavs), found, atol=1e-4)
@@ -261,7 +261,7 @@ FORMS = {
     "clips": ({}, None),
     "no classes": ({"labels": []}, remove_classes),
     "time steps": (
-        {"steps": {"first_seconds": 0.06, "step_samples": 800}},
+        {"steps": Steps(0.06, 800)},
         add_time_steps,
     ),
 }
@@ -270,7 +270,9 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_any_model_can_learn(tmp_path, sounds, onnx_file, form):
     source = tmp_path / "source.onnx"
-    write_model(onnx_file, source, *FORMS[form])
+    changes, change = FORMS[form]
+    info = dataclasses.replace(Model(onnx_file).info, **changes)
+    copy_model(onnx_file, source, info, change)
     first = AudioTagger.from_pretrained(source)
     report = learn(first, sounds, tmp_path / "first.onnx", num_workers=2)
     assert report.counts == [6, 6, 6]
@@ -402,7 +404,8 @@ def test_each_clip_is_encoded_once(tmp_path, onnx_file, sounds, monkeypatch):
     sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
     sf.write(clips / "high" / "0.wav", make_sound("high", seed=61)[:9000], RATE)
     assert encode() == 2 * each + probe  # a new one, and one that has changed
-    write_model(onnx_file, tmp_path / "other.onnx", {"thresholds": [0.1] * 5})
+    info = dataclasses.replace(Model(onnx_file).info, note="Another model.")
+    copy_model(onnx_file, tmp_path / "other.onnx", info)
     assert encode(tmp_path / "other.onnx") == 19 * each + probe
     cache = tmp_path / "my.onnx.npz"
     cache.write_bytes(cache.read_bytes()[:-100])

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fftp_tag import AudioTagger
-from fftp_tag.tag.events import default_rules
 from fftp_tag.tag.live import stream_events
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import default_rules
 
 RATE = 1000
 LEVELS = np.array([0.25, 0.5, 0.75], np.float32)
@@ -97,7 +97,7 @@ def events_of_a_file(tagger, wav, window=None, hop=None, **rules):
 
 @pytest.mark.parametrize(
     "seconds, block",
-    [(0.03, 7), (0.5, 160), (1.001, 8000), (4.0, 10**6), (60.3, 100)],
+    [(0.03, 7), (4.0, 10**6), (60.3, 100)],
 )
 @pytest.mark.parametrize(
     "window, hop", [(0.5, 0.125), (None, None), (0.7, 0.3), (4.0, 4.0)]
@@ -159,9 +159,7 @@ def test_an_event_is_known_soon(model, late):
     "model, options, name",
     [
         (Shares(), {"context": 2.0}, "context"),
-        (Shares(), {"window": 5.0}, "window"),
         (StepShares(), {"window": 2.0}, "window"),
-        (StepShares(), {"context": 0.5}, "context"),
         (StepShares(), {"context": 4.1}, "context"),
         (StepShares(), {"hop": 0.01}, "hop"),
         (StepShares(), {"threshold": 2.0}, "threshold"),

@@ -30,7 +30,6 @@ def test_a_package_is_named_as_it_is_installed(monkeypatch):
         ("sklearn", ["calibrate", *DATA]),
         ("sklearn", ["calibrate", "--background", "room.wav"]),
         ("onnx", ["calibrate", *DATA]),
-        ("sklearn", ["import", "model.onnx", "small.onnx", "--int8", *DATA]),
         ("onnx", ["import", "other.pth", "other.onnx"]),
         ("matplotlib", ["room.wav", "--plot", "room.png"]),
         ("sounddevice", ["listen"]),

@@ -43,23 +43,11 @@ def test_the_folder_has_all_that_the_page_needs(exported, tmp_path):
     assert copied == (model / "model.onnx").read_bytes()
     about = json.loads((target / "model.json").read_text("utf-8"))
     assert about["labels"] == hparams["labels"]
-    assert about["thresholds"] is None and about["min_samples"] == 400 + 9 * 160
+    assert about["rules"] is None and about["min_samples"] == 400 + 9 * 160
     settings = json.loads((target / "page.json").read_text())
     assert f"onnxruntime-web@{page.VERSION}/" in settings["runtime"]
     assert settings["integrity"] == page.INTEGRITY
     assert settings["example"] is None
-
-
-def test_an_example_is_part_of_the_page(onnx_file, tmp_path):
-    example = tmp_path / "dög & cat.flac"
-    with pytest.raises(FileNotFoundError, match="cat.flac"):
-        write(onnx_file, tmp_path / "page", "--example", example)
-    assert not (tmp_path / "page").exists()
-    example.write_bytes(b"fLaC")
-    write(onnx_file, tmp_path / "page", "--example", example)
-    settings = json.loads((tmp_path / "page/page.json").read_text("utf-8"))
-    assert settings["example"] == example.name
-    assert (tmp_path / "page/example" / example.name).read_bytes() == b"fLaC"
 
 
 def test_a_filled_folder_stays_as_it_is(onnx_file, tmp_path):
@@ -70,14 +58,21 @@ def test_a_filled_folder_stays_as_it_is(onnx_file, tmp_path):
 
 
 def test_a_page_is_updated(onnx_file, tmp_path):
-    target, example = tmp_path / "page", tmp_path / "a.wav"
-    example.write_bytes(b"RIFF")
+    """Files of others stay, an example goes if it is not given again."""
+    target, example = tmp_path / "page", tmp_path / "dög & cat.flac"
+    with pytest.raises(FileNotFoundError, match="cat.flac"):
+        write(onnx_file, target, "--example", example)
+    assert not target.exists()
+    example.write_bytes(b"fLaC")
     write(onnx_file, target, "--example", example)
+    settings = json.loads((target / "page.json").read_text("utf-8"))
+    assert settings["example"] == example.name
+    assert (target / "example" / example.name).read_bytes() == b"fLaC"
     before = names(target)
     (target / "CNAME").touch()
     (target / "page.js").write_text("of an earlier version")
     write(target / "model.onnx", target)
-    assert names(target) == before - {"example/a.wav"} | {"CNAME"}
+    assert names(target) == before - {f"example/{example.name}"} | {"CNAME"}
     copied = (target / "page.js").read_bytes()
     assert copied == (page.STATIC / "page.js").read_bytes()
     assert (target / "model.onnx").read_bytes() == onnx_file.read_bytes()
@@ -87,7 +82,9 @@ def test_a_model_with_weights_in_a_second_file_is_refused(onnx_file, tmp_path):
     onnx = pytest.importorskip("onnx")
     path = tmp_path / "large.onnx"
     model = onnx.load(onnx_file)
-    onnx.save(model, path, save_as_external_data=True, location="weights.bin")
+    onnx.save(
+        model, path, save_as_external_data=True, location="large.onnx.data"
+    )
     with pytest.raises(InputError, match="large.onnx"):
         write(path, tmp_path / "page")
     assert not (tmp_path / "page").exists()

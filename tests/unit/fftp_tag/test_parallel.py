@@ -14,17 +14,6 @@ from fftp_tag.parallel import ahead, in_order
 from speechbrain_fftp.dataio.errors import InputError
 
 
-@pytest.mark.parametrize("num_workers", [1, 4])
-def test_results_are_in_order(num_workers):
-    def slow_first(number):
-        time.sleep(0.002 * (number % 7 == 0))
-        return number**2
-
-    found = list(in_order(slow_first, range(50), num_workers))
-    assert found == [(n, n**2, None) for n in range(50)]
-    assert list(in_order(slow_first, [], num_workers)) == []
-
-
 def test_errors_of_input_are_text():
     """In one line, beside the results of the others."""
     errors = {
@@ -34,6 +23,7 @@ def test_errors_of_input_are_text():
     }
 
     def fail(number):
+        time.sleep(0.01 * (number == 0))
         if number in errors:
             raise errors[number]
         return -number
@@ -48,15 +38,16 @@ def test_errors_of_input_are_text():
     assert [number for number, _, _ in found] == list(range(6))
 
 
-@pytest.mark.parametrize("bug", [KeyError("a"), ValueError("b")])
-def test_bugs_are_raised(bug):
+def test_bugs_are_raised():
+    """Even a ValueError, whose subclass InputError is a message."""
+
     def fail(number):
         if number == 5:
-            raise bug
+            raise ValueError("bug")
         return number
 
     found = []
-    with pytest.raises(type(bug)):
+    with pytest.raises(ValueError, match="bug"):
         for number, _, _ in in_order(fail, itertools.count(), 2):
             found.append(number)
     assert found == [0, 1, 2, 3, 4]
@@ -85,16 +76,6 @@ def test_endless_items_that_are_not_all_wanted():
     assert len(taken) <= 20 + 6
     found.close()
     assert len(taken) <= 20 + 6 and not workers()
-
-
-def test_an_error_of_the_items_is_raised():
-    def items():
-        yield 1
-        raise RuntimeError("no more")
-
-    with pytest.raises(RuntimeError, match="no more"):
-        list(in_order(str, items()))
-    assert not workers()
 
 
 def test_the_next_item_is_made_ahead():

@@ -14,7 +14,6 @@ from fftp_tag.tag import windows
 from fftp_tag.tag.windows import (
     WindowCutter,
     cut_windows,
-    mono_waveform,
     read_blocks,
     read_part,
 )
@@ -61,50 +60,35 @@ def test_memory_is_that_of_a_window():
 @pytest.mark.parametrize(
     "wav",
     [
-        WAV,
-        WAV.astype(np.float64),
-        WAV.tolist(),
+        WAV.astype(np.float64).tolist(),
         np.stack([1.5 * WAV, 0.5 * WAV], 1),
         np.round(WAV * 2**15).astype(np.int16),
     ],
-    ids=["float32", "float64", "list", "stereo", "int16"],
+    ids=["list", "stereo", "int16"],
 )
 def test_arrays_of_all_kinds_are_the_same_waveform(wav):
-    found = mono_waveform(wav)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, WAV, atol=2**-15)
+    np.testing.assert_allclose(read(wav, RATE), WAV, atol=2**-15)
 
 
 @pytest.mark.parametrize(
-    "wav",
+    "wav, rate, word",
     [
-        np.zeros((2, 8000)),  # channels first
-        np.zeros((8000, 0)),
-        np.zeros((1, 1, 8000)),
-        np.float32(0),
-        np.zeros(8000, np.int32),
-        np.zeros(8000, bool),
-        np.zeros(8000, complex),
-        None,
-        WAV * 1000,
-        np.where(np.arange(8000) == 7, np.nan, WAV),
+        (np.zeros((2, 8000)), RATE, "shape"),  # channels first
+        (np.zeros(8000, np.int32), RATE, "type"),
+        (WAV * 1000, RATE, "full scale"),
+        (np.where(np.arange(8000) == 7, np.nan, WAV), RATE, "finite"),
+        (WAV, None, "sample_rate"),
+        (WAV, 999, "sample_rate"),
+        (WAV[:399], RATE, "25 ms"),
     ],
-    ids=lambda wav: f"{getattr(wav, 'dtype', wav)}{np.shape(wav)}",
 )
-def test_arrays_that_are_no_audio(wav):
-    with pytest.raises(InputError):
-        read(wav, RATE)
+def test_arrays_that_are_no_audio(wav, rate, word):
+    with pytest.raises(InputError, match=word):
+        read(wav, rate)
 
 
-@pytest.mark.parametrize("rate", [None, 0, -16000, 999, 10**7, float("nan")])
-def test_arrays_need_a_sampling_rate(rate):
-    with pytest.raises(InputError, match="sample_rate"):
-        read(WAV, rate)
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-def test_files_bytes_and_arrays_are_the_same(tmp_path, channels):
-    wav = np.stack([WAV, 0.3 * WAV[::-1]], 1)[:, :channels]
+def test_files_bytes_and_arrays_are_the_same(tmp_path):
+    wav = np.stack([WAV, 0.3 * WAV[::-1]], 1)
     path = tmp_path / "a.wav"
     sf.write(path, wav, 44100, "FLOAT")
     expected = read(path)
@@ -121,8 +105,6 @@ def test_what_is_wrong_names_the_file(tmp_path, caplog):
     sf.write(path, np.zeros(399), RATE)
     with pytest.raises(InputError, match="a.flac is shorter than 25 ms"):
         read(path)
-    with pytest.raises(InputError, match="the audio is shorter than 25 ms"):
-        read(np.zeros(0), RATE)
     path.write_text("no sound")
     with pytest.raises(InputError, match="a.flac is not readable audio") as e:
         read(path)

@@ -1,0 +1,264 @@
+"""The description of a model.onnx, which its metadata hold.
+
+Training, conversion, ``fftp_tag`` and its page share it.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+import json
+from typing import Any, Dict, List, Mapping, Optional, Union
+
+import numpy as np
+
+from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
+from speechbrain_fftp.dataio.errors import InputError
+
+Numbers = Union[float, np.ndarray]  # for all classes, or one per class [C]
+
+THRESHOLD = 0.5  # of a model without learnt rules
+MOST_SAMPLES = 2**31  # of a clip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rules:
+    """Rules that turn probabilities into tags and events, per class ``[C]``.
+
+    Arguments
+    ---------
+    threshold : numpy.ndarray
+        Minimum probability of a tag, in the whole clip. Events of classes that
+        are no tags are dropped.
+    low, high : numpy.ndarray
+        The probability of an event is at least ``low`` throughout, and reaches
+        ``high`` at least once.
+    merge_gap, min_duration : numpy.ndarray
+        In seconds. Events less than ``merge_gap`` apart are joined; then events
+        shorter than ``min_duration`` are dropped.
+    is_learnt : bool
+        Whether the rules are learnt from labelled clips.
+
+    Raises
+    ------
+    InputError
+        If a probability is not in 0..1, or a time is negative.
+    """
+
+    threshold: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    merge_gap: np.ndarray
+    min_duration: np.ndarray
+    is_learnt: bool = False
+
+    def __post_init__(self) -> None:
+        for name, largest in (
+            *(("threshold", 1), ("low", 1), ("high", 1)),
+            *(("merge_gap", np.inf), ("min_duration", np.inf)),
+        ):
+            values = getattr(self, name)
+            if not ((0 <= values) & (values <= largest)).all():
+                raise InputError(f"{name} must be in 0..{largest}.")
+
+    def replace(
+        self,
+        threshold: Optional[Numbers] = None,
+        merge_gap: Optional[Numbers] = None,
+        min_duration: Optional[Numbers] = None,
+    ) -> "Rules":
+        """A copy with other values; None keeps the present value.
+
+        ``threshold`` also sets ``low`` and ``high``.
+        """
+        given = {
+            **dict.fromkeys(("threshold", "low", "high"), threshold),
+            "merge_gap": merge_gap,
+            "min_duration": min_duration,
+        }
+        values: Dict[str, Any] = {}
+        for name, value in given.items():
+            if value is not None:
+                before = getattr(self, name)
+                value = np.asarray(value, before.dtype)
+                values[name] = np.broadcast_to(value, before.shape)
+        return dataclasses.replace(self, **values)
+
+
+def default_rules(n_classes: int) -> Rules:
+    """The rules of a model that has learnt none: all thresholds are 0.5."""
+    thresholds = np.full(n_classes, THRESHOLD, np.float32)
+    return Rules(
+        threshold=thresholds,
+        low=thresholds,
+        high=thresholds,
+        merge_gap=np.zeros(n_classes),
+        min_duration=np.zeros(n_classes),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """The time steps that a model classifies.
+
+    Arguments
+    ---------
+    first_seconds : float
+        The centre of the first time step.
+    step_samples : int
+        From one time step to the next.
+    """
+
+    first_seconds: float
+    step_samples: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ModelInfo:
+    """What a program needs to know to run a model.onnx.
+
+    The metadata of the file have these names, each with a value in JSON; so has
+    ``model.json`` of a page.
+
+    Arguments
+    ---------
+    labels : list of str
+        Names of the C classes; empty if the model has only embeddings.
+    sample_rate : int
+        Sampling rate of the waveforms in Hz.
+    max_samples : int
+        Maximum clip length. Longer clips are cut into pieces of this length, the
+        last of which ends with the clip.
+    min_samples, frame_samples : int
+        Length of a patch, and hop between frames.
+    single_label : bool
+        Whether the probabilities of a clip sum to 1, or to less where background
+        was learnt.
+    rules : Rules, optional
+        The rules of tags and events that are learnt, in JSON an object of lists
+        without ``is_learnt``. Default: a threshold of 0.5 for events.
+    window_samples : int, optional
+        For a model of clips that has learnt from clips as short as events: their
+        length, in windows of which events are found. An event need not be a tag
+        of the whole file then.
+    steps : Steps, optional
+        For a model that classifies time steps.
+    note : str, optional
+        A sentence that users of the model should read first.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+
+    Example
+    -------
+    >>> info = ModelInfo(["Siren"], 16000, 160000, 1840, 160)
+    >>> ModelInfo.from_metadata(info.to_metadata()).labels
+    ['Siren']
+    """
+
+    labels: List[str]
+    sample_rate: int
+    max_samples: int
+    min_samples: int
+    frame_samples: int
+    single_label: bool = False
+    rules: Optional[Rules] = None
+    window_samples: Optional[int] = None
+    steps: Optional[Steps] = None
+    note: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        longest = self.max_samples
+        is_right = {
+            "labels": are_names(self.labels),
+            "sample_rate": is_whole(self.sample_rate, MIN_RATE, MAX_RATE),
+            "max_samples": is_whole(longest, 1, MOST_SAMPLES),
+            "min_samples": is_whole(self.min_samples, 1, longest),
+            "frame_samples": is_whole(self.frame_samples, 1, longest),
+            "single_label": isinstance(self.single_label, bool),
+            "rules": self.rules is None
+            or all(
+                getattr(self.rules, name).shape == (len(self.labels),)
+                for name in RULES
+            ),
+            "window_samples": self.window_samples is None
+            or is_whole(self.window_samples, 1, longest),
+            "steps": self.steps is None
+            or is_whole(self.steps.step_samples, 1, longest)
+            and 0 <= self.steps.first_seconds * self.sample_rate <= longest,
+            "note": self.note is None or are_names([self.note]),
+        }
+        wrong = [name for name in is_right if not is_right[name]]
+        if wrong:
+            raise InputError(f"values that cannot be: {', '.join(wrong)}")
+
+    @classmethod
+    def from_metadata(cls, texts: Mapping[str, str]) -> "ModelInfo":
+        """Reads the metadata of a file, which may have other keys as well.
+
+        Raises
+        ------
+        InputError
+            If a value is missing or wrong.
+        """
+        try:
+            values = {x.name: json.loads(texts[x.name]) for x in FIELDS}
+            if values["rules"] is not None:
+                values["rules"] = Rules(
+                    **{
+                        name: np.array(
+                            values["rules"][name],
+                            np.float64 if name in SECONDS else np.float32,
+                        )
+                        for name in RULES
+                    },
+                    is_learnt=True,
+                )
+            if values["steps"] is not None:
+                values["steps"] = Steps(**values["steps"])
+            return cls(**values)
+        except (
+            *(KeyError, TypeError, ValueError),
+            *(OverflowError, RecursionError),
+        ) as error:
+            raise InputError(
+                f"metadata that lack a value or have a wrong one ({error})"
+            ) from error
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The values by name, in JSON's types."""
+        values = dataclasses.asdict(self)
+        if self.rules is not None:
+            values["rules"] = {
+                name: getattr(self.rules, name).tolist() for name in RULES
+            }
+        return values
+
+    def to_metadata(self) -> Dict[str, str]:
+        """The metadata for a file."""
+        return {
+            name: json.dumps(value, ensure_ascii=False)
+            for name, value in self.to_dict().items()
+        }
+
+
+FIELDS = dataclasses.fields(ModelInfo)
+SECONDS = ("merge_gap", "min_duration")
+RULES = ("threshold", "low", "high", *SECONDS)
+
+
+def are_names(texts: Any) -> bool:
+    """Whether a list has distinct names of printable characters."""
+    return (
+        isinstance(texts, list)
+        and all(isinstance(text, str) for text in texts)
+        and all(text.strip() and text.isprintable() for text in texts)
+        and len(set(texts)) == len(texts)
+    )
+
+
+def is_whole(value: Any, low: int, high: int) -> bool:
+    """Whether a value is a whole number in a range."""
+    return type(value) is int and low <= value <= high
