@@ -117,11 +117,3 @@ def test_a_softmax_model_stays_one(tmp_path):
     }
     (probs,) = session.run(["probabilities"], inputs)
     np.testing.assert_allclose(probs.sum(1), np.ones(2), rtol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_every_form_can_be_converted(form, tmp_path):
-    """``export_onnx`` compares the result with PyTorch."""
-    source, _ = form.write(tmp_path)
-    assert convert.convert_checkpoint(source, tmp_path / "model.onnx").is_file()
