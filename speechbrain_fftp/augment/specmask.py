@@ -10,8 +10,6 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.tokens import count_valid
-
 # Largest fraction of a short clip that a budget in cells may mask.
 MAX_FRACTION = 0.75
 
@@ -138,7 +136,7 @@ class SpecMask(torch.nn.Module):
             )
         n_frames = torch.full((B,), T)
         if lengths is not None:
-            n_frames = count_valid(lengths.cpu(), T)
+            n_frames = (lengths.cpu() * T).round().long()
         low, high = self._draw(n_frames, T, F)
         row = torch.arange(-(-F // self.patch_bins))
         # The masked cells of the grid [B, columns, rows]

@@ -11,7 +11,6 @@ import torch
 from torchaudio.compliance.kaldi import get_mel_banks
 
 from speechbrain.utils.autocast import fwd_default_precision
-from speechbrain_fftp.nnet.tokens import count_valid
 
 
 class KaldiFbank(torch.nn.Module):
@@ -106,7 +105,7 @@ class KaldiFbank(torch.nn.Module):
         torch.Tensor
             Lengths ``[B]`` relative to the number of frames.
         """
-        samples = count_valid(wav_lens.double(), n_samples)
+        samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     @fwd_default_precision(cast_inputs=torch.float32)

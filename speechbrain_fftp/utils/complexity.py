@@ -75,7 +75,7 @@ def count_macs(module, *inputs):
         with register_module_forward_hook(count_scans), counter:
             module(*copies)
     linear_conv = attention = 0
-    for operation, flops in counter.get_flop_counts()["Global"].items():
+    for operation, flops in counter.get_flop_counts().get("Global", {}).items():
         name = str(operation)
         if "scaled_dot_product" in name or "bmm" in name:
             attention += flops // 2

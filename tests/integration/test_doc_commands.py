@@ -170,7 +170,7 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     (folder / "inference").mkdir()
     prepare_demo(folder / "prepared", num_train=8, num_valid=30, num_eval=10)
-    encoder = load_demo(folder)["encoder"]
+    encoder = load_demo(folder)["embedding_model"].encoder
     path = folder / "inference" / "embedding_model.ckpt"
     torch.save(encoder.state_dict(), path)
     pitches = dict(zip(LABELS, np.linspace(40, 430, len(LABELS))))
