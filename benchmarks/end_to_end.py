@@ -36,8 +36,8 @@ from startup import run_command
 
 from fftp_tag.tag.events import rank_tags
 from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
+from speechbrain_fftp.lobes.tagger import tag_waveforms
 
 OURS = "AST-tiny FFTP, file to tags"
 PEER = "MobileNetV3-large, file to tags"
@@ -93,14 +93,14 @@ def time_file(tagger, peer, path, rounds):
 
 def time_files(tagger, modules, paths, rounds):
     """Times tagging many files."""
-    model = Tagger(**modules).eval()
+    modules = torch.nn.ModuleDict(modules).eval()
 
     @torch.inference_mode()
     def by_torch():
         """Tags of each file."""
         for path in paths:
             wav = torch.from_numpy(read_audio(path, RATE))
-            probs = model(wav[None]).sigmoid()[0].numpy()
+            probs = tag_waveforms(modules, wav[None]).sigmoid()[0].numpy()
             rank_tags(probs, LABELS, top_k=5)
 
     return harness.compare(
@@ -128,11 +128,13 @@ def time_resampling(rounds):
 
 def time_hour(folder, smoke):
     """Seconds and peak MiB of a process that analyses a long file."""
-    encoder = make_ast("smoke" if smoke else "tiny", pooling="tokens")
+    encoder = make_ast("smoke" if smoke else "tiny")
     classifier = FrameClassifier(encoder.embed_dim, CLASSES)
-    tagger = make_tagger(
-        folder / "steps.onnx", make_modules(encoder, classifier)
-    )
+    modules = {
+        **make_modules(encoder, torch.nn.Identity()),
+        "embedding_model": FrameTagger(encoder, classifier),
+    }
+    tagger = make_tagger(folder / "steps.onnx", modules)
     path = write_noise(folder / "hour.wav", 20 if smoke else HOUR, 44100, 2)
     command = [sys.executable, "-c", ANALYZE, tagger.model.path, path]
     return run_command(command, folder)

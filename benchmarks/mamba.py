@@ -24,7 +24,7 @@ from random_models import (
     make_tagger,
 )
 
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import tag_waveforms
 
 AST, AUM, TORCH = "AST-tiny", "AuM-tiny", "AuM-tiny, PyTorch"
 PATCH, STRIDE = 20, 16
@@ -53,11 +53,11 @@ def main():
                 cases[name + kind] = lambda model=form.model: (
                     model.probabilities(wavs.numpy())
                 )
-        peer = Tagger(**models[AUM]).eval()
-        cases[TORCH] = lambda: peer(wavs)
+        peer = torch.nn.ModuleDict(models[AUM]).eval()
+        cases[TORCH] = lambda: tag_waveforms(peer, wavs)
         with torch.inference_mode():
             same = {
-                TORCH: [peer(wavs).sigmoid()],
+                TORCH: [tag_waveforms(peer, wavs).sigmoid()],
                 AUM: [torch.from_numpy(cases[AUM]())],
             }
             harness.check_same(same, tolerance=1e-3)

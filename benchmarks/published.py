@@ -32,7 +32,7 @@ from random_models import (
 from transformers import ASTFeatureExtractor
 
 from fftp_tag import AudioTagger
-from speechbrain_fftp.onnx.export import convert
+from speechbrain_fftp.pretrained.convert import convert_checkpoint
 
 PEER = "AST-base, 1212 square patches, transformers"
 SQUARE = "AST-base, 1212 square patches"
@@ -44,7 +44,7 @@ def load_taggers(folder, peer, smoke, threads):
     """Our models by name, in float32 and in int8."""
     peer.save_pretrained(folder)
     ASTFeatureExtractor().save_pretrained(folder)
-    path = convert(folder, folder / "square.onnx")
+    path = convert_checkpoint(folder, folder / "square.onnx")
     size = "smoke" if smoke else "base"
     ced = make_ced_modules("smoke" if smoke else "tiny")
     taggers = {

@@ -11,9 +11,12 @@ import torch
 
 from speechbrain_fftp.datasets.strong_labels import step_targets
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, step_times
+from speechbrain_fftp.lobes.frame_classifier import (
+    FrameClassifier,
+    FrameTagger,
+    step_times,
+)
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.onnx.export import export_onnx
 
@@ -27,12 +30,16 @@ def make_modules(
 ):
     """The modules of a model; by default, the classifier is a linear layer.
 
-    Without labels, it is the identity.
+    Without labels, or after a ``FrameTagger``, it is the identity.
     """
-    if classifier is None and labels:
+    is_tagger = isinstance(encoder, FrameTagger)
+    if classifier is None and labels and not is_tagger:
         classifier = torch.nn.Linear(encoder.embed_dim, len(labels))
+    if front_end is None:
+        n_mels = encoder.encoder.n_mels if is_tagger else encoder.n_mels
+        front_end = KaldiFbank(n_mels=n_mels)
     return {
-        "compute_features": front_end or KaldiFbank(n_mels=encoder.n_mels),
+        "compute_features": front_end,
         "mean_var_norm": normalizer or DatasetNormalization(),
         "embedding_model": encoder,
         "classifier": classifier or torch.nn.Identity(),
@@ -133,29 +140,25 @@ def train_on_tones(path, seconds=3):
         depth=1,
         embedding=FFTPEmbedding(40, 32, 10, 5),
         kernel=5,
-        pooling="tokens",
     )
-    classifier = FrameClassifier(32, len(PITCHES))
-    front_end = KaldiFbank(n_mels=40), DatasetNormalization()
-    tagger = Tagger(*front_end, encoder, classifier)
+    tagger = FrameTagger(encoder, FrameClassifier(32, len(PITCHES)))
+    front_end, normalization = KaldiFbank(n_mels=40), DatasetNormalization()
     rng = np.random.default_rng(0)
     clips = [random_sounds(rng, seconds) for _ in range(64)]
     wavs = np.stack(
         [tones(seconds, clip, seed) for seed, clip in enumerate(clips)]
     )
-    feats, _ = tagger.features(torch.from_numpy(wavs))
-    times = step_times(front_end[0], encoder.embedding, wavs.shape[1]).numpy()
+    feats = normalization(front_end(torch.from_numpy(wavs)))
+    times = step_times(front_end, encoder.embedding, wavs.shape[1]).numpy()
     numbers = {label: number for number, label in enumerate(PITCHES)}
     targets = [
         step_targets(times, [(a, b, numbers[x]) for x, a, b in clip], 3)
         for clip in clips
     ]
     targets = torch.from_numpy(np.stack(targets))
-    optimizer = torch.optim.AdamW(
-        [*encoder.parameters(), *classifier.parameters()], lr=0.01
-    )
+    optimizer = torch.optim.AdamW(tagger.parameters(), lr=0.01)
     for _ in range(120):
-        logits = classifier.frame_logits(encoder(feats))
+        _, logits, _ = tagger(feats, return_frames=True)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, targets
         )
@@ -163,6 +166,4 @@ def train_on_tones(path, seconds=3):
         loss.backward()
         optimizer.step()
     assert loss < 0.1
-    return make_model(
-        path, encoder, classifier, labels=PITCHES, max_frames=frames
-    )
+    return make_model(path, tagger, labels=PITCHES, max_frames=frames)

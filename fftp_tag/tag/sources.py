@@ -81,9 +81,9 @@ def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
 def convert(
     source: Union[str, os.PathLike], path: Path, **options: Any
 ) -> None:
-    """Converts a published checkpoint, see ``speechbrain_fftp.onnx.export``."""
+    """See ``speechbrain_fftp.pretrained.convert``."""
     try:
-        from speechbrain_fftp.onnx import export
+        from speechbrain_fftp.pretrained.convert import convert_checkpoint
     except ModuleNotFoundError as error:
         kind = "is a published checkpoint"
         if not Path(source).exists():
@@ -94,10 +94,7 @@ def convert(
             "with fftp-tag import"
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        export.convert(source, path, **options)
-    except export.ExportError as error:
-        raise InputError(f"{source} cannot be converted: {error}") from error
+    convert_checkpoint(source, path, **options)
 
 
 def cache_folder() -> Path:

@@ -28,7 +28,12 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
+from speechbrain_fftp.lobes.tagger import (
+    augment_clips,
+    classify,
+    extract_features,
+    load_clips,
+)
 from speechbrain_fftp.utils.run_folder import (
     check_overrides,
     check_settings,
@@ -65,12 +70,11 @@ class TaggingBrain(sb.Brain):
                 targets = augment.replicate_labels(targets)
             wavs, lens, mix = self.hparams.mixup(wavs, lens)
             targets = mix(targets)
-        tagger = Tagger(**self.modules)
-        feats, lens = tagger.features(wavs, lens)
+        feats, lens = extract_features(self.modules, wavs, lens)
         if stage == sb.Stage.TRAIN:
             feats = self.hparams.masking(feats, lens)
-        embeddings = tagger.embedding_model(feats, lens)
-        return tagger.classify(embeddings), targets
+        embeddings = self.modules.embedding_model(feats, lens)
+        return classify(self.modules.classifier, embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Computes the loss, and collects predictions for the metrics.
@@ -186,7 +190,7 @@ class TaggingBrain(sb.Brain):
         )
         for name in ("embedding_model", "classifier"):
             weights = average_checkpoints(best, name)
-            self.hparams.modules[name].load_state_dict(weights)
+            self.checkpointer.recoverables[name].load_state_dict(weights)
 
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs

@@ -18,8 +18,11 @@ from train import TaggingBrain, dataio_prep, train
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
-from speechbrain_fftp.nnet.tokens import own_tokens
+from speechbrain_fftp.lobes.tagger import (
+    augment_clips,
+    extract_features,
+    load_clips,
+)
 from speechbrain_fftp.training.strong_labels import (
     add_frame_targets,
     frame_loss,
@@ -59,14 +62,15 @@ class StrongBrain(TaggingBrain):
         # Targets of a mixture are known where both clips' targets are
         known = mix(batch.known.data) > 0.999
 
-        tagger = Tagger(**self.modules)
-        feats, lens = tagger.features(wavs, lens)
+        feats, lens = extract_features(self.modules, wavs, lens)
         feats = self.hparams.masking(feats, lens)
-        tokens = tagger.embedding_model(feats, lens)
-        logits = tagger.classify(tokens)
-        frame_logits = self.hparams.classifier.frame_logits(tokens)
-        known = known.unsqueeze(1) & own_tokens(tokens).unsqueeze(2)
-        return logits, targets, frame_logits, frame_targets, known
+        logits, frame_logits, valid = self.modules.embedding_model(
+            feats, lens, return_frames=True
+        )
+        known = known.unsqueeze(1).expand_as(frame_logits)
+        if valid is not None:
+            known = known & valid.unsqueeze(2)
+        return logits.squeeze(1), targets, frame_logits, frame_targets, known
 
     def compute_objectives(self, predictions, batch, stage):
         """Adds the loss of the time steps to the loss of the clips.

@@ -10,6 +10,7 @@ import torch
 
 from speechbrain.dataio import audio_io
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.nnet.tokens import count_valid
 
 logger = get_logger(__name__)
 
@@ -148,7 +149,7 @@ class RandomShift(torch.nn.Module):
             Waveforms ``[B, S]``.
         """
         B, S = wavs.shape
-        valid = (lengths * S).round().long().clamp(min=1)[:, None]
+        valid = count_valid(lengths, S)[:, None]
         limit = (valid // 2).clamp(max=self.max_shift)
         draw = torch.rand(B, 1, dtype=torch.float64, device=wavs.device)
         shift = (draw * (2 * limit + 1)).long() - limit

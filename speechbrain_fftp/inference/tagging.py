@@ -8,7 +8,7 @@ Authors
 from typing import NamedTuple
 
 from speechbrain.inference.interfaces import Pretrained
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import classify, extract_features
 
 
 class Tag(NamedTuple):
@@ -31,7 +31,7 @@ class Tag(NamedTuple):
     probability: float
 
 
-class AudioTagger(Pretrained):
+class ClipTagger(Pretrained):
     """A ready-to-use audio tagger.
 
     The yaml file defines the modules ``compute_features``, ``mean_var_norm``,
@@ -54,7 +54,7 @@ class AudioTagger(Pretrained):
     >>> from speechbrain_fftp.lobes.models.AST import AST
     >>> labels = CategoricalEncoder()
     >>> labels.update_from_iterable(["Speech", "Music", "Dog"])
-    >>> tagger = AudioTagger(
+    >>> tagger = ClipTagger(
     ...     modules={
     ...         "compute_features": KaldiFbank(),
     ...         "mean_var_norm": DatasetNormalization(),
@@ -79,9 +79,6 @@ class AudioTagger(Pretrained):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.tagger = Tagger(
-            **{name: self.mods[name] for name in self.MODULES_NEEDED}
-        )
         encoder = self.hparams.label_encoder
         encoder.ignore_len()
         self.labels = [encoder.ind2lab[i] for i in range(len(encoder))]
@@ -104,7 +101,7 @@ class AudioTagger(Pretrained):
         wavs = wavs.to(self.device).float()
         if wav_lens is not None:
             wav_lens = wav_lens.to(self.device)
-        feats, lens = self.tagger.features(wavs, wav_lens)
+        feats, lens = extract_features(self.mods, wavs, wav_lens)
         return self.mods.embedding_model(feats, lens)
 
     def tag_batch(self, wavs, wav_lens=None):
@@ -123,7 +120,7 @@ class AudioTagger(Pretrained):
             Probabilities ``[B, C]``.
         """
         embeddings = self.encode_batch(wavs, wav_lens)
-        return self.tagger.classify(embeddings).exp()
+        return classify(self.mods.classifier, embeddings).exp()
 
     def tag_file(self, path, top_k=5, threshold=0.0, **kwargs):
         """Tags an audio file.

@@ -125,17 +125,27 @@ class KaldiFbank(torch.nn.Module):
             Natural log of the mel energies, ``[B, T, n_mels]``.
         """
         del wav_lens
+        if wavs.device.type != "cpu":
+            return self.log_mel(wavs)
+        # The cache of a CPU holds the spectra of one clip, not of a batch
+        return torch.cat([self.log_mel(wav) for wav in wavs.split(1)])
+
+    def log_mel(self, wavs):
+        """Computes the filterbanks of all clips at once.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Natural log of the mel energies, ``[B, T, n_mels]``.
+        """
         missing = self.window - wavs.shape[1]
         if missing > 0:
             wavs = torch.nn.functional.pad(wavs, (0, missing))
-        # One compiled or exported graph serves any number of clips
-        if torch.compiler.is_compiling() or wavs.device.type != "cpu":
-            return self._log_mel(wavs)
-        # The cache of a CPU holds the spectra of one clip, not of a batch
-        return torch.cat([self._log_mel(wav) for wav in wavs.split(1)])
-
-    def _log_mel(self, wavs):
-        """Filterbanks ``[B, T, n_mels]`` of waveforms ``[B, S]``."""
         frames = wavs.unfold(1, self.window, self.shift)
         means = frames.mean(-1, keepdim=True)
         # Skip the first sample of a frame, which has no predecessor: the window

@@ -11,7 +11,6 @@ Authors
 import torch
 
 from speechbrain.utils.autocast import fwd_default_precision
-from speechbrain_fftp.nnet.tokens import own_tokens
 
 SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
 
@@ -57,26 +56,23 @@ class LinearSoftmaxPooling(torch.nn.Module):
     Example
     -------
     >>> probs = torch.tensor([[[0.8], [0.0], [0.8]]])
-    >>> LinearSoftmaxPooling()(probs, torch.ones(1, 3, 1))
+    >>> LinearSoftmaxPooling()(probs)
     tensor([[0.8000]])
     """
 
-    def forward(self, probs, valid):
+    def forward(self, probs):
         """Pools the probabilities of time steps.
 
         Arguments
         ---------
         probs : torch.Tensor
-            Probabilities ``[B, N, C]`` of N time steps.
-        valid : torch.Tensor
-            1.0 for a clip's own time steps ``[B, N, 1]``, 0.0 for padding.
+            Probabilities ``[B, N, C]`` of N time steps, 0.0 in padding.
 
         Returns
         -------
         torch.Tensor
             Probabilities ``[B, C]``.
         """
-        probs = probs * valid
         return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
 
 
@@ -86,30 +82,30 @@ class MaxPooling(torch.nn.Module):
     Example
     -------
     >>> probs = torch.tensor([[[0.8], [0.0], [0.9]]])
-    >>> MaxPooling()(probs, torch.tensor([[[1.0], [1.0], [0.0]]]))
-    tensor([[0.8000]])
+    >>> MaxPooling()(probs)
+    tensor([[0.9000]])
     """
 
-    def forward(self, probs, valid):
+    def forward(self, probs):
         """Pools the probabilities of time steps.
 
         Arguments
         ---------
-        probs, valid : torch.Tensor
-            See ``LinearSoftmaxPooling``.
+        probs : torch.Tensor
+            Probabilities ``[B, N, C]`` of N time steps, 0.0 in padding.
 
         Returns
         -------
         torch.Tensor
             Probabilities ``[B, C]``.
         """
-        return (probs * valid).amax(1)
+        return probs.amax(1)
 
 
 class FrameClassifier(torch.nn.Module):
     """Classifies time steps and clips; several classes may be heard at once.
 
-    For encoders with ``pooling="tokens"``, which return 0.0 in padding.
+    Always computed in float32, even under autocast.
 
     Arguments
     ---------
@@ -123,11 +119,9 @@ class FrameClassifier(torch.nn.Module):
 
     Example
     -------
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> encoder = AST(embed_dim=48, depth=1, num_heads=3, pooling="tokens")
     >>> classifier = FrameClassifier(48, 10)
-    >>> tokens = encoder(torch.rand(2, 1000, 128), torch.tensor([1.0, 0.3]))
-    >>> classifier(tokens).shape, classifier.frame_logits(tokens).shape
+    >>> logits, frame_logits = classifier(torch.rand(2, 196, 48))
+    >>> logits.shape, frame_logits.shape
     (torch.Size([2, 1, 10]), torch.Size([2, 196, 10]))
     """
 
@@ -140,34 +134,80 @@ class FrameClassifier(torch.nn.Module):
         self.pooling = LinearSoftmaxPooling() if pooling is None else pooling
 
     @fwd_default_precision(cast_inputs=torch.float32)
-    def frame_logits(self, tokens):
-        """Classifies each time step, in float32 even under autocast.
+    def forward(self, tokens, valid=None):
+        """Classifies clips and their time steps.
 
         Arguments
         ---------
         tokens : torch.Tensor
             Tokens ``[B, N, D]``.
+        valid : torch.Tensor, optional
+            True for a clip's own tokens ``[B, N]``; by default, all are.
 
         Returns
         -------
-        torch.Tensor
-            Logits ``[B, N, C]``.
+        logits : torch.Tensor
+            Logits ``[B, 1, C]`` of clips.
+        frame_logits : torch.Tensor
+            Logits ``[B, N, C]`` of time steps, of any value in padding.
         """
-        return self.layers(tokens)
+        frame_logits = self.layers(tokens)
+        probs = frame_logits.sigmoid()
+        if valid is not None:
+            probs = probs.masked_fill(~valid.unsqueeze(2), 0.0)
+        probs = self.pooling(probs).clamp(SMALLEST, 1 - SMALLEST)
+        return probs.logit().unsqueeze(1), frame_logits
 
-    def forward(self, tokens):
+
+class FrameTagger(torch.nn.Module):
+    """An encoder and a frame classifier, whose embeddings are logits.
+
+    It takes the place of an encoder, with no classifier after it.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        An encoder whose ``encode`` returns tokens over time, such as ``AST``.
+    frame_classifier : FrameClassifier
+        Classifies the tokens.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.models.AST import AST
+    >>> tagger = FrameTagger(
+    ...     AST(embed_dim=48, depth=1, num_heads=3), FrameClassifier(48, 10)
+    ... )
+    >>> tagger(torch.rand(2, 1000, 128), torch.tensor([1.0, 0.3])).shape
+    torch.Size([2, 1, 10])
+    """
+
+    def __init__(self, encoder, frame_classifier):
+        super().__init__()
+        self.encoder = encoder
+        self.frame_classifier = frame_classifier
+
+    def forward(self, feats, lengths=None, return_frames=False):
         """Classifies clips.
 
         Arguments
         ---------
-        tokens : torch.Tensor
-            Tokens ``[B, N, D]``, 0.0 in padding.
+        feats : torch.Tensor
+            Normalised features ``[B, T, F]``.
+        lengths : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T.
+        return_frames : bool
+            Whether to return the logits of time steps as well.
 
         Returns
         -------
-        torch.Tensor
-            Logits ``[B, 1, C]``.
+        logits : torch.Tensor
+            Logits ``[B, 1, C]`` of clips.
+        frame_logits : torch.Tensor
+            With ``return_frames``, logits ``[B, N, C]`` of time steps.
+        valid : torch.Tensor or None
+            With ``return_frames``, True for a clip's own time steps ``[B, N]``;
+            None if all are.
         """
-        valid = own_tokens(tokens).unsqueeze(2).float()
-        probs = self.pooling(self.frame_logits(tokens).sigmoid(), valid)
-        return probs.clamp(SMALLEST, 1 - SMALLEST).logit().unsqueeze(1)
+        _, tokens, valid = self.encoder.encode(feats, lengths)
+        logits, frame_logits = self.frame_classifier(tokens, valid)
+        return (logits, frame_logits, valid) if return_frames else logits

@@ -7,7 +7,7 @@ Authors
 import torch
 
 from speechbrain.utils.autocast import fwd_default_precision
-from speechbrain_fftp.nnet.tokens import length_mask
+from speechbrain_fftp.nnet.tokens import count_valid, length_mask
 
 
 def load_clips(clips, device):
@@ -98,11 +98,8 @@ def unequal_lengths(lengths):
     return None if bool((lengths == 1).all()) else lengths
 
 
-class Tagger(torch.nn.Module):
-    """Features, normalisation, encoder and classifier in sequence.
-
-    Training calls ``features``, ``embedding_model`` and ``classify``, with
-    augmentation in between.
+def filterbanks(compute_features, wavs, wav_lens=None):
+    """Computes features that do not depend on the padding.
 
     Arguments
     ---------
@@ -111,12 +108,117 @@ class Tagger(torch.nn.Module):
         A module without ``frame_lens``, such as SpeechBrain's ``Fbank``, gets
         no lengths; the features then have the relative lengths of the
         waveforms, which are off by up to a few frames.
-    mean_var_norm : torch.nn.Module
-        Normalises features, given their lengths.
-    embedding_model : torch.nn.Module
-        The encoder: maps features and lengths to ``[B, 1, D]``.
+    wavs : torch.Tensor
+        Waveforms ``[B, S]``.
+    wav_lens : torch.Tensor, optional
+        Lengths ``[B]`` relative to S; by default, all are 1.0. Lengths on the
+        CPU avoid GPU synchronisations.
+
+    Returns
+    -------
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    lens : torch.Tensor or None
+        Lengths ``[B]`` relative to T; None if ``wav_lens`` is None.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.features import KaldiFbank
+    >>> wavs, wav_lens = torch.rand(2, 16000), torch.tensor([1.0, 0.5])
+    >>> filterbanks(KaldiFbank(), wavs, wav_lens)[1]
+    tensor([1.0000, 0.4898])
+    """
+    if wav_lens is None:
+        return compute_features(wavs), None
+    n_samples = wavs.shape[1]
+    counts = count_valid(wav_lens.double(), n_samples).to(wavs.device)
+    wavs = wavs.masked_fill(~length_mask(counts, n_samples), 0.0)
+    if hasattr(compute_features, "frame_lens"):
+        lens = compute_features.frame_lens(wav_lens, n_samples)
+        return compute_features(wavs, wav_lens), lens
+    return compute_features(wavs), wav_lens
+
+
+def extract_features(modules, wavs, wav_lens=None):
+    """Computes normalised features.
+
+    Arguments
+    ---------
+    modules : dict or torch.nn.ModuleDict
+        ``compute_features``, see ``filterbanks``; and ``mean_var_norm``, which
+        normalises features, given their lengths.
+    wavs, wav_lens : torch.Tensor
+        See ``filterbanks``.
+
+    Returns
+    -------
+    feats, lens : torch.Tensor
+        See ``filterbanks``.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.features import (
+    ...     DatasetNormalization,
+    ...     KaldiFbank,
+    ... )
+    >>> modules = {
+    ...     "compute_features": KaldiFbank(),
+    ...     "mean_var_norm": DatasetNormalization(),
+    ... }
+    >>> extract_features(modules, torch.rand(2, 16000))[0].shape
+    torch.Size([2, 98, 128])
+    """
+    feats, lens = filterbanks(modules["compute_features"], wavs, wav_lens)
+    if lens is None:
+        return modules["mean_var_norm"](feats), None
+    return modules["mean_var_norm"](feats, lens.to(feats.device)), lens
+
+
+@fwd_default_precision(cast_inputs=torch.float32)
+def classify(classifier, embeddings):
+    """Classifies a batch of embeddings, in float32 even under autocast.
+
+    Logits of rare classes are near -7, where bfloat16 has steps of 1/32.
+
+    Arguments
+    ---------
     classifier : torch.nn.Module
         Maps embeddings ``[B, 1, D]`` to logits ``[B, 1, C]``.
+    embeddings : torch.Tensor
+        Embeddings ``[B, 1, D]``.
+
+    Returns
+    -------
+    torch.Tensor
+        Logits ``[B, C]``.
+
+    Example
+    -------
+    >>> classify(torch.nn.Linear(48, 5), torch.rand(2, 1, 48)).shape
+    torch.Size([2, 5])
+    """
+    return classifier(embeddings).squeeze(1)
+
+
+def tag_waveforms(modules, wavs, wav_lens=None):
+    """Maps waveforms to logits.
+
+    Training and export take the same steps, with augmentation or more outputs
+    in between.
+
+    Arguments
+    ---------
+    modules : dict or torch.nn.ModuleDict
+        As for ``extract_features``; ``embedding_model``, the encoder, which
+        maps features and lengths to embeddings; and ``classifier``, see
+        ``classify``.
+    wavs, wav_lens : torch.Tensor
+        See ``filterbanks``.
+
+    Returns
+    -------
+    torch.Tensor
+        Logits ``[B, C]``.
 
     Example
     -------
@@ -125,103 +227,16 @@ class Tagger(torch.nn.Module):
     ...     KaldiFbank,
     ... )
     >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> tagger = Tagger(
-    ...     compute_features=KaldiFbank(),
-    ...     mean_var_norm=DatasetNormalization(),
-    ...     embedding_model=AST(embed_dim=48, depth=1, num_heads=3),
-    ...     classifier=torch.nn.Linear(48, 5),
-    ... )
-    >>> tagger(torch.rand(2, 16000), torch.tensor([1.0, 0.4])).shape
+    >>> modules = {
+    ...     "compute_features": KaldiFbank(),
+    ...     "mean_var_norm": DatasetNormalization(),
+    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
+    ...     "classifier": torch.nn.Linear(48, 5),
+    ... }
+    >>> wavs, wav_lens = torch.rand(2, 16000), torch.tensor([1.0, 0.4])
+    >>> tag_waveforms(modules, wavs, wav_lens).shape
     torch.Size([2, 5])
     """
-
-    def __init__(
-        self, compute_features, mean_var_norm, embedding_model, classifier
-    ):
-        super().__init__()
-        self.compute_features = compute_features
-        self.mean_var_norm = mean_var_norm
-        self.embedding_model = embedding_model
-        self.classifier = classifier
-
-    def features(self, wavs, wav_lens=None):
-        """Computes normalised features, which do not depend on the padding.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; by default, all are 1.0. Lengths on
-            the CPU avoid GPU synchronisations.
-
-        Returns
-        -------
-        feats : torch.Tensor
-            Features ``[B, T, F]``.
-        lens : torch.Tensor or None
-            Lengths ``[B]`` relative to T; None if ``wav_lens`` is None.
-        """
-        feats, lens = self.filterbanks(wavs, wav_lens)
-        if lens is None:
-            return self.mean_var_norm(feats), None
-        return self.mean_var_norm(feats, lens.to(feats.device)), lens
-
-    def filterbanks(self, wavs, wav_lens=None):
-        """Computes features before their normalisation.
-
-        Arguments
-        ---------
-        wavs, wav_lens : torch.Tensor
-            See ``features``.
-
-        Returns
-        -------
-        feats, lens : torch.Tensor
-            See ``features``.
-        """
-        if wav_lens is None:
-            return self.compute_features(wavs), None
-        n_samples = wavs.shape[1]
-        lengths = (wav_lens.double() * n_samples).round().to(wavs.device)
-        wavs = wavs.masked_fill(~length_mask(lengths, n_samples), 0.0)
-        if hasattr(self.compute_features, "frame_lens"):
-            lens = self.compute_features.frame_lens(wav_lens, n_samples)
-            return self.compute_features(wavs, wav_lens), lens
-        return self.compute_features(wavs), wav_lens
-
-    @fwd_default_precision(cast_inputs=torch.float32)
-    def classify(self, embeddings):
-        """Classifies a batch of embeddings, in float32 even under autocast.
-
-        Logits of rare classes are near -7, where bfloat16 has steps of 1/32.
-
-        Arguments
-        ---------
-        embeddings : torch.Tensor
-            Embeddings ``[B, 1, D]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Logits ``[B, C]``.
-        """
-        return self.classifier(embeddings).squeeze(1)
-
-    def forward(self, wavs, wav_lens=None):
-        """Maps waveforms to logits.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S.
-
-        Returns
-        -------
-        torch.Tensor
-            Logits ``[B, C]``.
-        """
-        feats, lens = self.features(wavs, wav_lens)
-        return self.classify(self.embedding_model(feats, lens))
+    feats, lens = extract_features(modules, wavs, wav_lens)
+    embeddings = modules["embedding_model"](feats, lens)
+    return classify(modules["classifier"], embeddings)

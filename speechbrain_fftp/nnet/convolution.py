@@ -1,4 +1,4 @@
-"""Convolutions before patch embeddings, and over tokens.
+"""Convolutions before patches, and over tokens.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,31 +6,53 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    cut_patches,
+    make_projection,
+)
 
-class ConvStem(torch.nn.Sequential):
-    """Two 3x3 convolutions before full-frequency temporal patches.
 
-    Their total stride is 4 bins and 2 frames. They do not pad in time, so that
-    a token still sees exactly the frames of its patch. The channels and rows of
-    their maps become the bins of the output.
+class ConvStemEmbedding(FFTPEmbedding):
+    """Full-frequency temporal patches after two 3x3 convolutions.
+
+    The total stride of the convolutions is 4 bins and 2 frames. They do not pad
+    in time, so that a token still sees exactly the frames of its patch. The
+    channels and rows of their maps are the bins of the patches.
 
     Arguments
     ---------
+    n_mels, embed_dim : int
+        Number of mel bins F of the input, and of channels D of a token.
+    patch_frames, stride_frames : int
+        Frames per token, an odd number of at least 7; and from one token to the
+        next, an even number.
     channels : int
-        Number of channels of both convolutions.
+        Number of channels C of both convolutions.
+
+    Raises
+    ------
+    ValueError
+        If ``patch_frames`` or ``stride_frames`` does not fit the convolutions.
 
     Example
     -------
-    >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
-    >>> stem, feats = ConvStem(16), torch.rand(2, 1000, 128)
-    >>> stem(feats).shape
-    torch.Size([2, 497, 512])
-    >>> FFTPEmbedding(128, 192, 11, 10, stem=stem)(feats).shape
-    torch.Size([2, 99, 192])
+    >>> embedding = ConvStemEmbedding(128, 192, patch_frames=11, channels=16)
+    >>> embedding(torch.rand(2, 1000, 128)).shape
+    torch.Size([2, 495, 192])
     """
 
-    def __init__(self, channels):
-        super().__init__(
+    def __init__(
+        self, n_mels, embed_dim, patch_frames=11, stride_frames=2, channels=16
+    ):
+        super().__init__(n_mels, embed_dim, patch_frames, stride_frames)
+        if patch_frames < 7 or patch_frames % 2 == 0 or stride_frames % 2:
+            raise ValueError(
+                "Convolutions before patches need an odd patch_frames of at "
+                f"least 7 and an even stride_frames, not {patch_frames} and "
+                f"{stride_frames}."
+            )
+        self.stem = torch.nn.Sequential(
             torch.nn.Conv2d(1, channels, 3, stride=(2, 2), padding=(1, 0)),
             torch.nn.ReLU(),
             torch.nn.Conv2d(
@@ -38,10 +60,14 @@ class ConvStem(torch.nn.Sequential):
             ),
             torch.nn.ReLU(),
         )
-        self.channels = channels
+        # Frames and bins of a patch of the stem's output, and its stride
+        bins = channels * ((n_mels + 3) // 4)
+        self.map_patch = ((patch_frames - 5) // 2, bins)
+        self.map_stride = (stride_frames // 2, bins)
+        self.proj = make_projection(self.map_patch[0] * bins, embed_dim)
 
     def forward(self, feats):
-        """Applies the convolutions.
+        """Embeds a batch of spectrograms.
 
         Arguments
         ---------
@@ -51,64 +77,14 @@ class ConvStem(torch.nn.Sequential):
         Returns
         -------
         torch.Tensor
-            Features ``[B, T', C * F']``.
+            Tokens ``[B, N, D]``.
         """
+        feats = self.check_size(feats)
         # [B, T, F] -> [B, 1, F, T] -> [B, C, F', T'] -> [B, T', C * F']
-        maps = super().forward(feats.transpose(1, 2).unsqueeze(1))
-        return maps.permute(0, 3, 1, 2).flatten(2)
-
-    def map_size(self, patch, n_mels):
-        """Converts the size of a patch to its size after the stem.
-
-        Arguments
-        ---------
-        patch : tuple of int
-            Frames and bins of a patch.
-        n_mels : int
-            Number of mel bins.
-
-        Returns
-        -------
-        tuple of int
-            Frames and bins in the stem's output.
-
-        Raises
-        ------
-        ValueError
-            If the patch does not cover all mel bins, or its frames are not odd
-            and at least 7.
-        """
-        frames, bins = patch
-        if bins != n_mels or frames < 7 or frames % 2 == 0:
-            raise ValueError(
-                "A stem needs patches of all mel bins and an odd number of "
-                f"frames, at least 7, not of {bins} of {n_mels} bins and "
-                f"{frames} frames."
-            )
-        return (frames - 5) // 2, self.channels * ((bins + 3) // 4)
-
-    def map_stride(self, stride):
-        """Converts the stride of patches to their stride after the stem.
-
-        Arguments
-        ---------
-        stride : tuple of int
-            Frames and bins from one patch to the next.
-
-        Returns
-        -------
-        tuple of int
-            Frames and bins in the stem's output.
-
-        Raises
-        ------
-        ValueError
-            If the number of frames is odd.
-        """
-        frames, bins = stride
-        if frames % 2:
-            raise ValueError(f"A stem needs an even stride, not {frames}.")
-        return frames // 2, bins
+        maps = self.stem(feats.transpose(1, 2).unsqueeze(1))
+        maps = maps.permute(0, 3, 1, 2).flatten(2)
+        patches = cut_patches(maps, self.map_patch, self.map_stride)
+        return self.proj(patches).flatten(1, 2)
 
 
 def depthwise_conv(tokens, weight, bias, padding=0):

@@ -34,15 +34,12 @@ class PatchEmbedding(torch.nn.Module):
         Frames and bins of a patch.
     stride : tuple of int
         Frames and bins from one patch to the next.
-    stem : torch.nn.Module, optional
-        Convolutions before full-frequency patches, such as
-        ``speechbrain_fftp.nnet.convolution.ConvStem``.
 
     Raises
     ------
     ValueError
         If a patch or stride is below 1, or a patch is taller than the
-        spectrogram or does not fit the stem.
+        spectrogram.
 
     Example
     -------
@@ -55,7 +52,7 @@ class PatchEmbedding(torch.nn.Module):
     torch.Size([2, 196, 192])
     """
 
-    def __init__(self, n_mels, embed_dim, patch, stride, stem=None):
+    def __init__(self, n_mels, embed_dim, patch, stride):
         super().__init__()
         self.n_mels = n_mels
         self.embed_dim = embed_dim
@@ -74,17 +71,9 @@ class PatchEmbedding(torch.nn.Module):
                 f"spectrogram (n_mels={n_mels})."
             )
         self.freq_patches = (n_mels - self.patch_bins) // self.stride_bins + 1
-        self.stem = stem
-        # Frames and bins of patches, after the stem
-        self.size, self.stride = patch, stride
-        if stem is not None:
-            self.size = stem.map_size(patch, n_mels)
-            self.stride = stem.map_stride(stride)
-        frames, bins = self.size
-        self.proj = torch.nn.Linear(frames * bins, embed_dim)
-        # Initialised as in AST
-        torch.nn.init.xavier_uniform_(self.proj.weight)
-        torch.nn.init.zeros_(self.proj.bias)
+        self.proj = make_projection(
+            self.patch_frames * self.patch_bins, embed_dim
+        )
 
     def time_patches(self, n_frames):
         """Number of patches along time.
@@ -139,6 +128,32 @@ class PatchEmbedding(torch.nn.Module):
         ValueError
             If the input does not have ``n_mels`` bins.
         """
+        patches = cut_patches(
+            self.check_size(feats),
+            (self.patch_frames, self.patch_bins),
+            (self.stride_frames, self.stride_bins),
+        )
+        # [B, F', T', frames * bins] -> [B, F' * T', D]
+        return self.proj(patches).flatten(1, 2)
+
+    def check_size(self, feats):
+        """Checks the number of bins, and pads short clips to one patch.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Features ``[B, T, F]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Features of at least ``patch_frames`` frames.
+
+        Raises
+        ------
+        ValueError
+            If the input does not have ``n_mels`` bins.
+        """
         if feats.shape[2] != self.n_mels:
             raise ValueError(
                 f"Expected features [B, T, {self.n_mels}], but got "
@@ -148,16 +163,58 @@ class PatchEmbedding(torch.nn.Module):
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
-        if self.stem is not None:
-            feats = self.stem(feats)
-        frames, bins = self.size
-        frame_step, bin_step = self.stride
-        # [B, T, F] -> rows of patches [B, F', T, bins]
-        rows = feats.unfold(2, bins, bin_step).transpose(1, 2)
-        # -> patches [B, F', T', bins, frames] -> [B, F', T', frames * bins]
-        patches = rows.unfold(2, frames, frame_step)
-        patches = patches.transpose(3, 4).flatten(3)
-        return self.proj(patches).flatten(1, 2)  # [B, F' * T', D]
+        return feats
+
+
+def make_projection(n_cells, embed_dim):
+    """The linear layer that maps a patch to a token, initialised as in AST.
+
+    Arguments
+    ---------
+    n_cells, embed_dim : int
+        Number of cells of a patch, and of channels of a token.
+
+    Returns
+    -------
+    torch.nn.Linear
+        The layer.
+
+    Example
+    -------
+    >>> make_projection(256, 192)
+    Linear(in_features=256, out_features=192, bias=True)
+    """
+    layer = torch.nn.Linear(n_cells, embed_dim)
+    torch.nn.init.xavier_uniform_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    return layer
+
+
+def cut_patches(feats, patch, stride):
+    """Cuts features into flat patches.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    patch, stride : tuple of int
+        Frames and bins of a patch, and from one patch to the next.
+
+    Returns
+    -------
+    torch.Tensor
+        Patches ``[B, F', T', frames * bins]``.
+
+    Example
+    -------
+    >>> cut_patches(torch.rand(2, 100, 16), (10, 8), (5, 8)).shape
+    torch.Size([2, 2, 19, 80])
+    """
+    # [B, T, F] -> rows of patches [B, F', T, bins]
+    rows = feats.unfold(2, patch[1], stride[1]).transpose(1, 2)
+    # -> patches [B, F', T', bins, frames] -> [B, F', T', frames, bins]
+    patches = rows.unfold(2, patch[0], stride[0]).transpose(3, 4)
+    return patches.flatten(3)
 
 
 class FFTPEmbedding(PatchEmbedding):
@@ -173,8 +230,6 @@ class FFTPEmbedding(PatchEmbedding):
         Frames per token. The paper tries 10, 25 and 50.
     stride_frames : int
         Frames from one token to the next. The paper tries 1, 5 and 10.
-    stem : torch.nn.Module, optional
-        See ``PatchEmbedding``.
 
     Example
     -------
@@ -183,15 +238,12 @@ class FFTPEmbedding(PatchEmbedding):
     torch.Size([2, 991, 192])
     """
 
-    def __init__(
-        self, n_mels, embed_dim, patch_frames=25, stride_frames=5, stem=None
-    ):
+    def __init__(self, n_mels, embed_dim, patch_frames=25, stride_frames=5):
         super().__init__(
             n_mels,
             embed_dim,
             patch=(patch_frames, n_mels),
             stride=(stride_frames, n_mels),
-            stem=stem,
         )
 
 

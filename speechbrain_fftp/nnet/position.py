@@ -85,18 +85,32 @@ class PositionEmbedding(torch.nn.Module):
             Embeddings ``[1, F' * T, D]``, or ``[B, F' * T, D]`` if a clip is
             longer than the table.
         """
+        if time_patches <= self.table.shape[1]:
+            return self.table[:, :time_patches].flatten(0, 1).unsqueeze(0)
+        return self.stretch(time_patches, valid_patches)
+
+    def stretch(self, time_patches, valid_patches=None):
+        """Position embeddings of clips of any length, computed in one way.
+
+        Clips that are no longer than the table get its first positions.
+
+        Arguments
+        ---------
+        time_patches, valid_patches : int, torch.Tensor
+            See ``forward``.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings ``[B, F' * T, D]``, or ``[1, F' * T, D]`` without
+            ``valid_patches``.
+        """
         table, known = self.table, self.table.shape[1]
-        # Compiled or exported with lengths, one graph serves all clips.
-        one_graph = valid_patches is not None and torch.compiler.is_compiling()
-        if not one_graph and time_patches <= known:
-            return table[:, :time_patches].flatten(0, 1).unsqueeze(0)
         if valid_patches is None:
-            valid_patches = torch.full(
-                (1,), time_patches, device=self.table.device
-            )
-        valid_patches = valid_patches.to(self.table.device).unsqueeze(1)
+            valid_patches = torch.full((1,), time_patches, device=table.device)
+        valid_patches = valid_patches.to(table.device).unsqueeze(1)
         # Position of each column in the table: 0 .. known - 1, [B, T]
-        columns = torch.arange(time_patches, device=self.table.device)
+        columns = torch.arange(time_patches, device=table.device)
         scale = (known - 1) / (valid_patches - 1).clamp(min=max(known - 1, 1))
         place = (columns * scale).clamp(max=known - 1)
         left = place.floor().long()

@@ -12,46 +12,29 @@ from typing import NamedTuple, Optional
 import torch
 
 
-def trim_padding(feats, lengths):
-    """Removes the padding that all clips share and zeroes the rest.
+def count_valid(lengths, size):
+    """Converts relative lengths to numbers of samples, frames or tokens.
 
-    Lengths on the CPU avoid a GPU synchronisation.
+    In float32, exact up to 2**23, 8 minutes of samples at 16 kHz.
 
     Arguments
     ---------
-    feats : torch.Tensor
-        Features ``[B, T, F]``.
-    lengths : torch.Tensor or None
-        Lengths ``[B]`` relative to T; None if all clips are equally long.
+    lengths : torch.Tensor
+        Lengths ``[B]`` relative to the length of the batch.
+    size : int
+        Length N of the batch.
 
     Returns
     -------
-    feats : torch.Tensor
-        Features with the T of the longest clip; not trimmed in compiled code.
-    n_frames : torch.Tensor or None
-        Each clip's number of frames ``[B]``, ``round(lengths * T)`` and at
-        least one; None if all clips are equally long.
+    torch.Tensor
+        Absolute lengths ``[B]``, at least 1.
 
     Example
     -------
-    >>> feats, n_frames = trim_padding(
-    ...     torch.ones(2, 10, 4), torch.tensor([0.8, 0.3])
-    ... )
-    >>> feats.shape, n_frames
-    (torch.Size([2, 8, 4]), tensor([8, 3]))
+    >>> count_valid(torch.tensor([1.0, 0.49, 0.0]), 10)
+    tensor([10,  5,  1])
     """
-    if lengths is None:
-        return feats, None
-    n_frames = (lengths * feats.shape[1]).round().long().clamp(min=1)
-    # One compiled or exported graph serves all lengths: it masks all padding.
-    if not torch.compiler.is_compiling():
-        longest = int(n_frames.max())
-        feats = feats[:, :longest]
-        if int(n_frames.min()) == longest:
-            return feats, None
-    n_frames = n_frames.to(feats.device, non_blocking=True)
-    valid = length_mask(n_frames, feats.shape[1])
-    return feats.masked_fill(~valid.unsqueeze(2), 0.0), n_frames
+    return (lengths * size).round().long().clamp(min=1)
 
 
 def length_mask(lengths, size):
@@ -78,33 +61,30 @@ def length_mask(lengths, size):
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-class ClipTokens(NamedTuple):
-    """The tokens of a batch of clips.
+class EncodedClips(NamedTuple):
+    """The outputs of an encoder, before they are pooled.
 
     Arguments
     ---------
+    cls : torch.Tensor or None
+        Mean of the class tokens ``[B, 1, D]``, if the encoder has any.
     tokens : torch.Tensor
-        Tokens ``[B, F' * T', D]``.
-    n_steps : int
-        Number of time steps T'.
-    step_counts : torch.Tensor, optional
-        Each clip's own number of time steps ``[B]``; None if all clips are
-        equally long.
-    valid : torch.Tensor, optional
-        True for a clip's own time steps ``[B, T']``; None if all are.
+        Tokens over time ``[B, T', D]``, of any value in padding.
+    valid : torch.Tensor or None
+        True for a clip's own tokens ``[B, T']``; None if all are.
 
     Example
     -------
-    >>> ClipTokens(torch.rand(2, 12, 8), n_steps=12).valid
+    >>> EncodedClips(None, torch.rand(2, 12, 8), None).tokens.shape
+    torch.Size([2, 12, 8])
     """
 
+    cls: Optional[torch.Tensor]
     tokens: torch.Tensor
-    n_steps: int
-    step_counts: Optional[torch.Tensor] = None
-    valid: Optional[torch.Tensor] = None
+    valid: Optional[torch.Tensor]
 
 
-def embed_clips(embedding, feats, lengths):
+def embed_clips(embedding, feats, lengths=None):
     """Embeds the frames of each clip.
 
     Arguments
@@ -113,32 +93,37 @@ def embed_clips(embedding, feats, lengths):
         A patch embedding.
     feats : torch.Tensor
         Features ``[B, T, F]``.
-    lengths : torch.Tensor or None
+    lengths : torch.Tensor, optional
         Lengths ``[B]`` relative to T; None if all clips are equally long.
 
     Returns
     -------
-    ClipTokens
-        The tokens, and the mask of each clip's own.
+    tokens : torch.Tensor
+        Tokens ``[B, F' * T', D]``.
+    step_counts : torch.Tensor or None
+        Each clip's number of time steps ``[B]``, on the device of the features.
+    valid : torch.Tensor or None
+        True for a clip's own time steps ``[B, T']``.
 
     Example
     -------
     >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
-    >>> clips = embed_clips(
+    >>> tokens, step_counts, valid = embed_clips(
     ...     FFTPEmbedding(16, 8), torch.rand(2, 100, 16), torch.tensor([1, 0.5])
     ... )
-    >>> clips.tokens.shape, clips.step_counts
-    (torch.Size([2, 16, 8]), tensor([16,  6]))
+    >>> tokens.shape, step_counts, valid.shape
+    (torch.Size([2, 16, 8]), tensor([16,  6]), torch.Size([2, 16]))
     """
-    feats, n_frames = trim_padding(feats, lengths)
+    if lengths is None:
+        return embedding(feats), None, None
+    n_frames = count_valid(lengths, feats.shape[1])
+    n_frames = n_frames.to(feats.device, non_blocking=True)
+    padding = ~length_mask(n_frames, feats.shape[1])
     # [B, T, F] -> [B, F' * T', D]
-    tokens = embedding(feats)
-    n_steps = tokens.shape[1] // embedding.freq_patches
-    if n_frames is None:
-        return ClipTokens(tokens, n_steps)
+    tokens = embedding(feats.masked_fill(padding.unsqueeze(2), 0.0))
     step_counts = embedding.time_patches(n_frames)
-    valid = length_mask(step_counts, n_steps)
-    return ClipTokens(tokens, n_steps, step_counts, valid)
+    n_steps = tokens.shape[1] // embedding.freq_patches
+    return tokens, step_counts, length_mask(step_counts, n_steps)
 
 
 def token_batch_norm(norm, tokens, valid=None):
@@ -189,24 +174,20 @@ def token_batch_norm(norm, tokens, valid=None):
     return flat.view_as(tokens)
 
 
-def pool_tokens(pooling, cls, tokens, valid=None):
+def pool_tokens(pooling, clips):
     """Pools the tokens of each clip.
 
     Arguments
     ---------
     pooling : str
-        "cls", "mean", "cls+mean", or "tokens", which keeps them.
-    cls : torch.Tensor or None
-        Mean of the class tokens ``[B, 1, D]``, if any.
-    tokens : torch.Tensor
-        The patch tokens ``[B, N, D]``.
-    valid : torch.Tensor, optional
-        True for a clip's own tokens ``[B, N]``; by default, all are.
+        "cls", "mean" or "cls+mean".
+    clips : EncodedClips
+        The tokens.
 
     Returns
     -------
     torch.Tensor
-        ``[B, 1, D]``; with "tokens", ``[B, N, D]``, 0.0 in padding.
+        Embeddings ``[B, 1, D]``.
 
     Raises
     ------
@@ -215,43 +196,42 @@ def pool_tokens(pooling, cls, tokens, valid=None):
 
     Example
     -------
-    >>> pool_tokens("mean", None, torch.rand(2, 10, 8)).shape
+    >>> clips = EncodedClips(None, torch.rand(2, 10, 8), None)
+    >>> pool_tokens("mean", clips).shape
     torch.Size([2, 1, 8])
     """
     if pooling == "cls":
-        return cls
-    if valid is None:
-        valid = tokens.new_ones(tokens.shape[:2])
-    weights = valid.to(tokens.dtype).unsqueeze(2)
-    if pooling == "tokens":
-        return tokens * weights
-    mean = (tokens * weights).sum(1, keepdim=True)
-    mean = mean / weights.sum(1, keepdim=True)
+        return clips.cls
     if pooling == "mean":
-        return mean
+        return mean_token(clips.tokens, clips.valid)
     if pooling == "cls+mean":
-        return (cls + mean) / 2
-    raise ValueError(
-        f"pooling={pooling!r} must be cls, mean, cls+mean or tokens."
-    )
+        return (clips.cls + mean_token(clips.tokens, clips.valid)) / 2
+    raise ValueError(f"pooling={pooling!r} must be cls, mean or cls+mean.")
 
 
-def own_tokens(tokens):
-    """Mask of a clip's own tokens in the output of ``pooling="tokens"``.
+def mean_token(tokens, valid=None):
+    """The mean of a clip's own tokens.
 
     Arguments
     ---------
     tokens : torch.Tensor
-        Tokens ``[B, N, D]``, 0.0 in padding.
+        Tokens ``[B, N, D]``.
+    valid : torch.Tensor, optional
+        True for a clip's own tokens ``[B, N]``; by default, all are.
 
     Returns
     -------
     torch.Tensor
-        ``[B, N]``, False in padding.
+        ``[B, 1, D]``.
 
     Example
     -------
-    >>> own_tokens(torch.tensor([[[0.5, 0.0], [0.0, 0.0]]]))
-    tensor([[ True, False]])
+    >>> tokens = torch.tensor([[[1.0], [2.0], [9.0]]])
+    >>> mean_token(tokens, torch.tensor([[True, True, False]]))
+    tensor([[[1.5000]]])
     """
-    return (tokens != 0).any(2)
+    if valid is None:
+        return tokens.mean(1, keepdim=True)
+    weights = valid.to(tokens.dtype).unsqueeze(2)
+    total = (tokens * weights).sum(1, keepdim=True)
+    return total / weights.sum(1, keepdim=True)

@@ -26,7 +26,6 @@ Authors
 import contextlib
 import copy
 import dataclasses
-import functools
 import importlib.util
 import io
 import logging
@@ -38,29 +37,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import ModelInfo, Steps
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
-from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.nnet.tokens import length_mask, own_tokens, pool_tokens
-from speechbrain_fftp.pretrained import ast
-from speechbrain_fftp.pretrained.class_names import (
-    check_names,
-    count_classes,
-    published_names,
-)
-from speechbrain_fftp.pretrained.families import (
-    build_modules,
-    find_family,
-    load_front_end,
-)
-from speechbrain_fftp.pretrained.hub import find_model
-from speechbrain_fftp.pretrained.tensors import read_checkpoint
+from speechbrain_fftp.lobes.frame_classifier import FrameTagger
+from speechbrain_fftp.onnx.wrapper import WaveformTagger, find_embedding
 
 logger = logging.getLogger(__name__)
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
-OLDEST_TORCH = (2, 11)
 TOLERANCE = 1e-4  # maximum difference from PyTorch's outputs
 
 # Batches for the comparison with PyTorch: length of the batch relative to the
@@ -70,71 +53,6 @@ CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
 
 class ExportError(Exception):
     """A model that cannot be exported; the message says why."""
-
-
-class WaveformTagger(torch.nn.Module):
-    """The exported form of a model; ``output_names`` names its outputs."""
-
-    def __init__(self, modules, has_classes, single_label, min_samples):
-        super().__init__()
-        self.tagger = Tagger(**{name: modules[name] for name in MODULES})
-        self.has_classes = has_classes
-        self.has_steps = isinstance(self.tagger.classifier, FrameClassifier)
-        self.min_samples = min_samples
-        self.activate = torch.sigmoid
-        if single_label:
-            self.activate = functools.partial(torch.softmax, dim=-1)
-
-    @property
-    def output_names(self):
-        """Names of the outputs."""
-        names = ["embeddings", "tokens", "features"]
-        if self.has_steps:
-            names.insert(1, "frame_probabilities")
-        if self.has_classes:
-            names.insert(0, "probabilities")
-        return names
-
-    def forward(self, wavs, wav_lens):
-        """Maps ``[B, S]`` and ``[B]`` to the outputs."""
-        size = wavs.shape[1]
-        # Pads short batches to one patch, without a branch in the graph
-        missing = torch.sym_max(self.min_samples - size, 0)
-        wavs = torch.nn.functional.pad(wavs, (0, missing))
-        lens = (wav_lens.double() * size).round() / wavs.shape[1]
-        feats, lens = self.tagger.filterbanks(wavs, lens)
-        encoded, tokens = encode(
-            self.tagger.embedding_model,
-            self.tagger.mean_var_norm(feats, lens),
-            lens,
-        )
-        n_frames = feats.shape[1]
-        own_frames = length_mask((lens * n_frames).round(), n_frames)
-        outputs = {
-            "embeddings": encoded.squeeze(1),
-            "tokens": tokens,
-            "features": feats.masked_fill(~own_frames.unsqueeze(2), 0.0),
-        }
-        if self.has_classes:
-            logits = self.tagger.classify(encoded)
-            outputs["probabilities"] = self.activate(logits)
-        if self.has_steps:
-            logits = self.tagger.classifier.frame_logits(encoded)
-            outputs["frame_probabilities"] = logits.sigmoid()
-            mean = pool_tokens("mean", None, encoded, own_tokens(encoded))
-            outputs["embeddings"] = mean.squeeze(1)
-        return tuple(outputs[name] for name in self.output_names)
-
-
-def encode(encoder, feats, lens):
-    """Output of an encoder, and its tokens over time ``[B, T', D]``.
-
-    The embedding of an encoder without tokens counts as a single token.
-    """
-    if hasattr(encoder, "forward_with_tokens"):
-        return encoder.forward_with_tokens(feats, lens)
-    embeddings = encoder(feats, lens)
-    return embeddings, embeddings
 
 
 def export_onnx(
@@ -158,8 +76,8 @@ def export_onnx(
     path : str
         The file to write.
     modules : dict
-        The arguments of ``Tagger``, which are not changed. Models whose
-        classifier is a ``FrameClassifier`` classify time steps.
+        The modules of ``tag_waveforms``, which are not changed. A model whose
+        encoder is a ``FrameTagger`` classifies time steps.
     labels : list of str
         Names of the classes; empty for an encoder without classes.
     sample_rate : int
@@ -229,88 +147,8 @@ def export_onnx(
     return path
 
 
-def convert(source, path, labels=None, mean=None, std=None, single_label=None):
-    """Writes a published checkpoint as a ``model.onnx``, see ``export_onnx``.
-
-    Arguments
-    ---------
-    source : str or Path
-        A file or folder, or a hub id ``owner/name[@revision]``.
-    path : str or Path
-        The file to write.
-    labels : list of str, optional
-        Names of the classes; by default, the checkpoint's or its family's.
-    mean, std : float, optional
-        For an AST or an Audio Mamba: mean and standard deviation of the
-        features of its training data; by default, the checkpoint's, or
-        AudioSet's.
-    single_label : bool, optional
-        Whether a clip has exactly one label; by default, the checkpoint's
-        setting.
-
-    Returns
-    -------
-    Path
-        The path of the file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such checkpoint.
-    InputError
-        If a file is damaged or not of a known family, or the number of labels
-        is wrong.
-    ExportError
-        See ``export_onnx``.
-    """
-    found = find_model(source)
-    if found != Path(source):  # a folder in the cache, named after the commit
-        logger.info("%s is revision %s of the hub", source, found.name)
-    checkpoint = read_checkpoint(found)
-    family = find_family(checkpoint)
-    encoder, classifier = build_modules(family, checkpoint)
-    front_end = load_front_end(family, encoder, checkpoint)
-    if mean is not None:
-        if family.front_end is not ast.front_end:
-            raise InputError(
-                f"{source} is a model of the family {family.name}, whose "
-                "features are not normalised by the mean of a data set."
-            )
-        front_end.mean_var_norm.mean = mean
-        front_end.mean_var_norm.std = std
-    n_classes = count_classes(classifier)
-    if labels is None:
-        labels = published_names(checkpoint, n_classes, family)
-    elif len(set(labels)) != n_classes or len(labels) != n_classes:
-        raise InputError(
-            f"{source} has {n_classes} classes: give {n_classes} distinct "
-            f"names, not {len(labels)} with {len(set(labels))} distinct ones."
-        )
-    check_names(labels, "labels")
-    if single_label is None:
-        problem = checkpoint.config.get("problem_type")
-        single_label = problem == "single_label_classification"
-    return export_onnx(
-        path,
-        {
-            "compute_features": front_end.compute_features,
-            "mean_var_norm": front_end.mean_var_norm,
-            "embedding_model": encoder,
-            "classifier": classifier,
-        },
-        labels,
-        sample_rate=front_end.compute_features.sample_rate,
-        max_frames=front_end.max_frames,
-        single_label=single_label,
-    )
-
-
 def check_packages():
-    """Raises an ``ExportError`` if a package is missing or too old."""
-    if torch.__version__ < OLDEST_TORCH:
-        raise ExportError(
-            f"torch {torch.__version__} is too old: 2.11 or later is needed."
-        )
+    """Raises an ``ExportError`` if a package is missing."""
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ExportError(
@@ -338,10 +176,10 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
         """Number of samples of the shortest clip with this many frames."""
         return max((frames - 1) * shift + window - margin, 1)
 
-    embedding = getattr(modules["embedding_model"], "embedding", None)
+    embedding = find_embedding(modules["embedding_model"])
     min_samples = num_samples(getattr(embedding, "patch_frames", 1))
     steps = None
-    if isinstance(modules["classifier"], FrameClassifier):
+    if isinstance(modules["embedding_model"], FrameTagger):
         steps = Steps(
             first_seconds=round(min_samples / 2 / sample_rate, 9),
             step_samples=embedding.stride_frames * shift,
@@ -418,7 +256,7 @@ def export_program(model, frame_samples):
             )
             simplify(program.model)
     except torch.onnx.OnnxExporterError as error:
-        encoder = type(model.tagger.embedding_model).__name__
+        encoder = type(model.parts["embedding_model"]).__name__
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ExportError(
             f"PyTorch cannot export the {encoder}: {reason}"

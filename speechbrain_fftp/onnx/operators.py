@@ -19,7 +19,6 @@ import torch
 
 OPSET = 23  # the first with attention
 op = onnxscript.opset23
-FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 
 
 def real_fft(frames, size=None, dimension=-1, normalization=None):
@@ -126,33 +125,24 @@ def attention(
     return op.Transpose(output, perm=[0, 2, 1, 3])
 
 
-def exported_scan(
-    u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse
-):
-    """Mamba's scan, see ``selective_scan.torch_backend.exported_scan``.
+def mamba_recursion(u, delta, B, C, A, reverse):
+    """Mamba's scan, see ``selective_scan.torch_backend.recursion``.
 
     ONNX's Scan takes one step at a time, in constant memory. The directions are
-    an axis G.
+    an axis G. The states before each chunk, which only the gradient needs, are
+    the last states instead.
     """
-    # [B, X, L] -> [L, B, X]
-    u, delta, B, C = (op.Transpose(x, perm=[2, 0, 1]) for x in (u, delta, B, C))
-    if delta_bias is not None:
-        delta = op.Add(delta, delta_bias)
-    if delta_softplus:
-        delta = op.Softplus(delta)
-    if lengths is not None:
-        own = own_steps(op.Shape(u, start=0, end=1), lengths)
-        delta = op.Mul(delta, own)  # steps of size 0 keep the state
-    both = len(A.shape) == 3
-    n_items = op.Shape(u, start=1, end=2)
-    shape = op.Concat(integers(2 if both else 1), n_items, axis=0)  # [G, B]
-    # [G, D, N] -> [G, 1, N, D]
-    rates = A if both else op.Unsqueeze(A, integers(0))
-    rates = op.Unsqueeze(op.Transpose(rates, perm=[0, 2, 1]), integers(1))
+    # [B, L, X] -> [L, B, X]
+    u, delta, B, C = (op.Transpose(x, perm=[1, 0, 2]) for x in (u, delta, B, C))
+    n_directions = A.shape[0]
+    shape = op.Concat(
+        integers(n_directions), op.Shape(u, start=1, end=2), axis=0
+    )  # [G, B]
+    rates = op.Unsqueeze(A, integers(1))  # [G, N, D] -> [G, 1, N, D]
 
     def directions(steps, new_axis):
         """From ``[L, B, X]`` to ``[L, G, B, X]`` and an axis of size 1."""
-        if both:
+        if n_directions == 2:
             steps = op.Concat(steps, flip(steps), axis=1)
         elif reverse:
             steps = flip(steps)
@@ -160,7 +150,7 @@ def exported_scan(
         return op.Unsqueeze(op.Reshape(steps, sizes), integers(new_axis))
 
     sizes = op.Concat(shape, op.Shape(rates, start=2), axis=0)
-    _, out = scan_operator()(
+    last, out = scan_operator()(
         op.Expand(op.Constant(value_float=0.0), sizes),
         directions(delta, -2),
         directions(op.Mul(delta, u), -2),
@@ -171,31 +161,13 @@ def exported_scan(
     )
     # [L, G, B, 1, D] -> [L, G, B, D] -> [L, B, D]
     out = op.Squeeze(out, integers(3))
-    if both:
+    if n_directions == 2:
         out, backward = op.Split(out, axis=1, num_outputs=2)
         out = op.Add(out, flip(backward))
     elif reverse:
         out = flip(out)
-    out = op.Squeeze(out, integers(1))
-    if D is not None:
-        weights = op.Mul(D, op.Constant(value_float=2.0)) if both else D
-        out = op.Add(out, op.Mul(u, weights))
-    if lengths is not None:
-        out = op.Mul(out, own)
-    out = op.Transpose(out, perm=[1, 2, 0])
-    if z is not None:
-        out = op.Mul(out, op.Mul(z, op.Sigmoid(z)))
-    return out
-
-
-def own_steps(n_steps, lengths):
-    """1.0 for the steps of each item, 0.0 for its padding, ``[L, B, 1]``."""
-    steps = op.Range(integer(0), op.Squeeze(n_steps), integer(1))
-    own = op.Less(
-        op.Unsqueeze(steps, integers(1, 2)),
-        op.Unsqueeze(op.Cast(lengths, to=INT64), integers(1)),
-    )
-    return op.Cast(own, to=FLOAT)
+    out = op.Transpose(op.Squeeze(out, integers(1)), perm=[1, 0, 2])
+    return out, last, last
 
 
 def flip(steps):
@@ -287,5 +259,5 @@ OPERATORS = {
     torch.ops.aten.fft_rfft.default: real_fft,
     torch.ops.aten.unfold.default: unfold,
     torch.ops.aten.scaled_dot_product_attention.default: attention,
-    torch.ops.selective_scan.exported.default: exported_scan,
+    torch.ops.selective_scan.recursion.default: mamba_recursion,
 }

@@ -12,6 +12,6 @@ from speechbrain_fftp.pretrained.families import (
     load_aum,
     load_published,
 )
-from speechbrain_fftp.pretrained.hub import find_model
+from speechbrain_fftp.pretrained.hub import find_checkpoint
 from speechbrain_fftp.pretrained.square import square_to_fftp
 from speechbrain_fftp.pretrained.start import start_from

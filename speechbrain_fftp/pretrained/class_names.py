@@ -16,8 +16,8 @@ from speechbrain_fftp.datasets.audioset.lists import read_classes
 logger = logging.getLogger(__name__)
 
 
-def count_classes(classifier):
-    """The number of classes; 0 without a classifier."""
+def classifier_size(classifier):
+    """The number of a classifier's outputs; 0 without a classifier."""
     layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
     return layers[-1].out_features if layers else 0
 

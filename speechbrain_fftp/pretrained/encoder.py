@@ -14,10 +14,11 @@ import torch
 from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import (
+    EncodedClips,
+    count_valid,
     length_mask,
     pool_tokens,
     token_batch_norm,
-    trim_padding,
 )
 
 
@@ -42,9 +43,8 @@ class ChunkedTransformer(torch.nn.Module):
     mlp_ratio, dropout : float
         See ``TransformerBlock``.
     pooling : str
-        "mean", the mean over the clip's own tokens; "chunks", the mean over all
-        tokens of its chunks, including padding with zeros, as in CED; or
-        "tokens", all tokens, for outputs over time, with 0.0 in padding.
+        "mean", the mean over the clip's own tokens; or "chunks", the mean over
+        all tokens of its chunks, including padding with zeros, as in CED.
     has_bin_norm : bool
         Whether to apply batch normalisation to the mel bins first, as in CED
         and Dasheng.
@@ -60,7 +60,7 @@ class ChunkedTransformer(torch.nn.Module):
         max_frames,
         mlp_ratio=4.0,
         dropout=0.0,
-        pooling="tokens",
+        pooling="mean",
         has_bin_norm=False,
     ):
         super().__init__()
@@ -86,23 +86,29 @@ class ChunkedTransformer(torch.nn.Module):
     def forward(self, feats, lengths=None):
         """Encodes features ``[B, T, F]``, with ``lengths`` ``[B]`` relative to T.
 
-        Returns embeddings ``[B, 1, D]``, or tokens over time ``[B, T', D]``, see
-        ``pooling``.
+        Returns embeddings ``[B, 1, D]``.
         """
-        return self.forward_with_tokens(feats, lengths)[0]
+        return self.pool(self.encode(feats, lengths))
 
-    def forward_with_tokens(self, feats, lengths=None):
-        """Output of ``forward``, and tokens over time ``[B, T', D]``.
+    def pool(self, clips):
+        """Embeddings ``[B, 1, D]`` of the output of ``encode``."""
+        return pool_tokens("mean", clips)
 
-        Tokens are 0.0 in padding; with "chunks", they include whole chunks.
+    def encode(self, feats, lengths=None):
+        """Encodes a batch without pooling; see ``forward``.
+
+        With ``pooling="chunks"``, a clip's own tokens are all those of its
+        chunks.
         """
-        feats, n_frames = trim_padding(feats, lengths)
         B, T, F = feats.shape
+        own = None
+        n_frames = torch.full((B,), T, device=feats.device)
+        if lengths is not None:
+            n_frames = count_valid(lengths, T).to(feats.device)
+            own = length_mask(n_frames, T)
+            feats = feats.masked_fill(~own.unsqueeze(2), 0.0)
         if self.bin_norm is not None:
-            valid = None if n_frames is None else length_mask(n_frames, T)
-            feats = token_batch_norm(self.bin_norm, feats, valid)
-        if n_frames is None:
-            n_frames = torch.full((B,), T, device=feats.device)
+            feats = token_batch_norm(self.bin_norm, feats, own)
         # [B, T, F] -> K chunks [B * K, size, F] -> [B * K, F' * T', D]
         size = torch.sym_min(T, self.max_frames)
         K = (T + size - 1) // size
@@ -125,14 +131,8 @@ class ChunkedTransformer(torch.nn.Module):
         x = self.norm(x).unflatten(1, (rows, n_steps)).mean(1)
         x = x.reshape(B, K * n_steps, -1)
         if self.pooling == "chunks":
-            pooling = "mean"
             valid = attended.view(B, K, n_steps) & in_chunk[:, :, None]
-            valid = valid.flatten(1)
-        else:
-            pooling = self.pooling
-            n_tokens = self.embedding.time_patches(T)
-            x = x[:, :n_tokens]
-            own_tokens = self.embedding.time_patches(n_frames)
-            valid = length_mask(own_tokens, n_tokens)
-        embeddings = pool_tokens(pooling, None, x, valid)
-        return embeddings, pool_tokens("tokens", None, x, valid)
+            return EncodedClips(None, x, valid.flatten(1))
+        n_tokens = self.embedding.time_patches(T)
+        valid = length_mask(self.embedding.time_patches(n_frames), n_tokens)
+        return EncodedClips(None, x[:, :n_tokens], valid)

@@ -16,7 +16,7 @@ MODEL_ID = r"([^/@\s]+/[^/@\s]+)(?:@([^@\s]+))?"
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
-def find_model(source: Path | str) -> Path:
+def find_checkpoint(source: Path | str) -> Path:
     """Finds a file or folder on disk, or else a model on the Hugging Face Hub.
 
     Arguments

@@ -8,6 +8,7 @@ import torch
 from torchaudio.functional import melscale_fbanks
 
 from speechbrain.utils.autocast import fwd_default_precision
+from speechbrain_fftp.nnet.tokens import count_valid
 
 
 class MelDecibels(torch.nn.Module):
@@ -71,7 +72,7 @@ class MelDecibels(torch.nn.Module):
 
     def frame_lens(self, wav_lens, n_samples):
         """Converts relative lengths ``[B]`` of waveforms to feature lengths."""
-        samples = (wav_lens.double() * n_samples).round().long()
+        samples = count_valid(wav_lens.double(), n_samples)
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     @fwd_default_precision(cast_inputs=torch.float32)
@@ -83,7 +84,7 @@ class MelDecibels(torch.nn.Module):
         n_samples = wavs.shape[1]
         if wav_lens is None:
             wav_lens = wavs.new_ones(len(wavs))
-        samples = (wav_lens.double() * n_samples).round().long().clamp(min=1)
+        samples = count_valid(wav_lens.double(), n_samples)
         # Positions of the samples and of their reflections, [B, S + n_fft]
         half = self.n_fft // 2
         last = samples[:, None] - 1

@@ -28,7 +28,7 @@ def square_to_fftp(
     encoder : torch.nn.Module
         An encoder with square patches, which is not changed.
     embedding : torch.nn.Module
-        An ``FFTPEmbedding`` without a stem, which is copied with new weights.
+        An ``FFTPEmbedding``, which is copied with new weights.
 
     Returns
     -------
@@ -40,8 +40,9 @@ def square_to_fftp(
     columns = embedding.time_patches(encoder.max_frames)
     new.position = PositionEmbedding(1, columns, encoder.embed_dim)
     square = encoder.embedding
+    size = (square.patch_frames, square.patch_bins)
     state = to_full_frequency(
-        encoder.state_dict(), embedding, square.size, square.stride_bins
+        encoder.state_dict(), embedding, size, square.stride_bins
     )
     new.load_state_dict(state)
     return new

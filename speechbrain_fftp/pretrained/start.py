@@ -14,7 +14,7 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.pretrained.families import load_published
-from speechbrain_fftp.pretrained.hub import find_model
+from speechbrain_fftp.pretrained.hub import find_checkpoint
 from speechbrain_fftp.pretrained.square import to_full_frequency
 from speechbrain_fftp.pretrained.tensors import read_tensors
 from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS
@@ -63,8 +63,8 @@ def start_from(
 
 def _start_from(encoder, source, sample_rate):
     """Finds and reads the weights, and gives them to the encoder."""
-    run_on_main(find_model, args=[source])
-    path = find_model(source)
+    run_on_main(find_checkpoint, args=[source])
+    path = find_checkpoint(source)
     if (path / "embedding_model.ckpt").is_file():
         path = path / "embedding_model.ckpt"
     if path.suffix == ".ckpt":

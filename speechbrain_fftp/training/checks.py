@@ -13,7 +13,7 @@ import torch
 from speechbrain.dataio.batch import PaddedData
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.features import DatasetNormalization
-from speechbrain_fftp.lobes.tagger import Tagger, load_clips
+from speechbrain_fftp.lobes.tagger import filterbanks, load_clips
 from speechbrain_fftp.utils.complexity import count_macs
 
 logger = get_logger(__name__)
@@ -97,7 +97,7 @@ def _features(brain, samples):
     """Filterbanks ``[T, F]`` of a clip in 16 bits."""
     clips = PaddedData(samples[None], torch.ones(1))
     wavs, _ = load_clips(clips, brain.device)
-    return Tagger(**brain.modules).filterbanks(wavs)[0][0]
+    return filterbanks(brain.modules["compute_features"], wavs)[0][0]
 
 
 def _matmul_rate(device, dtype):

@@ -35,7 +35,7 @@ def start_from_class_prior(brain, datasets, *, class_prior=True):
     positive = torch.tensor([counts[label] + 0.1 for label in labels])
     linear = [
         layer
-        for layer in brain.hparams.classifier.modules()
+        for layer in brain.checkpointer.recoverables["classifier"].modules()
         if isinstance(layer, torch.nn.Linear)
     ]
     odds = positive / (num_clips + 0.2 - positive)

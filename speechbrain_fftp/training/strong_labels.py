@@ -86,7 +86,7 @@ def add_frame_targets(brain, datasets, *, strong_labels, prepared_folder):
         for _, _, number in rows:
             timed[number] = 1.0
     front_end = brain.hparams.compute_features
-    embedding = brain.hparams.embedding_model.embedding
+    embedding = brain.hparams.embedding
 
     def pipeline(clip, sig):
         """Yields the targets of time steps, and a mask of known classes."""

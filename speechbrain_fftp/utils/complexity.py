@@ -66,9 +66,8 @@ def count_macs(module, *inputs):
         nonlocal scans
         if isinstance(layer, Mamba):
             batch, n_tokens, _ = args[0].shape
-            directions = 2 if layer.bidirectional else 1
-            states = layer.d_inner * layer.d_state
-            scans += 3 * batch * n_tokens * states * directions
+            states = 2 * layer.d_inner * layer.d_state  # of both directions
+            scans += 3 * batch * n_tokens * states
 
     # With gradients, which the counter's module tracker expects
     with torch.inference_mode(False), torch.enable_grad():
@@ -76,14 +75,12 @@ def count_macs(module, *inputs):
         with register_module_forward_hook(count_scans), counter:
             module(*copies)
     linear_conv = attention = 0
-    for operation, flops in counter.get_flop_counts()["Global"].items():
+    for operation, flops in counter.get_flop_counts().get("Global", {}).items():
         name = str(operation)
-        if "scaled_dot_product" in name:
+        if "scaled_dot_product" in name or "bmm" in name:
             attention += flops // 2
-        elif "bmm" not in name:
+        else:
             linear_conv += flops // 2
-        elif not scans:  # unfused attention; in a Mamba layer, the scan
-            attention += flops // 2
     return Macs(linear_conv, linear_conv + attention + scans)
 
 

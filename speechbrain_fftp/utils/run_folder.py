@@ -244,24 +244,27 @@ def export_model(folder, inference_yaml, hparams):
         A yaml file for inference. Its plain values, such as ``embed_dim``, are
         replaced by the training's values.
     hparams : dict
-        The loaded hyperparameters of the training, with ``modules`` and
+        The loaded hyperparameters of the training, with ``checkpointer``, whose
+        ``embedding_model`` and ``classifier`` are written, and
         ``label_encoder``.
 
     Example
     -------
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
+    >>> from speechbrain.utils.checkpoints import Checkpointer
     >>> tmpdir = getfixture("tmpdir")
     >>> yaml = tmpdir.join("inference.yaml")
     >>> _ = yaml.write(
     ...     "dim: 1\\nclassifier: !new:torch.nn.Identity [!ref <dim>]"
     ... )
     >>> layer = torch.nn.Linear(2, 2)
-    >>> modules = {"embedding_model": layer, "classifier": layer}
-    >>> label_encoder = CategoricalEncoder()
+    >>> checkpointer = Checkpointer(
+    ...     tmpdir, {"embedding_model": layer, "classifier": layer}
+    ... )
     >>> hparams = {
     ...     "dim": 2,
-    ...     "modules": modules,
-    ...     "label_encoder": label_encoder,
+    ...     "checkpointer": checkpointer,
+    ...     "label_encoder": CategoricalEncoder(),
     ... }
     >>> export_model(tmpdir / "model", yaml, hparams)
     >>> print(tmpdir.join("model", "hyperparams.yaml").read().strip())
@@ -278,7 +281,7 @@ def export_model(folder, inference_yaml, hparams):
     resolved = resolve_references(text, values).getvalue()
     (folder / "hyperparams.yaml").write_text(resolved, encoding="utf-8")
     for name in ("embedding_model", "classifier"):
-        state = hparams["modules"][name].state_dict()
+        state = hparams["checkpointer"].recoverables[name].state_dict()
         state = {key: tensor.cpu() for key, tensor in state.items()}
         torch.save(state, folder / f"{name}.ckpt")
     # .txt for people; .ckpt is the only name that Pretrainer finds by itself

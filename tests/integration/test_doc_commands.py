@@ -170,7 +170,7 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     (folder / "inference").mkdir()
     prepare_demo(folder / "prepared", num_train=8, num_valid=30, num_eval=10)
-    encoder = load_demo(folder)["embedding_model"]
+    encoder = load_demo(folder)["embedding_model"].encoder
     path = folder / "inference" / "embedding_model.ckpt"
     torch.save(encoder.state_dict(), path)
     pitches = dict(zip(LABELS, np.linspace(40, 430, len(LABELS))))
@@ -445,7 +445,8 @@ def test_demo_fits_the_options_to_start_from_it(demo, tmp_path):
         name[2:]: yaml.safe_load(value) for name, value in given.items()
     }
     with open(ROOT / words[place], encoding="utf-8") as file:
-        encoder = load_hyperpyyaml(file, overrides)["embedding_model"]
+        hparams = load_hyperpyyaml(file, overrides)
+    encoder = hparams.get("encoder", hparams["embedding_model"])
     trained = torch.load(demo / "inference" / "embedding_model.ckpt")
     for name, tensor in encoder.state_dict().items():
         assert torch.equal(tensor, trained[name]), name

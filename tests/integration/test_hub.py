@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from speechbrain_fftp.pretrained.hub import FILES, find_model
+from speechbrain_fftp.pretrained.hub import FILES, find_checkpoint
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def hub(tmp_path, monkeypatch):
 
 def test_ids_and_revisions(hub):
     folder, calls = hub
-    assert find_model(folder) == folder and not calls
-    assert find_model("lab/model") == folder
-    assert find_model("lab/model@v1.0") == folder
+    assert find_checkpoint(folder) == folder and not calls
+    assert find_checkpoint("lab/model") == folder
+    assert find_checkpoint("lab/model@v1.0") == folder
     for call, revision in zip(calls, (None, "v1.0")):
         options = {"revision": revision, "allow_patterns": FILES}
         assert call == ("lab/model", options)
@@ -42,7 +42,7 @@ def test_pickles_are_not_read(hub):
     folder, _ = hub
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ValueError, match="lab/model has no model.safetensors"):
-        find_model("lab/model")
+        find_checkpoint("lab/model")
 
 
 def test_a_cached_model_is_found_offline(tmp_path, monkeypatch):
@@ -55,6 +55,6 @@ def test_a_cached_model_is_found_offline(tmp_path, monkeypatch):
         (snapshot / name).write_text("{}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert find_model("lab/model") == snapshot
+    assert find_checkpoint("lab/model") == snapshot
     with pytest.raises(FileNotFoundError, match="lab/other"):
-        find_model("lab/other")
+        find_checkpoint("lab/other")

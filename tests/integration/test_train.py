@@ -182,24 +182,6 @@ def test_starts_from_pretrained_weights(data_folder, tmp_path):
         torch.testing.assert_close(found[name], tensor)
 
 
-def test_learns_from_a_teacher(trained, plain, data_folder, tmp_path):
-    folder, *_ = trained
-    teacher = tmp_path / "stored.npz"
-    ids = [row["ID"] for row in read_rows(folder / "prepared/train.csv")]
-    classes = read_rows(folder / "prepared/classes.csv")
-    labels = [row["display_name"] for row in classes]
-    probs = np.full((len(ids), len(labels)), 0.1, np.float32)
-    np.savez(teacher, ids=ids, labels=labels, probs=probs)
-    options = {"prepared_folder": folder / "prepared", "number_of_epochs": 1}
-    _, taught = train(
-        tmp_path / "run", data_folder=data_folder, teacher=teacher, **options
-    )
-    assert 0 < taught["mAP"] <= 1
-    other = weights(plain[0])["classifier"]
-    found = weights(tmp_path / "run")["classifier"]
-    assert any(not torch.equal(found[key], other[key]) for key in found)
-
-
 def test_custom_data(data_folder, tmp_path):
     """One folder per class; their number is found."""
     clips = sorted((data_folder / "audio").iterdir())

@@ -64,17 +64,23 @@ def test_lengths_arrive_through_a_container(device):
 @torch.no_grad()
 def test_poolings(device):
     feats = torch.randn(2, 40, 16, dtype=torch.float64, device=device)
-    torch.manual_seed(1)
-    both = make_encoder(device)
-    embeddings = {"cls+mean": both(feats)}
-    for pooling in ("cls", "mean"):
-        encoder = make_encoder(device, pooling=pooling)
-        encoder.load_state_dict(both.state_dict())
-        embeddings[pooling], tokens = encoder.forward_with_tokens(feats)
+    lengths = torch.tensor([1.0, 0.5], device=device)
+    embeddings = {}
+    for pooling in ("cls", "mean", "cls+mean"):
+        torch.manual_seed(1)
+        encoder = make_encoder(device, square=True, pooling=pooling)
+        embeddings[pooling] = encoder(feats, lengths)
     mean = (embeddings["cls"] + embeddings["mean"]) / 2
     torch.testing.assert_close(embeddings["cls+mean"], mean)
-    mean = tokens.mean(1, keepdim=True)
-    torch.testing.assert_close(embeddings["mean"], mean)
+    cls, tokens, valid = encoder.encode(feats, lengths)
+    torch.testing.assert_close(embeddings["cls"], cls)
+    for clip, own, mean in zip(tokens, valid, embeddings["mean"]):
+        torch.testing.assert_close(clip[own].mean(0), mean[0])
+    counts = [encoder.embedding.time_patches(n) for n in (40, 20)]
+    assert valid.sum(1).tolist() == counts
+    encoder.pooling = "max"
+    with pytest.raises(ValueError, match="pooling"):
+        encoder(feats)
 
 
 @torch.no_grad()
@@ -109,21 +115,6 @@ def test_block_equals_torch_encoder_layer(device):
     )
 
 
-@torch.no_grad()
-def test_tokens_over_time(device):
-    encoder = make_encoder(device, square=True, pooling="tokens")
-    mean = make_encoder(device, square=True, pooling="mean")
-    mean.load_state_dict(encoder.state_dict())
-    feats = torch.randn(2, 40, 16, dtype=torch.float64, device=device)
-    lengths = torch.tensor([1.0, 0.5], device=device)
-    tokens = encoder(feats, lengths)
-    counts = [encoder.embedding.time_patches(n) for n in (40, 20)]
-    assert tokens.shape == (2, counts[0], 24)
-    assert not tokens[1, counts[1] :].any()
-    pooled = tokens.sum(1) / torch.tensor(counts, device=device)[:, None]
-    torch.testing.assert_close(mean(feats, lengths)[:, 0], pooled)
-
-
 def test_gradients_reach_all_weights_and_no_padding(device):
     encoder = make_encoder(device).train()
     feats = torch.randn(2, 60, 16, dtype=torch.float64, device=device)
@@ -133,9 +124,3 @@ def test_gradients_reach_all_weights_and_no_padding(device):
     for name, parameter in encoder.named_parameters():
         assert parameter.grad.any(), name
     assert feats.grad[1, :24].any() and not feats.grad[1, 24:].any()
-
-
-def test_unknown_pooling_is_an_error(device):
-    encoder = make_encoder(device, pooling="max")
-    with pytest.raises(ValueError, match="pooling"):
-        encoder(torch.zeros(1, 40, 16, dtype=torch.float64, device=device))

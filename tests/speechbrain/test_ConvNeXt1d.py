@@ -11,16 +11,13 @@ import torch
 def make_encoder(device, pooling="mean+std"):
     """A small ConvNeXt1d in float64 whose weights are not small."""
     from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain.nnet.convolution import ConvStem
-    from speechbrain.nnet.patching import FFTPEmbedding
+    from speechbrain.nnet.convolution import ConvStemEmbedding
 
     encoder = ConvNeXt1d(
         n_mels=16,
         embed_dim=24,
         depth=2,
-        embedding=FFTPEmbedding(
-            16, 24, patch_frames=11, stride_frames=4, stem=ConvStem(3)
-        ),
+        embedding=ConvStemEmbedding(16, 24, 11, 4, channels=3),
         kernel=3,
         pooling=pooling,
     )
@@ -51,12 +48,9 @@ def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
 
 @torch.no_grad()
 def test_a_stem_is_two_convolutions(device):
-    from speechbrain.nnet.convolution import ConvStem
-    from speechbrain.nnet.patching import FFTPEmbedding
+    from speechbrain.nnet.convolution import ConvStemEmbedding
 
-    embedding = FFTPEmbedding(
-        16, 8, patch_frames=11, stride_frames=4, stem=ConvStem(3)
-    ).to(device)
+    embedding = ConvStemEmbedding(16, 8, 11, 4, channels=3).to(device)
     feats = torch.randn(2, 51, 16, device=device)
     maps = feats.transpose(1, 2).unsqueeze(1)
     conv2d = torch.nn.functional.conv2d
@@ -95,11 +89,10 @@ def test_block_is_a_residual_branch(device):
 def test_with_a_stem_a_token_sees_the_frames_of_its_patch(
     device, patch, stride
 ):
-    from speechbrain.nnet.convolution import ConvStem
-    from speechbrain.nnet.patching import FFTPEmbedding
+    from speechbrain.nnet.convolution import ConvStemEmbedding
 
     torch.manual_seed(1)
-    embedding = FFTPEmbedding(16, 8, patch, stride, stem=ConvStem(3)).to(device)
+    embedding = ConvStemEmbedding(16, 8, patch, stride, channels=3).to(device)
     feats = torch.randn(1, 60, 16, device=device)
     tokens = embedding(feats)[0]
     assert len(tokens) == embedding.num_patches(60)
@@ -109,14 +102,11 @@ def test_with_a_stem_a_token_sees_the_frames_of_its_patch(
 
 
 def test_patches_that_do_not_suit_a_stem_are_errors():
-    from speechbrain.nnet.convolution import ConvStem
-    from speechbrain.nnet.patching import FFTPEmbedding, PatchEmbedding
+    from speechbrain.nnet.convolution import ConvStemEmbedding
 
     for patch, stride in ((10, 4), (5, 2), (11, 5)):
-        with pytest.raises(ValueError, match="stem"):
-            FFTPEmbedding(16, 8, patch, stride, stem=ConvStem(3))
-    with pytest.raises(ValueError, match="stem"):
-        PatchEmbedding(16, 8, (11, 8), (4, 8), stem=ConvStem(3))
+        with pytest.raises(ValueError, match=f"{patch} and {stride}"):
+            ConvStemEmbedding(16, 8, patch, stride, channels=3)
 
 
 @torch.no_grad()

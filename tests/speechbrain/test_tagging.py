@@ -10,7 +10,7 @@ import torch
 def make_tagger(device):
     """A small tagger of three classes."""
     from speechbrain.dataio.encoder import CategoricalEncoder
-    from speechbrain.inference.tagging import AudioTagger
+    from speechbrain.inference.tagging import ClipTagger
     from speechbrain.lobes.features import DatasetNormalization, KaldiFbank
     from speechbrain.lobes.models.AST import AST
 
@@ -19,7 +19,7 @@ def make_tagger(device):
     labels.update_from_iterable(["Speech", "Music", "Dog"])
     classifier = torch.nn.Linear(24, 3)
     torch.nn.init.normal_(classifier.weight)
-    return AudioTagger(
+    return ClipTagger(
         modules={
             "compute_features": KaldiFbank(n_mels=40),
             "mean_var_norm": DatasetNormalization(),

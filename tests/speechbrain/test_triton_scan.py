@@ -17,61 +17,136 @@ pytestmark = pytest.mark.skipif(
     reason="neither a GPU nor TRITON_INTERPRET=1",
 )
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-OPTIONS = {
-    "plain": {},
-    "lengths": {"lengths": [40, 17]},
-    "reverse": {"lengths": [40, 17], "reverse": True},
-    "both": {"lengths": [40, 17], "both": True},
+OPTIONAL = ("D", "z", "delta_bias")
+# Batch, channels, states and steps; a chunk has 32 steps, a block 32 channels.
+# With many programs wanted, the sequence is scanned in segments.
+CASES = {
+    "plain": {"size": (2, 5, 4, 7), "absent": OPTIONAL},
+    "one step": {"size": (2, 3, 4, 1)},
+    "chunks": {"size": (1, 2, 4, 70), "programs": 0},
+    "a chunk and a step": {"size": (1, 3, 4, 33), "reverse": True},
+    "blocks": {"size": (2, 37, 16, 9)},
+    "blocks of four": {"size": (1, 44, 8, 9), "reverse": True},
+    "lengths": {"size": (3, 5, 5, 37), "lengths": [1, 37, 33]},
+    "lengths backward": {
+        "size": (3, 5, 4, 37),
+        "lengths": [1, 37, 33],
+        "reverse": True,
+    },
+    "segments": {
+        "size": (2, 3, 5, 70),
+        "lengths": [70, 33],
+        "reverse": True,
+        "programs": 99,
+    },
+    "segments of two chunks": {"size": (1, 2, 4, 130), "programs": 3},
+    "both": {"size": (2, 37, 5, 7), "lengths": [7, 1], "both": True},
+    "segments of both": {
+        "size": (1, 2, 4, 70),
+        "lengths": [66],
+        "both": True,
+        "programs": 99,
+    },
+    "channels last": {"size": (2, 6, 4, 9), "is_transposed": True},
+    "bfloat16": {"size": (2, 8, 4, 9), "dtype": torch.bfloat16},
 }
 
 
-def make_inputs(both):
-    """Random inputs in float32."""
+def make_inputs(size, absent=(), both=False, dtype=None, is_transposed=False):
+    """Random inputs; sequences are padded with NaN by the test."""
     torch.manual_seed(1)
+    batch, dim, states, steps = size
     sizes = {
-        "u": (2, 6, 40),
-        "delta": (2, 6, 40),
-        "B": (2, 4, 40),
-        "C": (2, 4, 40),
-        "D": (6,),
-        "z": (2, 6, 40),
-        "delta_bias": (6,),
+        "u": (batch, dim, steps),
+        "delta": (batch, dim, steps),
+        "B": (batch, states, steps),
+        "C": (batch, states, steps),
+        "D": (dim,),
+        "z": (batch, dim, steps),
+        "delta_bias": (dim,),
     }
-    inputs = {
-        name: torch.randn(size, device=DEVICE, requires_grad=True)
-        for name, size in sizes.items()
-    }
-    rates = -torch.rand(2, 6, 4, device=DEVICE) - 0.1
-    inputs["A"] = (rates if both else rates[0]).requires_grad_()
+    inputs = {}
+    for name, shape in sizes.items():
+        if name not in absent:
+            inputs[name] = torch.randn(shape, device=DEVICE)
+        if len(shape) == 3 and name in inputs:
+            inputs[name] = inputs[name].to(dtype or torch.float32)
+        if len(shape) == 3 and is_transposed:
+            inputs[name] = inputs[name].mT.contiguous().mT
+    rates = -torch.rand(2, dim, states, device=DEVICE) - 0.1
+    inputs["A"] = rates if both else rates[0]
     return inputs
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_outputs_and_gradients_are_those_in_torch(name):
-    """The kernels agree with the scan in PyTorch."""
+def run(backend, inputs, **options):
+    """Outputs and gradients."""
     from speechbrain.nnet.selective_scan import selective_scan
 
-    options = dict(OPTIONS[name])
-    inputs = make_inputs(options.pop("both", False))
-    if "lengths" in options:
-        options["lengths"] = torch.tensor(options["lengths"], device=DEVICE)
-    weights = torch.randn(2, 6, 40, device=DEVICE)
-    results = {}
-    for backend in ("torch", "triton"):
-        out = selective_scan(
-            **inputs, delta_softplus=True, backend=backend, **options
-        )
-        grads = torch.autograd.grad((out * weights).sum(), inputs.values())
-        results[backend] = [out, *grads]
-    for ours, theirs in zip(results["triton"], results["torch"]):
+    tensors = {k: x.clone().requires_grad_() for k, x in inputs.items()}
+    results = selective_scan(
+        **tensors,
+        delta_softplus=True,
+        backend=backend,
+        return_last_state=tensors["A"].dim() == 2,
+        **options,
+    )
+    results = results if isinstance(results, tuple) else (results,)
+    generator = torch.Generator().manual_seed(0)
+    loss = 0.0
+    for out in results:
+        weights = torch.randn(out.shape, generator=generator)
+        loss = loss + (out.float() * weights.to(DEVICE)).sum()
+    return [*results, *torch.autograd.grad(loss, tensors.values())]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_outputs_and_gradients_are_those_in_torch(monkeypatch, name):
+    from speechbrain.integrations.triton import selective_scan as triton_backend
+
+    case = dict(CASES[name])
+    if "programs" in case:
+        monkeypatch.setattr(triton_backend, "PROGRAMS", case.pop("programs"))
+    options = {"reverse": case.pop("reverse", False)}
+    lengths = case.pop("lengths", None)
+    inputs = make_inputs(**case)
+    if lengths is not None:
+        options["lengths"] = torch.tensor(lengths, device=DEVICE)
+        for key in ("u", "delta", "B", "C", "z"):
+            for item, length in zip(inputs[key], lengths):
+                item[:, length:] = torch.nan
+    limit = 1e-4 if inputs["u"].dtype == torch.float32 else 0.03
+    for ours, theirs in zip(
+        run("triton", inputs, **options), run("torch", inputs, **options)
+    ):
+        assert ours.dtype == theirs.dtype
+        torch.testing.assert_close(ours, theirs, rtol=limit, atol=limit)
+
+
+def test_sums_in_a_fixed_order_are_the_same_in_each_run():
+    inputs = make_inputs((2, 100, 4, 40))
+    torch.use_deterministic_algorithms(True)
+    try:
+        first, second = (run("triton", inputs) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(x, y) for x, y in zip(first, second))
+    for ours, theirs in zip(first, run("torch", inputs)):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-def test_autograd_of_the_operator():
-    """All inputs have gradients, even without a gradient of the last state."""
-    from speechbrain.integrations.triton import selective_scan as triton_backend
+def test_compiled_code_has_no_graph_break():
+    from speechbrain.nnet.selective_scan import selective_scan
 
-    inputs = make_inputs(False)
-    out, _ = triton_backend.triton_scan(**inputs, delta_softplus=True)
-    out.sum().backward()
-    assert all(x.grad.isfinite().all() for x in inputs.values())
+    inputs = make_inputs((2, 5, 5, 9))
+    lengths = torch.tensor([3, 8], device=DEVICE)
+    compiled = torch.compile(
+        selective_scan, backend="aot_eager", fullgraph=True
+    )
+    results = []
+    for scan in (selective_scan, compiled):
+        tensors = {k: x.clone().requires_grad_() for k, x in inputs.items()}
+        out = scan(**tensors, lengths=lengths, backend="triton")
+        grads = torch.autograd.grad(out.square().sum(), tensors.values())
+        results.append([out, *grads])
+    for ours, theirs in zip(*results):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)

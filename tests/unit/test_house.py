@@ -24,9 +24,9 @@ ROOMS = (
     "fftp_tag",
     "recipes",
     "training",
+    "pretrained",
     "onnx",
     "inference",
-    "pretrained",
     "datasets",
     "utils",
     "lobes",
@@ -36,7 +36,7 @@ ROOMS = (
 )
 # At a package's root, above all rooms
 ROOTS = {NAME, f"{NAME}.upstream_names", "fftp_tag"}
-CONVERSION = f"{NAME}.onnx.export"
+CONVERSION = f"{NAME}.pretrained.convert"
 WITHOUT_TORCH = {f"{NAME}.onnx", f"{NAME}.onnx.int8", f"{NAME}.onnx.graphs"}
 
 

@@ -13,7 +13,7 @@ import torch
 
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import embed_clips, pool_tokens
+from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -139,9 +139,7 @@ class AST(torch.nn.Module):
         See ``TransformerBlock``. In the original AST, ``norm_eps`` is 1e-6.
     pooling : str
         "cls", the class tokens as in the original; "mean", the mean over the
-        clip's own tokens; "cls+mean", the mean of both; or "tokens", all
-        tokens, for outputs over time, with 0.0 in padding. The tokens of square
-        patches are averaged over frequency first.
+        clip's own tokens; or "cls+mean", the mean of both.
 
     Example
     -------
@@ -210,13 +208,29 @@ class AST(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip, or its tokens over time
-            ``[B, T', D]``, see ``pooling``.
+            Embedding ``[B, 1, D]`` of each clip.
         """
-        return self.forward_with_tokens(feats, lengths)[0]
+        return self.pool(self.encode(feats, lengths))
 
-    def forward_with_tokens(self, feats, lengths=None):
-        """Encodes a batch, and returns its tokens over time as well.
+    def pool(self, clips):
+        """Pools the output of ``encode``.
+
+        Arguments
+        ---------
+        clips : EncodedClips
+            The tokens.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
+        return pool_tokens(self.pooling, clips)
+
+    def encode(self, feats, lengths=None):
+        """Encodes a batch without pooling.
+
+        The tokens of square patches are averaged over frequency.
 
         Arguments
         ---------
@@ -225,30 +239,28 @@ class AST(torch.nn.Module):
 
         Returns
         -------
-        embeddings : torch.Tensor
-            The output of ``forward``.
-        tokens : torch.Tensor
-            Tokens over time ``[B, T', D]``, 0.0 in padding.
+        EncodedClips
+            Class tokens, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, F' * T', D]
-        clips = embed_clips(self.embedding, feats, lengths)
+        tokens, step_counts, valid = embed_clips(self.embedding, feats, lengths)
         rows = self.embedding.freq_patches
-        positions = self.position(clips.n_steps, clips.step_counts)
+        n_steps = tokens.shape[1] // rows
+        tokens = tokens + self.position(n_steps, step_counts)
         mask = None
-        if clips.valid is not None:
+        if valid is not None:
             # [B, T'] -> [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
-            mask = clips.valid.repeat(1, rows)
+            mask = valid.repeat(1, rows)
             mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
             mask = mask[:, None, None]
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
-        x = torch.cat([cls_tokens, clips.tokens + positions], 1)
+        x = torch.cat([cls_tokens, tokens], 1)
         for block in self.blocks:
             x = block(x, mask)
         x = self.norm(x)
         # [B, 2 + F' * T', D] -> [B, 1, D]
         cls = x[:, :CLASS_TOKENS].mean(1, keepdim=True)
         # [B, 2 + F' * T', D] -> [B, F', T', D] -> [B, T', D]
-        steps = x[:, CLASS_TOKENS:].unflatten(1, (rows, clips.n_steps)).mean(1)
-        embeddings = pool_tokens(self.pooling, cls, steps, clips.valid)
-        return embeddings, pool_tokens("tokens", cls, steps, clips.valid)
+        steps = x[:, CLASS_TOKENS:].unflatten(1, (rows, n_steps)).mean(1)
+        return EncodedClips(cls, steps, valid)

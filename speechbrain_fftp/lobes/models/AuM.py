@@ -16,7 +16,7 @@ import torch
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import embed_clips, pool_tokens
+from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
 
 
 class AuM(torch.nn.Module):
@@ -44,7 +44,7 @@ class AuM(torch.nn.Module):
     norm_eps : float
         Epsilon of the normalisations.
     pooling : str
-        "cls" as in the original, "mean", "cls+mean" or "tokens"; see ``AST``.
+        "cls" as in the original, "mean" or "cls+mean"; see ``AST``.
 
     Example
     -------
@@ -112,13 +112,29 @@ class AuM(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip, or its tokens over time
-            ``[B, T', D]``, see ``pooling``.
+            Embedding ``[B, 1, D]`` of each clip.
         """
-        return self.forward_with_tokens(feats, lengths)[0]
+        return self.pool(self.encode(feats, lengths))
 
-    def forward_with_tokens(self, feats, lengths=None):
-        """Encodes a batch, and returns its tokens over time as well.
+    def pool(self, clips):
+        """Pools the output of ``encode``.
+
+        Arguments
+        ---------
+        clips : EncodedClips
+            The tokens.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
+        return pool_tokens(self.pooling, clips)
+
+    def encode(self, feats, lengths=None):
+        """Encodes a batch without pooling.
+
+        The tokens of square patches are averaged over frequency.
 
         Arguments
         ---------
@@ -127,17 +143,19 @@ class AuM(torch.nn.Module):
 
         Returns
         -------
-        embeddings : torch.Tensor
-            The output of ``forward``.
-        tokens : torch.Tensor
-            Tokens over time ``[B, T', D]``, 0.0 in padding.
+        EncodedClips
+            Class tokens, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, F' * T', D]
-        clips = embed_clips(self.embedding, feats, lengths)
-        tokens = clips.tokens
-        tokens = tokens + self.position(clips.n_steps, clips.step_counts)
+        tokens, step_counts, valid = embed_clips(self.embedding, feats, lengths)
         B, N, D = tokens.shape
-        slots, middle = self._slots(clips)
+        rows = self.embedding.freq_patches
+        n_steps = N // rows
+        tokens = tokens + self.position(n_steps, step_counts)
+        own = valid
+        if valid is None:
+            own = tokens.new_ones(1, n_steps, dtype=torch.bool)
+        slots, middle = find_slots(own.repeat(1, rows))
         slots = slots.unsqueeze(2).expand(B, N, D)
         middle = middle.unsqueeze(2).expand(B, 1, D)
         cls_token = self.cls_token.to(tokens.dtype).expand(B, 1, D)
@@ -146,34 +164,39 @@ class AuM(torch.nn.Module):
         x = x.scatter(1, middle, cls_token)
         # The residual stream is in at least float32, as in the original
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        counts = None
-        if clips.step_counts is not None:
-            counts = clips.step_counts * self.embedding.freq_patches + 1
+        counts = None if valid is None else step_counts * rows + 1
         for block in self.blocks:
             x = block(x, counts)
         x = self.norm(x.to(self.norm.weight.dtype))
         cls = x.gather(1, middle)  # [B, 1, D]
         # [B, F' * T' + 1, D] -> [B, F' * T', D] -> [B, F', T', D] -> [B, T', D]
-        rows = self.embedding.freq_patches
-        steps = x.gather(1, slots).unflatten(1, (rows, clips.n_steps)).mean(1)
-        embeddings = pool_tokens(self.pooling, cls, steps, clips.valid)
-        return embeddings, pool_tokens("tokens", cls, steps, clips.valid)
+        steps = x.gather(1, slots).unflatten(1, (rows, n_steps)).mean(1)
+        return EncodedClips(cls, steps, valid)
 
-    def _slots(self, clips):
-        """Moves padding behind a clip's own tokens and the class token.
 
-        Tokens are frequency-major, so each row of patches ends with padding.
-        Returns the new index of each token, ``[B, N]`` or ``[1, N]``, and the
-        index of the class token, ``[B, 1]`` or ``[1, 1]``.
-        """
-        rows = self.embedding.freq_patches
-        valid = clips.valid
-        if valid is None:
-            valid = clips.tokens.new_ones(1, clips.n_steps, dtype=torch.bool)
-        own = valid.repeat(1, rows)
-        count = own.sum(1, keepdim=True)
-        middle = count // 2
-        slots = torch.where(
-            own, own.cumsum(1) - 1, count + (~own).cumsum(1) - 1
-        )
-        return slots + (slots >= middle), middle
+def find_slots(own):
+    """Moves padding behind a clip's own tokens and the class token.
+
+    Tokens are frequency-major, so each row of patches ends with padding.
+
+    Arguments
+    ---------
+    own : torch.Tensor
+        True for a clip's own tokens ``[B, N]``.
+
+    Returns
+    -------
+    slots : torch.Tensor
+        The new index of each token, ``[B, N]``.
+    middle : torch.Tensor
+        The index of the class token, ``[B, 1]``.
+
+    Example
+    -------
+    >>> find_slots(torch.tensor([[True, False, True, False]]))
+    (tensor([[0, 3, 2, 4]]), tensor([[1]]))
+    """
+    count = own.sum(1, keepdim=True)
+    middle = count // 2
+    slots = torch.where(own, own.cumsum(1) - 1, count + (~own).cumsum(1) - 1)
+    return slots + (slots >= middle), middle

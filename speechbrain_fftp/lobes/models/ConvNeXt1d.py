@@ -14,7 +14,9 @@ import torch
 from speechbrain_fftp.nnet.convolution import depthwise_conv
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
+    EncodedClips,
     embed_clips,
+    mean_token,
     pool_tokens,
     token_batch_norm,
 )
@@ -63,8 +65,8 @@ class WideStatistics(torch.nn.Module):
         """
         wide = torch.nn.functional.leaky_relu(self.widen(tokens))
         wide = token_batch_norm(self.norm, wide, valid)
-        mean = pool_tokens("mean", None, wide, valid)
-        variance = pool_tokens("mean", None, (wide - mean).square(), valid)
+        mean = mean_token(wide, valid)
+        variance = mean_token((wide - mean).square(), valid)
         std = (variance + self.norm.eps).sqrt()
         return self.reduce(torch.cat([mean, std], 2))
 
@@ -147,8 +149,8 @@ class ConvNeXt1d(torch.nn.Module):
     mlp_ratio, dropout : float
         See ``ConvNeXtBlock``.
     pooling : str
-        "mean" or "tokens", see ``AST``; or "mean+std", ``WideStatistics`` with
-        a width of three times ``embed_dim``.
+        "mean", see ``AST``, or "mean+std", ``WideStatistics`` with a width of
+        three times ``embed_dim``.
 
     Raises
     ------
@@ -210,13 +212,29 @@ class ConvNeXt1d(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip, or its tokens ``[B, N, D]``,
-            see ``pooling``.
+            Embedding ``[B, 1, D]`` of each clip.
         """
-        return self.forward_with_tokens(feats, lengths)[0]
+        return self.pool(self.encode(feats, lengths))
 
-    def forward_with_tokens(self, feats, lengths=None):
-        """Encodes a batch, and returns its tokens over time as well.
+    def pool(self, clips):
+        """Pools the output of ``encode``.
+
+        Arguments
+        ---------
+        clips : EncodedClips
+            The tokens.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
+        if self.statistics is not None:
+            return self.statistics(clips.tokens, clips.valid)
+        return pool_tokens(self.pooling, clips)
+
+    def encode(self, feats, lengths=None):
+        """Encodes a batch without pooling.
 
         Arguments
         ---------
@@ -225,19 +243,12 @@ class ConvNeXt1d(torch.nn.Module):
 
         Returns
         -------
-        embeddings : torch.Tensor
-            The output of ``forward``.
-        tokens : torch.Tensor
-            Tokens over time ``[B, T', D]``, 0.0 in padding.
+        EncodedClips
+            No class token, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, N, D]
-        clips = embed_clips(self.embedding, feats, lengths)
-        tokens = self.stem_norm(clips.tokens)
+        tokens, _, valid = embed_clips(self.embedding, feats, lengths)
+        tokens = self.stem_norm(tokens)
         for block in self.blocks:
-            tokens = block(tokens, clips.valid)
-        tokens = self.norm(tokens)
-        if self.statistics is not None:
-            embeddings = self.statistics(tokens, clips.valid)
-        else:
-            embeddings = pool_tokens(self.pooling, None, tokens, clips.valid)
-        return embeddings, pool_tokens("tokens", None, tokens, clips.valid)
+            tokens = block(tokens, valid)
+        return EncodedClips(None, self.norm(tokens), valid)

@@ -16,10 +16,7 @@ import torch
 from speechbrain_fftp.nnet.selective_scan.mamba_ssm_backend import (
     mamba_ssm_scan,
 )
-from speechbrain_fftp.nnet.selective_scan.torch_backend import (
-    exported_scan,
-    torch_scan,
-)
+from speechbrain_fftp.nnet.selective_scan.torch_backend import torch_scan
 
 
 def _can_import(*names):
@@ -84,7 +81,7 @@ def selective_scan(
     backend : str
         "torch" (any device), "triton" (CUDA, or any under Triton's
         interpreter), "mamba_ssm" (CUDA, where that package is installed), or
-        "auto": "torch" on a CPU, otherwise the first of "mamba_ssm", "triton"
+        "auto": "torch" on a CPU, otherwise the first of "triton", "mamba_ssm"
         and "torch" that is installed and supports the arguments.
     lengths : torch.Tensor, optional
         Number of steps ``[B]`` of each item, at least 1. Steps beyond it are
@@ -143,14 +140,8 @@ def selective_scan(
         )
     backend = find_backend(backend, u)
     inputs["delta_softplus"] = delta_softplus
-    compiling = torch.compiler.is_dynamo_compiling()
-    exporting = torch.compiler.is_compiling() and not compiling
-    if exporting and not return_last_state:
-        return exported_scan(A=A, reverse=reverse, **inputs)
     scan = _scan_function(backend)
-    if compiling and backend != "triton":  # break the graph
-        scan = torch.compiler.disable(scan)
-    if both and scan is mamba_ssm_scan:
+    if both and backend == "mamba_ssm":
         forward, _ = scan(A=A[0], **inputs)
         backward, _ = scan(A=A[1], reverse=True, **inputs)
         return forward + backward
@@ -213,7 +204,7 @@ def find_backend(backend, u):
     """
     if backend == "auto":
         if u.device.type == "cuda" and u.dtype != torch.float64:
-            for name in ("mamba_ssm", "triton"):
+            for name in ("triton", "mamba_ssm"):
                 if INSTALLED[name]:
                     return name
         return "torch"

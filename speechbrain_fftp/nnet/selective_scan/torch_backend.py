@@ -1,6 +1,7 @@
 """The selective scan in torch operations, for any device.
 
-Only the states of one chunk (tens of steps) are in memory at a time. The
+The recursion is one operator, ``selective_scan::recursion``, which compiled and
+exported graphs hold as it is. Only the states of one chunk (tens of steps) are in memory at a time. The
 forward pass saves the state before each chunk, from which the backward pass
 recomputes the states within.
 
@@ -9,9 +10,9 @@ Authors
 """
 
 import math
+from typing import Tuple
 
 import torch
-from torch.autograd.function import once_differentiable
 
 # Maximum number of states per step, since torch would split more of them
 # between threads, and per chunk, to fit into a CPU's cache
@@ -66,13 +67,12 @@ def torch_scan(
             for x in (u_out, delta, B, C)
         ]
         A = A.mT.to(dtype).contiguous()  # [N, D]
-        if A.dim() == 3:
-            out, _ = _scan_direction(sequences, A[0])
-            backward, _ = _scan_direction(sequences, A[1], reverse=True)
-            out, last_state = out + backward, None
-            D = None if D is None else 2 * D  # in the output of each direction
-        else:
-            out, last_state = _scan_direction(sequences, A, reverse)
+        both = A.dim() == 3
+        rates = A if both else A.unsqueeze(0)
+        out, last_state, _ = recursion(*sequences, rates, reverse)
+        last_state = None if both else last_state[0].transpose(1, 2)
+        if both and D is not None:
+            D = 2 * D  # in the output of each direction
         out = out.transpose(1, 2)
         if D is not None:
             out = out + D.unsqueeze(1) * u_out
@@ -81,48 +81,6 @@ def torch_scan(
         if lengths is not None:
             out = out.masked_fill(padding_mask(lengths, u), 0.0)
         return out.to(u.dtype), last_state
-
-
-@torch.library.custom_op(
-    "selective_scan::exported",
-    mutates_args=(),
-    schema="(Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
-    "Tensor? z, Tensor? delta_bias, bool delta_softplus, Tensor? lengths, "
-    "bool reverse) -> Tensor",
-)
-def exported_scan(
-    u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse
-):
-    """The output of ``torch_scan``, as one operator of an exported graph.
-
-    Arguments
-    ---------
-    u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse : any
-        See ``selective_scan``.
-
-    Returns
-    -------
-    torch.Tensor
-        Outputs ``[B, D, L]``.
-
-    Example
-    -------
-    >>> u, delta = torch.rand(2, 4, 6), torch.rand(2, 4, 6)
-    >>> B, C = torch.rand(2, 3, 6), torch.rand(2, 3, 6)
-    >>> options = (None, None, None, True, None, False)
-    >>> exported_scan(u, delta, -torch.rand(4, 3), B, C, *options).shape
-    torch.Size([2, 4, 6])
-    """
-    out, _ = torch_scan(
-        u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse
-    )
-    return out.contiguous()
-
-
-@exported_scan.register_fake
-def _exported_shape(u, *others):
-    """An empty tensor with the shape of the output."""
-    return torch.empty_like(u, memory_format=torch.contiguous_format)
 
 
 def padding_mask(lengths, u):
@@ -190,98 +148,204 @@ def mask_and_bias(u, delta, B, C, z, delta_bias, delta_softplus, lengths):
     return u, delta, B, C, z
 
 
-def _scan_direction(sequences, A, reverse=False):
-    """Outputs ``[B, L, D]`` and last states ``[B, D, N]`` of one direction."""
-    if reverse:
-        sequences = [x.flip(1) for x in sequences]
-    u = sequences[0]
-    state = u.new_zeros(len(u), *A.shape)  # [B, N, D]
-    # Without gradients, skip autograd, which takes a tenth of a short scan
-    scan = LinearScan.forward
-    if torch.is_grad_enabled():
-        scan = LinearScan.apply
-    n_rows = len(u)
-    if u.device.type == "cpu":
-        n_rows = max(STEP_STATES // A.numel(), 1)
-    results = [
-        scan(*rows, A, start)
-        for *rows, start in zip(
-            *(x.split(n_rows) for x in sequences), state.split(n_rows)
-        )
-    ]
-    out = torch.cat([result[0] for result in results])
-    last_state = torch.cat([result[1] for result in results])
-    if reverse:
-        out = out.flip(1)
-    return out, last_state.transpose(1, 2)
-
-
-class LinearScan(torch.autograd.Function):
+@torch.library.custom_op("selective_scan::recursion", mutates_args=())
+def recursion(
+    u: torch.Tensor,
+    delta: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    A: torch.Tensor,
+    reverse: bool,
+) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """``h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]``, then ``C[t] h[t]``.
 
-    Shapes: u and delta ``[B, L, D]``, B and C ``[B, L, N]``, A ``[N, D]``,
-    state ``[B, N, D]``. Its gradient is written by hand, since autograd through
-    the loop over the steps takes two to three times as long.
+    Its gradient is written by hand, since autograd through the loop over the
+    steps takes two to three times as long.
+
+    Arguments
+    ---------
+    u, delta : torch.Tensor
+        Inputs and step sizes ``[B, L, D]``.
+    B, C : torch.Tensor
+        Input and output factors ``[B, L, N]``.
+    A : torch.Tensor
+        Decay rates ``[1, N, D]``; or ``[2, N, D]``, for a forward and a
+        backward recursion, whose outputs are added.
+    reverse : bool
+        Whether a single recursion is backward.
+
+    Returns
+    -------
+    out : torch.Tensor
+        Outputs ``[B, L, D]``.
+    last : torch.Tensor
+        The last state of each of G recursions, ``[G, B, N, D]``.
+    starts : torch.Tensor
+        The state before each of K chunks, ``[G, B, K, N, D]``.
 
     Example
     -------
     >>> u, delta = torch.rand(2, 6, 4), torch.rand(2, 6, 4)
     >>> B, C = torch.rand(2, 6, 3), torch.rand(2, 6, 3)
-    >>> A, state = -torch.rand(3, 4), torch.zeros(2, 3, 4)
-    >>> LinearScan.apply(u, delta, B, C, A, state)[0].shape
-    torch.Size([2, 6, 4])
+    >>> out, last, _ = recursion(u, delta, B, C, -torch.rand(1, 3, 4), False)
+    >>> out.shape, last.shape
+    (torch.Size([2, 6, 4]), torch.Size([1, 2, 3, 4]))
     """
-
-    @staticmethod
-    def forward(u, delta, B, C, A, state):
-        """Outputs, the last state, and the state before each chunk."""
-        chunks = _chunks(u, A)
-        decay, states = u.new_empty(2, *_chunk_shape(u, A))
-        out = torch.empty_like(u)
-        starts = []
-        for chunk in chunks:
-            starts.append(state)
-            h = _run(u, delta, B, A, chunk, state, decay, states)
-            out[:, chunk] = _times(C[:, chunk], h)
-            state = h[:, -1].clone()
-        return out, state, torch.stack(starts)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        """Saves tensors for the backward pass."""
-        u, delta, B, C, A, _ = inputs
-        starts = output[2]
-        ctx.mark_non_differentiable(starts)
-        ctx.save_for_backward(u, delta, B, C, A, starts)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, out_grad, last_grad, _):
-        """Gradients of the inputs."""
-        with torch.autocast(out_grad.device.type, enabled=False):
-            return _gradients(out_grad, last_grad, *ctx.saved_tensors)
+    n_rows, n_steps = _sizes(u, A)
+    outs, lasts, starts = [], [], []
+    for rates, is_backward in _directions(A, reverse):
+        inputs = [x.flip(1) if is_backward else x for x in (u, delta, B, C)]
+        parts = zip(*(x.split(n_rows) for x in inputs))
+        results = [_scan_rows(*part, rates, n_steps) for part in parts]
+        out, last, start = (torch.cat(tensors) for tensors in zip(*results))
+        outs.append(out.flip(1) if is_backward else out)
+        lasts.append(last)
+        starts.append(start)
+    return sum(outs), torch.stack(lasts), torch.stack(starts)
 
 
-def _gradients(out_grad, last_grad, u, delta, B, C, A, starts):
-    """Gradients of the inputs of ``LinearScan``, from last chunk to first."""
-    decay, states, grads = u.new_empty(3, *_chunk_shape(u, A))
+@recursion.register_fake
+def _(u, delta, B, C, A, reverse):
+    _, n_steps = _sizes(u, A)
+    n_chunks = (u.shape[1] + n_steps - 1) // n_steps
+    states, dim = A.shape[1:]
+    last = u.new_empty(len(A), u.shape[0], states, dim)
+    starts = u.new_empty(len(A), u.shape[0], n_chunks, states, dim)
+    return torch.empty_like(u), last, starts
+
+
+@torch.library.custom_op("selective_scan::recursion_gradient", mutates_args=())
+def recursion_gradient(
+    out_grad: torch.Tensor,
+    last_grad: torch.Tensor,
+    starts: torch.Tensor,
+    u: torch.Tensor,
+    delta: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    A: torch.Tensor,
+    reverse: bool,
+) -> Tuple[
+    torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor
+]:
+    """The gradients of ``recursion``.
+
+    Arguments
+    ---------
+    out_grad, last_grad : torch.Tensor
+        Gradients of its outputs.
+    starts : torch.Tensor
+        Its third output.
+    u, delta, B, C, A, reverse : any
+        Its inputs.
+
+    Returns
+    -------
+    u_grad, delta_grad, B_grad, C_grad, A_grad : torch.Tensor
+        Gradients of its inputs.
+    """
+    n_rows, n_steps = _sizes(u, A)
+    sums, rates_grads = [0, 0, 0, 0], []
+    directions = _directions(A, reverse)
+    for (rates, is_backward), last, start in zip(directions, last_grad, starts):
+        inputs = (out_grad, u, delta, B, C)
+        inputs = [x.flip(1) if is_backward else x for x in inputs]
+        inputs = (last, start, *inputs)
+        parts = zip(*(x.split(n_rows) for x in inputs))
+        results = [_differentiate_rows(*part, rates, n_steps) for part in parts]
+        *grads, rates_grad = zip(*results)
+        grads = [torch.cat(tensors) for tensors in grads]
+        if is_backward:
+            grads = [grad.flip(1) for grad in grads]
+        sums = [total + grad for total, grad in zip(sums, grads)]
+        rates_grads.append(sum(rates_grad))
+    return (*sums, torch.stack(rates_grads))
+
+
+@recursion_gradient.register_fake
+def _(out_grad, last_grad, starts, u, delta, B, C, A, reverse):
+    return tuple(torch.empty_like(x) for x in (u, delta, B, C, A))
+
+
+def _save(ctx, inputs, output):
+    """Saves tensors for the backward pass."""
+    *tensors, ctx.reverse = inputs
+    _, last, starts = output
+    ctx.save_for_backward(starts, *tensors)
+    ctx.last_shape = last.shape
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx, out_grad, last_grad, _):
+    """Gradients of the inputs."""
+    starts, u, *tensors = ctx.saved_tensors
+    if out_grad is None:
+        out_grad = torch.zeros_like(u)
+    if last_grad is None:
+        last_grad = u.new_zeros(ctx.last_shape)
+    with torch.autocast(u.device.type, enabled=False):
+        grads = recursion_gradient(
+            out_grad.contiguous(), last_grad, starts, u, *tensors, ctx.reverse
+        )
+    return *grads, None
+
+
+recursion.register_autograd(_differentiate, setup_context=_save)
+
+
+def _directions(A, reverse):
+    """The decay rates ``[N, D]`` of each direction, and whether it is backward."""
+    if len(A) == 2:
+        return [(A[0], False), (A[1], True)]
+    return [(A[0], reverse)]
+
+
+def _sizes(u, A):
+    """Numbers of rows and of steps that are scanned at a time."""
+    n_rows, n_states = u.shape[0], A[0].numel()
+    if u.device.type == "cpu":
+        n_rows = torch.sym_min(n_rows, max(STEP_STATES // n_states, 1))
+    n_steps = CHUNK_STATES // (n_rows * n_states)
+    return n_rows, torch.sym_min(torch.sym_max(n_steps, MIN_CHUNK), MAX_CHUNK)
+
+
+def _scan_rows(u, delta, B, C, A, n_steps):
+    """Outputs, last state, and the state before each chunk of some rows."""
+    state = u.new_zeros(len(u), *A.shape)
+    decay, states = u.new_empty(2, len(u), min(n_steps, u.shape[1]), *A.shape)
+    out = torch.empty_like(u)
+    starts = []
+    for chunk in _chunks(u, n_steps):
+        starts.append(state)
+        h = _run(u, delta, B, A, chunk, state, decay, states)
+        out[:, chunk] = _times(C[:, chunk], h)
+        state = h[:, -1].clone()
+    return out, state, torch.stack(starts, 1)
+
+
+def _differentiate_rows(
+    last_grad, starts, out_grad, u, delta, B, C, A, n_steps
+):
+    """Gradients of the inputs of ``_scan_rows``, from last chunk to first."""
+    sizes = (len(u), min(n_steps, u.shape[1]), *A.shape)
+    decay, states, grads = u.new_empty(3, *sizes)
     u_grad, delta_grad, B_grad, C_grad = (
         torch.empty_like(x) for x in (u, delta, B, C)
     )
     A_grad = torch.zeros_like(A)
-    chunks = _chunks(u, A)
-    for start, chunk in zip(reversed(starts.unbind()), reversed(chunks)):
+    chunks = _chunks(u, n_steps)
+    for start, chunk in zip(reversed(starts.unbind(1)), reversed(chunks)):
         u_c, delta_c, g = u[:, chunk], delta[:, chunk], out_grad[:, chunk]
-        n_steps = u_c.shape[1]
+        size = u_c.shape[1]
         h = _run(u, delta, B, A, chunk, start, decay, states)
-        a = decay[:, :n_steps]
+        a = decay[:, :size]
 
         # Each state affects the output and, through the decay, the next state
-        h_grad = grads[:, :n_steps]
+        h_grad = grads[:, :size]
         torch.mul(g.unsqueeze(2), C[:, chunk].unsqueeze(3), out=h_grad)
         h_grad[:, -1] += last_grad
         a_steps, grad_steps = a.unbind(1), h_grad.unbind(1)
-        for t in range(n_steps - 1, 0, -1):
+        for t in range(size - 1, 0, -1):
             grad_steps[t - 1].addcmul_(a_steps[t], grad_steps[t])
         last_grad = a_steps[0] * grad_steps[0]
 
@@ -298,22 +362,15 @@ def _gradients(out_grad, last_grad, u, delta, B, C, A, starts):
         A_grad += h_grad.sum((0, 1))
         delta_grad[:, chunk] = exponent_grad.mul_(A).sum(2)
         delta_grad[:, chunk] += product_grad * u_c
-    return u_grad, delta_grad, B_grad, C_grad, A_grad, last_grad
+    return u_grad, delta_grad, B_grad, C_grad, A_grad
 
 
-def _chunk_shape(u, A):
-    """Shape ``[B, T, N, D]`` of the states of the longest chunk."""
-    n_steps = CHUNK_STATES // (len(u) * A.numel())
-    n_steps = min(max(n_steps, MIN_CHUNK), MAX_CHUNK, u.shape[1])
-    return len(u), n_steps, *A.shape
-
-
-def _chunks(u, A):
+def _chunks(u, n_steps):
     """The steps of each chunk, as slices."""
-    n_steps = _chunk_shape(u, A)[1]
+    length = u.shape[1]
     return [
-        slice(start, min(start + n_steps, u.shape[1]))
-        for start in range(0, u.shape[1], n_steps)
+        slice(start, min(start + n_steps, length))
+        for start in range(0, length, n_steps)
     ]
 
 

@@ -21,7 +21,7 @@ CONTIGUOUS = torch.contiguous_format
 # First arguments of both operators
 INPUTS = (
     "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
-    "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
+    "Tensor? z, Tensor? bias, Tensor? lengths"
 )
 # Number of programs, of one warp each, that keep a multiprocessor busy: with
 # fewer, the forward pass scans segments of the sequence in parallel. That is
@@ -134,7 +134,7 @@ def launch(kernel, grid, u, delta, z, vec, maxnreg, **arguments):
     "(Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def scan_forward(
-    u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save
+    u, delta, A, B, C, D, z, bias, lengths, softplus, reverse, save
 ):
     """Output, last state ``[B, NP, D]``, and tensors for the gradient.
 
@@ -151,8 +151,6 @@ def scan_forward(
     view[:, :, 0] = B.transpose(1, 2)
     view[:, :, 1] = C.transpose(1, 2)
     scaled.copy_(_to_kernel(A, size)).mul_(math.log2(math.e))
-    if initial is not None:
-        initial = _to_kernel(initial, size)
     if lengths is not None:
         after = torch.arange(steps, device=u.device) >= lengths[:, None]
         view.masked_fill_(after[:, :, None, None], 0.0)
@@ -183,7 +181,6 @@ def scan_forward(
             z=None,
             out=None,
             D=None,
-            initial=None,
             last=None,
             saved=None,
             ends=ends,
@@ -196,7 +193,6 @@ def scan_forward(
         z=z,
         out=out,
         D=D,
-        initial=initial,
         last=last,
         saved=saved if save else None,
         ends=ends,
@@ -224,7 +220,7 @@ def _empty_results(u, A, save):
 
 
 @scan_forward.register_fake
-def _(u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save):
+def _(u, delta, A, B, C, D, z, bias, lengths, softplus, reverse, save):
     return _like(u, lengths), *_empty_results(u, A, save)
 
 
@@ -260,8 +256,8 @@ scan_forward.register_autograd(_differentiate, setup_context=_save)
     "Tensor? dlast, bool softplus, bool reverse) -> Tensor[]",
 )
 def scan_backward(
-    u, delta, A, B, C, D, z, bias, initial, lengths, BC, scaled, saved, d_out,
-    dlast, softplus, reverse,
+    u, delta, A, B, C, D, z, bias, lengths, BC, scaled, saved, d_out, dlast,
+    softplus, reverse,
 ):  # fmt: skip
     """Gradients of all inputs but the lengths; empty for those not given."""
     batch, dim, steps = u.shape
@@ -274,7 +270,6 @@ def scan_backward(
     dA = saved.new_empty(items, size, dim)
     dD = None if D is None else saved.new_empty(items, dim)
     dbias = None if bias is None else saved.new_empty(items, dim)
-    dinitial = None if initial is None else torch.empty_like(dA)
     # Atomic sums in any order, or else one sum per block of channels
     in_order = torch.are_deterministic_algorithms_enabled()
     parts = directions * triton.cdiv(dim, BLOCK.value) if in_order else 1
@@ -306,7 +301,6 @@ def scan_backward(
         dBC_b=BC.numel() if in_order else 0,
         dD=dD,
         dbias=dbias,
-        dinitial=dinitial,
         d_out_s=d_out.stride(),
         out_s=du.stride(),
         reverse=int(reverse),
@@ -325,16 +319,13 @@ def scan_backward(
         dD = dD.sum(0).to(D.dtype)
     if bias is not None:
         dbias = dbias.sum(0).to(bias.dtype)
-    if initial is not None:
-        dinitial = dinitial[:, :states].transpose(1, 2).to(initial.dtype)
-        dinitial = dinitial.contiguous()
     du, ddelta, dz = (_add(x, directions) for x in (du, ddelta, dz))
-    grads = du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial
+    grads = du, ddelta, dA, dB, dC, dD, dz, dbias
     return [u.new_empty(0) if grad is None else grad for grad in grads]
 
 
 @scan_backward.register_fake
-def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
+def _(u, delta, A, B, C, D, z, bias, lengths, *_):
     steps = [
         u.new_empty(0) if x is None else _like(u, lengths, x.dtype)
         for x in (u, delta, z)
@@ -343,10 +334,10 @@ def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
     rows = [x.new_empty(shape).transpose(1, 2) for x in (B, C)]
     rest = [
         u.new_empty(0) if x is None else x.new_empty(x.shape)
-        for x in (A, D, bias, initial)
+        for x in (A, D, bias)
     ]
-    (du, ddelta, dz), (dA, *rest) = steps, rest
-    return [du, ddelta, dA, *rows, rest[0], dz, *rest[1:]]
+    (du, ddelta, dz), (dA, dD, dbias) = steps, rest
+    return [du, ddelta, dA, *rows, dD, dz, dbias]
 
 
 def triton_scan(
@@ -361,7 +352,6 @@ def triton_scan(
     delta_softplus=False,
     lengths=None,
     reverse=False,
-    initial_state=None,
 ):
     """Output and last state of ``selective_scan``, on a GPU.
 
@@ -370,7 +360,7 @@ def triton_scan(
     their last bits may differ from run to run, unless
     ``torch.use_deterministic_algorithms`` is set.
     """
-    inputs = [u, delta, A, B, C, D, z, delta_bias, initial_state, lengths]
+    inputs = [u, delta, A, B, C, D, z, delta_bias, lengths]
     # The kernels take the strides of three dimensions only.
     inputs = [
         x.contiguous() if x is not None and x.dim() == 1 else x for x in inputs

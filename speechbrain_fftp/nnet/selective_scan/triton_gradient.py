@@ -31,7 +31,7 @@ GROUP = tl.constexpr(4)  # steps with states in registers
 @triton.jit(do_not_specialize=["dim_vec", "steps", "reverse"])
 def backward(
     u, x, z, d_out, du, dx, dz, A, BC, D, bias, lengths, saved, scratch,
-    dlast, dA, dBC, dBC_b, dD, dbias, dinitial,
+    dlast, dA, dBC, dBC_b, dD, dbias,
     d_out_s, out_s, u_s, x_s, z_s, dim_vec, steps, reverse,
     NP: tl.constexpr, SOFTPLUS: tl.constexpr, VEC: tl.constexpr,
 ):  # fmt: skip
@@ -169,5 +169,3 @@ def backward(
         tl.store(dD + row * dim + d, D_sum, mask=inside)
     if bias is not None:
         tl.store(dbias + row * dim + d, bias_sum, mask=inside)
-    if dinitial is not None:
-        tl.store(dinitial + row * NP * dim + tile, G, mask=mask)

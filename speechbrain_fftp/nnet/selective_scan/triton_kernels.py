@@ -116,7 +116,7 @@ def advance(h, A, B, u, delta):
 
 @triton.jit(do_not_specialize=["dim_vec", "steps", "part", "reverse"])
 def forward(
-    u, x, z, out, A, BC, D, bias, initial, lengths, last, saved, ends, sums,
+    u, x, z, out, A, BC, D, bias, lengths, last, saved, ends, sums,
     out_s, u_s, x_s, z_s, dim_vec, steps, part, reverse,
     NP: tl.constexpr, SOFTPLUS: tl.constexpr, VEC: tl.constexpr,
 ):  # fmt: skip
@@ -138,8 +138,6 @@ def forward(
     A += tl.program_id(1) * NP * dim
     A = tl.load(A + tile, mask=mask, other=0.0)
     h = tl.zeros([NP, BLOCK], tl.float32)
-    if initial is not None:
-        h = tl.load(initial + row * NP * dim + tile, mask=mask, other=0.0)
     shift, skip = load_channels(bias, d, inside), load_channels(D, d, inside)
     u, u_t = first_step(u, u_s, b, d, first, sign)
     x, x_t = first_step(x, x_s, b, d, first, sign)

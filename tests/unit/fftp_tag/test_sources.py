@@ -15,7 +15,8 @@ from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
 from fftp_tag.tag.sources import find_or_convert
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.onnx import export
+from speechbrain_fftp.onnx.export import ExportError
+from speechbrain_fftp.pretrained import convert as conversion
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def converted(monkeypatch):
         sources.append(str(source))
         return write_model(path)
 
-    monkeypatch.setattr(export, "convert", convert)
+    monkeypatch.setattr(conversion, "convert_checkpoint", convert)
     return sources
 
 
@@ -115,10 +116,17 @@ def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
     assert not list(cache.iterdir())
 
 
-def test_what_cannot_be_converted(tmp_path, cache):
+def test_what_cannot_be_converted(tmp_path, cache, monkeypatch):
     path = tmp_path / "ast.pth"
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match="ast.pth"):
+        find_or_convert(path)
+
+    def fail(*args, **options):
+        raise ExportError("an operator is missing")
+
+    monkeypatch.setattr(conversion, "export_onnx", fail)
+    with pytest.raises(InputError, match="ast.pth.*an operator is missing"):
         find_or_convert(path)
     assert not list(cache.iterdir())
 
@@ -127,8 +135,8 @@ def test_what_cannot_be_converted(tmp_path, cache):
 def test_without_torch_nothing_is_converted(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ast.pth").write_bytes(b"weights")
-    monkeypatch.delitem(sys.modules, "speechbrain_fftp.onnx.export")
-    monkeypatch.delattr("speechbrain_fftp.onnx.export")
+    monkeypatch.delitem(sys.modules, "speechbrain_fftp.pretrained.convert")
+    monkeypatch.delattr("speechbrain_fftp.pretrained.convert")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=f"{source} .*needs torch"):
         find_or_convert(source)

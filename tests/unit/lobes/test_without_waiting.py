@@ -16,11 +16,15 @@ from speechbrain_fftp.augment.mixup import Mixup
 from speechbrain_fftp.augment.specmask import SpecMask
 from speechbrain_fftp.augment.waveform import RandomGain, RandomShift
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import (
+    classify,
+    extract_features,
+    tag_waveforms,
+)
 from speechbrain_fftp.pretrained.ced import make_ced
 
 pytestmark = pytest.mark.skipif(
@@ -29,8 +33,8 @@ pytestmark = pytest.mark.skipif(
 
 ENCODERS = {
     "AST": lambda: AST(embed_dim=32, depth=2, num_heads=2),
-    "AST tokens": lambda: AST(
-        embed_dim=32, depth=1, num_heads=2, pooling="tokens"
+    "AST frames": lambda: FrameTagger(
+        AST(embed_dim=32, depth=1, num_heads=2), FrameClassifier(32, 5)
     ),
     "AuM fo-bi": lambda: AuM(embed_dim=32, depth=2),
     "AuM bi-bi": lambda: AuM(embed_dim=32, depth=2, bidirectional="bi-bi"),
@@ -89,17 +93,33 @@ def test_from_waveform_to_logits(name):
     seconds = 12  # longer than the positions
     with torch.device("cuda"):
         encoder = ENCODERS[name]()
-        classifier = torch.nn.Linear(32, 5)
-        if name.endswith("tokens"):
-            classifier = FrameClassifier(32, 5)
-        front_end = KaldiFbank(n_mels=encoder.n_mels)
-        tagger = Tagger(front_end, DatasetNormalization(), encoder, classifier)
+        modules = torch.nn.ModuleDict(
+            {
+                "compute_features": KaldiFbank(
+                    n_mels=64 if "CED" in name else 128
+                ),
+                "mean_var_norm": DatasetNormalization(),
+                "embedding_model": encoder,
+                "classifier": torch.nn.Linear(32, 5),
+            }
+        )
+        if "frames" in name:
+            modules["classifier"] = torch.nn.Identity()
     wavs = on_gpu(2, 16000 * seconds)
     with OnlyOnTheGPU():
-        logits = tagger(wavs)
+        logits = tag_waveforms(modules, wavs)
         with torch.no_grad():
-            tagger.eval()(wavs)
+            tag_waveforms(modules.eval(), wavs)
     assert logits.shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_lengths_on_the_cpu_make_no_encoder_wait(name):
+    with torch.device("cuda"):
+        encoder = ENCODERS[name]().eval()
+    n_mels = 64 if "CED" in name else 128
+    with torch.no_grad(), NeverWaits():
+        encoder(on_gpu(2, 1200, n_mels), torch.tensor([1.0, 0.5]))
 
 
 @pytest.mark.parametrize("augment", [RandomGain(6.0), RandomShift(1600)])
@@ -118,18 +138,17 @@ def test_a_training_step(lens):
     if lens is not None:
         lens = torch.tensor(lens)
     with torch.device("cuda"):
-        tagger = Tagger(
-            KaldiFbank(),
-            DatasetNormalization(),
-            torch.nn.Identity(),
-            torch.nn.Linear(128, 5),
-        )
+        modules = {
+            "compute_features": KaldiFbank(),
+            "mean_var_norm": DatasetNormalization(),
+        }
+        classifier = torch.nn.Linear(128, 5)
     targets = on_gpu(3, 5)
     with NeverWaits() as step:
         wavs, lens, mix = Mixup(0.5)(on_gpu(3, 160000), lens)
-        feats, lens = tagger.features(wavs, lens)
+        feats, lens = extract_features(modules, wavs, lens)
         feats = SpecMask(0.2)(feats, lens)
-        logits = tagger.classify(feats.mean(1, keepdim=True))
+        logits = classify(classifier, feats.mean(1, keepdim=True))
         torch.nn.functional.binary_cross_entropy_with_logits(
             logits, mix(targets)
         )

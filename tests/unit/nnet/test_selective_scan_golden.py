@@ -1,99 +1,106 @@
-"""Tests of the selective scan against golden tensors of mamba_ssm.
+"""The selective scan against golden tensors of mamba_ssm, with each backend.
 
-As in the tests of the Triton kernels, those run in Triton's interpreter in one
-child process, this file run as a script.
+Without a GPU, the Triton kernels run in Triton's interpreter, in a child
+process, since it must be chosen before Triton is imported.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
+import os
+import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from test_selective_scan_triton import (
-    NAMES,
-    check,
-    interpret,
-    relative,
-    triton_scan,
-)
 
-from speechbrain_fftp.nnet.selective_scan import selective_scan
+from speechbrain_fftp.nnet.selective_scan import INSTALLED, selective_scan
 
+NAMES = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 CASES = ("l7_skip", "l64_full", "l64_stiff")
 LONG = ("l1_plain", "l257_gated", "l1024_full")
+KERNELS = Path(__file__).parents[2] / "speechbrain" / "test_triton_scan.py"
+has_gpu = torch.cuda.is_available()
+interprets = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-@pytest.mark.parametrize("name", [*CASES, *LONG])
-def test_torch_equals_golden_tensors(shared, name):
-    path = shared / "fixtures" / "selective_scan" / f"{name}.npz"
+def check(path, backend, device="cpu"):
+    """Compares outputs and gradients with a golden file."""
     arrays = np.load(path)
     inputs = {
-        name: torch.from_numpy(arrays[name]).requires_grad_()
+        name: torch.tensor(arrays[name], device=device, requires_grad=True)
         for name in NAMES
         if name in arrays
     }
-    softplus = bool(arrays["delta_softplus"])
     out, last_state = selective_scan(
-        **inputs, delta_softplus=softplus, return_last_state=True
+        **inputs,
+        delta_softplus=bool(arrays["delta_softplus"]),
+        return_last_state=True,
+        backend=backend,
     )
-    pairs = [("out", out), ("last_state", last_state)]
+    results = {"out": out, "last_state": last_state}
     if "w" in arrays:
-        (out * torch.from_numpy(arrays["w"])).sum().backward()
-        pairs += [(f"grad_{name}", x.grad) for name, x in inputs.items()]
-    for key, result in pairs:
+        weights = torch.tensor(arrays["w"], device=device)
+        (out * weights).sum().backward()
+        results |= {f"grad_{name}": x.grad for name, x in inputs.items()}
+    for key, result in results.items():
         expected = arrays[key]
-        error = np.abs(result.detach().numpy() - expected).max()
+        error = np.abs(result.detach().cpu().numpy() - expected).max()
         assert error <= 1e-4 * np.abs(expected).max(), key
 
 
-def golden_deviations(path, device="cpu"):
-    """How far outputs and gradients of Triton are from a golden file's."""
-    arrays = np.load(path)
-    golden = {k: torch.tensor(arrays[k], device=device) for k in arrays}
-    tensors = {k: golden[k].requires_grad_() for k in NAMES if k in golden}
-    softplus = bool(golden["delta_softplus"])
-    out, last = triton_scan(**tensors, delta_softplus=softplus)
-    found = {"out": relative(out, golden["out"])}
-    found["last_state"] = relative(last, golden["last_state"])
-    if "w" in golden:
-        (out * golden["w"]).sum().backward()
-        for name, tensor in tensors.items():
-            expected = golden["grad_" + name]
-            found["grad_" + name] = relative(tensor.grad, expected)
-    return found
+@pytest.mark.parametrize("name", [*CASES, *LONG])
+def test_torch(shared, name):
+    check(shared / "fixtures" / "selective_scan" / f"{name}.npz", "torch")
 
 
-@pytest.fixture(scope="module")
-def interpreted(shared):
-    """What the child process found, by case."""
-    return interpret(__file__, shared)
+@pytest.mark.skipif(not has_gpu and not interprets, reason="see test_kernels")
+@pytest.mark.parametrize("name", CASES)
+def test_triton(shared, name):
+    path = shared / "fixtures" / "selective_scan" / f"{name}.npz"
+    check(path, "triton", "cuda" if has_gpu else "cpu")
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_triton_equals_golden_tensors(case, interpreted):
-    check(interpreted[case], 1e-4)
+@pytest.mark.skipif(has_gpu or interprets, reason="run in this process")
+def test_kernels_in_the_interpreter():
+    pytest.importorskip("triton", reason="Triton is not installed")
+    child = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", KERNELS, __file__],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == 0, child.stdout[-3000:]
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("case", [*CASES, *LONG])
-def test_triton_equals_golden_tensors_on_gpu(case, shared):
-    path = shared / "fixtures" / "selective_scan" / f"{case}.npz"
-    check(golden_deviations(path, "cuda"), 1e-4)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_mamba_ssm_gets_what_it_expects(monkeypatch, reverse):
+    """Its kernel, here that in PyTorch, has neither lengths nor a direction."""
 
+    def kernel(u, delta, A, B, C, D, z, delta_bias, delta_softplus, **options):
+        assert A.dtype == torch.float32
+        scan = (u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+        return selective_scan(*scan, **options, backend="torch")
 
-def main():
-    """Prints, as JSON, the deviations of the cases."""
-    torch.set_num_threads(1)
-    folder = Path(sys.argv[1]) / "fixtures" / "selective_scan"
-    paths = {name: folder / f"{name}.npz" for name in CASES}
-    print(json.dumps({k: golden_deviations(x) for k, x in paths.items()}))
-
-
-if __name__ == "__main__":
-    main()
+    name = "mamba_ssm.ops.selective_scan_interface"
+    module = types.ModuleType(name)
+    module.selective_scan_fn = kernel
+    monkeypatch.setitem(sys.modules, "mamba_ssm", types.ModuleType("mamba_ssm"))
+    monkeypatch.setitem(sys.modules, "mamba_ssm.ops", module)
+    monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(INSTALLED, "mamba_ssm", True)
+    u, z = torch.randn(2, 3, 6, 21).unbind()
+    delta, B, C = u.abs(), *torch.randn(2, 3, 4, 21).unbind()
+    rates = -torch.rand(2, 6, 4)
+    options = {"z": z, "lengths": torch.tensor([21, 10, 1])}
+    for A, reverses in ((rates[0], reverse), (rates, False)):
+        found, expected = (
+            selective_scan(
+                u, delta, A, B, C, **options, reverse=reverses, backend=backend
+            )
+            for backend in ("mamba_ssm", "torch")
+        )
+        torch.testing.assert_close(found, expected)

@@ -1,4 +1,4 @@
-"""Tests of published checkpoints as model.onnx, against their references.
+"""Tests of published checkpoints as model.onnx; see also test_goldens.py.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,93 +13,12 @@ from published_forms import FORMS, atst_file, random_tensors
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.audioset.lists import read_classes
-from speechbrain_fftp.onnx import export
+from speechbrain_fftp.pretrained import convert
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 KNOWN = list(read_classes("").values())
-REST = pytest.mark.slow  # other checkpoints of the same families
-
-
-@pytest.fixture
-def converted(shared, tmp_path):
-    """Converts a checkpoint; returns what runs it, and all golden tensors.
-
-    ``run(clip, *names)`` returns outputs for a golden clip.
-    """
-
-    def convert(name):
-        source = shared / "fixtures" / name
-        golden = np.load(source.with_name(source.stem + "_io.npz"))
-        path = export.convert(source, tmp_path / "model.onnx")
-        session = onnxruntime.InferenceSession(path)
-
-        def run(clip, *names):
-            wav = golden["wav"][slice(*golden[f"{clip}_at"])]
-            inputs = {
-                "wavs": wav[None] / np.float32(32768),
-                "wav_lens": np.ones(1, np.float32),
-            }
-            return [output[0] for output in session.run(names, inputs)]
-
-        return run, golden
-
-    return convert
-
-
-def assert_close(found, expected, limit=1e-4):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=limit)
-
-
-def sigmoid(logits):
-    return 1 / (1 + np.exp(-logits))
-
-
-@pytest.mark.parametrize(
-    "name, clips",
-    [
-        ("ast_pipeline/ast_a", ["full"]),
-        ("ced/ced_b", ["full", "ten", "short", "over", "long"]),
-        pytest.param(
-            "ced/ced_a", ["full", "ten", "short", "over", "long"], marks=REST
-        ),
-    ],
-)
-def test_probabilities_are_those_of_the_reference(converted, name, clips):
-    run, golden = converted(name)
-    for clip in clips:
-        (probs,) = run(clip, "probabilities")
-        assert_close(probs, golden[f"{clip}_probs"])
-
-
-@pytest.mark.parametrize(
-    "name", ["atst/atst_a.pt", pytest.param("atst/atst_b.pt", marks=REST)]
-)
-def test_atst_gives_the_time_steps_of_the_reference(converted, name):
-    run, golden = converted(name)
-    for clip in ("full", "short"):
-        expected = sigmoid(golden[f"{clip}_logits"])
-        steps, probs = run(clip, "frame_probabilities", "probabilities")
-        assert_close(steps, expected)
-        # A clip's probabilities are the highest of its time steps.
-        assert_close(probs, expected.max(0))
-    tokens, embedding = run("short", "tokens", "embeddings")
-    assert_close(tokens, golden["short_tokens"])
-    assert_close(embedding, golden["short_tokens"].mean(0))
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["dasheng/dasheng_a.pt", pytest.param("dasheng/dasheng_b", marks=REST)],
-)
-def test_dasheng_gives_the_embeddings_of_the_reference(converted, name):
-    run, golden = converted(name)
-    for clip in ("full", "short", "long"):
-        embedding, tokens = run(clip, "embeddings", "tokens")
-        expected = golden[f"{clip}_embedding"]
-        assert_close(embedding, expected, 1e-4 * np.abs(expected).max())
-        assert_close(tokens, golden[f"{clip}_tokens"], 2e-4)
 
 
 @pytest.fixture
@@ -111,10 +30,10 @@ def described(monkeypatch):
         calls.append({"modules": modules, "labels": labels, **options})
         return path
 
-    monkeypatch.setattr(export, "export_onnx", export_onnx)
+    monkeypatch.setattr(convert, "export_onnx", export_onnx)
 
     def describe(source, **options):
-        export.convert(source, "model.onnx", **options)
+        convert.convert_checkpoint(source, "model.onnx", **options)
         return calls[-1]
 
     return describe
@@ -188,7 +107,7 @@ def test_the_user_knows_better(described, tmp_path):
 def test_a_softmax_model_stays_one(tmp_path):
     config = {"problem_type": "single_label_classification"}
     path, _ = FORMS["AST folder"].write(tmp_path, config=config)
-    path = export.convert(path, tmp_path / "model.onnx")
+    path = convert.convert_checkpoint(path, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(path)
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["single_label"])
@@ -198,11 +117,3 @@ def test_a_softmax_model_stays_one(tmp_path):
     }
     (probs,) = session.run(["probabilities"], inputs)
     np.testing.assert_allclose(probs.sum(1), np.ones(2), rtol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_every_form_can_be_converted(form, tmp_path):
-    """``export_onnx`` compares the result with PyTorch."""
-    source, _ = form.write(tmp_path)
-    assert export.convert(source, tmp_path / "model.onnx").is_file()

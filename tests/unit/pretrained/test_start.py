@@ -81,21 +81,17 @@ def test_trained_square_model_becomes_full_frequency(tmp_path, stride):
     check_start(copy.deepcopy(expected), tmp_path, expected)
 
 
-def test_square_patches_of_other_mel_bins_are_refused(tmp_path):
-    square = small_ast(SquarePatchEmbedding(48, 24, 16, 16))
-    torch.save(square.state_dict(), tmp_path / "embedding_model.ckpt")
-    with pytest.raises(SystemExit, match="n_mels 64"):
-        start_from(small_ast(FFTPEmbedding(64, 24, 10, 5)), tmp_path)
-
-
-def test_patches_that_are_not_square_are_refused(tmp_path):
-    """Their frames and bins are not in the file."""
-    embedding = PatchEmbedding(48, 24, (8, 16), (8, 16))
-    torch.save(
-        small_ast(embedding).state_dict(), tmp_path / "embedding_model.ckpt"
-    )
-    with pytest.raises(SystemExit, match="128 cells"):
-        start_from(small_ast(FFTPEmbedding(48, 24, 10, 5)), tmp_path)
+@pytest.mark.parametrize(
+    "patch, n_mels, named", [((16, 16), 64, "n_mels 64"), ((8, 16), 48, "128")]
+)
+def test_patches_that_cannot_become_full_frequency(
+    tmp_path, patch, n_mels, named
+):
+    """Of other mel bins, or not square: the file does not tell their sizes."""
+    trained = small_ast(PatchEmbedding(48, 24, patch, patch))
+    torch.save(trained.state_dict(), tmp_path / "embedding_model.ckpt")
+    with pytest.raises(SystemExit, match=named):
+        start_from(small_ast(FFTPEmbedding(n_mels, 24, 10, 5)), tmp_path)
 
 
 @pytest.mark.parametrize(

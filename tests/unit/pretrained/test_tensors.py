@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import io
-
 import pytest
 import torch
 
@@ -14,25 +12,17 @@ from speechbrain_fftp.pretrained.tensors import read_tensors
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 def test_files_that_are_no_checkpoint(tmp_path, suffix):
-    file = io.BytesIO()
-    torch.save({"weight": torch.randn(100)}, file)
-    whole = file.getvalue()
-    contents = [b"", b"<!DOCTYPE html>", b"{}", b"\0" * 99]
-    contents += [whole[:n] for n in range(0, len(whole), 200)]
     path = tmp_path / f"broken.{suffix}"
-    for content in contents:
+    torch.save({"weight": torch.randn(100)}, path)
+    whole = path.read_bytes()
+    for content in (b"", b"<!DOCTYPE html>", b"{}", whole[:200], whole[:-200]):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=path.name):
             read_tensors(path)
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        [torch.ones(2)],
-        {"weight": torch.ones(2), "epoch": 3},
-        {"model": {"weight": [1.0]}},
-    ],
+    "content", [[torch.ones(2)], {"weight": torch.ones(2), "epoch": 3}]
 )
 def test_other_contents(tmp_path, content):
     torch.save(content, tmp_path / "other.pth")

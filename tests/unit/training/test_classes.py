@@ -27,8 +27,10 @@ def test_class_prior():
     classifier = torch.nn.Sequential(
         torch.nn.Linear(4, 4), torch.nn.Linear(4, 3)
     )
-    hparams = SimpleNamespace(label_encoder=encoder, classifier=classifier)
-    brain = SimpleNamespace(hparams=hparams)
+    brain = SimpleNamespace(
+        hparams=SimpleNamespace(label_encoder=encoder),
+        checkpointer=SimpleNamespace(recoverables={"classifier": classifier}),
+    )
     datasets = {"train": DynamicItemDataset(ROWS)}
     classes.start_from_class_prior(brain, datasets)
     prior = classifier[1].bias.sigmoid()

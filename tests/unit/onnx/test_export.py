@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -13,25 +14,22 @@ import pytest
 import torch
 from small_models import CLIP, hear_shares, make_model, make_modules
 
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.nnet.convolution import ConvStem
+from speechbrain_fftp.lobes.tagger import classify, extract_features
+from speechbrain_fftp.nnet.convolution import ConvStemEmbedding
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.onnx import export
-from speechbrain_fftp.onnx.export import (
-    ExportError,
-    WaveformTagger,
-    export_onnx,
-)
+from speechbrain_fftp.onnx.export import ExportError, export_onnx
+from speechbrain_fftp.onnx.wrapper import WaveformTagger
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LABELS = ["Speech", "Bark, dog", "Siren", "Müsik", "Rain"]
 SIZES = {"n_mels": 40, "embed_dim": 24, "depth": 1}
 POSITIONS = {"max_frames": 128}  # of the models that have them
@@ -50,18 +48,16 @@ ENCODERS = {
         **SIZES, **POSITIONS, num_heads=2, embedding=square()
     ),
     "ast-steps": lambda: AST(
-        **SIZES, **POSITIONS, num_heads=2, embedding=square(), pooling="tokens"
+        **SIZES, **POSITIONS, num_heads=2, embedding=square()
     ),
     "aum": lambda: AuM(**SIZES, **POSITIONS, embedding=fftp()),
     "aum-square": lambda: AuM(
         **SIZES, **POSITIONS, embedding=square(), bidirectional="bi-bi"
     ),
     "convnext-stem": lambda: ConvNeXt1d(
-        **SIZES, embedding=FFTPEmbedding(40, 24, 11, 6, stem=ConvStem(3))
+        **SIZES, embedding=ConvStemEmbedding(40, 24, 11, 6, channels=3)
     ),
-    "convnext-steps": lambda: ConvNeXt1d(
-        **SIZES, embedding=fftp(), pooling="tokens"
-    ),
+    "convnext-steps": lambda: ConvNeXt1d(**SIZES, embedding=fftp()),
 }
 SLOW = ("ast-square", "ast-steps", "aum-square", "convnext-stem")
 FORMS = ["ast"] + [
@@ -82,10 +78,10 @@ def model(exported, tmp_path_factory):
             encoder = ENCODERS[form]()
             for parameter in encoder.parameters():  # so that clips differ
                 torch.nn.init.normal_(parameter, std=0.3)
-            classifier = None
             if "steps" in form:
                 classifier = FrameClassifier(24, len(LABELS))
-            modules = make_modules(encoder.eval(), classifier, LABELS)
+                encoder = FrameTagger(encoder, classifier)
+            modules = make_modules(encoder.eval(), labels=LABELS)
             path = tmp_path_factory.mktemp("export") / "model.onnx"
             export_onnx(
                 path, modules, LABELS, sample_rate=16000, max_frames=128
@@ -104,19 +100,20 @@ def noise(*shape):
 @torch.no_grad()
 def outputs_of_clip(modules, wav):
     """All outputs of PyTorch for one clip ``[S]``."""
-    tagger = Tagger(**modules)
-    encoder, classifier = tagger.embedding_model, tagger.classifier
-    feats, lens = tagger.features(wav[None], torch.ones(1))
-    embedding, tokens = encoder.forward_with_tokens(feats, lens)
-    outputs = {
-        "probabilities": tagger.classify(embedding).sigmoid(),
-        "tokens": tokens,
-        "features": tagger.compute_features(wav[None]),
-    }
-    if isinstance(classifier, FrameClassifier):
-        probs = classifier.frame_logits(tokens).sigmoid()
-        outputs["frame_probabilities"] = probs
+    encoder = modules["embedding_model"]
+    feats, lens = extract_features(modules, wav[None])
+    outputs = {"features": modules["compute_features"](wav[None])}
+    if isinstance(encoder, FrameTagger):
+        logits, frame_logits, _ = encoder(feats, return_frames=True)
+        outputs["frame_probabilities"] = frame_logits.sigmoid()
+        tokens = encoder.encoder.encode(feats).tokens
         embedding = tokens.mean(1, keepdim=True)
+    else:
+        logits = embedding = encoder(feats)
+        tokens = encoder.encode(feats).tokens
+    logits = classify(modules["classifier"], logits)
+    outputs["probabilities"] = logits.sigmoid()
+    outputs["tokens"] = tokens
     outputs["embeddings"] = embedding[:, 0]
     return {name: output[0].numpy() for name, output in outputs.items()}
 
@@ -141,7 +138,9 @@ def test_outputs_are_those_of_clips_in_pytorch(model, form):
                 for name, array in expected.items():
                     output = found[name][number]
                     if name in ("tokens", "features", "frame_probabilities"):
-                        output = output[: len(array)]
+                        output, padding = np.split(output, [len(array)])
+                        is_zero = not padding.any()
+                        assert is_zero or name == "frame_probabilities"
                     limit = 1e-4 * max(np.abs(array).max(), 1)
                     np.testing.assert_allclose(output, array, atol=limit)
     assert max(spreads) > 1e-3
@@ -186,9 +185,12 @@ def test_an_encoder_without_tokens_has_its_embedding_as_one(tmp_path):
 
 def test_a_wrong_export_is_noticed(model):
     modules, path = model("convnext-steps")
-    exported = WaveformTagger(modules, True, False, min_samples=1840)
+    exported = WaveformTagger(
+        copy.deepcopy(modules), True, False, min_samples=1840
+    )
     assert export.largest_difference(path, exported, CLIP) < 1e-4
-    modules = {**modules, "classifier": FrameClassifier(24, len(LABELS))}
+    modules = copy.deepcopy(modules)
+    torch.nn.init.normal_(modules["embedding_model"].encoder.norm.weight)
     other = WaveformTagger(modules, True, False, min_samples=1840)
     assert export.largest_difference(path, other, CLIP) > 1e-3
 
@@ -201,7 +203,7 @@ class Unpredictable(torch.nn.Module):
         return embedding if embedding.max() > 0 else -embedding
 
 
-def test_what_is_impossible_is_an_export_error(tmp_path, monkeypatch):
+def test_what_is_impossible_is_an_export_error(tmp_path):
     path = tmp_path / "model.onnx"
     classifier = torch.nn.Linear(128, 3)
     with pytest.raises(ExportError, match="Unpredictable"):
@@ -211,9 +213,4 @@ def test_what_is_impossible_is_an_export_error(tmp_path, monkeypatch):
     encoder = AST(embed_dim=24, depth=1, num_heads=2)
     with pytest.raises(ValueError, match="3 classes.* 2 labels"):
         make_model(path, encoder, torch.nn.Linear(24, 3), labels="AB")
-    monkeypatch.setattr(
-        torch, "__version__", torch.torch_version.TorchVersion("2.10.1")
-    )
-    with pytest.raises(ExportError, match="2.10.1"):
-        make_model(path, encoder)
     assert not any(tmp_path.iterdir())

@@ -1,0 +1,111 @@
+"""Converts published checkpoints to model.onnx.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
+from speechbrain_fftp.onnx.export import ExportError, export_onnx
+from speechbrain_fftp.pretrained import ast
+from speechbrain_fftp.pretrained.class_names import (
+    check_names,
+    classifier_size,
+    published_names,
+)
+from speechbrain_fftp.pretrained.families import (
+    build_modules,
+    find_family,
+    load_front_end,
+)
+from speechbrain_fftp.pretrained.hub import find_checkpoint
+from speechbrain_fftp.pretrained.tensors import read_checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+def convert_checkpoint(
+    source, path, labels=None, mean=None, std=None, single_label=None
+):
+    """Writes a published checkpoint as a ``model.onnx``, see ``export_onnx``.
+
+    Arguments
+    ---------
+    source : str or Path
+        A file or folder, or a hub id ``owner/name[@revision]``.
+    path : str or Path
+        The file to write.
+    labels : list of str, optional
+        Names of the classes; by default, the checkpoint's or its family's.
+    mean, std : float, optional
+        For an AST or an Audio Mamba: mean and standard deviation of the
+        features of its training data; by default, the checkpoint's, or
+        AudioSet's.
+    single_label : bool, optional
+        Whether a clip has exactly one label; by default, the checkpoint's
+        setting.
+
+    Returns
+    -------
+    Path
+        The path of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such checkpoint.
+    InputError
+        If a file is damaged or not of a known family, the number of labels is
+        wrong, or the model cannot be exported.
+    """
+    found = find_checkpoint(source)
+    if found != Path(source):  # a folder in the cache, named after the commit
+        logger.info("%s is revision %s of the hub", source, found.name)
+    checkpoint = read_checkpoint(found)
+    family = find_family(checkpoint)
+    encoder, classifier = build_modules(family, checkpoint)
+    front_end = load_front_end(family, encoder, checkpoint)
+    if mean is not None:
+        if family.front_end is not ast.front_end:
+            raise InputError(
+                f"{source} is a model of the family {family.name}, whose "
+                "features are not normalised by the mean of a data set."
+            )
+        front_end.mean_var_norm.mean = mean
+        front_end.mean_var_norm.std = std
+    n_classes = classifier_size(classifier)
+    if labels is None:
+        labels = published_names(checkpoint, n_classes, family)
+    elif len(set(labels)) != n_classes or len(labels) != n_classes:
+        raise InputError(
+            f"{source} has {n_classes} classes: give {n_classes} distinct "
+            f"names, not {len(labels)} with {len(set(labels))} distinct ones."
+        )
+    check_names(labels, "labels")
+    if isinstance(classifier, FrameClassifier):
+        encoder = FrameTagger(encoder, classifier)
+        classifier = torch.nn.Identity()
+    if single_label is None:
+        problem = checkpoint.config.get("problem_type")
+        single_label = problem == "single_label_classification"
+    try:
+        return export_onnx(
+            path,
+            {
+                "compute_features": front_end.compute_features,
+                "mean_var_norm": front_end.mean_var_norm,
+                "embedding_model": encoder,
+                "classifier": classifier,
+            },
+            labels,
+            sample_rate=front_end.compute_features.sample_rate,
+            max_frames=front_end.max_frames,
+            single_label=single_label,
+        )
+    except ExportError as error:
+        raise InputError(f"{source} cannot be converted: {error}") from error
