@@ -73,7 +73,7 @@ class Recording:
     def key(self) -> str:
         """A key for the cache: all that affects the features but the model."""
         stat = os.stat(self.path)
-        absolute = dataclasses.reabsolute(self, path=os.path.abspath(self.path))
+        absolute = dataclasses.replace(self, path=os.path.abspath(self.path))
         own = dataclasses.astuple(absolute)
         return json.dumps([*own, stat.st_size, stat.st_mtime_ns])
 
