@@ -10,8 +10,6 @@ Authors
 
 import torch
 
-from speechbrain.utils.autocast import fwd_default_precision
-
 SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
 
 
@@ -133,7 +131,6 @@ class FrameClassifier(torch.nn.Module):
         self.layers = torch.nn.Sequential(*layers)
         self.pooling = LinearSoftmaxPooling() if pooling is None else pooling
 
-    @fwd_default_precision(cast_inputs=torch.float32)
     def forward(self, tokens, valid=None):
         """Classifies clips and their time steps.
 
@@ -151,12 +148,14 @@ class FrameClassifier(torch.nn.Module):
         frame_logits : torch.Tensor
             Logits ``[B, N, C]`` of time steps, of any value in padding.
         """
-        frame_logits = self.layers(tokens)
-        probs = frame_logits.sigmoid()
-        if valid is not None:
-            probs = probs.masked_fill(~valid.unsqueeze(2), 0.0)
-        probs = self.pooling(probs).clamp(SMALLEST, 1 - SMALLEST)
-        return probs.logit().unsqueeze(1), frame_logits
+        tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+        with torch.autocast(tokens.device.type, enabled=False):
+            frame_logits = self.layers(tokens)
+            probs = frame_logits.sigmoid()
+            if valid is not None:
+                probs = probs.masked_fill(~valid.unsqueeze(2), 0.0)
+            probs = self.pooling(probs).clamp(SMALLEST, 1 - SMALLEST)
+            return probs.logit().unsqueeze(1), frame_logits
 
 
 class FrameTagger(torch.nn.Module):

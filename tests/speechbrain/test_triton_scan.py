@@ -25,9 +25,9 @@ CASES = {
     "one step": {"size": (2, 3, 4, 1)},
     "chunks": {"size": (1, 2, 4, 70), "programs": 0},
     "a chunk and a step": {"size": (1, 3, 4, 33), "reverse": True},
-    "blocks": {"size": (2, 37, 16, 9)},
-    "blocks of four": {"size": (1, 44, 8, 9), "reverse": True},
-    "lengths": {"size": (3, 5, 5, 37), "lengths": [1, 37, 33]},
+    "blocks": {"size": (2, 37, 16, 5)},
+    "blocks of four": {"size": (1, 44, 8, 5), "reverse": True},
+    "lengths": {"size": (2, 5, 5, 9), "lengths": [1, 9]},
     "lengths backward": {
         "size": (3, 5, 4, 37),
         "lengths": [1, 37, 33],
@@ -123,7 +123,7 @@ def test_outputs_and_gradients_are_those_in_torch(monkeypatch, name):
 
 
 def test_sums_in_a_fixed_order_are_the_same_in_each_run():
-    inputs = make_inputs((2, 100, 4, 40))
+    inputs = make_inputs((1, 40, 4, 9))
     torch.use_deterministic_algorithms(True)
     try:
         first, second = (run("triton", inputs) for _ in range(2))

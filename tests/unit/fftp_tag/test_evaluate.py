@@ -71,6 +71,12 @@ def make_tagger(tmp_path):
     return make
 
 
+@pytest.fixture
+def without_psds(monkeypatch):
+    """Without the package that computes PSDS, which takes seconds."""
+    monkeypatch.setitem(sys.modules, "psds_eval", None)
+
+
 def path_of(folder, clip_id):
     """The file of a clip; its class is the folder's name."""
     [path] = folder.rglob(f"{clip_id.rpartition('_')[2]}.wav")
@@ -195,7 +201,7 @@ def test_clips_that_cannot_be_used(make_tagger, sounds, tmp_path, caplog):
 
 
 def test_packages_are_missed_before_the_work(
-    make_tagger, sounds, strong_labels, monkeypatch, caplog
+    make_tagger, sounds, strong_labels, without_psds, monkeypatch, caplog
 ):
     tagger = make_tagger()
 
@@ -204,7 +210,6 @@ def test_packages_are_missed_before_the_work(
         raise InputError("begun")
 
     monkeypatch.setattr(AudioTagger, "analyze", analyze)
-    monkeypatch.setitem(sys.modules, "psds_eval", None)
     monkeypatch.setattr(AudioTagger, "clip_probabilities", analyze)
     with pytest.raises(InputError, match="begun"):
         evaluate(tagger, sounds, strong_labels=strong_labels)
@@ -232,12 +237,11 @@ def strong_labels(sounds, tmp_path):
     return table
 
 
-@pytest.mark.parametrize("steps", [False, True])
 def test_events_are_those_of_the_timeline(
-    make_tagger, sounds, strong_labels, steps
+    make_tagger, sounds, strong_labels, without_psds
 ):
     """Of clips that the table lists, within their clip."""
-    tagger = make_tagger(steps, thresholds=[0.4, 0.3, 0.2])
+    tagger = make_tagger(steps=True, thresholds=[0.4, 0.3, 0.2])
     found = evaluate(tagger, sounds, strong_labels=strong_labels)
     assert len(found.ids) == 21
     timelines, truth = {}, {}
@@ -260,7 +264,7 @@ def run(*arguments):
 
 
 def test_the_command_prints_and_writes(
-    make_tagger, sounds, strong_labels, tmp_path, capsys
+    make_tagger, sounds, strong_labels, without_psds, tmp_path, capsys
 ):
     tagger = make_tagger(steps=True, thresholds=[0.4, 0.3, 0.2])
     output = tmp_path / "scores"

@@ -17,6 +17,8 @@ from fftp_tag.score.events import (
     event_metrics,
     is_on_time,
     overlap_by_half,
+    overlap_scores,
+    pair_events,
 )
 from fftp_tag.tag.events import Timeline
 from speechbrain_fftp.dataio.errors import InputError
@@ -51,7 +53,7 @@ def delayed(delay, longer=0.0):
     }
 
 
-@pytest.mark.parametrize("delay, f1", [(0.0, 1.0), (0.15, 1.0), (0.25, 0.0)])
+@pytest.mark.parametrize("delay, f1", [(0.15, 1.0), (0.25, 0.0)])
 def test_late_events_count_up_to_the_collar(delay, f1):
     scores = event_metrics(make_timelines(delayed(delay)), TRUTH, LABELS)
     assert scores["event_F1"] == f1
@@ -60,11 +62,12 @@ def test_late_events_count_up_to_the_collar(delay, f1):
     assert scores["PSDS1"] == scores["PSDS2"] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("longer, right", [(0.85, 4), (0.95, 1), (1.55, 0)])
-def test_events_overlap_by_half_of_their_union(longer, right):
+def test_events_overlap_by_half_of_their_union():
     """The dogs last 0.9 s, the siren 1.5 s."""
-    scores = event_metrics(make_timelines(delayed(0, longer)), TRUTH, LABELS)
-    assert scores["overlap_F1"] == right / 4
+    for longer, right in ((0.85, 4), (0.95, 1), (1.55, 0)):
+        timelines = make_timelines(delayed(0, longer))
+        scores = overlap_scores(pair_events(timelines, TRUTH, LABELS))
+        assert scores["overlap_F1"] == right / 4
 
 
 def test_missed_and_false_events_by_hand():
