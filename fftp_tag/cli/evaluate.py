@@ -37,7 +37,6 @@ CLIP_OPTIONS = (
     "split",
     "test_fold",
     "allow_missing",
-    "unbalanced",
     "strong_labels",
 )
 
@@ -62,7 +61,7 @@ def add_clips(
         "--data-folder",
         required=required,
         metavar="DIR",
-        help="prepared folder, or data folder of the AudioSet recipe",
+        help="prepared folder, or folder of custom data",
     )
     parser.add_argument(
         "--split",
@@ -78,13 +77,7 @@ def add_clips(
         "--allow-missing",
         type=options.number(float, 0, 1),
         metavar="F",
-        help="fraction of AudioSet's clips that may be missing (default: 0.2)",
-    )
-    parser.add_argument(
-        "--unbalanced",
-        action="store_true",
-        default=None,
-        help="include AudioSet's unbalanced train clips",
+        help="fraction of the clips that may be missing (default: 0.2)",
     )
     parser.add_argument(
         "--strong-labels",

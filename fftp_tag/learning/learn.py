@@ -51,8 +51,8 @@ from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets import custom
-from speechbrain_fftp.datasets.audioset import clips as audioset
-from speechbrain_fftp.datasets.manifests import Listing
+from speechbrain_fftp.datasets.audioset import is_audioset
+from speechbrain_fftp.datasets.custom import Listing
 from speechbrain_fftp.datasets.splits import drop_copies
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ def list_data(
 
     See ``custom.list_clips``.
     """
-    if audioset.is_audioset(os.fspath(data_folder)):
+    if os.path.isdir(data_folder) and is_audioset(data_folder):
         raise InputError(
             f"{data_folder} holds AudioSet's lists: learn takes a folder of "
             "clips for each class, or a table clips.csv."

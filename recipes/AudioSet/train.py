@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 import torch
-from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
 from torch.utils.data import SequentialSampler
 
@@ -28,6 +27,7 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
 from speechbrain_fftp.utils.run_folder import (
     check_overrides,
@@ -357,7 +357,7 @@ if __name__ == "__main__":
     # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
-    check_overrides(hparams_file, overrides, needs="prepare_opts")
+    check_overrides(hparams_file, overrides, needs="max_seconds")
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
     if hparams["inference_yaml"]:  # relative to the yaml file
@@ -373,7 +373,8 @@ if __name__ == "__main__":
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    run_on_main(prepare_audioset, kwargs=hparams["prepare_opts"])
+    with one_line_errors():
+        run_on_main(hparams["prepare"])
     datasets = dataio_prep(hparams)
     if "pretrainer" in hparams:
         run_on_main(hparams["pretrainer"].collect_files)

@@ -12,12 +12,12 @@ Authors
 import sys
 from pathlib import Path
 
-from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
 from train import TaggingBrain, dataio_prep, train
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
 from speechbrain_fftp.nnet.tokens import own_tokens
 from speechbrain_fftp.training.strong_labels import (
@@ -113,7 +113,8 @@ if __name__ == "__main__":
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    run_on_main(prepare_audioset, kwargs=hparams["prepare_opts"])
+    with one_line_errors():
+        run_on_main(hparams["prepare"])
     datasets = dataio_prep(hparams)
 
     brain = StrongBrain(
