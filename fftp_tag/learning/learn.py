@@ -304,7 +304,7 @@ def list_data(
 
     See ``custom.list_clips``.
     """
-    if os.path.isdir(data_folder) and is_audioset(data_folder):
+    if is_audioset(data_folder):
         raise InputError(
             f"{data_folder} holds AudioSet's lists: learn takes a folder of "
             "clips for each class, or a table clips.csv."

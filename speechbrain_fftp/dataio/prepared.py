@@ -91,19 +91,15 @@ def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
         If the folder was made with other settings, holds other files, or has a
         damaged pack.
     """
-    before = read_record(folder)
-    changed = [
-        key
-        for key in settings
-        if before and before["settings"].get(key) != settings[key]
-    ]
+    record = read_record(folder)
+    before = record["settings"] if record else settings
+    changed = [key for key in settings if before.get(key) != settings[key]]
     remedy = "Give another prepared_folder, or delete this one."
     if is_complete(folder):
         if changed:
             key = changed[0]
             raise InputError(
-                f"{folder} was prepared with"
-                f" {key}={before['settings'].get(key)!r}, not"
+                f"{folder} was prepared with {key}={before.get(key)!r}, not"
                 f" {settings[key]!r}. {remedy}"
             )
         check_packs(folder)
@@ -112,7 +108,7 @@ def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
         return
     os.makedirs(folder, exist_ok=True)
     others = os.listdir(folder)
-    if before is None and others:
+    if record is None and others:
         raise InputError(
             f"{folder} holds other files, such as {min(others)}. {remedy}"
         )
@@ -167,7 +163,7 @@ def usable_clips(
     skipped : list
         The ids, splits and reasons of the others.
     """
-    kept = {}
+    kept: Dict[str, Clip] = {}
     skipped = []
     in_two_splits = []
     for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
@@ -280,13 +276,14 @@ def write_prepared(
                 " why: repair the data, and prepare again."
             )
         logger.info("%s: %d clips", split, len(kept))
-        absent = set(classes).difference(*(clip.labels for clip in kept))
+        present = {label for clip in kept for label in clip.labels}
+        absent = [name for x, name in classes.items() if x not in present]
         if absent and split != "valid":
             logger.warning(
                 "%s: no clip of %d classes, such as %s",
                 split,
                 len(absent),
-                classes[min(absent)],
+                absent[0],
             )
         path = os.path.join(folder, f"{split}.csv")
         write_manifest(path, kept, packed, sample_rate, classes, label_column)
@@ -383,12 +380,13 @@ def cut_packs(clips: List[Clip]) -> Dict[str, List[Clip]]:
     A pack ends with the clip that reaches ``PACK_SECONDS``. Durations are the
     maximum ones, so the packs are the same before and after conversion.
     """
-    packs = {}
-    seconds = Counter()  # of each split
+    packs: Dict[str, List[Clip]] = {}
+    seconds: Dict[str, float] = {}  # of each split
     for clip in clips:
-        number = int(seconds[clip.split] / PACK_SECONDS)
+        before = seconds.get(clip.split, 0.0)
+        number = int(before / PACK_SECONDS)
         packs.setdefault(f"{clip.split}-{number:04d}", []).append(clip)
-        seconds[clip.split] += clip.seconds
+        seconds[clip.split] = before + clip.seconds
     return packs
 
 
@@ -460,7 +458,7 @@ def files_below(folder: PathLike) -> Iterator[str]:
     skipped.
     """
     seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(os.fspath(folder), followlinks=True):
         stat = os.stat(place)
         if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:
             folders.clear()
@@ -549,7 +547,7 @@ def read_table(
 
 def read_class_list(path: PathLike) -> Dict[str, str]:
     """Reads a table of classes; returns a dict from mid to display name."""
-    classes = {}
+    classes: Dict[str, str] = {}
     for line, row in read_table(path, ("mid", "display_name")):
         mid = row["mid"]
         name = row["display_name"]

@@ -16,7 +16,12 @@ from speechbrain_fftp.dataio.prepared import (
     usable_clips,
     write_prepared,
 )
-from speechbrain_fftp.datasets import audioset, custom, splits
+from speechbrain_fftp.datasets import custom, splits
+from speechbrain_fftp.datasets.audioset import (
+    PUBLISHED_CLASSES,
+    is_audioset,
+    read_classes,
+)
 from speechbrain_fftp.datasets.names import text_digest
 
 
@@ -24,10 +29,10 @@ def prepare_data(
     data_folder,
     prepared_folder,
     *,
-    prepare_audioset,
     sample_rate=16000,
     allow_missing=0.2,
     test_fold=None,
+    prepare_audioset=None,
     skip_prep=False,
 ):
     """Converts AudioSet or custom data once, and writes the manifests.
@@ -39,15 +44,15 @@ def prepare_data(
         data. It may be deleted afterwards.
     prepared_folder : str
         Folder to write to, see ``speechbrain_fftp.dataio.prepared``.
-    prepare_audioset : callable
-        The function of ``recipes/AudioSet/audioset_prepare.py``, with options
-        for AudioSet alone.
     sample_rate : int
         Sampling rate of the clips, in Hz.
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
     test_fold : str, optional
         The fold to evaluate on, for custom data with folds.
+    prepare_audioset : callable, optional
+        The function of ``recipes/AudioSet/audioset_prepare.py``, with options
+        for AudioSet alone.
     skip_prep : bool
         Whether to do nothing.
 
@@ -65,16 +70,16 @@ def prepare_data(
     if not os.path.isdir(data_folder) and is_complete(prepared_folder):
         with preparing(prepared_folder, settings):
             return
-    if os.path.isdir(data_folder) and audioset.is_audioset(data_folder):
+    if prepare_audioset is not None and is_audioset(data_folder):
         prepare_audioset(
             data_folder,
             prepared_folder,
             sample_rate=sample_rate,
             allow_missing=allow_missing,
-            class_list=audioset.PUBLISHED_CLASSES,
+            class_list=PUBLISHED_CLASSES,
         )
         return
-    listing = custom.list_clips(data_folder)
+    listing = list_data(data_folder)
     clips, skipped = split_clips(listing, test_fold)
     rows = [clip._replace(audio=None) for clip in clips]
     settings["test_fold"] = None if test_fold is None else str(test_fold)
@@ -105,7 +110,7 @@ def split_clips(listing, test_fold=None):
 
 def list_data(data_folder):
     """Lists the clips of custom data, as a Listing."""
-    if os.path.isdir(data_folder) and audioset.is_audioset(data_folder):
+    if is_audioset(data_folder):
         raise InputError(
             f"{data_folder} is AudioSet: prepare it with"
             " recipes/AudioSet/audioset_prepare.py, and give the prepared"
@@ -122,7 +127,7 @@ def count_classes(data_folder, prepared_folder):
     if os.path.isfile(os.path.join(prepared_folder, CLASSES_CSV)):
         return len(read_classes_csv(prepared_folder))
     if not data_folder or not os.path.isdir(data_folder):
-        return len(audioset.read_classes())
-    if audioset.is_audioset(data_folder):
-        return len(audioset.read_classes(data_folder))
+        return len(read_classes())
+    if is_audioset(data_folder):
+        return len(read_classes(data_folder))
     return len(custom.list_clips(data_folder).classes)

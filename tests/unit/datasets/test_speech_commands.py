@@ -9,19 +9,19 @@ import re
 
 import pytest
 
-from speechbrain_fftp.datasets.manifests import Clip
-from speechbrain_fftp.datasets.speech_commands.lists import (
+from speechbrain_fftp.dataio.clips import Clip
+from speechbrain_fftp.datasets.speech_commands import (
     COMMANDS,
     OTHER_WORDS,
     SILENCE,
     UNKNOWN,
+    draw_silence,
     list_words,
     read_lists,
     speaker_of,
     split_of,
     task_classes,
 )
-from speechbrain_fftp.datasets.speech_commands.prepare import draw_silence
 
 
 def official_split(name):

@@ -9,21 +9,18 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from speechbrain_fftp.datasets.manifests import Clip, ParquetAudio
+from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.datasets.splits import (
     assign_splits,
     choose_fold,
     drop_copies,
-    hold_out,
-    usable_clips,
 )
 
 SPLITS = {"train", "valid", "eval"}
 
 
 def make_clip(name, labels=("dog",), split="", group="", fold=""):
-    audio = ParquetAudio(name, 0, 0)
-    return Clip(name, audio, labels, split, group=group or name, fold=fold)
+    return Clip(name, None, labels, split, group=group or name, fold=fold)
 
 
 def random_clips(draw, labels_per_clip=1):
@@ -134,43 +131,6 @@ def test_a_fold_is_for_evaluation(test_fold):
     by_group = splits_by(clips, lambda clip: [clip.group])
     assert all(len(found) == 1 for found in by_group.values())
     assert sum(clip.split == "valid" for clip in clips) in (24, 28)
-
-
-def test_clips_are_held_out_by_their_ids():
-    clips = [make_clip(f"{i}", split="train") for i in range(2000)]
-    clips.append(make_clip("x", split="eval"))
-    found = {clip.id: clip.split for clip in hold_out(clips, 0.05)}
-    counts = Counter(found.values())
-    assert 60 < counts["valid"] < 140 and counts["eval"] == 1
-    half = {clip.id: clip.split for clip in hold_out(clips[::2], 0.05)}
-    assert half.items() <= found.items()
-    few = hold_out(clips[:3], 1e-9)
-    assert [clip.split for clip in few].count("valid") == 1
-
-
-def test_each_clip_counts_once(caplog):
-    clips = [
-        make_clip("a", split="train"),
-        make_clip("b", split="train"),
-        make_clip("b", ("cat",), split="train"),
-        make_clip("a", split="eval"),
-        make_clip("c", (), split="train"),
-        make_clip("", split="valid"),
-    ]
-    kept, skipped = usable_clips(clips, "data", allow_no_label=False)
-    assert [(clip.id, clip.split) for clip in kept] == [
-        ("a", "eval"),
-        ("b", "train"),
-    ]
-    assert [row[:2] for row in skipped] == [
-        ("", "valid"),
-        ("a", "train"),
-        ("b", "train"),
-        ("c", "train"),
-    ]
-    assert "such as a" in caplog.text
-    kept, _ = usable_clips(clips, "data", allow_no_label=True)
-    assert [clip.id for clip in kept] == ["a", "b", "c"]
 
 
 def test_copies_of_files_count_once(tmp_path, caplog):
