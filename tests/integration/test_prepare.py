@@ -113,20 +113,6 @@ def test_more_clips_of_ones_own_are_noticed(name, tmp_path):
         prepare(data, save)
 
 
-def test_broken_audio_is_not_fatal(layout, tmp_path):
-    data, prepare, splits = layout
-    sounds = sorted(data.rglob("*.flac")) or sorted(data.rglob("*.wav"))
-    if not sounds:
-        pytest.skip("the sounds are in shards")
-    sounds[0].write_bytes(b"<html>")
-    save = tmp_path / "save"
-    prepare(data, save)
-    (skipped,) = read_rows(save / "skipped.csv")
-    kept = [r["ID"] for s in splits for r in read_rows(save / f"{s}.csv")]
-    assert skipped["ID"] not in kept
-    assert len(kept) == len(sounds) - 1
-
-
 def test_audio_files_in_any_nesting(tmp_path):
     """Of several files of a clip, one is used; others are not its own."""
     data = tmp_path / "data"

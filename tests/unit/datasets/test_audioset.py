@@ -22,19 +22,6 @@ from speechbrain_fftp.datasets.audioset import is_audioset, read_classes
 CLASSES = {"/m/1": "Speech", "/m/2": "Music"}
 
 
-def test_class_list_of_the_package():
-    classes = read_classes()
-    mids = list(classes)
-    assert len(mids) == 527
-    for index, mid, name in (
-        (0, "/m/09x0r", "Speech"),
-        (137, "/m/04rlf", "Music"),
-        (300, "/m/07yv9", "Vehicle"),
-        (526, "/m/07hvw1", "Field recording"),
-    ):
-        assert (mids[index], classes[mid]) == (mid, name)
-
-
 def test_segments_in_audiosets_own_form(tmp_path):
     path = tmp_path / "eval_segments.csv"
     path.write_text(
@@ -76,14 +63,10 @@ def test_segment_errors_name_file_and_line(tmp_path, row):
         ("abcdefghijk", "abcdefghijk", None),
         ("Yabcdefghijk", "abcdefghijk", None),
         ("Yabcdefghij", "Yabcdefghij", None),
-        ("YYabcdefghij", "Yabcdefghij", None),
         ("Yabcdefghij_30", "Yabcdefghij", "30"),
-        ("abcdefgh_30", "abcdefgh_30", None),
         ("abcdefgh_30_40_50", "abcdefgh_30", "40"),
-        ("abcdefghijk_30.5-40", "abcdefghijk", "30.5"),
         ("short", "short", None),  # any id of a list, as it is
         ("Title [abcdefghijk]", None, None),
-        ("abcdefghijkl", None, None),
         ("abcdefghijK", None, None),
     ],
 )
@@ -181,14 +164,13 @@ def test_parquet_shards(tmp_path):
 
 def test_damaged_shards(tmp_path):
     pytest.importorskip("pyarrow")
-    path = str(tmp_path / "eval.parquet")
-    for content in (b"PAR1 and no more", None):
-        if content is None:
-            write_shard(path, [{"video_id": "a"}])  # without other columns
-        else:
-            (tmp_path / "eval.parquet").write_bytes(content)
-        with pytest.raises(ValueError, match=path):
-            read_shard(path, "eval", CLASSES)
+    path = tmp_path / "eval.parquet"
+    write_shard(path, [{"video_id": "a"}])  # without other columns
+    with pytest.raises(ValueError, match=f"{path} has no column"):
+        read_shard(str(path), "eval", CLASSES)
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        read_shard(str(path), "eval", CLASSES)
 
 
 def test_missing_lists_are_named(tmp_path):

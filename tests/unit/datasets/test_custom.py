@@ -84,12 +84,6 @@ def test_names_of_splits_are_no_classes(tmp_path, names):
         list_clips(tmp_path)
 
 
-@pytest.mark.parametrize("paths", [(), ("dog/1.txt",)])
-def test_a_folder_of_no_layout(tmp_path, paths):
-    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
-        list_clips(touch(tmp_path, *paths))
-
-
 def test_one_class_is_too_few(tmp_path):
     touch(tmp_path, "dog/1.wav", "dog/2.wav")
     with pytest.raises(ValueError, match="dog"):
@@ -161,7 +155,6 @@ def test_a_table(tmp_path):
         "1.wav,dog,,3",
         "1.wav,dog,,,1,",
         "1.wav,dog,,,2,1",
-        "1.wav,dog,,,a,b",
     ],
 )
 def test_rows_that_make_no_sense(tmp_path, row):
@@ -187,60 +180,56 @@ def test_tables_that_are_none(tmp_path, content):
         list_clips(tmp_path)
 
 
-def test_esc50(tmp_path):
-    table = write(
-        tmp_path,
+def test_published_sets(tmp_path):
+    esc50, urban, fsd = (tmp_path / name for name in ("esc50", "urban", "fsd"))
+    write(
+        esc50,
         "meta/esc50.csv",
         "filename,fold,target,category,esc10,src_file,take",
         "1-100032-A-0.wav,1,0,dog,True,100032,A",
         "5-9032-B-10.wav,5,10,sea_waves,False,9032,B",
     )
-    assert rows_of(tmp_path) == [
-        ("audio/1-100032-A-0.wav", ("dog",), ""),
-        ("audio/5-9032-B-10.wav", ("sea_waves",), ""),
-    ]
-    listing = list_clips(tmp_path)
-    found = [(clip.group, clip.fold) for clip in listing.clips]
-    assert found == [("100032", "1"), ("9032", "5")]
-    assert listing.tables == [str(table)]
-    # A clips.csv comes first
-    write(tmp_path, "clips.csv", "path,labels", "a.wav,x", "b.wav,y")
-    assert list(list_clips(tmp_path).classes) == ["x", "y"]
-
-
-def test_urbansound8k(tmp_path):
     write(
-        tmp_path,
+        urban,
         "metadata/UrbanSound8K.csv",
         "slice_file_name,fsID,start,end,salience,fold,classID,class",
         "100032-3-0-0.wav,100032,0.0,0.317551,1,5,3,dog_bark",
         "17592-5-1-1.wav,17592,15.53,19.53,2,10,5,engine_idling",
     )
-    assert rows_of(tmp_path) == [
-        ("audio/fold5/100032-3-0-0.wav", ("dog_bark",), ""),
-        ("audio/fold10/17592-5-1-1.wav", ("engine_idling",), ""),
-    ]
-    found = [(c.group, c.fold, c.start) for c in list_clips(tmp_path).clips]
-    assert found == [("100032", "5", 0.0), ("17592", "10", 0.0)]
-
-
-def test_fsd50k(tmp_path):
     write(
-        tmp_path,
+        fsd,
         "FSD50K.ground_truth/dev.csv",
         "fname,labels,mids,split",
         '64760,"Electric_guitar,Guitar","/m/02sgy,/m/0342h",train',
         "16399,Purr,/m/02yds9,val",
     )
     write(
-        tmp_path,
+        fsd,
         "FSD50K.ground_truth/eval.csv",
         "fname,labels,mids",
         '37199,"Guitar,Music","/m/0342h,/m/04rlf"',
     )
-    assert rows_of(tmp_path) == [
+    assert rows_of(esc50) == [
+        ("audio/1-100032-A-0.wav", ("dog",), ""),
+        ("audio/5-9032-B-10.wav", ("sea_waves",), ""),
+    ]
+    assert rows_of(urban) == [
+        ("audio/fold5/100032-3-0-0.wav", ("dog_bark",), ""),
+        ("audio/fold10/17592-5-1-1.wav", ("engine_idling",), ""),
+    ]
+    folds = [
+        [(clip.group, clip.fold) for clip in list_clips(folder).clips]
+        for folder in (esc50, urban)
+    ]
+    assert folds == [
+        [("100032", "1"), ("9032", "5")],
+        [("100032", "5"), ("17592", "10")],
+    ]
+    assert rows_of(fsd) == [
         ("FSD50K.dev_audio/64760.wav", ("Electric_guitar", "Guitar"), "train"),
         ("FSD50K.dev_audio/16399.wav", ("Purr",), "valid"),
         ("FSD50K.eval_audio/37199.wav", ("Guitar", "Music"), "eval"),
     ]
-    assert len(list_clips(tmp_path).tables) == 2
+    # A clips.csv comes first
+    write(esc50, "clips.csv", "path,labels", "a.wav,x", "b.wav,y")
+    assert list(list_clips(esc50).classes) == ["x", "y"]

@@ -16,7 +16,6 @@ from speechbrain_fftp.datasets.speech_commands import (
     SILENCE,
     UNKNOWN,
     draw_silence,
-    list_words,
     read_lists,
     speaker_of,
     split_of,
@@ -66,26 +65,6 @@ def test_lists_come_before_the_hash(tmp_path):
     (tmp_path / "testing_list.txt").write_text("yes/a_nohash_0.wav")
     with pytest.raises(ValueError, match="yes/a_nohash_0"):
         read_lists(tmp_path)
-
-
-def test_words_are_found(tmp_path):
-    for name in (
-        "yes/a.wav",
-        "yes/deep/b.FLAC",
-        "yes/.c.wav",
-        "no/notes.txt",
-        ".git/d.wav",
-        "results/x/prepared.json",
-        "results/x/flac/e.wav",
-        "LICENSE",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert list_words(tmp_path) == {
-        "yes": ["yes/a.wav", "yes/deep/b.FLAC"],
-        "no": [],
-        "results": [],
-    }
 
 
 def test_classes_of_the_tasks():
