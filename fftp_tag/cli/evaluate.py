@@ -4,8 +4,8 @@ Prints mAP, AUC and d'; F1 at the model's learnt thresholds, or at 0.5 if it has
 none; and the accuracy if every clip has exactly one class. Classes of the model
 and of the data are matched by name.
 
-The clips are in a folder that a recipe has prepared, or in a data folder of the
-AudioSet recipe: AudioSet or custom data. With --strong-labels, events are
+The clips are in a folder that a recipe has prepared, or in a folder of custom
+data. With --strong-labels, events are
 scored as well: overlap_F1 counts events that overlap by half, event_F1 events
 whose onset and offset are within 200 ms, and segment_F1 seconds with a sound.
 

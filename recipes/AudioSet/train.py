@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import torch
+from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
 from torch.utils.data import SequentialSampler
 
@@ -357,7 +358,7 @@ if __name__ == "__main__":
     # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
-    check_overrides(hparams_file, overrides, needs="max_seconds")
+    check_overrides(hparams_file, overrides, needs="prepare_opts")
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
     if hparams["inference_yaml"]:  # relative to the yaml file
@@ -374,7 +375,9 @@ if __name__ == "__main__":
         overrides=overrides,
     )
     with one_line_errors():
-        run_on_main(hparams["prepare"])
+        # The yaml may plug in the preparation of other data
+        prepare = hparams.get("prepare", prepare_audioset)
+        run_on_main(prepare, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
     if "pretrainer" in hparams:
         run_on_main(hparams["pretrainer"].collect_files)

@@ -12,6 +12,7 @@ Authors
 import sys
 from pathlib import Path
 
+from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
 from train import TaggingBrain, dataio_prep, train
 
@@ -114,7 +115,9 @@ if __name__ == "__main__":
         overrides=overrides,
     )
     with one_line_errors():
-        run_on_main(hparams["prepare"])
+        # The yaml may plug in the preparation of other data
+        prepare = hparams.get("prepare", prepare_audioset)
+        run_on_main(prepare, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
 
     brain = StrongBrain(

@@ -34,6 +34,7 @@ def prepare_data(
     test_fold=None,
     prepare_audioset=None,
     skip_prep=False,
+    **audioset_options,
 ):
     """Converts AudioSet or custom data once, and writes the manifests.
 
@@ -51,10 +52,11 @@ def prepare_data(
     test_fold : str, optional
         The fold to evaluate on, for custom data with folds.
     prepare_audioset : callable, optional
-        The function of ``recipes/AudioSet/audioset_prepare.py``, with options
-        for AudioSet alone.
+        The function of ``recipes/AudioSet/audioset_prepare.py``.
     skip_prep : bool
         Whether to do nothing.
+    **audioset_options : dict
+        Options for AudioSet alone.
 
     Raises
     ------
@@ -77,15 +79,16 @@ def prepare_data(
             sample_rate=sample_rate,
             allow_missing=allow_missing,
             class_list=PUBLISHED_CLASSES,
+            **audioset_options,
         )
         return
     listing = list_data(data_folder)
-    clips, skipped = split_clips(listing, test_fold)
-    rows = [clip._replace(audio=None) for clip in clips]
+    rows = [clip._replace(audio=None) for clip in listing.clips]
     settings["test_fold"] = None if test_fold is None else str(test_fold)
-    settings["clips"] = f"{len(clips)} clips, {text_digest(repr(rows))[:16]}"
+    settings["clips"] = f"{len(rows)} clips, {text_digest(repr(rows))[:16]}"
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
+            clips, skipped = split_clips(listing, test_fold)
             check_missing(clips, allow_missing)
             write_prepared(
                 prepared_folder,

@@ -289,11 +289,6 @@ def read_lists(data_folder):
         with open(path, encoding="utf-8-sig") as file:
             lines = [line.strip() for line in file if line.strip()]
         lists[split] = {posixpath.splitext(line)[0] for line in lines}
-    both = sorted(lists["valid"] & lists["test"])
-    if both:
-        raise InputError(
-            f"{data_folder}: both lists contain {both[0]}: remove it from one"
-        )
     return lists
 
 

@@ -16,7 +16,7 @@ def test_modules_beside_the_yaml_are_found(tmp_path):
         "def stop():\n    raise SystemExit('called my module')\n", "utf-8"
     )
     yaml = tmp_path / "own.yaml"
-    text = "max_seconds: 10\nstop: !apply:my_sounds.stop\n"
+    text = "prepare_opts: {}\nstop: !apply:my_sounds.stop\n"
     yaml.write_text(text, "utf-8")
     done = subprocess.run(
         [sys.executable, RECIPES / "AudioSet" / "train.py", yaml],

@@ -74,7 +74,7 @@ def test_settings_that_waste_a_training(options, name, tmp_path, monkeypatch):
     words = [*map(str, words), *options]
     yaml, run_opts, overrides = sb.parse_arguments(words)
     with pytest.raises((SystemExit, ValueError), match=name) as stopped:
-        check_overrides(yaml, overrides, needs="max_seconds")
+        check_overrides(yaml, overrides, needs="prepare_opts")
         hparams = load_hyperpyyaml(Path(yaml).read_text(), overrides)
         check_settings(yaml, overrides, hparams, run_opts)
     assert "\n" not in str(stopped.value)
@@ -83,8 +83,8 @@ def test_settings_that_waste_a_training(options, name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "yaml, key",
     [
-        ("speechcommands/ast_fftp.yaml", "max_seconds"),
-        ("inference/ast_fftp.yaml", "max_seconds"),
+        ("speechcommands/ast_fftp.yaml", "prepare_opts"),
+        ("inference/ast_fftp.yaml", "prepare_opts"),
         ("ast_fftp.yaml", "clip_seconds"),
         ("ast_fftp.yaml", "strong_labels"),
         ("missing.yaml", "missing.yaml"),
