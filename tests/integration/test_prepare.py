@@ -19,7 +19,11 @@ from prepared_clips import read_clips, read_part, read_rows
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.dataio.prepared import read_classes_csv
-from speechbrain_fftp.datasets.prepare import count_classes, prepare_data
+from speechbrain_fftp.datasets.prepare import (
+    count_classes,
+    list_data,
+    prepare_data,
+)
 from speechbrain_fftp.datasets.speech_commands import (
     COMMANDS,
     count_classes as count_words,
@@ -157,6 +161,12 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
         for split, number in (("train", n_train), ("valid", 3), ("eval", 3)):
             rows = read_rows(tmp_path / folder / f"{split}.csv")
             assert len(rows) == number
+
+
+def test_audioset_is_prepared_by_its_recipe(tmp_path):
+    data_folders.write_lists(tmp_path)
+    with pytest.raises(ValueError, match="recipes/AudioSet/audioset_prepare"):
+        list_data(tmp_path)
 
 
 def test_twelve_classes(tmp_path):

@@ -122,7 +122,6 @@ def test_splits(make_tagger, sounds, prepared):
     assert evaluate(tagger, prepared).ids == parts[2].ids
     for folder, options, name in (
         (sounds, {"split": "test"}, "test"),
-        (sounds, {"unbalanced": True}, "unbalanced"),
         (prepared, {"test_fold": "1"}, "--test-fold"),
     ):
         with pytest.raises(InputError, match=name):
