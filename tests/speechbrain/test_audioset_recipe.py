@@ -44,7 +44,7 @@ def audioset(tmp_path):
         wav = 0.1 * torch.randn(1, samples)
         if number % 3:
             wav += 0.3 * torch.sin(torch.arange(samples) * 0.2)
-        clip = f"-clip{number:02d}"
+        clip = f"-clip{number:06d}"
         lists[split][clip] = ("/m/096m7z", "/m/09x0r", BOTH)[number % 3]
         name = f"Y{clip}.wav" if number % 5 else f"part/{clip}.flac"
         audio_io.save(folder / "audio" / name, wav, 16000)
@@ -68,7 +68,7 @@ def prepare(folder, **options):
 def test_manifests(audioset):
     train, valid, test = prepare(audioset)
     assert len(train) + len(valid) == 36 and len(test) == 12 and len(valid) > 5
-    row = next(row for row in test if row["ID"] == "-clip11")
+    row = next(row for row in test if row["ID"] == "-clip000011")
     assert row["labels"] == "Speech;Noise, static"
     assert float(row["duration"]) == 15000 / 16000
     assert row["wav"] == "$data_root/wav/eval-0000.wav"
@@ -86,8 +86,8 @@ def test_clips_without_audio_are_left_out(audioset):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ('-clip00, 0.0, 1.0, "/m/unknown"\n', "/m/unknown"),
-        ("-clip00, 0.0\n", "eval_segments.csv, line 1"),
+        ('-clip000000, 0.0, 1.0, "/m/unknown"\n', "/m/unknown"),
+        ("-clip000000, 0.0\n", "eval_segments.csv, line 1"),
         ('missing, 0.0, 1.0, "/m/09x0r"\n', "1 of 1 eval clips"),
     ],
 )
