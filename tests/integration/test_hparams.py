@@ -91,6 +91,7 @@ def test_every_key_is_read(row):
             or f"<{key}>" in text
             or f'["{key}"]' in script
             or f"hparams.{key}" in script
+            or f'hparams.get("{key}"' in script
             or (key.endswith("_annotation") and '_annotation"]' in script)
         )
         assert read, f"{key} of {row['Hparam_file']} is never read"
