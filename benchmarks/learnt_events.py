@@ -29,7 +29,7 @@ import soundscapes
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.score.events import overlap_scores, pair_events
-from speechbrain_fftp.datasets.speech_commands.lists import NOISE_FOLDER
+from speechbrain_fftp.datasets.speech_commands import NOISE_FOLDER
 
 FOLD = 1
 CLIPS, SCAPES, RESAMPLES = 10, 100, 200

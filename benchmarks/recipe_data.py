@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from speechbrain_fftp.datasets.audioset.lists import read_classes
-from speechbrain_fftp.datasets.manifests import (
-    Clip,
+from speechbrain_fftp.dataio.clips import Clip, as_int16
+from speechbrain_fftp.dataio.prepared import (
+    PackedClip,
     write_classes,
     write_manifest,
+    write_packs,
 )
-from speechbrain_fftp.datasets.packs import PackedClip, as_int16, write_packs
+from speechbrain_fftp.datasets.audioset import read_classes
 
 RATE = 16000
 HELD_OUT = 48  # clips to validate, and to evaluate

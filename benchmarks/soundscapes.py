@@ -33,7 +33,6 @@ Authors
 """
 
 import argparse
-import dataclasses
 import itertools
 import multiprocessing
 import os
@@ -56,13 +55,13 @@ from study.folds import (  # noqa: E402
     speech_commands_clips,
 )
 
-from speechbrain_fftp.datasets.manifests import (  # noqa: E402
-    Clip,
+from speechbrain_fftp.dataio.clips import Clip, as_int16  # noqa: E402
+from speechbrain_fftp.dataio.prepared import (  # noqa: E402
     write_classes,
     write_manifest,
+    write_packs,
 )
-from speechbrain_fftp.datasets.packs import as_int16, write_packs  # noqa: E402
-from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
+from speechbrain_fftp.datasets.speech_commands import (  # noqa: E402
     NOISE_FOLDER,
     SILENCE,
     UNKNOWN,
@@ -359,9 +358,8 @@ def write_base_fold(out, words, instruments, fold, sizes, seed, num_workers):
             raise
     for split in sizes:
         labelled = [
-            dataclasses.replace(
-                clip,
-                labels=sorted({mids[label] for label, _ in used[clip.id]}),
+            clip._replace(
+                labels=sorted({mids[label] for label, _ in used[clip.id]})
             )
             for clip in clips
             if clip.split == split

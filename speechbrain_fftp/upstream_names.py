@@ -29,6 +29,10 @@ TRITON = {
 # Modules that keep their names
 NEW = (
     "augment.mixup",
+    "dataio.audio",
+    "dataio.clips",
+    "dataio.errors",
+    "dataio.prepared",
     "inference.tagging",
     "lobes.frame_classifier",
     "lobes.models.AST",

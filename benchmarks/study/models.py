@@ -68,8 +68,8 @@ def arguments(options):
 def load_hparams(row, plan):
     """Loads a row's yaml with its options, as a recipe does, without data."""
     text = read_yaml(row, plan)
-    # These keys would write to the output folder, or need data
-    for key in ("train_logger", "checkpointer"):
+    # These keys would write to the output folder, or need the recipe's folder
+    for key in ("train_logger", "checkpointer", "prepare"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
     options = {
         "n_classes": plan.facts["n_classes"],

@@ -61,9 +61,7 @@ from study.models import (  # noqa: E402
 from study.plan import PRECISIONS, RESULTS, ROOT, Plan  # noqa: E402
 
 from speechbrain_fftp.dataio.files import write_json  # noqa: E402
-from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
-    SILENCE,
-)
+from speechbrain_fftp.datasets.speech_commands import SILENCE  # noqa: E402
 
 REPORTS = {
     "recipes/AudioSet/train.py": "report_tagging",

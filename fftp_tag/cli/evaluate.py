@@ -4,10 +4,10 @@ Prints mAP, AUC and d'; F1 at the model's learnt thresholds, or at 0.5 if it has
 none; and the accuracy if every clip has exactly one class. Classes of the model
 and of the data are matched by name.
 
-The clips are in a folder that a recipe has prepared, or in a data folder of the
-AudioSet recipe: AudioSet or custom data. With --strong-labels, events are
-scored as well: overlap_F1 counts events that overlap by half, and event_F1
-events whose onset and offset are within 200 ms.
+The clips are in a folder that a recipe has prepared, or in a folder of custom
+data. With --strong-labels, events are scored as well: overlap_F1 counts events
+that overlap by half, and event_F1 events whose onset and offset are within
+200 ms.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -33,7 +33,7 @@ EXAMPLES = """\
       --strong-labels results/demo/prepared/events.tsv"""
 
 # Options of ``add_clips`` that choose clips
-CLIP_OPTIONS = ("split", "test_fold", "allow_missing", "unbalanced")
+CLIP_OPTIONS = ("split", "test_fold", "allow_missing")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def add_clips(
         "--data-folder",
         required=required,
         metavar="DIR",
-        help="prepared folder, or data folder of the AudioSet recipe",
+        help="prepared folder, or folder of custom data",
     )
     parser.add_argument(
         "--split",
@@ -77,13 +77,7 @@ def add_clips(
         "--allow-missing",
         type=options.number(float, 0, 1),
         metavar="F",
-        help="fraction of AudioSet's clips that may be missing (default: 0.2)",
-    )
-    parser.add_argument(
-        "--unbalanced",
-        action="store_true",
-        default=None,
-        help="include AudioSet's unbalanced train clips",
+        help="fraction of the clips that may be missing (default: 0.2)",
     )
 
 

@@ -48,12 +48,12 @@ from fftp_tag.score.background import (
 )
 from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
+from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.dataio.model_info import default_rules
 from speechbrain_fftp.datasets import custom
-from speechbrain_fftp.datasets.audioset import clips as audioset
-from speechbrain_fftp.datasets.manifests import Clip
+from speechbrain_fftp.datasets.audioset import is_audioset
 from speechbrain_fftp.datasets.splits import drop_copies
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def list_sounds(
     single_label: Optional[bool],
 ) -> Sounds:
     """Lists the clips without copies, and the recordings; see ``learn``."""
-    if audioset.is_audioset(os.fspath(data_folder)):
+    if is_audioset(data_folder):
         raise InputError(
             f"{data_folder} holds AudioSet's lists: learn takes a folder of "
             "clips for each class, or a table clips.csv."

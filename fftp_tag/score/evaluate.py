@@ -30,13 +30,18 @@ from fftp_tag.score.events import Truth, event_metrics, warn_without_psds
 from fftp_tag.score.tags import f1_scores, tagging_metrics
 from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
+from speechbrain_fftp.dataio.clips import convert_clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
-from speechbrain_fftp.datasets.convert import check_missing, convert_clip
-from speechbrain_fftp.datasets.manifests import read_classes_csv, read_table
-from speechbrain_fftp.datasets.packs import PackedClip, read_packed
+from speechbrain_fftp.dataio.prepared import (
+    PackedClip,
+    check_missing,
+    is_complete,
+    read_classes_csv,
+    read_packed,
+    read_table,
+)
 from speechbrain_fftp.datasets.prepare import list_data, split_clips
-from speechbrain_fftp.datasets.prepared import is_complete
 from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
     read_strong_labels,
@@ -159,8 +164,8 @@ def evaluate(
     ---------
     tagger : AudioTagger
     data_folder : str
-        A folder that a recipe has prepared; or a data folder of the AudioSet
-        recipe, whose clips are read as the recipe would prepare them.
+        A folder that a recipe has prepared; or custom data, whose clips are
+        read as the recipe for AudioSet would prepare them.
     split : str, optional
         train, valid, eval or all; by default eval, or all for custom data
         without splits.
@@ -224,7 +229,6 @@ def list_split(
     split: Optional[str],
     sample_rate: int,
     allow_missing: float = 0.2,
-    unbalanced: bool = False,
     test_fold: Optional[str] = None,
 ) -> Split:
     """Lists the clips of a split, see ``evaluate``.
@@ -236,8 +240,6 @@ def list_split(
         The model's sampling rate, to which unprepared clips are converted.
     allow_missing : float
         Fraction of the clips that may have no audio file.
-    unbalanced : bool
-        Whether AudioSet's unbalanced list is part of the train split.
     test_fold : str, optional
         For data with folds: the fold to use as eval split.
     """
@@ -246,13 +248,13 @@ def list_split(
             f"split={split!r} is not one of {', '.join(SPLITS)}, {ALL}."
         )
     if is_complete(data_folder):
-        if unbalanced or test_fold is not None:
+        if test_fold is not None:
             raise InputError(
-                f"{data_folder} is prepared already: --unbalanced and "
-                "--test-fold are options of its preparation."
+                f"{data_folder} is prepared already: --test-fold is an option "
+                "of its preparation."
             )
         return list_prepared(data_folder, split or "eval")
-    listing = list_data(data_folder, unbalanced=unbalanced)
+    listing = list_data(data_folder)
     if split is None:
         has_splits = any(clip.split or clip.fold for clip in listing.clips)
         split = "eval" if has_splits else ALL

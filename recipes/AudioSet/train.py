@@ -28,6 +28,7 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     classify,
@@ -377,7 +378,10 @@ if __name__ == "__main__":
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    run_on_main(prepare_audioset, kwargs=hparams["prepare_opts"])
+    with one_line_errors():
+        # The yaml may plug in the preparation of other data
+        prepare = hparams.get("prepare", prepare_audioset)
+        run_on_main(prepare, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
     if "pretrainer" in hparams:
         run_on_main(hparams["pretrainer"].collect_files)

@@ -18,6 +18,7 @@ from train import TaggingBrain, dataio_prep, train
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     extract_features,
@@ -117,7 +118,10 @@ if __name__ == "__main__":
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    run_on_main(prepare_audioset, kwargs=hparams["prepare_opts"])
+    with one_line_errors():
+        # The yaml may plug in the preparation of other data
+        prepare = hparams.get("prepare", prepare_audioset)
+        run_on_main(prepare, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
 
     brain = StrongBrain(

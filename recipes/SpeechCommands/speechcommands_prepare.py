@@ -13,8 +13,8 @@ import argparse
 import logging
 
 from speechbrain_fftp.dataio.errors import one_line_errors
-from speechbrain_fftp.datasets.speech_commands.lists import TASKS
-from speechbrain_fftp.datasets.speech_commands.prepare import (
+from speechbrain_fftp.datasets.speech_commands import (
+    TASKS,
     prepare_speech_commands,
 )
 

@@ -349,7 +349,7 @@ if __name__ == "__main__":
     # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
-    check_overrides(hparams_file, overrides, needs="prepare")
+    check_overrides(hparams_file, overrides, needs="clip_seconds")
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
     if hparams["inference_yaml"]:  # relative to the yaml file

@@ -4,21 +4,22 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import math
 import os
 import re
 from pathlib import PureWindowsPath
+from typing import Dict, List
 
-from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
+from speechbrain_fftp.dataio.audio import find_audio_files
+from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.manifests import (
-    Clip,
-    Listing,
+from speechbrain_fftp.dataio.prepared import (
     check_class_names,
     read_table,
     unique,
 )
-from speechbrain_fftp.datasets.names import clip_ids, files_below, folders_in
+from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 
 CLIP_LIST = "clips.csv"
 SPLIT_NAMES = {
@@ -63,6 +64,16 @@ LAYOUTS = (
 )
 
 
+@dataclasses.dataclass
+class Listing:
+    """The classes and clips of a data folder."""
+
+    folder: str
+    classes: Dict[str, str]  # from id to name, in order
+    clips: List[Clip]
+    tables: List[str]  # the files that list the clips
+
+
 def list_clips(data_folder, min_classes=2):
     """Lists custom clips.
 
@@ -84,12 +95,12 @@ def list_clips(data_folder, min_classes=2):
     paths = {name: p for name, p in paths.items() if os.path.isfile(p)}
     if CLIP_LIST in paths:
         paths = {CLIP_LIST: paths[CLIP_LIST]}
-    rows = []
+    clips = []
     for name, path in paths.items():
-        rows += read_rows(path, tables[name])
+        clips += read_clip_list(data_folder, path, tables[name])
     if not paths:
-        rows = class_folder_rows(data_folder)
-    if not rows:
+        clips = list_class_folders(data_folder)
+    if not clips:
         files, _ = find_audio_files(data_folder)
         if files:
             raise InputError(
@@ -98,8 +109,8 @@ def list_clips(data_folder, min_classes=2):
                 " that is named after it, such as Doorbell/"
             )
         raise FileNotFoundError(f"{data_folder} holds no clips. {LAYOUTS}")
-    ids = clip_ids([row["key"] for row in rows])
-    clips = [_make_clip(data_folder, ids[row["key"]], row) for row in rows]
+    ids = clip_ids([clip.id for clip in clips])
+    clips = [clip._replace(id=ids[clip.id]) for clip in clips]
     names = sorted({label for clip in clips for label in clip.labels})
     check_class_names(names, data_folder)
     has_negatives = any(not clip.labels for clip in clips)
@@ -108,67 +119,44 @@ def list_clips(data_folder, min_classes=2):
             f"{data_folder}: at least two classes are needed, or one class and"
             f" background; found {', '.join(names) or 'none'}. {LAYOUTS}"
         )
-    return Listing(
-        folder=data_folder,
-        classes=dict(zip(names, names)),
-        clips=clips,
-        tables=list(paths.values()),
-        is_custom=True,
-    )
+    classes = dict(zip(names, names))
+    return Listing(data_folder, classes, clips, list(paths.values()))
 
 
-def _make_clip(data_folder, clip_id, row):
-    """Makes a Clip from a row."""
-    start, end = row.get("times") or (0.0, math.inf)
-    return Clip(
-        id=clip_id,
-        audio=os.path.join(data_folder, row["path"]),
-        labels=row["labels"],
-        split=row.get("split", ""),
-        start=start,
-        end=end,
-        group=row.get("group") or row["path"],
-        fold=row.get("fold", ""),
-    )
-
-
-def read_rows(path, fields=None):
-    """Reads a table of clips with the columns of ``LAYOUTS``.
+def read_clip_list(data_folder, path, fields=None):
+    """Lists the clips in a table with the columns of ``LAYOUTS``.
 
     ``fields``, one of PUBLISHED_TABLES, maps other columns to them.
     """
     columns = ("path", "labels")
     if fields is not None:
         columns = re.findall(r"{(\w+)}", " ".join(fields.values()))
-    rows = []
+    clips = []
     line_of = {}
     for line, row in read_table(path, columns):
         try:
             if fields is not None:
                 row = {k: text.format_map(row) for k, text in fields.items()}
                 row["labels"] = row["labels"].replace(",", ";")
-            row = parse_row(row)
-            if row["key"] in line_of:
+            clip = parse_row(data_folder, row)
+            if clip.id in line_of:
                 raise InputError(
-                    f"{row['key']!r} is in line {line_of[row['key']]} as well:"
+                    f"{clip.id!r} is in line {line_of[clip.id]} as well:"
                     " use one line, with labels joined by ';'"
                 )
-            line_of[row["key"]] = line
-            if rows and bool(rows[0]["fold"]) != bool(row["fold"]):
+            line_of[clip.id] = line
+            if clips and bool(clips[0].fold) != bool(clip.fold):
                 raise InputError("give each clip a fold, or none of them")
         except ValueError as error:
             raise InputError(f"{path}, line {line}: {error}") from error
-        rows.append(row)
-    if not rows:
+        clips.append(clip)
+    if not clips:
         raise InputError(f"{path} lists no clip")
-    return rows
+    return clips
 
 
-def parse_row(row):
-    """Checks the entries of a row of clips.csv.
-
-    Returns them with ``key``, which identifies the clip, and ``times``.
-    """
+def parse_row(data_folder, row):
+    """Makes a Clip from a row of clips.csv, with the path as its id."""
     # Also knows the absolute paths and separators of other systems
     path = PureWindowsPath(row["path"])
     if path.drive or path.root or ".." in path.parts or not path.parts:
@@ -186,21 +174,20 @@ def parse_row(row):
     fold = row.get("fold", "")
     if split and fold:
         raise InputError("a clip has a split or a fold, not both: clear one")
-    key = path
-    times = None
+    clip = Clip(
+        id=path,
+        audio=os.path.join(data_folder, path),
+        labels=unique(row["labels"].split(";")),
+        split=SPLIT_NAMES.get(split, ""),
+        group=row.get("group") or path,
+        fold=fold,
+    )
     if row.get("start") or row.get("end"):
-        times = parse_times(row.get("start"), row.get("end"))
+        start, end = parse_times(row.get("start"), row.get("end"))
         stem, extension = os.path.splitext(path)
-        key = f"{stem}_{times[0]:g}-{times[1]:g}{extension}"
-    return {
-        "key": key,
-        "path": path,
-        "labels": unique(row["labels"].split(";")),
-        "split": SPLIT_NAMES.get(split, ""),
-        "group": row.get("group", ""),
-        "fold": fold,
-        "times": times,
-    }
+        name = f"{stem}_{start:g}-{end:g}{extension}"
+        clip = clip._replace(id=name, start=start, end=end)
+    return clip
 
 
 def parse_times(start, end):
@@ -209,7 +196,7 @@ def parse_times(start, end):
         times = float(start or 0), float(end)
     except (TypeError, ValueError):
         times = 0.0, 0.0
-    if not 0 <= times[0] < times[1] < float("inf"):
+    if not 0 <= times[0] < times[1] < math.inf:
         raise InputError(
             f"start {start!r} and end {end!r} must be seconds, the end after"
             " the start: give both, or neither for the whole file"
@@ -217,13 +204,13 @@ def parse_times(start, end):
     return times
 
 
-def class_folder_rows(data_folder):
+def list_class_folders(data_folder):
     """Lists the clips in one folder per class, or per split and class."""
     folders = folders_in(data_folder)
     splits = [name for name in folders if name in SPLIT_NAMES]
     if not splits:
-        return _rows_of_classes(data_folder, "", folders)
-    rows = []
+        return list_classes(data_folder, folders)
+    clips = []
     for name in splits:
         classes = folders_in(os.path.join(data_folder, name))
         if len(splits) < len(folders) or not classes:
@@ -233,30 +220,26 @@ def class_folder_rows(data_folder):
                 f" test/CLASS/, or list them in {CLIP_LIST} with the columns"
                 " path, labels and split; or rename a folder that is a class"
             )
-        for row in _rows_of_classes(data_folder, name, classes):
-            rows.append({**row, "split": SPLIT_NAMES[name]})
-    return rows
+        clips += list_classes(data_folder, classes, name)
+    return clips
 
 
-def _rows_of_classes(data_folder, top, names):
-    """Lists the clips of the class folders in ``data_folder/top``."""
-    rows = []
+def list_classes(data_folder, names, split=""):
+    """Lists the clips in the folders of classes, in the folder of a split."""
+    clips = []
     empty = []
     for name in names:
         labels = () if name == BACKGROUND else (name.strip(),)
-        paths = [
-            path
-            for path in files_below(
-                os.path.join(data_folder, top, name), data_folder
-            )
-            if path.lower().endswith(AUDIO_EXTENSIONS)
-        ]
-        rows += [{"key": p, "path": p, "labels": labels} for p in paths]
+        paths = audio_below(data_folder, os.path.join(split, name))
+        for path in paths:
+            audio = os.path.join(data_folder, path)
+            clip = Clip(path, audio, labels, SPLIT_NAMES.get(split, ""))
+            clips.append(clip._replace(group=path))
         if not paths:
             empty.append(name)
-    if empty and rows:
+    if empty and clips:
         raise InputError(
             f"{data_folder}: no audio files in the class folders"
             f" {', '.join(empty)}: add some, or remove these folders"
         )
-    return rows
+    return clips

@@ -20,15 +20,9 @@ import shutil
 import numpy as np
 
 from speechbrain_fftp.dataio.audio import resample
+from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.manifests import (
-    CLIP_SECONDS,
-    Clip,
-    write_classes,
-    write_manifest,
-)
-from speechbrain_fftp.datasets.packs import PACKS, as_int16, write_packs
-from speechbrain_fftp.datasets.prepared import prepare_folder
+from speechbrain_fftp.dataio.prepared import PACKS, preparing, write_prepared
 
 EVENTS = "events.tsv"
 SAMPLE_RATE = 16000
@@ -83,7 +77,7 @@ def prepare_demo(
     if min(sizes.values()) < 1:
         raise InputError(f"Every split needs at least one clip: {sizes}")
     settings = {"seed": seed, "sample_rate": sample_rate, **sizes}
-    with prepare_folder(prepared_folder, settings) as to_do:
+    with preparing(prepared_folder, settings) as to_do:
         if to_do:
             _write_demo(prepared_folder, sizes, seed, sample_rate, num_workers)
 
@@ -112,17 +106,14 @@ def _write_demo(folder, sizes, seed, sample_rate, num_workers):
 
     # Packs of an interrupted preparation would leave clips without events
     shutil.rmtree(os.path.join(folder, PACKS), ignore_errors=True)
-    packed, _ = write_packs(folder, clips, generate, sample_rate, num_workers)
-    classes = {mid: name for mid, name, _ in CLASSES}
-    for split in sizes:
-        write_manifest(
-            os.path.join(folder, f"{split}.csv"),
-            [clip for clip in clips if clip.split == split],
-            packed,
-            sample_rate,
-            classes,
-        )
-    write_classes(folder, classes)
+    write_prepared(
+        folder,
+        clips,
+        {mid: name for mid, name, _ in CLASSES},
+        sample_rate=sample_rate,
+        convert=generate,
+        num_workers=num_workers,
+    )
     path = os.path.join(folder, EVENTS)
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Paths, and ids and random numbers that are derived from names.
+"""Finds files, and derives ids from their paths.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,18 +6,17 @@ Authors
 
 import hashlib
 import os
-import posixpath
 import re
 from collections import Counter
 
-import numpy as np
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.prepared import files_below, is_hidden
 
 MAX_ID = 100  # maximum number of characters that an id keeps of a path
-PREPARED = "prepared.json"  # in a prepared folder
 
 
 def text_digest(text):
-    """SHA-1 checksum of a text, or of a file name that is not UTF-8."""
+    """SHA-1 checksum of a text, or of a file name that is no text."""
     return hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -42,37 +41,6 @@ def possible_ids(path):
     return name, f"{name[:MAX_ID]}-{text_digest(path)[:16]}"
 
 
-def hash_fraction(text):
-    """A pseudo-random number in [0, 1): 32 bits of the text's checksum."""
-    return int(text_digest(text)[:8], 16) / 16**8
-
-
-def seeded_rng(*key):
-    """A random generator seeded by a key."""
-    digest = hashlib.sha1("/".join(map(str, key)).encode()).digest()
-    return np.random.default_rng(list(digest))
-
-
-def files_below(folder, root):
-    """Yields the files below a folder, as paths from a root with ``/``.
-
-    Links are followed. Hidden files and folders, and prepared folders, are
-    skipped.
-    """
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        stat = os.stat(place)
-        if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:
-            folders.clear()
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        folders[:] = sorted(f for f in folders if not is_hidden(f))
-        place = os.path.relpath(place, root).replace(os.sep, "/")
-        for name in sorted(files):
-            if not is_hidden(name):
-                yield posixpath.normpath(f"{place}/{name}")
-
-
 def folders_in(folder):
     """Sorted names of the folders in a folder that are not hidden."""
     with os.scandir(folder) as entries:
@@ -80,14 +48,10 @@ def folders_in(folder):
     return sorted(name for name in found if not is_hidden(name))
 
 
-def is_hidden(name):
-    """Whether a file or folder is hidden, by its name.
-
-    This includes the folder ``__MACOSX`` in archives made on a Mac.
-    """
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def as_utf8(text):
-    """Escapes characters that UTF-8 cannot encode, as in odd file names."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def audio_below(data_folder, name):
+    """Paths from a data folder of the audio files in one of its folders."""
+    return [
+        f"{name}/{path}"
+        for path in files_below(os.path.join(data_folder, name))
+        if path.lower().endswith(AUDIO_EXTENSIONS)
+    ]

@@ -4,55 +4,19 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import dataclasses
 import logging
 import os
 from collections import Counter
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
-from speechbrain_fftp.datasets.names import as_utf8, hash_fraction, text_digest
+from speechbrain_fftp.dataio.prepared import PRECEDENCE
+from speechbrain_fftp.datasets.names import text_digest
 
 logger = logging.getLogger(__name__)
 
 # For custom data. The order matters: a class with two clips has one in eval
 FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
-# A clip in several splits stays in the first of them
-PRECEDENCE = ("eval", "valid", "train", "")
-
-
-def usable_clips(clips, folder, allow_no_label):
-    """Keeps clips with an id and a label, each in one split.
-
-    Returns them, and the ids, splits and reasons of skipped clips.
-    """
-    kept = {}
-    skipped = []
-    in_two_splits = []
-    for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
-        first = kept.get(clip.id)
-        if not clip.id:
-            reason = "no id"
-        elif not clip.labels and not allow_no_label:
-            reason = "no label"
-        elif first is not None and first.split != clip.split:
-            reason = f"also in {first.split} and kept only there"
-            in_two_splits.append(clip.id)
-        elif first is not None:
-            reason = "listed twice"
-        else:
-            kept[clip.id] = clip
-            continue
-        skipped.append((clip.id, clip.split, reason))
-    if in_two_splits:
-        logger.warning(
-            "%s: %d clips are in two splits, such as %s, and kept in one. Remove"
-            " them from a list",
-            folder,
-            len(in_two_splits),
-            in_two_splits[0],
-        )
-    return list(kept.values()), skipped
 
 
 def drop_copies(clips, folder):
@@ -87,29 +51,9 @@ def drop_copies(clips, folder):
             folder,
             len(skipped),
             skipped[0][0],
-            as_utf8(skipped[0][2]),
+            skipped[0][2],
         )
     return kept, skipped
-
-
-def hold_out(clips, fraction):
-    """Moves at least one clip from train to valid, by a hash of the ids.
-
-    With 0.0, moves none.
-    """
-    if not 0 <= fraction < 1:
-        raise InputError(f"valid_fraction is {fraction}, not in [0, 1)")
-    if fraction == 0:
-        return clips
-    train = [c for c in clips if c.split == "train" and not c.is_missing]
-    places = [hash_fraction(clip.id) for clip in train]
-    limit = max(fraction, min(places, default=0))
-    return [
-        dataclasses.replace(clip, split="valid")
-        if clip.split == "train" and hash_fraction(clip.id) <= limit
-        else clip
-        for clip in clips
-    ]
 
 
 def choose_fold(clips, test_fold, folder):
@@ -124,9 +68,7 @@ def choose_fold(clips, test_fold, folder):
             " --test_fold K"
         )
     return [
-        dataclasses.replace(
-            clip, split="eval" if clip.fold == str(test_fold) else "train"
-        )
+        clip._replace(split="eval" if clip.fold == str(test_fold) else "train")
         for clip in clips
     ]
 
@@ -174,7 +116,7 @@ def assign_splits(clips, folder):
             f"{folder}: too few clips for the splits {', '.join(missing)}. At"
             " least one class needs three clips (of three groups)."
         )
-    return [dataclasses.replace(c, split=split_of[c.group]) for c in clips]
+    return [c._replace(split=split_of[c.group]) for c in clips]
 
 
 def _assign_groups(members, split_of, targets):

@@ -14,7 +14,7 @@ import numpy as np
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.manifests import open_csv, read_table
+from speechbrain_fftp.dataio.prepared import open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
 
 logger = logging.getLogger(__name__)

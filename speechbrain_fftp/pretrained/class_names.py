@@ -11,7 +11,7 @@ from unicodedata import category
 import torch
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.audioset.lists import read_classes
+from speechbrain_fftp.datasets.audioset import read_classes
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def published_names(checkpoint, n_classes, family):
     """
     if n_classes == 0:
         return []
-    audioset = list(read_classes("").values())
+    audioset = list(read_classes().values())
     id2label = checkpoint.config.get("id2label")
     if id2label is not None:
         names = read_id2label(

@@ -7,17 +7,9 @@ Authors
 import pytest
 from data_folders import write_audioset_demo
 
-from speechbrain_fftp.datasets.prepare import prepare_data
-
 
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "audioset"
     write_audioset_demo(folder, num_train=24, num_valid=8, num_eval=8)
     return folder
-
-
-@pytest.fixture(scope="session")
-def prepare():
-    """The function that prepares AudioSet and custom data."""
-    return prepare_data

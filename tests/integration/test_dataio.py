@@ -8,15 +8,13 @@ import data_folders
 import numpy as np
 import pytest
 import soundfile as sf
+from audioset_prepare import prepare_audioset
 from prepared_clips import read_clips
 from recipe_runs import ROOT, load_script
 
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.datasets.prepare import prepare_data
-from speechbrain_fftp.datasets.speech_commands.prepare import (
-    prepare_speech_commands,
-)
+from speechbrain_fftp.datasets.speech_commands import prepare_speech_commands
 
 
 @pytest.fixture(params=["AudioSet", "SpeechCommands"])
@@ -26,7 +24,7 @@ def recipe(request, tmp_path, monkeypatch):
     test_table = prepared / "eval.csv"
     if request.param == "AudioSet":
         data_folders.write_lists(data)
-        prepare_data(data, prepared, num_workers=1)
+        prepare_audioset(data, prepared)
     else:
         data_folders.write_words(data, num_speakers=9)
         prepare_speech_commands(data, prepared, task="folders")

@@ -31,7 +31,7 @@ from recipe_runs import ROOT
 from fftp_tag.cli import main
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.datasets.demo import CLASSES, prepare_demo
-from speechbrain_fftp.datasets.speech_commands.lists import (
+from speechbrain_fftp.datasets.speech_commands import (
     COMMANDS,
     NOISE_FOLDER,
     OTHER_WORDS,

@@ -1,31 +1,31 @@
 """What holds for every data set that can be prepared.
 
-The readers of each data set are tested in tests/unit/datasets.
+The readers of each data set are tested in tests/unit/datasets, and packs in
+tests/speechbrain/test_prepared.py.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import functools
-import os
 import shutil
-import subprocess
-import sys
-import time
 
 import data_folders
 import numpy as np
 import pytest
 import soundfile as sf
+from audioset_prepare import prepare_audioset
 from prepared_clips import read_clips, read_part, read_rows
 
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain_fftp.datasets import packs
-from speechbrain_fftp.datasets.manifests import read_classes_csv
-from speechbrain_fftp.datasets.prepare import count_classes, prepare_data
-from speechbrain_fftp.datasets.prepared import is_complete
-from speechbrain_fftp.datasets.speech_commands.lists import COMMANDS
-from speechbrain_fftp.datasets.speech_commands.prepare import (
+from speechbrain_fftp.dataio.prepared import read_classes_csv
+from speechbrain_fftp.datasets.prepare import (
+    count_classes,
+    list_data,
+    prepare_data,
+)
+from speechbrain_fftp.datasets.speech_commands import (
+    COMMANDS,
     count_classes as count_words,
     prepare_speech_commands,
 )
@@ -38,6 +38,7 @@ LAYOUTS = {
     "esc50": data_folders.write_esc50,
     "words": data_folders.write_words,
 }
+prepare_any = functools.partial(prepare_data, prepare_audioset=prepare_audioset)
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -51,16 +52,14 @@ def layout(request, tmp_path):
     if request.param == "words":
         prepare = functools.partial(prepare_speech_commands, task="folders")
         return folder, prepare, ("train", "valid", "test")
-    options = {"num_workers": 1}
-    if request.param == "esc50":
-        options["test_fold"] = 2
-    return folder, functools.partial(prepare_data, **options), SPLITS
+    options = {"test_fold": 2} if request.param == "esc50" else {}
+    return folder, functools.partial(prepare_any, **options), SPLITS
 
 
 def times(folder):
-    """Of all files but the lock, which is touched."""
-    paths = [path for path in folder.rglob("*") if path.suffix != ".lock"]
-    return {path: path.stat().st_mtime_ns for path in paths if path.is_file()}
+    """When each file was written."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: path.stat().st_mtime_ns for path in paths}
 
 
 def test_manifests_and_reuse(layout, tmp_path):
@@ -93,97 +92,29 @@ def test_manifests_and_reuse(layout, tmp_path):
             assert set(labels.split(";")) <= set(classes.values())
     assert read_rows(save / "skipped.csv") == []
 
-    # The same data elsewhere, and once they are deleted
     before = times(save)
-    shutil.copytree(data, tmp_path / "copy")
-    prepare(tmp_path / "copy", save)
-    shutil.rmtree(tmp_path / "copy")
-    prepare(tmp_path / "copy", save)
-    assert times(save) == before
-
-
-def test_changed_sources_and_settings_are_refused(layout, tmp_path):
-    data, prepare, _ = layout
-    save = tmp_path / "save"
     prepare(data, save)
-    before = times(save)
     with pytest.raises(ValueError, match="sample_rate=16000, not 8000"):
         prepare(data, save, sample_rate=8000)
-    for path in sorted(path for path in data.rglob("*") if path.is_file()):
-        stat = path.stat()
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
-        with pytest.raises(ValueError, match=str(save)):
-            prepare(data, save)
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    shutil.rmtree(data)
     prepare(data, save)
     assert times(save) == before
+    with pytest.raises(FileNotFoundError, match=str(data)):
+        prepare(data, tmp_path / "other")
 
 
-def test_broken_audio_is_not_fatal(layout, tmp_path):
-    data, prepare, splits = layout
-    sounds = sorted(data.rglob("*.flac")) or sorted(data.rglob("*.wav"))
-    if not sounds:
-        pytest.skip("the sounds are in shards")
-    sounds[0].write_bytes(b"<html>")
-    save = tmp_path / "save"
-    prepare(data, save)
-    (skipped,) = read_rows(save / "skipped.csv")
-    kept = [r["ID"] for s in splits for r in read_rows(save / f"{s}.csv")]
-    assert skipped["ID"] not in kept
-    assert len(kept) == len(sounds) - 1
-
-
-# Packs of ten clips; the preparation is in a process of its own, to be killed
-PREPARE = """
-import sys
-from speechbrain_fftp.datasets import packs, prepare
-packs.PACK_SECONDS = 50
-prepare.prepare_data(*sys.argv[1:], num_workers=1)
-"""
-
-
-def test_a_killed_preparation_is_resumed(tmp_path, monkeypatch):
-    """Complete packs are kept, and skipped clips are listed again."""
-    data, save, whole = (tmp_path / name for name in ("data", "save", "whole"))
+@pytest.mark.parametrize("name", ["folders", "words"])
+def test_more_clips_of_ones_own_are_noticed(name, tmp_path):
+    data, save = tmp_path / "data", tmp_path / "save"
     data.mkdir()
-    rows = [("path", "labels", "end")]
-    for number in range(200):
-        name = f"{number}.wav"
-        sf.write(data / name, data_folders.sound(number, 5.0), 16000)
-        rows.append((name, "ab"[number % 2], 5))
-    data_folders.write_csv(data / "clips.csv", rows)
-    for number in range(0, 200, 20):
-        (data / f"{number}.wav").write_bytes(b"no audio" + bytes(number))
-    command = [sys.executable, "-c", PREPARE, data, save]
-    with subprocess.Popen(command) as process:
-        while len(list(save.glob("wav/train-*.csv"))) < 3:
-            assert process.poll() is None
-            time.sleep(0.001)
-        process.kill()
-    assert not is_complete(save)
-    complete = {
-        path: path.stat().st_mtime_ns
-        for table in save.glob("wav/*.csv")
-        for path in (table, table.with_suffix(".wav"))
-    }
-    monkeypatch.setattr(packs, "PACK_SECONDS", 50)
-    prepare_data(data, save, num_workers=1)
-    after = times(save / "wav")
-    assert complete.items() <= after.items()
-    assert len(after) > len(complete) + 4
-    prepare_data(data, whole, num_workers=1)
-    assert len(read_rows(save / "skipped.csv")) == 10
-    for path in whole.rglob("*.*"):
-        if path.suffix != ".lock":
-            same = save / path.relative_to(whole)
-            assert same.read_bytes() == path.read_bytes()
-    for split in SPLITS:
-        for row in read_rows(save / f"{split}.csv"):
-            assert row["wav"].startswith(f"$data_root/wav/{split}-")
-    for clip_id, samples in read_clips(save).items():
-        path = data / f"{clip_id.partition('_')[0]}.wav"  # ID_START-END
-        source, _ = sf.read(path, dtype="int16")
-        np.testing.assert_array_equal(samples, source)
+    LAYOUTS[name](data)
+    prepare = prepare_any
+    if name == "words":
+        prepare = functools.partial(prepare_speech_commands, task="folders")
+    prepare(data, save)
+    data_folders.write_sound(data / "cat" / "new_nohash_0.wav", 99)
+    with pytest.raises(ValueError, match=f"{save} was prepared with clips"):
+        prepare(data, save)
 
 
 def test_audio_files_in_any_nesting(tmp_path):
@@ -207,7 +138,7 @@ def test_audio_files_in_any_nesting(tmp_path):
     (data / "a" / "other" / "prepared.json").write_text("{}")
     (data / "a" / "loop").symlink_to(data)
     save = data / "results" / "save"
-    prepare_data(data, save, num_workers=1)
+    prepare_any(data, save)
     prepared = read_clips(save)
     for number, clip_id in clips.items():
         found = prepared[clip_id]
@@ -224,23 +155,18 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
     for name, part in (("unbalanced_train", lines[3:6]), ("valid", lines[6:])):
         path = data / f"{name}_segments.csv"
         path.write_text("\n".join(part), "utf-8")
-    prepare_data(data, tmp_path / "all", unbalanced=True, num_workers=1)
-    prepare_data(data, tmp_path / "balanced", num_workers=1)
+    prepare_audioset(data, tmp_path / "all", unbalanced=True)
+    prepare_audioset(data, tmp_path / "balanced")
     for folder, n_train in (("all", 5), ("balanced", 2)):
         for split, number in (("train", n_train), ("valid", 3), ("eval", 3)):
             rows = read_rows(tmp_path / folder / f"{split}.csv")
             assert len(rows) == number
 
 
-def test_options_of_other_data(tmp_path):
-    data_folders.write_class_folders(tmp_path / "a")
-    with pytest.raises(ValueError, match="unbalanced"):
-        prepare_data(tmp_path / "a", tmp_path / "save", unbalanced=True)
-    data_folders.write_lists(tmp_path / "b")
-    with pytest.raises(ValueError, match="test_fold"):
-        prepare_data(tmp_path / "b", tmp_path / "save", test_fold=1)
-    with pytest.raises(FileNotFoundError, match="none"):
-        prepare_data(tmp_path / "none", tmp_path / "save")
+def test_audioset_is_prepared_by_its_recipe(tmp_path):
+    data_folders.write_lists(tmp_path)
+    with pytest.raises(ValueError, match="recipes/AudioSet/audioset_prepare"):
+        list_data(tmp_path)
 
 
 def test_twelve_classes(tmp_path):

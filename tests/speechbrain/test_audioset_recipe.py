@@ -44,7 +44,7 @@ def audioset(tmp_path):
         wav = 0.1 * torch.randn(1, samples)
         if number % 3:
             wav += 0.3 * torch.sin(torch.arange(samples) * 0.2)
-        clip = f"-clip{number:02d}"
+        clip = f"-clip{number:06d}"
         lists[split][clip] = ("/m/096m7z", "/m/09x0r", BOTH)[number % 3]
         name = f"Y{clip}.wav" if number % 5 else f"part/{clip}.flac"
         audio_io.save(folder / "audio" / name, wav, 16000)
@@ -56,13 +56,11 @@ def audioset(tmp_path):
 def prepare(folder, **options):
     """Runs the preparation; returns the manifests."""
     module = runpy.run_path(str(RECIPE / "audioset_prepare.py"))
-    names = ("train", "valid", "test")
-    paths = {f"{x}_annotation": str(folder / f"{x}.csv") for x in names}
-    options = {"audio_folder": folder / "audio", **paths, **options}
-    module["prepare_audioset"](folder, valid_fraction=0.3, **options)
+    prepared = folder / "prepared"
+    module["prepare_audioset"](folder, prepared, valid_fraction=0.3, **options)
     manifests = []
-    for path in paths.values():
-        with open(path, newline="", encoding="utf-8") as file:
+    for name in ("train", "valid", "eval"):
+        with open(prepared / f"{name}.csv", encoding="utf-8") as file:
             manifests.append(list(csv.DictReader(file)))
     return manifests
 
@@ -70,36 +68,32 @@ def prepare(folder, **options):
 def test_manifests(audioset):
     train, valid, test = prepare(audioset)
     assert len(train) + len(valid) == 36 and len(test) == 12 and len(valid) > 5
-    row = next(row for row in test if row["ID"] == "-clip11")
+    row = next(row for row in test if row["ID"] == "-clip000011")
     assert row["labels"] == "Speech;Noise, static"
     assert float(row["duration"]) == 15000 / 16000
-    assert row["wav"] == "$data_root/Y-clip11.wav"
+    assert row["wav"] == "$data_root/wav/eval-0000.wav"
 
 
 def test_clips_without_audio_are_left_out(audioset):
-    before, _, _ = prepare(audioset)
-    paths = [
-        row["wav"].replace("$data_root", str(audioset / "audio"))
-        for row in before
-    ]
-    Path(paths[0]).write_bytes(b"no audio")
-    Path(paths[1]).unlink()
-    (audioset / "train.csv.json").unlink()
-    assert prepare(audioset)[0] == before[2:]
+    lost, broken, *_ = sorted(audioset.rglob("*.wav"))
+    lost.unlink()
+    broken.write_bytes(b"no audio")
+    ids = {row["ID"] for rows in prepare(audioset) for row in rows}
+    assert len(ids) == 46
+    assert not ids & {lost.stem[1:], broken.stem[1:]}
 
 
 @pytest.mark.parametrize(
     "content, message",
     [
-        ('-clip00, 0.0, 1.0, "/m/unknown"\n', "/m/unknown"),
-        ("-clip00, 0.0\n", "eval_segments.csv"),
-        ('missing, 0.0, 1.0, "/m/09x0r"\n', "eval"),
-        ('-clip00, 0.0, 1.0, "/m/09x0r"\n', "-clip00"),
+        ('-clip000000, 0.0, 1.0, "/m/unknown"\n', "/m/unknown"),
+        ("-clip000000, 0.0\n", "eval_segments.csv, line 1"),
+        ('missing, 0.0, 1.0, "/m/09x0r"\n', "1 of 1 eval clips"),
     ],
 )
 def test_errors(audioset, content, message):
     (audioset / "eval_segments.csv").write_text(content)
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
+    with pytest.raises(ValueError, match=message):
         prepare(audioset)
 
 

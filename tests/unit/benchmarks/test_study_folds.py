@@ -119,7 +119,7 @@ def test_a_large_fold_is_the_same_on_any_machine(shared, tmp_path):
     import soundscapes
     from study.sources import add_sources, sources_of
 
-    from speechbrain_fftp.datasets.manifests import read_classes_csv
+    from speechbrain_fftp.dataio.prepared import read_classes_csv
 
     def mix(data, out, workers):
         """Mixes a small number of clips; returns the packs and sources."""

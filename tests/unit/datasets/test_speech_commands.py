@@ -9,19 +9,18 @@ import re
 
 import pytest
 
-from speechbrain_fftp.datasets.manifests import Clip
-from speechbrain_fftp.datasets.speech_commands.lists import (
+from speechbrain_fftp.dataio.clips import Clip
+from speechbrain_fftp.datasets.speech_commands import (
     COMMANDS,
     OTHER_WORDS,
     SILENCE,
     UNKNOWN,
-    list_words,
+    draw_silence,
     read_lists,
     speaker_of,
     split_of,
     task_classes,
 )
-from speechbrain_fftp.datasets.speech_commands.prepare import draw_silence
 
 
 def official_split(name):
@@ -63,29 +62,6 @@ def test_lists_come_before_the_hash(tmp_path):
     paths = ["yes/a_nohash_0.flac", "yes/b.wav", "yes/c.wav"]
     splits = [split_of(path, lists) for path in paths]
     assert splits == ["valid", "test", "train"]
-    (tmp_path / "testing_list.txt").write_text("yes/a_nohash_0.wav")
-    with pytest.raises(ValueError, match="yes/a_nohash_0"):
-        read_lists(tmp_path)
-
-
-def test_words_are_found(tmp_path):
-    for name in (
-        "yes/a.wav",
-        "yes/deep/b.FLAC",
-        "yes/.c.wav",
-        "no/notes.txt",
-        ".git/d.wav",
-        "results/x/prepared.json",
-        "results/x/flac/e.wav",
-        "LICENSE",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert list_words(tmp_path) == {
-        "yes": ["yes/a.wav", "yes/deep/b.FLAC"],
-        "no": [],
-        "results": [],
-    }
 
 
 def test_classes_of_the_tasks():

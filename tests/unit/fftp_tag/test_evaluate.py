@@ -118,7 +118,6 @@ def test_splits(make_tagger, sounds, prepared):
     np.testing.assert_array_equal(same.targets, parts[2].targets)
     for folder, options, name in (
         (sounds, {"split": "test"}, "test"),
-        (sounds, {"unbalanced": True}, "unbalanced"),
         (prepared, {"test_fold": "1"}, "--test-fold"),
     ):
         with pytest.raises(InputError, match=name):

@@ -12,13 +12,13 @@ import torch
 from published_forms import FORMS, atst_file, random_tensors
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.audioset.lists import read_classes
+from speechbrain_fftp.datasets.audioset import read_classes
 from speechbrain_fftp.pretrained import convert
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-KNOWN = list(read_classes("").values())
+KNOWN = list(read_classes().values())
 
 
 @pytest.fixture

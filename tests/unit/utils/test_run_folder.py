@@ -85,7 +85,7 @@ def test_settings_that_waste_a_training(options, name, tmp_path, monkeypatch):
     [
         ("speechcommands/ast_fftp.yaml", "prepare_opts"),
         ("inference/ast_fftp.yaml", "prepare_opts"),
-        ("ast_fftp.yaml", "prepare"),
+        ("ast_fftp.yaml", "clip_seconds"),
         ("ast_fftp.yaml", "strong_labels"),
         ("missing.yaml", "missing.yaml"),
     ],

@@ -17,34 +17,48 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import hashlib
 import logging
 import os
 import posixpath
 
+import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import read_duration
+from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.convert import convert_clip, write_prepared
-from speechbrain_fftp.datasets.manifests import (
+from speechbrain_fftp.dataio.prepared import (
     CLASSES_CSV,
-    Clip,
     check_class_names,
-    read_classes_csv,
-)
-from speechbrain_fftp.datasets.names import clip_ids, seeded_rng, text_digest
-from speechbrain_fftp.datasets.prepared import (
     is_complete,
-    prepare_folder,
-    source_state,
+    preparing,
+    read_classes_csv,
+    write_prepared,
 )
-from speechbrain_fftp.datasets.speech_commands import lists
-from speechbrain_fftp.datasets.speech_commands.lists import SILENCE, UNKNOWN
+from speechbrain_fftp.datasets.names import (
+    audio_below,
+    clip_ids,
+    folders_in,
+    text_digest,
+)
 
 logger = logging.getLogger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
-COMMAND_SPLITS = ("train", "valid", "test")
+TASKS = ("12", "35", "folders")
+COMMANDS = tuple("yes no up down left right on off stop go".split())
+OTHER_WORDS = tuple(
+    "backward bed bird cat dog eight five follow forward four happy house learn"
+    " marvin nine one seven sheila six three tree two visual wow zero".split()
+)
+UNKNOWN = "_unknown_"
+SILENCE = "_silence_"
+NOISE_FOLDER = "_background_noise_"
+SPLITS = ("train", "valid", "test")
+SPLIT_LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
+HELD_OUT_PERCENT = 10  # of the speakers for validation, and for testing
+MAX_CLIPS_PER_CLASS = 2**27 - 1  # a constant of the data set's hash rule
 # Begin and end of each split's part of a background recording, as fractions
 RECORDING_PARTS = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1)}
 
@@ -91,29 +105,28 @@ def prepare_speech_commands(
     if skip_prep:
         return
     task = str(task)
-    if task not in lists.TASKS:
-        raise InputError(f"task is {task!r}, not {', '.join(lists.TASKS)}")
+    if task not in TASKS:
+        raise InputError(f"task is {task!r}, not {', '.join(TASKS)}")
     settings = {
         "task": task,
         "sample_rate": sample_rate,
         "clip_seconds": clip_seconds,
     }
-    source = None
-    words = {}
-    if os.path.isdir(data_folder):
-        words = lists.list_words(data_folder)
-        paths = [*lists.SPLIT_LISTS.values(), *sum(words.values(), [])]
-        source = source_state(
-            [os.path.join(data_folder, path) for path in paths], data_folder
-        )
-    elif not is_complete(prepared_folder):
+    if not os.path.isdir(data_folder) and not is_complete(prepared_folder):
         raise FileNotFoundError(
             f"data_folder {data_folder} does not hold one folder per word,"
             f" as in {ARCHIVE_URL}, which has to be unpacked"
         )
-    with prepare_folder(prepared_folder, settings, source) as to_do:
+    words = {}
+    if os.path.isdir(data_folder):
+        words = list_words(data_folder)
+        listed = read_lists(data_folder)
+        rows = [(p, split_of(p, listed)) for p in sum(words.values(), [])]
+        digest = text_digest(repr(rows))[:16]
+        settings["clips"] = f"{len(rows)} files, {digest}"
+    with preparing(prepared_folder, settings) as to_do:
         if to_do:
-            noise = list_noise(data_folder, words.pop(lists.NOISE_FOLDER, []))
+            noise = list_noise(data_folder, words.pop(NOISE_FOLDER, []))
             classes, clips = list_clips(
                 data_folder, words, noise, task, clip_seconds
             )
@@ -123,7 +136,7 @@ def prepare_speech_commands(
                 clips,
                 dict(zip(classes, classes)),
                 sample_rate=sample_rate,
-                splits=COMMAND_SPLITS,
+                splits=SPLITS,
                 label_column="label",
             )
 
@@ -134,9 +147,7 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
     ``words`` maps folders to the paths of their clips; ``noise`` are the
     training parts of the background recordings.
     """
-    classes, folders, pool = lists.task_classes(
-        task, words, bool(noise), data_folder
-    )
+    classes, folders, pool = task_classes(task, words, bool(noise), data_folder)
     check_class_names(classes, data_folder)
     unused = sorted(set(words) - {*folders, *pool})
     if unused:
@@ -145,7 +156,7 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
             task,
             ", ".join(unused),
         )
-    listed = lists.read_lists(data_folder)
+    listed = read_lists(data_folder)
     ids = clip_ids(sum(words.values(), []))
 
     def make_clip(path, label):
@@ -154,7 +165,7 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
             id=ids[path],
             audio=os.path.join(data_folder, path),
             labels=(label,),
-            split=lists.split_of(path, listed),
+            split=split_of(path, listed),
             end=clip_seconds,
         )
 
@@ -163,13 +174,12 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
         return classes, clips
     others = [make_clip(path, UNKNOWN) for word in pool for path in words[word]]
     others.sort(key=lambda clip: text_digest(clip.id))
-    for split in COMMAND_SPLITS:
+    for split in SPLITS:
         # As many clips of other words and of silence as a command has
         count = sum(
-            clip.split == split and clip.labels[0] in lists.COMMANDS
-            for clip in clips
+            clip.split == split and clip.labels[0] in COMMANDS for clip in clips
         )
-        mean = max(round(count / len(lists.COMMANDS)), 1) if count else 0
+        mean = max(round(count / len(COMMANDS)), 1) if count else 0
         clips += [clip for clip in others if clip.split == split][:mean]
         if SILENCE not in words:
             clips += [
@@ -211,7 +221,8 @@ def write_noise(prepared_folder, noise, sample_rate):
 
 def draw_silence(noise, split, number, clip_seconds):
     """Draws a clip from a split's part of the recordings, at a random level."""
-    rng = seeded_rng("silence", split, number)
+    key = hashlib.sha1(f"silence/{split}/{number}".encode()).digest()
+    rng = np.random.default_rng(list(key))
     recording = noise[rng.integers(len(noise))]
     seconds = recording.end / RECORDING_PARTS["train"][1]
     first, last = (part * seconds for part in RECORDING_PARTS[split])
@@ -227,6 +238,106 @@ def draw_silence(noise, split, number, clip_seconds):
     )
 
 
+def list_words(data_folder):
+    """Maps each folder to its clips, as sorted paths from the data folder."""
+    names = folders_in(data_folder)
+    return {name: audio_below(data_folder, name) for name in names}
+
+
+def speaker_of(path):
+    """The speaker of a clip.
+
+    File names are ``SPEAKER_nohash_NUMBER.wav``, preceded by ``WORD_`` in the
+    folder ``_unknown_``. Any other name counts as a speaker.
+    """
+    folder, name = posixpath.split(path)
+    name = posixpath.splitext(name)[0]
+    speaker, mark, _ = name.partition("_nohash_")
+    if mark and folder.split("/")[0] == UNKNOWN:
+        speaker = speaker.partition("_")[2] or speaker
+    return speaker
+
+
+def hash_split(speaker):
+    """Assigns a speaker to train (80 %), valid or test by the official rule."""
+    number = int(text_digest(speaker), 16) % (MAX_CLIPS_PER_CLASS + 1)
+    percentage = number * (100.0 / MAX_CLIPS_PER_CLASS)
+    if percentage < HELD_OUT_PERCENT:
+        return "valid"
+    return "test" if percentage < 2 * HELD_OUT_PERCENT else "train"
+
+
+def read_lists(data_folder):
+    """Reads the lists of validation and test clips; None if both are missing.
+
+    Extensions are dropped, as clips may be converted from wav to flac.
+    """
+    paths = {
+        split: os.path.join(data_folder, name)
+        for split, name in SPLIT_LISTS.items()
+    }
+    missing = [path for path in paths.values() if not os.path.isfile(path)]
+    if len(missing) == len(paths):
+        return None
+    if missing:
+        raise InputError(
+            f"{missing[0]} is missing, but the other list is there: add it, or"
+            " delete the other list to split the clips by speaker"
+        )
+    lists = {}
+    for split, path in paths.items():
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file if line.strip()]
+        lists[split] = {posixpath.splitext(line)[0] for line in lines}
+    return lists
+
+
+def split_of(path, lists=None):
+    """The split of a clip: by the lists or, without them, by speaker."""
+    if lists is None:
+        return hash_split(speaker_of(path))
+    stem = posixpath.splitext(path)[0]
+    return next((s for s, stems in lists.items() if stem in stems), "train")
+
+
+def task_classes(task, words, has_noise, data_folder):
+    """Finds the classes of one of ``TASKS`` among the folders.
+
+    ``words`` maps folders to their clips, without the background noise. Returns
+    the classes in order, the folders that are classes themselves, and the
+    folders to draw clips of other words from.
+    """
+    if task == "folders":
+        classes = sorted(word for word in words if words[word])
+        if len(classes) < 2:
+            raise InputError(
+                f"{data_folder}: at least two folders with clips are needed,"
+                f" found {', '.join(classes) or 'none'}"
+            )
+        return classes, classes, []
+    if task == "35":
+        classes = folders = sorted(COMMANDS + OTHER_WORDS)
+    else:
+        classes = [*COMMANDS, UNKNOWN, SILENCE]
+        folders = [c for c in classes if c in COMMANDS or c in words]
+    if missing := ", ".join(word for word in folders if not words.get(word)):
+        raise InputError(
+            f"{data_folder} has no clips in folders named {missing}: add them,"
+            " or use --task folders, in which each folder is a class"
+        )
+    if task == "35":
+        return classes, folders, []
+    others = [word for word in words if word not in folders and words[word]]
+    pool = [] if UNKNOWN in words else others
+    if not (UNKNOWN in words or others) or not (SILENCE in words or has_noise):
+        raise InputError(
+            f"{data_folder}: task 12 needs clips of other words, or a folder"
+            f" {UNKNOWN}, and recordings in {NOISE_FOLDER}, or a folder"
+            f" {SILENCE}: add them, or use --task folders"
+        )
+    return classes, folders, pool
+
+
 def count_classes(task, data_folder, prepared_folder):
     """Number of classes of a task; 35 for custom words without data."""
     if str(task) != "folders":
@@ -234,7 +345,7 @@ def count_classes(task, data_folder, prepared_folder):
     if os.path.isfile(os.path.join(prepared_folder, CLASSES_CSV)):
         return len(read_classes_csv(prepared_folder))
     if not os.path.isdir(data_folder):
-        return len(lists.COMMANDS + lists.OTHER_WORDS)
-    words = lists.list_words(data_folder)
-    words.pop(lists.NOISE_FOLDER, None)
+        return len(COMMANDS + OTHER_WORDS)
+    words = list_words(data_folder)
+    words.pop(NOISE_FOLDER, None)
     return sum(bool(paths) for paths in words.values())

@@ -1,0 +1,93 @@
+"""Clips of a data set: which part of which audio, and how it is converted.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+import os
+from typing import Any, NamedTuple, Tuple
+
+import numpy as np
+
+from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, read_duration
+from speechbrain_fftp.dataio.errors import InputError
+
+CLIP_SECONDS = 10.0
+LONG = 1.5  # a file longer than this many times its clip is a whole recording
+TOLERANCE = 0.5  # seconds by which a recording may end too early
+
+
+class Clip(NamedTuple):
+    """One labelled clip, by default the first 10 s of its audio."""
+
+    id: str
+    # A path, or an object whose method read returns the content of a file;
+    # None: there is no audio
+    audio: Any
+    labels: Tuple[str, ...] = ()  # the ids of its classes; none: no class
+    split: str = ""  # empty: to be assigned
+    start: float = 0.0  # seconds
+    end: float = math.inf  # the end of the file
+    # Whether the audio may be the clip itself, not the recording that start
+    # and end refer to
+    may_be_cut: bool = False
+    gain: float = 1.0
+    group: str = ""  # clips of a group share a split
+    fold: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Its maximum duration."""
+        return self.end - self.start if self.end < math.inf else CLIP_SECONDS
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the audio file is missing."""
+        if hasattr(self.audio, "read"):
+            return False
+        return self.audio is None or not os.path.exists(self.audio)
+
+
+def convert_clip(clip: Clip, sample_rate: int) -> np.ndarray:
+    """Converts a clip to mono.
+
+    Arguments
+    ---------
+    clip : Clip
+        The clip.
+    sample_rate : int
+        Sampling rate of the result, in Hz.
+
+    Returns
+    -------
+    numpy.ndarray
+        Samples ``[S]`` in 16 bits.
+
+    Raises
+    ------
+    InputError
+        If the audio is missing, unusable, or ends before the clip.
+    """
+    if clip.is_missing:
+        raise InputError("missing file")
+    source = clip.audio.read() if hasattr(clip.audio, "read") else clip.audio
+    start = clip.start
+    if clip.may_be_cut:
+        duration = read_duration(source)
+        if duration <= LONG * max(clip.seconds, CLIP_SECONDS):
+            start = 0.0
+        elif duration < clip.end - TOLERANCE:
+            raise InputError(
+                f"ends before its segment: {duration:.1f} of {clip.end:.1f} s"
+            )
+    samples = read_audio(source, sample_rate, start, clip.seconds)
+    if len(samples) < MIN_SECONDS * sample_rate:
+        raise InputError(f"shorter than 25 ms: {len(samples)} samples")
+    return as_int16(clip.gain * samples[: round(clip.seconds * sample_rate)])
+
+
+def as_int16(samples: np.ndarray) -> np.ndarray:
+    """Rounds samples to 16-bit integers; clips peaks beyond full scale."""
+    scaled = np.rint(samples.clip(-1, 1) * 32768)
+    return scaled.clip(max=32767).astype(np.int16)

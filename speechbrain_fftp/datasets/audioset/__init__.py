@@ -1,5 +1,0 @@
-"""AudioSet.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""

@@ -1,5 +1,0 @@
-"""Speech Commands.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""
