@@ -47,7 +47,6 @@ def read_options(description, rounds, **others):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--note", default="", help="added to the results")
     parser.add_argument(
         "--smoke", action="store_true", help="test with tiny sizes"
     )

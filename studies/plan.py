@@ -27,7 +27,6 @@ from studies.sources import PATH, add_sources, sources_of
 
 STORED = ("ids", "groups", "targets", "probs")
 FIRST_SEED = 1000  # fold 1 has the seed 1001
-PRECISIONS = ("fp32", "bf16", "fp16")
 MOST_TRIALS = 5  # of a model, where the plan extends its trials
 SMOKE = {  # options of all runs with --smoke
     "embed_dim": 64,
@@ -78,13 +77,10 @@ class Run(NamedTuple):
 class Plan:
     """A plan, given its name or yaml file, and the folder of its results.
 
-    ``precision`` replaces that of the plan's options. Unlike the device, it
-    changes results, so it is a part of a run's identity. float32 is the default
-    of the recipes and is not named, as in the runs stored before. ``smoke`` makes
-    all models, data and trainings tiny.
+    ``smoke`` makes all models, data and trainings tiny.
     """
 
-    def __init__(self, name, results=RESULTS, precision=None, smoke=False):
+    def __init__(self, name, results=RESULTS, smoke=False):
         path = Path(name)
         if path.suffix != ".yaml":
             path = PLANS / f"{name}.yaml"
@@ -105,7 +101,7 @@ class Plan:
         # The clips are soundscapes, with known sources
         self.has_sources = splits in ("folders", "mixed")
         self.sizes = SMOKE_SIZES if smoke else self.facts.get("sizes")
-        self.precision, self.smoke = precision, smoke
+        self.smoke = smoke
         self.trials = self.facts.get("trials", [])
 
     @property
@@ -128,10 +124,6 @@ class Plan:
         }
         for options in more:
             found.update(options)
-        if self.precision:
-            found["precision"] = self.precision
-        if found.get("precision") == "fp32":
-            del found["precision"]
         # The weights of a fifth of the epochs are averaged, five at most.
         averaged = max(1, min(5, epochs // 5))
         smoke = {}

@@ -53,7 +53,7 @@ from studies.folds import (
     prepared_clips,
 )
 from studies.models import PEERS, arguments, compose, figures, read_yaml
-from studies.plan import PRECISIONS, RESULTS, Plan
+from studies.plan import RESULTS, Plan
 
 REPORTS = {
     "recipes/AudioSet/train.py": "report_tagging",
@@ -77,7 +77,7 @@ PREPARE_OPTIONS = ("task", "valid_fraction")
 class Machine(NamedTuple):
     """How a run is computed: stored with its row, but no part of its identity.
 
-    Precision changes results: it is one of the run's options, see ``Plan``.
+    Precision changes results: it is one of the run's options.
     """
 
     device: str = "cpu"
@@ -325,11 +325,6 @@ def parse(argv):
     )
     parser.add_argument("--device", default="cpu", help="such as cuda")
     parser.add_argument("--num_workers", type=int, default=0)
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        help="instead of the plan's; makes other runs",
-    )
     for name, text in (
         ("--compile", "compile the encoder"),
         ("--search", "run the trials of options"),
@@ -346,7 +341,7 @@ def main(argv=None):
     args = parse(argv)
     work = args.work or Path("results") / f"study_{Path(args.plan).stem}"
     results = work if args.smoke else args.results
-    plan = Plan(args.plan, results, args.precision, args.smoke)
+    plan = Plan(args.plan, results, args.smoke)
     if args.choose:
         choose(plan)
         return 0

@@ -55,14 +55,9 @@ def site(tmp_path_factory):
     return folder
 
 
-def test_front_page_is_the_readme(site):
-    text = (site / "index.html").read_text("utf-8")
-    assert "full-frequency temporal patching" in text
-    assert 'href="docs/tagging.html"' in text
-    assert (site / "docs" / "tags.png").is_file()
-
-
 def test_pages_load_nothing_from_other_hosts(site):
+    front = (site / "index.html").read_text("utf-8")
+    assert 'href="docs/tagging.html"' in front
     tag = re.compile(
         r"<(?:script|link|img)\b[^>]*(?:src|href)=\"(?:https?:)?//"
     )
@@ -76,10 +71,7 @@ def test_api_page_has_the_public_names(site):
     text = (site / "docs" / "api.html").read_text("utf-8")
     missing = [name for name in PUBLIC if f'id="{name}"' not in text]
     assert missing == []
-
-
-def test_docstrings_are_parsed(site):
-    text = (site / "docs" / "api.html").read_text("utf-8")
+    # Sections of docstrings are parsed
     assert "Arguments</" not in text
     assert "Example</" not in text
     # Grouped arguments: those of AST and ConvNeXt1d are 0.0, others are not

@@ -125,29 +125,6 @@ def test_a_corrected_interval_is_that_of_a_wider_standard_error():
     assert usual == (found.low, found.high, found.p)
 
 
-def test_a_finding_is_by_the_wider_interval():
-    from studies.comparison import Difference, verdicts
-
-    def difference(p, wide_p, half, wide_half, value):
-        usual, wide = (
-            (value - x, value + x, q)
-            for x, q in ((half, p), (wide_half, wide_p))
-        )
-        return Difference(value, *usual, *wide, *usual)
-
-    above = difference(0.001, 0.04, 0.5, 1.9, 2.0)
-    assert verdicts([above], 1.0) == [(0.001, 0.04, 0.001, "higher")]
-    above = difference(0.001, 0.06, 0.5, 2.1, 2.0)
-    assert verdicts([above], 1.0) == [(0.001, 0.06, 0.001, "open")]
-    small = difference(0.6, 0.7, 0.5, 0.9, 0.0)
-    assert verdicts([small], 1.0)[0][-1] == "equal within 1"
-    small = difference(0.6, 0.7, 0.5, 1.1, 0.0)
-    assert verdicts([small], 1.0)[0][-1] == "open"
-    # Holm's correction over two contrasts opens what one alone would find
-    pair = [difference(0.001, 0.03, 0.5, 1.9, 2.0)] * 2
-    assert [row[-1] for row in verdicts(pair, 1.0)] == ["open", "open"]
-
-
 def mixed_folds(rng, sounds, clips=60, classes=3, sources=12):
     """Two folds of clips with this many sounds, and two runs that score them."""
     from scipy import sparse
@@ -251,3 +228,11 @@ def test_verdicts_are_holms_and_need_both_tests():
         assert row[:3] == pytest.approx((p, p, drawn_p))
     alone = verdicts([difference(0.2, 0.001)], 1.0)
     assert alone == [(0.2, 0.2, 0.001, "open")]
+    # And the wider interval, corrected for what folds share
+    found = difference(0.001, 0.001, half=1.0)
+    for wide, word in ((0.04, "higher"), (0.06, "open")):
+        assert verdicts([found._replace(wide_p=wide)], 1.0)[0][3] == word
+    small = difference(0.6, 0.7, 0.0, 0.5)
+    for half, word in ((0.9, "equal within 1"), (1.1, "open")):
+        wide = small._replace(wide_low=-half, wide_high=half)
+        assert verdicts([wide], 1.0)[0][3] == word

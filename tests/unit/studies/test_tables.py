@@ -164,78 +164,19 @@ def test_sources_of_soundscapes_have_the_labels_of_stored_predictions(report):
     assert found
 
 
-@pytest.mark.slow
-def test_sources_are_found_again(report, shared):
-    from studies.sources import PATH, find_sources, read_sources
-
-    data = [shared / "data" / x for x in ("speech_commands", "audioset_mini")]
-    arrays, _ = read_sources(PATH)
-    found = find_sources(*data)
-    assert sorted(found) == sorted(arrays)
-    for name, array in found.items():
-        np.testing.assert_array_equal(array, arrays[name])
-
-
-PLAN = """
-recipe: recipes/SpeechCommands/train.py
-metric: accuracy
-margin: 1.0
-failed_below: 0.22
-options: {lr: 0.001, mask_budget: 0.0}
-models: {small: {yaml: small.yaml, options: {}}}
-tables:
-  epochs:
-    folds: 3
-    rows:
-      - {label: short, model: small, epochs: 1}
-      - {label: long, model: small, epochs: 2, against: short}
-"""
-
-
-@pytest.mark.parametrize(
-    "valid, finding",
-    [(0.22, "higher"), (0.21, "open: 1 of 6 trainings failed")],
-)
-def test_a_contrast_with_a_failed_training_is_open(
-    report, tmp_path, valid, finding
-):
-    from studies.comparison import Scores
-    from studies.measure import measure_contrasts, measure_row
-    from studies.plan import Run
-
-    (tmp_path / "plan.yaml").write_text(PLAN, encoding="utf-8")
-    plan = report.Plan(tmp_path / "plan.yaml", tmp_path)
-    rows = plan.tables()["epochs"]
-    targets = np.eye(2)[np.arange(100) % 2]
-    clips = np.arange(100).astype(str)
-    for label, right in (("short", (50, 51, 52)), ("long", (91, 91, 91))):
-        for fold, number in zip((1, 2, 3), right):
-            probs = targets.copy()
-            probs[number:] = 1 - probs[number:]
-            row = {"valid": 0.9, "value": number / 100, "cpu_minutes": 1.0}
-            if (label, fold) == ("short", 2):
-                row["valid"] = valid
-            row.update(resumed=False, macs=1e6, training_macs=1e12)
-            row.update(params=1000, clips={"train": 300})
-            scores = Scores(clips, clips, targets, probs)
-            plan.add(Run(rows[label], fold), row, scores)
-    entry = measure_contrasts(plan, {})["epochs"]["long minus short"]
-    assert entry["by_fold"] == pytest.approx([41.0, 40.0, 39.0])
-    assert entry["finding"] == finding
-    cells = report.row_cells("short", measure_row(plan, rows["short"]))
-    assert ("1 failed" in cells[-1]) == finding.startswith("open")
-
-
-def test_an_undeclared_contrast_is_judged_in_the_wider_family(
+def test_undeclared_contrasts_and_failed_trainings_are_no_findings(
     report, monkeypatch
 ):
+    """An undeclared contrast is judged in the wider family."""
     from studies import measure
+
+    failed = {"failed": 0, "trainings": 4}
 
     def measured(_, arms, signs):
         p, drawn_p = signs
         ends = (1.0, 3.0, p)
         difference = measure.Difference(2.0, *ends, *ends, 1.0, 3.0, drawn_p)
-        return {"difference": difference, "failed": 0, "trainings": 4}
+        return {"difference": difference, **failed}
 
     contrasts = [
         ("table", "a", None, (0.03, 0.001)),
@@ -252,6 +193,9 @@ def test_an_undeclared_contrast_is_judged_in_the_wider_family(
     assert found["across"]["c"]["p"] == pytest.approx(0.054)
     assert found["across"]["c"]["finding"] == "open"
     assert report.finding_of(found["across"]["c"]) == "open, not declared"
+    failed["failed"] = 1
+    found = measure.measure_contrasts(plan, {})["table"]["a"]
+    assert found["finding"] == "open: 1 of 4 trainings failed"
 
 
 def test_claims_have_the_sign_of_their_text(report):
