@@ -41,7 +41,7 @@ TINY = {
     "batch_size": 4,
     "number_of_epochs": 2,
     "lr": 0.001,
-    "num_workers": 1,
+    "num_workers": 0,
 }
 # Most tests need no model.onnx, which takes seconds to write
 REPORTS = {"AudioSet": "report_tagging", "SpeechCommands": "report_accuracy"}

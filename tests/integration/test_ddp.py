@@ -30,7 +30,6 @@ def test_two_processes_train_as_one(data_folder, tmp_path):
         "data_folder": folder,
         "prepared_folder": tmp_path / "prepared",
         "before": RECORD,
-        "num_workers": 0,
         "number_of_epochs": 2,
     }
     _, one = train(tmp_path / "one", batch_size=24, **options)

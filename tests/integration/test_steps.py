@@ -78,6 +78,7 @@ def start(tmp_path_factory):
             "lr": LR,
             "patch_frames": 5,
             "stride_frames": 5,
+            "num_workers": 1,
             "ckpt_interval_steps": 2 if resumed == "within an epoch" else None,
         }
         flags = ["--compile"] if compiled == "compiled" else []

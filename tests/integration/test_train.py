@@ -65,7 +65,7 @@ def test_a_finished_folder_is_left_as_it_is(trained, data_folder):
     assert "lr" in message and "0.1" in message
     assert before == {path: path.read_bytes() for path in files}
     # Another number of workers changes nothing
-    output, again = train(folder, data_folder=data_folder, num_workers=0)
+    output, again = train(folder, data_folder=data_folder, num_workers=1)
     assert again == metrics and "Going into epoch" not in output
 
 
@@ -142,7 +142,8 @@ def test_modules_beside_the_yaml_are_found(tmp_path):
         "def stop():\n    raise SystemExit('called my module')\n", "utf-8"
     )
     path = tmp_path / "own.yaml"
-    path.write_text("prepare_opts: {}\nstop: !apply:my_sounds.stop\n", "utf-8")
+    text = "prepare_opts: {}\nmax_seconds: 10\nstop: !apply:my_sounds.stop\n"
+    path.write_text(text, "utf-8")
     script = ROOT / "recipes" / "AudioSet" / "train.py"
     _, output = run_words([str(script), str(path)], ROOT)
     assert "called my module" in output

@@ -12,7 +12,6 @@ from prepared_clips import read_part, read_rows
 from recipe_runs import fail, train
 
 from fftp_tag import AudioTagger, evaluate
-from fftp_tag.cli.main import main as fftp_tag
 from speechbrain.inference.classifiers import EncoderClassifier
 
 WORDS = {"cat": 300, "dog": 1000, "owl": 3000}  # Hz
@@ -101,27 +100,6 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
     assert hits / len(rows) == pytest.approx(metrics["accuracy"])
     found = evaluate(tagger, folder / "prepared", "eval").metrics
     assert found["accuracy"] == pytest.approx(metrics["accuracy"])
-
-
-def test_student_learns_what_its_teacher_thinks(trained, words, tmp_path):
-    """The targets are the teacher's alone, so that labels cannot help."""
-    folder, *_ = trained
-    args = ["evaluate", "--model", str(folder / "inference")]
-    args += ["--split", "train", "--data-folder", str(folder / "prepared")]
-    assert fftp_tag([*args, "--output", str(tmp_path / "taught")]) == 0
-    teacher = tmp_path / "taught" / "probabilities.npz"
-    student = tmp_path / "student"
-    options = {**OPTIONS, "teacher": teacher, "distill_weight": 1.0, "seed": 5}
-    train(student, data_folder=words, number_of_epochs=8, **options)
-    with np.load(folder / "probabilities.npz") as found:
-        theirs = dict(zip(found["ids"], found["probs"]))
-    with np.load(student / "probabilities.npz") as found:
-        errors = [
-            (np.abs(probs - theirs[i]).mean(), np.abs(1 / 3 - theirs[i]).mean())
-            for i, probs in zip(found["ids"], found["probs"])
-        ]
-    error, error_of_guesses = np.mean(errors, axis=0)
-    assert error < error_of_guesses
 
 
 def test_another_model(words, tmp_path):
