@@ -28,13 +28,13 @@ test: $(DEV_INSTALLED)
 # Train what the study's main plan declares and is not stored yet, hours on two
 # cores, then rewrite what it shows: make study DATA=FOLDER [PLAN=name].
 study: $(BENCH_INSTALLED)
-	$(VENV)/bin/python benchmarks/study/run.py "$(DATA)" --plan $(PLAN)
+	$(VENV)/bin/python studies/run.py "$(DATA)" --plan $(PLAN)
 	$(MAKE) evidence
 
 # Rewrite docs/evidence.md, README's table, and the study's pages and picture, from
 # stored predictions.
 evidence: $(BENCH_INSTALLED)
-	$(VENV)/bin/python benchmarks/study/report.py
+	$(VENV)/bin/python studies/report.py
 
 # Measure the speed on a CPU with two threads (on an idle machine), then rewrite
 # benchmarks/results and the table made from it.

@@ -65,7 +65,7 @@ def main():
         times[SPEECHBRAIN]["median"] / ours,
         reason="it also computes each clip's mean and fits masks to a budget",
     )
-    note = f"{list(feats.shape)}, 20 % masked, measured in turns. {args.note}"
+    note = f"{list(feats.shape)}, 20 % masked, measured in turns."
     harness.write_results(
         "augmentation",
         harness.environment("cpu", ("torchaudio", "speechbrain")),

@@ -210,9 +210,9 @@ def main():
     ]
     parts = "Rows without 'file to tags' are parts of it. "
     sections = {
-        "A warm process": (parts + args.note, rows),
-        f"{FILES} files of 1 s": (args.note, rates),
-        "Resampling": (args.note, time_resampling(args.rounds)),
+        "A warm process": (parts, rows),
+        f"{FILES} files of 1 s": ("", rates),
+        "Resampling": ("", time_resampling(args.rounds)),
         "Targets": ("", targets),
     }
     packages = ("timm", "onnxruntime", "soundfile", "soxr")

@@ -163,12 +163,12 @@ def main():
         at_least=False,
     )
     sections = {
-        f"A query of {hours} hours": (args.note, rows),
+        f"A query of {hours} hours": ("", rows),
         "Targets": ("", [goal]),
     }
     if args.data is not None:
         rows = measure_precision(args.data, args.model)
-        sections["Precision at 10"] = (args.note, rows)
+        sections["Precision at 10"] = ("", rows)
     about = harness.environment("cpu", ("numpy",))
     harness.write_results("find", about, sections)
 

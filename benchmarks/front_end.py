@@ -74,7 +74,7 @@ def main():
         ratio,
         reason="the Fourier transforms alone take half of the time",
     )
-    note = "Clips of 10 s, 128 bins, float32, measured in turns. " + args.note
+    note = "Clips of 10 s, 128 bins, float32, measured in turns."
     harness.write_results(
         "front_end",
         harness.environment("cpu", ("torchaudio",)),

@@ -24,7 +24,7 @@ from pathlib import Path
 import harness
 import torch
 from front_end import by_torchaudio
-from selective_scan import make_inputs, ours, reference, step_of, transpose
+from selective_scan import make_inputs, ours, step_of, transpose
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from speechbrain_fftp.augment.specmask import SpecMask
@@ -32,7 +32,7 @@ from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.nnet.selective_scan import INSTALLED, selective_scan
+from speechbrain_fftp.nnet.selective_scan import INSTALLED
 from speechbrain_fftp.utils.complexity import count_macs
 
 CLASSES, ROUNDS, COPIES = 527, 5, 4
@@ -158,13 +158,9 @@ def time_scan(log, length, backward, backend, limits):
     The limit is the time to copy inputs and outputs.
     """
     size = (2, 8, 4, length) if log.smoke else (32, 1536, 16, length)
-    published = backend == "as published"  # which needs float32
-    dtype = torch.float32 if published else torch.bfloat16
-    made = make_inputs(size, log.device, dtype)
+    made = make_inputs(size, log.device, torch.bfloat16)
     *inputs, weight = transpose([*made, made[0].roll(1)])
     function = functools.partial(ours, backend=backend)
-    if published:
-        function = reference
     found = time_copies(log, function, inputs, weight, backward)
     read, written = sum(x.nbytes for x in inputs), inputs[0].nbytes
     total = 3 * read + 2 * written if backward else read + written
@@ -172,40 +168,11 @@ def time_scan(log, length, backward, backend, limits):
     return {**found, "copies_ms": copies, "share": copies / found["ms"]}
 
 
-def time_directions(log, length, batch, backward, at_once):
-    """The scans of a fo-bi layer of AuM-base, at once or one by one."""
-    size = (2, 8, 4, length) if log.smoke else (batch, 1536, 16, length)
-    made = make_inputs(size, log.device, torch.bfloat16)
-    *inputs, weight = transpose([*made, made[0].roll(1)])
-    scan = functools.partial(
-        selective_scan,
-        delta_softplus=True,
-        backend="torch" if log.smoke else "triton",
-    )
-
-    def both(u, delta, A, *others):
-        A = torch.stack((A, A / 2))
-        if at_once:
-            return scan(u, delta, A, *others)
-        backward = scan(u, delta, A[1], *others, reverse=True)
-        return scan(u, delta, A[0], *others) + backward
-
-    return time_copies(log, both, inputs, weight, backward)
-
-
 def time_inference(log, model, tokens, batch, mode):
     """Latency; ``mode`` says how the model runs."""
     net, feats = make_model(model, tokens, log.smoke, log.device)
     net, feats = net.eval(), feats.repeat(batch, 1, 1)
-    run = net
-    if mode == "autocast":
-
-        def run(x):
-            with torch.autocast(log.device, torch.bfloat16):
-                return net(x)
-
-    else:
-        net, feats = net.bfloat16(), feats.bfloat16()
+    run, feats = net.bfloat16(), feats.bfloat16()
     if mode.startswith("compiled"):
         torch.compiler.reset()
         run = torch.compile(net, backend="eager" if log.smoke else "inductor")
@@ -301,18 +268,13 @@ def main():
     scan = functools.partial(each, "scan", time_scan, limits)
     infer = functools.partial(each, "inference", time_inference)
     train = functools.partial(each, "training", time_training, limits["flops"])
-    both = functools.partial(each, "both directions", time_directions)
     many = batches[1:]
     seconds = (1 if args.smoke else 10,)
     each("filterbank", time_front_end, batch=many, seconds=seconds)
     for backend in backends:
         scan(length=lengths, backward=(False, True), backend=(backend,))
-    scan(length=lengths[:1], backward=(False,), backend=("as published",))
     infer(model=MODELS, tokens=tokens, batch=batches, mode=("graph",))
     train(model=MODELS, tokens=tokens, batch=many, compiled=(False,))
-    infer(model=MODELS, tokens=tokens, batch=batches, mode=("autocast",))
-    directions = (True, False)
-    both(length=lengths, batch=many, backward=directions, at_once=directions)
     infer(model=MODELS, tokens=tokens[:2], batch=(1,), mode=("compiled",))
     train(model=MODELS, tokens=tokens[:2], batch=many, compiled=(True,))
 

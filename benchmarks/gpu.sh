@@ -11,7 +11,7 @@
 #   benchmarks/gpu.sh study FOLDER OUT PLAN [OPTION ...]
 #                                       There: runs of a plan of the study with mixed
 #                                       clips, base or base_aum, and options of
-#                                       study/run.py. OUT gets the stored results.
+#                                       studies/run.py. OUT gets the stored results.
 #                                       After 540 seconds or SECONDS_LEFT, a run that
 #                                       has not ended is lost.
 #
@@ -55,7 +55,7 @@ pack)
     if [ -n "${FFTP_TEST_DATA:-}" ]; then
         cp -r "$FFTP_TEST_DATA/fixtures/selective_scan" "$folder/fixtures"
         data=$FFTP_TEST_DATA/data
-        PYTHONPATH=$root python3 "$root/benchmarks/soundscapes.py" --sources \
+        PYTHONPATH=$root python3 "$root/studies/soundscapes.py" --sources \
             "$data/speech_commands" "$data/audioset_mini" "$folder/data"
     fi
     du -sh "$folder"
@@ -76,10 +76,10 @@ study)
     install_wheels "$folder"
     mkdir -p "$out"
     # Stored runs are not run again
-    cp "$root/benchmarks/results/study/$plan".* \
-        "$root/benchmarks/results/study/${plan}_sources.npz" "$out" 2>/dev/null || true
+    cp "$root/studies/results/$plan".* \
+        "$root/studies/results/${plan}_sources.npz" "$out" 2>/dev/null || true
     timeout $((end - $(date +%s))) \
-        python3 "$root/benchmarks/study/run.py" "$folder/data" --plan "$plan" \
+        python3 "$root/studies/run.py" "$folder/data" --plan "$plan" \
         --device "${DEVICE:-cuda}" --num_workers 8 --results "$out" \
         --work "$(mktemp -d)" "$@"
     ;;

@@ -23,8 +23,18 @@ from torch.profiler import ProfilerActivity, profile
 
 from speechbrain_fftp.dataio.files import atomic_path, write_json
 
+try:
+    from triton.errors import TritonError
+
+    TRITON_ERRORS = (TritonError,)
+except ImportError:
+    TRITON_ERRORS = ()
+
 RESULTS = Path(__file__).resolve().parent / "results"
 ROUND_SECONDS = 0.5
+# What a case may lack: memory, a GPU or its driver, a package, a kernel, a file.
+# Errors of torch and its compiler are RuntimeErrors, those of Triton are not.
+FAILURES = (RuntimeError, ImportError, OSError, ValueError, *TRITON_ERRORS)
 
 
 def read_options(description, rounds, **others):
@@ -37,7 +47,6 @@ def read_options(description, rounds, **others):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--note", default="", help="added to the results")
     parser.add_argument(
         "--smoke", action="store_true", help="test with tiny sizes"
     )
@@ -98,7 +107,7 @@ class Log:
         else:
             try:
                 found = measure()
-            except Exception as error:  # any error: the other cases still run
+            except FAILURES as error:  # the other cases still run
                 found = {"error": f"{type(error).__name__}: {error}"[:500]}
         second = round(self.seconds - self.seconds_left())
         row = {"case": case, **self.about, **about, **found, "second": second}
@@ -280,24 +289,22 @@ def markdown(sections):
     return "\n".join(lines)
 
 
-def write_results(name, about, sections, keep=False):
-    """Writes ``benchmarks/results/NAME.json``, and the page of all results.
+def write_results(name, about, sections, folder=None):
+    """Writes NAME.json, and the page of all results in its folder.
 
     ``sections`` maps titles to a note and rows: dicts with the same keys.
-    Values that are dicts are in the JSON file only. With ``keep``, other
-    sections of the file stay.
+    Values that are dicts are in the JSON file only. The default folder is
+    ``benchmarks/results``.
     """
+    folder = folder or RESULTS
     sections = {
         title: {"note": note, "environment": about, "rows": rows}
         for title, (note, rows) in sections.items()
     }
-    RESULTS.mkdir(exist_ok=True)
-    if keep:
-        stored = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
-        sections = {**stored, **sections}
-    write_json(RESULTS / f"{name}.json", sections)
-    with atomic_path(RESULTS / "README.md") as path:
-        Path(path).write_text(page_of(RESULTS), encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    write_json(folder / f"{name}.json", sections)
+    with atomic_path(folder / "README.md") as path:
+        Path(path).write_text(page_of(folder), encoding="utf-8")
     print(markdown(sections))
 
 

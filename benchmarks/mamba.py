@@ -81,7 +81,7 @@ def main():
             medians[TORCH] / medians[AUM],
         ),
     ]
-    note = "Median (quartiles, rounds), measured in turns. " + args.note
+    note = "Median (quartiles, rounds), measured in turns."
     sections = {"AuM and AST": (note, rows), "Targets": ("", targets)}
     about = harness.environment("cpu", ("onnxruntime",))
     harness.write_results("mamba", about, sections)

@@ -169,7 +169,8 @@ def gpu_table():
 
 def int8_table():
     """Formats the table of int8.json."""
-    found = json.loads((RESULTS / "int8.json").read_text("utf-8"))
+    path = RESULTS.parents[1] / "studies/results/tables/int8.json"
+    found = json.loads(path.read_text("utf-8"))
     rows = found["Int8"]["rows"]
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(r.values() for r in rows)]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)

@@ -128,7 +128,7 @@ def main():
         }
         for name, time in times.items()
     ]
-    note = "Median (quartiles, rounds), measured in turns. " + args.note
+    note = "Median (quartiles, rounds), measured in turns."
     sections = {
         "Published models": (note, rows),
         "Targets": ("", make_targets(medians)),

@@ -185,7 +185,7 @@ def main():
         "B={}, D={}, N={}, L={}.".format(*size)
     )
     sections = {
-        "Time, float32": (time_note + args.note, rows),
+        "Time, float32": (time_note, rows),
         "Memory, float32": (memory_note, memory_rows(size)),
     }
     about = harness.environment("cpu", ("mambapy",))

@@ -141,7 +141,7 @@ def main():
         rows, seconds = measure(commands, folder, args.rounds)
     sections = {
         "From the start of a process": (
-            f"Rounds: {args.rounds}. {args.note}",
+            f"Rounds: {args.rounds}.",
             rows,
         ),
         "Targets": ("", make_targets(seconds, megabytes)),

@@ -84,7 +84,7 @@ def main():
             )
         )
     about = harness.environment("cpu", ("onnxruntime",))
-    sections = {"Threads": (args.note, rows), "Targets": ("", targets)}
+    sections = {"Threads": ("", rows), "Targets": ("", targets)}
     harness.write_results("threads", about, sections)
 
 

@@ -64,7 +64,7 @@ def main():
         7,
         times[PEER]["median"] / times[OURS]["median"],
     )
-    note = f"Batch {batch}, measured in turns. {args.note}"
+    note = f"Batch {batch}, measured in turns."
     sections = {"Forward and backward": (note, rows), "Targets": ("", [goal])}
     about = harness.environment("cpu", ("transformers",))
     harness.write_results("training_step", about, sections)

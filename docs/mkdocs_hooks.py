@@ -19,8 +19,10 @@ PATTERNS = (
     "docs/*.css",
     "recipes/*/README.md",
     "benchmarks/results/**/*.md",
-    "benchmarks/results/**/*.png",
-    "benchmarks/study/*.*",
+    "studies/*.md",
+    "studies/results/**/*.md",
+    "studies/results/*.png",
+    "studies/plans/*.yaml",
     "speechbrain_fftp/**/*.py",
 )
 

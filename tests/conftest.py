@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 # With tensors this small, more threads are slower.
 torch.set_num_threads(1)
@@ -64,6 +65,36 @@ def shared():
 
 
 @pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """A function that makes a file once for all processes of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def once(name, make):
+        """The path of a file, which ``make`` writes to the path that it gets."""
+        path = folder / "once" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                unfinished = path.with_name(f"unfinished-{path.name}")
+                make(unfinished)
+                unfinished.rename(path)
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def tones_file(once):
+    """A model of time steps that was trained on tones."""
+    pytest.importorskip("onnxscript")
+    from small_models import train_on_tones
+
+    return once("tones.onnx", train_on_tones)
+
+
+@pytest.fixture(scope="session")
 def onnx_file(exported):
     """The file of the tiny model. Tests must not change it."""
     return exported[1] / "model.onnx"
@@ -76,7 +107,7 @@ def recipe():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
+def exported(once):
     """A tiny model with random weights, and its inference folder.
 
     Returns
@@ -91,19 +122,21 @@ def exported(tmp_path_factory):
 
     from speechbrain_fftp.onnx.export import export_onnx
 
-    folder = tmp_path_factory.mktemp("model") / "inference"
-    folder.mkdir()
     torch.manual_seed(0)
     hparams = load_hyperpyyaml(RECIPE)
     for module in hparams["modules"].values():
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
         module.eval()
-    export_onnx(
-        folder / "model.onnx",
-        hparams["modules"],
-        hparams["labels"],
-        sample_rate=hparams["sample_rate"],
-        max_frames=hparams["max_frames"],
-    )
-    return hparams, folder
+
+    def export(path):
+        """Takes many seconds."""
+        export_onnx(
+            path,
+            hparams["modules"],
+            hparams["labels"],
+            sample_rate=hparams["sample_rate"],
+            max_frames=hparams["max_frames"],
+        )
+
+    return hparams, once("inference/model.onnx", export).parent

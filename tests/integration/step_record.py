@@ -11,6 +11,12 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import get_rank
 
+# For the option ``before`` of a training
+RECORD = """
+- !name:step_record.record_steps
+  folder: !ref <output_folder>
+- !name:speechbrain_fftp.training.checks.measure_matmuls"""
+
 
 def record_steps(brain, datasets, *, folder):
     """Appends each step to FOLDER/steps-RANK.jsonl: its clips, rate and loss.

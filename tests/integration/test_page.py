@@ -1,6 +1,6 @@
-"""Tests of the page in real browsers, Chromium and Firefox without a window.
+"""Tests of the page in a real browser, Chromium without a window.
 
-They are skipped where a browser or onnxruntime-web (npm install) is missing,
+They are skipped where it or onnxruntime-web (npm install) is missing,
 unless CI_REQUIRE_BROWSER=1.
 
 Authors
@@ -22,8 +22,8 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 import soundfile as sf
-from browsers import Chromium, Firefox, missing, wait
-from small_models import PITCHES, RATE, tones, train_on_tones
+from browser import Chromium, missing, wait
+from small_models import PITCHES, RATE, tones
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
@@ -45,18 +45,17 @@ SOUNDS = [
 
 
 @pytest.fixture(scope="module")
-def steps_file(tmp_path_factory):
+def steps_file(tones_file, tmp_path_factory):
     """A model of time steps; by its thresholds, no Hum is found."""
     path = tmp_path_factory.mktemp("onnx") / "steps.onnx"
-    train_on_tones(path)
     rules = default_rules(3).replace(
         threshold=[0.5, 1.0, 0.5],
         merge_gap=[0.5, 0.0, 0.0],
         min_duration=[0.0, 0.0, 0.3],
     )
     rules = dataclasses.replace(rules, is_learnt=True)
-    info = dataclasses.replace(Model(path).info, rules=rules, note=NOTE)
-    copy_model(path, path, info)
+    info = dataclasses.replace(Model(tones_file).info, rules=rules, note=NOTE)
+    copy_model(tones_file, path, info)
     return path
 
 
@@ -116,25 +115,13 @@ def addresses(steps_page, clips_page):
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
+def browser(tmp_path_factory):
     """Chromium, whose microphone hears a beep."""
     folder = tmp_path_factory.mktemp("chromium")
     tone = tones(10, [("Beep", 0, 10)])
     sf.write(folder / "tone.wav", tone, RATE)
     with contextlib.closing(Chromium(folder, folder / "tone.wav")) as browser:
         yield browser
-
-
-@pytest.fixture(scope="module")
-def firefox(tmp_path_factory):
-    with contextlib.closing(Firefox(tmp_path_factory.mktemp("ff"))) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module", params=["chromium", "firefox"])
-def browser(request):
-    """Each browser."""
-    return request.getfixturevalue(request.param)
 
 
 class Page:
@@ -236,16 +223,6 @@ def steps(browser, addresses):
     return Page(browser, addresses["steps"])
 
 
-@pytest.fixture
-def clips(browser, addresses):
-    return Page(browser, addresses["clips"])
-
-
-@pytest.fixture
-def chromium_steps(chromium, addresses):
-    return Page(chromium, addresses["steps"])
-
-
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """A file of 20 s with a tone of each class."""
@@ -259,14 +236,6 @@ def beep(tmp_path_factory):
     """A file of 2 s with one class."""
     path = tmp_path_factory.mktemp("beep") / "beep, short.wav"
     sf.write(path, tones(2, [("Beep", 0.5, 1.5)]), RATE, subtype="FLOAT")
-    return path
-
-
-@pytest.fixture(scope="module")
-def long_file(tmp_path_factory):
-    """A file that takes long."""
-    path = tmp_path_factory.mktemp("long") / "long.wav"
-    sf.write(path, tones(1200, []), RATE)
     return path
 
 
@@ -368,33 +337,11 @@ def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
     assert "No event" in steps.text("#event-count")
 
 
-def test_what_the_model_knows(steps):
+def test_what_the_model_knows(steps, clip):
     wait(lambda: steps.is_shown("#known"))
-    assert "3" in steps.text("#known")
-    assert not steps.is_shown("#labels")
     steps.click("#known")
-    assert steps.is_shown("#labels")
     assert sorted(steps.texts("#labels li")) == sorted(PITCHES)
     assert steps.text("#note") == NOTE
-
-
-def test_the_invitation_suits_the_device(chromium_steps):
-    driver = chromium_steps.browser.driver
-    code = "return document.querySelector('#invitation').innerText"
-    assert "Drop" in chromium_steps.run(code)
-    touch = "Emulation.setTouchEmulationEnabled"
-    driver.execute_cdp_cmd(touch, {"enabled": True})
-    assert "Choose" in chromium_steps.run(code)
-    driver.execute_cdp_cmd(touch, {"enabled": False})
-
-
-def test_a_page_without_note_and_example(clips):
-    wait(lambda: clips.is_shown("#known"))
-    assert not clips.is_shown("#example") and not clips.is_shown("#note")
-
-
-def test_an_example_is_tagged(steps, clip):
-    wait(lambda: steps.is_shown("#example"))
     steps.click("#example")
     steps.wait_for_results(clip.name)
     assert "Beep" in steps.bold_tags()
@@ -406,15 +353,11 @@ def test_pictures_and_controls_have_words(steps, clip):
     for label in PITCHES:
         assert label in steps.run(picture, "#timeline")
     assert "8000" in steps.run(picture, "#spectrogram")
-    assert steps.texts("#frequencies span") == "250 500 1000 2000 4000".split()
     nameless = steps.run("""return Array.from(
         document.querySelectorAll("button, input, progress"),
         found => (found.labels?.length || found.innerText.trim()) || !found.checkVisibility()
             ? null : found.outerHTML).filter(found => found)""")
     assert not nameless
-    # What a screen reader is told, and that it is little
-    live = steps.texts("[role=status], [role=alert], output, [aria-live]")
-    assert clip.name in live[1] and "Beep" in live[1] and len(live) == 3
 
 
 def test_files_are_tagged_in_turn(steps, steps_tagger, clip, beep, tmp_path):
@@ -449,32 +392,23 @@ def test_files_are_tagged_in_turn(steps, steps_tagger, clip, beep, tmp_path):
         for key in ("tags", "events"):
             found = [item["label"] for item in results[name][key]]
             assert found == [x.label for x in getattr(timeline, key)()]
-    name, text = steps.download("#audacity")
-    assert name == f"{beep.name}.txt"
-    assert len(text.splitlines()) == len(expected[1].events())
 
 
 DROP = """
     const dropped = new DataTransfer();
-    for (const [name, content] of given[0]) {
-        const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt());
-        dropped.items.add(new File([bytes], name));
-    }
+    const bytes = Uint8Array.from(atob(given[0]), (c) => c.charCodeAt());
+    dropped.items.add(new File([bytes], "dropped.wav"));
     const event = new DragEvent("drop", {
         dataTransfer: dropped, bubbles: true, cancelable: true });
     document.body.dispatchEvent(event);
     return event.defaultPrevented;"""
 
 
-def test_files_can_be_dropped(steps, clip, beep):
-    files = [
-        (path.name, base64.b64encode(path.read_bytes()).decode())
-        for path in (beep, clip)
-    ]
-    assert steps.run(DROP, files)
-    steps.wait_for_status("2 of 2")
-    assert [name for name, _ in steps.files()] == [beep.name, clip.name]
-    assert steps.text("#name") == beep.name and steps.events()
+def test_a_file_can_be_dropped(steps, beep):
+    content = base64.b64encode(beep.read_bytes()).decode()
+    assert steps.run(DROP, content)
+    steps.wait_for_results("dropped.wav")
+    assert steps.bold_tags() == {"Beep"}
 
 
 def test_a_file_that_is_cut_off_has_a_notice(steps, tmp_path, clip):
@@ -486,16 +420,12 @@ def test_a_file_that_is_cut_off_has_a_notice(steps, tmp_path, clip):
     wait(lambda: steps.is_shown("#notice"))
     assert "0:20" in steps.text("#notice") and "0:10" in steps.text("#notice")
     steps.tag(whole)
-    assert (
-        steps.run("""const { player } = window;
-        while (!player.duration) await new Promise(requestAnimationFrame);
-        return Math.round(player.duration);""")
-        == 20
-    )
     assert not steps.is_shown("#notice")
 
 
-def test_tagging_can_be_cancelled(steps, clip, beep, long_file):
+def test_tagging_can_be_cancelled(steps, clip, beep, tmp_path):
+    long_file = tmp_path / "long.wav"
+    sf.write(long_file, tones(1200, []), RATE)
     steps.choose(long_file, beep)
     # Not "Tagging 2 files", which is shown before there is anything to cancel
     wait(lambda: f"Tagging {long_file.name}" in steps.text("#doing"))
@@ -512,43 +442,28 @@ def test_tagging_can_be_cancelled(steps, clip, beep, long_file):
     assert "cancelled" in dict(steps.files())[long_file.name]
 
 
-def test_the_microphone_is_tagged_live_and_then_whole(chromium_steps):
-    steps = chromium_steps
+def test_the_microphone_is_tagged_live_and_then_whole(steps, clip):
     steps.click("#record")
     wait(lambda: steps.tags().get("Beep", 0) > 0.5)
-    assert "10 minutes" in steps.text("#status")
     assert not steps.is_shown("#player")
     steps.click("#record")
     steps.wait_for_results("recording 1.wav")
     shown = steps.tags()
     assert list(shown)[0] == "Beep" and shown["Beep"] > 0.5
     assert "Beep" in [row[1] for row in steps.events()]
-    assert not steps.is_shown("#notice")
-
-
-def test_files_end_the_microphone_whose_recording_is_kept(chromium_steps, clip):
-    steps = chromium_steps
+    # Files end it, and what was recorded is kept
     steps.click("#record")
     wait(lambda: steps.tags())
     steps.choose(clip)
-    steps.wait_for_status("2 of 2")
-    assert steps.text("#record") == "Use the microphone"
+    steps.wait_for_status("3 of 3")
     names = [name for name, _ in steps.files()]
-    assert names == ["recording 1.wav", clip.name]
-    # The microphone ends the work on files
-    steps.click("#files li:last-child button")
-    assert steps.text("#name") == clip.name
-    steps.click("#record")
-    steps.wait_for_status("Listening")
-    assert not steps.is_shown("#clip")
-    steps.click("#files li:last-child button")
-    assert steps.text("#name") == clip.name
+    assert names == ["recording 1.wav", "recording 2.wav", clip.name]
 
 
-def test_nothing_is_loaded_from_elsewhere_or_sent(chromium_steps, clip):
+def test_nothing_is_loaded_from_elsewhere_or_sent(steps, clip):
     """Runs last: the log holds all that the browser has asked for so far."""
-    chromium_steps.tag(clip)
-    requests = chromium_steps.browser.requests()
+    steps.tag(clip)
+    requests = steps.browser.requests()
     remote = [r for r in requests if urlparse(r["url"]).scheme in SCHEMES]
     assert len(remote) > 20
     for request in remote:

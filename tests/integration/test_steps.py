@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 import soundfile as sf
+import torch
 from data_folders import RATE, sound
 from recipe_runs import (
     environment,
@@ -19,16 +20,12 @@ from recipe_runs import (
     train,
     train_in_two_processes,
 )
-from step_record import read_evaluated, read_steps
+from step_record import RECORD, read_evaluated, read_steps
 
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
 
-EPOCHS = 3
+EPOCHS = 2
 LR = 0.001
-RECORD = """
-- !name:step_record.record_steps
-  folder: !ref <output_folder>
-- !name:speechbrain_fftp.training.checks.measure_matmuls"""
 LENGTHS = {"equal": 0.0, "mixed": 0.02}  # seconds from clip to clip
 MODES = [
     pytest.param(
@@ -49,10 +46,7 @@ MODES = [
     )
     for is_fast in [
         (processes, compiled, precision, lengths, resumed)
-        in (
-            (1, "eager", "bf16", "mixed", "unbroken"),
-            (2, "eager", "fp32", "mixed", "unbroken"),
-        )
+        == (1, "eager", "bf16", "mixed", "within an epoch")
     ]
 ]
 
@@ -84,6 +78,7 @@ def start(tmp_path_factory):
             "lr": LR,
             "patch_frames": 5,
             "stride_frames": 5,
+            "num_workers": 1,
             "ckpt_interval_steps": 2 if resumed == "within an epoch" else None,
         }
         flags = ["--compile"] if compiled == "compiled" else []
@@ -113,7 +108,7 @@ def start(tmp_path_factory):
 
 def write_clips(folder, step):
     """Custom data, two classes; each clip is longer than the last."""
-    for number in range(30):
+    for number in range(24):
         name = ("dog", "cat")[number % 2]
         (folder / name).mkdir(parents=True, exist_ok=True)
         samples = sound(number, seconds=0.3 + step * number)
@@ -178,6 +173,14 @@ def test_all_modes(processes, compiled, precision, lengths, resumed, start):
             assert row == expected[place]
     for key in ("mAP", "AUC"):
         assert metrics[key] == pytest.approx(expected_metrics[key], abs=0.02)
+    if processes == 1 and compiled == "eager":
+        assert metrics == expected_metrics
+        for part in ("embedding_model", "classifier"):
+            found, weights = (
+                torch.load(x / "inference" / f"{part}.ckpt")
+                for x in (folder, expected_folder)
+            )
+            assert all(torch.equal(found[key], weights[key]) for key in weights)
 
     durations = read_durations(folder, "eval")
     for evaluated in read_evaluated(folder).values():

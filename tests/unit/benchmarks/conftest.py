@@ -14,4 +14,3 @@ FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
-    monkeypatch.syspath_prepend(FOLDER / "peers")

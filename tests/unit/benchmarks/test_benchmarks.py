@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -65,13 +66,17 @@ def test_all_cases_of_a_gpu_run(harness, tmp_path, monkeypatch):
     found = {row["case"] for row in rows}
     assert found == {
         *("device", "limits", "equal to a CPU", "scan", "inference"),
-        *("both directions", "training", "filterbank"),
+        *("training", "filterbank"),
     }
+
+    def run_out_of_memory():
+        raise torch.OutOfMemoryError
+
     # A case that fails, or for which there is no time, leaves the others alone
     log = harness.Log(tmp_path / "gpu.jsonl", 1e-9, "cpu", True)
     assert "no time" in log.add("late", dict)["error"]
     log.seconds = 60.0
-    assert "ZeroDivisionError" in log.add("bad", lambda: 1 / 0)["error"]
+    assert "OutOfMemoryError" in log.add("bad", run_out_of_memory)["error"]
     assert len((tmp_path / "gpu.jsonl").read_text("utf-8").splitlines()) == 2
 
 
@@ -112,15 +117,6 @@ Epoch loaded: 2 - test loss: 7.0e-01
     assert read_speed(log) == {"clips_per_second": 2500, "matmul_share": 0.45}
 
 
-def test_phases_end_with_their_marks(scripts, monkeypatch):
-    import recipe_speed
-
-    monkeypatch.setattr(recipe_speed.torch.cuda, "is_available", lambda: False)
-    phases = recipe_speed.Phases()
-    phases.marks = [("data", 1.0), ("step", 3.0), ("data", 3.5), ("step", 4.0)]
-    assert phases.split() == {"step": 2500, "data": 500}
-
-
 def test_a_table_has_the_latest_figure_that_was_measured(scripts):
     from performance_table import latest
 
@@ -132,13 +128,6 @@ def test_a_table_has_the_latest_figure_that_was_measured(scripts):
     ]
     assert latest(rows, "clips_per_second", {"batch": 48}) == 2600.0
     assert latest(rows, "clips_per_second", {"batch": 96}) is None
-
-
-def test_targets_are_easy_to_read(harness):
-    row = harness.target("recipe", 2500, 2812.4, " clips/s")
-    assert row["target"] == "at least 2,500 clips/s"
-    assert row["measured"] == "2,812 clips/s"
-    assert harness.target("recipe", 0.45, None)["measured"].startswith("not")
 
 
 def test_pages_are_those_of_the_results(harness):

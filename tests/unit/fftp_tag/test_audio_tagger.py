@@ -7,7 +7,7 @@ Authors
 import numpy as np
 import pytest
 import soundfile as sf
-from small_models import random_sounds, tones, train_on_tones
+from small_models import random_sounds, tones
 from tiny_onnx import (
     LONGEST,
     PATCH,
@@ -238,9 +238,9 @@ def test_pieces_overlap_and_begin_at_time_steps(step_tagger):
 
 
 @pytest.fixture(scope="module")
-def trained(folder):
+def trained(tones_file):
     """A tiny model of time steps, which was trained on clips of 3 s."""
-    return AudioTagger.from_pretrained(train_on_tones(folder / "tones.onnx"))
+    return AudioTagger.from_pretrained(tones_file)
 
 
 @pytest.mark.parametrize("seconds", [3, 10])

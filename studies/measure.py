@@ -1,0 +1,347 @@
+"""Statistics of the study's stored runs: rows and contrasts of each plan.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import statistics
+
+import numpy as np
+
+from studies import soundscapes
+from studies.comparison import (
+    METRICS,
+    REPLICATES,
+    Difference,
+    compare,
+    mean_precision,
+    t_test,
+    values,
+    verdicts,
+)
+from studies.folds import FOLDS, INNER
+from studies.plan import Plan, Run
+
+PLANS = (
+    "patch_height",
+    "patch_shape",
+    "patch_height_long",
+    "masks_long_clips",
+    "aum_gain",
+    "speech_commands",
+    "audioset_mini",
+    "encoders",
+    "x_vector",
+    "specmask_words",
+    "long_clips",
+    "aum_long_clips",
+    "reuse",
+    "reuse_control",
+    "sound_events",
+    "paper_table",
+    "paper_table_words",
+    "base",
+    "base_aum",
+)
+# Further differences, most of them between tables or plans, shown by the plan
+# that is named first: plan, table and label of both rows. The plans in DECLARED
+# declared theirs before any run; the others were added when runs were known.
+DECLARED = ("patch_shape", "patch_height_long", "reuse_control")
+ACROSS = {
+    "patch_height": {
+        "FFTP 16/5 minus FFTP 16/16, 24 epochs": (
+            ("patch_height", "short", "FFTP 16/5, 24 epochs"),
+            ("patch_height", "short", "FFTP 16/16, 24 epochs"),
+        ),
+        "FFTP 16/5 minus FFTP 16/16, 60 epochs": (
+            ("patch_height", "long", "FFTP 16/5, 60 epochs"),
+            ("patch_height", "long", "FFTP 16/16, 60 epochs"),
+        ),
+    },
+    "patch_shape": {
+        "FFTP 5/5 minus square 16/16 of patch_height": (
+            ("patch_shape", "shape", "FFTP 5/5"),
+            ("patch_height", "long", "square 16/16, 60 epochs"),
+        ),
+        "FFTP 16/16, rate 0.0001, minus square 16/16 of patch_height": (
+            ("patch_shape", "rates", "FFTP 16/16, rate 0.0001"),
+            ("patch_height", "long", "square 16/16, 60 epochs"),
+        ),
+        "FFTP 16/16, rate 0.001, minus square 16/16 of patch_height": (
+            ("patch_shape", "rates", "FFTP 16/16, rate 0.001"),
+            ("patch_height", "long", "square 16/16, 60 epochs"),
+        ),
+    },
+    "patch_height_long": {
+        "square 16/16 of long_clips minus FFTP 16/16": (
+            ("long_clips", "convergence", "square 16/16, 40 epochs"),
+            ("patch_height_long", "step", "FFTP 16/16, 40 epochs"),
+        ),
+        "FFTP 16/16 minus FFTP 10/10 of long_clips": (
+            ("patch_height_long", "step", "FFTP 16/16, 40 epochs"),
+            ("long_clips", "convergence", "FFTP 10/10, 40 epochs"),
+        ),
+    },
+    "masks_long_clips": {
+        "the same cells, not aligned minus no masks": (
+            ("masks_long_clips", "masks", "the same cells, not aligned"),
+            ("masks_long_clips", "masks", "no masks"),
+        ),
+    },
+    "speech_commands": {
+        "FFTP 10/5 minus FFTP 10/10, five folds": (
+            ("speech_commands", "cpu_time", "FFTP 10/5"),
+            ("speech_commands", "masks", "no masks"),
+        ),
+    },
+    "encoders": {
+        "x-vector of speech_commands minus the one here": (
+            ("speech_commands", "macs", "x-vector, 128 wide"),
+            ("encoders", "long", "x-vector, 128 wide"),
+        ),
+        "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands": (
+            ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+            ("speech_commands", "macs", "x-vector, 128 wide"),
+        ),
+    },
+    "x_vector": {
+        "FFTP 11/2 ConvNeXt1d here minus the one of encoders": (
+            ("x_vector", "epochs", "FFTP 11/2 ConvNeXt1d"),
+            ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+        ),
+    },
+    "reuse_control": {
+        "square weights of reuse minus FFTP weights": (
+            ("reuse", "ten", "square weights"),
+            ("reuse_control", "ten", "FFTP weights"),
+        ),
+        "blocks alone of reuse minus FFTP weights": (
+            ("reuse", "ten", "blocks alone"),
+            ("reuse_control", "ten", "FFTP weights"),
+        ),
+        "random weights of reuse minus FFTP weights": (
+            ("reuse", "ten", "random weights"),
+            ("reuse_control", "ten", "FFTP weights"),
+        ),
+    },
+}
+# Classes of the soundscapes, whose order is alphabetical
+KINDS = {
+    "words": range(10, 20),
+    "percussion": (1, 6, 8),
+    "plucked strings": (0, 4),
+    "sustained tones": (2, 3, 5, 7, 9),
+}
+# A contrast that has not been run
+UNKNOWN = Difference(0.0, *(3 * (-100.0, 100.0, 1.0)))
+
+
+def overlap(facts):
+    """Sources in test to sources in training of a fold of a plan.
+
+    It is n_test/n_train in the correction of Nadeau and Bengio. Soundscapes are
+    mixed from sounds, in any number: the sounds count. Seeds on one split share
+    all clips, for which there is no correction.
+    """
+    if facts.get("splits") == "given":
+        return 0.0
+    folds, inner = FOLDS, INNER
+    if facts.get("splits") == "folders":
+        folds, inner = soundscapes.FOLDS, soundscapes.INNER
+    if facts.get("splits") == "mixed":
+        folds, inner = soundscapes.BASE_FOLDS, soundscapes.BASE_INNER
+    return (1 / folds) / ((1 - 1 / folds) * (1 - 1 / inner))
+
+
+def finished(plan, row):
+    """The stored runs of a row by fold."""
+    stored = plan.rows()
+    found = {
+        fold: stored.get(plan.digest(Run(row, fold))) for fold in row.folds
+    }
+    return {fold: run for fold, run in found.items() if run}
+
+
+def failed(plan, row):
+    """How many trainings of a row failed, by the limit that its plan sets."""
+    limit = plan.facts.get("failed_below")
+    if limit is None:
+        return 0
+    return sum(run["valid"] < limit for run in finished(plan, row).values())
+
+
+def masks_of(options):
+    """The masks of a row, for a table."""
+    if options.get("time_mask") or "spec_augment" in options.get("masking", ""):
+        return "SpecAugment"
+    budget = options["mask_budget"]
+    if isinstance(budget, int):
+        return f"{budget:,} cells"
+    return f"{100 * budget:g} %"
+
+
+def measure_row(plan, row):
+    """The values of a row in a table; None without a run."""
+    runs = finished(plan, row)
+    if not runs:
+        return None
+    stored = plan.rows()
+    trained = [stored.get(run.get("trained"), run) for run in runs.values()]
+    minutes = [r["cpu_minutes"] for r in trained if not r["resumed"]]
+    first = next(iter(runs.values()))
+    by_fold = {fold: 100 * run["value"] for fold, run in runs.items()}
+    return {
+        "options": f"{row.options['lr']:g}, {masks_of(row.options)}",
+        "macs": first["macs"],
+        "training_macs": first["training_macs"],
+        "epochs": row.options["number_of_epochs"],
+        "cpu_minutes": statistics.mean(minutes) if minutes else None,
+        "by_fold": by_fold,
+        "failed": failed(plan, row),
+        "mean": statistics.mean(by_fold.values()),
+    }
+
+
+def contrasts_of(plan, plans):
+    """Yields each contrast of a plan: table, label, arms and signs.
+
+    An arm is a plan and its row. The contrasts with other plans or tables are
+    in the table ``across``.
+    """
+    tables = plan.tables()
+    for name, rows in tables.items():
+        for row in rows.values():
+            if row.against:
+                arms = [(plan, row), (plan, rows[row.against])]
+                yield name, f"{row.label} minus {row.against}", arms, (1, -1)
+        for entry in plan.facts["tables"][name].get("interactions", []):
+            labels, other = (entry["label"], entry["against"]), entry["table"]
+            arms = [
+                (plan, tables[t][label])
+                for t in (name, other)
+                for label in labels
+            ]
+            text = f"{labels[0]} minus {labels[1]}, here minus there"
+            yield name, text, arms, (1, -1, -1, 1)
+        slope = plan.facts["tables"][name].get("slope")
+        if slope:  # of the least-squares line through the rows' values
+            x = np.array(list(slope["rows"].values()))
+            x = x - x.mean()
+            arms = [(plan, rows[label]) for label in slope["rows"]]
+            yield name, slope["label"], arms, tuple(x / np.square(x).sum())
+    for text, places in ACROSS.get(plan.name, {}).items():
+        arms = [(plans[p], plans[p].tables()[t][x]) for p, t, x in places]
+        yield "across", text, arms, (1, -1)
+
+
+def measure_contrast(metric, arms, signs):
+    """Differences by fold of arms that all have run, as a dict."""
+    folds = sorted(set.intersection(*(set(row.folds) for _, row in arms)))
+    done = set.intersection(*(set(finished(*arm)) for arm in arms))
+    missing = set(folds) - done
+    if missing:
+        return {"finding": f"{len(missing)} of {len(folds)} folds not yet run"}
+    scores = [
+        [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
+    ]
+    first = [finished(*arm)[folds[0]] for arm in arms]
+    ratio = overlap(arms[0][0].facts)
+    draws = arms[0][0].facts.get("replicates", REPLICATES)
+    found = {
+        "difference": compare(scores, METRICS[metric], signs, ratio, draws),
+        "params": [run["params"] for run in first],
+        "train_clips": first[0]["clips"]["train"],
+        "failed": sum(failed(*arm) for arm in arms),
+        "trainings": len(arms) * len(folds),
+    }
+    if arms[0][0].has_sources:
+        found["kinds"] = {
+            name: t_test(values(scores, of_classes(list(kind))) @ signs)[:3]
+            for name, kind in KINDS.items()
+        }
+    return found
+
+
+def of_classes(columns):
+    """The mean average precision of some classes, a metric."""
+
+    def metric(scores, weights):
+        return mean_precision(
+            scores._replace(
+                targets=scores.targets[:, columns],
+                probs=scores.probs[:, columns],
+            ),
+            weights,
+        )
+
+    return metric
+
+
+def measure_contrasts(plan, plans):
+    """Differences, corrected p-values and findings, by table and label.
+
+    Holm's correction is over all declared contrasts of a plan, or of a table where
+    the plan says ``holm: table``. Those that were not declared are judged in the
+    wider family of all of its contrasts. A
+    contrast with missing runs counts as one without any difference; one with a
+    failed training is open.
+    """
+    found = {}
+    for name, label, arms, signs in contrasts_of(plan, plans):
+        entry = measure_contrast(plan.metric, arms, signs)
+        found.setdefault(name, {})[label] = entry
+    entries, families = [], {}
+    for name, table in found.items():
+        for entry in table.values():
+            entry["declared"] = name != "across" or plan.name in DECLARED
+            entries.append(entry)
+            if entry["declared"]:
+                family = name if plan.facts.get("holm") == "table" else None
+                families.setdefault(family, []).append(entry)
+    judged = []
+    for family in families.values():
+        judged += judge(family, plan.facts["margin"])
+    for entry, words in zip(entries, judge(entries, plan.facts["margin"])):
+        if not entry["declared"]:
+            judged.append((entry, words[1]))
+    for entry, (p, wide_p, drawn_p, word) in judged:
+        if "difference" in entry:
+            difference = entry.pop("difference")._asdict()
+            difference.update(p=p, wide_p=wide_p, drawn_p=drawn_p)
+            if entry["failed"]:
+                word = "open: {failed} of {trainings} trainings failed"
+                word = word.format(**entry)
+            entry.update(difference, finding=word)
+    return found
+
+
+def judge(entries, margin):
+    """Pairs contrasts with their p-values and findings, judged together."""
+    differences = [entry.get("difference", UNKNOWN) for entry in entries]
+    return list(zip(entries, verdicts(differences, margin)))
+
+
+def measure(plan, plans):
+    """The statistics of a plan for the pages; None before its first run."""
+    stored = list(plan.rows().values())
+    if not stored or (plan.trials and not plan.chosen_path.exists()):
+        return None
+    contrasts = measure_contrasts(plan, plans)
+    return {
+        "rows": {
+            name: {label: measure_row(plan, row) for label, row in rows.items()}
+            for name, rows in plan.tables().items()
+        },
+        "contrasts": contrasts,
+        "overlap": overlap(plan.facts),
+        "runs": len(stored),
+        "cpu_hours": sum(row["cpu_minutes"] for row in stored) / 60,
+        "processors": sorted({row["processor"] for row in stored}),
+        "commits": sorted({row["commit"][:10] for row in stored}),
+    }
+
+
+def measure_all():
+    """The statistics of all plans."""
+    plans = {name: Plan(name) for name in PLANS}
+    return {name: measure(plan, plans) for name, plan in plans.items()}

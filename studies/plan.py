@@ -1,0 +1,292 @@
+"""Plans of the study, and the stored results of their runs.
+
+A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of rows.
+NAME_chosen.json in the same folder holds the options chosen by the trials. The
+results are rows in NAME.jsonl, one line per run, and predictions in NAME.npz,
+in which the arrays of a run are named RUN/ids, RUN/groups, RUN/targets and
+RUN/probs. NAME_sources.npz has the sources of clips that were mixed for a fold,
+see sources.py.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+import yaml
+from filelock import FileLock
+
+from speechbrain_fftp.dataio.files import atomic_path
+from studies.comparison import Scores
+from studies.folds import FOLDS, SEARCH
+from studies.sources import PATH, add_sources, sources_of
+
+STORED = ("ids", "groups", "targets", "probs")
+FIRST_SEED = 1000  # fold 1 has the seed 1001
+MOST_TRIALS = 5  # of a model, where the plan extends its trials
+SMOKE = {  # options of all runs with --smoke
+    "embed_dim": 64,
+    "depth": 1,
+    "batch_size": 8,
+    "number_of_epochs": 1,
+    "avg_checkpoints": 1,
+}
+SMOKE_SIZES = {"train": 24, "valid": 8, "eval": 24}
+ROOT = Path(__file__).resolve().parents[1]
+PLANS = Path(__file__).with_name("plans")
+RESULTS = Path(__file__).with_name("results")
+TABLES = RESULTS / "tables"  # of scripts beside the plans
+
+
+class Row(NamedTuple):
+    """A configuration on some folds, and the label of the row to compare with.
+
+    ``data`` names a subset of the clips; ``uses`` pairs options with the rows
+    whose models they use.
+    """
+
+    label: str
+    yaml: str
+    options: dict
+    folds: list
+    against: Optional[str] = None
+    data: str = ""
+    uses: tuple = ()
+
+
+class Run(NamedTuple):
+    """A row on a fold, 1 to 5 or ``search``; with given splits, on a seed."""
+
+    row: Row
+    fold: object
+
+    def __str__(self):
+        return f"{self.row.label}, fold {self.fold}"
+
+    @property
+    def seed(self):
+        """The seed, the same for all runs of a fold unless an option."""
+        usual = FIRST_SEED + (0 if self.fold == SEARCH else self.fold)
+        return self.row.options.get("seed", usual)
+
+
+class Plan:
+    """A plan, given its name or yaml file, and the folder of its results.
+
+    ``smoke`` makes all models, data and trainings tiny.
+    """
+
+    def __init__(self, name, results=RESULTS, smoke=False):
+        path = Path(name)
+        if path.suffix != ".yaml":
+            path = PLANS / f"{name}.yaml"
+        if not path.exists():
+            raise SystemExit(f"study: there is no plan {path}")
+        self.name = path.stem
+        self.chosen_path = path.with_name(f"{path.stem}_chosen.json")
+        self.path = results / f"{path.stem}.jsonl"
+        self.predictions = results / f"{path.stem}.npz"
+        self.sources = results / f"{path.stem}_sources.npz"
+        self.facts = yaml.safe_load(path.read_text("utf-8"))
+        self.metric = self.facts["metric"]
+        splits = self.facts.get("splits")
+        # All folds have the same clips, and differ in their seeds
+        self.is_given = splits == "given"
+        # The clips of a fold are mixed before its first run
+        self.is_mixed = splits == "mixed"
+        # The clips are soundscapes, with known sources
+        self.has_sources = splits in ("folders", "mixed")
+        self.sizes = SMOKE_SIZES if smoke else self.facts.get("sizes")
+        self.smoke = smoke
+        self.trials = self.facts.get("trials", [])
+
+    @property
+    def chosen(self):
+        """The options chosen for each model; empty without trials."""
+        if not self.trials or self.smoke:
+            return {}
+        if not self.chosen_path.exists():
+            raise SystemExit(
+                f"study: there is no {self.chosen_path.name}: run --search and "
+                "--choose first, and commit it"
+            )
+        return json.loads(self.chosen_path.read_text("utf-8"))["options"]
+
+    def options(self, model, epochs, *more):
+        """All options of a model; later ones replace earlier ones."""
+        found = {
+            **self.facts["options"],
+            **self.facts["models"][model]["options"],
+        }
+        for options in more:
+            found.update(options)
+        # The weights of a fifth of the epochs are averaged, five at most.
+        averaged = max(1, min(5, epochs // 5))
+        smoke = {}
+        if self.smoke:
+            smoke = {**SMOKE, **self.facts.get("smoke", {})}
+        return {
+            "avg_checkpoints": averaged,
+            **found,
+            "number_of_epochs": epochs,
+            **smoke,
+        }
+
+    def tables(self):
+        """The rows of each table by label."""
+        tables, chosen = {}, self.chosen
+        for name, table in self.facts["tables"].items():
+            rows = tables[name] = {}
+            for entry in table["rows"]:
+                units = self.facts.get("seeds", self.facts.get("folds", FOLDS))
+                usual = table.get("folds", units)
+                folds = min(usual, entry.get("folds", usual))
+                rows[entry["label"]] = Row(
+                    label=entry["label"],
+                    yaml=self.facts["models"][entry["model"]]["yaml"],
+                    options=self.options(
+                        entry["model"],
+                        entry["epochs"],
+                        chosen.get(entry["model"], {}),
+                        entry.get("options", {}),
+                    ),
+                    folds=list(range(1, 1 + folds)),
+                    against=entry.get("against"),
+                    data=entry.get("data", ""),
+                    uses=tuple(
+                        (option, rows[label])
+                        for option, label in entry.get("uses", {}).items()
+                    ),
+                )
+        return tables
+
+    def trial(self, model, options):
+        """The run of a trial."""
+        facts = self.facts["models"][model]
+        row = Row(
+            label=f"{model} {options}",
+            yaml=facts["yaml"],
+            options=self.options(model, facts["epochs"], options),
+            folds=[SEARCH],
+        )
+        return Run(row, SEARCH)
+
+    def trials_of(self, model):
+        """The trials of a model, and beyond the best one if it is at an edge.
+
+        With ``extend``, a factor, trials are learning rates in rising order.
+        """
+        trials = list(self.trials)
+        while "extend" in self.facts and len(trials) < MOST_TRIALS:
+            rows = [self.find(self.trial(model, trial)) for trial in trials]
+            if None in rows:
+                break
+            values = [row["value"] for row in rows]
+            best = values.index(max(values))
+            if best == 0:
+                rate = trials[0]["lr"] / self.facts["extend"]
+                trials.insert(0, {"lr": float(f"{rate:.3g}")})
+            elif best == len(trials) - 1:
+                rate = trials[-1]["lr"] * self.facts["extend"]
+                trials.append({"lr": float(f"{rate:.3g}")})
+            else:
+                break
+        return trials
+
+    def search_runs(self):
+        """The runs of the trials by model, in their order."""
+        return {
+            model: [self.trial(model, trial) for trial in self.trials_of(model)]
+            for model, facts in self.facts["models"].items()
+            if facts.get("is_tuned", True)
+        }
+
+    def runs(self, names=None, folds=None):
+        """The runs of some tables, fold by fold, without duplicates."""
+        found = {}
+        for name, rows in self.tables().items():
+            if name not in (names or [name]):
+                continue
+            for fold in sorted({f for row in rows.values() for f in row.folds}):
+                for row in rows.values():
+                    if fold in row.folds and fold in (folds or [fold]):
+                        run = Run(row, fold)
+                        found.setdefault(self.digest(run), run)
+        return list(found.values())
+
+    def key(self, run):
+        """A text that identifies a run in the results."""
+        row = run.row
+        parts = [self.facts["recipe"], row.yaml, row.options, str(run.fold)]
+        if row.data:
+            parts.append(self.facts["data"][row.data])
+        for option, used in row.uses:
+            parts.append([option, self.key(Run(used, run.fold))])
+        return json.dumps(parts, sort_keys=True)
+
+    def digest(self, run):
+        """A short name of a run."""
+        return hashlib.sha1(self.key(run).encode()).hexdigest()[:10]
+
+    def rows(self):
+        """The stored rows by run."""
+        if not self.path.exists():
+            return {}
+        rows = map(json.loads, self.path.read_text("utf-8").splitlines())
+        return {row["run"]: row for row in rows}
+
+    def find(self, run):
+        """The stored row of a run, or None."""
+        return self.rows().get(self.digest(run))
+
+    def add(self, run, row, scores):
+        """Stores a finished run: first its predictions, then its row."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        digest, arrays = self.digest(run), {}
+        with FileLock(self.path.with_suffix(".lock")):
+            if self.predictions.exists():
+                with np.load(self.predictions) as stored:
+                    arrays.update(stored)
+            for name in STORED:
+                arrays[f"{digest}/{name}"] = getattr(scores, name)
+            with atomic_path(self.predictions) as path:
+                with open(path, "wb") as file:
+                    np.savez_compressed(file, **arrays)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"run": digest, **row}) + "\n")
+
+    def add_sources(self, fold, path):
+        """Stores the sources of the clips mixed for a fold, once."""
+        self.sources.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.sources.with_suffix(".lock")):
+            add_sources(self.sources, fold, path)
+
+    def scores(self, run):
+        """The stored ``Scores`` of a run, its clips ordered by id.
+
+        Folds from separate folders use the same ids for different clips: the
+        ids and groups begin with the fold, unless the splits are given, when
+        all folds score the same clips. Soundscapes of separate folders get their
+        sources.
+        """
+        digest = self.digest(run)
+        with np.load(self.predictions) as stored:
+            scores = Scores(*(stored[f"{digest}/{x}"] for x in STORED))
+        order = np.argsort(scores.ids)
+        scores = Scores(*(getattr(scores, x)[order] for x in STORED))
+        if self.is_given:
+            return scores
+        path = self.sources if self.is_mixed else PATH
+        if self.has_sources and run.fold != SEARCH:
+            scores = scores._replace(
+                sources=sources_of(path, run.fold, scores.targets)
+            )
+        prefix = f"fold {run.fold}/"
+        return scores._replace(
+            ids=np.char.add(prefix, scores.ids),
+            groups=np.char.add(prefix, scores.groups),
+        )

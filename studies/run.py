@@ -1,0 +1,382 @@
+r"""Runs a plan of the study: trains every configuration on every fold.
+
+A plan (speech_commands.yaml, x_vector.yaml, ...) lists the recipe runs and the
+differences to be tested. A finished run adds a row to
+studies/results/NAME.jsonl and its predictions to NAME.npz, and is not run
+again: an interrupted study continues when started again, and a second shell
+shares the work. `make evidence` makes the tables. DATA_FOLDER is one of the two
+in docs/data.md, "Data of the benchmarks", as the plan says; for mixed clips, the
+folder that holds both. A plan with given splits takes the data folder as it is, and
+its folds are seeds. --smoke runs tiny models for an epoch, on few clips, and stores
+nothing in the repository.
+
+> python studies/run.py DATA_FOLDER --plan NAME --list
+> python studies/run.py DATA_FOLDER --plan NAME --search  # the trials
+> python studies/run.py DATA_FOLDER --plan NAME --choose  # the best
+> python studies/run.py DATA_FOLDER --plan NAME           # all tables
+> python studies/run.py DATA_FOLDER --plan NAME --tables cpu_time --folds 1
+> python studies/run.py DATA_FOLDER --plan paper_table --folds 1 \
+>     --device cuda --num_workers 8
+> python studies/run.py DATA_FOLDER --plan base --smoke
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from harness import environment, run_recipe
+
+from speechbrain_fftp.dataio.files import write_json
+from speechbrain_fftp.datasets.speech_commands import SILENCE
+from studies.comparison import METRICS, Scores
+from studies.folds import (
+    SEARCH,
+    groups_of,
+    link_fold,
+    make_fold,
+    prepared_clips,
+)
+from studies.models import PEERS, arguments, compose, figures, read_yaml
+from studies.plan import RESULTS, Plan
+
+REPORTS = {
+    "recipes/AudioSet/train.py": "report_tagging",
+    "recipes/SpeechCommands/train.py": "report_accuracy",
+}
+REPORT = """
+- !name:speechbrain_fftp.training.reports.{}
+  folder: !ref <output_folder>"""
+CODE = (
+    "speechbrain_fftp",
+    "recipes",
+    "hparams",
+    "studies",
+)
+
+
+# Options of the preparation that a row may have
+PREPARE_OPTIONS = ("task", "valid_fraction")
+
+
+class Machine(NamedTuple):
+    """How a run is computed: stored with its row, but no part of its identity.
+
+    Precision changes results: it is one of the run's options.
+    """
+
+    device: str = "cpu"
+    num_workers: int = 0
+    compile: bool = False
+
+
+class Study:
+    """A plan on a data folder, the folder of its runs, and the machine."""
+
+    def __init__(self, plan, data_folder, work, machine=Machine()):
+        self.plan, self.data_folder, self.work = plan, data_folder, work
+        self.machine = machine
+
+    def folder(self, run):
+        """The run's folder, the same at each start."""
+        name = re.sub(r"\W+", "_", str(run)).strip("_")[:40]
+        return self.work / "runs" / f"{name}_{self.plan.digest(run)}"
+
+    def folders(self, run):
+        """The run's data folder and prepared folder."""
+        if self.plan.is_given:
+            return self.data_folder, self.work / "prepared" / "given"
+        if self.plan.is_mixed:
+            folder = self.work / "prepared" / str(run.fold)
+            return folder, folder
+        name = str(run.fold)
+        return self.work / "folds" / name, self.work / "prepared" / name
+
+    def prepare(self, run, options):
+        """Makes and prepares the run's fold once; returns its clips.
+
+        Given splits are only prepared, and their clips are None.
+        """
+        folder, prepared = self.folders(run)
+        make = make_fold
+        if self.plan.facts.get("splits") == "folders":
+            make = link_fold
+        with FileLock(self.work / "lock"):
+            clips = None
+            if self.plan.is_mixed:
+                if not prepared.exists():
+                    run_recipe(self.mixing(run, prepared), **options)
+                if not prepared.exists():
+                    raise SystemExit("study: mixing the clips failed")
+                if run.fold != SEARCH:
+                    found = prepared / "sources.npz"
+                    self.plan.add_sources(run.fold, found)
+            elif not self.plan.is_given:
+                clips = make(self.data_folder, run.fold, folder)
+            if not prepared.exists():
+                words = [ROOT / self.plan.facts["prepare"], folder, prepared]
+                of_row = run.row.options
+                chosen = [key for key in PREPARE_OPTIONS if key in of_row]
+                words += arguments({key: of_row[key] for key in chosen})
+                run_recipe(words, **options)
+        return clips
+
+    def mixing(self, run, prepared):
+        """The command that mixes the clips of a run's fold."""
+        return [
+            ROOT / "studies" / "soundscapes.py",
+            self.data_folder / "speech_commands",
+            self.data_folder / "audioset_mini",
+            prepared,
+            *arguments({"fold": run.fold, **self.plan.sizes}),
+        ]
+
+    def command(self, run):
+        """The recipe's script, yaml and options for a run."""
+        row, digest = run.row, self.plan.digest(run)
+        path = self.work / f"{digest}_{Path(row.yaml).name}"
+        data_folder, prepared_folder = self.folders(run)
+        options = {
+            **row.options,
+            "data_folder": data_folder,
+            "prepared_folder": prepared_folder,
+            "output_folder": self.folder(run),
+            "seed": run.seed,
+            "num_workers": self.machine.num_workers,
+            "device": self.machine.device,
+            "inference_yaml": "null",  # a peer has none
+            "skip_prep": self.plan.is_mixed,
+            # Reports only, without exporting the model
+            "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
+        }
+        flags = ["--noprogressbar"]
+        if self.machine.compile:
+            flags.append("--compile")
+        return [
+            ROOT / self.plan.facts["recipe"],
+            compose(row, self.plan, path),
+            *arguments(options),
+            *flags,
+        ]
+
+    def execute(self, run):
+        """Trains, scores and stores a run once; returns False if it failed."""
+        if self.plan.find(run):
+            return True
+        folder = self.folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / "lock", timeout=0):
+                return self.plan.find(run) or self.train(run, folder)
+        except Timeout:
+            print(f"{run}: running in another shell", flush=True)
+            return True
+
+    def train(self, run, folder):
+        """Trains, scores and stores a run whose lock is held."""
+        resumed = (folder / "output.txt").exists()
+        paths = [str(PEERS), os.environ.get("PYTHONPATH")]
+        variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        if self.machine.device == "cpu":  # for comparable CPU minutes
+            variables["OMP_NUM_THREADS"] = "1"
+        with open(folder / "output.txt", "a", encoding="utf-8") as output:
+            options = {
+                "cwd": self.work,
+                "env": {**os.environ, **variables},
+                "stdout": output,
+            }
+            clips = self.prepare(run, options)
+            status, cpu_minutes, minutes = run_recipe(
+                self.command(run), **options
+            )
+        if status != 0:
+            text = (folder / "output.txt").read_text("utf-8", errors="replace")
+            last = "\n".join(text.splitlines()[-15:])
+            print(f"{run}: FAILED, exit status {status}\n{last}\n{folder}")
+            return False
+        if clips is None:
+            clips = prepared_clips(self.folders(run)[1])
+        scores, silence = self.read_scores(folder)
+        row = {
+            **self.describe(run, scores, folder, clips),
+            **silence,
+            "cpu_minutes": cpu_minutes,
+            "minutes": minutes,
+            "resumed": resumed,
+        }
+        self.plan.add(run, row, scores)
+        shutil.rmtree(folder / "save", ignore_errors=True)  # large
+        print(
+            f"{run}: {100 * row['value']:.2f} %, {cpu_minutes:.1f} CPU minutes",
+            flush=True,
+        )
+        return True
+
+    def read_scores(self, folder):
+        """The ``Scores`` of a run's test clips, and accuracy on silence, if any."""
+        found, silence = np.load(folder / "probabilities.npz"), {}
+        groups = found["ids"]
+        if not self.plan.is_mixed:
+            groups = np.array(groups_of(self.data_folder, groups))
+        scores = Scores(found["ids"], groups, found["targets"], found["probs"])
+        if SILENCE in found["labels"]:
+            silent = scores.targets[:, found["labels"] == SILENCE][:, 0]
+            hits = scores.probs.argmax(1) == scores.targets.argmax(1)
+            silence["silence"] = float(hits[silent].mean())
+            scores = Scores(*(part[~silent] for part in scores[:4]))
+        if self.plan.metric == "mAP":  # drop classes without positive clips
+            scored = scores.targets.any(0)
+            scores = scores._replace(
+                targets=scores.targets[:, scored], probs=scores.probs[:, scored]
+            )
+        return scores._replace(probs=scores.probs.astype(np.float32)), silence
+
+    def describe(self, run, scores, folder, clips):
+        """The stored row of a finished run, except for its times."""
+        plan, row = self.plan, run.row
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        weights = np.ones((1, len(scores.groups)))
+        size = figures(row, plan)
+        about = environment(self.machine.device)
+        epochs = row.options["number_of_epochs"]
+        yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
+        return {
+            "recipe": plan.facts["recipe"],
+            "yaml": row.yaml,
+            "overrides": row.options,
+            "fold": str(run.fold),
+            "seed": run.seed,
+            "value": float(METRICS[plan.metric](scores, weights)[0]),
+            "valid": metrics[f"valid_{plan.metric}"],
+            "valid_by_epoch": valid_by_epoch(folder, plan.metric),
+            "clips_per_second": metrics["clips_per_second"],
+            "averaged_epochs": metrics["averaged_epochs"],
+            "epochs": metrics["epochs"],
+            "training_macs": 3 * size["macs"] * len(clips["train"]) * epochs,
+            "trained": None,
+            "clips": {name: len(part) for name, part in clips.items()},
+            **size,
+            **self.machine._asdict(),
+            "processor": about.get("GPU", about["processor"]),
+            "torch": torch.__version__,
+            "commit": git("rev-parse", "HEAD"),
+            "changed": bool(git("status", "--porcelain", *CODE)),
+            "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
+        }
+
+
+def valid_by_epoch(folder, metric):
+    """The metric of the validation clips after each epoch."""
+    log = (folder / "train_log.txt").read_text("utf-8")
+    return list(
+        map(float, re.findall(rf"valid {metric}: (\S+?)(?:,|$)", log, re.M))
+    )
+
+
+def git(*words):
+    """The output of a git command in this checkout."""
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def choose(plan):
+    """Writes the options of each model's best trial."""
+    options, scores = {}, {}
+    for model, runs in plan.search_runs().items():
+        found = [plan.find(run) for run in runs]
+        if None in found:
+            raise SystemExit(f"study: trials of {model} are not run yet")
+        values = [row["value"] for row in found]
+        trials = plan.trials_of(model)
+        options[model] = trials[values.index(max(values))]
+        scores[model] = {
+            str(trial): round(value, 4) for trial, value in zip(trials, values)
+        }
+    write_json(plan.chosen_path, {"options": options, "scores": scores})
+    print(plan.chosen_path.read_text("utf-8"))
+
+
+def parse(argv):
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("data_folder", type=Path)
+    parser.add_argument("--plan", required=True, help="name or yaml file")
+    parser.add_argument("--tables", nargs="+", help="only these tables")
+    parser.add_argument("--folds", nargs="+", type=int, help="only these")
+    parser.add_argument("--work", type=Path, help="folder for the runs")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder of stored rows"
+    )
+    parser.add_argument("--device", default="cpu", help="such as cuda")
+    parser.add_argument("--num_workers", type=int, default=0)
+    for name, text in (
+        ("--compile", "compile the encoder"),
+        ("--search", "run the trials of options"),
+        ("--choose", "choose from the trials"),
+        ("--list", "only list the runs"),
+        ("--smoke", "tiny models and data, results in the folder of the runs"),
+    ):
+        parser.add_argument(name, action="store_true", help=text)
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Runs the command line; returns the exit status."""
+    args = parse(argv)
+    work = args.work or Path("results") / f"study_{Path(args.plan).stem}"
+    results = work if args.smoke else args.results
+    plan = Plan(args.plan, results, args.smoke)
+    if args.choose:
+        choose(plan)
+        return 0
+    if unknown := set(args.tables or ()) - set(plan.facts["tables"]):
+        raise SystemExit(f"study: no table {', '.join(sorted(unknown))}")
+
+    def list_runs():
+        """All runs; trials beyond an edge appear as others are stored."""
+        if args.search:
+            return sum(plan.search_runs().values(), [])
+        return plan.runs(args.tables, args.folds)
+
+    if args.list:
+        print("\n".join(map(str, list_runs())))
+        return 0
+    runs = [run for run in list_runs() if not plan.find(run)]
+    has_events = plan.metric == "event_F1"
+    if any(has_events or run.row.uses or run.row.data for run in runs):
+        raise SystemExit(
+            f"study: {plan.name} needs the commit that its page names: "
+            "these runs take models of other runs, a part of the clips, or "
+            "score events"
+        )
+    if not args.data_folder.is_dir():
+        raise SystemExit(f"study: there is no folder {args.data_folder}")
+    work.mkdir(parents=True, exist_ok=True)
+    machine = Machine(args.device, args.num_workers, args.compile)
+    study = Study(plan, args.data_folder.resolve(), work.resolve(), machine)
+    failed, others = [], []
+    while runs and runs != others and not failed:
+        others = runs  # by other shells
+        failed = [run for run in runs if not study.execute(run)]
+        runs = [run for run in list_runs() if not plan.find(run)]
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Tests of the study's folds: no group in two splits, no clip left out.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+
+FOLDS = (1, 2, 3, 4, 5, "search")
+
+
+def make_clips():
+    """Clips of 20 speakers: two of most words by each, and of silence."""
+    from studies.folds import Clip
+
+    rng = np.random.default_rng(0)
+    clips = [Clip(f"silence/{i}", "silence", str(i)) for i in range(16)]
+    for speaker, word, take in itertools.product(
+        range(20), ("yes", "no", "up"), range(2)
+    ):
+        if rng.uniform() < 0.8:
+            name = f"{word}/{speaker}_{take}"
+            clips.append(Clip(name, word, f"speaker {speaker}"))
+    return clips
+
+
+def test_each_clip_is_tested_once_by_a_model_without_its_group():
+    from studies.folds import split
+
+    clips = make_clips()
+    found = {fold: split(clips, fold) for fold in FOLDS}
+    tests = [clip for fold in FOLDS[:5] for clip in found[fold]["test"]]
+    assert sorted(tests) == sorted(clips)
+    for fold, parts in found.items():
+        groups = [{clip.group for clip in part} for part in parts.values()]
+        assert sum(map(len, groups)) == len(set().union(*groups))
+        if fold != "search":
+            assert sorted(sum(parts.values(), [])) == sorted(clips)
+            labels = {clip.label for clip in parts["train"]}
+            assert labels == {clip.label for clip in clips}
+    # Options are chosen without the test clips of fold 1
+    inner = sorted(itertools.chain(*found["search"].values()))
+    assert inner == sorted(set(clips) - set(found[1]["test"]))
+    assert set(found["search"]["test"]) < set(found[1]["train"])
+    assert split(list(clips), "2") == found[2]
+
+
+def test_clips_with_close_numbers_are_of_one_session(tmp_path):
+    from studies.folds import audioset_clips
+
+    rows = ["a,Bark,100", "b,Bark,500", "c,Bark,115", "d,Siren,101"]
+    text = "\n".join(["ytid,source_label,freesound_id", *rows])
+    (tmp_path / "clips.csv").write_text(text, "utf-8")
+    groups = {clip.name: clip.group for clip in audioset_clips(tmp_path)}
+    assert groups["a"] == groups["c"]
+    assert len(set(groups.values())) == 3
+
+
+def test_a_second_partition_divides_the_sounds_of_the_first_anew(shared):
+    from studies import soundscapes
+
+    data = [shared / "data" / x for x in ("speech_commands", "audioset_mini")]
+    folds = soundscapes.fold_sounds(*data, partitions=2)
+    assert list(folds) == [1, 2, 3, "search", 4, 5, 6]
+    first = soundscapes.fold_sounds(*data)
+    assert all(first[fold] == folds[fold] for fold in first)
+
+    def sounds(fold, split):
+        return set(itertools.chain(*folds[fold][split].values()))
+
+    for partition in ((1, 2, 3), (4, 5, 6)):
+        tests = [sounds(fold, "eval") for fold in partition]
+        assert sum(map(len, tests)) == len(set.union(*tests))
+        for fold, test in zip(partition, tests):
+            assert not test & (sounds(fold, "train") | sounds(fold, "valid"))
+    tested = [sounds(fold, "eval") for fold in (1, 2, 3, 4, 5, 6)]
+    assert set.union(*tested[:3]) == set.union(*tested[3:])
+    assert not any(new == old for new in tested[3:] for old in tested[:3])
+    assert not set.union(*tested) & sounds("search", "train")
+
+
+def sounds_of(splits, split):
+    """The paths of all sounds of a split."""
+    return set(itertools.chain(*splits[split].values()))
+
+
+def test_large_folds_share_no_sources(shared):
+    from studies import soundscapes
+
+    data = [shared / "data" / x for x in ("speech_commands", "audioset_mini")]
+    tested = []
+    for fold in (1, 2, 3, 4, 5, 6, "search"):
+        splits, source = soundscapes.base_sounds(*data, fold)
+        sources = {
+            split: {source[path] for path in sounds_of(splits, split)}
+            for split in splits
+        }
+        assert len(set.union(*sources.values())) == sum(
+            map(len, sources.values())
+        )
+        assert len(splits["train"]) == len(splits["eval"]) == 20
+        if fold == "search":  # within what fold 1 is trained on
+            assert not set.union(*sources.values()) & tested[0]
+        else:
+            tested.append(sources["eval"])
+            ratio = len(sources["eval"]) / sum(map(len, sources.values()))
+            assert 0.1 < ratio < 0.25
+    everyone = {source[path] for path in source}
+    assert set.union(*tested) == everyone
+    assert sum(map(len, tested)) == len(everyone)
+
+
+@pytest.mark.slow
+def test_a_large_fold_is_the_same_on_any_machine(shared, tmp_path):
+    import soundfile
+
+    from studies import soundscapes
+
+    data = shared / "data"
+    folders = [data / x for x in ("speech_commands", "audioset_mini")]
+
+    def mix(out, workers):
+        """Mixes a small number of clips; returns the packs and sources."""
+        sizes = ["--train=3", "--valid=2", "--eval=5"]
+        words = [*folders, out, "--fold=2", *sizes, f"--num_workers={workers}"]
+        soundscapes.main(list(map(str, words)))
+        samples = [
+            soundfile.read(path, dtype="int16")[0]
+            for path in sorted((out / "wav").glob("*.wav"))
+        ]
+        return np.concatenate(samples), dict(np.load(out / "sources.npz"))
+
+    samples, sources = mix(tmp_path / "one", 2)
+    others, other_sources = mix(tmp_path / "two", 1)
+    assert samples.shape == (10 * 160000,)
+    assert np.array_equal(samples, others)
+    for name in sources:
+        assert np.array_equal(sources[name], other_sources[name])
+
+
+def test_trials_go_on_beyond_the_edge(monkeypatch):
+    from studies.plan import Plan
+
+    plan = Plan("base", smoke=True)
+
+    def best_at(best):
+        """The rates that are tried where the best one is known."""
+        distance = {}
+
+        def find(run):
+            rate = run.row.options["lr"]
+            distance[rate] = abs(np.log(rate / best))
+            return {"value": -distance[rate]}
+
+        monkeypatch.setattr(plan, "find", find)
+        return [trial["lr"] for trial in plan.trials_of("fftp")]
+
+    usual = [5e-5, 1.5e-4, 4.5e-4]
+    assert best_at(1.5e-4) == usual
+    assert best_at(4.5e-4) == [*usual, 1.35e-3]
+    assert best_at(5e-5) == [1.67e-5, *usual]
+    assert best_at(1.0) == [*usual, 1.35e-3, 4.05e-3]  # five at most
+    monkeypatch.setattr(plan, "find", lambda run: None)
+    assert [trial["lr"] for trial in plan.trials_of("square")] == usual
+
+
+def test_a_slope_is_that_of_a_line_through_the_rows():
+    from studies.measure import contrasts_of
+    from studies.plan import Plan
+
+    found = {
+        name: (arms, signs)
+        for name, _, arms, signs in contrasts_of(Plan("base", smoke=True), {})
+    }
+    arms, signs = found["stride"]
+    halvings = [np.log2(10 / row.options["stride_frames"]) for _, row in arms]
+    values = 3 + 2 * np.array(halvings)
+    assert np.isclose(np.dot(values, signs), 2, atol=1e-3)
+    assert np.isclose(np.dot([5, 5, 5, 5], signs), 0)

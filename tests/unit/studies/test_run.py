@@ -1,0 +1,74 @@
+"""Runs small plans of the studies, and measures what they have stored.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PATCHES = {1212: (16, 10), 991: (10, 1), 196: (25, 5), 96: (50, 10)}
+
+
+def test_the_paper_table_has_the_papers_models():
+    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain_fftp.lobes.models.AST import AST
+    from speechbrain_fftp.lobes.models.AuM import AuM
+    from studies.models import load_hparams
+    from studies.plan import Plan
+
+    plan = Plan("paper_table")
+    rows = [row for table in plan.tables().values() for row in table.values()]
+    found = set()
+    for row in rows:
+        model, tokens, masks = row.label.split(", ")
+        tokens = int(tokens.removesuffix(" tokens"))
+        found.add((model, tokens, masks))
+        small = row._replace(options={**row.options, "depth": 1})
+        hparams = load_hparams(small, plan)
+        kind = {"AST": AST, "AuM": AuM}[model]
+        assert type(hparams["embedding_model"]) is kind
+        embedding = hparams["embedding"]
+        assert embedding.embed_dim == 768
+        size = embedding.patch_frames, embedding.stride_frames
+        assert size == PATCHES[tokens]
+        frames = 1024 if tokens == 1212 else 1000
+        assert embedding.num_patches(frames) == tokens
+        is_spec_mask = isinstance(hparams["masking"], SpecMask)
+        assert is_spec_mask == (masks == "SpecMask")
+        assert hparams["spec_mask"].budget == 25600
+        settings = ("lr", "batch_size", "number_of_epochs", "avg_checkpoints")
+        assert [hparams[x] for x in settings] == [5e-5, 12, 25, 1]
+        assert row.options["max_grad_norm"] == "inf"
+    masks = ("SpecAugment", "SpecMask")
+    assert found == set(itertools.product(("AST", "AuM"), PATCHES, masks))
+    assert len(plan.runs(folds=[1])) == 16
+
+
+@pytest.mark.slow
+def test_a_plan_at_base_size_runs_on_a_cpu(shared, tmp_path):
+    words = [shared / "data", "--plan=base", "--tables=patches"]
+    options = ["--smoke", "--folds=1", f"--work={tmp_path}"]
+    script = ROOT / "studies" / "run.py"
+    subprocess.run(
+        [sys.executable, *map(str, [script, *words, *options])], check=True
+    )
+    rows = map(json.loads, (tmp_path / "base.jsonl").open())
+    for row in rows:
+        assert row["clips"] == {"train": 24, "valid": 8, "test": 24}
+        assert len(row["valid_by_epoch"]) == 1
+        assert row["overrides"]["precision"] == "bf16"
+    stored = np.load(tmp_path / "base.npz")
+    drawn = np.load(tmp_path / "base_sources.npz")
+    targets = [stored[x] for x in stored if x.endswith("/targets")]
+    assert len(targets) > 1
+    for found in targets:  # each arm is scored on the same clips
+        assert np.array_equal(found, targets[0])
+    assert drawn["1/clips"].max() == len(targets[0]) - 1

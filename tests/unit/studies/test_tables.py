@@ -1,0 +1,222 @@
+"""Tests of the study's figures, and of the pages that `make evidence` writes.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+STUDIES = Path(__file__).resolve().parents[3] / "studies"
+PLANS = sorted(path.stem for path in (STUDIES / "plans").glob("*.yaml"))
+
+
+@pytest.fixture
+def report():
+    from studies import report
+
+    return report
+
+
+@pytest.fixture
+def figures():
+    path = STUDIES / "results" / "figures.json"
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_pages_are_what_make_evidence_writes(report, figures):
+    assert sorted(figures) == PLANS
+    for page, text in report.pages(figures).items():
+        assert page.read_text("utf-8") == text, page
+
+
+def table_lines(text):
+    """The cells of each line of the tables of a page."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+def test_tables_of_pull_requests_are_rows_of_the_study(report):
+    pages = [path.read_text("utf-8") for path in report.RESULTS.glob("*.md")]
+    found = 0
+    for path in (report.ROOT / "tools" / "pull_requests").glob("*.md"):
+        for label, *cells in table_lines(path.read_text("utf-8")):
+            if "by fold" in cells or not re.search(r"\d\.\d, \d", cells[-2]):
+                continue
+            cells = {cell for cell in cells if cell != "-"}
+            rows = [
+                {
+                    cell
+                    for first, *others in table_lines(page)
+                    if first.partition(" minus ")[0] == label
+                    for cell in others
+                }
+                for page in pages
+            ]
+            assert any(cells <= row for row in rows), (path, label)
+            found += 1
+    assert found
+
+
+def value_of(metric, probs, targets):
+    """A score of stored predictions, by its definition or scikit-learn."""
+    if metric == "accuracy":
+        return (probs.argmax(1) == targets.argmax(1)).mean()
+    if metric == "event_F1":
+        right, found = np.split(probs.sum(0), 2)
+        return (2 * right / (targets.sum(0) + found)).mean()
+    metrics = pytest.importorskip("sklearn.metrics")
+    some = targets.any(0) & ~targets.all(0)
+    return metrics.average_precision_score(targets[:, some], probs[:, some])
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_figures_are_those_of_stored_predictions(name, report, figures):
+    plan, measured = report.Plan(name), figures[name]
+    stored = plan.rows()
+    if measured is None:
+        assert {row["fold"] for row in stored.values()} <= {"search"}
+        pytest.skip("not yet run")
+    assert measured["runs"] == len(stored)
+    assert not any(row["changed"] for row in stored.values())
+    with np.load(plan.predictions) as arrays:
+        assert {key.split("/")[0] for key in arrays} == set(stored)
+        for run, row in stored.items():
+            probs, targets = arrays[f"{run}/probs"], arrays[f"{run}/targets"]
+            value = value_of(plan.metric, probs, targets)
+            assert row["value"] == pytest.approx(value, abs=1e-6)
+
+
+def test_intervals_are_those_of_scipy(report, figures):
+    """Differences by fold, and t tests, from the stored values of runs."""
+    from studies.measure import contrasts_of, finished
+
+    plans = {name: report.Plan(name) for name in PLANS}
+    found = 0
+    for name, plan in plans.items():
+        if figures[name] is None:
+            continue
+        for table, label, arms, signs in contrasts_of(plan, plans):
+            shown = figures[name]["contrasts"][table][label]
+            if "value" not in shown:
+                assert "not yet run" in shown["finding"]
+                continue
+            stored = [finished(*arm) for arm in arms]
+            folds = sorted(set.intersection(*map(set, stored)))
+            by_fold = [
+                100
+                * sum(s * runs[fold]["value"] for s, runs in zip(signs, stored))
+                for fold in folds
+            ]
+            assert shown["by_fold"] == pytest.approx(by_fold, abs=1e-4)
+            mean, error = np.mean(by_fold), stats.sem(by_fold)
+            low, high = stats.t.interval(0.95, len(by_fold) - 1, mean, error)
+            error *= np.sqrt(1 + len(by_fold) * figures[name]["overlap"])
+            wide = stats.t.interval(0.95, len(by_fold) - 1, mean, error)
+            expected = [mean, low, high, *wide]
+            keys = ("value", "low", "high", "wide_low", "wide_high")
+            values = [shown[key] for key in keys]
+            assert values == pytest.approx(expected, abs=1e-4)
+            if shown["finding"] in ("higher", "lower"):
+                ends = (*keys[1:], "drawn_low", "drawn_high")
+                assert len({np.sign(shown[x]) for x in ends}) == 1
+                assert max(shown[x] for x in ("p", "wide_p", "drawn_p")) < 0.05
+            found += 1
+    assert found > 50
+
+
+def test_overlap_is_that_of_the_clips_of_runs(report, figures):
+    """Sources in test to sources in training, as the folds deal them."""
+    from studies.sources import PATH, read_sources
+
+    words = report.Plan("patch_height").rows().values()
+    whole = [row["clips"] for row in words if row["fold"] != "search"]
+    ratio = np.mean([clips["test"] / clips["train"] for clips in whole])
+    assert figures["patch_height"]["overlap"] == pytest.approx(ratio, abs=0.005)
+    arrays, _ = read_sources(PATH)
+    sounds = [arrays[f"{fold}/sounds"] for fold in range(1, 7)]
+    ratio = np.mean([test / train for train, test in sounds])
+    assert figures["aum_gain"]["overlap"] == pytest.approx(ratio, abs=0.005)
+    assert figures["sound_events"]["overlap"] == 0
+
+
+def test_sources_of_soundscapes_have_the_labels_of_stored_predictions(report):
+    from studies.sources import PATH, read_sources
+
+    arrays, _ = read_sources(PATH)
+    plan, found = report.Plan("masks_long_clips"), 0
+    with np.load(plan.predictions) as stored:
+        for run, row in plan.rows().items():
+            order = np.argsort(stored[f"{run}/ids"])
+            targets = stored[f"{run}/targets"][order].astype(bool)
+            mixed = np.zeros_like(targets)
+            clips, classes = (
+                arrays[f"{row['fold']}/{x}"] for x in ("clips", "classes")
+            )
+            mixed[clips, classes] = True
+            np.testing.assert_array_equal(mixed, targets)
+            found += 1
+    assert found
+
+
+def test_undeclared_contrasts_and_failed_trainings_are_no_findings(
+    report, monkeypatch
+):
+    """An undeclared contrast is judged in the wider family."""
+    from studies import measure
+
+    failed = {"failed": 0, "trainings": 4}
+
+    def measured(_, arms, signs):
+        p, drawn_p = signs
+        ends = (1.0, 3.0, p)
+        difference = measure.Difference(2.0, *ends, *ends, 1.0, 3.0, drawn_p)
+        return {"difference": difference, **failed}
+
+    contrasts = [
+        ("table", "a", None, (0.03, 0.001)),
+        ("table", "b", None, (0.02, 0.001)),
+        ("across", "c", None, (0.018, 0.001)),
+    ]
+    monkeypatch.setattr(measure, "contrasts_of", lambda *_: contrasts)
+    monkeypatch.setattr(measure, "measure_contrast", measured)
+    plan = report.Plan("patch_height")
+    found = measure.measure_contrasts(plan, {})
+    # The declared ones are judged among themselves
+    assert [found["table"][x]["p"] for x in "ab"] == [0.04, 0.04]
+    assert {found["table"][x]["finding"] for x in "ab"} == {"higher"}
+    assert found["across"]["c"]["p"] == pytest.approx(0.054)
+    assert found["across"]["c"]["finding"] == "open"
+    assert report.finding_of(found["across"]["c"]) == "open, not declared"
+    failed["failed"] = 1
+    found = measure.measure_contrasts(plan, {})["table"]["a"]
+    assert found["finding"] == "open: 1 of 4 trainings failed"
+
+
+def test_claims_have_the_sign_of_their_text(report):
+    entry = {"value": -3.0, "low": -4.0, "high": -2.0, "by_fold": [-3.0]}
+    entry.update(wide_low=-5.0, wide_high=-1.0, finding="lower", declared=True)
+    entry.update(params=[850000, 300000], train_clips=3148)
+    figures = {"plan": {"contrasts": {"table": {"square": entry}}}}
+    claim = report.Claim("FFTP", "words", "a, b", "plan", "table", "square", -1)
+    found = report.claim_of(figures, claim)
+    assert (found["value"], found["low"], found["high"]) == (3.0, 2.0, 4.0)
+    assert (found["wide_low"], found["wide_high"]) == (1.0, 5.0)
+    assert found["finding"] == "supported"
+    assert found["contrast"] == "0.3M/0.85M, 3,148 words: a, b"
+    found = report.claim_of(figures, claim._replace(sign=1))
+    assert (found["value"], found["finding"]) == (-3.0, "contradicted")
+    entry["declared"] = False
+    found = report.claim_of(figures, claim)
+    assert found["finding"] == "suggestive, not declared"
+
+
+@pytest.mark.slow
+def test_figures_are_measured_again(report, figures):
+    found = json.loads(json.dumps(report.measure_all()))
+    assert report.pages(found) == report.pages(figures)
