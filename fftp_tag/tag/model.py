@@ -199,5 +199,6 @@ def start_session(
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a message, shortened."""
-    return str(error).strip().partition("\n")[0][:300]
+    """The first line of a message, shortened and made printable."""
+    line = str(error).strip().partition("\n")[0][:300]
+    return "".join(filter(str.isprintable, line))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from small_models import make_model
 
+from fftp_tag.cli.main import main
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
@@ -119,3 +120,21 @@ def test_metadata_are_kept_and_a_model_is_stored_once(models, tmp_path):
     with pytest.raises(InputError, match=models[1].name):
         store_in_int8(models[1], tmp_path / "new.onnx")
     assert not (tmp_path / "new.onnx").exists()
+
+
+def test_command(models, tmp_path, capsys):
+    before, after, _ = models
+    output = tmp_path / "small.onnx"
+    assert main(["import", str(before), str(output), "--int8"]) == 0
+    assert "5 classes" in capsys.readouterr().out
+    expected, found = run(after, noise()), run(output, noise())
+    np.testing.assert_array_equal(
+        found["probabilities"], expected["probabilities"]
+    )
+    for target, options, word in (
+        (output, [], "model.onnx already"),
+        (output, ["--int8", "--labels", "x.txt"], "--int8 alone"),
+        (before, ["--int8"], "another output"),
+    ):
+        assert main(["import", str(before), str(target), *options]) == 1
+        assert word in capsys.readouterr().err
