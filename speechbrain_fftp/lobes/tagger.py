@@ -6,7 +6,6 @@ Authors
 
 import torch
 
-from speechbrain.utils.autocast import fwd_default_precision
 from speechbrain_fftp.nnet.tokens import count_valid, length_mask
 
 
@@ -174,7 +173,6 @@ def extract_features(modules, wavs, wav_lens=None):
     return modules["mean_var_norm"](feats, lens.to(feats.device)), lens
 
 
-@fwd_default_precision(cast_inputs=torch.float32)
 def classify(classifier, embeddings):
     """Classifies a batch of embeddings, in float32 even under autocast.
 
@@ -197,7 +195,9 @@ def classify(classifier, embeddings):
     >>> classify(torch.nn.Linear(48, 5), torch.rand(2, 1, 48)).shape
     torch.Size([2, 5])
     """
-    return classifier(embeddings).squeeze(1)
+    dtype = torch.promote_types(embeddings.dtype, torch.float32)
+    with torch.autocast(embeddings.device.type, enabled=False):
+        return classifier(embeddings.to(dtype)).squeeze(1)
 
 
 def tag_waveforms(modules, wavs, wav_lens=None):

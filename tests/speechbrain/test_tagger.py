@@ -58,8 +58,8 @@ def test_logits_are_in_float32_under_autocast():
     from speechbrain.lobes.tagger import classify
 
     torch.manual_seed(0)
-    classifier = torch.nn.Linear(48, 5)
-    torch.nn.init.constant_(classifier.bias, -7.0)
+    classifier = torch.nn.Sequential(torch.nn.Linear(48, 5))
+    torch.nn.init.constant_(classifier[0].bias, -7.0)
     embeddings = torch.randn(8, 1, 48)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = classify(classifier, embeddings.bfloat16())

@@ -13,6 +13,7 @@ from published_forms import FORMS, atst_file, random_tensors
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.audioset import read_classes
+from speechbrain_fftp.onnx.export import ExportError
 from speechbrain_fftp.pretrained import convert
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -101,6 +102,16 @@ def test_the_user_knows_better(described, tmp_path):
     for labels in ("abcd", "abcda", ["a", "b", "c", "d", " "]):
         with pytest.raises(InputError, match="5 classes|not the name"):
             described(path, labels=list(labels))
+
+
+def test_a_failed_export_names_the_source(tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise ExportError("an operator is missing")
+
+    monkeypatch.setattr(convert, "export_onnx", fail)
+    path, _ = FORMS["AuM"].write(tmp_path)
+    with pytest.raises(InputError, match="model.pth.*an operator is missing"):
+        convert.convert_checkpoint(path, tmp_path / "model.onnx")
 
 
 @pytest.mark.slow
