@@ -18,7 +18,7 @@ MODULES = sorted(
     for paths in PARTS.values()
     for path in paths
     if path.startswith("speechbrain_fftp/")
-    and not any(word in path for word in ("backend", "triton"))
+    and not any(word in path for word in ("backend", "triton", "dataio"))
 )
 
 
