@@ -18,6 +18,7 @@ PATTERNS = (
     "docs/*.png",
     "docs/*.css",
     "recipes/*/README.md",
+    "tools/README.md",
     "benchmarks/results/**/*.md",
     "studies/*.md",
     "studies/results/**/*.md",

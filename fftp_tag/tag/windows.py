@@ -186,7 +186,8 @@ def read_blocks(
         raise InputError(f"{name} is not readable audio: {error}") from error
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
-    if peak < SILENCE and warn:
+    is_file = not isinstance(source, np.ndarray)
+    if is_file and peak < SILENCE and warn:
         logger.warning("%s is silent", name)
 
 

@@ -53,11 +53,9 @@ class Rules:
     is_learnt: bool = False
 
     def __post_init__(self) -> None:
-        for name, largest in (
-            *(("threshold", 1), ("low", 1), ("high", 1)),
-            *(("merge_gap", np.inf), ("min_duration", np.inf)),
-        ):
+        for name in RULES:
             values = getattr(self, name)
+            largest = np.inf if name in SECONDS else 1
             if not ((0 <= values) & (values <= largest)).all():
                 raise InputError(f"{name} must be in 0..{largest}.")
 
@@ -219,10 +217,7 @@ class ModelInfo:
             if values["steps"] is not None:
                 values["steps"] = Steps(**values["steps"])
             return cls(**values)
-        except (
-            *(KeyError, TypeError, ValueError),
-            *(OverflowError, RecursionError),
-        ) as error:
+        except WRONG_VALUES as error:
             raise InputError(
                 f"metadata that lack a value or have a wrong one ({error})"
             ) from error
@@ -247,6 +242,14 @@ class ModelInfo:
 FIELDS = dataclasses.fields(ModelInfo)
 SECONDS = ("merge_gap", "min_duration")
 RULES = ("threshold", "low", "high", *SECONDS)
+# What a wrong value raises
+WRONG_VALUES = (
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def are_names(texts: Any) -> bool:

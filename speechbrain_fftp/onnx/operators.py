@@ -17,6 +17,9 @@ import onnx_ir
 import onnxscript
 import torch
 
+# It registers the operator of the scan, for all models
+from speechbrain_fftp.nnet.selective_scan import torch_backend  # noqa: F401
+
 OPSET = 23  # the first with attention
 op = onnxscript.opset23
 

@@ -22,10 +22,11 @@ from fftp_tag.score.thresholds import (
     learn_thresholds,
     with_rules,
 )
-from fftp_tag.tag.events import Timeline, default_rules
+from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import default_rules
 
 
 def f1_by_counting(true, found):

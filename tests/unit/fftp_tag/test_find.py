@@ -186,7 +186,8 @@ def test_what_cannot_be_used_is_named(tagger, tmp_path, caplog):
     for number in range(3):
         sf.write(archive / f"{number}.wav", np.zeros(2000), RATE)
     update_index(path, tagger, archive)
-    assert len(caplog.messages) == 1 and "silent files: 3" in caplog.text
+    for file in archive.iterdir():
+        assert f"{file} is silent" in caplog.text
     for content in (path.read_bytes()[:-99], b"", b"no index"):
         path.write_bytes(content)
         with pytest.raises(InputError, match="a.index"):
