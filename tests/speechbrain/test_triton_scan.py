@@ -101,6 +101,7 @@ def run(backend, inputs, **options):
 
 @pytest.mark.parametrize("name", CASES)
 def test_outputs_and_gradients_are_those_in_torch(monkeypatch, name):
+    """Compares the kernels with the scan in torch."""
     from speechbrain.integrations.triton import selective_scan as triton_backend
 
     case = dict(CASES[name])
@@ -123,6 +124,7 @@ def test_outputs_and_gradients_are_those_in_torch(monkeypatch, name):
 
 
 def test_sums_in_a_fixed_order_are_the_same_in_each_run():
+    """Repeats a backward pass, and compares bit by bit."""
     inputs = make_inputs((1, 40, 4, 9))
     torch.use_deterministic_algorithms(True)
     try:
@@ -135,6 +137,7 @@ def test_sums_in_a_fixed_order_are_the_same_in_each_run():
 
 
 def test_compiled_code_has_no_graph_break():
+    """Compiles the scan as one graph."""
     from speechbrain.nnet.selective_scan import selective_scan
 
     inputs = make_inputs((2, 5, 5, 9))
