@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import sys
 from typing import Callable, Iterable, Iterator, Optional, TypeVar
 
 Item = TypeVar("Item")
@@ -30,13 +31,13 @@ def show_progress(
     size : callable
         The size of an item; by default 1, which counts items.
     """
-    if not is_shown:
+    if not is_shown or not sys.stderr.isatty():
         yield from items
         return
     from tqdm import tqdm  # takes a tenth of a second
 
     unit = f" {unit}"
-    with tqdm(total=total, unit=unit, leave=False, disable=None) as bar:
+    with tqdm(total=total, unit=unit, leave=False) as bar:
         for item in items:
             yield item
             bar.update(size(item))

@@ -35,7 +35,7 @@ EXAMPLES = """\
       fftp-tag listen --raw 16000 --model results/demo"""
 BLOCKS = 10  # per second
 MAX_WAITING = 5 * BLOCKS  # while the model is busy
-FILE_STARTS = (b"RIFF", b"fLaC", b"OggS", b"ID3")
+FILE_STARTS = (b"RIFF", b"fLaC", b"OggS")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -139,9 +139,10 @@ def print_false_alarms(background: "Background", names: Dict[str, str]) -> None:
 
 def report(text: str) -> None:
     """Prints a text on standard error, above progress bars."""
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode():
+    bars: Any = contextlib.nullcontext()
+    if "tqdm" in sys.modules:  # else there are none; its import takes long
+        bars = sys.modules["tqdm"].tqdm.external_write_mode()
+    with bars:
         print(f"fftp-tag: {text}", file=sys.stderr)
 
 

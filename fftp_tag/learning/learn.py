@@ -48,6 +48,7 @@ from fftp_tag.score.background import (
 )
 from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
+from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
@@ -58,8 +59,6 @@ from speechbrain_fftp.datasets.splits import drop_copies
 
 if TYPE_CHECKING:
     import onnx
-
-    from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +156,7 @@ class Report:
 
 
 def learn(
-    tagger: "AudioTagger",
+    tagger: AudioTagger,
     data_folder: Union[str, os.PathLike],
     output: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]] = None,
@@ -235,7 +234,7 @@ def learn(
     if sounds.recordings:
         heard = [x for x in sounds.recordings if x not in encoded.errors]
         false_alarms = listen_to_background(
-            type(tagger)(Model(output)), heard, is_second_half=True
+            AudioTagger(Model(output)), heard, is_second_half=True
         )
     return Report(
         labels=labels,

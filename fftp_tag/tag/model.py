@@ -5,7 +5,16 @@ Authors
 """
 
 import os
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+)
 
 import numpy as np
 
@@ -102,7 +111,7 @@ class Model:
                 np.asarray(array, np.float32)
                 for array in self.session.run(outputs, inputs)
             ]
-        except Exception as error:  # those of ONNX Runtime have no common base
+        except runtime_errors() as error:
             raise InputError(
                 f"{self.path} cannot run, train or import it again: "
                 f"{first_line(error)}"
@@ -185,7 +194,7 @@ def start_session(
         session = onnxruntime.InferenceSession(
             path, options, providers=providers
         )
-    except Exception as error:  # those of ONNX Runtime have no common base
+    except runtime_errors() as error:
         raise InputError(
             f"{path} is damaged or not an ONNX model, copy or train it again: "
             f"{first_line(error)}"
@@ -196,6 +205,22 @@ def start_session(
             "libraries for onnxruntime-gpu are installed"
         )
     return session
+
+
+def runtime_errors() -> Tuple[Type[Exception], ...]:
+    """The exceptions of ONNX Runtime, which have no common base."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    return (
+        errors.EPFail,
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.InvalidGraph,
+        errors.InvalidProtobuf,
+        errors.NoSuchFile,
+        errors.NotImplemented,
+        errors.RuntimeException,
+    )
 
 
 def first_line(error: Exception) -> str:

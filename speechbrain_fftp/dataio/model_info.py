@@ -1,6 +1,6 @@
 """The description of a model.onnx, which its metadata hold.
 
-Training, conversion, ``fftp_tag`` and its page share it.
+Training and conversion write it; whatever runs the file reads it.
 
 Authors
  * The speechbrain_fftp authors 2026

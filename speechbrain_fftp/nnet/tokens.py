@@ -174,6 +174,61 @@ def token_batch_norm(norm, tokens, valid=None):
     return flat.view_as(tokens)
 
 
+class PooledEncoder(torch.nn.Module):
+    """An encoder whose embeddings are pooled tokens; subclasses ``encode``.
+
+    Arguments
+    ---------
+    pooling : str
+        See ``pool_tokens``.
+
+    Example
+    -------
+    >>> class Frames(PooledEncoder):
+    ...     def encode(self, feats, lengths=None):
+    ...         return EncodedClips(None, feats, None)
+    >>> Frames("mean")(torch.rand(2, 10, 8)).shape
+    torch.Size([2, 1, 8])
+    """
+
+    def __init__(self, pooling):
+        super().__init__()
+        self.pooling = pooling
+
+    def forward(self, feats, lengths=None):
+        """Encodes a batch of spectrograms.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Normalised features ``[B, T, F]``.
+        lengths : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T. Only its first
+            ``round(lengths * T)`` frames are used.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
+        return self.pool(self.encode(feats, lengths))
+
+    def pool(self, clips):
+        """Pools the output of ``encode``.
+
+        Arguments
+        ---------
+        clips : EncodedClips
+            The tokens.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
+        return pool_tokens(self.pooling, clips)
+
+
 def pool_tokens(pooling, clips):
     """Pools the tokens of each clip.
 

@@ -15,6 +15,7 @@ from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import (
     EncodedClips,
+    PooledEncoder,
     count_valid,
     length_mask,
     pool_tokens,
@@ -22,7 +23,7 @@ from speechbrain_fftp.nnet.tokens import (
 )
 
 
-class ChunkedTransformer(torch.nn.Module):
+class ChunkedTransformer(PooledEncoder):
     """Transformer without class tokens that encodes long clips in chunks.
 
     Clips longer than ``max_frames`` are encoded in chunks of that length; the
@@ -63,12 +64,11 @@ class ChunkedTransformer(torch.nn.Module):
         pooling="mean",
         has_bin_norm=False,
     ):
-        super().__init__()
+        super().__init__(pooling)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.max_frames = max_frames
-        self.pooling = pooling
         self.bin_norm = torch.nn.BatchNorm1d(n_mels) if has_bin_norm else None
         self.embedding = embedding
         self.position = PositionEmbedding(
@@ -82,13 +82,6 @@ class ChunkedTransformer(torch.nn.Module):
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=1e-6)
         init_linear(self.blocks)
-
-    def forward(self, feats, lengths=None):
-        """Encodes features ``[B, T, F]``, with ``lengths`` ``[B]`` relative to T.
-
-        Returns embeddings ``[B, 1, D]``.
-        """
-        return self.pool(self.encode(feats, lengths))
 
     def pool(self, clips):
         """Embeddings ``[B, 1, D]`` of the output of ``encode``."""

@@ -60,7 +60,7 @@ def check_overrides(hparams_file, overrides, needs):
     >>> check_overrides(yaml, "lrr: 0.2", needs="lr")
     Traceback (most recent call last):
     ...
-    SystemExit: .../train.yaml has no key lrr: did you mean lr?
+    SystemExit: .../train.yaml has no key lrr: its options are its keys.
     """
     path = Path(hparams_file)
     if not path.is_file():
@@ -74,8 +74,7 @@ def check_overrides(hparams_file, overrides, needs):
     given = re.findall(r"(?m)^(\w+):", overrides)
     for key in given:
         if key not in keys:
-            similar = difflib.get_close_matches(key, keys, n=1) or [needs]
-            sys.exit(f"{path} has no key {key}: did you mean {similar[0]}?")
+            sys.exit(f"{path} has no key {key}: its options are its keys.")
         if given.count(key) > 1:
             sys.exit(f"--{key} is given more than once: give it once.")
 

@@ -13,7 +13,11 @@ import torch
 
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
+from speechbrain_fftp.nnet.tokens import (
+    EncodedClips,
+    PooledEncoder,
+    embed_clips,
+)
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -117,7 +121,7 @@ def init_linear(blocks):
             torch.nn.init.zeros_(module.bias)
 
 
-class AST(torch.nn.Module):
+class AST(PooledEncoder):
     """Audio Spectrogram Transformer encoder.
 
     Sizes (width, depth, heads): tiny 192, 12, 3; small 384, 12, 6; base 768,
@@ -162,14 +166,13 @@ class AST(torch.nn.Module):
         norm_eps=1e-6,
         pooling="cls",
     ):
-        super().__init__()
+        super().__init__(pooling)
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.max_frames = max_frames
-        self.pooling = pooling
         self.embedding = embedding
         self.position = PositionEmbedding(
             freq_patches=embedding.freq_patches,
@@ -193,39 +196,6 @@ class AST(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
         init_linear(self.blocks)
-
-    def forward(self, feats, lengths=None):
-        """Encodes a batch of spectrograms.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Normalised features ``[B, T, F]``.
-        lengths : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T. Only its first
-            ``round(lengths * T)`` frames are used.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-        """
-        return self.pool(self.encode(feats, lengths))
-
-    def pool(self, clips):
-        """Pools the output of ``encode``.
-
-        Arguments
-        ---------
-        clips : EncodedClips
-            The tokens.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-        """
-        return pool_tokens(self.pooling, clips)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch without pooling.

@@ -16,10 +16,14 @@ import torch
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
+from speechbrain_fftp.nnet.tokens import (
+    EncodedClips,
+    PooledEncoder,
+    embed_clips,
+)
 
 
-class AuM(torch.nn.Module):
+class AuM(PooledEncoder):
     """Audio Mamba encoder.
 
     Sizes (width, depth): tiny 192, 24; small 384, 24; base 768, 24. The class
@@ -68,13 +72,12 @@ class AuM(torch.nn.Module):
         norm_eps=1e-5,
         pooling="cls",
     ):
-        super().__init__()
+        super().__init__(pooling)
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.max_frames = max_frames
-        self.pooling = pooling
         self.embedding = embedding
         self.position = PositionEmbedding(
             freq_patches=embedding.freq_patches,
@@ -97,39 +100,6 @@ class AuM(torch.nn.Module):
         torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
         for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
-
-    def forward(self, feats, lengths=None):
-        """Encodes a batch of spectrograms.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Normalised features ``[B, T, F]``.
-        lengths : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T. Only its first
-            ``round(lengths * T)`` frames are used.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-        """
-        return self.pool(self.encode(feats, lengths))
-
-    def pool(self, clips):
-        """Pools the output of ``encode``.
-
-        Arguments
-        ---------
-        clips : EncodedClips
-            The tokens.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-        """
-        return pool_tokens(self.pooling, clips)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch without pooling.

@@ -15,9 +15,9 @@ from speechbrain_fftp.nnet.convolution import depthwise_conv
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
     EncodedClips,
+    PooledEncoder,
     embed_clips,
     mean_token,
-    pool_tokens,
     token_batch_norm,
 )
 
@@ -128,7 +128,7 @@ class ConvNeXtBlock(torch.nn.Module):
         return tokens + self.mlp(x)
 
 
-class ConvNeXt1d(torch.nn.Module):
+class ConvNeXt1d(PooledEncoder):
     """Convolutional encoder of full-frequency temporal patches.
 
     A block costs two thirds of a transformer block: 18 blocks have the MACs of
@@ -176,7 +176,7 @@ class ConvNeXt1d(torch.nn.Module):
         dropout=0.0,
         pooling="mean",
     ):
-        super().__init__()
+        super().__init__(pooling)
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         if embedding.freq_patches > 1:
@@ -186,7 +186,6 @@ class ConvNeXt1d(torch.nn.Module):
             )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
-        self.pooling = pooling
         self.embedding = embedding
         self.stem_norm = torch.nn.LayerNorm(embed_dim)
         self.blocks = torch.nn.ModuleList(
@@ -197,24 +196,6 @@ class ConvNeXt1d(torch.nn.Module):
         self.statistics = None
         if pooling == "mean+std":
             self.statistics = WideStatistics(embed_dim, 3 * embed_dim)
-
-    def forward(self, feats, lengths=None):
-        """Encodes a batch of spectrograms.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Normalised features ``[B, T, F]``.
-        lengths : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T. Only its first
-            ``round(lengths * T)`` frames are used.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-        """
-        return self.pool(self.encode(feats, lengths))
 
     def pool(self, clips):
         """Pools the output of ``encode``.
@@ -231,7 +212,7 @@ class ConvNeXt1d(torch.nn.Module):
         """
         if self.statistics is not None:
             return self.statistics(clips.tokens, clips.valid)
-        return pool_tokens(self.pooling, clips)
+        return super().pool(clips)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch without pooling.

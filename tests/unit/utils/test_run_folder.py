@@ -60,7 +60,7 @@ def train(folder):
     "options, name",
     [
         (["--lr", "1", "--lr", "2"], "lr"),
-        (["--number_of_epoc", "3"], "number_of_epochs"),
+        (["--number_of_epoc", "3"], "number_of_epoc:"),
         (["--patch_frames", "0"], "patch_frames"),
         (["--stride_frames", "0"], "stride_frames"),
         (["--embed_dim", "32"], "embed_dim"),
