@@ -14,7 +14,6 @@ Authors
 import argparse
 import csv
 import functools
-import glob
 import hashlib
 import logging
 import os
@@ -28,6 +27,7 @@ from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.prepared import (
     check_missing,
     files_below,
+    find_list,
     is_complete,
     open_csv,
     preparing,
@@ -149,13 +149,6 @@ def read_classes(data_folder, path=None):
             f"{data_folder} lacks {CLASS_LIST}: download it from {LISTS_URL}"
         )
     return read_class_list(path)
-
-
-def find_list(data_folder, name):
-    """Path of a file in the folder or one folder below, or None."""
-    root = glob.escape(str(data_folder))
-    places = (os.path.join(root, name), os.path.join(root, "*", name))
-    return next((p for place in places for p in sorted(glob.glob(place))), None)
 
 
 def list_clips(data_folder, classes, unbalanced=False):

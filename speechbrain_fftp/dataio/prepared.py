@@ -451,6 +451,12 @@ def check_packs(folder: PathLike) -> None:
             )
 
 
+def find_list(folder: PathLike, name: str) -> Optional[Path]:
+    """Path of a file in the folder or one folder below, or None."""
+    found = [Path(folder, name), *sorted(Path(folder).glob(f"*/{name}"))]
+    return next((path for path in found if path.is_file()), None)
+
+
 def files_below(folder: PathLike) -> Iterator[str]:
     """Yields the paths of the files below a folder, relative to it.
 

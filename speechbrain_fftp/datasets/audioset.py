@@ -9,7 +9,11 @@ Authors
 import os
 from pathlib import Path
 
-from speechbrain_fftp.dataio.prepared import files_below, read_class_list
+from speechbrain_fftp.dataio.prepared import (
+    files_below,
+    find_list,
+    read_class_list,
+)
 
 # The file of this name in a data folder replaces that of the package
 CLASS_LIST = "class_labels_indices.csv"
@@ -18,13 +22,10 @@ PUBLISHED_CLASSES = os.path.join(os.path.dirname(__file__), CLASS_LIST)
 
 def read_classes(data_folder=None):
     """Reads a data folder's class list, or else AudioSet's own."""
-    found = ()
+    own = None
     if data_folder is not None:
-        folder = Path(data_folder)
-        found = [folder / CLASS_LIST, *sorted(folder.glob(f"*/{CLASS_LIST}"))]
-    return read_class_list(
-        next((path for path in found if path.is_file()), PUBLISHED_CLASSES)
-    )
+        own = find_list(data_folder, CLASS_LIST)
+    return read_class_list(own or PUBLISHED_CLASSES)
 
 
 def is_audioset(data_folder):

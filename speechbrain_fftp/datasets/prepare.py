@@ -33,6 +33,7 @@ def prepare_data(
     allow_missing=0.2,
     test_fold=None,
     prepare_audioset=None,
+    unbalanced=False,
     skip_prep=False,
     **audioset_options,
 ):
@@ -53,10 +54,12 @@ def prepare_data(
         The fold to evaluate on, for custom data with folds.
     prepare_audioset : callable, optional
         The function of ``recipes/AudioSet/audioset_prepare.py``.
+    unbalanced : bool
+        Whether to add AudioSet's unbalanced set to the training clips.
     skip_prep : bool
         Whether to do nothing.
     **audioset_options : dict
-        Options for AudioSet alone.
+        Other options for AudioSet alone.
 
     Raises
     ------
@@ -79,10 +82,15 @@ def prepare_data(
             sample_rate=sample_rate,
             allow_missing=allow_missing,
             class_list=PUBLISHED_CLASSES,
+            unbalanced=unbalanced,
             **audioset_options,
         )
         return
     listing = list_data(data_folder)
+    if unbalanced:
+        raise InputError(
+            f"unbalanced is for AudioSet, whose lists {data_folder} lacks"
+        )
     rows = [clip._replace(audio=None) for clip in listing.clips]
     settings["test_fold"] = None if test_fold is None else str(test_fold)
     settings["clips"] = f"{len(rows)} clips, {text_digest(repr(rows))[:16]}"

@@ -161,6 +161,9 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
         for split, number in (("train", n_train), ("valid", 3), ("eval", 3)):
             rows = read_rows(tmp_path / folder / f"{split}.csv")
             assert len(rows) == number
+    LAYOUTS["folders"](tmp_path / "own")
+    with pytest.raises(ValueError, match="unbalanced"):
+        prepare_any(tmp_path / "own", tmp_path / "save", unbalanced=True)
 
 
 def test_audioset_is_prepared_by_its_recipe(tmp_path):
