@@ -18,6 +18,7 @@ import os
 import shutil
 
 import numpy as np
+import scipy.fft
 
 from speechbrain_fftp.dataio.audio import resample
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
@@ -40,8 +41,8 @@ def prepare_demo(
     sample_rate=SAMPLE_RATE,
     num_workers=None,
     skip_prep=False,
-    num_train=800,
-    num_valid=160,
+    num_train=960,
+    num_valid=120,
     num_eval=120,
     seed=0,
 ):
@@ -191,10 +192,11 @@ def generate_clip(seed, split, number, classes):
 
 def coloured_noise(rng, size, exponent):
     """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
-    spectrum = np.fft.rfft(rng.standard_normal(size))
-    frequency = np.arange(len(spectrum)) * SAMPLE_RATE / size
+    fast_size = scipy.fft.next_fast_len(size, real=True)
+    spectrum = scipy.fft.rfft(rng.standard_normal(fast_size))
+    frequency = scipy.fft.rfftfreq(fast_size, 1 / SAMPLE_RATE)
     spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
-    noise = np.fft.irfft(spectrum, size)
+    noise = scipy.fft.irfft(spectrum, fast_size)[:size]
     return noise / noise.std()
 
 
