@@ -103,7 +103,7 @@ def measure(commands, folder, rounds):
             "s, median": f"{seconds[what]:.2f}",
             "minimum": f"{min(times):.2f}",
             "peak memory, MiB": f"{memory:.0f}",
-            "seconds": harness.numbered(times),
+            "seconds": dict(enumerate(times)),
         }
         harness.add_row(rows, row)
     return rows, seconds

@@ -8,7 +8,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import ast
 import os
 import re
 import shutil
@@ -104,34 +103,6 @@ def test_patches_change_only_files_that_speechbrain_has():
         assert "/dev/null" not in text, f"{patch.name} adds or removes a file"
         changed = set(re.findall(r"(?m)^\+\+\+ b/(.+)$", text))
         assert changed and not changed & (copied - merged), patch.name
-
-
-def code_of(text):
-    """The syntax trees of a module's statements, without imports and texts."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [
-                child
-                for child in body
-                if not isinstance(child, (ast.Import, ast.ImportFrom))
-                and not isinstance(getattr(child, "value", None), ast.Constant)
-            ]
-    return [ast.dump(node) for node in tree.body]
-
-
-def test_modules_are_copied_with_renamed_imports_only(series):
-    for paths in PARTS.values():
-        for path in paths:
-            if not path.endswith(".py"):
-                continue
-            text = upstream.rename((upstream.ROOT / path).read_text("utf-8"))
-            ours = code_of(text)
-            theirs = code_of(series[2][upstream_path(path)].decode())
-            assert ours and theirs[-len(ours) :] == ours, path
-            if upstream_path(path) not in series[1]:
-                assert theirs == ours, path
 
 
 def test_parts_have_texts_and_the_first_model_is_small():
