@@ -17,22 +17,22 @@ ROOT = Path(__file__).resolve().parents[2]
 # From top to bottom; a room imports only from itself and the rooms below. A module
 # that is in none of them belongs to the room of its package.
 ROOMS = (
+    "recipes",
     "fftp_tag.cli",
     "fftp_tag.learning",
     "fftp_tag.score",
     "fftp_tag.search",
     "fftp_tag.tag",
     "fftp_tag",
-    "recipes",
     "speechbrain_fftp.training",
     "speechbrain_fftp.pretrained",
     "speechbrain_fftp.onnx",
     "speechbrain_fftp.inference",
-    "speechbrain_fftp.datasets",
     "speechbrain_fftp.utils",
     "speechbrain_fftp.lobes",
     "speechbrain_fftp.augment",
     "speechbrain_fftp.nnet",
+    "speechbrain_fftp.datasets",
     "speechbrain_fftp.dataio",
     "speechbrain_fftp",
 )

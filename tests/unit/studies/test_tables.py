@@ -166,6 +166,7 @@ def test_undeclared_contrasts_and_failed_trainings_are_no_findings(
         ("across", "c", None, (0.018, 0)),
     ]
     monkeypatch.setattr(measure, "contrasts_of", lambda *_: contrasts)
+    monkeypatch.setattr(measure, "measure_contrast", measured)
     found = measure.measure_contrasts(report.Plan("patch_height"), {})
     failed, declared = found["table"].values()
     assert failed["finding"] == "open: 1 of 4 trainings failed"
