@@ -52,12 +52,9 @@ def main():
     torch.manual_seed(0)
     feats = torch.randn(*((4, 100, 128) if args.smoke else (64, 1000, 128)))
     times = harness.compare(make_cases(feats), args.rounds)
-    ours, rows = times[OURS]["median"], []
-    for name, time in times.items():
-        row = {"by": name, "ms": harness.milliseconds(time)}
-        row["this / SpecMask"] = f"{time['median'] / ours:.2f}"
-        row["seconds"] = time
-        harness.add_row(rows, row)
+    ours, rows = times[OURS]["median"], harness.time_rows(times)
+    for row in rows:
+        row["this / SpecMask"] = f"{row['seconds']['median'] / ours:.2f}"
     goal = harness.target(
         "SpecMask on 64 clips of 1000 frames, speed relative to SpeechBrain's "
         "SpectrogramDrop",

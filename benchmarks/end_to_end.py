@@ -111,19 +111,11 @@ def time_files(tagger, modules, paths, rounds):
 def time_resampling(rounds):
     """Times resampling with each quality of soxr; returns the rows."""
     noise = np.random.default_rng(0).standard_normal(441000, np.float32)
-    times = harness.compare(
-        {
-            quality: functools.partial(
-                soxr.resample, noise, 44100, RATE, quality
-            )
-            for quality in ("LQ", "MQ", "HQ", "VHQ")
-        },
-        rounds,
-    )
-    return [
-        {"quality": name, "ms": harness.milliseconds(time), "seconds": time}
-        for name, time in times.items()
-    ]
+    cases = {
+        quality: functools.partial(soxr.resample, noise, 44100, RATE, quality)
+        for quality in ("LQ", "MQ", "HQ", "VHQ")
+    }
+    return harness.time_rows(harness.compare(cases, rounds))
 
 
 def time_hour(folder, smoke):
@@ -165,18 +157,12 @@ def main():
         ]
         many = time_files(tagger, modules, paths, args.rounds)
         hour, memory = time_hour(folder, args.smoke)
-    rows = [
-        {"what": name, "ms": harness.milliseconds(time), "seconds": time}
-        for name, time in one.items()
-    ]
     rates = [
         {
-            "by": name,
-            "files a second": f"{len(paths) / time['median']:.0f}",
-            "ms": harness.milliseconds(time),
-            "seconds": time,
+            **row,
+            "files a second": f"{len(paths) / row['seconds']['median']:.0f}",
         }
-        for name, time in many.items()
+        for row in harness.time_rows(many)
     ]
     ours = one[OURS]["median"]
     targets = [
@@ -210,7 +196,7 @@ def main():
     ]
     parts = "Rows without 'file to tags' are parts of it. "
     sections = {
-        "A warm process": (parts, rows),
+        "A warm process": (parts, harness.time_rows(one)),
         f"{FILES} files of 1 s": ("", rates),
         "Resampling": ("", time_resampling(args.rounds)),
         "Targets": ("", targets),

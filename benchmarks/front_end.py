@@ -52,14 +52,12 @@ def measure(args):
         ),
     }
     harness.check_same({n: [f()] for n, f in cases.items()}, tolerance=1e-3)
-    times, rows = harness.compare(cases, args.rounds), []
-    for name, time in times.items():
-        ratio = times[PEER]["median"] / time["median"]
-        row = {"by": name, "ms": harness.milliseconds(time)}
-        row["ms per clip"] = f"{1000 * time['median'] / clips:.3g}"
-        row["torchaudio / this"] = f"{ratio:.2f}"
-        row["seconds"] = time
-        harness.add_row(rows, row)
+    times = harness.compare(cases, args.rounds)
+    rows = harness.time_rows(times)
+    for row in rows:
+        median = row["seconds"]["median"]
+        row["ms per clip"] = f"{1000 * median / clips:.3g}"
+        row["torchaudio / this"] = f"{times[PEER]['median'] / median:.2f}"
     return rows, times[PEER]["median"] / times[OURS]["median"]
 
 

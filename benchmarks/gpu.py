@@ -169,7 +169,7 @@ def time_scan(log, length, backward, backend, limits):
 
 
 def time_inference(log, model, tokens, batch, mode):
-    """Latency; ``mode`` says how the model runs."""
+    """Latency in a CUDA graph; ``mode`` says whether the model is compiled."""
     net, feats = make_model(model, tokens, log.smoke, log.device)
     net, feats = net.eval(), feats.repeat(batch, 1, 1)
     run, feats = net.bfloat16(), feats.bfloat16()
@@ -178,9 +178,7 @@ def time_inference(log, model, tokens, batch, mode):
         run = torch.compile(net, backend="eager" if log.smoke else "inductor")
     with torch.inference_mode():
         call = functools.partial(run, feats)
-        if mode.endswith("graph") and not log.smoke:
-            call = capture(call)
-        return clock(call)
+        return clock(call if log.smoke else capture(call))
 
 
 def time_training(log, model, tokens, batch, compiled, flops, lengths=False):
@@ -252,31 +250,31 @@ def main():
             "equal to a CPU", lambda k=kind: check_device(log, k), model=kind
         )
 
-    def each(case, function, *more, **choices):
+    def each(case, function, **choices):
         """A line for each combination of the choices."""
         for values in itertools.product(*choices.values()):
             about = dict(zip(choices, values))
-            log.add(
-                case, functools.partial(function, log, *values, *more), **about
-            )
+            log.add(case, functools.partial(function, log, **about), **about)
 
     tokens = (96,) if args.smoke else TOKENS
     batches = (1, 2) if args.smoke else (1, 32)
     lengths = (8,) if args.smoke else (98, 198, 1213)
     backends = ("torch",) if args.smoke else ("triton", "torch")
     backends += ("mamba_ssm",) * INSTALLED["mamba_ssm"]
-    scan = functools.partial(each, "scan", time_scan, limits)
-    infer = functools.partial(each, "inference", time_inference)
-    train = functools.partial(each, "training", time_training, limits["flops"])
-    many = batches[1:]
+    scan = functools.partial(time_scan, limits=limits)
+    train = functools.partial(time_training, flops=limits["flops"])
     seconds = (1 if args.smoke else 10,)
-    each("filterbank", time_front_end, batch=many, seconds=seconds)
+    each("filterbank", time_front_end, batch=batches[1:], seconds=seconds)
     for backend in backends:
-        scan(length=lengths, backward=(False, True), backend=(backend,))
-    infer(model=MODELS, tokens=tokens, batch=batches, mode=("graph",))
-    train(model=MODELS, tokens=tokens, batch=many, compiled=(False,))
-    infer(model=MODELS, tokens=tokens[:2], batch=(1,), mode=("compiled",))
-    train(model=MODELS, tokens=tokens[:2], batch=many, compiled=(True,))
+        directions = {"backward": (False, True), "backend": (backend,)}
+        each("scan", scan, length=lengths, **directions)
+    models = {"model": MODELS, "tokens": tokens}
+    each("inference", time_inference, **models, batch=batches, mode=("graph",))
+    each("training", train, **models, batch=batches[1:], compiled=(False,))
+    ast = {"model": ("AST",), "tokens": tokens[:1], "batch": (1,)}
+    each("inference", time_inference, **ast, mode=("compiled graph",))
+    ast.update(tokens=(196,), batch=(2 if args.smoke else 48,))
+    each("training", train, **ast, compiled=(True,), lengths=(False, True))
 
 
 if __name__ == "__main__":

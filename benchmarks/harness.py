@@ -171,9 +171,12 @@ def milliseconds(time):
     return f"{median} ({low}-{high}, n={time['rounds']})"
 
 
-def numbered(values):
-    """Values in a dict, which ``write_results`` keeps out of the tables."""
-    return {str(number): value for number, value in enumerate(values)}
+def time_rows(times):
+    """Rows of what ``compare`` returned, for ``write_results``."""
+    return [
+        {"what": name, "ms": milliseconds(time), "seconds": time}
+        for name, time in times.items()
+    ]
 
 
 def run_recipe(words, **options):

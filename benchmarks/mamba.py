@@ -62,10 +62,7 @@ def main():
             }
             harness.check_same(same, tolerance=1e-3)
             times = harness.compare(cases, args.rounds)
-    rows = [
-        {"what": name, "ms": harness.milliseconds(time), "seconds": time}
-        for name, time in times.items()
-    ]
+    rows = harness.time_rows(times)
     medians = {name: time["median"] for name, time in times.items()}
     targets = [
         harness.target(

@@ -11,7 +11,7 @@ Authors
 import json
 from pathlib import Path
 
-from harness import target
+from harness import table, target
 
 from speechbrain_fftp.dataio.files import atomic_path
 
@@ -32,8 +32,6 @@ NAMES = (
 )
 # Targets on a GPU: the work, its case, choices and figure, the goal, and why it
 # may be missed
-RECIPE = {"case": "recipe", "precision": "bf16", "options": "--compile",
-          "mixed": False}  # fmt: skip
 TARGETS = (
     ("filterbanks of 32 clips, float32, speed relative to torchaudio clip by clip",
      {"case": "filterbank"}, "ratio", 20, "x", True, ""),
@@ -41,23 +39,23 @@ TARGETS = (
      {"case": "scan", "length": 1213, "backward": False, "backend": "triton"},
      "share", 0.6, "", True, "its exponentials alone take longer than the copies"),
     ("AST-base, 96 FFTP patches, one clip, bfloat16, compiled, CUDA graph",
-     {"case": "one clip", "model": "AST", "tokens": 96, "batch": 1,
+     {"case": "inference", "model": "AST", "tokens": 96, "batch": 1,
       "mode": "compiled graph"}, "ms", 0.45, " ms", False, ""),
     ("AuM-base, 196 FFTP patches, one clip, bfloat16, CUDA graph",
      {"case": "inference", "model": "AuM", "tokens": 196, "batch": 1,
       "mode": "graph"}, "ms", 1.5, " ms", False, "many short kernels"),
     ("training step of AST-base, 196 FFTP patches, bfloat16, compiled, batch 48, "
      "share of matmul speed",
-     {"case": "step", "model": "AST", "tokens": 196, "batch": 48,
-      "lengths": False}, "utilisation", 0.45, "", True, ""),
+     {"case": "training", "model": "AST", "tokens": 196, "batch": 48,
+      "compiled": True, "lengths": False}, "utilisation", 0.45, "", True, ""),
     ("whole recipe, AST-base, bfloat16, compiled, batch 48",
-     {**RECIPE, "yaml": "ast_fftp", "batch": 48}, "clips_per_second",
+     {"case": "recipe", "yaml": "ast_fftp", "batch": 48}, "clips_per_second",
      2500, " clips/s", True, ""),
     ("whole recipe, AST-base, bfloat16, compiled, batch 12",
-     {**RECIPE, "yaml": "ast_fftp", "batch": 12}, "clips_per_second",
+     {"case": "recipe", "yaml": "ast_fftp", "batch": 12}, "clips_per_second",
      1200, " clips/s", True, ""),
     ("whole recipe, AuM-base, bfloat16, compiled, batch 48",
-     {**RECIPE, "yaml": "aum_fftp", "batch": 48}, "clips_per_second",
+     {"case": "recipe", "yaml": "aum_fftp", "batch": 48}, "clips_per_second",
      900, " clips/s", True, ""),
 )  # fmt: skip
 # What a training step launched, and how often it waited, before clips were in
@@ -68,22 +66,17 @@ BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"  # of a table
 
 def render():
     """Formats the table of targets, measurements, and reasons for misses."""
-    lines = [
-        "| work | target | measured | met | with AVX2 alone |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for name in NAMES:
-        rows = read_targets(RESULTS / f"{name}.json")
         avx2 = {
             row["work"]: row["measured"]
             for row in read_targets(RESULTS / "avx2" / f"{name}.json")
         }
-        for row in rows:
-            cells = [*row.values(), avx2[row["work"]]]
-            lines.append(f"| {' | '.join(cells)} |")
-    for row in gpu_rows():
-        lines.append(f"| {' | '.join(row.values())} | - |")
-    return "\n".join(lines) + "\n"
+        for row in read_targets(RESULTS / f"{name}.json"):
+            rows.append([*row.values(), avx2[row["work"]]])
+    rows += ([*row.values(), "-"] for row in gpu_rows())
+    columns = ["work", "target", "measured", "met", "with AVX2 alone"]
+    return table(columns, rows)
 
 
 def read_targets(path):
@@ -119,61 +112,55 @@ def gpu_rows():
 
 def training_table():
     """Formats what a clip and a batch of training cost on a CPU."""
-    rows = read_lines("recipe_speed.jsonl")
-    lines = [
-        "| work | before: FLAC files, float32 | now: packs, 16 bits |",
-        "|---|---|---|",
-    ]
+    lines, rows = read_lines("recipe_speed.jsonl"), []
     for work, figure in (
         ("a worker reads a clip, ms", "read_ms"),
         ("a worker makes a clip of a batch, ms", "worker_ms"),
         ("the main process receives a batch of 48 clips, ms", "main_ms"),
     ):
         before, now = (
-            latest(rows, figure, {"device": "cpu", "format": format})
+            latest(lines, figure, {"device": "cpu", "format": format})
             for format in ("FLAC files, float32", "packs, 16 bits")
         )
-        lines.append(f"| {work} | {before:.2g} | {now:.2g} |")
-    count = {"case": "launches", "mixed": False}
-    launches, waits = (latest(rows, x, count) for x in ("launches", "waits"))
-    lines += [
-        "| kernels and copies before backward, besides the encoder's | "
-        f"{LAUNCHES_BEFORE} | {launches} |",
-        f"| waits for the GPU before backward | {WAITS_BEFORE} | {waits} |",
+        rows.append([work, f"{before:.2g}", f"{now:.2g}"])
+    launches, waits = (
+        latest(lines, figure, {"case": "launches", "mixed": False})
+        for figure in ("launches", "waits")
+    )
+    kernels = "kernels and copies before backward, besides the encoder's"
+    rows += [
+        [kernels, f"{LAUNCHES_BEFORE}", f"{launches}"],
+        ["waits for the GPU before backward", f"{WAITS_BEFORE}", f"{waits}"],
     ]
-    return "\n".join(lines) + "\n"
+    columns = ["work", "before: FLAC files, float32", "now: packs, 16 bits"]
+    return table(columns, rows)
 
 
 def gpu_table():
     """Formats inference and training of base models on a GPU."""
-    found = {}
-    for row in read_lines("gpu.jsonl"):
-        key = row.get("model"), row.get("tokens")
-        if row["case"] == "inference" and row["mode"] == "graph":
-            found[(*key, row["batch"])] = f"{row['ms']:.3g}"
-        if row["case"] == "training" and not row["compiled"]:
-            found[(*key, "training")] = f"{row['clips_per_second']:,.0f}"
-    lines = [
-        "| base model | tokens | one clip, ms | 32 clips, ms | training, clips "
-        "per second |",
-        "|---|---|---|---|---|",
-    ]
+    lines, rows = read_lines("gpu.jsonl"), []
     for model in ("AST", "AuM"):
         for tokens in (96, 196, 991, 1212):
+            about = {"model": model, "tokens": tokens}
+            one, many = (
+                latest(lines, "ms", {**about, "mode": "graph", "batch": batch})
+                for batch in (1, 32)
+            )
+            about["compiled"] = False
+            rate = latest(lines, "clips_per_second", about)
             patches = "square" if tokens == 1212 else "FFTP"
-            cells = [f"{model}, {patches}", str(tokens)]
-            cells += [found[model, tokens, x] for x in (1, 32, "training")]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            cells = [f"{model}, {patches}", f"{tokens}"]
+            cells += [f"{one:.3g}", f"{many:.3g}", f"{rate:,.0f}"]
+            rows.append(cells)
+    columns = ["base model", "tokens", "one clip, ms", "32 clips, ms"]
+    return table([*columns, "training, clips per second"], rows)
 
 
 def int8_table():
     """Formats the table of int8.json."""
     path = RESULTS.parents[1] / "studies/results/tables/int8.json"
-    found = json.loads(path.read_text("utf-8"))
-    rows = found["Int8"]["rows"]
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(r.values() for r in rows)]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+    rows = json.loads(path.read_text("utf-8"))["Int8"]["rows"]
+    return table(list(rows[0]), [map(str, row.values()) for row in rows])
 
 
 def replace_tables(text):
@@ -184,11 +171,11 @@ def replace_tables(text):
         "training": training_table(),
         "int8": int8_table(),
     }
-    for name, table in tables.items():
+    for name, rows in tables.items():
         begin, end = BEGIN.format(name), END.format(name)
         before, rest = text.split(begin)
         _, after = rest.split(end)
-        text = before + begin + table + end + after
+        text = before + begin + rows + end + after
     return text
 
 

@@ -119,15 +119,10 @@ def main():
             cases[name] = functools.partial(tagger.clip_probabilities, clip)
         times = harness.compare(cases, args.rounds)
     medians = {name: time["median"] for name, time in times.items()}
-    rows = [
-        {
-            "what": name,
-            "ms": harness.milliseconds(time),
-            "transformers / this": f"{medians[PEER] / medians[name]:.2f}",
-            "seconds": time,
-        }
-        for name, time in times.items()
-    ]
+    rows = harness.time_rows(times)
+    for row in rows:
+        ratio = medians[PEER] / medians[row["what"]]
+        row["transformers / this"] = f"{ratio:.2f}"
     note = "Median (quartiles, rounds), measured in turns."
     sections = {
         "Published models": (note, rows),

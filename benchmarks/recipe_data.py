@@ -12,7 +12,6 @@ import soundfile
 
 from speechbrain_fftp.dataio.clips import Clip, as_int16
 from speechbrain_fftp.dataio.prepared import (
-    PackedClip,
     write_classes,
     write_manifest,
     write_packs,
@@ -21,7 +20,6 @@ from speechbrain_fftp.datasets.audioset import read_classes
 
 RATE = 16000
 HELD_OUT = 48  # clips to validate, and to evaluate
-SHORTER = 0.1  # of clips of mixed lengths
 
 
 class Size(NamedTuple):
@@ -46,7 +44,7 @@ class Data:
         self.packed, _ = write_packs(folder, every, self.samples, RATE)
         write_classes(folder, self.classes)
         for split, clips in splits.items():
-            self.write_manifest(split, clips, self.packed)
+            self.write_manifest(split, clips)
         with ThreadPoolExecutor() as pool:
             list(pool.map(self.write_flac, self.some(size.sample)))
 
@@ -75,27 +73,19 @@ class Data:
         """Writes the FLAC file of a clip."""
         soundfile.write(self.flac(clip.id), self.samples(clip), RATE)
 
-    def write_manifest(self, name, clips, packed):
+    def write_manifest(self, name, clips):
         """Writes a manifest; returns its path."""
         path = self.folder / f"{name}.csv"
-        write_manifest(path, clips, packed, RATE, self.classes)
+        write_manifest(path, clips, self.packed, RATE, self.classes)
         return str(path)
 
     def some(self, count):
         """Training clips at equal distances."""
         return self.train[:: len(self.train) // count][:count]
 
-    def list(self, count, mixed=False):
-        """A manifest of some training clips, a few of them cut if ``mixed``."""
-        rng = np.random.default_rng(0)
-        packed = dict(self.packed)
-        for clip in self.some(count):
-            if mixed and rng.random() < SHORTER:
-                wav, start, stop = packed[clip.id]
-                stop -= int(rng.uniform(0, 0.6) * (stop - start))
-                packed[clip.id] = PackedClip(wav, start, stop)
-        name = f"{count}-mixed" if mixed else f"{count}"
-        return self.write_manifest(name, self.some(count), packed)
+    def list(self, count):
+        """A manifest of some training clips."""
+        return self.write_manifest(f"{count}", self.some(count))
 
 
 def make_sound():

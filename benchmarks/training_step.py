@@ -54,10 +54,7 @@ def main():
         OURS: step_of(ours, torch.randn(batch, 1000, 128), targets),
     }
     times = harness.compare(cases, args.rounds, case_seconds=300.0)
-    rows = [
-        {"what": name, "ms": harness.milliseconds(time), "seconds": time}
-        for name, time in times.items()
-    ]
+    rows = harness.time_rows(times)
     goal = harness.target(
         "training step of AST-base, 8 clips, 196 FFTP patches, against "
         "transformers' AST with 1212",

@@ -74,7 +74,7 @@ def groups_of(folder, ids):
     if (folder / SPLIT_LISTS["valid"]).exists():
         names = (clip_id.partition("_nohash_")[0] for clip_id in ids)
         return [name.rpartition("_")[2] for name in names]
-    if not (folder / "clips.csv").exists():  # of folders, see make_fold
+    if not (folder / "clips.csv").exists():  # AudioSet's, whose clips differ
         return list(ids)
     groups = {clip.name: clip.group for clip in audioset_clips(folder)}
     return [groups[clip_id] for clip_id in ids]
@@ -123,21 +123,6 @@ def make_fold(folder, fold, dest):
         half = Path(tempfile.mkdtemp(dir=dest.parent))
         link(folder, splits, half)
         half.rename(dest)
-    return splits
-
-
-def link_fold(folder, fold, dest):
-    """Links a fold that has its own folder in AudioSet's format: fold1, ..."""
-    folder = folder / (fold if fold == SEARCH else f"fold{fold}")
-    if not dest.exists():
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        dest.symlink_to(folder)
-    splits = {}
-    for name, file in SEGMENTS.items():
-        text = (folder / f"{file}_segments.csv").read_text("utf-8")
-        lines = (x for x in text.splitlines() if not x.startswith("#"))
-        ids = (line.split(",")[0] for line in lines)
-        splits[name] = [Clip(clip_id, "", clip_id) for clip_id in ids]
     return splits
 
 

@@ -6,61 +6,23 @@ Authors
 
 import math
 import re
-import sys
 import tempfile
-from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain import parse_arguments
-from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.utils.complexity import count_macs
 from studies.plan import ROOT
 
-PEERS = ROOT / "studies" / "peers"
 SAMPLE_RATE = 16000
 # A top-level key of a yaml with its value
 BLOCK = r"^{}:.*\n(?:(?:[ \t].*)?\n)*"
 
 
-def find_yaml(yaml):
-    """The path of a yaml that a plan names.
-
-    Plans, and so the digests of stored runs, name files where they were at
-    first: the peers beside the benchmarks, square patches among the recipes'.
-    """
-    path = Path(yaml)
-    if path.name == "ast_square.yaml":
-        return PEERS / "square.yaml"
-    if path.parent.name == "peers":
-        return PEERS / path.name
-    return ROOT / yaml
-
-
-def read_yaml(row, plan):
-    """The text of a row's yaml; a peer's keys replace the base yaml's keys."""
-    path = find_yaml(row.yaml)
-    own = path.read_text(encoding="utf-8")
-    if path.parent != PEERS:
-        return own
-    text = (ROOT / plan.facts["base"]).read_text(encoding="utf-8")
-    for match in re.finditer(BLOCK.format(r"(\w+)"), own, re.MULTILINE):
-        block = re.compile(BLOCK.format(match[1]), re.MULTILINE)
-        if block.search(text):
-            text = block.sub(lambda _, new=match[0]: new, text, count=1)
-        else:
-            text += "\n" + match[0]
-    return text
-
-
-def compose(row, plan, path):
-    """Writes a peer's complete yaml to a path; returns the yaml to run."""
-    if find_yaml(row.yaml).parent != PEERS:
-        return find_yaml(row.yaml)
-    with atomic_path(path) as temporary:
-        Path(temporary).write_text(read_yaml(row, plan), "utf-8")
-    return path
+def read_yaml(row):
+    """The text of a row's yaml."""
+    return (ROOT / row.yaml).read_text(encoding="utf-8")
 
 
 def arguments(options):
@@ -70,7 +32,7 @@ def arguments(options):
 
 def load_hparams(row, plan):
     """Loads a row's yaml with its options, as a recipe does, without data."""
-    text = read_yaml(row, plan)
+    text = read_yaml(row)
     # These keys would write to the output folder, or need the recipe's folder
     for key in ("train_logger", "checkpointer", "prepare"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
@@ -79,17 +41,13 @@ def load_hparams(row, plan):
         **row.options,
         "data_folder": "none",
     }
-    sys.path.insert(0, str(PEERS))
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            options["output_folder"] = folder
-            # Without options of SpeechBrain's Brain, such as precision
-            words = [row.yaml, *arguments(options)]
-            _, _, overrides = parse_arguments(words)
-            with torch.random.fork_rng(devices=()):  # yamls set a seed
-                return load_hyperpyyaml(text, overrides)
-    finally:
-        sys.path.remove(str(PEERS))
+    with tempfile.TemporaryDirectory() as folder:
+        options["output_folder"] = folder
+        # Without options of SpeechBrain's Brain, such as precision
+        words = [row.yaml, *arguments(options)]
+        _, _, overrides = parse_arguments(words)
+        with torch.random.fork_rng(devices=()):  # yamls set a seed
+            return load_hyperpyyaml(text, overrides)
 
 
 def load_model(row, plan):

@@ -239,6 +239,18 @@ class Plan:
         rows = map(json.loads, self.path.read_text("utf-8").splitlines())
         return {row["run"]: row for row in rows}
 
+    def is_of_another_commit(self, run):
+        """Whether a run needs what this commit no longer has.
+
+        That is a model of another project, or of another run, a part of the
+        clips, folders of soundscapes, or scores of events.
+        """
+        has_yaml = (ROOT / run.row.yaml).exists()
+        has_folders = self.facts.get("splits") == "folders"
+        has_events = self.metric == "event_F1"
+        is_special = run.row.uses or run.row.data or has_folders or has_events
+        return bool(is_special or not has_yaml)
+
     def find(self, run):
         """The stored row of a run, or None."""
         return self.rows().get(self.digest(run))

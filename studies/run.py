@@ -45,14 +45,8 @@ from harness import environment, run_recipe
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.speech_commands import SILENCE
 from studies.comparison import METRICS, Scores
-from studies.folds import (
-    SEARCH,
-    groups_of,
-    link_fold,
-    make_fold,
-    prepared_clips,
-)
-from studies.models import PEERS, arguments, compose, figures, read_yaml
+from studies.folds import SEARCH, groups_of, make_fold, prepared_clips
+from studies.models import arguments, figures, read_yaml
 from studies.plan import RESULTS, Plan
 
 REPORTS = {
@@ -68,8 +62,6 @@ CODE = (
     "hparams",
     "studies",
 )
-
-
 # Options of the preparation that a row may have
 PREPARE_OPTIONS = ("task", "valid_fraction")
 
@@ -113,9 +105,6 @@ class Study:
         Given splits are only prepared, and their clips are None.
         """
         folder, prepared = self.folders(run)
-        make = make_fold
-        if self.plan.facts.get("splits") == "folders":
-            make = link_fold
         with FileLock(self.work / "lock"):
             clips = None
             if self.plan.is_mixed:
@@ -127,7 +116,7 @@ class Study:
                     found = prepared / "sources.npz"
                     self.plan.add_sources(run.fold, found)
             elif not self.plan.is_given:
-                clips = make(self.data_folder, run.fold, folder)
+                clips = make_fold(self.data_folder, run.fold, folder)
             if not prepared.exists():
                 words = [ROOT / self.plan.facts["prepare"], folder, prepared]
                 of_row = run.row.options
@@ -148,18 +137,16 @@ class Study:
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
-        row, digest = run.row, self.plan.digest(run)
-        path = self.work / f"{digest}_{Path(row.yaml).name}"
         data_folder, prepared_folder = self.folders(run)
         options = {
-            **row.options,
+            **run.row.options,
             "data_folder": data_folder,
             "prepared_folder": prepared_folder,
             "output_folder": self.folder(run),
             "seed": run.seed,
             "num_workers": self.machine.num_workers,
             "device": self.machine.device,
-            "inference_yaml": "null",  # a peer has none
+            "inference_yaml": "null",
             "skip_prep": self.plan.is_mixed,
             # Reports only, without exporting the model
             "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
@@ -169,7 +156,7 @@ class Study:
             flags.append("--compile")
         return [
             ROOT / self.plan.facts["recipe"],
-            compose(row, self.plan, path),
+            ROOT / run.row.yaml,
             *arguments(options),
             *flags,
         ]
@@ -190,8 +177,7 @@ class Study:
     def train(self, run, folder):
         """Trains, scores and stores a run whose lock is held."""
         resumed = (folder / "output.txt").exists()
-        paths = [str(PEERS), os.environ.get("PYTHONPATH")]
-        variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        variables = {}
         if self.machine.device == "cpu":  # for comparable CPU minutes
             variables["OMP_NUM_THREADS"] = "1"
         with open(folder / "output.txt", "a", encoding="utf-8") as output:
@@ -254,7 +240,7 @@ class Study:
         size = figures(row, plan)
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
-        yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
+        yaml = re.sub(r"\s*#.*", "", read_yaml(row))
         return {
             "recipe": plan.facts["recipe"],
             "yaml": row.yaml,
@@ -358,12 +344,9 @@ def main(argv=None):
         print("\n".join(map(str, list_runs())))
         return 0
     runs = [run for run in list_runs() if not plan.find(run)]
-    has_events = plan.metric == "event_F1"
-    if any(has_events or run.row.uses or run.row.data for run in runs):
+    if any(map(plan.is_of_another_commit, runs)):
         raise SystemExit(
-            f"study: {plan.name} needs the commit that its page names: "
-            "these runs take models of other runs, a part of the clips, or "
-            "score events"
+            f"study: {plan.name} needs the commit that its page names"
         )
     if not args.data_folder.is_dir():
         raise SystemExit(f"study: there is no folder {args.data_folder}")

@@ -13,21 +13,12 @@ from fftp_tag.score.events import ClipEvents
 
 def test_found_events_stand_beside_the_true_ones():
     """Right, missed, too short, and not there; in the order of time."""
-    paired = {
-        "Siren": [
-            ClipEvents(
-                true=np.array([[5.0, 9.0], [0.0, 2.0]]),
-                found=np.array([[0.5, 2.0], [5.0, 6.0]]),
-            )
-        ],
-        "Beep": [
-            ClipEvents(
-                true=np.zeros((0, 2)),
-                found=np.array([[1.0, 3.0]]),
-            )
-        ],
-        "Hum": [],
-    }
+    siren = ClipEvents(
+        true=np.array([[5.0, 9.0], [0.0, 2.0]]),
+        found=np.array([[0.5, 2.0], [5.0, 6.0]]),
+    )
+    beep = ClipEvents(np.zeros((0, 2)), np.array([[1.0, 3.0]]))
+    paired = {"Siren": [siren], "Beep": [beep], "Hum": []}
     assert show_demo.list_rows(paired) == [
         ("Siren", [0.0, 2.0], [0.5, 2.0]),
         ("Beep", None, [1.0, 3.0]),

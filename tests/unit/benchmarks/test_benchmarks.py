@@ -5,7 +5,6 @@ Authors
 """
 
 import importlib
-import itertools
 import json
 import sys
 import tempfile
@@ -73,14 +72,13 @@ def test_all_cases_of_a_gpu_run(harness, tmp_path, monkeypatch):
         raise torch.OutOfMemoryError
 
     # A case that fails, or for which there is no time, leaves the others alone
-    log = harness.Log(tmp_path / "gpu.jsonl", 1e-9, "cpu", True)
-    assert "no time" in log.add("late", dict)["error"]
-    log.seconds = 60.0
+    log = harness.Log(tmp_path / "gpu.jsonl", 60.0, "cpu", True)
     assert "OutOfMemoryError" in log.add("bad", run_out_of_memory)["error"]
-    assert len((tmp_path / "gpu.jsonl").read_text("utf-8").splitlines()) == 2
+    log.seconds = 0.0
+    assert "no time" in log.add("late", dict)["error"]
 
 
-@pytest.mark.slow  # it trains twice, in processes of their own
+@pytest.mark.slow  # it trains, in a process of its own
 def test_all_cases_of_the_recipe(harness, tmp_path, monkeypatch):
     import recipe_speed
 
@@ -92,41 +90,30 @@ def test_all_cases_of_the_recipe(harness, tmp_path, monkeypatch):
     text = (out / "recipe_speed.jsonl").read_text("utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
     assert [row for row in rows if "error" in row] == []
-    found = [row["case"] for row in rows]
-    assert [case for case, _ in itertools.groupby(found)] == [
-        *("loader", "launches", "limits", "step", "one clip", "step"),
-        *("recipe", "parts", "recipe"),
-    ]
+    assert {row["case"] for row in rows} == {"loader", "launches", "recipe"}
     for row in rows:
         assert row.get("waits", 0) == 0
         assert row.get("clips_per_second", 1) > 0
-    (parts,) = (row["ms"] for row in rows if row["case"] == "parts")
-    assert len(parts) == 11 and min(parts.values()) > 0
 
 
-def test_speed_of_a_training_is_that_of_its_last_epoch(scripts):
+def test_figures_are_the_latest_ones(scripts):
+    from performance_table import latest
     from recipe_speed import read_speed
 
     log = """\
-epoch: 1, lr: 5.0000e-05 - train loss: 6.9e-01, train clips_per_second: 4.0e+01,\
- train hours: 1.0e-03, train matmul_share: 1.0e-01 - valid loss: 7.0e-01
-epoch: 2, lr: 0.0000e+00 - train loss: 6.8e-01, train clips_per_second: 2.5e+03,\
- train hours: 2.0e-03, train matmul_share: 4.5e-01 - valid loss: 7.0e-01
+epoch: 1 - train clips_per_second: 4.0e+01, train matmul_share: 1.0e-01
+epoch: 2 - train clips_per_second: 2.5e+03, train matmul_share: 4.5e-01
 Epoch loaded: 2 - test loss: 7.0e-01
 """
-    assert read_speed(log) == {"clips_per_second": 2500, "matmul_share": 0.45}
-
-
-def test_a_table_has_the_latest_figure_that_was_measured(scripts):
-    from performance_table import latest
-
+    found = {"clips_per_second": 2500, "matmul_share": 0.45}
+    assert read_speed(log) == found
     rows = [
-        {"case": "recipe", "batch": 48, "clips_per_second": 1900.0},
-        {"case": "recipe", "batch": 12, "clips_per_second": 900.0},
-        {"case": "recipe", "batch": 48, "clips_per_second": 2600.0},
-        {"case": "recipe", "batch": 48, "error": "no time was left"},
+        {"batch": 48, "clips_per_second": 1900.0},
+        {"batch": 48, **found},
+        {"batch": 12, "clips_per_second": 900.0},
+        {"batch": 48, "error": "no time was left"},
     ]
-    assert latest(rows, "clips_per_second", {"batch": 48}) == 2600.0
+    assert latest(rows, "clips_per_second", {"batch": 48}) == 2500
     assert latest(rows, "clips_per_second", {"batch": 96}) is None
 
 

@@ -13,5 +13,5 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch):
-    for folder in (ROOT, ROOT / "benchmarks", ROOT / "studies" / "peers"):
+    for folder in (ROOT, ROOT / "benchmarks"):
         monkeypatch.syspath_prepend(folder)

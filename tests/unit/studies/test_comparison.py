@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import collections
+
 import numpy as np
 import pytest
 
@@ -77,125 +79,69 @@ def test_intervals_cover_the_difference_of_simulated_studies(method):
     assert 0.9 <= np.mean(covered) <= 0.99
 
 
-def test_clips_of_folds_with_the_same_names_are_drawn_apart(tmp_path):
+def test_clips_of_folds_with_the_same_names_are_drawn_apart():
     """Soundscapes of all folds are called eval0000000 and so on.
 
-    The sources that they are mixed from keep their names: two partitions share
-    them.
+    The clips of a given split are the same for all seeds, and keep their names.
     """
-    from studies.comparison import Scores
     from studies.plan import Plan, Run
 
-    plan = Plan("long_clips", tmp_path)
-    row = plan.tables()["convergence"]["FFTP 10/10, 10 epochs"]
-    ids = np.array([f"eval{i:07}" for i in range(400)])
-    rng = np.random.default_rng(0)
-    for fold in (1, 2, 3):
-        targets = rng.uniform(size=(400, 20)) < 0.5
-        scores = Scores(ids, ids, targets, rng.uniform(size=(400, 20)))
-        plan.add(Run(row, fold), {}, scores)
-    found = [plan.scores(Run(row, fold)) for fold in (1, 2, 3)]
-    names = {*found[0].groups.tolist()}
-    assert not names & {*found[1].groups.tolist(), *found[1].ids.tolist()}
-    assert len({scores.sources.names for scores in found}) == 1
-    # The same clips for several seeds keep their names
-    plan.is_given = True
-    assert plan.scores(Run(row, 1)).ids.tolist() == ids.tolist()
-
-
-def test_a_corrected_interval_is_that_of_a_wider_standard_error():
-    from scipy import stats
-
-    from studies.comparison import accuracy, compare, values
-
-    ratio = 0.6  # n_test / n_train
-    folds = simulate(np.random.default_rng(1), effect=0.05, folds=6)
-    by_fold = values(folds, accuracy) @ (1, -1)
-    mean, error = by_fold.mean(), stats.sem(by_fold) * np.sqrt(1 + 6 * ratio)
-    found = compare(folds, accuracy, overlap=ratio)
-    low, high = stats.t.interval(0.95, 5, mean, error)
-    assert (found.wide_low, found.wide_high) == pytest.approx((low, high))
-    expected = 2 * stats.t.sf(mean / error, 5)
-    assert found.wide_p == pytest.approx(expected)
-    assert found.wide_low < found.low < found.high < found.wide_high
-    # The usual test is the one without overlap
-    plain = compare(folds, accuracy)
-    usual = (plain.low, plain.high, plain.p)
-    assert usual == (plain.wide_low, plain.wide_high, plain.wide_p)
-    assert usual == (found.low, found.high, found.p)
-
-
-def mixed_folds(rng, sounds, clips=60, classes=3, sources=12):
-    """Two folds of clips with this many sounds, and two runs that score them."""
-    from scipy import sparse
-
-    from studies.comparison import Scores, Sources
-
-    names, folds = tuple(f"source {i}" for i in range(sources)), []
-    for _ in range(2):
-        used = [
-            [
-                (rng.integers(classes), rng.integers(sources))
-                for _ in range(sounds)
-            ]
-            for _ in range(clips)
+    def groups(name, table):
+        """The groups of two folds of a stored row."""
+        plan = Plan(name)
+        row = next(iter(plan.tables()[table].values()))
+        return [
+            set(plan.scores(Run(row, fold)).groups.tolist()) for fold in (1, 2)
         ]
-        targets = np.zeros((clips, classes), bool)
-        dense = np.zeros((classes, clips, sources))
-        for clip, pairs in enumerate(used):
-            for label, _ in pairs:
-                targets[clip, label] = True
-            for index in range(classes):
-                own = [s for label, s in pairs if label == index]
-                for source in own or [s for _, s in pairs]:
-                    dense[index, clip, source] += 1
-        dense /= dense.sum(2, keepdims=True)
-        shares = [sparse.csr_matrix(part.astype(np.float32)) for part in dense]
-        ids = np.arange(clips)
-        folds.append(
-            [
-                Scores(
-                    ids,
-                    ids,
-                    targets,
-                    gain * targets + rng.uniform(size=targets.shape),
-                    Sources(names, shares),
-                )
-                for gain in (0.5, 0.2)
-            ]
+
+    first, second = groups("long_clips", "convergence")
+    assert not first & second
+    first, second = groups("sound_events", "weak")
+    assert first == second
+
+
+def test_drawn_sources_weigh_the_clips_in_which_they_sound():
+    """By scikit-learn, and by the stored list of the sounds in each clip."""
+    from studies.comparison import bootstrap, draw_sources, mean_precision
+    from studies.plan import Plan, Run
+    from studies.sources import PATH, read_sources
+
+    metrics = pytest.importorskip("sklearn.metrics")
+    plan, (arrays, names) = Plan("masks_long_clips"), read_sources(PATH)
+    row = plan.tables()["masks"]["SpecMask"]
+    runs = [plan.scores(Run(row, fold)) for fold in row.folds]
+    found = bootstrap([[run] for run in runs], mean_precision, replicates=2)
+    drawn, counts = draw_sources(names, len(runs), replicates=2)
+    times = dict(zip(names, counts[0]))
+    values = []
+    for index in drawn[0]:
+        run, sounds = runs[index], collections.defaultdict(list)
+        columns = (
+            arrays[f"{row.folds[index]}/{name}"]
+            for name in ("clips", "classes", "sources")
         )
-    return folds
-
-
-def test_drawn_sources_weigh_their_clips():
-    from studies.comparison import (
-        bootstrap,
-        bootstrap_sources,
-        draw_sources,
-        mean_precision,
-    )
-
-    folds = mixed_folds(np.random.default_rng(0), sounds=3)
-    found = bootstrap(folds, mean_precision, replicates=20)
-    same = bootstrap_sources(folds, mean_precision, replicates=20)
-    np.testing.assert_array_equal(found, same)
-    names = folds[0][0].sources.names
-    drawn, counts = draw_sources(names, 2, replicates=20)
-    assert (counts.sum(1) == len(names)).all()
-    for replicate, run in ((0, 0), (7, 1)):
-        values = []
-        for fold in drawn[replicate]:
-            scores = folds[fold][run]
-            each = []
-            for index in range(3):
-                weights = scores.sources.shares[index] @ counts[replicate]
-                one = scores._replace(
-                    targets=scores.targets[:, [index]],
-                    probs=scores.probs[:, [index]],
+        for clip, label, source in zip(*columns):
+            sounds[clip, label].append(times[source])
+            sounds[clip].append(times[source])
+        assert {key for key in sounds if np.size(key) == 2} == {
+            *zip(*run.targets.nonzero())
+        }
+        precisions = []
+        for label, target in enumerate(run.targets.T):
+            weights = np.array(
+                [
+                    np.mean(sounds.get((clip, label), sounds[clip]))
+                    for clip in range(len(target))
+                ]
+            )
+            if weights[target].any():  # a source of the class was drawn
+                precisions.append(
+                    metrics.average_precision_score(
+                        target, run.probs[:, label], sample_weight=weights
+                    )
                 )
-                each.append(mean_precision(one, weights[None])[0])
-            values.append(np.nanmean(each))
-        assert found[replicate, run] == pytest.approx(np.mean(values), rel=1e-4)
+        values.append(np.mean(precisions))
+    assert found[0, 0] == pytest.approx(np.mean(values), rel=1e-4)
 
 
 def test_verdicts_are_holms_and_need_both_tests():
@@ -215,24 +161,20 @@ def test_verdicts_are_holms_and_need_both_tests():
     ]
     # Times 6 for the smallest, then 5, 4 and so on; never below the last one
     expected = [
-        (0.006, 0.006, "higher"),
-        (0.033, 0.006, "lower"),
-        (0.006, 0.033, "lower"),
-        (0.008, 0.008, "lower"),
-        (1.0, 1.0, "equal within 1"),
-        (1.0, 1.0, "open"),
+        (0.006, 0.006, 0.006, "higher"),
+        (0.033, 0.033, 0.006, "lower"),
+        (0.006, 0.006, 0.033, "lower"),
+        (0.008, 0.008, 0.008, "lower"),
+        (1.0, 1.0, 1.0, "equal within 1"),
+        (1.0, 1.0, 1.0, "open"),
     ]
-    found = verdicts(declared, 1.0)
-    assert [row[3] for row in found] == [row[2] for row in expected]
-    for row, (p, drawn_p, _) in zip(found, expected):
-        assert row[:3] == pytest.approx((p, p, drawn_p))
-    alone = verdicts([difference(0.2, 0.001)], 1.0)
-    assert alone == [(0.2, 0.2, 0.001, "open")]
-    # And the wider interval, corrected for what folds share
-    found = difference(0.001, 0.001, half=1.0)
-    for wide, word in ((0.04, "higher"), (0.06, "open")):
-        assert verdicts([found._replace(wide_p=wide)], 1.0)[0][3] == word
-    small = difference(0.6, 0.7, 0.0, 0.5)
-    for half, word in ((0.9, "equal within 1"), (1.1, "open")):
-        wide = small._replace(wide_low=-half, wide_high=half)
-        assert verdicts([wide], 1.0)[0][3] == word
+    for found, row in zip(verdicts(declared, 1.0), expected):
+        assert found == (*map(pytest.approx, row[:3]), row[3])
+    clear, equal = difference(0.001, 0.001), difference(0.6, 0.7, 0.0, 0.5)
+    for undecided in (
+        difference(0.2, 0.001),
+        # And the wider interval, corrected for what folds share
+        clear._replace(wide_p=0.06),
+        equal._replace(wide_low=-1.1),
+    ):
+        assert verdicts([undecided], 1.0)[0][3] == "open"

@@ -26,11 +26,13 @@ def test_the_paper_table_has_the_papers_models():
 
     plan = Plan("paper_table")
     rows = [row for table in plan.tables().values() for row in table.values()]
-    found = set()
-    for row in rows:
-        model, tokens, masks = row.label.split(", ")
-        tokens = int(tokens.removesuffix(" tokens"))
-        found.add((model, tokens, masks))
+    masks = ("SpecAugment", "SpecMask")
+    expected = itertools.product(("AST", "AuM"), PATCHES, masks)
+    for row, (model, tokens, mask) in itertools.zip_longest(
+        sorted(rows, key=lambda row: row.label),
+        sorted(expected, key=lambda x: f"{x[0]}, {x[1]} tokens, {x[2]}"),
+    ):
+        assert row.label == f"{model}, {tokens} tokens, {mask}"
         small = row._replace(options={**row.options, "depth": 1})
         hparams = load_hparams(small, plan)
         kind = {"AST": AST, "AuM": AuM}[model]
@@ -41,14 +43,11 @@ def test_the_paper_table_has_the_papers_models():
         assert size == PATCHES[tokens]
         frames = 1024 if tokens == 1212 else 1000
         assert embedding.num_patches(frames) == tokens
-        is_spec_mask = isinstance(hparams["masking"], SpecMask)
-        assert is_spec_mask == (masks == "SpecMask")
+        assert isinstance(hparams["masking"], SpecMask) == (mask == "SpecMask")
         assert hparams["spec_mask"].budget == 25600
         settings = ("lr", "batch_size", "number_of_epochs", "avg_checkpoints")
         assert [hparams[x] for x in settings] == [5e-5, 12, 25, 1]
         assert row.options["max_grad_norm"] == "inf"
-    masks = ("SpecAugment", "SpecMask")
-    assert found == set(itertools.product(("AST", "AuM"), PATCHES, masks))
     assert len(plan.runs(folds=[1])) == 16
 
 

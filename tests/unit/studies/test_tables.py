@@ -94,6 +94,7 @@ def test_figures_are_those_of_stored_predictions(name, report, figures):
 
 def test_intervals_are_those_of_scipy(report, figures):
     """Differences by fold, and t tests, from the stored values of runs."""
+    from studies.comparison import t_test
     from studies.measure import contrasts_of, finished
 
     plans = {name: report.Plan(name) for name in PLANS}
@@ -116,16 +117,19 @@ def test_intervals_are_those_of_scipy(report, figures):
             assert shown["by_fold"] == pytest.approx(by_fold, abs=1e-4)
             mean, error = np.mean(by_fold), stats.sem(by_fold)
             low, high = stats.t.interval(0.95, len(by_fold) - 1, mean, error)
-            error *= np.sqrt(1 + len(by_fold) * figures[name]["overlap"])
+            overlap = figures[name]["overlap"]
+            error *= np.sqrt(1 + len(by_fold) * overlap)
             wide = stats.t.interval(0.95, len(by_fold) - 1, mean, error)
+            p = stats.ttest_1samp(by_fold, 0).pvalue
+            assert t_test(by_fold) == pytest.approx((mean, low, high, p))
+            assert t_test(by_fold, overlap)[1:3] == pytest.approx(wide)
             expected = [mean, low, high, *wide]
             keys = ("value", "low", "high", "wide_low", "wide_high")
             values = [shown[key] for key in keys]
             assert values == pytest.approx(expected, abs=1e-4)
             if shown["finding"] in ("higher", "lower"):
-                ends = (*keys[1:], "drawn_low", "drawn_high")
-                assert len({np.sign(shown[x]) for x in ends}) == 1
                 assert max(shown[x] for x in ("p", "wide_p", "drawn_p")) < 0.05
+                assert np.sign(shown["wide_low"]) == np.sign(shown["wide_high"])
             found += 1
     assert found > 50
 
@@ -134,34 +138,17 @@ def test_overlap_is_that_of_the_clips_of_runs(report, figures):
     """Sources in test to sources in training, as the folds deal them."""
     from studies.sources import PATH, read_sources
 
-    words = report.Plan("patch_height").rows().values()
-    whole = [row["clips"] for row in words if row["fold"] != "search"]
-    ratio = np.mean([clips["test"] / clips["train"] for clips in whole])
-    assert figures["patch_height"]["overlap"] == pytest.approx(ratio, abs=0.005)
+    runs = report.Plan("patch_height").rows().values()
+    words = [x["clips"] for x in runs if x["fold"] != "search"]
     arrays, _ = read_sources(PATH)
     sounds = [arrays[f"{fold}/sounds"] for fold in range(1, 7)]
-    ratio = np.mean([test / train for train, test in sounds])
-    assert figures["aum_gain"]["overlap"] == pytest.approx(ratio, abs=0.005)
-    assert figures["sound_events"]["overlap"] == 0
-
-
-def test_sources_of_soundscapes_have_the_labels_of_stored_predictions(report):
-    from studies.sources import PATH, read_sources
-
-    arrays, _ = read_sources(PATH)
-    plan, found = report.Plan("masks_long_clips"), 0
-    with np.load(plan.predictions) as stored:
-        for run, row in plan.rows().items():
-            order = np.argsort(stored[f"{run}/ids"])
-            targets = stored[f"{run}/targets"][order].astype(bool)
-            mixed = np.zeros_like(targets)
-            clips, classes = (
-                arrays[f"{row['fold']}/{x}"] for x in ("clips", "classes")
-            )
-            mixed[clips, classes] = True
-            np.testing.assert_array_equal(mixed, targets)
-            found += 1
-    assert found
+    for name, ratios in (
+        ("patch_height", [x["test"] / x["train"] for x in words]),
+        ("aum_gain", [test / train for train, test in sounds]),
+        ("sound_events", [0.0]),
+    ):
+        expected = pytest.approx(np.mean(ratios), abs=0.005)
+        assert figures[name]["overlap"] == expected
 
 
 def test_undeclared_contrasts_and_failed_trainings_are_no_findings(
@@ -170,50 +157,41 @@ def test_undeclared_contrasts_and_failed_trainings_are_no_findings(
     """An undeclared contrast is judged in the wider family."""
     from studies import measure
 
-    failed = {"failed": 0, "trainings": 4}
-
     def measured(_, arms, signs):
-        p, drawn_p = signs
+        p, failed = signs
         ends = (1.0, 3.0, p)
-        difference = measure.Difference(2.0, *ends, *ends, 1.0, 3.0, drawn_p)
-        return {"difference": difference, **failed}
+        difference = measure.Difference(2.0, *ends, *ends, *ends)
+        return {"difference": difference, "failed": failed, "trainings": 4}
 
     contrasts = [
-        ("table", "a", None, (0.03, 0.001)),
-        ("table", "b", None, (0.02, 0.001)),
-        ("across", "c", None, (0.018, 0.001)),
+        ("table", "a", None, (0.001, 1)),
+        ("table", "b", None, (0.02, 0)),
+        ("across", "c", None, (0.018, 0)),
     ]
     monkeypatch.setattr(measure, "contrasts_of", lambda *_: contrasts)
     monkeypatch.setattr(measure, "measure_contrast", measured)
-    plan = report.Plan("patch_height")
-    found = measure.measure_contrasts(plan, {})
-    # The declared ones are judged among themselves
-    assert [found["table"][x]["p"] for x in "ab"] == [0.04, 0.04]
-    assert {found["table"][x]["finding"] for x in "ab"} == {"higher"}
-    assert found["across"]["c"]["p"] == pytest.approx(0.054)
-    assert found["across"]["c"]["finding"] == "open"
-    assert report.finding_of(found["across"]["c"]) == "open, not declared"
-    failed["failed"] = 1
-    found = measure.measure_contrasts(plan, {})["table"]["a"]
-    assert found["finding"] == "open: 1 of 4 trainings failed"
+    found = measure.measure_contrasts(report.Plan("patch_height"), {})
+    failed, declared = found["table"].values()
+    assert failed["finding"] == "open: 1 of 4 trainings failed"
+    assert (declared["p"], declared["finding"]) == (0.02, "higher")
+    assert found["across"]["c"]["p"] == pytest.approx(0.036)
+    shown = report.finding_of(found["across"]["c"])
+    assert shown == "higher, not declared"
 
 
-def test_claims_have_the_sign_of_their_text(report):
-    entry = {"value": -3.0, "low": -4.0, "high": -2.0, "by_fold": [-3.0]}
-    entry.update(wide_low=-5.0, wide_high=-1.0, finding="lower", declared=True)
-    entry.update(params=[850000, 300000], train_clips=3148)
-    figures = {"plan": {"contrasts": {"table": {"square": entry}}}}
-    claim = report.Claim("FFTP", "words", "a, b", "plan", "table", "square", -1)
-    found = report.claim_of(figures, claim)
-    assert (found["value"], found["low"], found["high"]) == (3.0, 2.0, 4.0)
-    assert (found["wide_low"], found["wide_high"]) == (1.0, 5.0)
-    assert found["finding"] == "supported"
-    assert found["contrast"] == "0.3M/0.85M, 3,148 words: a, b"
-    found = report.claim_of(figures, claim._replace(sign=1))
-    assert (found["value"], found["finding"]) == (-3.0, "contradicted")
-    entry["declared"] = False
-    found = report.claim_of(figures, claim)
-    assert found["finding"] == "suggestive, not declared"
+def test_claims_have_the_sign_of_their_text(report, figures):
+    words = {"supported": 1, "suggestive": 1, "contradicted": -1}
+    for claim in report.CLAIMS:
+        entry = figures[claim.plan]["contrasts"][claim.table][claim.label]
+        found = report.claim_of(figures, claim)
+        value = claim.sign * entry["value"]
+        assert found["low"] < found["value"] == value < found["high"]
+        assert found["wide_low"] < value < found["wide_high"]
+        word = found["finding"].partition(",")[0]
+        assert word in words or word.startswith(("open", "equal within"))
+        assert (word in words) == (entry["finding"] in ("higher", "lower"))
+        assert words.get(word, np.sign(value)) == np.sign(value)
+        assert ("not declared" in found["finding"]) != entry["declared"]
 
 
 @pytest.mark.slow
