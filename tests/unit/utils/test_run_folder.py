@@ -100,14 +100,6 @@ def test_two_runs_do_not_share_a_folder(start):
     start()
 
 
-def test_an_untrained_folder_is_free(start):
-    start("lr: 0.1")
-    start("lr: 0.2", debug=True)
-    start("lr: 0.3")
-    train(start.folder)
-    start("lr: 0.3")
-
-
 @pytest.mark.parametrize(
     "options, run_opts, name",
     [
@@ -131,6 +123,8 @@ def test_other_settings_are_refused(options, run_opts, name, start):
 
 
 def test_what_may_differ(start):
+    """All, until there is a checkpoint."""
+    start("lr: 0.2", debug=True)
     start()
     train(start.folder)
     start("data_folder: elsewhere", "num_workers: 0", "number_of_epochs: 4")
