@@ -25,48 +25,33 @@ RATE = 16000
 CLIP = 400 + 127 * 160  # samples of the model's 128 frames
 
 
-def make_modules(
-    encoder, classifier=None, labels="ABC", front_end=None, normalizer=None
-):
+def make_modules(encoder, classifier=None, labels="ABC"):
     """The modules of a model; by default, the classifier is a linear layer.
 
     Without labels, or after a ``FrameTagger``, it is the identity.
     """
     is_tagger = isinstance(encoder, FrameTagger)
-    if classifier is None and labels and not is_tagger:
-        classifier = torch.nn.Linear(encoder.embed_dim, len(labels))
-    if front_end is None:
-        n_mels = encoder.encoder.n_mels if is_tagger else encoder.n_mels
-        front_end = KaldiFbank(n_mels=n_mels)
+    if classifier is None:
+        classifier = torch.nn.Identity()
+        if labels and not is_tagger:
+            classifier = torch.nn.Linear(encoder.embed_dim, len(labels))
+    n_mels = encoder.encoder.n_mels if is_tagger else encoder.n_mels
     return {
-        "compute_features": front_end,
-        "mean_var_norm": normalizer or DatasetNormalization(),
+        "compute_features": KaldiFbank(n_mels=n_mels),
+        "mean_var_norm": DatasetNormalization(),
         "embedding_model": encoder,
-        "classifier": classifier or torch.nn.Identity(),
+        "classifier": classifier,
     }
 
 
-def make_model(
-    path,
-    encoder,
-    classifier=None,
-    labels="ABC",
-    front_end=None,
-    normalizer=None,
-    sample_rate=RATE,
-    max_frames=None,
-    single_label=False,
-):
+def make_model(path, encoder, classifier=None, labels="ABC", max_frames=1024):
     """Exports a model, see ``make_modules``; returns the path of its file."""
-    if max_frames is None:
-        max_frames = getattr(encoder, "max_frames", 1024)
     return export_onnx(
         path,
-        make_modules(encoder, classifier, labels, front_end, normalizer),
+        make_modules(encoder, classifier, labels),
         list(labels),
-        sample_rate=sample_rate,
-        max_frames=max_frames,
-        single_label=single_label,
+        sample_rate=RATE,
+        max_frames=getattr(encoder, "max_frames", max_frames),
     )
 
 
@@ -98,14 +83,14 @@ class Logit(torch.nn.Module):
 
 def hear_shares(path, max_frames):
     """A model at 1000 Hz whose probabilities are fractions of a window."""
-    return make_model(
-        path,
-        Shares(),
-        Logit(),
-        front_end=Samples(),
-        normalizer=DatasetNormalization(0, 0.5),
-        sample_rate=1000,
-        max_frames=max_frames,
+    modules = {
+        "compute_features": Samples(),
+        "mean_var_norm": DatasetNormalization(0, 0.5),
+        "embedding_model": Shares(),
+        "classifier": Logit(),
+    }
+    return export_onnx(
+        path, modules, ["A", "B", "C"], sample_rate=1000, max_frames=max_frames
     )
 
 

@@ -12,6 +12,9 @@ import torch
 
 # Largest fraction of a short clip that a budget in cells may mask.
 MAX_FRACTION = 0.75
+# Maximum number of full-frequency time masks of a clip, and of boxes without
+# one-column remainders
+TIME_MASKS, BOXES = 4, 4
 
 
 def _random_split(total, parts, limit):
@@ -40,10 +43,10 @@ class SpecMask(torch.nn.Module):
     hundred small kernels.
 
     The number and the sizes of masks are drawn for each clip: the budget is
-    split randomly into at most ``time_masks`` time masks and ``boxes`` boxes of
-    random height (cells that do not fill a column of a box make a further box,
-    one column wide). The cells of the boxes are limited to what fits into the
-    columns that the time masks leave.
+    split randomly into at most 4 time masks and 4 boxes of random height (cells
+    that do not fill a column of a box make a further box, one column wide). The
+    cells of the boxes are limited to what fits into the columns that the time
+    masks leave.
 
     Arguments
     ---------
@@ -56,9 +59,6 @@ class SpecMask(torch.nn.Module):
     patch : tuple of int
         The grid: frames and bins of a cell, such as (5, 16) for 1000 frames
         and (2, 16) for 128.
-    time_masks, boxes : int
-        Maximum number of full-frequency time masks, and of boxes (without
-        one-column remainders), per clip.
 
     Raises
     ------
@@ -74,14 +74,7 @@ class SpecMask(torch.nn.Module):
     tensor([25600, 25600, 25600, 25600])
     """
 
-    def __init__(
-        self,
-        budget,
-        full_freq_ratio=0.7,
-        patch=(5, 16),
-        time_masks=4,
-        boxes=4,
-    ):
+    def __init__(self, budget, full_freq_ratio=0.7, patch=(5, 16)):
         super().__init__()
         if isinstance(budget, float) and not 0 <= budget <= 1:
             raise ValueError(
@@ -93,16 +86,11 @@ class SpecMask(torch.nn.Module):
                 f"budget={budget} must not be negative and "
                 f"full_freq_ratio={full_freq_ratio} must be in 0..1."
             )
-        if min(*patch, time_masks, boxes) < 1:
-            raise ValueError(
-                f"patch={patch}, time_masks={time_masks} and boxes={boxes} "
-                "must all be positive."
-            )
+        if min(patch) < 1:
+            raise ValueError(f"patch={patch} must be positive.")
         self.budget = budget
         self.full_freq_ratio = full_freq_ratio
         self.patch_frames, self.patch_bins = patch
-        self.time_masks = time_masks
-        self.boxes = boxes
 
     def forward(self, feats, lengths=None):
         """Masks a batch.
@@ -168,15 +156,15 @@ class SpecMask(torch.nn.Module):
         full, box_cells = self._budgets(n_frames, F, tallest)
 
         # Time masks: the number of columns, split into widths.
-        every = torch.full_like(full, self.time_masks)
-        time_widths = _random_split(full, self.time_masks, every)
+        every = torch.full_like(full, TIME_MASKS)
+        time_widths = _random_split(full, TIME_MASKS, every)
 
         # Boxes: the number of cells, split into areas, with random heights
         # such that all fit into the free columns.
         free = columns - full
         few = free - -(-box_cells // tallest) + 1
-        few = few.clamp(1, self.boxes)
-        areas = _random_split(box_cells, self.boxes, few)
+        few = few.clamp(1, BOXES)
+        areas = _random_split(box_cells, BOXES, few)
         lowest = -(-box_cells // (free - few + 1).clamp(min=1))
         lowest = lowest.clamp(1, tallest)[:, None]
         draw = torch.rand(areas.shape, device=areas.device)

@@ -12,6 +12,8 @@ from torchaudio.compliance.kaldi import get_mel_banks
 
 from speechbrain.utils.autocast import fwd_default_precision
 
+PREEMPHASIS = 0.97
+
 
 class KaldiFbank(torch.nn.Module):
     """Batched, differentiable Kaldi log-mel filterbanks.
@@ -24,14 +26,8 @@ class KaldiFbank(torch.nn.Module):
     Arguments
     ---------
     sample_rate, n_mels : int
-        Sampling rate in Hz, and number of mel bins.
-    frame_length, frame_shift : float
-        Window length and hop between windows in ms.
-    low_freq : float
-        Lower edge of the lowest bin in Hz; the highest bin ends at half the
-        sampling rate.
-    preemphasis : float
-        Pre-emphasis coefficient.
+        Sampling rate in Hz, and number of mel bins, which cover 20 Hz to half
+        the sampling rate.
 
     Example
     -------
@@ -42,26 +38,18 @@ class KaldiFbank(torch.nn.Module):
     tensor([1.0000, 0.4990])
     """
 
-    def __init__(
-        self,
-        sample_rate=16000,
-        n_mels=128,
-        frame_length=25.0,
-        frame_shift=10.0,
-        low_freq=20.0,
-        preemphasis=0.97,
-    ):
+    def __init__(self, sample_rate=16000, n_mels=128):
         super().__init__()
         self.sample_rate = sample_rate
-        self.preemphasis = preemphasis
-        self.window = int(sample_rate * frame_length / 1000)
-        self.shift = int(sample_rate * frame_shift / 1000)
+        # 25 ms every 10 ms
+        self.window = sample_rate * 25 // 1000
+        self.shift = sample_rate * 10 // 1000
         self.n_fft = 1 << (self.window - 1).bit_length()
         hann = torch.hann_window(self.window, periodic=False)
         self.register_buffer("hann", hann, persistent=False)
         # [n_fft / 2 + 1, n_mels]; Kaldi ignores the Nyquist bin.
         banks, _ = get_mel_banks(
-            n_mels, self.n_fft, sample_rate, low_freq, 0.0, 100.0, -500.0, 1.0
+            n_mels, self.n_fft, sample_rate, 20.0, 0.0, 100.0, -500.0, 1.0
         )
         banks = torch.nn.functional.pad(banks, (0, 1)).T.contiguous()
         self.register_buffer("banks", banks, persistent=False)
@@ -150,8 +138,8 @@ class KaldiFbank(torch.nn.Module):
         means = frames.mean(-1, keepdim=True)
         # Skip the first sample of a frame, which has no predecessor: the window
         # is 0 there.
-        rises = frames[..., 1:] - self.preemphasis * frames[..., :-1]
-        rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
+        rises = frames[..., 1:] - PREEMPHASIS * frames[..., :-1]
+        rises = (rises - (1 - PREEMPHASIS) * means) * self.hann[1:]
         spectrum = torch.fft.rfft(rises, self.n_fft)
         power = spectrum.real.square() + spectrum.imag.square()
         # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]

@@ -180,7 +180,7 @@ class PooledEncoder(torch.nn.Module):
     Arguments
     ---------
     pooling : str
-        See ``pool_tokens``.
+        "cls", "mean" or "cls+mean".
 
     Example
     -------
@@ -225,43 +225,21 @@ class PooledEncoder(torch.nn.Module):
         -------
         torch.Tensor
             Embedding ``[B, 1, D]`` of each clip.
+
+        Raises
+        ------
+        ValueError
+            If the pooling is unknown.
         """
-        return pool_tokens(self.pooling, clips)
-
-
-def pool_tokens(pooling, clips):
-    """Pools the tokens of each clip.
-
-    Arguments
-    ---------
-    pooling : str
-        "cls", "mean" or "cls+mean".
-    clips : EncodedClips
-        The tokens.
-
-    Returns
-    -------
-    torch.Tensor
-        Embeddings ``[B, 1, D]``.
-
-    Raises
-    ------
-    ValueError
-        If ``pooling`` is unknown.
-
-    Example
-    -------
-    >>> clips = EncodedClips(None, torch.rand(2, 10, 8), None)
-    >>> pool_tokens("mean", clips).shape
-    torch.Size([2, 1, 8])
-    """
-    if pooling == "cls":
-        return clips.cls
-    if pooling == "mean":
-        return mean_token(clips.tokens, clips.valid)
-    if pooling == "cls+mean":
-        return (clips.cls + mean_token(clips.tokens, clips.valid)) / 2
-    raise ValueError(f"pooling={pooling!r} must be cls, mean or cls+mean.")
+        if self.pooling == "cls":
+            return clips.cls
+        if self.pooling == "mean":
+            return mean_token(clips.tokens, clips.valid)
+        if self.pooling == "cls+mean":
+            return (clips.cls + mean_token(clips.tokens, clips.valid)) / 2
+        raise ValueError(
+            f"pooling={self.pooling!r} must be cls, mean or cls+mean."
+        )
 
 
 def mean_token(tokens, valid=None):

@@ -18,7 +18,7 @@ from speechbrain_fftp.nnet.tokens import (
     PooledEncoder,
     count_valid,
     length_mask,
-    pool_tokens,
+    mean_token,
     token_batch_norm,
 )
 
@@ -85,7 +85,7 @@ class ChunkedTransformer(PooledEncoder):
 
     def pool(self, clips):
         """Embeddings ``[B, 1, D]`` of the output of ``encode``."""
-        return pool_tokens("mean", clips)
+        return mean_token(clips.tokens, clips.valid)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch without pooling; see ``forward``.

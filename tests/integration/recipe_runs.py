@@ -9,7 +9,7 @@ import json
 import multiprocessing
 import os
 import runpy
-import subprocess
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -79,24 +79,12 @@ def command(
     return [sys.executable, str(recipe), str(hparams), *words, *flags]
 
 
-def torchrun(output_folder, *flags, **options):
-    """The command for two processes on one CPU."""
-    options = {"device": "cpu", "distributed_backend": "gloo", **options}
-    python, *words = command(output_folder, *flags, **options)
-    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    return [python, "-m", *launcher, *words]
-
-
-def environment():
-    """Variables of a process that finds the modules of this folder."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-
-
-def run_script(words, folder, log):
+def run_script(words, folder, log, variables):
     """Runs a script with its options in this process, its output in a file."""
     multiprocessing.set_start_method("fork", force=True)  # as by default
+    os.environ.update(variables)
     os.chdir(folder)
-    with open(log, "w") as output:
+    with open(log, "a") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     sys.argv = words
@@ -104,42 +92,50 @@ def run_script(words, folder, log):
     runpy.run_path(words[0], run_name="__main__")
 
 
-def run(output_folder, *flags, **options):
+def run(output_folder, *flags, processes=1, **options):
     """Runs the recipe to its end; gives its exit status and its output."""
+    if processes > 1:
+        options = {"device": "cpu", "distributed_backend": "gloo", **options}
     words = command(output_folder, *flags, **options)[1:]
-    return run_words(words, output_folder.parent)
+    return run_words(words, output_folder.parent, processes)
 
 
-def run_words(words, folder):
+def run_words(words, folder, processes=1):
     """Runs a script in a folder; gives its exit status and its output.
 
-    Its process is forked from one that has imported torch and SpeechBrain.
+    It is forked from a process that has imported torch and SpeechBrain. Several
+    processes get the environment variables that torchrun sets.
     """
+    variables = {}
+    if processes > 1:
+        variables = {
+            "WORLD_SIZE": str(processes),
+            "MASTER_ADDR": "localhost",
+            "MASTER_PORT": free_port(),
+        }
+    started = []
     with tempfile.NamedTemporaryFile("r", errors="replace") as log:
-        process = SERVER.Process(
-            target=run_script, args=(words, folder, log.name)
-        )
-        process.start()
-        process.join(300)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-        return process.exitcode, log.read()
+        for rank in map(str, range(processes)):
+            if processes > 1:
+                variables |= {"RANK": rank, "LOCAL_RANK": rank}
+            arguments = (words, folder, log.name, variables)
+            process = SERVER.Process(target=run_script, args=arguments)
+            process.start()
+            started.append(process)
+        for process in started:
+            process.join(300)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+        statuses = [process.exitcode for process in started]
+        return next(filter(None, statuses), 0), log.read()
 
 
-def train_in_two_processes(output_folder, *flags, **options):
-    """Runs the recipe with torchrun; gives its output and metrics.json."""
-    done = subprocess.run(
-        torchrun(output_folder, *flags, **options),
-        cwd=output_folder.parent,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    metrics = read_metrics(output_folder / "metrics.json")
-    return done.stdout + done.stderr, metrics
+def free_port():
+    """A port that no server uses."""
+    with socket.socket() as server:
+        server.bind(("localhost", 0))
+        return str(server.getsockname()[1])
 
 
 def train(output_folder, *flags, **options):

@@ -4,137 +4,35 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
-import itertools
-import math
-import subprocess
+import json
 
+import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from data_folders import RATE, sound
-from recipe_runs import (
-    environment,
-    run,
-    torchrun,
-    train,
-    train_in_two_processes,
-)
+from data_folders import RATE, sound, write_lists
+from prepared_clips import read_rows
+from recipe_runs import run, train
 from step_record import RECORD, read_evaluated, read_steps
 
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
+from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
 EPOCHS = 2
 LR = 0.001
-LENGTHS = {"equal": 0.0, "mixed": 0.02}  # seconds from clip to clip
-MODES = [
-    pytest.param(
-        processes,
-        compiled,
-        precision,
-        lengths,
-        resumed,
-        id=f"{processes}-{compiled}-{precision}-{lengths}-{resumed}",
-        marks=[] if is_fast else pytest.mark.slow,
-    )
-    for processes, compiled, precision, lengths, resumed in itertools.product(
-        (1, 2),
-        ("eager", "compiled"),
-        ("fp32", "bf16"),
-        LENGTHS,
-        ("unbroken", "within an epoch", "at its end"),
-    )
-    for is_fast in [
-        (processes, compiled, precision, lengths, resumed)
-        == (1, "eager", "bf16", "mixed", "within an epoch")
-    ]
-]
+slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """Runs a training in a mode; gives its folder and metrics.
-
-    Unbroken trainings are run once.
-    """
-    root = tmp_path_factory.mktemp("steps")
-    done = {}
-
-    def start(processes, compiled, precision, lengths, resumed):
-        mode = (processes, compiled, precision, lengths, resumed)
-        if mode in done:
-            return done[mode]
-        folder = root / "-".join(map(str, mode)).replace(" ", "_")
-        folder.mkdir()
-        clips = root / lengths
-        if not clips.exists():
-            write_clips(clips, LENGTHS[lengths])
-        options = {
-            "data_folder": clips,
-            "prepared_folder": root / f"{lengths}_prepared",
-            "before": RECORD,
-            "precision": precision,
-            "number_of_epochs": EPOCHS,
-            "lr": LR,
-            "patch_frames": 5,
-            "stride_frames": 5,
-            "num_workers": 1,
-            "ckpt_interval_steps": 2 if resumed == "within an epoch" else None,
-        }
-        flags = ["--compile"] if compiled == "compiled" else []
-        go_on = train if processes == 1 else train_in_two_processes
-        if resumed != "unbroken":
-            place = "[2, 4]" if processes == 1 else "[2, 3]"
-            if resumed == "at its end":
-                place = "[2, 1]"
-            (folder / "kill_at.json").write_text(place)
-            if processes == 1:
-                status, _ = run(folder, *flags, **options)
-            else:
-                status = subprocess.run(
-                    torchrun(folder, *flags, **options),
-                    cwd=root,
-                    env=environment(),
-                    capture_output=True,
-                ).returncode
-            assert status != 0 and not (folder / "metrics.json").exists()
-            (folder / "kill_at.json").unlink()
-        _, metrics = go_on(folder, *flags, **options)
-        done[mode] = folder, metrics
-        return done[mode]
-
-    return start
-
-
-def write_clips(folder, step):
+def clips(tmp_path_factory):
     """Custom data, two classes; each clip is longer than the last."""
+    folder = tmp_path_factory.mktemp("steps") / "clips"
     for number in range(24):
         name = ("dog", "cat")[number % 2]
         (folder / name).mkdir(parents=True, exist_ok=True)
-        samples = sound(number, seconds=0.3 + step * number)
+        samples = sound(number, seconds=0.3 + 0.02 * number)
         sf.write(folder / name / f"{number}.wav", samples, RATE)
-
-
-def read_durations(folder, split):
-    """The durations of a split's clips by id, in the order of the manifest."""
-    path = folder.parent / f"{lengths_of(folder)}_prepared" / f"{split}.csv"
-    with open(path) as file:
-        return {row["ID"]: row["duration"] for row in csv.DictReader(file)}
-
-
-def lengths_of(folder):
-    return "mixed" if "mixed" in folder.name else "equal"
-
-
-def expected_rates(steps):
-    """Linear warm-up over a tenth of the steps, then half a cosine to 0."""
-    warmup = steps // 10
-    rates = []
-    for step in range(1, steps + 1):
-        done = (step - warmup) / (steps - warmup)
-        cosine = LR / 2 * (1 + math.cos(math.pi * done))
-        rates.append(LR * step / warmup if step < warmup else cosine)
-    return rates
+    return folder
 
 
 def expected_order(ids, epoch, processes):
@@ -146,43 +44,102 @@ def expected_order(ids, epoch, processes):
 
 
 @pytest.mark.parametrize(
-    "processes, compiled, precision, lengths, resumed", MODES
+    "processes, precision, is_compiled, killed",
+    [
+        (1, "bf16", False, "within an epoch"),
+        pytest.param(1, "fp32", False, "at its end", marks=slow),
+        pytest.param(1, "bf16", True, "at its end", marks=slow),
+        pytest.param(2, "fp32", True, "within an epoch", marks=slow),
+        pytest.param(2, "bf16", False, "at its end", marks=slow),
+    ],
 )
-def test_all_modes(processes, compiled, precision, lengths, resumed, start):
-    folder, metrics = start(processes, compiled, precision, lengths, resumed)
-    steps = read_steps(folder)
-    ids = list(read_durations(folder, "train"))
+def test_a_killed_training_goes_on_as_if_it_had_not_been(
+    processes, precision, is_compiled, killed, clips, tmp_path
+):
+    options = {
+        "processes": processes,
+        "data_folder": clips,
+        "prepared_folder": clips.parent / "prepared",
+        "before": RECORD,
+        "precision": precision,
+        "number_of_epochs": EPOCHS,
+        "lr": LR,
+        "patch_frames": 5,
+        "stride_frames": 5,
+        "num_workers": 1,
+    }
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    _, expected_metrics = train(whole, **options)
+
+    step = 1  # the last checkpoint is that of the first epoch
+    if killed == "within an epoch":
+        options["ckpt_interval_steps"] = 2
+        step = 4 if processes == 1 else 3
+    flags = ["--compile"] if is_compiled else []
+    folder.mkdir()
+    (folder / "kill_at.json").write_text(json.dumps([EPOCHS, step]))
+    status, _ = run(folder, *flags, **options)
+    assert status != 0 and not (folder / "metrics.json").exists()
+    (folder / "kill_at.json").unlink()
+    _, metrics = train(folder, *flags, **options)
+
+    steps, expected = read_steps(folder), read_steps(whole)
+    assert set(steps) == set(expected)
+    for place, row in steps.items():
+        if is_compiled:
+            limit = 1e-5 if precision == "fp32" else 2e-3
+            loss = expected[place]["loss"]
+            assert row["loss"] == pytest.approx(loss, abs=limit)
+        else:  # bit by bit
+            assert row == expected[place]
+    for key in ("mAP", "AUC"):
+        limit = 0.02 if is_compiled else 1e-6
+        assert metrics[key] == pytest.approx(expected_metrics[key], abs=limit)
+    rows = read_rows(options["prepared_folder"] / "train.csv")
+    ids = [row["ID"] for row in rows]
     for epoch in range(1, EPOCHS + 1):
         order = expected_order(ids, epoch, processes)
         for rank in range(processes):
             rows = [steps[p] for p in sorted(steps) if p[::2] == (epoch, rank)]
             assert [x for row in rows for x in row["ids"]] == order[rank]
-    places = sorted(place for place in steps if place[2] == 0)
-    rates = [steps[place]["lr"] for place in places]
-    assert rates == pytest.approx(expected_rates(len(places)), abs=1e-9)
+    rates = [steps[place]["lr"] for place in sorted(steps) if place[2] == 0]
+    optimizer = torch.optim.SGD([torch.zeros(1)])
+    schedule = LinearWarmupCosine(LR, len(rates) // 10, len(rates))
+    assert rates == pytest.approx([schedule(optimizer) for _ in rates])
 
-    plain = (processes, "eager", precision, lengths, "unbroken")
-    expected_folder, expected_metrics = start(*plain)
-    expected = read_steps(expected_folder)
-    assert set(steps) == set(expected)
-    tolerance = 1e-5 if precision == "fp32" else 2e-3
-    for place, row in steps.items():
-        loss = expected[place]["loss"]
-        assert row["loss"] == pytest.approx(loss, abs=tolerance)
-        if compiled == "eager":  # resumed bit by bit
-            assert row == expected[place]
+
+def test_two_processes_train_as_one(tmp_path):
+    """Same losses and metrics, from the same batches in two halves.
+
+    Nothing is random but the order of the clips, which does not matter as a
+    batch has them all. Of 3 clips to evaluate one is given out twice, and scored
+    once.
+    """
+    write_lists(tmp_path / "data")
+    options = {
+        "mixup_prob": 0.0,
+        "mask_budget": 0.0,
+        "valid_fraction": 0,
+        "average_by": "epoch",
+        "data_folder": tmp_path / "data",
+        "prepared_folder": tmp_path / "prepared",
+        "before": RECORD,
+        "patch_frames": 5,
+        "stride_frames": 5,
+    }
+    _, one = train(tmp_path / "one", batch_size=8, **options)
+    _, two = train(tmp_path / "two", batch_size=4, processes=2, **options)
+
+    whole, halves = (read_steps(tmp_path / name) for name in ("one", "two"))
+    assert len(whole) == EPOCHS
+    for (epoch, step, _), row in whole.items():
+        parts = [halves[epoch, step, rank] for rank in (0, 1)]
+        assert sorted(parts[0]["ids"] + parts[1]["ids"]) == sorted(row["ids"])
+        loss = np.mean([part["loss"] for part in parts])
+        assert loss == pytest.approx(row["loss"], abs=1e-3)
+    evaluated = read_evaluated(tmp_path / "two").values()
+    assert [len(clips) for clips in evaluated] == [2, 2]
+    assert len(set().union(*evaluated)) == 3
+    assert two["num_clips"] == one["num_clips"] == 3
     for key in ("mAP", "AUC"):
-        assert metrics[key] == pytest.approx(expected_metrics[key], abs=0.02)
-    if processes == 1 and compiled == "eager":
-        assert metrics == expected_metrics
-        for part in ("embedding_model", "classifier"):
-            found, weights = (
-                torch.load(x / "inference" / f"{part}.ckpt")
-                for x in (folder, expected_folder)
-            )
-            assert all(torch.equal(found[key], weights[key]) for key in weights)
-
-    durations = read_durations(folder, "eval")
-    for evaluated in read_evaluated(folder).values():
-        order = [float(durations[clip]) for clip in evaluated]
-        assert order == sorted(order)
+        assert two[key] == pytest.approx(one[key], abs=1e-3)

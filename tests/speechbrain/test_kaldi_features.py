@@ -1,4 +1,4 @@
-"""Tests of Kaldi's filterbanks and of their normalisation.
+"""Tests of Kaldi's filterbanks.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -58,19 +58,7 @@ def test_a_clip_in_a_padded_batch_is_as_alone(device):
         torch.testing.assert_close(feat[:n], alone, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("samples", [1, 399])
-def test_a_clip_shorter_than_a_window_is_padded_to_one(device, samples):
-    from speechbrain.lobes.features import KaldiFbank
-
-    compute_features = KaldiFbank().to(device)
-    wavs = random_clips(1, samples).to(device)
-    padded = torch.nn.functional.pad(wavs, (0, 400 - samples))
-    torch.testing.assert_close(
-        compute_features(wavs), compute_features(padded), rtol=0, atol=0
-    )
-
-
-def test_lengths_in_float32_are_exact(device):
+def test_lengths_in_float32_are_exact():
     """A clip that ends with a window keeps that window."""
     from speechbrain.lobes.features import KaldiFbank
 
@@ -82,15 +70,6 @@ def test_lengths_in_float32_are_exact(device):
         assert torch.equal(frames.long(), torch.arange(1, len(samples) + 1))
 
 
-def test_gradient_equals_finite_differences(device):
-    from speechbrain.lobes.features import KaldiFbank
-
-    compute_features = KaldiFbank(8000, n_mels=6, frame_length=16.0)
-    compute_features = compute_features.to(device).double()
-    wavs = random_clips(2, 300).double().to(device).requires_grad_()
-    assert torch.autograd.gradcheck(compute_features, wavs)
-
-
 def test_autocast_computes_in_float32(device):
     from speechbrain.lobes.features import KaldiFbank
 
@@ -99,12 +78,3 @@ def test_autocast_computes_in_float32(device):
     expected = compute_features(wavs)
     with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
         assert torch.equal(compute_features(wavs), expected)
-
-
-def test_dataset_normalization(device):
-    from speechbrain.lobes.features import DatasetNormalization
-
-    feats = torch.randn(1, 1000, 128, device=device) * 3 - 5
-    normalized = DatasetNormalization(mean=-5.0, std=3.0)(feats)
-    assert abs(normalized.mean()) < 0.01
-    assert abs(normalized.std() - 0.5) < 0.01

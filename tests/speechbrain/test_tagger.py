@@ -8,12 +8,12 @@ import pytest
 import torch
 
 
-def make_modules():
-    """The modules of a small tagger with random weights."""
+@pytest.mark.parametrize("samples", [100, 9000, 16000])
+def test_logits_are_those_of_the_modules_and_of_no_padding(device, samples):
     from speechbrain.lobes.features import DatasetNormalization, KaldiFbank
     from speechbrain.lobes.models.AST import AST
+    from speechbrain.lobes.tagger import tag_waveforms
 
-    torch.manual_seed(0)
     encoder = AST(n_mels=40, embed_dim=32, depth=2, num_heads=2, max_frames=200)
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
@@ -23,14 +23,7 @@ def make_modules():
         "embedding_model": encoder,
         "classifier": torch.nn.Linear(32, 3),
     }
-    return torch.nn.ModuleDict(modules).eval()
-
-
-@pytest.mark.parametrize("samples", [100, 9000, 16000])
-def test_logits_are_those_of_the_modules_and_of_no_padding(device, samples):
-    from speechbrain.lobes.tagger import tag_waveforms
-
-    modules = make_modules().to(device)
+    modules = torch.nn.ModuleDict(modules).to(device).eval()
     wavs = torch.randn(2, 16000, device=device)
     lens = torch.tensor([1.0, samples / 16000], device=device)
     feats = (modules["compute_features"](wavs[1:, :samples]) + 4) / 8

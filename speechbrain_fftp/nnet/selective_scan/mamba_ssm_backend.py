@@ -23,13 +23,18 @@ def mamba_ssm_scan(
     lengths=None,
     reverse=False,
 ):
-    """Output and last state of ``selective_scan`` in one direction.
+    """Output and last state of ``selective_scan``.
 
     The CUDA kernel supports neither lengths nor a backward direction, so it
-    gets masked and flipped copies.
+    gets masked and flipped copies, and runs once for each direction.
     """
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
+    if A.dim() == 3:
+        inputs = (B, C, D, z, delta_bias, delta_softplus, lengths)
+        forward, _ = mamba_ssm_scan(u, delta, A[0], *inputs)
+        backward, _ = mamba_ssm_scan(u, delta, A[1], *inputs, reverse=True)
+        return forward + backward, None
     if lengths is not None:
         padding = padding_mask(lengths, u)
         u, delta, B, C, z = mask_and_bias(

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain.augment.time_domain import AddNoise
 from speechbrain_fftp.augment.waveform import (
     NoiseCuts,
     RandomGain,
@@ -20,15 +19,11 @@ from speechbrain_fftp.augment.waveform import (
 def test_gain_is_constant_in_a_clip_and_uniform_in_decibels():
     torch.manual_seed(0)
     wavs = torch.randn(5000, 3)
-    before = wavs.clone()
-    out = RandomGain(decibels=9.0)(wavs)
-    assert torch.equal(wavs, before)
-    ratio = out / wavs
+    ratio = RandomGain(decibels=9.0)(wavs) / wavs
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
     decibels = 20 * ratio[:, 0].log10()
-    assert decibels.min() >= -9.001 and decibels.max() <= 9.001
-    quantiles = decibels.quantile(torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9]))
-    expected = torch.tensor([-7.2, -4.5, 0.0, 4.5, 7.2])
+    quantiles = decibels.quantile(torch.tensor([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]))
+    expected = torch.tensor([-9.0, -7.2, -4.5, 0.0, 7.2, 9.0])
     torch.testing.assert_close(quantiles, expected, rtol=0, atol=0.4)
 
 
@@ -46,28 +41,23 @@ def test_low_pass_keeps_what_is_below_a_random_frequency():
     torch.testing.assert_close(kept[40:], expected, rtol=0, atol=0.05)
 
 
-def test_shift_brings_in_zeros_by_any_number_of_samples():
+@pytest.mark.parametrize("max_shift, largest", [(3, 3), (1000, 10)])
+def test_shift_brings_in_zeros_and_never_loses_half_of_a_clip(
+    max_shift, largest
+):
     torch.manual_seed(0)
     wavs = torch.arange(1.0, 41.0).repeat(2000, 1)
-    shifted = RandomShift(max_shift=3)(wavs, torch.full((2000,), 0.5))
+    shifted = RandomShift(max_shift)(wavs, torch.full((2000,), 0.5))
     assert torch.equal(shifted[:, 20:], wavs[:, 20:])
-    places = (shifted[:, :20] == 10).float().argmax(1)
-    shifts = (places - 9).tolist()
-    for shift, row in zip(shifts, shifted):
-        expected = torch.zeros(26)  # the clip between zeros
-        expected[3 + shift : 23 + shift] = wavs[0, :20]
-        assert torch.equal(row[:20], expected[3:23])
-    counts = torch.tensor(shifts).add(3).bincount()
-    assert len(counts) == 7 and counts.min() > 200
-
-
-def test_shift_never_loses_more_than_half_of_a_clip():
-    torch.manual_seed(0)
-    wavs = torch.ones(500, 10)
-    assert torch.equal(RandomShift(0)(wavs, torch.ones(500)), wavs)
-    out = RandomShift(1000)(wavs, torch.full((500,), 0.6))
-    assert torch.equal(out[:, 6:], wavs[:, 6:])
-    assert out[:, :6].sum(1).unique().tolist() == [3, 4, 5, 6]
+    alone = torch.nn.functional.pad(wavs[0, :20], (largest, largest))
+    # Each shift of the clip between zeros, from the left to the right
+    expected = alone.unfold(0, 20, 1).flip(0)
+    shifts = [
+        (expected == row).all(1).nonzero().item() for row in shifted[:, :20]
+    ]
+    counts = torch.tensor(shifts).bincount()
+    assert len(counts) == 2 * largest + 1
+    assert counts.min() > 0.6 * 2000 / len(counts)
 
 
 @pytest.fixture
@@ -90,33 +80,10 @@ def test_cuts_are_consecutive_samples_from_everywhere(recordings):
     assert torch.equal(long[:1000], long[1000:2000])
 
 
-def test_noise_has_the_level_that_was_asked_for(recordings):
-    torch.manual_seed(0)
-    wavs = torch.randn(20, 4000)
-    noises = []
-
-    def keep(wavs):
-        noises.append(cuts(wavs))
-        return noises[-1].clone()
-
-    cuts = NoiseCuts(recordings)
-    add = AddNoise(snr_low=10, snr_high=10, noise_funct=keep)
-    out = add(wavs, torch.ones(20))
-    # out = a * clean + b * noise: the ratio of their levels is 10 dB.
-    parts = torch.stack([wavs, noises[0]], dim=2)
-    weights = torch.linalg.lstsq(parts, out[..., None]).solution[..., 0]
-    level = (parts * weights[:, None]).square().mean(1).sqrt()
-    decibels = 20 * (level[:, 0] / level[:, 1]).log10()
-    torch.testing.assert_close(
-        decibels, torch.full((20,), 10.0), rtol=0.02, atol=0
-    )
-
-
 def test_without_recordings_there_is_white_noise(tmp_path, caplog):
     torch.manual_seed(0)
     noise = NoiseCuts(tmp_path)
     wavs = noise(torch.zeros(4, 16000))
     assert wavs.std().item() == pytest.approx(1.0, abs=0.02)
-    assert wavs.mean().item() == pytest.approx(0.0, abs=0.02)
     noise(torch.zeros(4, 16000))
     assert caplog.text.count(str(tmp_path)) == 1
