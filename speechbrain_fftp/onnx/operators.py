@@ -27,15 +27,14 @@ op = onnxscript.opset23
 def real_fft(frames, size=None, dimension=-1, normalization=None):
     """``torch.fft.rfft`` of the last axis of ``[B, T, N]``, as a matmul.
 
+    The size is at least N.
+
     Complex numbers are stored in a last axis, ``[B, T, K, 2]``. The file holds
     one period of a cosine and a sine, from which ONNX Runtime computes the
     matrix at loading.
     """
     n_samples = frames.shape[-1]
     size = size or n_samples
-    if n_samples > size:  # the rest is ignored
-        n_samples = size
-        frames = op.Slice(frames, integers(0), integers(size), integers(2))
     period = np.exp(-2j * np.pi * np.arange(size) / size)
     samples = op.Range(integer(0), integer(n_samples), integer(1))
     frequencies = op.Range(integer(0), integer(size // 2 + 1), integer(1))

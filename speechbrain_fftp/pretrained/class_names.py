@@ -6,7 +6,6 @@ Authors
 
 import logging
 from collections import Counter
-from unicodedata import category
 
 import torch
 
@@ -56,21 +55,7 @@ def read_id2label(id2label, n_classes, path):
         raise InputError(
             f"{path}: id2label must map 0 to {n_classes - 1} to class names."
         )
-    names = [id2label[number] for number in numbers]
-    check_names(names, path)
-    return names
-
-
-def check_names(names, origin):
-    """Raises an InputError for names that are not one line of text."""
-    for name in names:
-        is_text = isinstance(name, str) and name.strip()
-        if not is_text or any(
-            category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name
-        ):
-            raise InputError(
-                f"{origin}: {str(name)[:80]!r} is not the name of a class."
-            )
+    return [id2label[number] for number in numbers]
 
 
 def complete_names(names, audioset):

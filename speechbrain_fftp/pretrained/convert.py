@@ -14,7 +14,6 @@ from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.pretrained import ast
 from speechbrain_fftp.pretrained.class_names import (
-    check_names,
     classifier_size,
     published_names,
 )
@@ -86,7 +85,6 @@ def convert_checkpoint(
             f"{source} has {n_classes} classes: give {n_classes} distinct "
             f"names, not {len(labels)} with {len(set(labels))} distinct ones."
         )
-    check_names(labels, "labels")
     if isinstance(classifier, FrameClassifier):
         encoder = FrameTagger(encoder, classifier)
         classifier = torch.nn.Identity()

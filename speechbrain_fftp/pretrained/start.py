@@ -5,7 +5,7 @@ Authors
 """
 
 import math
-import re
+import textwrap
 from pathlib import Path
 
 import torch
@@ -92,9 +92,15 @@ def _start_from(encoder, source, sample_rate):
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
+        found, sizes = _sizes(state), _sizes(encoder.state_dict())
+        differences = [
+            f"{key} {found[key]} instead of {size}"
+            for key, size in sizes.items()
+            if key in found and found[key] != size
+        ]
         raise InputError(
             f"its weights do not fit the {type(encoder).__name__} of the yaml: "
-            f"{_differences(state, encoder.state_dict())}"
+            + ("; ".join(differences) or textwrap.shorten(str(error), 300))
         ) from error
     logger.info("The encoder starts from %s; its classifier is not used.", path)
 
@@ -113,28 +119,6 @@ def _read_published(path, encoder, sample_rate):
     return published.state_dict()
 
 
-def _differences(state, wanted):
-    """Names the keys of a yaml that differ, then layers, or else a tensor."""
-    sizes, layers = _sizes(state), _layers(state)
-    wanted_layers = _layers(wanted)
-    named = [
-        f"{key} {sizes[key]} instead of {size}"
-        for key, size in _sizes(wanted).items()
-        if key in sizes and sizes[key] != size
-    ]
-    if layers - wanted_layers:
-        named.append(f"it has {', '.join(sorted(layers - wanted_layers))}")
-    if wanted_layers - layers:
-        named.append(f"it lacks {', '.join(sorted(wanted_layers - layers))}")
-    if not named:
-        named = [
-            f"{name} {list(state[name].shape)} instead of {list(tensor.shape)}"
-            for name, tensor in wanted.items()
-            if state[name].shape != tensor.shape
-        ][:1]
-    return "; ".join(named)
-
-
 def _sizes(state):
     """The sizes that tensors tell, mostly by their keys in a yaml."""
     blocks = [name.split(".")[1] for name in state if name.startswith("blocks")]
@@ -146,8 +130,3 @@ def _sizes(state):
     if KERNELS in state:
         sizes["kernel"] = state[KERNELS].shape[2]
     return sizes
-
-
-def _layers(state):
-    """The names of layers, without numbers of blocks."""
-    return {re.sub(r"^blocks\.\d+\.", "", name).split(".")[0] for name in state}

@@ -14,11 +14,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
-
-from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
-
 # Importing these takes longer than most runs of a recipe here.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
@@ -158,12 +153,3 @@ def fail(output_folder, *flags, **options):
     status, output = run(output_folder, *flags, **options)
     assert status != 0 and "Traceback" not in output, output
     return output.splitlines()[-1]
-
-
-def save_encoder(folder):
-    """Random weights to start from, of the sizes of the runs here."""
-    width, frames = TINY["embed_dim"], TINY["patch_frames"]
-    embedding = FFTPEmbedding(128, width, frames, TINY["stride_frames"])
-    encoder = AST(embed_dim=width, depth=1, num_heads=1, embedding=embedding)
-    torch.save(encoder.state_dict(), folder / "embedding_model.ckpt")
-    return folder / "embedding_model.ckpt"

@@ -47,14 +47,13 @@ def recipe(request, tmp_path, monkeypatch):
     return script.dataio_prep, hparams, prepared
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_an_epoch_has_each_clip_once(recipe, num_workers):
+def test_an_epoch_has_each_clip_once(recipe):
     dataio_prep, hparams, prepared = recipe
     expected = read_clips(prepared)
     seen = []
     for data in dataio_prep(hparams).values():
         loader = make_dataloader(
-            data, batch_size=2, shuffle=True, num_workers=num_workers
+            data, batch_size=2, shuffle=True, num_workers=1
         )
         for _ in range(2):
             clips = {}
@@ -67,11 +66,7 @@ def test_an_epoch_has_each_clip_once(recipe, num_workers):
                 np.testing.assert_array_equal(sig, expected[clip_id])
         seen += clips
     assert sorted(seen) == sorted(expected)
-
-
-def test_long_clips_are_cut(recipe):
-    dataio_prep, hparams, prepared = recipe
-    expected = read_clips(prepared)
+    # Long clips are cut
     short = {**hparams, "max_seconds": 0.1, "clip_seconds": 0.1}
     for item in dataio_prep(short)["valid"]:
         sig = item["sig"].numpy()

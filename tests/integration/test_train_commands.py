@@ -73,31 +73,26 @@ def test_results_agree_with_each_other(trained):
     assert metrics["accuracy"] == pytest.approx(np.mean(recalls))
     said = {r["ID"]: r for r in read_rows(folder / "predictions.csv")}
     truth = read_rows(folder / "prepared/test.csv")
-    assert {i: row["labels"] for i, row in said.items()} == {
-        row["ID"]: row["label"] for row in truth
-    }
-    hits = sum(row["tag_1"] == row["labels"] for row in said.values())
+    hits = sum(said[row["ID"]]["tag_1"] == row["label"] for row in truth)
     assert metrics["accuracy"] == pytest.approx(hits / 6)
     assert "s0_nohash_1" in (folder / "prepared/skipped.csv").read_text()
 
 
-def test_exported_model_gives_the_measured_accuracy(trained, words):
+def test_exported_model_gives_the_measured_accuracy(trained):
     """In this package and in SpeechBrain's own class."""
     folder, _, metrics = trained
     model = str(folder / "inference")
     tagger = AudioTagger.from_pretrained(model)
     stock = EncoderClassifier.from_hparams(model)
-    hits, rows = 0, read_rows(folder / "prepared/test.csv")
-    for row in rows:
+    for row in read_rows(folder / "prepared/test.csv"):
         samples = read_part(row, folder / "prepared", "float32")
         tags = tagger.tag_file(samples, top_k=3, sample_rate=16000)
         assert sum(tag.probability for tag in tags) == pytest.approx(1)
-        wav = torch.from_numpy(samples)
-        log_probs, *_, label = stock.classify_batch(wav[None])
+        log_probs, *_, label = stock.classify_batch(
+            torch.from_numpy(samples)[None]
+        )
         assert label == [tags[0].label]
         assert log_probs.exp().max() == pytest.approx(tags[0].probability)
-        hits += tags[0].label == row["label"]
-    assert hits / len(rows) == pytest.approx(metrics["accuracy"])
     found = evaluate(tagger, folder / "prepared", "eval").metrics
     assert found["accuracy"] == pytest.approx(metrics["accuracy"])
 

@@ -32,37 +32,28 @@ pytest.importorskip("onnxscript")
 ROOT = Path(__file__).resolve().parents[3]
 LABELS = ["Speech", "Bark, dog", "Siren", "Müsik", "Rain"]
 SIZES = {"n_mels": 40, "embed_dim": 24, "depth": 1}
-POSITIONS = {"max_frames": 128}  # of the models that have them
 
-
-def fftp():
-    return FFTPEmbedding(40, 24, patch_frames=10, stride_frames=5)
-
-
-def square():
-    return SquarePatchEmbedding(40, 24, patch_size=16, stride=10)
-
-
+# A Fo-Bi AuM is exported by test_train.py, square patches of an AST by
+# test_goldens.py
 ENCODERS = {
-    "ast-square": lambda: AST(
-        **SIZES, **POSITIONS, num_heads=2, embedding=square()
-    ),
-    "ast-steps": lambda: AST(
-        **SIZES, **POSITIONS, num_heads=2, embedding=square()
-    ),
-    "aum": lambda: AuM(**SIZES, **POSITIONS, embedding=fftp()),
-    "aum-square": lambda: AuM(
-        **SIZES, **POSITIONS, embedding=square(), bidirectional="bi-bi"
+    "aum": lambda: AuM(
+        **SIZES,
+        embedding=SquarePatchEmbedding(40, 24, patch_size=16, stride=10),
+        max_frames=128,
+        bidirectional="bi-bi",
     ),
     "convnext-stem": lambda: ConvNeXt1d(
         **SIZES, embedding=ConvStemEmbedding(40, 24, 11, 6, channels=3)
     ),
-    "convnext-steps": lambda: ConvNeXt1d(**SIZES, embedding=fftp()),
+    "convnext-steps": lambda: ConvNeXt1d(
+        **SIZES, embedding=FFTPEmbedding(40, 24, 10, 5)
+    ),
 }
-SLOW = ("ast-square", "ast-steps", "aum-square", "convnext-stem")
-FORMS = ["ast"] + [
-    pytest.param(form, marks=pytest.mark.slow if form in SLOW else ())
-    for form in ENCODERS
+FORMS = [
+    "ast",
+    "aum",
+    pytest.param("convnext-stem", marks=pytest.mark.slow),
+    "convnext-steps",
 ]
 
 

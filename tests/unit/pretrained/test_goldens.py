@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.pretrained import load_ast, load_aum
-from speechbrain_fftp.pretrained.convert import convert_checkpoint
+from speechbrain_fftp.onnx.export import describe
+from speechbrain_fftp.onnx.wrapper import WaveformTagger
+from speechbrain_fftp.pretrained import convert, load_ast, load_aum
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -27,17 +28,22 @@ FROM_FEATURES = {
     "aum/bibi_t128.pth": 1e-5,
 }
 # Clips of checkpoints that are not subject to the reference's padding
-CED_CLIPS = ("full", "ten", "short", "over", "long")
 FROM_WAVEFORMS = {
     "ast_pipeline/ast_a": ("full",),
-    "ced/ced_a": CED_CLIPS,
-    "ced/ced_b": CED_CLIPS,
+    "ced/ced_a": ("full", "short", "over", "long"),
+    "ced/ced_b": ("full", "short", "over", "long"),
     "atst/atst_a.pt": ("full", "short"),
     "atst/atst_b.pt": ("full", "short"),
     "dasheng/dasheng_a.pt": ("full", "short", "long"),
     "dasheng/dasheng_b": ("full", "short", "long"),
 }
-SLOW = ("ced/ced_a", "atst/atst_b.pt", "dasheng/dasheng_b")
+# ``export_onnx`` refuses a file whose outputs are not those of PyTorch
+ENGINES = [(name, "PyTorch") for name in FROM_WAVEFORMS] + [
+    pytest.param(
+        name, "ONNX", marks=() if "ced_b" in name else pytest.mark.slow
+    )
+    for name in FROM_WAVEFORMS
+]
 
 
 @pytest.mark.parametrize("name", FROM_FEATURES)
@@ -56,61 +62,61 @@ def test_logits_of_features(shared, name):
 
 def expected_outputs(golden, clip):
     """The reference's outputs for a clip, as those of a model.onnx."""
-    arrays = {
-        name.removeprefix(f"{clip}_"): golden[name]
-        for name in golden
-        if name.startswith(f"{clip}_")
+    expected = {
+        "embeddings": golden.get(f"{clip}_embedding"),
+        "tokens": golden.get(f"{clip}_tokens"),
     }
-    expected = {}
-    if "probs" in arrays:
-        expected["probabilities"] = arrays["probs"]
-    elif "logits" in arrays:  # of time steps, whose highest is the clip's
-        steps = 1 / (1 + np.exp(-arrays["logits"]))
-        expected["frame_probabilities"] = steps
-        expected["probabilities"] = steps.max(0)
-    if "embedding" in arrays:
-        expected["embeddings"] = arrays["embedding"]
-    if "tokens" in arrays:
-        expected["tokens"] = arrays["tokens"]
-    return expected
+    logits = golden.get(f"{clip}_logits")
+    if logits is not None:
+        probs = 1 / (1 + np.exp(-logits))
+        if probs.ndim == 2:  # of time steps, whose highest is the clip's
+            expected["frame_probabilities"] = probs
+            probs = probs.max(0)
+        expected["probabilities"] = probs
+    return {name: x for name, x in expected.items() if x is not None}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-        for name in FROM_WAVEFORMS
-    ],
-)
-def test_outputs_for_waveforms(shared, tmp_path, name):
-    """Alone, and in one batch beside a louder clip, padded with noise."""
+def pytorch_model(path, modules, labels, *, single_label, **options):
+    """Stands for ``export_onnx``: the model that would be exported."""
+    info = describe(modules, labels, single_label=single_label, **options)
+    return WaveformTagger(
+        modules, len(labels) > 0, single_label, info.min_samples
+    ).eval()
+
+
+@pytest.mark.parametrize("name, engine", ENGINES)
+@torch.no_grad()
+def test_outputs_for_waveforms(shared, tmp_path, monkeypatch, name, engine):
+    """In one batch beside a louder clip, padded with noise."""
     source = shared / "fixtures" / name
     golden = np.load(source.with_name(source.stem + "_io.npz"))
-    path = convert_checkpoint(source, tmp_path / "model.onnx")
-    session = onnxruntime.InferenceSession(path)
-    wavs = {
-        clip: golden["wav"][slice(*golden[f"{clip}_at"])] / np.float32(32768)
-        for clip in FROM_WAVEFORMS[name]
-    }
-    size = max(map(len, wavs.values())) + 4000
+    clips = FROM_WAVEFORMS[name]
+    wavs = [
+        golden["wav"][slice(*golden[f"{clip}_at"])] / np.float32(32768)
+        for clip in clips
+    ]
+    size = max(map(len, wavs)) + 4000
     rng = np.random.default_rng(0)
     batch = 5 * rng.standard_normal((len(wavs) + 1, size), dtype=np.float32)
     lens = np.ones(len(batch), np.float32)
-    for number, wav in enumerate(wavs.values()):
+    for number, wav in enumerate(wavs):
         batch[number, : len(wav)] = wav
         lens[number] = len(wav) / size
-    for number, (clip, wav) in enumerate(wavs.items()):
-        expected = expected_outputs(golden, clip)
-        assert expected
-        alone = {"wavs": wav[None], "wav_lens": np.ones(1, np.float32)}
-        together = {"wavs": batch, "wav_lens": lens}
-        for inputs, row in ((alone, 0), (together, number)):
-            found = session.run(list(expected), inputs)
-            for output, array in zip(found, expected.values()):
-                limit = 1e-4 * max(np.abs(array).max(), 1)
-                rows = (
-                    output[row]
-                    if array.ndim == 1
-                    else output[row][: len(array)]
-                )
-                np.testing.assert_allclose(rows, array, rtol=0, atol=limit)
+    if engine == "PyTorch":
+        monkeypatch.setattr(convert, "export_onnx", pytorch_model)
+        model = convert.convert_checkpoint(source, None)
+        names = model.output_names
+        found = model(torch.from_numpy(batch), torch.from_numpy(lens))
+    else:
+        path = convert.convert_checkpoint(source, tmp_path / "model.onnx")
+        session = onnxruntime.InferenceSession(path)
+        names = [output.name for output in session.get_outputs()]
+        found = session.run(names, {"wavs": batch, "wav_lens": lens})
+    found = dict(zip(names, found))
+    for number, clip in enumerate(clips):
+        for output, array in expected_outputs(golden, clip).items():
+            row = found[output][number]
+            if array.ndim == 2:  # without the steps after its end
+                row = row[: len(array)]
+            limit = 1e-4 * max(np.abs(array).max(), 1)
+            np.testing.assert_allclose(row, array, rtol=0, atol=limit)

@@ -8,11 +8,9 @@ import copy
 
 import pytest
 import torch
-from published_forms import FORMS
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     PatchEmbedding,
@@ -26,7 +24,7 @@ from speechbrain_fftp.pretrained import (
 )
 
 
-def small_ast(embedding, max_frames=128, depth=2, heads=2, mlp_ratio=4.0):
+def small_ast(embedding, max_frames=128, depth=2, heads=2):
     """A small encoder."""
     return AST(
         n_mels=embedding.n_mels,
@@ -35,8 +33,17 @@ def small_ast(embedding, max_frames=128, depth=2, heads=2, mlp_ratio=4.0):
         num_heads=heads,
         embedding=embedding,
         max_frames=max_frames,
-        mlp_ratio=mlp_ratio,
     )
+
+
+def fftp(n_mels=40, embed_dim=24, patch_frames=10):
+    return FFTPEmbedding(n_mels, embed_dim, patch_frames, 5)
+
+
+def save(encoder, folder):
+    """Writes the weights as training does; returns their file."""
+    torch.save(encoder.state_dict(), folder / "embedding_model.ckpt")
+    return folder / "embedding_model.ckpt"
 
 
 def check_start(encoder, source, expected):
@@ -51,86 +58,65 @@ def check_start(encoder, source, expected):
         torch.testing.assert_close(tensor, state[name])
 
 
-@pytest.mark.parametrize("file", [False, True])
-@pytest.mark.parametrize("max_frames", [128, 300])
-def test_inference_folder_of_another_clip_length(tmp_path, file, max_frames):
-    trained = small_ast(FFTPEmbedding(40, 24, 10, 5))
-    path = tmp_path / "embedding_model.ckpt"
-    torch.save(trained.state_dict(), path)
-    encoder = small_ast(FFTPEmbedding(40, 24, 10, 5), max_frames)
-    check_start(encoder, path if file else str(tmp_path), trained)
+def test_inference_folder_or_its_weights(tmp_path):
+    trained = small_ast(fftp())
+    path = save(trained, tmp_path)
+    check_start(small_ast(fftp()), path, trained)
+    check_start(small_ast(fftp(), max_frames=300), str(tmp_path), trained)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_published_models(form, tmp_path):
+def test_published_models(form, published):
     """Square patches become full-frequency ones where the encoder has those."""
-    path, _ = FORMS[form].write(tmp_path)
-    published, _ = load_published(path)
-    check_start(copy.deepcopy(published), path, published)
-    if published.embedding.freq_patches > 1:
-        embedding = FFTPEmbedding(published.n_mels, published.embed_dim, 16, 5)
-        expected = square_to_fftp(published, embedding)
+    path = published(form)
+    expected, _ = load_published(path)
+    check_start(copy.deepcopy(expected), path, expected)
+    if expected.embedding.freq_patches > 1:
+        embedding = fftp(expected.n_mels, expected.embed_dim, 16)
+        expected = square_to_fftp(expected, embedding)
         check_start(copy.deepcopy(expected), path, expected)
 
 
 @pytest.mark.parametrize("stride", [10, 16])
-def test_trained_square_model_becomes_full_frequency(tmp_path, stride):
+def test_trained_square_model_becomes_full_frequency(stride, tmp_path):
     square = small_ast(SquarePatchEmbedding(48, 24, 16, stride))
-    torch.save(square.state_dict(), tmp_path / "embedding_model.ckpt")
-    expected = square_to_fftp(square, FFTPEmbedding(48, 24, 10, 5))
-    check_start(copy.deepcopy(expected), tmp_path, expected)
+    expected = square_to_fftp(square, fftp(48))
+    check_start(copy.deepcopy(expected), save(square, tmp_path), expected)
 
 
 @pytest.mark.parametrize(
-    "patch, n_mels, named", [((16, 16), 64, "n_mels 64"), ((8, 16), 48, "128")]
-)
-def test_patches_that_cannot_become_full_frequency(
-    tmp_path, patch, n_mels, named
-):
-    """Of other mel bins, or not square: the file does not tell their sizes."""
-    trained = small_ast(PatchEmbedding(48, 24, patch, patch))
-    torch.save(trained.state_dict(), tmp_path / "embedding_model.ckpt")
-    with pytest.raises(SystemExit, match=named):
-        start_from(small_ast(FFTPEmbedding(n_mels, 24, 10, 5)), tmp_path)
-
-
-@pytest.mark.parametrize(
-    "encoder, named",
+    "embedding, encoder, named",
     [
-        (small_ast(FFTPEmbedding(40, 48, 10, 5)), "embed_dim 24 instead of 48"),
-        (small_ast(FFTPEmbedding(40, 24, 20, 5)), "patch 400 instead of 800"),
-        (small_ast(FFTPEmbedding(40, 24, 10, 5), depth=3), "depth 2"),
-        (small_ast(FFTPEmbedding(40, 24, 10, 5), mlp_ratio=2), "mlp.0.weight"),
-        (AuM(embed_dim=24, depth=2), "lacks .*mixer"),
-        (ConvNeXt1d(40, 24, 2, pooling="mean+std"), "statistics"),
+        (fftp(), small_ast(fftp(embed_dim=48)), "embed_dim 24 instead of 48"),
+        (fftp(), small_ast(fftp(patch_frames=20)), "patch 400 instead of 800"),
+        (fftp(), small_ast(fftp(), depth=3), "depth 2 instead of 3"),
+        (fftp(), AuM(40, 24, 2, embedding=fftp()), "AuM .*mixer"),
+        # Square patches of other mel bins, and others
+        (
+            SquarePatchEmbedding(48, 24, 16, 16),
+            small_ast(fftp(64)),
+            "n_mels 64",
+        ),
+        (PatchEmbedding(48, 24, (8, 16), (8, 16)), small_ast(fftp(48)), "128"),
     ],
-    ids=["width", "patch", "depth", "MLP", "family", "pooling"],
 )
-def test_other_sizes_are_named_in_one_line(tmp_path, encoder, named):
-    """Not those that agree."""
-    trained = small_ast(FFTPEmbedding(40, 24, 10, 5))
-    torch.save(trained.state_dict(), tmp_path / "embedding_model.ckpt")
+def test_other_sizes_are_named_in_one_line(embedding, encoder, named, tmp_path):
+    save(small_ast(embedding), tmp_path)
     with pytest.raises(SystemExit, match=named) as caught:
         start_from(encoder, tmp_path)
     message = str(caught.value)
     assert str(tmp_path) in message and "\n" not in message
-    assert ("depth" in message) == ("depth" in named)
+    assert ("depth" in message) == ("depth" in named)  # not what agrees
 
 
-@pytest.mark.parametrize(
-    "heads, rate, named", [(4, 16000, "num_heads"), (1, 8000, "sample_rate")]
-)
-def test_sizes_that_published_tensors_do_not_show(tmp_path, heads, rate, named):
-    path, _ = FORMS["AST file"].write(tmp_path)
-    embedding = FFTPEmbedding(128, 64, 16, 5)
-    encoder = small_ast(embedding, depth=1, heads=heads, mlp_ratio=1.5)
-    with pytest.raises(SystemExit, match=f"model.pth.*{named}"):
-        start_from(encoder, path, sample_rate=rate)
-
-
-def test_missing_sources(tmp_path):
-    encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
-    with pytest.raises(SystemExit, match="nowhere"):
-        start_from(encoder, tmp_path / "nowhere")
-    with pytest.raises(SystemExit, match="model.safetensors"):
-        start_from(encoder, tmp_path)
+def test_what_tensors_do_not_show(published, tmp_path):
+    path = published("AST file")
+    for heads, rate, named in (
+        (4, 16000, "num_heads 1 instead of 4"),
+        (1, 8000, "sample_rate 16000 instead of 8000"),
+    ):
+        encoder = small_ast(fftp(128, 64), heads=heads)
+        with pytest.raises(SystemExit, match=f"{path}.*{named}"):
+            start_from(encoder, path, sample_rate=rate)
+    for missing, named in ((tmp_path / "nowhere",) * 2, (tmp_path, "model.s")):
+        with pytest.raises(SystemExit, match=str(named)):
+            start_from(encoder, missing)

@@ -44,10 +44,6 @@ def test_events_of_known_clips_and_classes(read):
     assert events == {"a": [(0.2, 0.5, 0), (0.4, 1.0, 1)], "b": []}
 
 
-def test_no_table_has_no_events(tmp_path):
-    assert read_events(None, None, tmp_path) == {}
-
-
 def test_unusable_tables_are_named(read):
     for rows in ([], ["x\t0\t1\t/m/1"], ["a\t0\t1\t/m/9"]):
         with pytest.raises(ValueError, match="strong.tsv"):

@@ -1,0 +1,92 @@
+"""Tests of the labels and options of converted checkpoints.
+
+That their outputs are those of the references is in test_goldens.py.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.datasets.audioset import read_classes
+from speechbrain_fftp.pretrained import convert
+from speechbrain_fftp.pretrained.class_names import published_names
+from speechbrain_fftp.pretrained.families import FAMILIES
+from speechbrain_fftp.pretrained.tensors import Checkpoint
+
+KNOWN = list(read_classes().values())
+
+
+def names(n_classes, id2label=None, family="AST"):
+    """The names of the classes of a checkpoint."""
+    config = {} if id2label is None else {"id2label": id2label}
+    (family,) = (x for x in FAMILIES if x.name == family)
+    return published_names(Checkpoint(Path("a"), {}, config), n_classes, family)
+
+
+def test_classes_without_names_are_those_of_audioset(shared, caplog):
+    """They are known by their number."""
+    strong = shared / "fixtures" / "atst" / "strong_classes.txt"
+    strong = strong.read_text("utf-8").splitlines()
+    assert names(527) == KNOWN
+    assert names(447, family="ATST-Frame") == strong
+    assert not caplog.text
+    assert names(2) == ["class 0", "class 1"]
+    assert "--labels" in caplog.text
+
+
+def test_short_names_of_audioset_are_completed():
+    short = {str(n): name.split(",")[0] for n, name in enumerate(KNOWN)}
+    assert short["506"] == short["507"] == "Inside"
+    assert names(527, short) == KNOWN
+    for other, expected in (
+        ("Kazoo", "Inside (506)"),
+        ("Inside (506)", "Inside (506) (506)"),
+    ):
+        labels = names(527, {**short, "3": other})
+        assert labels[506] == expected and len(set(labels)) == 527
+
+
+@pytest.mark.parametrize("id2label", [["a", "b"], {"0": "a"}])
+def test_wrong_names_are_refused(id2label):
+    with pytest.raises(InputError, match="config.json"):
+        names(2, id2label)
+
+
+def test_the_user_knows_better(published, tmp_path, monkeypatch):
+    def describe(**options):
+        """The arguments of ``export_onnx``."""
+        return convert.convert_checkpoint(path, "model.onnx", **options)
+
+    monkeypatch.setattr(
+        convert,
+        "export_onnx",
+        lambda path, modules, labels, **options: (
+            modules["mean_var_norm"],
+            labels,
+            options["single_label"],
+        ),
+    )
+    path = published("AST folder", problem_type="single_label_classification")
+    norm, _, single_label = describe()
+    assert single_label and norm.mean == pytest.approx(-4.2677393)
+    labels = [f"sound {number}" for number in range(20)]
+    norm, *found = describe(
+        labels=labels, mean=-1.0, std=2.0, single_label=False
+    )
+    assert (norm.mean, norm.std) == (-1.0, 2.0) and found == [labels, False]
+    for wrong in (labels[1:], labels[:19] + labels[:1]):
+        with pytest.raises(InputError, match="20 classes"):
+            describe(labels=wrong)
+
+
+def test_a_missing_package_is_named(published, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(InputError, match="fobi.*pip install onnx onnxscript"):
+        convert.convert_checkpoint(
+            published("Audio Mamba"), tmp_path / "model.onnx"
+        )
