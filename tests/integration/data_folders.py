@@ -52,7 +52,7 @@ def write_lists(folder, seconds=0.3, **sizes):
     for name, size in (sizes or {"balanced_train": 8, "eval": 3}).items():
         lines = ["# YTID, start_seconds, end_seconds, positive_labels"]
         for number in itertools.islice(numbers, size):
-            clip = f"-{name}{number}"
+            clip = f"-{name:.4}{number:06d}"  # 11 characters, as on YouTube
             mids = ("/m/a", "/m/b", "/m/c,/m/a")[number % 3]
             lines.append(f'{clip}, 0.000, 10.000, "{mids}"')
             write_sound(folder / "audio" / f"{clip}.flac", number, seconds)
@@ -73,7 +73,7 @@ def write_parquet(folder):
                 "audio": {"bytes": path.read_bytes(), "path": path.name},
                 "labels": [list(CLASSES)[number % 3]],
             }
-            for number, path in enumerate(folder.glob(f"audio/-{name}*"))
+            for number, path in enumerate(folder.glob(f"audio/-{name:.4}*"))
         ]
         pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
         (folder / f"{name}_segments.csv").unlink()
