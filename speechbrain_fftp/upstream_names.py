@@ -32,6 +32,7 @@ NEW = (
     "dataio.audio",
     "dataio.clips",
     "dataio.errors",
+    "dataio.files",
     "dataio.prepared",
     "inference.tagging",
     "lobes.frame_classifier",

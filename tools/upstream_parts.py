@@ -52,6 +52,7 @@ PARTS = {
         "speechbrain_fftp/dataio/audio.py",
         "speechbrain_fftp/dataio/clips.py",
         "speechbrain_fftp/dataio/errors.py",
+        "speechbrain_fftp/dataio/files.py",
         "speechbrain_fftp/dataio/prepared.py",
         "tests/speechbrain/test_prepared.py",
     ),

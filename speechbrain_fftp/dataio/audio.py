@@ -167,23 +167,20 @@ def soundfile_blocks(file: sf.SoundFile, start: float) -> Iterator[np.ndarray]:
     if start > 0:
         file.seek(min(round(start * file.samplerate), file.frames))
     n_read = file.tell()
-    damage = None
-    while damage is None and n_read < file.frames:
+    is_damaged = False
+    while n_read < file.frames:
         try:
             block = file.read(BLOCK, dtype="float32", always_2d=True)
-        except sf.LibsndfileError as error:
-            damage = error.error_string
+        except sf.LibsndfileError:
+            is_damaged = True
             break
         if not len(block):
             break
         n_read += len(block)
         check_samples(block)
         yield mono(block)
-    if (
-        damage
-        or n_read < file.frames < UNKNOWN_FRAMES
-        or is_truncated(file.extra_info)
-    ):
+    ends_early = n_read < file.frames < UNKNOWN_FRAMES
+    if is_damaged or ends_early or is_truncated(file.extra_info):
         seconds = n_read / file.samplerate
         raise TruncatedAudio(f"truncated: only {seconds:g} s can be read")
 

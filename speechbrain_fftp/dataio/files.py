@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, and locks.
+"""Atomic writing of files, and their checksums.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,8 +11,6 @@ import json
 import os
 import secrets
 from typing import Any, Iterable, Iterator, Union
-
-from speechbrain_fftp.dataio.errors import InputError
 
 Path = Union[str, os.PathLike]
 
@@ -31,32 +29,6 @@ def atomic_path(path: Path) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
-
-
-@contextlib.contextmanager
-def locked(path: Path, doing: str) -> Iterator[None]:
-    """Holds a lock file during the block, or until the process ends.
-
-    Raises
-    ------
-    InputError
-        If another process holds it; ``doing`` says in the message what happens
-        to the folder, such as "being prepared".
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"{os.path.dirname(path)} is {doing} by another process: wait for"
-            " it to finish, or give another folder."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def check_target(path: Path) -> None:
@@ -78,7 +50,13 @@ def file_sha256(path: Path) -> str:
 def write_csv(path: Path, header: Iterable, rows: Iterable) -> None:
     """Writes a header and rows as a CSV file."""
     with atomic_path(path) as temporary_path:
-        with open(temporary_path, "w", newline="", encoding="utf-8") as file:
+        with open(
+            temporary_path,
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="backslashreplace",  # file names may be no text
+        ) as file:
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 

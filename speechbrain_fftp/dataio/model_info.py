@@ -217,7 +217,7 @@ class ModelInfo:
             if values["steps"] is not None:
                 values["steps"] = Steps(**values["steps"])
             return cls(**values)
-        except WRONG_VALUES as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"metadata that lack a value or have a wrong one ({error})"
             ) from error
@@ -242,14 +242,6 @@ class ModelInfo:
 FIELDS = dataclasses.fields(ModelInfo)
 SECONDS = ("merge_gap", "min_duration")
 RULES = ("threshold", "low", "high", *SECONDS)
-# What a wrong value raises
-WRONG_VALUES = (
-    KeyError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    RecursionError,
-)
 
 
 def are_names(texts: Any) -> bool:

@@ -45,6 +45,7 @@ from tqdm import tqdm
 from speechbrain_fftp.dataio.audio import is_truncated
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import atomic_path, write_csv
 
 logger = logging.getLogger(__name__)
 
@@ -130,10 +131,8 @@ def write_record(
 ) -> None:
     """Writes prepared.json."""
     record = {"complete": complete, "settings": settings}
-    path = Path(folder, PREPARED)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(record, indent=2), "utf-8")
-    temporary.replace(path)
+    with atomic_path(Path(folder, PREPARED)) as path:
+        Path(path).write_text(json.dumps(record, indent=2), "utf-8")
 
 
 def is_complete(folder: PathLike) -> bool:
@@ -145,7 +144,7 @@ def is_complete(folder: PathLike) -> bool:
 def usable_clips(
     clips: List[Clip], folder: PathLike, allow_no_label: bool = False
 ) -> Tuple[List[Clip], List[Skipped]]:
-    """Keeps clips with an id and a label, each in one split.
+    """Keeps clips with a label, each in one split.
 
     Arguments
     ---------
@@ -168,9 +167,7 @@ def usable_clips(
     in_two_splits = []
     for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
         first = kept.get(clip.id)
-        if not clip.id:
-            reason = "no id"
-        elif not clip.labels and not allow_no_label:
+        if not clip.labels and not allow_no_label:
             reason = "no label"
         elif first is not None and first.split != clip.split:
             reason = f"also in {first.split} and kept only there"
@@ -261,7 +258,7 @@ def write_prepared(
         *((c.id, c.split, failed[c.id]) for c in clips if c.id in failed),
     ]
     skipped_path = os.path.join(folder, "skipped.csv")
-    write_table(skipped_path, ("ID", "split", "reason"), skipped)
+    write_csv(skipped_path, ("ID", "split", "reason"), skipped)
     if skipped:
         kinds = Counter(reason.split(":")[0] for *_, reason in skipped)
         counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
@@ -306,14 +303,14 @@ def write_manifest(
         labels = ";".join(classes[label] for label in clip.labels)
         rows.append((clip.id, duration, wav, start, stop, labels))
     header = ("ID", "duration", "wav", "start", "stop", label_column)
-    write_table(path, header, rows)
+    write_csv(path, header, rows)
 
 
 def write_classes(folder: PathLike, classes: Dict[str, str]) -> None:
     """Writes classes.csv."""
     rows = [(i, *entry) for i, entry in enumerate(classes.items())]
     header = ("index", "mid", "display_name")
-    write_table(os.path.join(folder, CLASSES_CSV), header, rows)
+    write_csv(os.path.join(folder, CLASSES_CSV), header, rows)
 
 
 def write_packs(
@@ -363,7 +360,7 @@ def write_packs(
             else:
                 converted = pool.map(try_to_convert, of_pack)
                 rows = write_pack(path, of_pack, converted, sample_rate, bar)
-                write_table(table, ("ID", "start", "stop", "skipped"), rows)
+                write_csv(table, ("ID", "start", "stop", "skipped"), rows)
             for _, row in read_table(table, ("ID", "start", "stop", "skipped")):
                 start, stop = int(row["start"]), int(row["stop"])
                 if start == stop:
@@ -403,8 +400,7 @@ def write_pack(
     """
     rows = []
     start = 0
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with sf.SoundFile(
+    with atomic_path(path) as temporary, sf.SoundFile(
         temporary, "w", sample_rate, 1, "PCM_16", format="WAV"
     ) as file:
         for clip, (samples, reason) in zip(clips, converted):
@@ -413,7 +409,6 @@ def write_pack(
             rows.append((clip.id, start, stop, reason))
             start = stop
             bar.update()
-    os.replace(temporary, path)
     return rows
 
 
@@ -485,20 +480,6 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def write_table(path: PathLike, header: Sequence, rows: Iterable) -> None:
-    """Writes a header and rows as a CSV file."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(
-        temporary,
-        "w",
-        newline="",
-        encoding="utf-8",
-        errors="backslashreplace",  # file names may be no text
-    ) as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    os.replace(temporary, path)
-
-
 @contextlib.contextmanager
 def open_csv(path: PathLike) -> Iterator[TextIO]:
     """Opens a CSV file in UTF-8, with errors that name the file."""
@@ -528,7 +509,7 @@ def read_table(
     Raises
     ------
     InputError
-        If a column is missing, or a line has too many entries or a NUL byte.
+        If a column is missing, or a line has too many entries.
     """
     with open_csv(path) as file:
         reader = csv.DictReader(
@@ -544,11 +525,6 @@ def read_table(
                     f"{path}, line {reader.line_num}: more entries than "
                     f"columns, the last are {row[None]}: put entries with "
                     f"{delimiter!r} in double quotes"
-                )
-            if any("\0" in (entry or "") for entry in row.values()):
-                raise InputError(
-                    f"{path}, line {reader.line_num}: there is a NUL byte: "
-                    "save the table again as a CSV file in UTF-8"
                 )
             yield (
                 reader.line_num,

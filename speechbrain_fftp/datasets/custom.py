@@ -25,6 +25,7 @@ CLIP_LIST = "clips.csv"
 SPLIT_NAMES = {
     "train": "train",
     "valid": "valid",
+    "val": "valid",
     "eval": "eval",
     "test": "eval",
 }
@@ -166,7 +167,6 @@ def parse_row(data_folder, row):
         )
     path = path.as_posix()
     split = row.get("split", "").lower()
-    split = {"val": "valid"}.get(split, split)  # as in FSD50K
     if split and split not in SPLIT_NAMES:
         raise InputError(
             f"the split is {split!r}, not one of {', '.join(SPLIT_NAMES)}"

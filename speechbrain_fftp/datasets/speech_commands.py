@@ -117,20 +117,25 @@ def prepare_speech_commands(
             f"data_folder {data_folder} does not hold one folder per word,"
             f" as in {ARCHIVE_URL}, which has to be unpacked"
         )
-    words = {}
+    words, splits = {}, {}
     if os.path.isdir(data_folder):
         words = list_words(data_folder)
         listed = read_lists(data_folder)
-        rows = [(p, split_of(p, listed)) for p in sum(words.values(), [])]
-        digest = text_digest(repr(rows))[:16]
-        settings["clips"] = f"{len(rows)} files, {digest}"
+        paths = sum(words.values(), [])
+        splits = {path: split_of(path, listed) for path in paths}
+        digest = text_digest(repr(list(splits.items())))[:16]
+        settings["clips"] = f"{len(splits)} files, {digest}"
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
-            noise = list_noise(data_folder, words.pop(NOISE_FOLDER, []))
-            classes, clips = list_clips(
-                data_folder, words, noise, task, clip_seconds
+            noise = write_noise(
+                data_folder,
+                words.pop(NOISE_FOLDER, []),
+                prepared_folder,
+                sample_rate,
             )
-            write_noise(prepared_folder, noise, sample_rate)
+            classes, clips = list_clips(
+                data_folder, words, splits, noise, task, clip_seconds
+            )
             write_prepared(
                 prepared_folder,
                 clips,
@@ -141,11 +146,11 @@ def prepare_speech_commands(
             )
 
 
-def list_clips(data_folder, words, noise, task, clip_seconds):
+def list_clips(data_folder, words, splits, noise, task, clip_seconds):
     """Lists the classes and the clips of a task.
 
-    ``words`` maps folders to the paths of their clips; ``noise`` are the
-    training parts of the background recordings.
+    ``words`` maps folders to the paths of their clips, and ``splits`` paths to
+    splits; ``noise`` are the training parts of the background recordings.
     """
     classes, folders, pool = task_classes(task, words, bool(noise), data_folder)
     check_class_names(classes, data_folder)
@@ -156,7 +161,6 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
             task,
             ", ".join(unused),
         )
-    listed = read_lists(data_folder)
     ids = clip_ids(sum(words.values(), []))
 
     def make_clip(path, label):
@@ -165,7 +169,7 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
             id=ids[path],
             audio=os.path.join(data_folder, path),
             labels=(label,),
-            split=split_of(path, listed),
+            split=splits[path],
             end=clip_seconds,
         )
 
@@ -189,34 +193,27 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
     return classes, clips
 
 
-def list_noise(data_folder, paths):
-    """The training parts of the background recordings, as clips."""
+def write_noise(data_folder, paths, prepared_folder, sample_rate):
+    """Writes the training parts of background recordings as FLAC files.
+
+    Returns these parts as clips. Recordings that cannot be read are skipped.
+    """
+    folder = os.path.join(prepared_folder, "noise")
+    os.makedirs(folder, exist_ok=True)
     noise = []
     for path in paths:
+        name = posixpath.splitext(posixpath.basename(path))[0]
         source = os.path.join(data_folder, path)
         try:
-            seconds = read_duration(source)
+            end = read_duration(source) * RECORDING_PARTS["train"][1]
+            part = Clip(id=name, audio=source, end=end)
+            samples = convert_clip(part, sample_rate)
         except ValueError as error:
             logger.warning("Skipped %s: %s", source, error)
             continue
-        name = posixpath.splitext(posixpath.basename(path))[0]
-        end = seconds * RECORDING_PARTS["train"][1]
-        noise.append(Clip(id=name, audio=source, end=end))
+        sf.write(os.path.join(folder, f"{name}.flac"), samples, sample_rate)
+        noise.append(part)
     return noise
-
-
-def write_noise(prepared_folder, noise, sample_rate):
-    """Writes recordings of noise as FLAC files, in the folder ``noise``."""
-    folder = os.path.join(prepared_folder, "noise")
-    os.makedirs(folder, exist_ok=True)
-    for recording in noise:
-        try:
-            samples = convert_clip(recording, sample_rate)
-        except ValueError as error:
-            logger.warning("Skipped %s: %s", recording.audio, error)
-            continue
-        path = os.path.join(folder, f"{recording.id}.flac")
-        sf.write(path, samples, sample_rate)
 
 
 def draw_silence(noise, split, number, clip_seconds):

@@ -38,10 +38,10 @@ def test_a_model_of_time_steps_tells_what_sounds_when(data_folder, tmp_path):
     clip = str(next((data_folder / "audio").iterdir()))
     tagger = AudioTagger.from_pretrained(tmp_path / "run")
     times, probs = tagger.frame_probabilities(clip)
-    assert probs.shape == (len(times), 14)
+    assert probs.shape == (len(times), 3)
     assert ((0 < probs) & (probs < 1)).all()
     np.testing.assert_allclose(np.diff(times), 0.25, atol=1e-4)
-    tags = tagger.tag_file(clip, top_k=14, threshold=0.0)
+    tags = tagger.tag_file(clip, top_k=3, threshold=0.0)
     # The clip's probability is between those of its time steps.
     best = tags[0].probability
     number = tagger.labels.index(tags[0].label)

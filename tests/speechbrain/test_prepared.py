@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from speechbrain.dataio import prepared
+from speechbrain.dataio.clips import Clip, as_int16, convert_clip
+
 RATE = 16000
-
-
-def ramp(path, seconds, rate=RATE):
-    """Writes audio whose samples tell the second."""
-    sf.write(path, np.arange(seconds * rate) // rate / 64, rate)
 
 
 def noise(number):
@@ -30,13 +28,6 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def read_part(row, folder):
-    """The samples of a row of a manifest."""
-    path = row["wav"].replace("$data_root", str(folder))
-    start, stop = int(row["start"]), int(row["stop"])
-    return sf.read(path, start=start, stop=stop, dtype="int16")[0]
-
-
 @pytest.mark.parametrize(
     "seconds, start, end, may_be_cut, first",
     [
@@ -49,10 +40,9 @@ def read_part(row, folder):
     ],
 )
 def test_which_part_of_a_file(tmp_path, seconds, start, end, may_be_cut, first):
-    from speechbrain.dataio.clips import Clip, convert_clip
-
     path = str(tmp_path / "a.wav")
-    ramp(path, seconds)
+    # Samples tell the second
+    sf.write(path, np.arange(seconds * RATE) // RATE / 64, RATE)
     clip = Clip("a", path, start=start, end=end, may_be_cut=may_be_cut)
     if first is None:
         with pytest.raises(ValueError):
@@ -64,88 +54,76 @@ def test_which_part_of_a_file(tmp_path, seconds, start, end, may_be_cut, first):
 
 
 def test_16_bit_samples_stay_as_they_are(tmp_path):
-    from speechbrain.dataio.clips import Clip, as_int16, convert_clip
-
     samples = np.arange(-32768, 32768, dtype=np.int16)
     sf.write(tmp_path / "a.wav", samples, RATE)
     clip = Clip("a", str(tmp_path / "a.wav"))
     np.testing.assert_array_equal(convert_clip(clip, RATE), samples)
-    quiet = clip._replace(gain=0.5, start=1.0, end=1.5)
-    expected = np.rint(samples[16000:24000] / 2)
-    np.testing.assert_array_equal(convert_clip(quiet, RATE), expected)
+    quiet = convert_clip(clip._replace(gain=0.5), RATE)
+    np.testing.assert_array_equal(quiet, np.rint(samples / 2))
     beyond = np.array([-2, -0.5, 0.4 / 32768, 0.6 / 32768, 1, 2])
     expected = [-32768, -16384, 0, 1, 32767, 32767]
     assert as_int16(beyond).tolist() == expected
 
 
-def test_rate_and_channels(tmp_path):
-    """A tone of 1 kHz stays one, in stereo at 48 kHz and in mono at 8 kHz."""
-    pytest.importorskip("soxr")
-    from speechbrain.dataio.clips import Clip, convert_clip
-
-    for rate, channels in ((48000, 2), (8000, 1)):
-        tone = 0.5 * np.sin(2000 * np.pi * np.arange(2 * rate) / rate)
-        sf.write(tmp_path / "a.wav", np.stack([tone] * channels, 1), rate)
-        samples = convert_clip(Clip("a", str(tmp_path / "a.wav")), RATE)
-        assert samples.shape == (32000,) and samples.dtype == np.int16
-        assert np.abs(np.fft.rfft(samples)).argmax() == 2000
-        assert np.abs(samples[800:-800]).max() == pytest.approx(16384, abs=60)
+class Killed(BaseException):
+    """The end of the process."""
 
 
-def prepare(folder, count=40, fail=(3, 13), converted=None, **settings):
-    """Prepares clips of two splits in turn; notes which are converted."""
-    from speechbrain.dataio import prepared
-    from speechbrain.dataio.clips import Clip
+@pytest.fixture
+def prepare(tmp_path, monkeypatch):
+    """Prepares clips of two splits in turn, in packs of five.
 
-    def convert(clip):
-        number = int(clip.id)
-        if converted is not None:
-            converted.append(number)
-        if number in fail:
-            raise ValueError("broken: it is, on purpose")
-        return noise(number)
-
-    clips = [
-        Clip(f"{number}", None, ("a",), ("train", "eval")[number % 3 == 2])
-        for number in range(count)
-    ]
-    with prepared.preparing(folder, settings) as to_do:
-        if to_do:
-            prepared.write_prepared(
-                folder,
-                clips,
-                {"a": "A", "b": "B, loud"},
-                sample_rate=RATE,
-                splits=("train", "eval"),
-                skipped=[("x", "train", "no label")],
-                convert=convert,
-                num_workers=2,
-            )
-    return to_do
-
-
-@pytest.fixture(autouse=True)
-def small_packs(monkeypatch):
-    """Packs of five clips of 10 s."""
-    from speechbrain.dataio import prepared
-
+    Clips in ``fail`` cannot be read; the process ends at the clip ``kill_at``.
+    Returns the numbers of the clips that were converted.
+    """
     monkeypatch.setattr(prepared, "PACK_SECONDS", 50)
 
+    def prepare(
+        folder=tmp_path, count=40, fail=(3, 13), kill_at=None, **settings
+    ):
+        converted = []
 
-def test_manifests_have_the_clips_that_were_converted(tmp_path):
-    from speechbrain.dataio.prepared import PackedClip, read_packed
+        def convert(clip):
+            number = int(clip.id)
+            converted.append(number)
+            if number == kill_at:
+                raise Killed
+            if number in fail:
+                raise ValueError("broken: it is, on purpose")
+            return noise(number)
 
-    assert prepare(tmp_path)
+        clips = [
+            Clip(f"{n}", None, ("a",), ("train", "eval")[n % 3 == 2])
+            for n in range(count)
+        ]
+        with prepared.preparing(folder, settings) as to_do:
+            if to_do:
+                prepared.write_prepared(
+                    folder,
+                    clips,
+                    {"a": "A", "b": "B, loud"},
+                    sample_rate=RATE,
+                    splits=("train", "eval"),
+                    skipped=[("x", "train", "no label")],
+                    convert=convert,
+                )
+        return converted
+
+    return prepare
+
+
+def test_manifests_have_the_clips_that_were_converted(prepare, tmp_path):
+    prepare()
     found = []
     for split in ("train", "eval"):
         for row in rows_of(tmp_path / f"{split}.csv"):
             expected = noise(int(row["ID"]))
             assert row["labels"] == "A" and f"/{split}-" in row["wav"]
             assert float(row["duration"]) == len(expected) / RATE
-            np.testing.assert_array_equal(read_part(row, tmp_path), expected)
             path = row["wav"].replace("$data_root", str(tmp_path))
-            clip = PackedClip(path, int(row["start"]), int(row["stop"]))
-            np.testing.assert_array_equal(read_packed(clip)[0], expected)
+            start, stop = int(row["start"]), int(row["stop"])
+            samples = sf.read(path, start=start, stop=stop, dtype="int16")[0]
+            np.testing.assert_array_equal(samples, expected)
             found.append(int(row["ID"]))
     assert sorted(found) == [n for n in range(40) if n not in (3, 13)]
     # Packs are of one split, in the order of the manifest
@@ -157,123 +135,93 @@ def test_manifests_have_the_clips_that_were_converted(tmp_path):
     assert [row["display_name"] for row in classes] == ["A", "B, loud"]
 
 
-def test_a_complete_folder_is_reused_and_other_settings_are_refused(tmp_path):
-    assert prepare(tmp_path, rate=16000, kinds=["a"])
-    assert not prepare(tmp_path, rate=16000, kinds=["a"])
-    assert not prepare(tmp_path, rate=16000)  # kinds are unknown
+def test_a_complete_folder_is_reused_or_refused(prepare, tmp_path):
+    prepare(rate=16000, kinds=["a"])
+    assert not prepare(rate=16000, kinds=["a"])
+    assert not prepare(rate=16000)  # kinds are unknown
     with pytest.raises(ValueError, match="rate=16000, not 8000"):
-        prepare(tmp_path, rate=8000, kinds=["a"])
+        prepare(rate=8000, kinds=["a"])
     pack = tmp_path / "wav" / "train-0001.wav"
     content = pack.read_bytes()
     for damaged in (content[:-100], b""):
         pack.write_bytes(damaged)
         with pytest.raises(ValueError, match=str(pack)):
-            prepare(tmp_path, rate=16000, kinds=["a"])
+            prepare(rate=16000, kinds=["a"])
 
 
-def test_other_content_is_refused(tmp_path):
+def test_other_content_is_refused(prepare, tmp_path):
     (tmp_path / "train.csv").write_text("precious")
     with pytest.raises(ValueError, match="train.csv"):
-        prepare(tmp_path)
+        prepare()
     assert (tmp_path / "train.csv").read_text() == "precious"
 
 
-def test_an_interrupted_preparation_is_resumed(tmp_path):
+def test_an_interrupted_preparation_is_resumed(prepare, tmp_path):
     """Complete packs are kept, with the reasons of the clips that failed."""
-    from speechbrain.dataio.prepared import is_complete
-
-    class Killed(BaseException):
-        """The end of the process."""
-
     whole, part = tmp_path / "whole", tmp_path / "part"
     prepare(whole)
-
-    class Kill(list):
-        """Ends the preparation in a later pack."""
-
-        def append(self, number):
-            """Notes a clip."""
-            super().append(number)
-            if number == 21:
-                raise Killed
-
     with pytest.raises(Killed):
-        prepare(part, converted=Kill())
-    assert not is_complete(part)
-    kept = [path.name for path in part.glob("wav/*.csv")]
-    assert kept
-    again = []
-    assert prepare(part, converted=again) and is_complete(part)
+        prepare(part, kill_at=21)
+    assert not prepared.is_complete(part)
+    again = prepare(part)
     assert 0 not in again and 3 not in again and {21, 39} <= set(again)
     for path in whole.rglob("*.*"):
         same = part / path.relative_to(whole)
         assert same.read_bytes() == path.read_bytes(), path
     # Other settings begin again
     with pytest.raises(Killed):
-        prepare(tmp_path / "other", converted=Kill(), rate=1)
-    again = []
-    prepare(tmp_path / "other", converted=again, rate=2)
-    assert len(again) == 40
+        prepare(tmp_path / "other", kill_at=21, rate=1)
+    assert len(prepare(tmp_path / "other", rate=2)) == 40
 
 
-def test_a_split_without_clips_can_be_repaired(tmp_path):
+def test_a_split_without_clips_can_be_repaired(prepare, tmp_path):
     with pytest.raises(ValueError, match="eval.*skipped.csv"):
-        prepare(tmp_path, 9, fail=(2, 5, 8))
-    assert prepare(tmp_path, 9, fail=())
+        prepare(count=9, fail=(2, 5, 8))
+    prepare(count=9, fail=())
     assert len(rows_of(tmp_path / "eval.csv")) == 3
 
 
-def test_too_many_missing_clips(tmp_path):
-    from speechbrain.dataio.clips import Clip
-    from speechbrain.dataio.prepared import check_missing
-
-    (tmp_path / "a.wav").touch()
+def test_too_many_missing_clips():
     clips = [
-        Clip(f"{n}", None if n < 3 else str(tmp_path / "a.wav"), split=split)
-        for split in ("train", "eval")
-        for n in range(10 if split == "eval" else 20)
+        Clip(f"{n}", None if n < 3 else __file__, split=split)
+        for split, count in (("train", 20), ("eval", 10))
+        for n in range(count)
     ]
     with pytest.raises(ValueError, match="3 of 10 eval .*allow_missing 0.3"):
-        check_missing(clips, 0.2)
-    check_missing(clips, 0.3)
+        prepared.check_missing(clips, 0.2)
+    prepared.check_missing(clips, 0.3)
 
 
 def test_each_clip_counts_once(caplog):
-    from speechbrain.dataio.clips import Clip
-    from speechbrain.dataio.prepared import usable_clips
-
     clips = [
         Clip("a", None, ("x",), "train"),
         Clip("b", None, ("x",), "train"),
         Clip("b", None, ("y",), "train"),
         Clip("a", None, ("x",), "eval"),
         Clip("c", None, (), "train"),
-        Clip("", None, ("x",), "valid"),
     ]
-    kept, skipped = usable_clips(clips, "data")
+    kept, skipped = prepared.usable_clips(clips, "data")
     assert [(c.id, c.split) for c in kept] == [("a", "eval"), ("b", "train")]
-    assert [row[0] for row in skipped] == ["", "a", "b", "c"]
+    assert [row[0] for row in skipped] == ["a", "b", "c"]
     assert "such as a" in caplog.text
-    kept, _ = usable_clips(clips, "data", allow_no_label=True)
+    kept, _ = prepared.usable_clips(clips, "data", allow_no_label=True)
     assert [clip.id for clip in kept] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
-    "text",
+    "rows",
     [
-        "index,mid\n0,/m/1\n",
-        "index,mid,display_name\n",
-        "mid,display_name\n/m/1,a\n/m/1,b\n",
-        "mid,display_name\n/m/1,a\n/m/2,a\n",
-        "mid,display_name\n/m/1\n",
-        "mid,display_name\n/m/1,a;b\n",
-        "mid,display_name\n/m/1,a, b\n",
+        "index,mid\n0,/m/1",
+        "mid,display_name",
+        "mid,display_name\n/m/1,a\n/m/1,b",
+        "mid,display_name\n/m/1,a\n/m/2,a",
+        "mid,display_name\n/m/1",
+        "mid,display_name\n/m/1,a;b",
+        "mid,display_name\n/m/1,a, b",
     ],
 )
-def test_errors_of_class_lists_name_the_file(tmp_path, text):
-    from speechbrain.dataio.prepared import read_class_list
-
+def test_errors_of_class_lists_name_the_file(tmp_path, rows):
     path = tmp_path / "classes.csv"
-    path.write_text(text, "utf-8")
+    path.write_text(f"{rows}\n", "utf-8")
     with pytest.raises(ValueError, match=str(path)):
-        read_class_list(path)
+        prepared.read_class_list(path)

@@ -11,13 +11,12 @@ from audioset_prepare import (
     hold_out,
     list_clips,
     prepare_audioset,
-    read_name,
     read_segments,
     read_shard,
 )
 
 from speechbrain_fftp.dataio.clips import Clip
-from speechbrain_fftp.datasets.audioset import is_audioset, read_classes
+from speechbrain_fftp.datasets.audioset import is_audioset
 
 CLASSES = {"/m/1": "Speech", "/m/2": "Music"}
 
@@ -58,143 +57,102 @@ def test_segment_errors_name_file_and_line(tmp_path, row):
 
 
 @pytest.mark.parametrize(
-    "stem, clip_id, start",
+    "stem, clip_id",
     [
-        ("abcdefghijk", "abcdefghijk", None),
-        ("Yabcdefghijk", "abcdefghijk", None),
-        ("Yabcdefghij", "Yabcdefghij", None),
-        ("Yabcdefghij_30", "Yabcdefghij", "30"),
-        ("abcdefgh_30_40_50", "abcdefgh_30", "40"),
-        ("short", "short", None),  # any id of a list, as it is
-        ("Title [abcdefghijk]", None, None),
-        ("abcdefghijK", None, None),
+        ("abcdefghijk", "abcdefghijk"),
+        ("Yabcdefghijk", "abcdefghijk"),
+        ("Yabcdefghij", "Yabcdefghij"),
+        ("Yabcdefghij_30", "Yabcdefghij"),
+        ("abcdefgh_30_30", "abcdefgh_30"),
+        ("short", "short"),  # any id of a list, as it is
+        ("Title [abcdefghijk]", None),
+        ("abcdefghijK", None),
+        # The start of the segment, in seconds or milliseconds
+        *((f"abcdefghijk_{x}", "abcdefghijk") for x in (31, 30.5, 30500)),
+        ("abcdefghijk_30.500-40.500", "abcdefghijk"),
+        # Another segment of the same video
+        *((f"abcdefghijk_{x}", None) for x in (0, 40, 29, 3000, 31000)),
     ],
 )
-def test_names_of_files(stem, clip_id, start):
-    ids = {"abcdefghijk", "Yabcdefghij", "abcdefgh_30", "short"}
-    assert read_name(stem, ids) == (clip_id, start)
+def test_names_of_files(tmp_path, stem, clip_id):
+    path = tmp_path / "a" / "b" / f"{stem}.wav"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    ids = ("abcdefghijk", "Yabcdefghij", "abcdefgh_30", "short")
+    clips = [Clip(x, None, start=30.5, end=40.5) for x in ids]
+    found = [clip for clip in add_audio(tmp_path, clips) if clip.audio]
+    assert [clip.id for clip in found] == ([clip_id] if clip_id else [])
+    for clip in found:  # a file with a start in its name is the clip itself
+        assert clip.audio == str(path)
+        assert (clip.start == 0) == (stem not in (clip_id, f"Y{clip_id}"))
 
 
 @pytest.mark.parametrize(
-    "start, names, found",
+    "name, split",
     [
-        (30.5, ["30", "31", "30.5", "30500", "30500_40500"], True),
-        (0, ["0", "0.000_10.000"], True),
-        (30, ["0", "40", "29", "3000", "31000"], False),
+        ("balanced/train/0.parquet", "train"),
+        ("data/bal_train/00.parquet", "train"),
+        ("data/train-00-of-02.parquet", "train"),
+        ("data/validation-00-of-01.parquet", "valid"),
+        ("balanced/test/0.parquet", "eval"),
+        ("eval/00.parquet", "eval"),
+        ("data/unbal_train/00.parquet", "unbalanced"),
+        ("unbalanced/train/0000.parquet", "unbalanced"),
+        ("x/0.parquet", None),
     ],
 )
-def test_times_in_names(tmp_path, start, names, found):
-    """The file of another segment of the same video is not used."""
-    clip = Clip("abcdefghijk", None, start=start, end=start + 10)
-    for name in names:
-        path = tmp_path / "a" / "b" / f"abcdefghijk_{name}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        (clip_found,) = add_audio(tmp_path, [clip])
-        assert clip_found.audio == (str(path) if found else None)
-        assert clip_found.start == (0 if found else start)
-        path.unlink()
-
-
-def test_shards_are_found_by_split(tmp_path):
-    wanted = {
-        "train": [
-            "balanced/train/0000.parquet",
-            "balanced_train-0.parquet",
-            "data/bal_train/00.parquet",
-            "data/train-00000-of-00002.parquet",
-        ],
-        "valid": ["data/validation-00000-of-00001.parquet"],
-        "eval": [
-            "balanced/test/0.parquet",
-            "data/test-00000-of-00001.parquet",
-            "eval/00.parquet",
-        ],
-        "unbalanced": [
-            "data/unbal_train/00.parquet",
-            "unbalanced/train/0000.parquet",
-        ],
-    }
-    others = ["eval.csv", ".cache/train-0.parquet", "x/0.parquet"]
-    for name in sum(wanted.values(), others):
-        path = tmp_path / "[set]" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    root = f"{tmp_path / '[set]'}/"
-    found = find_shards(tmp_path / "[set]")
-    assert {
-        split: sorted(path.replace(root, "") for path in paths)
-        for split, paths in found.items()
-    } == wanted
-
-
-def write_shard(path, rows):
-    pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=4)
+def test_shards_are_found_by_split(tmp_path, name, split):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert find_shards(tmp_path) == ({split: [str(path)]} if split else {})
 
 
 def test_parquet_shards(tmp_path):
-    rows = [
-        {
-            "video_id": f"-{i}",
-            "audio": {"bytes": bytes([i]), "path": f"audio/{i}.flac"},
-            "labels": ["/m/1", "/m/2"][: 1 + i % 2],
-            "human_labels": ["a", "b"],
-        }
-        for i in range(10)
-    ]
-    rows[3]["labels"] = None
-    rows[4]["audio"] = None
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    audio = [{"bytes": bytes([i])} for i in range(9)] + [None]
+    labels = [["/m/1"], ["/m/1", "/m/2"], None, *[["/m/2"]] * 7]
+    ids = [f"-{i}" for i in range(10)]
+    table = pa.table({"video_id": ids, "audio": audio, "labels": labels})
     path = str(tmp_path / "train.parquet")
-    write_shard(path, rows)
+    pq.write_table(table, path, row_group_size=4)
     clips = read_shard(path, "train", CLASSES)
-    assert [clip.id for clip in clips] == [row["video_id"] for row in rows]
-    assert [clip.labels for clip in clips[1:4]] == [
-        ("/m/1", "/m/2"),
-        ("/m/1",),
-        (),
-    ]
+    assert [clip.id for clip in clips] == ids
+    found = [clip.labels for clip in clips[:3]]
+    assert found == [("/m/1",), ("/m/1", "/m/2"), ()]
     found = [clip.audio.read() for clip in reversed(clips)]
-    expected = [bytes([i]) for i in range(10)]
-    expected[4] = b""
-    assert found == expected[::-1]
+    assert found[::-1] == [*(bytes([i]) for i in range(9)), b""]
 
-
-def test_damaged_shards(tmp_path):
-    pytest.importorskip("pyarrow")
-    path = tmp_path / "eval.parquet"
-    write_shard(path, [{"video_id": "a"}])  # without other columns
+    pq.write_table(pa.table({"video_id": ["a"]}), path)
     with pytest.raises(ValueError, match=f"{path} has no column"):
-        read_shard(str(path), "eval", CLASSES)
-    path.write_bytes(b"PAR1 and no more")
+        read_shard(path, "train", CLASSES)
+    with open(path, "wb") as file:
+        file.write(b"PAR1 and no more")
     with pytest.raises(ValueError, match=f"{path} is damaged"):
-        read_shard(str(path), "eval", CLASSES)
+        read_shard(path, "train", CLASSES)
 
 
 def test_missing_lists_are_named(tmp_path):
-    classes = read_classes()
-    train, test = "balanced_train_segments", "eval_segments"
-    for name in (train, test):  # folders of audio alone
+    names = ("balanced_train_segments", "eval_segments")
+    for name in names:  # folders of audio alone
         (tmp_path / name).mkdir()
-        (tmp_path / name / "Y--PJHxphWEs.wav").touch()
     assert is_audioset(tmp_path)
     with pytest.raises(FileNotFoundError, match="balanced.*eval.*https"):
-        list_clips(str(tmp_path), classes)
-    (tmp_path / f"{train}.csv").write_text('a, 0, 9, "/m/04rlf"')
-    (tmp_path / f"{test}.csv").write_text('b, 0, 9, "/m/04rlf"')
-    assert len(list_clips(str(tmp_path), classes)) == 2
+        list_clips(str(tmp_path), CLASSES)
+    for name in names:
+        (tmp_path / f"{name}.csv").write_text(f'{name}, 0, 9, "/m/1"')
+    assert len(list_clips(str(tmp_path), CLASSES)) == 2
     with pytest.raises(FileNotFoundError, match="unbalanced_train"):
-        list_clips(str(tmp_path), classes, unbalanced=True)
+        list_clips(str(tmp_path), CLASSES, unbalanced=True)
     with pytest.raises(FileNotFoundError, match="class_labels_indices.csv"):
         prepare_audioset(str(tmp_path), str(tmp_path / "prepared"))
 
 
 def test_clips_are_held_out_by_their_ids():
-    audio = __file__
-    clips = [Clip(f"{i}", audio, split="train") for i in range(2000)]
-    clips.append(Clip("x", audio, split="eval"))
+    clips = [Clip(f"{i}", __file__, split="train") for i in range(2000)]
+    clips.append(Clip("x", __file__, split="eval"))
     found = {clip.id: clip.split for clip in hold_out(clips, 0.05)}
     splits = list(found.values())
     assert 60 < splits.count("valid") < 140 and splits.count("eval") == 1

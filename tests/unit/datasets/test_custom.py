@@ -14,18 +14,16 @@ from speechbrain_fftp.datasets.custom import list_clips
 from speechbrain_fftp.datasets.names import clip_ids
 
 
-def touch(folder, *paths):
-    for path in paths:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(path)
-    return folder
-
-
 def write(folder, name, *lines):
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", "utf-8-sig")
-    return path
+
+
+def touch(folder, *paths):
+    for path in paths:
+        write(folder, path)
+    return folder
 
 
 def rows_of(folder):
@@ -40,7 +38,8 @@ def rows_of(folder):
 def test_class_folders(tmp_path):
     touch(tmp_path, "dog/1.WAV", "dog/far/away/2.flac", "cat/.3.wav", "x.wav")
     touch(tmp_path, "cat/4.ogg", "cat/notes.txt", ".git/5.wav", "cat/.t/6.wav")
-    touch(tmp_path, "background/1.wav")
+    touch(tmp_path, "background/1.wav", "__MACOSX/cat/4.ogg")
+    touch(tmp_path, "dog/old/prepared.json", "dog/old/wav/train-0000.wav")
     (tmp_path / "cat" / "loop").symlink_to(tmp_path / "cat")
     (tmp_path / "linked").symlink_to(touch(tmp_path / ".x", "7.mp3"))
     assert rows_of(tmp_path) == [
@@ -51,43 +50,39 @@ def test_class_folders(tmp_path):
         ("linked/7.mp3", ("linked",), ""),
     ]
     assert list(list_clips(tmp_path).classes) == ["cat", "dog", "linked"]
-    (tmp_path / "bird").mkdir()
-    with pytest.raises(ValueError, match="bird"):
-        list_clips(tmp_path)
-
-
-def test_clips_outside_the_folders_of_classes(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no clips"):
-        list_clips(touch(tmp_path, "notes.txt"))
-    with pytest.raises(InputError, match="such as .*a.wav"):
-        list_clips(touch(tmp_path, "b.wav", "a.wav"))
-    with pytest.raises(FileNotFoundError, match="not a folder"):
-        list_clips(tmp_path / "a.wav")
 
 
 def test_folders_of_splits(tmp_path):
-    touch(tmp_path, "train/dog/1.wav", "train/cat/a/2.wav", "valid/cat/4.wav")
+    touch(tmp_path, "train/dog/1.wav", "train/cat/a/2.wav", "val/cat/4.wav")
     touch(tmp_path, "test/dog/3.wav", "test/background/5.wav")
     assert rows_of(tmp_path) == [
         ("test/background/5.wav", (), "eval"),
         ("test/dog/3.wav", ("dog",), "eval"),
         ("train/cat/a/2.wav", ("cat",), "train"),
         ("train/dog/1.wav", ("dog",), "train"),
-        ("valid/cat/4.wav", ("cat",), "valid"),
+        ("val/cat/4.wav", ("cat",), "valid"),
     ]
 
 
-@pytest.mark.parametrize("names", [("train", "test"), ("dog", "cat", "test")])
-def test_names_of_splits_are_no_classes(tmp_path, names):
-    touch(tmp_path, *(f"{name}/1.wav" for name in names))
-    with pytest.raises(ValueError, match="test"):
-        list_clips(tmp_path)
+@pytest.mark.parametrize(
+    "paths, named",
+    [
+        (["notes.txt"], "no clips"),
+        (["b.wav", "a.wav"], "such as .*/a.wav"),  # in no folder of a class
+        (["dog/1.wav", "bird/notes.txt"], "bird"),  # a class without clips
+        (["train/1.wav", "test/1.wav"], "train.*test"),  # no folders of classes
+        (["dog/1.wav", "test/1.wav"], ": test.* splits"),
+        (["dog/1.wav", "dog/2.wav"], "dog"),  # one class
+        (["a;b/1.wav", "cat/2.wav"], "a;b"),  # that manifests cannot hold
+    ],
+)
+def test_folders_that_make_no_sense(tmp_path, paths, named):
+    with pytest.raises((InputError, FileNotFoundError), match=named):
+        list_clips(touch(tmp_path, *paths))
 
 
-def test_one_class_is_too_few(tmp_path):
+def test_one_class_and_background(tmp_path):
     touch(tmp_path, "dog/1.wav", "dog/2.wav")
-    with pytest.raises(ValueError, match="dog"):
-        list_clips(tmp_path)
     assert len(list_clips(tmp_path, min_classes=1).clips) == 2
     touch(tmp_path, "background/3.wav")
     assert len(list_clips(tmp_path).clips) == 3
@@ -95,19 +90,17 @@ def test_one_class_is_too_few(tmp_path):
 
 def test_ids_are_names_of_different_files():
     paths = ["a/b.wav", "a_b.flac", "A/B.wav", "a/c.wav", "-d.wav", "é/è.wav"]
+    paths.append("x" * 300 + ".wav")
     ids = clip_ids(paths)
-    for path in paths[:3]:
-        assert re.fullmatch("a_b-[0-9a-f]{16}", ids[path], re.IGNORECASE)
-    assert [ids[path] for path in paths[3:]] == ["a_c", "_d", "_"]
     assert clip_ids(paths[::-1]) == ids
     assert len({name.lower() for name in ids.values()}) == len(paths)
-    assert len(clip_ids(["x" * 300 + ".wav"])["x" * 300 + ".wav"]) == 117
-    paths = ["dog/1.wav", "dog/it barks!.wav", "dog 1.wav"]  # as before
-    assert list(clip_ids(paths).values()) == [
-        "dog_1-3fa291799751c061",
-        "dog_it_barks_",
-        "dog_1-a0600b84b6128e98",
-    ]
+    for name in ids.values():
+        assert re.fullmatch(r"\w[\w-]{,116}", name, re.ASCII)
+    assert [ids[path] for path in paths[3:5]] == ["a_c", "_d"]
+    # As before, since other files may name clips by them
+    assert clip_ids(["dog/1.wav", "dog 1.wav"])["dog/1.wav"] == (
+        "dog_1-3fa291799751c061"
+    )
 
 
 def test_a_table(tmp_path):
@@ -127,17 +120,11 @@ def test_a_table(tmp_path):
         ("3.wav", (), ""),
     ]
     clips = list_clips(tmp_path).clips
-    assert [clip.group for clip in clips] == [
-        "g",
-        "b/2.wav",
-        "b/2.wav",
-        "3.wav",
-    ]
-    assert [(clip.start, clip.seconds) for clip in clips] == [
-        (0.0, 10.0),
-        (2.0, 2.5),
-        (8.0, 1.0),
-        (0.0, 10.0),
+    assert [(clip.group, clip.start, clip.seconds) for clip in clips] == [
+        ("g", 0.0, 10.0),
+        ("b/2.wav", 2.0, 2.5),
+        ("b/2.wav", 8.0, 1.0),
+        ("3.wav", 0.0, 10.0),
     ]
     assert len({clip.id for clip in clips}) == 4
 
@@ -155,19 +142,12 @@ def test_a_table(tmp_path):
         "1.wav,dog,,3",
         "1.wav,dog,,,1,",
         "1.wav,dog,,,2,1",
-        "1\0.wav,dog",
     ],
 )
 def test_rows_that_make_no_sense(tmp_path, row):
     header = "path,labels,split,fold,start,end"
     write(tmp_path, "clips.csv", header, "0.wav,dog", row)
     with pytest.raises(ValueError, match="clips.csv, line 3"):
-        list_clips(tmp_path)
-
-
-def test_a_label_that_manifests_cannot_hold(tmp_path):
-    touch(tmp_path, "a;b/1.wav", "cat/2.wav")
-    with pytest.raises(ValueError, match="a;b"):
         list_clips(tmp_path)
 
 
@@ -218,13 +198,10 @@ def test_published_sets(tmp_path):
         ("audio/fold5/100032-3-0-0.wav", ("dog_bark",), ""),
         ("audio/fold10/17592-5-1-1.wav", ("engine_idling",), ""),
     ]
-    folds = [
-        [(clip.group, clip.fold) for clip in list_clips(folder).clips]
-        for folder in (esc50, urban)
-    ]
-    assert folds == [
-        [("100032", "1"), ("9032", "5")],
-        [("100032", "5"), ("17592", "10")],
+    clips = list_clips(esc50).clips + list_clips(urban).clips
+    assert [(clip.group, clip.fold) for clip in clips] == [
+        *(("100032", "1"), ("9032", "5")),
+        *(("100032", "5"), ("17592", "10")),
     ]
     assert rows_of(fsd) == [
         ("FSD50K.dev_audio/64760.wav", ("Electric_guitar", "Guitar"), "train"),

@@ -4,42 +4,40 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import pytest
+
 from speechbrain_fftp.datasets.names import clip_ids
 from speechbrain_fftp.datasets.strong_labels import (
     STRONG_COLUMNS,
     read_strong_labels,
 )
 
-
-def strong_clips(path, columns, names, clips):
-    """The clips of events 0 to 1 s, 1 to 2 s, ... of these names."""
-    lines = ["\t".join(columns)]
-    lines += (f"{x}\t{i}\t{i + 1}\tDog" for i, x in enumerate(names))
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    found = read_strong_labels(path, clips, {"/m/1": "Dog"}, "train")
-    return {c: [int(start) for start, *_ in x] for c, x in found.items()}
+AUDIOSET, DCASE = STRONG_COLUMNS
+IDS = clip_ids(["a/0.wav", "b/it barks!.flac", "c/1.wav", "c_1.wav"])
+CLIPS = {"-_4gqARaEJE", "abcdefghijk", "abcdefghijk_30", "rec1"}
+CLIPS |= set(IDS.values())
 
 
-def test_strong_labels_name_clips_by_segments(tmp_path):
-    path, (audioset, dcase) = tmp_path / "strong.tsv", STRONG_COLUMNS
-    clips = {"-_4gqARaEJE", "rec0", "abcdefghijk", "abcdefghijk_30"}
-    names = ["-_4gqARaEJE_30000", "rec0_2", "rec0", "abcdefghijk_30"]
-    names += ["abcdefghijk_31_2", "abcdefghijk_", "babcdefghijk_30"]
-    expected = {"-_4gqARaEJE": [0], "rec0": [2], "abcdefghijk_30": [3]}
-    assert strong_clips(path, audioset, names, clips) == expected
-    del expected["-_4gqARaEJE"]
-    assert strong_clips(path, dcase, names, clips) == expected
-
-
-def test_strong_labels_name_clips_by_paths(tmp_path):
-    paths = ["a/0.wav", "b/it barks!.flac", "c/1.wav", "c_1.wav"]
-    ids = clip_ids(paths)
-    names = ["a/0.wav", "a\\0.wav", "a_0.wav", "a_0", *paths[1:], "x.wav"]
-    assert strong_clips(
-        tmp_path / "strong.tsv", STRONG_COLUMNS[1], names, set(ids.values())
-    ) == {
-        "a_0": [0, 1, 2, 3],
-        "b_it_barks_": [4],
-        ids["c/1.wav"]: [5],
-        ids["c_1.wav"]: [6],
-    }
+@pytest.mark.parametrize(
+    "columns, name, clip",
+    [
+        (AUDIOSET, "-_4gqARaEJE_30000", "-_4gqARaEJE"),
+        (AUDIOSET, "abcdefghijk_30", "abcdefghijk_30"),  # an id as it is
+        (AUDIOSET, "abcdefghijk_31_2", None),
+        (DCASE, "-_4gqARaEJE_30000", None),
+        (DCASE, "a/0.wav", "a_0"),
+        (DCASE, "a\\0.wav", "a_0"),
+        (DCASE, "b/it barks!.flac", "b_it_barks_"),
+        (DCASE, "c/1.wav", IDS["c/1.wav"]),
+        (DCASE, "c_1.wav", IDS["c_1.wav"]),
+        (DCASE, "x.wav", None),
+    ],
+)
+def test_which_clip_a_row_names(tmp_path, columns, name, clip):
+    path = tmp_path / "strong.tsv"
+    rows = ("rec1", 1, 2, "/m/1"), (name, 3, 4, "/m/1")
+    lines = ["\t".join(map(str, row)) for row in (columns, *rows)]
+    path.write_text("\n".join(lines), "utf-8")
+    found = read_strong_labels(path, CLIPS, {"/m/1": "Dog"}, "train")
+    assert found.pop("rec1") == [(1.0, 2.0, "Dog")]
+    assert found == ({clip: [(3.0, 4.0, "Dog")]} if clip else {})

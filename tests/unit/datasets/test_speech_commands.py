@@ -40,16 +40,16 @@ def test_splits_are_the_official_ones():
     assert 0.08 < found.count("valid") / len(found) < 0.12
 
 
-def test_speakers():
-    for speaker in ("0a7c2a8d", "john_smith", "é"):
-        for name in (
-            "yes/{}_nohash_0.wav",
-            "no/{}_nohash_12.flac",
-            "_unknown_/bed_{}_nohash_3.wav",
-        ):
-            assert speaker_of(name.format(speaker)) == speaker
-    assert speaker_of("_unknown_/0a7c2a8d_nohash_0.wav") == "0a7c2a8d"
-    assert speaker_of("dog/my dog.wav") == "my dog"
+@pytest.mark.parametrize(
+    "path, speaker",
+    [
+        ("no/john_smith_nohash_12.flac", "john_smith"),
+        ("_unknown_/bed_0a7c2a8d_nohash_3.wav", "0a7c2a8d"),
+        ("dog/my dog.wav", "my dog"),
+    ],
+)
+def test_speakers(path, speaker):
+    assert speaker_of(path) == speaker
 
 
 def test_lists_come_before_the_hash(tmp_path):
@@ -65,38 +65,40 @@ def test_lists_come_before_the_hash(tmp_path):
 
 
 def test_classes_of_the_tasks():
-    words = {word: [f"{word}/1.wav"] for word in sorted(COMMANDS + OTHER_WORDS)}
-    extra = {**words, "tortoise": ["tortoise/1.wav"], "empty": []}
-    classes, used, pool = task_classes("35", extra, False, "data")
-    assert classes == used == sorted(words) and not pool
-    classes, used, pool = task_classes("12", extra, True, "data")
+    official = sorted(COMMANDS + OTHER_WORDS)
+    assert len(official) == 35
+    words = {word: [f"{word}/1.wav"] for word in (*official, "tortoise")}
+    words["empty"] = []
+    classes, folders, pool = task_classes("12", words, True, "data")
     assert classes == [*COMMANDS, UNKNOWN, SILENCE]
-    assert used == list(COMMANDS)
+    assert folders == list(COMMANDS)
     assert sorted(pool) == sorted((*OTHER_WORDS, "tortoise"))
-    both = {**words, UNKNOWN: ["1"], SILENCE: ["1"]}
-    _, used, pool = task_classes("12", both, False, "data")
-    assert used == classes and not pool
-    classes, *_ = task_classes("folders", extra, False, "data")
-    assert classes == sorted([*words, "tortoise"])
+    given = {**words, UNKNOWN: ["1"], SILENCE: ["1"]}
+    assert task_classes("12", given, False, "data") == (classes, classes, [])
+    with pytest.raises(ValueError, match=SILENCE):
+        task_classes("12", words, False, "data")
+    found = task_classes("35", words, False, "data")
+    assert found == (official, official, [])
+    with pytest.raises(ValueError, match="happy"):
+        task_classes("35", {**words, "happy": []}, False, "data")
+    classes, *_ = task_classes("folders", words, False, "data")
+    assert classes == sorted((*official, "tortoise"))
 
 
-def test_silence_of_splits_is_disjoint():
-    noise = [Clip("a", "a.wav", end=7.0), Clip("b", "b.wav", end=0.7)]
-    for split, first, last in (
-        ("train", 0, 7),
-        ("valid", 7, 8.5),
-        ("test", 8.5, 10),
-    ):
-        clips = [draw_silence(noise, split, i, 0.5) for i in range(60)]
-        assert clips[7] == draw_silence(noise, split, 7, 0.5)
-        assert min(clip.gain for clip in clips) < 0.2
-        assert len({clip.id for clip in clips}) == 60
-        for path, scale in (("a.wav", 1), ("b.wav", 0.1)):
-            drawn = [clip for clip in clips if clip.audio == path]
-            assert len({clip.start for clip in drawn}) > 10 or scale < 1
-            for clip in drawn:
-                assert first * scale <= clip.start + 1e-9
-                assert clip.end <= last * scale + 1e-9
-                # Shorter if the split's part of the recording is
-                length = min(0.5, (last - first) * scale)
-                assert clip.seconds == pytest.approx(length)
+@pytest.mark.parametrize("seconds", [10, 1])
+@pytest.mark.parametrize(
+    "split, first, last",
+    [("train", 0.0, 0.7), ("valid", 0.7, 0.85), ("test", 0.85, 1.0)],
+)
+def test_silence_of_splits_is_disjoint(seconds, split, first, last):
+    """Clips are shorter where the split's part of the recording is."""
+    noise = [Clip("a", "a.wav", end=0.7 * seconds)]
+    clips = [draw_silence(noise, split, i, 0.5) for i in range(30)]
+    assert clips[7] == draw_silence(noise, split, 7, 0.5)
+    assert len({clip.id for clip in clips}) == 30
+    assert len({clip.gain for clip in clips}) == 30
+    for clip in clips:
+        assert first * seconds <= clip.start + 1e-9
+        assert clip.end <= last * seconds + 1e-9
+        length = min(0.5, (last - first) * seconds)
+        assert clip.seconds == pytest.approx(length)
