@@ -437,7 +437,7 @@ def test_the_microphone_is_tagged_live_and_then_whole(page, clip):
     assert "Beep" in page.bold_tags()
     assert "Beep" in [row[1] for row in page.events()]
     page.click("#record")
-    wait(page.tags)
+    wait(lambda: page.is_shown("#heard"))
     page.choose(clip)
     wait(lambda: "2 of 2" in page.text("#status"))
     names = [name for name, _ in page.files()]
