@@ -129,7 +129,7 @@ def train_on_tones(path, seconds=3):
     tagger = FrameTagger(encoder, FrameClassifier(32, len(PITCHES)))
     front_end, normalization = KaldiFbank(n_mels=40), DatasetNormalization()
     rng = np.random.default_rng(0)
-    clips = [random_sounds(rng, seconds) for _ in range(64)]
+    clips = [random_sounds(rng, seconds) for _ in range(32)]
     wavs = np.stack(
         [tones(seconds, clip, seed) for seed, clip in enumerate(clips)]
     )
@@ -141,8 +141,8 @@ def train_on_tones(path, seconds=3):
         for clip in clips
     ]
     targets = torch.from_numpy(np.stack(targets))
-    optimizer = torch.optim.AdamW(tagger.parameters(), lr=0.01)
-    for _ in range(120):
+    optimizer = torch.optim.AdamW(tagger.parameters(), lr=0.02)
+    for _ in range(60):
         _, logits, _ = tagger(feats, return_frames=True)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, targets

@@ -18,12 +18,10 @@ import sys
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import options, output
-from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.search.index import Place
-    from fftp_tag.tag.windows import Source
 
 HELP = "finds the places in an archive that sound like an example"
 EXAMPLES = """\
@@ -37,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     parser.add_argument(
         "files",
-        nargs="*",
+        nargs="+",
         metavar="EXAMPLE",
         help="audio files, or folders of audio files",
     )
@@ -87,10 +85,11 @@ def run(args: argparse.Namespace) -> int:
     """Prints the places, and writes them with --cut; returns the exit code."""
     import numpy as np
 
+    from fftp_tag.parallel import in_order
     from fftp_tag.search.index import SoundIndex
     from fftp_tag.tag.windows import read_part
 
-    files, errors = options.find_files(args.files), []
+    files = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
     if is_part and len(files) > 1:
         raise InputError("--start and --end need a single EXAMPLE")
@@ -98,33 +97,30 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--start must be before --end")
     index = SoundIndex.load(args.index)
     args.model = args.model or index.settings.model
-    if args.model is None:
-        raise InputError(f"{args.index} does not name its model: give --model")
     tagger = options.load_tagger(args)
     index.check_model(tagger)
-    rate = tagger.sample_rate
+
+    def embed(file: str) -> "np.ndarray":
+        """The embedding of an example."""
+        if not is_part:
+            return index.embed(tagger, file)
+        rate, seconds = tagger.sample_rate, args.end - args.start
+        part = read_part(file, rate, args.start, seconds)
+        return index.embed(tagger, part, rate)
+
     examples = []
-    for file in files:
-        source: Source = file
-        try:
-            if is_part:
-                seconds = args.end - args.start
-                source = read_part(file, rate, args.start, seconds)
-            examples.append(index.embed(tagger, source, rate))
-        except (InputError, OSError) as error:
-            reason = one_line(error)
-            if is_part:
-                reason = f"{file}, from {args.start:g} s: {reason}"
-            errors.append((file, reason))
-    for _, reason in errors:
-        output.report(reason)
+    for file, example, error in in_order(embed, files):
+        if example is not None:
+            examples.append(example)
+        else:
+            output.report(f"{file}: {error}" if is_part else str(error))
     if not examples:
         return 1
     places = index.find(np.stack(examples), args.top_k)
     print_places(places, args.format)
     if args.cut is not None:
         cut_places(places, args.cut)
-    return 1 if errors else 0
+    return 1 if len(examples) < len(files) else 0
 
 
 def print_places(places: List["Place"], output_format: str) -> None:

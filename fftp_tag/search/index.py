@@ -54,7 +54,7 @@ class Settings:
     """How an index was made; lengths are in samples of the model's rate."""
 
     archive: str  # the folder whose files are indexed
-    model: Optional[str]  # where it was loaded from
+    model: str  # where it was loaded from
     digest: str  # checksum of the model
     sample_rate: int
     window: int  # length of a window
@@ -162,8 +162,8 @@ class SoundIndex:
         if file_sha256(tagger.model.path) != self.settings.digest:
             raise InputError(
                 "The index was made with another model "
-                f"({self.settings.model or 'of unknown source'}): use that "
-                "model, or make a new index in another file."
+                f"({self.settings.model}): use that model, or make a new index "
+                "in another file."
             )
 
     def embed(
@@ -258,13 +258,10 @@ class SoundIndex:
         examples = unit_length(np.atleast_2d(np.asarray(examples, np.float32)))
         examples = examples.astype(rows.dtype)  # rounded as the rows are
         examples = unit_length((examples - mean) * scale)
-        scores = []
-        for first in range(0, len(rows), CHUNK):
-            chunk = rows[first : first + CHUNK] - mean
-            chunk *= scale
-            lengths = np.sqrt(np.einsum("ij,ij->i", chunk, chunk))
-            cosines = chunk @ examples.T / lengths.clip(min=TINY)[:, None]
-            scores.append(cosines.max(1))
+        scores = [
+            (unit_length((chunk - mean) * scale) @ examples.T).max(1)
+            for chunk in np.array_split(rows, len(rows) // CHUNK + 1)
+        ]
         return np.concatenate(scores)
 
 
@@ -293,7 +290,7 @@ def update_index(
         Length of a window in seconds, by default 5 or the model's maximum clip
         length, and step from one to the next, by default the window length.
     model : str, optional
-        Where the model was loaded from, for ``fftp-tag find``.
+        Where ``fftp-tag find`` loads the model from, by default its file.
     num_workers, progress : int, bool
         Number of threads that read, and whether to show progress.
 
@@ -320,17 +317,16 @@ def update_index(
         made = index.settings
         window = window or made.window / made.sample_rate
         hop = hop or made.hop / made.sample_rate
-        model = model or made.model
     window = window or min(WINDOW, tagger.max_seconds)
     grid = tagger.check_window(window, hop or window)
+    model = model or os.path.abspath(tagger.model.path)
     digest = file_sha256(tagger.model.path)
     settings = Settings(archive, model, digest, rate, *grid)
     if made is not None and dataclasses.replace(made, model=model) != settings:
         raise InputError(
             f"{path} is the index of {made.archive}, made with the model "
-            f"{made.model or 'of unknown source'}, --window "
-            f"{made.window / made.sample_rate:g} and --hop "
-            f"{made.hop / made.sample_rate:g}: give another --output."
+            f"{made.model}, --window {made.window / made.sample_rate:g} and "
+            f"--hop {made.hop / made.sample_rate:g}: give another --output."
         )
 
     def read(audio: str) -> IndexedFile:
@@ -338,16 +334,12 @@ def update_index(
         name = os.path.relpath(audio, archive)
         stat = os.stat(audio)
         file = known.get(name)
-        if file and (file.size, file.mtime_ns) == (
-            stat.st_size,
-            stat.st_mtime_ns,
-        ):
+        state = stat.st_size, stat.st_mtime_ns
+        if file is not None and (file.size, file.mtime_ns) == state:
             return file
         rows, n_samples = embed_windows(tagger, grid, audio)
         rows = rows.astype(np.float16)
-        return IndexedFile(
-            name, stat.st_size, stat.st_mtime_ns, n_samples, rows
-        )
+        return IndexedFile(name, *state, n_samples, rows)
 
     files = []
     errors = [one_line(error) for error in failed]

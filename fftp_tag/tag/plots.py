@@ -10,15 +10,16 @@ Authors
 import os
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Sequence, Tuple, Union
 
 import numpy as np
 
 from fftp_tag.packages import require
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Source, cut_windows, read_blocks
+from fftp_tag.tag.windows import cut_windows, read_blocks
 from speechbrain_fftp.dataio import files
+from speechbrain_fftp.dataio.audio import Source
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,17 +57,15 @@ def plot_tags(
     source: Source,
     timeline: Timeline,
     events: Sequence[Event] = (),
-    sample_rate: Optional[int] = None,
     truth: Sequence[Event] = (),
 ) -> None:
-    """Draws the spectrogram of a source above its timeline with events.
+    """Draws the spectrogram of a file above its timeline with events.
 
-    For ``source`` and ``sample_rate`` see ``AudioTagger``, for ``truth`` see
-    ``plot_timeline``.
+    The file is a path or its content; for ``truth`` see ``plot_timeline``.
     """
     figure, axes = new_figure(rows=2)
     power, frequencies = spectrogram(
-        source, tagger.sample_rate, timeline.duration, sample_rate
+        source, tagger.sample_rate, timeline.duration
     )
     plot_spectrogram(power, frequencies, timeline.duration, axes[0])
     plot_timeline(timeline, axes[1], events, truth)
@@ -75,12 +74,9 @@ def plot_tags(
 
 
 def spectrogram(
-    source: Source,
-    rate: int,
-    duration: float,
-    sample_rate: Optional[int] = None,
+    source: Source, rate: int, duration: float
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """The power of a source over time ``[T, F]``, and frequencies ``[F]``.
+    """The power of a file over time ``[T, F]``, and frequencies ``[F]``.
 
     The power is averaged so that there are about 1000 times, but no less than
     8 ms apart.
@@ -89,7 +85,7 @@ def spectrogram(
     column = max(round(duration * rate / COLUMNS), size // 4)
     window = np.hanning(size)
     powers = []
-    blocks = read_blocks(source, rate, sample_rate, warn=False)
+    blocks = read_blocks(source, rate, warn=False)
     for _, (_, wavs) in cut_windows(blocks, (max(column, size), column)):
         for wav in wavs:
             parts = wav[: len(wav) // size * size].reshape(-1, size)

@@ -9,51 +9,43 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
+from tiny_onnx import INFO, write_model
 
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 
-WAVS = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
+WAVS = np.random.default_rng(0).standard_normal((2, 1500)).astype(np.float32)
+OTHER = dataclasses.replace(INFO, labels=["Straße", "Bark, dog", "海"])
 
 
 @pytest.fixture
-def info(onnx_file):
-    """Other metadata for the tiny model."""
-    labels = ["Straße", "Bark, dog", "海", "D", "E"]
-    return dataclasses.replace(Model(onnx_file).info, labels=labels)
+def model(tmp_path):
+    return write_model(tmp_path / "model.onnx")
 
 
-def test_a_file_is_written_in_place_or_not_at_all(tmp_path, onnx_file, info):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(onnx_file.read_bytes())
-    copy_model(path, path, info)
-    assert Model(path).info.to_dict() == info.to_dict()
-    np.testing.assert_array_equal(
-        Model(path).probabilities(WAVS), Model(onnx_file).probabilities(WAVS)
-    )
-    content = path.read_bytes()
+def test_a_file_is_written_in_place_or_not_at_all(tmp_path, model):
+    expected = Model(model).probabilities(WAVS)
+    copy_model(model, model, OTHER)
+    assert Model(model).info.to_dict() == OTHER.to_dict()
+    np.testing.assert_array_equal(Model(model).probabilities(WAVS), expected)
+    content = model.read_bytes()
 
     def fail(graph):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        copy_model(path, path, Model(onnx_file).info, fail)
-    assert path.read_bytes() == content
-    assert list(tmp_path.iterdir()) == [path]
+        copy_model(model, model, INFO, fail)
+    assert model.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [model]
 
 
-def test_weights_in_a_second_file_are_copied(tmp_path, onnx_file, info):
-    source = tmp_path / "model.onnx"
-    onnx.save(
-        onnx.load(onnx_file),
-        source,
-        save_as_external_data=True,
-        location="model.onnx.data",
-    )
-    expected = Model(onnx_file).probabilities(WAVS)
+def test_weights_in_a_second_file_are_copied(tmp_path, model):
+    expected = Model(model).probabilities(WAVS)
+    proto, name = onnx.load(model), "model.onnx.data"
+    onnx.save(proto, model, save_as_external_data=True, location=name)
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "folder" / "my.onnx", source):
-        copy_model(source, path, info)
+    for path in (tmp_path / "folder" / "my.onnx", model):
+        copy_model(model, path, OTHER)
         assert path.with_name(f"{path.name}.data").is_file()
         np.testing.assert_array_equal(Model(path).probabilities(WAVS), expected)
-        assert Model(path).labels == info.labels
+        assert Model(path).labels == OTHER.labels

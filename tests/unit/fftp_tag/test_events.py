@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fftp_tag.tag.events import Event, EventFinder, Timeline, rank_tags
+from fftp_tag.tag.events import Event, Timeline, rank_tags
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import default_rules
 
@@ -29,33 +29,22 @@ def make_timeline(probs, rules, seed=0):
     return Timeline(times, probs, probs.max(0), duration, LABELS, rules)
 
 
-def edges_of(timeline):
-    times = timeline.times
-    return [0.0, *((times[1:] + times[:-1]) / 2), timeline.duration]
-
-
-def by_hand(timeline, rules):
+def by_hand(timeline):
     """All events: each as a set of time steps that grows while it may."""
-    edges, found = edges_of(timeline), []
+    times, rules, found = timeline.times, timeline.rules, []
+    edges = [0.0, *((times[1:] + times[:-1]) / 2), timeline.duration]
     for c, label in enumerate(LABELS):
-        low = np.float32(rules.low[c])
-        is_heard = [np.float32(p[c]) >= low for p in timeline.probs]
+        is_heard = timeline.probs[:, c] >= np.float32(rules.low[c])
         runs = []
-        for t, heard in enumerate(is_heard):
-            if heard and t > 0 and is_heard[t - 1]:
+        for t in np.flatnonzero(is_heard).tolist():
+            gap = edges[t] - edges[runs[-1][-1] + 1] if runs else np.inf
+            if gap == 0 or gap < rules.merge_gap[c]:
                 runs[-1].append(t)
-            elif heard:
-                runs.append([t])
-        joined = []
-        for run in runs:
-            gap = edges[run[0]] - edges[joined[-1][-1] + 1] if joined else 0
-            if joined and gap < rules.merge_gap[c]:
-                joined[-1] += run
             else:
-                joined.append(run)
-        for run in joined:
+                runs.append([t])
+        for run in runs:
             start, end = edges[run[0]], edges[run[-1] + 1]
-            peak = max(timeline.probs[t, c] for t in run)
+            peak = max(timeline.probs[run, c])
             is_long = end - start >= rules.min_duration[c]
             if is_long and peak >= np.float32(rules.high[c]):
                 found.append(Event(start, end, label, float(peak)))
@@ -66,69 +55,38 @@ def order(event):
     return event.start, event.end, event.label
 
 
-RULES = {
-    "default": {},
-    "gaps": {"merge_gap": np.array([0.0, 0.7, 2.5])},
-    "all": {
-        "threshold": np.array([0.3, 0.6, 0.8]),
-        "merge_gap": np.array([1.1, 0.4, 3.0]),
-        "min_duration": np.array([1.2, 3.0, 0.4]),
-    },
-}
-
-
-@pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 200])
-def test_events_are_those_found_by_hand(name, n_steps):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"merge_gap": np.array([0.0, 0.7, 2.5])},
+        {
+            "threshold": np.array([0.3, 0.6, 0.8]),
+            "merge_gap": np.array([1.1, 0.4, 3.0]),
+            "min_duration": np.array([1.2, 3.0, 0.4]),
+        },
+    ],
+    ids=["default", "gaps", "all"],
+)
+def test_events_are_those_found_by_hand(options, n_steps):
+    rules = make_rules(**options)
     for seed in range(5):
         rng = np.random.default_rng(seed)
         # Often equal to a threshold
         probs = (rng.integers(0, 21, (n_steps, 3)) / 20).astype(np.float32)
-        rules = make_rules(**RULES[name])
-        hysteresis = dataclasses.replace(rules, low=rules.low / 2)
-        timeline = make_timeline(probs, hysteresis, seed)
-        found = sorted(timeline.events(), key=order)
-        assert found == by_hand(timeline, hysteresis)
-        timeline = make_timeline(probs, rules, seed)
-        expected = by_hand(timeline, rules)
-        found = timeline.events()
-        assert sorted(found, key=order) == expected
-        times = [(event.start, event.end) for event in found]
-        assert times == sorted(times)
+        for low in (rules.low, rules.low / 2):
+            used = dataclasses.replace(rules, low=low)
+            timeline = make_timeline(probs, used, seed)
+            found = timeline.events()
+            assert sorted(found, key=order) == by_hand(timeline)
+            times = [(event.start, event.end) for event in found]
+            assert times == sorted(times)
         # The same where rules are given, and other ones the model's
+        timeline = make_timeline(probs, rules, seed)
         other = make_timeline(probs, make_rules(0.4, 1.0, 1.0), seed)
         given = {"merge_gap": 0.0, "min_duration": 0.0, "threshold": 0.5}
-        assert other.events(**{**given, **RULES[name]}) == found
-        # And step by step, silent steps included
-        edges = edges_of(timeline)
-        finder = EventFinder(LABELS, rules)
-        streamed = []
-        for t, row in enumerate(probs):
-            streamed += finder.update(edges[t], edges[t + 1], row)
-            for event in finder.going_on().values():
-                assert event.end is None and event.start <= edges[t]
-        streamed += finder.finish()
-        assert sorted(streamed, key=order) == expected
-        assert not finder.going_on()
-
-
-def test_an_event_begins_when_it_is_probable_enough():
-    rules = dataclasses.replace(make_rules(), low=np.full(3, 0.1))
-    finder = EventFinder(LABELS, rules)
-    begun = []
-    for start, prob in enumerate([0.2, 0.4, 0.6, 0.2]):
-        assert not finder.update(start, start + 1, np.array([prob, 0, 0]))
-        begun.append([event.start for event in finder.going_on().values()])
-    assert begun == [[], [], [0], [0]]
-    assert finder.finish() == [Event(0, 4, "a", 0.6)]
-
-
-def test_an_event_ends_as_soon_as_none_can_continue_it():
-    finder = EventFinder(LABELS, make_rules(0.5, merge_gap=2.0))
-    loud, quiet = np.array([0.9, 0, 0]), np.zeros(3)
-    assert finder.update(0, 1, loud) == []
-    assert finder.update(1, 2, quiet) == []
-    assert finder.update(2, 3, quiet) == [Event(0, 1, "a", 0.9)]
+        assert other.events(**{**given, **options}) == timeline.events()
 
 
 def test_a_probability_equal_to_its_threshold_is_heard():
@@ -143,7 +101,6 @@ def test_a_probability_equal_to_its_threshold_is_heard():
 
 def test_the_class_of_an_event_is_a_tag_of_the_file():
     rules = dataclasses.replace(make_rules([0.1, 0.3, 0.9]), is_learnt=True)
-    rules = dataclasses.replace(rules, low=np.full(3, 0.1), high=np.ones(3))
     probs = np.ones((4, 3), np.float32)
     timeline = dataclasses.replace(
         make_timeline(probs, rules), clip_probs=np.float32([0.2, 0.2, 0.9])
@@ -152,8 +109,9 @@ def test_the_class_of_an_event_is_a_tag_of_the_file():
         tags = {tag.label for tag in timeline.tags(**options)}
         events = [event.label for event in timeline.events(**options)]
         assert set(events) == tags == set(expected)
-    unlearnt = dataclasses.replace(timeline, rules=make_rules())
-    assert [event.label for event in unlearnt.events()] == ["c"]
+    # Thresholds that are not learnt are no default of tags
+    rules = dataclasses.replace(rules, is_learnt=False)
+    assert len(dataclasses.replace(timeline, rules=rules).tags()) == 3
 
 
 def test_tags_that_reach_their_own_threshold():
@@ -167,19 +125,6 @@ def test_tags_that_reach_their_own_threshold():
 
     assert names(5, limits) == "cdb" and names(2, limits) == "cd"
     assert names() == "acdb" and names(1) == "a" and names(5, 0.8) == "ac"
-    assert names(5, np.ones(4)) == ""
-    assert [x.label for x in rank_tags(np.ones(3), LABELS)] == LABELS
-
-
-def test_learnt_thresholds_are_the_default_of_tags():
-    probs = np.array([[0.9, 0.3, 0.1]], np.float32)
-    rules = make_rules(np.array([0.95, 0.2, 0.1]))
-    learnt = dataclasses.replace(rules, is_learnt=True)
-    for used, expected in ((rules, "abc"), (learnt, "bc")):
-        timeline = make_timeline(probs, used)
-        assert "".join(tag.label for tag in timeline.tags()) == expected
-        assert [tag.label for tag in timeline.tags(threshold=0.5)] == ["a"]
-        assert [event.label for event in timeline.events()] == ["b", "c"]
 
 
 def test_rules_out_of_range():

@@ -25,19 +25,3 @@ def test_a_terminal_has_a_bar(monkeypatch, capsys):
     assert sys.stderr.getvalue() == ""
     assert list(show_progress(range(3), total=3)) == [0, 1, 2]
     assert "0/3" in sys.stderr.getvalue() and "\r" in sys.stderr.getvalue()
-
-
-def test_items_are_closed_with_their_user():
-    ended = []
-
-    def items():
-        try:
-            yield from range(9)
-        finally:
-            ended.append(True)
-
-    for is_shown in (True, False):
-        shown = show_progress(items(), is_shown=is_shown)
-        next(shown)
-        shown.close()
-    assert ended == [True, True]

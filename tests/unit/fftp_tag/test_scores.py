@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
@@ -27,7 +29,10 @@ def test_scores_are_scikit_learns(arrays):
     found = tagging_metrics(targets, probs)
     used = targets[:, :3], probs[:, :3]
     assert found["mAP"] == pytest.approx(average_precision_score(*used))
-    assert found["AUC"] == pytest.approx(roc_auc_score(*used))
+    auc = roc_auc_score(*used)
+    d_prime = 2**0.5 * NormalDist().inv_cdf(auc)
+    assert found["AUC"] == pytest.approx(auc)
+    assert found["d_prime"] == pytest.approx(d_prime)
     with pytest.raises(InputError, match="positive"):
         tagging_metrics(targets[:, 3:], probs[:, 3:])
     assert sorted(found["per_class"]) == [0, 1, 2]
@@ -37,32 +42,15 @@ def test_scores_are_scikit_learns(arrays):
         assert row["positives"] == targets[:, c].sum()
 
 
-def test_d_prime_by_hand():
-    """AUC of two normal distributions a distance of 1 apart."""
-    rng = np.random.default_rng(0)
-    targets = np.repeat([[0.0], [1.0]], 20000, 0)
-    probs = rng.standard_normal((40000, 1)) + targets
-    assert tagging_metrics(targets, probs)["d_prime"] == pytest.approx(
-        1, abs=0.05
-    )
-
-
 @pytest.mark.parametrize("thresholds", [0.5, [0.9, 0.2, 0.6, 0.4, 0.5]])
 def test_f1_is_scikit_learns(arrays, thresholds):
     targets, probs = arrays
+    probs[0] = np.float32(thresholds)  # equal to a threshold is a tag
     found = f1_scores(targets, probs, thresholds)
     tagged = probs >= np.float32(thresholds)
     micro = f1_score(targets, tagged, average="micro")
     macro = f1_score(targets[:, :3], tagged[:, :3], average="macro")
     assert found == pytest.approx({"micro_F1": micro, "macro_F1": macro})
-
-
-def test_a_probability_equal_to_its_threshold_is_a_tag():
-    thresholds = np.array([0.1, 0.3])  # in float64
-    probs = thresholds.astype(np.float32)[None]
-    found = f1_scores(np.ones((1, 2)), probs, thresholds)
-    assert found["micro_F1"] == 1.0
-    assert np.isnan(found["macro_F1"])
 
 
 def test_a_table_shows_the_worst_and_the_best_classes():
@@ -73,7 +61,6 @@ def test_a_table_shows_the_worst_and_the_best_classes():
     labels = [f"class {c}" for c in range(12)]
     lines = tagging_table(metrics, labels).splitlines()
     assert f"mAP      {metrics['mAP']:.4f}" in lines
-    assert not any(line.startswith("accuracy") for line in lines)
     ranked = sorted(range(12), key=lambda c: metrics["per_class"][c]["AP"])
     shown = [line.split("  ")[-1] for line in lines[-11:]]
     expected = [labels[c] for c in ranked]
