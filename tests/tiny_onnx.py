@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 import onnx
+import soundfile as sf
 from onnx import helper, numpy_helper
 
 from speechbrain_fftp.dataio.model_info import ModelInfo, Steps, default_rules
@@ -161,3 +162,27 @@ def sounds(seconds, seed=0):
     wav = (levels.repeat(150, 1)[:, :n_samples] * cosines(n_samples)).sum(0)
     noise = 0.01 * rng.standard_normal(n_samples)
     return (0.3 * wav + noise).astype(np.float32)
+
+
+def write_clip(path, label, seed):
+    """Writes a tone of a class, and fainter ones of others, of up to 5 s."""
+    rng = np.random.default_rng(seed)
+    n_samples = rng.integers(300, 5000)
+    levels = rng.uniform(0.05, 0.35, len(PITCHES))
+    if label in PITCHES:
+        levels[list(PITCHES).index(label)] += rng.uniform(0, 0.4)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, levels @ cosines(n_samples), RATE)
+
+
+def write_clips(folder):
+    """Writes seven clips of each class into its folder; returns the folder."""
+    for c, label in enumerate(PITCHES):
+        for number in range(7):
+            write_clip(folder / label / f"{number}.wav", label, 10 * c + number)
+    return folder
+
+
+def clip_path(folder, clip_id):
+    """The file of a clip of ``write_clips``."""
+    return folder / f"{clip_id.replace('_', '/')}.wav"

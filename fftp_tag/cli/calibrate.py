@@ -98,11 +98,9 @@ def check_options(args: argparse.Namespace) -> None:
     if not args.data_folder and not args.background:
         raise InputError("give --data-folder, --background, or both")
     if not args.data_folder:
-        for name in options.given(args, *evaluate.CLIP_OPTIONS):
+        for name in options.given(args, "output", *evaluate.CLIP_OPTIONS):
             name = name.replace("_", "-")
             raise InputError(f"--{name} needs --data-folder")
-    if args.output and not args.data_folder:
-        raise InputError("--output needs --data-folder")
     if args.split == "eval":
         output.report(
             "warning: later scores on the eval split will be too optimistic"

@@ -49,10 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_background(parser)
     parser.add_argument(
-        "--single-label",
-        action=argparse.BooleanOptionalAction,
-        help="whether each clip has one class or is background, so that "
-        "probabilities sum to 1 (default: yes, unless a clip has several)",
+        "--no-single-label",
+        dest="single_label",
+        action="store_false",
+        help="give each class a probability of its own, as if clips had "
+        "several classes (default: if a clip has several)",
     )
 
 

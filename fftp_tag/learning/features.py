@@ -162,7 +162,7 @@ def add_clip_features(
         "wav_lens": f"{PREFIX}centred_lens",
     }
     for node in graph.node:
-        rename_inputs(node, replaced)
+        node.input[:] = [replaced.get(name, name) for name in node.input]
     statistics = STATISTICS.format(
         band_moments=MOMENTS.format(name="band", values="bands", mask="mask"),
         rise_moments=MOMENTS.format(
@@ -202,15 +202,6 @@ def band_pooling(n_bins: int) -> np.ndarray:
     band = np.arange(n_bins) // width
     pooling = (band[:, None] == np.arange(band[-1] + 1)).astype(np.float32)
     return pooling / pooling.sum(0)
-
-
-def rename_inputs(node: "onnx.NodeProto", names: Dict[str, str]) -> None:
-    """Renames inputs of a node, and of the nodes in its subgraphs."""
-    node.input[:] = [names.get(name, name) for name in node.input]
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                rename_inputs(inner, names)
 
 
 def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:

@@ -82,7 +82,6 @@ class Sounds:
     labels : list of str
         Names of the C classes.
     clips : list of Clip
-        Clips without a class are last.
     single_label : bool
         Whether each clip has one class, or none: background.
     recordings : list of str
@@ -132,8 +131,6 @@ class Report:
         The number of windows of background.
     window_seconds : float
         Length of the windows in which the model finds events.
-    single_label : bool
-        Whether the probabilities of all classes and background sum to 1.
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
     eval_scores : dict of Score
@@ -148,7 +145,6 @@ class Report:
     counts: List[int]
     background_windows: int
     window_seconds: float
-    single_label: bool
     validation: Validation
     eval_scores: Dict[str, Score]
     false_alarms: Optional[Background]
@@ -160,7 +156,7 @@ def learn(
     data_folder: Union[str, os.PathLike],
     output: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]] = None,
-    single_label: Optional[bool] = None,
+    single_label: bool = True,
     num_workers: int = 4,
     progress: bool = False,
 ) -> Report:
@@ -183,10 +179,9 @@ def learn(
     background : str, optional
         A recording without any of the sounds, or a folder of recordings. The
         first half of each is used to learn, the second to count false alarms.
-    single_label : bool, optional
-        Whether each clip has exactly one class, or is background, so that the
-        probabilities of all classes and background sum to 1. By default, it is
-        true if no clip has several classes.
+    single_label : bool
+        Whether a sound has one class or is background, so that probabilities
+        of all classes and background sum to 1; unless a clip has several.
     num_workers : int
         Number of threads that read and encode.
     progress : bool
@@ -241,7 +236,6 @@ def learn(
         counts=learnt.targets.sum(0).astype(int).tolist(),
         background_windows=learnt.count_background(),
         window_seconds=encoded.window / tagger.sample_rate,
-        single_label=single_label,
         validation=validation,
         eval_scores=eval_scores,
         false_alarms=false_alarms,
@@ -252,7 +246,7 @@ def learn(
 def list_sounds(
     data_folder: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]],
-    single_label: Optional[bool],
+    single_label: bool,
 ) -> Sounds:
     """Lists the clips without copies, and the recordings; see ``learn``."""
     if is_audioset(data_folder):
@@ -276,17 +270,11 @@ def list_sounds(
             "clips without the sound in a folder named background, or give a "
             "recording without the sound with --background."
         )
-    has_several = any(len(clip.labels) > 1 for clip in clips)
-    if single_label and has_several:
-        raise InputError(
-            f"{data.folder}: some clips have several classes, which "
-            "--single-label does not allow."
-        )
     return Sounds(
         folder=data.folder,
         labels=labels,
-        clips=sorted(clips, key=lambda clip: not clip.labels),
-        single_label=not has_several if single_label is None else single_label,
+        clips=clips,
+        single_label=single_label and all(len(x.labels) < 2 for x in clips),
         recordings=[] if background is None else list_recordings(background),
     )
 
@@ -330,54 +318,53 @@ def encode_clips(
         num_workers=num_workers,
         progress=progress,
     )
-    clips = [
-        Recording(
-            str(clip.audio),
-            clip.start,
-            clip.end,
-            has_copies=clip.split != "eval",
-        )
-        for clip in sounds.clips
-        if clip.labels
-    ]
-    of_clips, errors = compute(clips)
+    features, errors = compute(
+        [recording_of(x) for x in sounds.clips if x.labels]
+    )
     lengths = np.clip(
-        [own.n_samples for own in of_clips if own] or [encoder.max_samples],
+        [own.n_samples for own in features.values()] or [encoder.max_samples],
         encoder.min_samples,
         encoder.max_samples,
     )
     window = int(np.median(lengths))
-    unlabelled = [
-        Recording(str(clip.audio), clip.start, clip.end, window=window)
-        for clip in sounds.clips
-        if not clip.labels
-    ]
-    of_unlabelled, other_errors = compute(unlabelled)
-    errors.update(other_errors)
+    unlabelled = [recording_of(x, window) for x in sounds.clips if not x.labels]
     halves = [
         Recording(path, window=window, is_half=True)
         for path in sounds.recordings
     ]
-    of_halves, other_errors = compute(halves)
+    of_background, other_errors = compute(unlabelled + halves)
+    features.update(of_background)
     errors.update(other_errors)
     cache.save()
-    learnt, held_out = make_examples(sounds, of_clips + of_unlabelled)
+    learnt, held_out = make_examples(sounds, window, features)
     check_examples(sounds, learnt, errors)
-    for path, own in zip(sounds.recordings, of_halves):
-        if own is not None:
+    for half in halves:
+        if half in features:
             seconds = window / encoder.sample_rate
-            add_recording(learnt, path, own.pieces, seconds)
+            add_recording(learnt, half.path, features[half].pieces, seconds)
     return Encoded(learnt, held_out, window, int(lengths.max()), errors)
 
 
+def recording_of(clip: Clip, window: Optional[int] = None) -> Recording:
+    """What is read of a clip; the length of windows is for background."""
+    return Recording(
+        str(clip.audio),
+        clip.start,
+        clip.end,
+        window=None if clip.labels else window,
+        has_copies=bool(clip.labels) and clip.split != "eval",
+    )
+
+
 def make_examples(
-    sounds: Sounds, features: List[Optional[Features]]
+    sounds: Sounds, window: int, features: Dict[Recording, Features]
 ) -> Tuple[Examples, Examples]:
     """Clips to learn from, and clips of the eval split, if they could be read.
 
     Other clips in the groups of the eval split are left out.
     """
-    clips = [(clip, own) for clip, own in zip(sounds.clips, features) if own]
+    found = [features.get(recording_of(x, window)) for x in sounds.clips]
+    clips = [(clip, own) for clip, own in zip(sounds.clips, found) if own]
     targets = [[x in clip.labels for x in sounds.labels] for clip, _ in clips]
     examples = Examples(
         names=[

@@ -168,7 +168,7 @@ def compute_features(
     cache: FeatureCache,
     num_workers: int = 4,
     progress: bool = False,
-) -> Tuple[List[Optional[Features]], Dict[str, str]]:
+) -> Tuple[Dict[Recording, Features], Dict[str, str]]:
     """Computes the features of recordings that are not in the cache.
 
     Arguments
@@ -184,8 +184,8 @@ def compute_features(
 
     Returns
     -------
-    features : list of Features
-        None for recordings that cannot be read.
+    features : dict of Features
+        By recording.
     errors : dict
         Reasons by name of the recordings that cannot be read.
     """
@@ -195,19 +195,16 @@ def compute_features(
         key = recording.key
         return key, cache.known.get(key) or features_of(model, recording)
 
-    features: List[Optional[Features]] = []
-    errors = {}
+    features, errors = {}, {}
     found = in_order(look_up, recordings, num_workers)
     for recording, result, error in show_progress(
         found, len(recordings), "clips", progress
     ):
         if result is None:
             errors[recording.name] = str(error)
-            features.append(None)
             continue
-        key, own = result
-        cache.used[key] = own
-        features.append(own)
+        key, features[recording] = result
+        cache.used[key] = features[recording]
     return features, errors
 
 

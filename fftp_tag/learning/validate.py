@@ -296,14 +296,10 @@ def score_clips(
     Returns
     -------
     dict of Score
-        ``mAP``, ``macro_F1`` and, if no clip has several labels, ``accuracy``.
-        Scores that are undefined are missing.
+        ``macro_F1`` and, if there are several classes and no clip has more
+        than one, ``accuracy``. Scores that are undefined are missing.
     """
-    of_all = {
-        name: value
-        for name, value in score_arrays(examples.targets, probs, tagged).items()
-        if not math.isnan(value)
-    }
+    of_all = score_arrays(examples.targets, probs, tagged)
     is_sound = ~examples.is_background
     n_groups = len(set(np.array(examples.groups)[is_sound]))
     if n_groups < MIN_GROUPS:
@@ -320,8 +316,8 @@ def score_clips(
         )
     scores = {}
     for name, value in of_all.items():
-        found = [sample[name] for sample in resampled]
-        bounds = np.nanpercentile(found, [2.5, 97.5])
+        found = [sample[name] for sample in resampled if name in sample]
+        bounds = np.percentile(found, [2.5, 97.5])
         low, high = value + math.sqrt(2) * (bounds - value)
         scores[name] = Score(value, max(float(low), 0.0), min(float(high), 1.0))
     return scores
@@ -330,38 +326,17 @@ def score_clips(
 def score_arrays(
     targets: np.ndarray, probs: np.ndarray, tagged: np.ndarray
 ) -> Dict[str, float]:
-    """The scores of ``score_clips`` by name; NaN where undefined."""
+    """The scores of ``score_clips`` by name."""
     true = targets > 0.5
-    scored = np.flatnonzero(true.any(0) & ~true.all(0))
-    precision = [
-        fast_average_precision(true[:, c], probs[:, c]) for c in scored
-    ]
-    of_classes = column_f1(true, tagged)
-    scores = {
-        "mAP": mean_or_nan(precision),
-        "macro_F1": mean_or_nan(of_classes[scored]),
-    }
-    if (true.sum(1) <= 1).all():
-        rows = true.any(1)
+    scores = {}
+    scored = true.any(0) & ~true.all(0)
+    if scored.any():
+        scores["macro_F1"] = float(column_f1(true, tagged)[scored].mean())
+    rows = true.any(1)
+    if true.shape[1] > 1 and (true.sum(1) <= 1).all() and rows.any():
         right = probs[rows].argmax(1) == true[rows].argmax(1)
-        scores["accuracy"] = mean_or_nan(right)
+        scores["accuracy"] = float(right.mean())
     return scores
-
-
-def fast_average_precision(is_true: np.ndarray, probs: np.ndarray) -> float:
-    """The mean precision at the probabilities of the true clips.
-
-    Equal to scikit-learn's ``average_precision_score``, and ten times faster.
-    """
-    true = np.sort(probs[is_true])
-    n_true = len(true) - np.searchsorted(true, true)
-    n_found = len(probs) - np.searchsorted(np.sort(probs), true)
-    return float((n_true / n_found).mean())
-
-
-def mean_or_nan(values: Union[List[float], np.ndarray]) -> float:
-    """The mean of numbers, NaN if there are none."""
-    return float(np.mean(values)) if len(values) > 0 else float("nan")
 
 
 def find_confusions(

@@ -66,9 +66,7 @@ def learn_from_clips(
     return dataclasses.replace(rules, high=high)
 
 
-def learn_thresholds(
-    targets: np.ndarray, probs: np.ndarray, min_positives: int = MIN_POSITIVES
-) -> np.ndarray:
+def learn_thresholds(targets: np.ndarray, probs: np.ndarray) -> np.ndarray:
     """Learns the threshold of each class that maximises its F1.
 
     Classes with too few positive clips get 0.5.
@@ -77,8 +75,6 @@ def learn_thresholds(
     ---------
     targets, probs : numpy.ndarray
         Multi-hot labels and probabilities, ``[clips, C]``.
-    min_positives : int
-        Minimum number of positive clips to learn a threshold.
 
     Returns
     -------
@@ -87,7 +83,7 @@ def learn_thresholds(
     """
     is_true = targets > 0.5
     thresholds = np.full(targets.shape[1], THRESHOLD, np.float32)
-    for c in np.flatnonzero(is_true.sum(0) >= min_positives):
+    for c in np.flatnonzero(is_true.sum(0) >= MIN_POSITIVES):
         thresholds[c] = best_threshold(is_true[:, c], probs[:, c])
     return thresholds
 
