@@ -214,7 +214,8 @@ class TaggingBrain(sb.Brain):
         DataLoader
             The loader.
         """
-        if stage != sb.Stage.TRAIN:
+        # There may be no validation clips to distribute
+        if stage != sb.Stage.TRAIN and len(dataset):
             # Explicit, since several processes would shuffle otherwise
             loader_kwargs["sampler"] = SequentialSampler(dataset)
             loader_kwargs = distributed_loader_specifics(

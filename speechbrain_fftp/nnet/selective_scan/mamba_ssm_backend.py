@@ -4,10 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.nnet.selective_scan.torch_backend import (
-    mask_and_bias,
-    padding_mask,
-)
+from speechbrain_fftp.nnet.selective_scan.torch_backend import mask_and_bias
 
 
 def mamba_ssm_scan(
@@ -36,7 +33,6 @@ def mamba_ssm_scan(
         backward, _ = mamba_ssm_scan(u, delta, A[1], *inputs, reverse=True)
         return forward + backward, None
     if lengths is not None:
-        padding = padding_mask(lengths, u)
         u, delta, B, C, z = mask_and_bias(
             u, delta, B, C, z, delta_bias, delta_softplus, lengths
         )
@@ -58,6 +54,4 @@ def mamba_ssm_scan(
     )
     if reverse:
         out = out.flip(2)
-    if lengths is not None:
-        out = out.masked_fill(padding, 0.0)
     return out, last_state

@@ -14,6 +14,8 @@ from typing import Tuple
 
 import torch
 
+from speechbrain_fftp.nnet.tokens import length_mask
+
 # Maximum number of states per step, since torch would split more of them
 # between threads, and per chunk, to fit into a CPU's cache
 STEP_STATES = 2**15
@@ -78,39 +80,14 @@ def torch_scan(
             out = out + D.unsqueeze(1) * u_out
         if z is not None:
             out = out * torch.nn.functional.silu(z)
-        if lengths is not None:
-            out = out.masked_fill(padding_mask(lengths, u), 0.0)
         return out.to(u.dtype), last_state
-
-
-def padding_mask(lengths, u):
-    """Finds the steps beyond the end of each item.
-
-    Arguments
-    ---------
-    lengths : torch.Tensor
-        Number of steps ``[B]``.
-    u : torch.Tensor
-        The input of the scan, ``[B, D, L]``.
-
-    Returns
-    -------
-    torch.Tensor
-        True for these steps, ``[B, 1, L]``.
-
-    Example
-    -------
-    >>> padding_mask(torch.tensor([1, 3]), torch.rand(2, 4, 3))[:, 0].tolist()
-    [[False, True, True], [False, False, False]]
-    """
-    steps = torch.arange(u.shape[2], device=u.device)
-    return (steps >= lengths.unsqueeze(1)).unsqueeze(1)
 
 
 def mask_and_bias(u, delta, B, C, z, delta_bias, delta_softplus, lengths):
     """Sets padding to zero, and applies bias and softplus to delta.
 
-    Steps of size zero leave the state unchanged.
+    Steps of size zero leave the state unchanged, and without u and C, outputs
+    are zero.
 
     Arguments
     ---------
@@ -133,7 +110,8 @@ def mask_and_bias(u, delta, B, C, z, delta_bias, delta_softplus, lengths):
     tensor(0.)
     """
     if lengths is not None:
-        padding = padding_mask(lengths, u)
+        # [B, 1, L]
+        padding = ~length_mask(lengths, u.shape[2]).unsqueeze(1)
         u, delta, B, C, z = (
             None if x is None else x.masked_fill(padding, 0.0)
             for x in (u, delta, B, C, z)
