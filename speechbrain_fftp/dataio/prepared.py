@@ -509,7 +509,7 @@ def read_table(
     Raises
     ------
     InputError
-        If a column is missing, or a line has too many entries.
+        If a column is missing, or a line has too many entries or a NUL byte.
     """
     with open_csv(path) as file:
         reader = csv.DictReader(
@@ -525,6 +525,11 @@ def read_table(
                     f"{path}, line {reader.line_num}: more entries than "
                     f"columns, the last are {row[None]}: put entries with "
                     f"{delimiter!r} in double quotes"
+                )
+            if any("\0" in (entry or "") for entry in row.values()):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: there is a NUL byte: "
+                    "save the table again as a CSV file in UTF-8"
                 )
             yield (
                 reader.line_num,

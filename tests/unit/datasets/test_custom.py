@@ -142,6 +142,7 @@ def test_a_table(tmp_path):
         "1.wav,dog,,3",
         "1.wav,dog,,,1,",
         "1.wav,dog,,,2,1",
+        "1\0.wav,dog",
     ],
 )
 def test_rows_that_make_no_sense(tmp_path, row):
