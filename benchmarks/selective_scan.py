@@ -115,7 +115,7 @@ def make_step(name, size, backward):
     return step_of(function, tensors[:-1], tensors[-1], backward)
 
 
-def time_rows(case, candidates, rounds):
+def peer_rows(case, candidates, rounds):
     """Times ours and its peers; returns a row for each peer."""
     times = harness.compare(candidates, rounds)
     our_time = times.pop("ours")
@@ -144,7 +144,7 @@ def scan_rows(size, backward, rounds):
         results[name] = found if name == "mambapy" else transpose(found)
     harness.check_same(results, tolerance=1e-3)
     case = "B={}, D={}, N={}, L={}, ".format(*size) + PASSES[backward]
-    return time_rows(case, steps, rounds)
+    return peer_rows(case, steps, rounds)
 
 
 def memory_rows(size):

@@ -168,6 +168,8 @@ class AudioTagger:
         Yields the tags of each file in order, or the reason why it cannot be
         read. ``paths`` may be infinite. For arguments see ``tag_file``.
         """
+        if isinstance(paths, (str, bytes, os.PathLike)):
+            raise InputError("tag_files takes a list of paths, not one path.")
         threshold = tag_threshold(self.model.rules, threshold)
         for path, probs, error in in_order(
             self.clip_probabilities, paths, num_workers

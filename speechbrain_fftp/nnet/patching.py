@@ -58,12 +58,17 @@ class PatchEmbedding(torch.nn.Module):
         self.embed_dim = embed_dim
         self.patch_frames, self.patch_bins = patch
         self.stride_frames, self.stride_bins = stride
-        if min(*patch, *stride) < 1 or self.patch_bins > n_mels:
+        if min(*patch, *stride) < 1:
             raise ValueError(
                 f"A patch of {self.patch_frames} frames and {self.patch_bins} "
                 f"bins every {self.stride_frames} frames and "
-                f"{self.stride_bins} bins: all must be at least 1, and the "
-                f"patch must not be taller than the spectrogram ({n_mels})."
+                f"{self.stride_bins} bins: patch_frames, stride_frames and the "
+                "others must be at least 1."
+            )
+        if self.patch_bins > n_mels:
+            raise ValueError(
+                f"A patch of {self.patch_bins} bins is taller than the "
+                f"spectrogram (n_mels={n_mels})."
             )
         self.freq_patches = (n_mels - self.patch_bins) // self.stride_bins + 1
         self.proj = make_projection(

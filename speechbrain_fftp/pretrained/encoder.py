@@ -18,7 +18,6 @@ from speechbrain_fftp.nnet.tokens import (
     PooledEncoder,
     count_valid,
     length_mask,
-    mean_token,
     token_batch_norm,
 )
 
@@ -64,7 +63,8 @@ class ChunkedTransformer(PooledEncoder):
         pooling="mean",
         has_bin_norm=False,
     ):
-        super().__init__(pooling)
+        super().__init__("mean")
+        self.means_chunks = pooling == "chunks"
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.num_heads = num_heads
@@ -82,10 +82,6 @@ class ChunkedTransformer(PooledEncoder):
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=1e-6)
         init_linear(self.blocks)
-
-    def pool(self, clips):
-        """Embeddings ``[B, 1, D]`` of the output of ``encode``."""
-        return mean_token(clips.tokens, clips.valid)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch without pooling; see ``forward``.
@@ -123,7 +119,7 @@ class ChunkedTransformer(PooledEncoder):
         # [B * K, F' * T', D] -> [B * K, T', D] -> [B, K * T', D]
         x = self.norm(x).unflatten(1, (rows, n_steps)).mean(1)
         x = x.reshape(B, K * n_steps, -1)
-        if self.pooling == "chunks":
+        if self.means_chunks:
             valid = attended.view(B, K, n_steps) & in_chunk[:, :, None]
             return EncodedClips(None, x, valid.flatten(1))
         n_tokens = self.embedding.time_patches(T)

@@ -40,6 +40,8 @@ def test_features_of_another_size_are_an_error():
         FFTPEmbedding(16, 8)(torch.rand(2, 30, 17))
     with pytest.raises(ValueError, match="taller"):
         PatchEmbedding(16, 8, patch=(4, 17), stride=(4, 4))
+    with pytest.raises(ValueError, match="patch_frames"):
+        FFTPEmbedding(16, 8, patch_frames=0)
 
 
 def test_positions_of_long_and_short_clips(device):

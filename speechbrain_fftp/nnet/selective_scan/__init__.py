@@ -176,10 +176,9 @@ def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths):
 def _find_scan(backend, u):
     """The scan function of a backend, for an input u."""
     if backend == "auto":
-        backend = "torch"
-        if u.device.type == "cuda" and u.dtype != torch.float64:
-            installed = [name for name, found in INSTALLED.items() if found]
-            backend = [*installed, "torch"][0]
+        has_kernels = u.device.type == "cuda" and u.dtype != torch.float64
+        installed = (name for name, found in INSTALLED.items() if found)
+        backend = next(installed, "torch") if has_kernels else "torch"
     if backend == "torch":
         return torch_scan
     if backend not in INSTALLED:

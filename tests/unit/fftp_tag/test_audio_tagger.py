@@ -160,6 +160,8 @@ def test_many_files_in_order(clip_tagger, tmp_path):
     broken = found.pop(3)
     assert broken.tags is None and paths[3] in broken.error
     assert found == expected[:3] + expected[4:]
+    with pytest.raises(InputError, match="list of paths"):
+        next(clip_tagger.tag_files(paths[0]))
 
 
 def test_an_encoder_without_classes_gives_embeddings_only(tmp_path):
