@@ -1,8 +1,8 @@
 """Compares SpecMask with torchaudio's and SpeechBrain's masks.
 
 A batch of 64 clips of 1000 frames and 128 bins, with the masks of AST's
-training: time masks of up to 192 frames, frequency masks of up to 48 bins. Writes
-benchmarks/results/augmentation.json.
+training: time masks of up to 192 frames, frequency masks of up to 48 bins.
+Writes benchmarks/results/augmentation.json.
 
 > python benchmarks/augmentation.py
 

@@ -32,8 +32,9 @@ except ImportError:
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ROUND_SECONDS = 0.5
-# What a case may lack: memory, a GPU or its driver, a package, a kernel, a file.
-# Errors of torch and its compiler are RuntimeErrors, those of Triton are not.
+# What a case may lack: memory, a GPU or its driver, a package, a kernel, a
+# file. Errors of torch and its compiler are RuntimeErrors, those of Triton are
+# not.
 FAILURES = (RuntimeError, ImportError, OSError, ValueError, *TRITON_ERRORS)
 
 

@@ -1,4 +1,4 @@
-"""Writes tables of targets, GPU speed, training and int8 into docs/performance.md.
+"""Writes tables of speed and of int8 into docs/performance.md.
 
 Each table is between two comments; its rows are in benchmarks/results.
 

@@ -3,9 +3,9 @@
 It makes its own data: as many clips of 10 s as AudioSet-18k, prepared as the
 recipe expects them. Each measurement adds a line to OUT/recipe_speed.jsonl at
 once; one that fails writes its error, and the next ones run. Everywhere: what a
-clip and a batch cost, and what a step launches on a simulated GPU. On a GPU also
-the compiled recipe, in a process of its own. With --smoke, a tiny model runs on a
-CPU.
+clip and a batch cost, and what a step launches on a simulated GPU. On a GPU
+also the compiled recipe, in a process of its own. With --smoke, a tiny model
+runs on a CPU.
 
 > python benchmarks/recipe_speed.py --seconds 300 --out DIR
 

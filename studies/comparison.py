@@ -8,12 +8,12 @@ bootstrap alone is too narrow. If all folds score the same clips and differ in
 their seeds only, the bootstrap draws the groups once for all folds.
 
 Folds train on each other's test clips, so that their differences are not
-independent, and the t test is too narrow as well. It is shown twice, as usual and
-with the correction of Nadeau and Bengio (Machine Learning 52, 2003), which takes
-1/n + n_test/n_train instead of 1/n for the variance of a mean of n folds; findings
-are by the corrected one. A soundscape has several sources, speakers and recording
-sessions: there, the bootstrap draws sources, once for all folds, as folds of
-different partitions share them.
+independent, and the t test is too narrow as well. It is shown twice, as usual
+and with the correction of Nadeau and Bengio (Machine Learning 52, 2003), which
+takes 1/n + n_test/n_train instead of 1/n for the variance of a mean of n folds;
+findings are by the corrected one. A soundscape has several sources, speakers
+and recording sessions: there, the bootstrap draws sources, once for all folds,
+as folds of different partitions share them.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -82,9 +82,9 @@ def accuracy(scores, weights):
 def mean_precision(scores, weights):
     """Mean average precision; arguments and result as in ``accuracy``.
 
-    ``weights`` may also be ``ClassWeights``. Averages over the classes with both
-    positive and negative clips. As in scikit-learn, the order of clips with the
-    same probability has no influence.
+    ``weights`` may also be ``ClassWeights``. Averages over the classes with
+    both positive and negative clips. As in scikit-learn, the order of clips
+    with the same probability has no influence.
     """
     found = []
     for i, (target, prob) in enumerate(zip(scores.targets.T, scores.probs.T)):
@@ -245,8 +245,8 @@ def values(folds, metric):
 def t_test(by_fold, overlap=0.0):
     """Mean of one value per fold, its 95 % t interval, and p of no difference.
 
-    ``overlap`` is n_test/n_train in the correction of Nadeau and Bengio; 0 gives
-    the usual test.
+    ``overlap`` is n_test/n_train in the correction of Nadeau and Bengio; 0
+    gives the usual test.
     """
     count, mean = len(by_fold), float(np.mean(by_fold))
     error = np.std(by_fold, ddof=1) * np.sqrt(1 / count + overlap)
@@ -276,10 +276,10 @@ def compare(folds, metric, signs=(1, -1), overlap=0.0, replicates=REPLICATES):
 def verdicts(differences, margin):
     """Judges several differences together.
 
-    Returns, for each, the p-values of the t test, of the corrected t test and of
-    the bootstrap, all with Holm's correction, and a finding: ``higher`` or
-    ``lower`` if all are below 0.05, ``equal within`` the margin in points if all
-    intervals lie inside it, otherwise ``open``.
+    Returns, for each, the p-values of the t test, of the corrected t test and
+    of the bootstrap, all with Holm's correction, and a finding: ``higher`` or
+    ``lower`` if all are below 0.05, ``equal within`` the margin in points if
+    all intervals lie inside it, otherwise ``open``.
     """
     if not differences:
         return []

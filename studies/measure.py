@@ -280,11 +280,10 @@ def of_classes(columns):
 def measure_contrasts(plan, plans):
     """Differences, corrected p-values and findings, by table and label.
 
-    Holm's correction is over all declared contrasts of a plan, or of a table where
-    the plan says ``holm: table``. Those that were not declared are judged in the
-    wider family of all of its contrasts. A
-    contrast with missing runs counts as one without any difference; one with a
-    failed training is open.
+    Holm's correction is over all declared contrasts of a plan, or of a table
+    where the plan says ``holm: table``. Those that were not declared are judged
+    in the wider family of all of its contrasts. A contrast with missing runs
+    counts as one without any difference; one with a failed training is open.
     """
     found = {}
     for name, label, arms, signs in contrasts_of(plan, plans):

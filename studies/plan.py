@@ -1,11 +1,11 @@
 """Plans of the study, and the stored results of their runs.
 
-A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of rows.
-NAME_chosen.json in the same folder holds the options chosen by the trials. The
-results are rows in NAME.jsonl, one line per run, and predictions in NAME.npz,
-in which the arrays of a run are named RUN/ids, RUN/groups, RUN/targets and
-RUN/probs. NAME_sources.npz has the sources of clips that were mixed for a fold,
-see sources.py.
+A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of
+rows. NAME_chosen.json in the same folder holds the options chosen by the
+trials. The results are rows in NAME.jsonl, one line per run, and predictions in
+NAME.npz, in which the arrays of a run are named RUN/ids, RUN/groups,
+RUN/targets and RUN/probs. NAME_sources.npz has the sources of clips that were
+mixed for a fold, see sources.py.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -282,8 +282,8 @@ class Plan:
 
         Folds from separate folders use the same ids for different clips: the
         ids and groups begin with the fold, unless the splits are given, when
-        all folds score the same clips. Soundscapes of separate folders get their
-        sources.
+        all folds score the same clips. Soundscapes of separate folders get
+        their sources.
         """
         digest = self.digest(run)
         with np.load(self.predictions) as stored:

@@ -1,9 +1,9 @@
 """Writes the pages and the picture of the study's stored runs: `make evidence`.
 
-Statistics of all plans are written to studies/results/figures.json.
-From these it writes docs/evidence.md, by the template evidence.jinja; a page for
-each plan to studies/results, with the text notes/NAME.md; and README's
-table, the first rows of the one in docs/evidence.md.
+Statistics of all plans are written to studies/results/figures.json. From these
+it writes docs/evidence.md, by the template evidence.jinja; a page for each plan
+to studies/results, with the text notes/NAME.md; and README's table, the first
+rows of the one in docs/evidence.md.
 
 > python studies/report.py
 

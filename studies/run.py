@@ -5,10 +5,10 @@ differences to be tested. A finished run adds a row to
 studies/results/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
 shares the work. `make evidence` makes the tables. DATA_FOLDER is one of the two
-in docs/data.md, "Data of the benchmarks", as the plan says; for mixed clips, the
-folder that holds both. A plan with given splits takes the data folder as it is, and
-its folds are seeds. --smoke runs tiny models for an epoch, on few clips, and stores
-nothing in the repository.
+in docs/data.md, "Data of the benchmarks", as the plan says; for mixed clips,
+the folder that holds both. A plan with given splits takes the data folder as it
+is, and its folds are seeds. --smoke runs tiny models for an epoch, on few
+clips, and stores nothing in the repository.
 
 > python studies/run.py DATA_FOLDER --plan NAME --list
 > python studies/run.py DATA_FOLDER --plan NAME --search  # the trials

@@ -16,11 +16,12 @@ The sources are DATA/speech_commands and DATA/audioset_mini of docs/data.md:
 > python studies/soundscapes.py DATA/speech_commands DATA/audioset_mini OUT
 
 With ``--fold``, mixes as many clips as the paper trains on, and OUT becomes a
-prepared folder of the recipe for AudioSet: 16-bit packs and manifests. There are
-six disjoint folds of all sources, and a fold is trained on the sources of the five
-others. The first 1.5 s of a sound are used, at a random speed, so that a note is not
-repeated hundreds of times an epoch. ``--fold search`` divides the sources that fold 1 is trained on.
-sources.npz holds the sources of the evaluation clips, for the bootstrap.
+prepared folder of the recipe for AudioSet: 16-bit packs and manifests. There
+are six disjoint folds of all sources, and a fold is trained on the sources of
+the five others. The first 1.5 s of a sound are used, at a random speed, so that
+a note is not repeated hundreds of times an epoch. ``--fold search`` divides the
+sources that fold 1 is trained on. sources.npz holds the sources of the
+evaluation clips, for the bootstrap.
 
 > python studies/soundscapes.py DATA/speech_commands DATA/audioset_mini OUT \
 >     --fold 1 --num_workers 16

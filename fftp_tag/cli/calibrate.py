@@ -9,8 +9,8 @@ maximises F1 of the clips with an event. Classes with fewer than 5 clips get a
 threshold of 0.5.
 
 With --background, false alarms are counted in recordings without any of the
-sounds, with the thresholds that were just learnt or, without --data-folder, with
-the model's own.
+sounds, with the thresholds that were just learnt or, without --data-folder,
+with the model's own.
 
 Authors
  * The speechbrain_fftp authors 2026

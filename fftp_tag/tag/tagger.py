@@ -317,7 +317,8 @@ class AudioTagger:
         times = model.step_times(end)
         return Timeline(
             times=times,
-            # The last piece may be shorter than a patch, and so end with padding
+            # The last piece may be shorter than a patch, and so end with
+            # padding
             probs=join_pieces(found)[: len(times)],
             clip_probs=best,
             duration=end / self.sample_rate,

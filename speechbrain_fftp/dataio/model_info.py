@@ -125,20 +125,20 @@ class ModelInfo:
     sample_rate : int
         Sampling rate of the waveforms in Hz.
     max_samples : int
-        Maximum clip length. Longer clips are cut into pieces of this length, the
-        last of which ends with the clip.
+        Maximum clip length. Longer clips are cut into pieces of this length,
+        the last of which ends with the clip.
     min_samples, frame_samples : int
         Length of a patch, and hop between frames.
     single_label : bool
-        Whether the probabilities of a clip sum to 1, or to less where background
-        was learnt.
+        Whether the probabilities of a clip sum to 1, or to less where
+        background was learnt.
     rules : Rules, optional
         The rules of tags and events that are learnt, in JSON an object of lists
         without ``is_learnt``. Default: a threshold of 0.5 for events.
     window_samples : int, optional
-        For a model of clips that has learnt from clips as short as events: their
-        length, in windows of which events are found. An event need not be a tag
-        of the whole file then.
+        For a model of clips that has learnt from clips as short as events:
+        their length, in windows of which events are found. An event need not be
+        a tag of the whole file then.
     steps : Steps, optional
         For a model that classifies time steps.
     note : str, optional

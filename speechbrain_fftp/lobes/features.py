@@ -1,4 +1,4 @@
-"""Kaldi's filterbanks, and the normalisation of the Audio Spectrogram Transformer.
+"""Kaldi's filterbanks, and their normalisation by a data set's statistics.
 
 Unlike ``speechbrain.lobes.features.Fbank``, they equal the features that
 published AudioSet models were trained on.

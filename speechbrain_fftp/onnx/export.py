@@ -1,7 +1,7 @@
 """Exports a tagger to ONNX: waveforms in, probabilities and embeddings out.
 
-A ``model.onnx`` runs without this package and without PyTorch. Inputs, for any batch size and number of
-samples:
+A ``model.onnx`` runs without this package and without PyTorch. Inputs, for any
+batch size and number of samples:
 
 * ``wavs``, float32 ``[batch, samples]``;
 * ``wav_lens``, float32 ``[batch]``, lengths relative to ``samples``.

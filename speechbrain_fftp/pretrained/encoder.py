@@ -2,8 +2,9 @@
 
 A pre-norm vision transformer without class tokens: CED
 (https://arxiv.org/abs/2308.11957) on square patches, ATST-Frame
-(https://arxiv.org/abs/2306.04186) and Dasheng (https://arxiv.org/abs/2406.06992)
-on full-frequency temporal patches, whose tokens form a time sequence.
+(https://arxiv.org/abs/2306.04186) and Dasheng
+(https://arxiv.org/abs/2406.06992) on full-frequency temporal patches, whose
+tokens form a time sequence.
 
 Authors
  * The speechbrain_fftp authors 2026

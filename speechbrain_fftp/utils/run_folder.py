@@ -38,10 +38,10 @@ _locks = {}  # of output folders, held until the process ends
 
 
 def check_overrides(hparams_file, overrides, needs):
-    """Ends the process with one line if a command is wrong, before it is loaded.
+    """Ends the process with one line if a command is wrong.
 
-    This is so if the yaml file is missing or for another script, or if an option
-    is unknown or repeated.
+    That is, if the yaml file is missing or for another script, or if an option
+    is unknown or repeated; before the yaml is loaded.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""Tests of what README and docs print: commands by their options, the demo's run.
+"""Tests of what README and docs print: options of commands, the demo's run.
 
 Authors
  * The speechbrain_fftp authors 2026

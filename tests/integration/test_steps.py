@@ -113,8 +113,8 @@ def test_two_processes_train_as_one(tmp_path):
     """Same losses and metrics, from the same batches in two halves.
 
     Nothing is random but the order of the clips, which does not matter as a
-    batch has them all. Of 3 clips to evaluate one is given out twice, and scored
-    once.
+    batch has them all. Of 3 clips to evaluate one is given out twice, and
+    scored once.
     """
     write_lists(tmp_path / "data")
     options = {

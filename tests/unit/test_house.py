@@ -1,7 +1,7 @@
 """Rooms import only from rooms below them, and never in a cycle.
 
-Imports are read from the sources, those inside functions included, but not those
-for type hints alone. The rules are explained in CONTRIBUTING.md.
+Imports are read from the sources, those inside functions included, but not
+those for type hints alone. The rules are explained in CONTRIBUTING.md.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,8 +14,8 @@ from pathlib import Path
 from graphlib import TopologicalSorter
 
 ROOT = Path(__file__).resolve().parents[2]
-# From top to bottom; a room imports only from itself and the rooms below. A module
-# that is in none of them belongs to the room of its package.
+# From top to bottom; a room imports only from itself and the rooms below. A
+# module that is in none of them belongs to the room of its package.
 ROOMS = (
     "recipes",
     "fftp_tag.cli",

@@ -1,9 +1,9 @@
 """The selective scan in torch operations, for any device.
 
 The recursion is one operator, ``selective_scan::recursion``, which compiled and
-exported graphs hold as it is. Only the states of one chunk (tens of steps) are in memory at a time. The
-forward pass saves the state before each chunk, from which the backward pass
-recomputes the states within.
+exported graphs hold as it is. Only the states of one chunk (tens of steps) are
+in memory at a time. The forward pass saves the state before each chunk, from
+which the backward pass recomputes the states within.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -135,7 +135,7 @@ def recursion(
     A: torch.Tensor,
     reverse: bool,
 ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """``h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]``, then ``C[t] h[t]``.
+    """The recursion of ``selective_scan``, and its output ``C[t] h[t]``.
 
     Its gradient is written by hand, since autograd through the loop over the
     steps takes two to three times as long.

@@ -28,8 +28,8 @@ INPUTS = (
 # about twice the work, so it needs at least three segments.
 PROGRAMS = 8
 MIN_SEGMENTS = 3
-# Registers per thread, the best on an H100: fewer let more programs run at once,
-# but spill
+# Registers per thread, the best on an H100: fewer let more programs run at
+# once, but spill
 FORWARD_REGISTERS = 168
 BACKWARD_REGISTERS = 224
 

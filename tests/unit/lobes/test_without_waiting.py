@@ -1,7 +1,7 @@
 """A simulated GPU: no part of a training step before backward waits for it.
 
-Without lengths, a forward pass copies nothing to it either, so it can be captured
-in a CUDA graph.
+Without lengths, a forward pass copies nothing to it either, so it can be
+captured in a CUDA graph.
 
 Authors
  * The speechbrain_fftp authors 2026
