@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain.dataio import prepared
+import speechbrain.dataio.prepared as prepared
 from speechbrain.dataio.clips import Clip, as_int16, convert_clip
 
 RATE = 16000
