@@ -114,8 +114,8 @@ class CommandsBrain(sb.Brain):
             Whether the optimiser steps after this batch.
         """
         epoch = self.hparams.epoch_counter.current
-        place = (self.hparams.seed, epoch, self.step, get_rank() or 0)
-        sb.utils.seed_everything(hash(place) % 2**32, verbose=False)
+        step = (self.hparams.seed, epoch, self.step, get_rank() or 0)
+        sb.utils.seed_everything(hash(step) % 2**32, verbose=False)
         if should_step:
             self.hparams.lr_annealing(self.optimizer)
 

@@ -21,7 +21,9 @@ from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 @pytest.fixture(scope="module")
 def trained(data_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
-    output, metrics = train(folder, data_folder=data_folder)
+    output, metrics = train(
+        folder, hparams="aum_fftp.yaml", data_folder=data_folder, export=True
+    )
     return folder, output, metrics
 
 
@@ -62,26 +64,20 @@ def test_stock_speechbrain_loads_the_model(trained):
 def test_a_finished_training_is_not_repeated(trained, data_folder):
     """Nor by another number of workers."""
     folder, _, metrics = trained
-    output, again = train(folder, data_folder=data_folder, num_workers=1)
+    output, again = train(
+        folder,
+        hparams="aum_fftp.yaml",
+        data_folder=data_folder,
+        export=True,
+        num_workers=1,
+    )
     assert again == metrics and "Going into epoch" not in output
 
 
-def test_the_exported_model_has_the_measured_scores(
-    trained, data_folder, tmp_path
-):
-    """Of an AuM, whose training shares the prepared clips."""
-    prepared = trained[0] / "prepared"
-    _, metrics = train(
-        tmp_path / "run",
-        hparams="aum_fftp.yaml",
-        data_folder=data_folder,
-        prepared_folder=prepared,
-        number_of_epochs=1,
-        export=True,
-    )
-    assert not (tmp_path / "run" / "prepared").exists()
-    tagger = AudioTagger.from_pretrained(tmp_path / "run")
-    found = evaluate(tagger, prepared, "eval").metrics
+def test_the_exported_model_has_the_measured_scores(trained):
+    folder, _, metrics = trained
+    tagger = AudioTagger.from_pretrained(folder)
+    found = evaluate(tagger, folder / "prepared", "eval").metrics
     assert found["mAP"] == pytest.approx(metrics["mAP"])
 
 

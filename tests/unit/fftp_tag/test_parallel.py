@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import gc
 import itertools
 import threading
 import time
@@ -51,6 +52,7 @@ def test_bugs_are_raised():
 
 def workers():
     """Threads that have not ended after the item that they work on."""
+    gc.collect()  # what other tests have left unfinished
     threads = [t for t in threading.enumerate() if "ThreadPool" in t.name]
     for thread in threads:
         thread.join(10)
