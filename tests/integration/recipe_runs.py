@@ -19,7 +19,10 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
         "torch",
+        "torch.utils.flop_counter",
+        "torch.utils.tensorboard",
         "speechbrain",
+        "speechbrain.utils.train_logger",
         "sklearn.metrics",
         "speechbrain_fftp.training.export",
         "onnxscript",

@@ -109,6 +109,14 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(
     assert rates == pytest.approx([schedule(optimizer) for _ in rates])
 
 
+def test_a_finished_training_is_not_repeated(clips, tmp_path):
+    """Nor by another number of workers."""
+    options = {"data_folder": clips, "patch_frames": 5, "stride_frames": 5}
+    _, metrics = train(tmp_path / "run", **options)
+    output, again = train(tmp_path / "run", num_workers=1, **options)
+    assert again == metrics and "Going into epoch" not in output
+
+
 def test_two_processes_train_as_one(tmp_path):
     """Same losses and metrics, from the same batches in two halves.
 

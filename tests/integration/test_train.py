@@ -61,19 +61,6 @@ def test_stock_speechbrain_loads_the_model(trained):
             assert label == [found["labels"][index]]
 
 
-def test_a_finished_training_is_not_repeated(trained, data_folder):
-    """Nor by another number of workers."""
-    folder, _, metrics = trained
-    output, again = train(
-        folder,
-        hparams="aum_fftp.yaml",
-        data_folder=data_folder,
-        export=True,
-        num_workers=1,
-    )
-    assert again == metrics and "Going into epoch" not in output
-
-
 def test_the_exported_model_has_the_measured_scores(trained):
     folder, _, metrics = trained
     tagger = AudioTagger.from_pretrained(folder)

@@ -39,8 +39,8 @@ CASES = {
     },
     "segments of two chunks": {"size": (1, 2, 4, 66), "programs": 2},
     "segments of both": {
-        "size": (1, 2, 4, 66),
-        "lengths": [65],
+        "size": (1, 2, 4, 34),
+        "lengths": [33],
         "both": True,
         "programs": 99,
     },

@@ -51,7 +51,7 @@ ENCODERS = {
 }
 FORMS = [
     "ast",
-    "aum",
+    pytest.param("aum", marks=pytest.mark.slow),
     pytest.param("convnext-stem", marks=pytest.mark.slow),
     "convnext-steps",
 ]
