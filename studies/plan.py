@@ -39,7 +39,6 @@ SMOKE_SIZES = {"train": 24, "valid": 8, "eval": 24}
 ROOT = Path(__file__).resolve().parents[1]
 PLANS = Path(__file__).with_name("plans")
 RESULTS = Path(__file__).with_name("results")
-TABLES = RESULTS / "tables"  # of scripts beside the plans
 
 
 class Row(NamedTuple):
