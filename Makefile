@@ -6,6 +6,9 @@ BENCH_INSTALLED := $(VENV)/.bench_installed
 DEMO := results/demo
 PLAN = speech_commands
 
+# pip does not compile modules here; Python does, and keeps what it needs
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test study evidence bench bench-gpu site pictures clean
 
 # Train and evaluate on generated data, then show what is found in clips, beside
