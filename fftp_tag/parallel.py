@@ -43,6 +43,8 @@ def in_order(
                 result = future.result()
             except (InputError, OSError) as error:
                 reason = one_line(error)
+            finally:
+                del future  # which an error would keep alive, and it the error
             yield item, result, reason
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -8,7 +8,9 @@ import gc
 import itertools
 import threading
 import time
+import weakref
 
+import numpy as np
 import pytest
 
 from fftp_tag.parallel import ahead, in_order
@@ -52,11 +54,28 @@ def test_bugs_are_raised():
 
 def workers():
     """Threads that have not ended after the item that they work on."""
-    gc.collect()  # what other tests have left unfinished
     threads = [t for t in threading.enumerate() if "ThreadPool" in t.name]
     for thread in threads:
         thread.join(10)
     return [thread for thread in threads if thread.is_alive()]
+
+
+def test_what_a_failed_function_held_is_freed():
+    """At once, without the garbage collector: audio is large."""
+    held = []
+
+    def fail(number):
+        block = np.zeros(number)
+        held.append(weakref.ref(block))
+        raise InputError("no")
+
+    gc.disable()
+    try:
+        assert len(list(in_order(fail, range(3), 2))) == 3
+        assert not workers()
+        assert [block() for block in held] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_endless_items_that_are_not_all_wanted():
