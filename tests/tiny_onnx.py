@@ -21,8 +21,8 @@ PATCH, STEP, FRAME = 100, 50, 10  # samples
 LONGEST = 2000
 PITCHES = {"Low": 40.0, "Middle": 100.0, "High": 200.0}  # Hz
 GAIN = 2.0
-INFO = ModelInfo(list(PITCHES), RATE, LONGEST, PATCH, FRAME)
-STEPS = Steps(first_seconds=PATCH / 2 / RATE, step_samples=STEP)
+INFO = ModelInfo(list(PITCHES), RATE, LONGEST, PATCH, FRAME, token_samples=STEP)
+STEPS = Steps(span_samples=PATCH, step_samples=STEP)
 
 
 def cosines(n_samples, pitches=PITCHES):

@@ -88,13 +88,16 @@ def print_report(report: "Report") -> None:
         report.labels, report.counts, validation.thresholds
     ):
         print(f"{count:5d}  {threshold:9.3f}  {label}")
-    print(f"{report.background_windows:5d}             windows of background")
-    if not report.background_windows:
+    print(f"{report.background_spans:5d}             spans of background")
+    if not report.background_spans:
         print(
             "Without background, other sounds are taken for yours: record "
             "where you will use the model, and give it with --background."
         )
-    print(f"events are found in windows of {report.window_seconds:.2f} s")
+    print(
+        f"time steps are classified by {report.span_seconds:.2f} s, every "
+        f"{report.step_seconds:.2f} s"
+    )
     if report.false_alarms is not None:
         names = dict(zip(report.labels, report.labels))
         output.print_false_alarms(report.false_alarms, names)

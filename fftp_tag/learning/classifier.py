@@ -1,4 +1,4 @@
-"""A linear classifier of the features of clips.
+"""A linear classifier of the features of spans.
 
 It is learnt with scikit-learn, and added to the graph of a model.onnx.
 
@@ -8,9 +8,11 @@ Authors
 
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING, List, Tuple
+from typing import TYPE_CHECKING, Any, List, Tuple
 
 import numpy as np
+
+from fftp_tag.tag.spans import IS_VALID, OUTPUT, GraphBuilder, remove_outputs
 
 if TYPE_CHECKING:
     import onnx
@@ -22,24 +24,10 @@ NEVER = -20.0  # logit of a class without positive clips
 TEMPERATURE = 15.0
 TEMPERATURES = np.geomspace(5, 100, 31)
 
-GRAPH = """
-classifier (float[batch, dim] clip_features)
-    => (float[batch, {n_classes}] probabilities)
-<
-    int64[1] first = {{0}}, int64[1] last = {{{n_classes}}},
-    int64[1] axis = {{1}}
->
-{{
-    logits = Gemm<transB = 1>(clip_features, weight, bias)
-    everything = {activation}(logits)
-    probabilities = Slice(everything, first, last, axis)
-}}
-"""
-
 
 @dataclasses.dataclass(frozen=True)
 class ClipClassifier:
-    """A linear classifier of the features of clips.
+    """A linear classifier of the features of spans.
 
     Arguments
     ---------
@@ -67,40 +55,43 @@ class ClipClassifier:
         )
 
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """Logits of clips with features ``[N, F]``, including background."""
+        """Logits of spans with features ``[N, F]``, including background."""
         return features @ self.weight.T + self.bias
 
-    def probabilities(self, pieces: List[np.ndarray]) -> np.ndarray:
-        """Probabilities of clips ``[clips, C]``, the maximum over their pieces.
+    def probabilities(self, spans: List[np.ndarray]) -> np.ndarray:
+        """Probabilities of clips ``[clips, C]``, the maximum over their spans.
 
-        ``pieces`` has the features ``[P, F]`` of the pieces of each clip.
+        ``spans`` has the features ``[N, F]`` of the spans of each clip.
         """
         from scipy.special import expit, softmax
 
-        logits = self.logits(np.concatenate(pieces))
+        logits = self.logits(np.concatenate(spans))
         probs = softmax(logits, axis=1) if self.single_label else expit(logits)
         probs = probs[:, : self.n_classes].astype(np.float32)
-        starts = np.cumsum([0, *map(len, pieces[:-1])])
+        starts = np.cumsum([0, *map(len, spans[:-1])])
         return np.maximum.reduceat(probs, starts)
 
     def add_to(self, graph: "onnx.GraphProto") -> None:
-        """Adds probabilities to a graph with features of clips."""
-        from onnx import compose, numpy_helper, parser
+        """Adds probabilities to the graph of a span model."""
+        from onnx import TensorProto, helper
 
-        text = GRAPH.format(
-            n_classes=self.n_classes,
-            activation="Softmax" if self.single_label else "Sigmoid",
+        build = GraphBuilder(graph, "classifier")
+        weight, bias = np.float32(self.weight.T), np.float32(self.bias)
+        logits = build.Add(build.MatMul(OUTPUT, weight), bias)
+        probs = build.Sigmoid(logits)
+        if self.single_label:
+            probs = build.Softmax(logits, axis=2)
+        steps = build.Slice(
+            probs, 0, self.n_classes, 2, name="frame_probabilities"
         )
-        own = parser.parse_graph(text)
-        for name, array in (("weight", self.weight), ("bias", self.bias)):
-            array = array.astype(np.float32)
-            own.initializer.append(numpy_helper.from_array(array, name))
-        own = compose.add_prefix_graph(
-            own, "clip_classifier.", rename_inputs=False, rename_outputs=False
-        )
-        graph.node.extend(own.node)
-        graph.initializer.extend(own.initializer)
-        graph.output.insert(0, own.output[0])
+        valid = build.Where(IS_VALID, steps, np.float32(0))
+        clips = build.ReduceMax(valid, 1, keepdims=0, name="probabilities")
+        for name, dims in ((clips, ["batch"]), (steps, ["batch", "steps"])):
+            shape: List[Any] = [*dims, self.n_classes]
+            graph.output.append(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            )
+        remove_outputs(graph, {OUTPUT})
 
 
 def class_numbers(targets: np.ndarray) -> np.ndarray:

@@ -1,31 +1,27 @@
 """Learns classes from a few clips: a linear classifier on a frozen encoder.
 
-``learn`` lists the clips, encodes them, cross-validates a classifier of their
-features, and writes a model with the classifier of all clips.
+``learn`` lists the clips, encodes their spans, cross-validates a classifier of
+these, and writes a model of time steps with the classifier of all clips.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import dataclasses
-import functools
 import logging
+import math
 import os
 import re
 import tempfile
+import zlib
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
 from fftp_tag.errors import counted
 from fftp_tag.learning.classifier import ClipClassifier
-from fftp_tag.learning.features import (
-    N_TOKEN_STATISTICS,
-    add_clip_features,
-    remove_outputs,
-)
 from fftp_tag.learning.recordings import (
     FeatureCache,
     Features,
@@ -41,6 +37,7 @@ from fftp_tag.learning.validate import (
     validate,
 )
 from fftp_tag.packages import require
+from fftp_tag.parallel import in_order
 from fftp_tag.score.background import (
     Background,
     list_recordings,
@@ -48,7 +45,10 @@ from fftp_tag.score.background import (
 )
 from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
+from fftp_tag.tag.spans import N_TOKEN_STATISTICS, make_span_model
 from fftp_tag.tag.tagger import AudioTagger
+from fftp_tag.tag.windows import Part
+from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
@@ -57,15 +57,13 @@ from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import is_audioset
 from speechbrain_fftp.datasets.splits import drop_copies
 
-if TYPE_CHECKING:
-    import onnx
-
 logger = logging.getLogger(__name__)
 
-# Seconds, at most the maximum clip length, to which shorter clips are padded.
-# Published encoders were trained on clips of 10 s, though some take longer ones
-CENTRED = 10.0
+LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
+LOW, HIGH = 0.3, 0.7  # probabilities while an event lasts, and of its peak
 FEW_CLIPS = 5  # a class with fewer clips causes a warning
+LONG = 4  # spans in a clip: more cause a warning
+N_OTHERS = 4  # clips, and recordings, around the copies of a clip
 PARTS = 5  # of a recording of background, for cross-validation
 # The end of a name that tells parts of a recording apart: -A, -A-20, _1 or _1a
 PART = re.compile(r"([\W_]+[A-Za-z]([\W_]+\d+)?|[\W_]*\d+[A-Za-z]?)$")
@@ -94,6 +92,11 @@ class Sounds:
     single_label: bool
     recordings: List[str]
 
+    @property
+    def eval_groups(self) -> Set[str]:
+        """Groups of the clips of the eval split, which are not learnt from."""
+        return {clip.group for clip in self.clips if clip.split == "eval"}
+
 
 @dataclasses.dataclass
 class Encoded:
@@ -104,16 +107,12 @@ class Encoded:
     learnt, held_out : Examples
         Clips to learn from, with the parts of background recordings; and clips
         of the eval split.
-    window, longest : int
-        Median and maximum length of the clips in samples, at most the model's.
     errors : dict
         Reasons by name of the clips and recordings that cannot be read.
     """
 
     learnt: Examples
     held_out: Examples
-    window: int
-    longest: int
     errors: Dict[str, str]
 
 
@@ -127,10 +126,10 @@ class Report:
         Names of the C classes.
     counts : list of int
         The number of clips of each class, ``[C]``.
-    background_windows : int
-        The number of windows of background.
-    window_seconds : float
-        Length of the windows in which the model finds events.
+    background_spans : int
+        The number of spans of background.
+    span_seconds, step_seconds : float
+        Length of a span, by which a time step is classified, and of a step.
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
     eval_scores : dict of Score
@@ -143,8 +142,9 @@ class Report:
 
     labels: List[str]
     counts: List[int]
-    background_windows: int
-    window_seconds: float
+    background_spans: int
+    span_seconds: float
+    step_seconds: float
     validation: Validation
     eval_scores: Dict[str, Score]
     false_alarms: Optional[Background]
@@ -207,22 +207,31 @@ def learn(
         raise InputError(f"{output} is the input model: give another output.")
     sounds = list_sounds(data_folder, background, single_label)
     labels, single_label = sounds.labels, sounds.single_label
+    lengths = measure_lengths(sounds, num_workers)
     with tempfile.TemporaryDirectory() as scratch:
-        encoder, n_token_features = make_encoder(
-            tagger.model, Path(scratch, "encoder.onnx")
+        encoder = AudioTagger(
+            make_span_model(
+                tagger.model,
+                Path(scratch, "encoder.onnx"),
+                choose_span(sounds, lengths),
+            )
         )
         cache = FeatureCache(
             output.with_name(f"{output.name}.npz"),
-            file_sha256(tagger.model.path),
+            file_sha256(encoder.model.path),
         )
-        encoded = encode_clips(encoder, sounds, cache, num_workers, progress)
+        encoded = encode_clips(
+            encoder, sounds, lengths, cache, num_workers, progress
+        )
         learnt, held_out = encoded.learnt, encoded.held_out
-        validation = validate(labels, learnt, n_token_features, single_label)
+        validation = validate(
+            labels, learnt, n_token_features(tagger.model), single_label
+        )
         classifier = learnt.learn(single_label).soften(validation.temperature)
-        write_learnt(encoder, output, sounds, encoded, validation, classifier)
+        write_learnt(encoder.model, output, sounds, validation, classifier)
     eval_scores = {}
     if held_out.names:
-        probs = classifier.probabilities(held_out.pieces)
+        probs = classifier.probabilities(held_out.spans)
         tagged = probs >= validation.thresholds
         eval_scores = score_clips(held_out, probs, tagged)
     false_alarms = None
@@ -234,8 +243,9 @@ def learn(
     return Report(
         labels=labels,
         counts=learnt.targets.sum(0).astype(int).tolist(),
-        background_windows=learnt.count_background(),
-        window_seconds=encoded.window / tagger.sample_rate,
+        background_spans=learnt.count_background(),
+        span_seconds=encoder.model.span_samples / tagger.sample_rate,
+        step_seconds=encoder.model.step_samples / tagger.sample_rate,
         validation=validation,
         eval_scores=eval_scores,
         false_alarms=false_alarms,
@@ -279,92 +289,134 @@ def list_sounds(
     )
 
 
-def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
-    """Writes and loads a model with features of clips instead of classes.
+def n_token_features(model: Model) -> int:
+    """The number of features of a span's tokens, which come first."""
+    patch = np.zeros((1, model.min_samples), np.float32)
+    return N_TOKEN_STATISTICS * model.run(["tokens"], patch)[0].shape[2]
 
-    Returns the model, and the number of features of tokens, which come first.
+
+def measure_lengths(sounds: Sounds, num_workers: int) -> Dict[str, float]:
+    """Lengths in seconds of the files that can be read, by path."""
+    paths = [str(clip.audio) for clip in sounds.clips] + sounds.recordings
+    found = in_order(read_duration, dict.fromkeys(paths), num_workers)
+    return {path: seconds for path, seconds, _ in found if seconds is not None}
+
+
+def choose_span(sounds: Sounds, lengths: Dict[str, float]) -> float:
+    """About the median length of the clips of the classes, in seconds.
+
+    Warns of far longer clips.
     """
-    silence = np.zeros((1, model.min_samples), np.float32)
-    tokens, features = model.run(["tokens", "features"], silence)
-
-    def change(graph: "onnx.GraphProto") -> None:
-        """Replaces classes by features."""
-        remove_outputs(graph, {"probabilities", "frame_probabilities"})
-        size = min(model.max_samples, round(CENTRED * model.sample_rate))
-        add_clip_features(graph, size, features.shape[2])
-
-    info = dataclasses.replace(model.info, labels=[], rules=None, steps=None)
-    copy_model(model.path, path, info, change)
-    # Clips are encoded in parallel, each by one thread
-    encoder = Model(path, model.device, threads=1)
-    return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
+    seconds = [
+        min(clip.end, lengths[str(clip.audio)]) - clip.start
+        for clip in sounds.clips
+        if clip.labels and str(clip.audio) in lengths
+    ]
+    if not seconds:
+        return 1.0  # no clip can be read, which is reported later
+    octaves = math.log2(max(float(np.median(seconds)), MIN_SECONDS))
+    span = 2 ** (round(LENGTHS * octaves) / LENGTHS)
+    n_long = sum(length > LONG * span for length in seconds)
+    if n_long:
+        logger.warning(
+            "%s longer than %.1f s, %d times the typical length: if a sound "
+            "is only in a part of them, give its start and end in clips.csv",
+            "1 clip is" if n_long == 1 else f"{n_long} clips are",
+            LONG * span,
+            LONG,
+        )
+    return span
 
 
 def encode_clips(
-    encoder: Model,
+    encoder: AudioTagger,
     sounds: Sounds,
+    lengths: Dict[str, float],
     cache: FeatureCache,
     num_workers: int,
     progress: bool,
 ) -> Encoded:
-    """Computes the features of clips, and of windows of background.
-
-    Windows are as long as the clips.
-    """
-    compute = functools.partial(
-        compute_features,
-        encoder,
-        cache=cache,
-        num_workers=num_workers,
-        progress=progress,
-    )
-    features, errors = compute(
-        [recording_of(x) for x in sounds.clips if x.labels]
-    )
-    lengths = np.clip(
-        [own.n_samples for own in features.values()] or [encoder.max_samples],
-        encoder.min_samples,
-        encoder.max_samples,
-    )
-    window = int(np.median(lengths))
-    unlabelled = [recording_of(x, window) for x in sounds.clips if not x.labels]
+    """Computes the features of clips and of background."""
+    others = list_others(sounds, lengths)
+    of_clips = {clip: recording_of(clip, others) for clip in sounds.clips}
     halves = [
-        Recording(path, window=window, is_half=True)
+        Recording(path, end=lengths.get(path, 0.0) / 2, is_background=True)
         for path in sounds.recordings
     ]
-    of_background, other_errors = compute(unlabelled + halves)
-    features.update(of_background)
-    errors.update(other_errors)
+    features, errors = compute_features(
+        encoder, [*of_clips.values(), *halves], cache, num_workers, progress
+    )
     cache.save()
-    learnt, held_out = make_examples(sounds, window, features)
+    found = {clip: features.get(of_clips[clip]) for clip in sounds.clips}
+    learnt, held_out = make_examples(sounds, found)
     check_examples(sounds, learnt, errors)
     for half in halves:
         if half in features:
-            seconds = window / encoder.sample_rate
-            add_recording(learnt, half.path, features[half].pieces, seconds)
-    return Encoded(learnt, held_out, window, int(lengths.max()), errors)
+            add_recording(learnt, half, features[half].spans)
+    return Encoded(learnt, held_out, errors)
 
 
-def recording_of(clip: Clip, window: Optional[int] = None) -> Recording:
-    """What is read of a clip; the length of windows is for background."""
+def list_others(
+    sounds: Sounds, lengths: Dict[str, float]
+) -> Tuple[List[Part], List[Part]]:
+    """Sound around copies: clips; and background, of recordings one half."""
+    eval_groups = sounds.eval_groups
+    clips: List[Part] = []
+    rooms: List[Part] = []
+    for clip in sounds.clips:
+        path = str(clip.audio)
+        if path in lengths and clip.group not in eval_groups:
+            part = Part(path, clip.start, min(clip.end, lengths[path]))
+            (clips if clip.labels else rooms).append(part)
+    rooms += [
+        Part(path, end=lengths[path] / 2)
+        for path in sounds.recordings
+        if path in lengths
+    ]
+    return clips, rooms
+
+
+def recording_of(
+    clip: Clip, others: Tuple[Sequence[Part], Sequence[Part]]
+) -> Recording:
+    """What is read of a clip.
+
+    A few others are chosen by their names and the clip's, so that a new clip
+    changes the choice for few of the clips.
+    """
+    path = str(clip.audio)
+    has_copies = bool(clip.labels) and clip.split != "eval"
+    chosen: List[Tuple[Part, ...]] = [(), ()]
+    if has_copies:
+        for number, parts in enumerate(others):
+            parts = [part for part in parts if part.path != path]
+            parts = sorted(parts, key=lambda part: rank(path, part))
+            chosen[number] = tuple(parts[:N_OTHERS])
     return Recording(
-        str(clip.audio),
+        path,
         clip.start,
         clip.end,
-        window=None if clip.labels else window,
-        has_copies=bool(clip.labels) and clip.split != "eval",
+        is_background=not clip.labels,
+        has_copies=has_copies,
+        clips=chosen[0],
+        rooms=chosen[1],
     )
 
 
+def rank(path: str, part: Part) -> int:
+    """A number that is random for each pair of a clip and a part."""
+    names = os.path.basename(path), os.path.basename(part.path), part.start
+    return zlib.crc32(repr(names).encode())
+
+
 def make_examples(
-    sounds: Sounds, window: int, features: Dict[Recording, Features]
+    sounds: Sounds, features: Dict[Clip, Optional[Features]]
 ) -> Tuple[Examples, Examples]:
     """Clips to learn from, and clips of the eval split, if they could be read.
 
     Other clips in the groups of the eval split are left out.
     """
-    found = [features.get(recording_of(x, window)) for x in sounds.clips]
-    clips = [(clip, own) for clip, own in zip(sounds.clips, found) if own]
+    clips = [(clip, own) for clip, own in features.items() if own]
     targets = [[x in clip.labels for x in sounds.labels] for clip, _ in clips]
     examples = Examples(
         names=[
@@ -376,11 +428,11 @@ def make_examples(
             for clip, _ in clips
         ],
         groups=[clip.fold or clip.group for clip, _ in clips],
-        pieces=[own.pieces for _, own in clips],
+        spans=[own.spans for _, own in clips],
         copies=[own.copies for _, own in clips],
         targets=np.array(targets, np.float32).reshape(-1, len(sounds.labels)),
     )
-    eval_groups = {c.group for c in sounds.clips if c.split == "eval"}
+    eval_groups = sounds.eval_groups
     held_out = [n for n, (c, _) in enumerate(clips) if c.split == "eval"]
     learnt = [n for n, (c, _) in enumerate(clips) if c.group not in eval_groups]
     n_related = len(clips) - len(learnt) - len(held_out)
@@ -435,17 +487,18 @@ def check_examples(
 
 
 def add_recording(
-    examples: Examples, path: str, windows: np.ndarray, seconds: float
+    examples: Examples, half: Recording, spans: np.ndarray
 ) -> None:
-    """Adds the windows of a recording of background, in some parts.
+    """Adds the spans of a recording of background, in some parts.
 
     Each part is a group, so that parts of a recording are in all folds.
     """
-    start = 0.0
-    for part in np.array_split(windows, min(PARTS, len(windows))):
-        end = start + seconds * len(part)
-        examples.add_background(part_name(path, start, end), part)
-        start = end
+    n_parts = min(PARTS, len(spans))
+    seconds = half.end / n_parts
+    for number, part in enumerate(np.array_split(spans, n_parts)):
+        start = number * seconds
+        name = part_name(half.path, start, start + seconds)
+        examples.add_background(name, part)
 
 
 def related_names(examples: Examples) -> List[str]:
@@ -473,20 +526,21 @@ def write_learnt(
     encoder: Model,
     output: Path,
     sounds: Sounds,
-    encoded: Encoded,
     validation: Validation,
     classifier: ClipClassifier,
 ) -> None:
     """Writes a model.onnx: the encoder with the classifier."""
-    rules = default_rules(len(sounds.labels)).replace(validation.thresholds)
-    rules = dataclasses.replace(rules, is_learnt=True)
+    thresholds = validation.thresholds
+    rules = default_rules(len(sounds.labels)).replace(thresholds)
     info = dataclasses.replace(
         encoder.info,
         labels=sounds.labels,
         single_label=sounds.single_label,
-        max_samples=encoded.longest,
-        window_samples=encoded.window,
-        note=None,
-        rules=None if sounds.single_label else rules,
+        rules=dataclasses.replace(
+            rules,
+            low=np.minimum(thresholds, np.float32(LOW)),
+            high=np.maximum(thresholds, np.float32(HIGH)),
+            is_learnt=True,
+        ),
     )
     copy_model(encoder.path, output, info, classifier.add_to)

@@ -12,23 +12,25 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from fftp_tag.errors import one_line
-from fftp_tag.learning.features import OUTPUT
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.windows import cut_windows, read_blocks
-from speechbrain_fftp.dataio.audio import read_audio, read_duration
+from fftp_tag.tag.spans import OUTPUT, STEPS
+from fftp_tag.tag.tagger import AudioTagger
+from fftp_tag.tag.windows import Part, read_part
 from speechbrain_fftp.dataio.files import atomic_path
 
 logger = logging.getLogger(__name__)
 
 COPIES = 4
 COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
+OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
+ROOM_MARGIN = (6, 30)  # in dB, of copies over background
+TINY = 1e-6  # instead of a level of 0
 # What numpy raises for a damaged file
 DAMAGED = (
     zipfile.BadZipFile,
@@ -49,20 +51,21 @@ class Recording:
     path : str
     start, end : float
         In seconds.
-    window : int, optional
-        For background: length in samples of the windows to learn from.
-    is_half : bool
-        Whether it is the first half of the file.
+    is_background : bool
+        Whether it has none of the sounds.
     has_copies : bool
         Whether augmented copies are learnt from as well.
+    clips, rooms : tuple of Part
+        For copies: other clips, and background, around them; each with an end.
     """
 
     path: str
     start: float = 0.0
     end: float = math.inf
-    window: Optional[int] = None
-    is_half: bool = False
+    is_background: bool = False
     has_copies: bool = False
+    clips: Tuple[Part, ...] = ()
+    rooms: Tuple[Part, ...] = ()
 
     @property
     def name(self) -> str:
@@ -94,17 +97,14 @@ class Features(NamedTuple):
 
     Arguments
     ---------
-    pieces : numpy.ndarray
-        Features of pieces of the maximum clip length, or of windows ``[P, F]``.
+    spans : numpy.ndarray
+        Features of its spans, ``[N, F]``.
     copies : numpy.ndarray
         Features of augmented copies, ``[K, F]``.
-    n_samples : int
-        Length of the recording.
     """
 
-    pieces: np.ndarray
+    spans: np.ndarray
     copies: np.ndarray
-    n_samples: int
 
 
 class FeatureCache:
@@ -141,9 +141,8 @@ class FeatureCache:
                 return {}
             ends = np.cumsum(file["counts"].ravel())[:-1]
             parts = np.split(file["features"], ends)
-            keys, sizes = file["keys"].tolist(), file["n_samples"].tolist()
-        found = map(Features, parts[::2], parts[1::2], sizes)
-        return dict(zip(keys, found))
+            keys = file["keys"].tolist()
+        return dict(zip(keys, map(Features, parts[::2], parts[1::2])))
 
     def save(self) -> None:
         """Writes the features that were used, if any."""
@@ -157,13 +156,12 @@ class FeatureCache:
                     digest=np.array(self.digest),
                     keys=np.array(list(self.used)),
                     counts=np.array([[len(x[0]), len(x[1])] for x in used]),
-                    n_samples=np.array([x.n_samples for x in used]),
-                    features=np.concatenate([y for x in used for y in x[:2]]),
+                    features=np.concatenate([y for x in used for y in x]),
                 )
 
 
 def compute_features(
-    model: Model,
+    encoder: AudioTagger,
     recordings: List[Recording],
     cache: FeatureCache,
     num_workers: int = 4,
@@ -173,8 +171,8 @@ def compute_features(
 
     Arguments
     ---------
-    model : Model
-        A model with the output ``clip_features``.
+    encoder : AudioTagger
+        A model of ``make_span_model``.
     recordings : list of Recording
     cache : FeatureCache
     num_workers : int
@@ -193,7 +191,7 @@ def compute_features(
     def look_up(recording: Recording) -> Tuple[str, Features]:
         """The key of a recording, and its features."""
         key = recording.key
-        return key, cache.known.get(key) or features_of(model, recording)
+        return key, cache.known.get(key) or features_of(encoder, recording)
 
     features, errors = {}, {}
     found = in_order(look_up, recordings, num_workers)
@@ -208,35 +206,54 @@ def compute_features(
     return features, errors
 
 
-def features_of(model: Model, recording: Recording) -> Features:
+def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     """Computes the features of a recording."""
-    rate = model.sample_rate
-    end = recording.end
-    if recording.is_half:
-        end = read_duration(recording.path) / 2
-    if end < math.inf:
-        seconds = end - recording.start
-        samples = read_audio(recording.path, rate, recording.start, seconds)
-        blocks = read_blocks(samples, rate, sample_rate=rate)
+    source = Part(recording.path, recording.start, recording.end)
+    if recording.is_background:
+        spans = background_spans(encoder, source)
     else:
-        blocks = read_blocks(recording.path, rate)
-    size = recording.window or model.max_samples
-    pieces = []
-    beginning = np.zeros(0, np.float32)
-    n_samples = 0
-    for _, windows in cut_windows(blocks, (size, size)):
-        if n_samples == 0:
-            beginning = windows.wavs[0]
-        pieces.append(model.run([OUTPUT], windows.wavs)[0])
-        n_samples = int(windows.ends[-1])
-    copies = [np.zeros((0, pieces[0].shape[1]), np.float32)]
+        spans = encoder.span_features(source)
+    copies = [spans[:0]]
     if recording.has_copies:
+        rate = encoder.sample_rate
+        seconds = min(recording.end - recording.start, encoder.max_seconds)
+        clip = read_part(recording.path, rate, recording.start, seconds)
         # A clip has the same copies wherever it is stored
-        rng = np.random.default_rng(zlib.crc32(beginning.tobytes()))
-        for wav in augmented_copies(beginning, rate, rng):
-            wav = wav[: model.max_samples]
-            copies.append(model.run([OUTPUT], wav[None])[0])
-    return Features(np.concatenate(pieces), np.concatenate(copies), n_samples)
+        rng = np.random.default_rng(zlib.crc32(clip.tobytes()))
+        for number, copy in enumerate(augmented_copies(clip, rate, rng)):
+            size = max(encoder.model.max_samples, 2 * len(copy))
+            others = recording.clips + recording.rooms
+            scene, start = copy, 0
+            if number % 2 and others:
+                scene, start = place_between(copy, size, others, rate, rng)
+            elif recording.rooms:
+                rooms = recording.rooms
+                scene, start = place_over(copy, size, rooms, rate, rng)
+            scene = scene * from_decibels(rng.uniform(*COPY_LEVELS))
+            copies.append(features_at(encoder, scene, start, len(copy)))
+    return Features(spans, np.concatenate(copies))
+
+
+def background_spans(encoder: AudioTagger, source: Part) -> np.ndarray:
+    """Features of spans of background ``[N, F]``, which overlap by half."""
+    found: List[np.ndarray] = []
+    for _, wavs in encoder.pieces(source):
+        (spans,) = encoder.model.run([OUTPUT], wavs)
+        found += list(spans[:, :: STEPS // 2])
+    return np.concatenate(found)
+
+
+def features_at(
+    encoder: AudioTagger, scene: np.ndarray, start: int, size: int
+) -> np.ndarray:
+    """Mean features ``[1, F]`` of the spans of a clip, or the one around it."""
+    model = encoder.model
+    spans = encoder.span_features(scene, model.sample_rate)
+    more = size - model.span_samples
+    first = round((start + min(more, 0) / 2) / model.step_samples)
+    first = min(max(first, 0), len(spans) - 1)
+    last = first + max(more, 0) // model.step_samples
+    return spans[first : last + 1].mean(0, keepdims=True)
 
 
 def augmented_copies(
@@ -246,7 +263,7 @@ def augmented_copies(
 
     Two are resampled to another speed. Two have a smaller change of speed, and
     are shifted and noisy. Noise in all copies would cost accuracy on clean
-    clips. All have another level, since recordings may be much quieter.
+    clips.
     """
     import soxr
 
@@ -262,10 +279,59 @@ def augmented_copies(
             level = np.sqrt(np.square(copy).mean())
             noise = rng.standard_normal(size).astype(np.float32)
             copy = copy + level * from_decibels(rng.uniform(-40, -20)) * noise
-        copy = copy * from_decibels(rng.uniform(*COPY_LEVELS))
         yield copy.astype(np.float32)
 
 
 def from_decibels(level: float) -> float:
     """Converts a level in dB to a factor of amplitudes."""
     return 10 ** (level / 20)
+
+
+def place_between(
+    wav: np.ndarray,
+    size: int,
+    others: Sequence[Part],
+    rate: int,
+    rng: np.random.Generator,
+) -> Tuple[np.ndarray, int]:
+    """Places a clip ``[S]`` at random between other sounds.
+
+    Returns the scene, of ``size`` samples, and the clip's first sample.
+    """
+    start = int(rng.integers(size - len(wav) + 1))
+    before = other_sound(start, others, rate, rng)
+    after = other_sound(size - start - len(wav), others, rate, rng)
+    return np.concatenate([*before, wav, *after]), start
+
+
+def place_over(
+    wav: np.ndarray,
+    size: int,
+    rooms: Sequence[Part],
+    rate: int,
+    rng: np.random.Generator,
+) -> Tuple[np.ndarray, int]:
+    """Places a clip ``[S]`` at random over fainter background.
+
+    Returns the scene, of ``size`` samples, and the clip's first sample.
+    """
+    start = int(rng.integers(size - len(wav) + 1))
+    scene = np.concatenate([*other_sound(size, rooms, rate, rng)])
+    level = from_decibels(-rng.uniform(*ROOM_MARGIN)) * wav.std()
+    scene *= np.float32(level / max(scene.std(), TINY))
+    scene[start : start + len(wav)] += wav
+    return scene, start
+
+
+def other_sound(
+    size: int, others: Sequence[Part], rate: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yields parts of other recordings, of so many samples altogether."""
+    while size > 0:
+        path, begin, end = others[int(rng.integers(len(others)))]
+        start = rng.uniform(begin, max(end - size / rate, begin))
+        wav = read_part(path, rate, start, end - start)[:size]
+        if len(wav) == 0:  # it is shorter than it states
+            wav = np.zeros(size, np.float32)
+        yield wav * np.float32(from_decibels(rng.uniform(*OTHER_LEVELS)))
+        size -= len(wav)

@@ -87,8 +87,8 @@ class Examples:
     ---------
     names, groups : list of str
         Paths, and groups; the clips of a group stay in one fold.
-    pieces, copies : list of numpy.ndarray
-        Features of the pieces of each clip ``[P, F]``, and of its augmented
+    spans, copies : list of numpy.ndarray
+        Features of the spans of each clip ``[N, F]``, and of its augmented
         copies ``[K, F]``.
     targets : numpy.ndarray
         Multi-hot labels ``[clips, C]``.
@@ -96,7 +96,7 @@ class Examples:
 
     names: List[str]
     groups: List[str]
-    pieces: List[np.ndarray]
+    spans: List[np.ndarray]
     copies: List[np.ndarray]
     targets: np.ndarray
 
@@ -105,7 +105,7 @@ class Examples:
         return Examples(
             names=[self.names[row] for row in rows],
             groups=[self.groups[row] for row in rows],
-            pieces=[self.pieces[row] for row in rows],
+            spans=[self.spans[row] for row in rows],
             copies=[self.copies[row] for row in rows],
             targets=self.targets[rows],
         )
@@ -114,21 +114,21 @@ class Examples:
         """The same clips, with their features from index ``first`` on."""
         return dataclasses.replace(
             self,
-            pieces=[rows[:, first:] for rows in self.pieces],
+            spans=[rows[:, first:] for rows in self.spans],
             copies=[rows[:, first:] for rows in self.copies],
         )
 
     @property
     def features(self) -> np.ndarray:
-        """Features of each clip, the mean over its pieces, ``[clips, F]``."""
-        return np.stack([pieces.mean(0) for pieces in self.pieces])
+        """Features of each clip, the mean over its spans, ``[clips, F]``."""
+        return np.stack([spans.mean(0) for spans in self.spans])
 
-    def add_background(self, name: str, pieces: np.ndarray) -> None:
+    def add_background(self, name: str, spans: np.ndarray) -> None:
         """Adds a clip without a class, which is a group of its own."""
         self.names.append(name)
         self.groups.append(name)
-        self.pieces.append(pieces)
-        self.copies.append(pieces[:0])
+        self.spans.append(spans)
+        self.copies.append(spans[:0])
         no_class = np.zeros((1, self.targets.shape[1]), self.targets.dtype)
         self.targets = np.concatenate([self.targets, no_class])
 
@@ -138,18 +138,18 @@ class Examples:
         return self.targets.sum(1) == 0
 
     def count_background(self) -> int:
-        """The number of windows of clips without a class."""
+        """The number of spans of clips without a class."""
         rows = np.flatnonzero(self.is_background)
-        return sum(len(self.pieces[row]) for row in rows)
+        return sum(len(self.spans[row]) for row in rows)
 
     def learn(self, single_label: bool) -> ClipClassifier:
         """Learns a classifier from the clips and their copies.
 
-        Each window of background is an example: any may be a false alarm.
+        Each span of background is an example: any may be a false alarm.
         """
         rows = []
         for own, copies, is_background in zip(
-            self.pieces, self.copies, self.is_background
+            self.spans, self.copies, self.is_background
         ):
             clip = own if is_background else own.mean(0, keepdims=True)
             rows.append(np.concatenate([clip, copies]))
@@ -253,8 +253,8 @@ def cross_validate(
     probs = np.zeros(examples.targets.shape, np.float32)
     for fold, classifier in enumerate(classifiers):
         rows = np.flatnonzero(folds == fold)
-        pieces = [examples.pieces[row] for row in rows]
-        probs[rows] = classifier.probabilities(pieces)
+        spans = [examples.spans[row] for row in rows]
+        probs[rows] = classifier.probabilities(spans)
     return probs, temperature
 
 

@@ -2,7 +2,7 @@
 
 export const KEPT_SECONDS = 600; // at the end of a recording
 const MIN_SECONDS = 0.025;
-const SILENCE = 2 ** -15; // below the last bit of 16-bit audio
+const SILENCE = 1e-4; // audio without a sample of this level is silent
 
 // Decodes a file to mono samples [S] at a sampling rate; throws an Error if it
 // is not audio.

@@ -18,8 +18,7 @@ export function rankTags(probs, labels, top, thresholds) {
 
 // Finds the events of all classes, sorted by start and end, by rules with a value
 // per class: see Rules in speechbrain_fftp/dataio/model_info.py. A time step
-// extends halfway to its neighbours. A class must be a tag of the whole clip,
-// unless the model has learnt from clips as long as a window.
+// extends halfway to its neighbours. A class must be a tag of the whole clip.
 export function findEvents(timeline, rules) {
   const { threshold, low, high, merge_gap, min_duration } = rules;
   const { times, probs, peaks, clipProbs, labels, duration } = timeline;
@@ -28,8 +27,7 @@ export function findEvents(timeline, rules) {
   const found = [];
   labels.forEach((label, c) => {
     if (peaks[c] < Math.fround(high[c])) return;
-    const isTag = clipProbs[c] >= Math.fround(threshold[c]);
-    if (!isTag && !timeline.windowsAreClips) return;
+    if (clipProbs[c] < Math.fround(threshold[c])) return;
     const lowest = Math.fround(low[c]);
     const gap = merge_gap?.[c] ?? 0;
     const shortest = min_duration?.[c] ?? 0;

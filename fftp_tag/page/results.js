@@ -11,6 +11,7 @@ import { element, find, spoken } from "./elements.js";
 import { findEvents, rankTags } from "./events.js";
 
 const TAGS = 5;
+const LOW = 0.5; // of events, if the model has no rules
 const GLANCE = 3; // tags in the list of files
 const CLASSES = 8; // of the timeline
 const MOST_EVENTS = 500; // in the list
@@ -123,11 +124,13 @@ export function summarize({ file, about, timeline }) {
 
 const percent = (probability) => `${Math.round(100 * probability)}%`;
 
-// The current rules: the model's, or with the slider's threshold.
+// The current rules: the model's, or with the slider's threshold; events last as
+// long as by the model's rules.
 function currentRules({ labels, rules }) {
   if (find("learnt").checked) return rules;
   const threshold = labels.map(() => find("threshold").valueAsNumber);
-  return { ...rules, threshold, low: threshold, high: threshold };
+  const low = threshold.map((p, c) => Math.min(rules?.low[c] ?? LOW, p));
+  return { ...rules, threshold, low, high: threshold };
 }
 
 function showEvents() {

@@ -34,7 +34,6 @@ export async function analyze(samples, about, run, report) {
     peaks: highest(probs, labels.length),
     clipProbs: highest(clips(pieces), labels.length),
     duration: nSamples / sample_rate,
-    windowsAreClips: Boolean(!steps && about.window_samples),
   };
 }
 
@@ -50,21 +49,21 @@ export function cut(nSamples, size, hop) {
   }));
 }
 
-// Windows of the length that is learnt by the model, or of 2 s, at most the
-// maximum clip length; the hop is a quarter of a window.
+// Windows of 2 s, at most the maximum clip length; the hop is a quarter of a
+// window.
 function timelineWindows(nSamples, about) {
-  const { sample_rate, max_samples, min_samples, window_samples } = about;
+  const { sample_rate, max_samples, min_samples } = about;
   const longest = Math.min(WINDOW_SECONDS * sample_rate, max_samples);
-  const size = window_samples ?? Math.max(longest, min_samples);
+  const size = Math.max(longest, min_samples);
   return cut(nSamples, size, Math.round(size / 4));
 }
 
-// Pieces for a model that classifies time steps. They overlap by at least a
-// patch and a step, and each begins at a time step: the last one, which ends
+// Pieces for a model that classifies time steps. They overlap by at least the
+// span of a time step, and each begins at a time step: the last one, which ends
 // with the samples, begins at the next.
-function framePieces(nSamples, { max_samples, min_samples, steps }) {
+function framePieces(nSamples, { max_samples, steps }) {
   const step = steps.step_samples;
-  const overlap = Math.max(OVERLAP * max_samples, min_samples + step);
+  const overlap = Math.max(OVERLAP * max_samples, steps.span_samples + step);
   const hop = Math.max(Math.floor((max_samples - overlap) / step), 1) * step;
   return cut(nSamples, max_samples, hop).map(({ start, end }) => ({
     start: Math.ceil(start / step) * step,
@@ -74,8 +73,8 @@ function framePieces(nSamples, { max_samples, min_samples, steps }) {
 }
 
 function stepTimes(count, { sample_rate, steps }) {
-  const step = steps.step_samples / sample_rate;
-  const time = (_, t) => steps.first_seconds + step * t;
+  const { span_samples, step_samples } = steps;
+  const time = (_, t) => (step_samples * t + span_samples / 2) / sample_rate;
   return Array.from({ length: count }, time);
 }
 

@@ -15,8 +15,12 @@ import numpy as np
 from fftp_tag.errors import one_line
 from fftp_tag.progress import show_progress
 from fftp_tag.tag.events import Event, Timeline
-from fftp_tag.tag.windows import SILENCE, Source, read_blocks, read_part
-from speechbrain_fftp.dataio.audio import find_audio_files, read_duration
+from fftp_tag.tag.windows import Part, read_blocks
+from speechbrain_fftp.dataio.audio import (
+    SILENCE,
+    find_audio_files,
+    read_duration,
+)
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,12 +112,11 @@ def listen_to_background(
     rate = tagger.sample_rate
     timelines, silences = [], []
     for path in show_progress(recordings, len(recordings), is_shown=progress):
-        source: Source = path
         try:
-            if is_second_half:
-                source = read_part(path, rate, read_duration(path) / 2)
-            timeline = tagger.analyze(source, rate)
-            blocks = read_blocks(source, rate, rate, warn=False)
+            start = read_duration(path) / 2 if is_second_half else 0.0
+            source = Part(path, start)
+            timeline = tagger.analyze(source)
+            blocks = read_blocks(source, rate, warn=False)
             silences.append(find_silence(blocks, rate))
         except (InputError, OSError) as error:
             logger.warning("not counted: %s", one_line(error))

@@ -156,9 +156,6 @@ class Timeline:
     labels : list of str
     rules : Rules
         The model's rules.
-    windows_are_clips : bool
-        Whether the model has learnt from clips as long as a window: then an
-        event is one of its own window, and need not be a tag of the file.
 
     Example
     -------
@@ -182,7 +179,6 @@ class Timeline:
     duration: float
     labels: List[str]
     rules: Rules
-    windows_are_clips: bool = False
 
     def tags(
         self, top_k: int = 5, threshold: Optional[Numbers] = None
@@ -217,10 +213,9 @@ class Timeline:
         for t in np.flatnonzero(is_heard).tolist():
             found += finder.update(edges[t], edges[t + 1], self.probs[t])
         found += finder.finish()
-        if not self.windows_are_clips:
-            is_tag = self.clip_probs >= rules.threshold
-            tags = {self.labels[c] for c in np.flatnonzero(is_tag)}
-            found = [event for event in found if event.label in tags]
+        is_tag = self.clip_probs >= rules.threshold
+        tags = {self.labels[c] for c in np.flatnonzero(is_tag)}
+        found = [event for event in found if event.label in tags]
         return sorted(found, key=lambda event: (event.start, event.end))
 
 

@@ -149,7 +149,7 @@ def hear_steps(
     context = tagger.max_seconds if context is None else context
     hop = HOP if hop is None else hop
     late = math.ceil(LOOK_AHEAD * rate / size)
-    low = hop + (2 * late * size + model.min_samples) / rate
+    low = hop + (2 * late * size + model.span_samples) / rate
     if not hop >= size / rate:
         raise InputError(
             f"--hop {hop:g} is below a time step, {size / rate:g} s."
@@ -175,7 +175,7 @@ def hear_steps(
         _, probs = model.step_probabilities(wav[None])
         first = begin // size
         for n in range(done, first + probs.shape[1] - late):
-            centre = model.first_seconds + size / rate * n
+            centre = (size * n + model.span_samples / 2) / rate
             yield Step(centre, end / rate, probs[0, n - first])
             done = n + 1
 

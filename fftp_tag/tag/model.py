@@ -18,6 +18,7 @@ from typing import (
 
 import numpy as np
 
+from speechbrain_fftp.dataio.audio import SILENCE
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import ModelInfo, default_rules
 
@@ -46,10 +47,10 @@ class Model:
     ----------
     info : ModelInfo
         The metadata of the file.
-    labels, sample_rate, max_samples, min_samples, frame_samples, window_samples
+    labels, sample_rate, max_samples, min_samples, frame_samples
         See ``ModelInfo``.
     has_steps : bool
-        Whether the model classifies time steps: with ``first_seconds`` and
+        Whether the model classifies time steps: with ``span_samples`` and
         ``step_samples``, see ``Steps``.
     rules : Rules
         The learnt rules, or the default ones.
@@ -86,15 +87,16 @@ class Model:
         self.max_samples = self.info.max_samples
         self.min_samples = self.info.min_samples
         self.frame_samples = self.info.frame_samples
-        self.window_samples = self.info.window_samples
         self.has_steps = self.info.steps is not None
         if self.info.steps is not None:
-            self.first_seconds = self.info.steps.first_seconds
+            self.span_samples = self.info.steps.span_samples
             self.step_samples = self.info.steps.step_samples
         self.rules = self.info.rules or default_rules(len(self.labels))
 
     def run(self, outputs: Sequence[str], wavs: np.ndarray) -> List[np.ndarray]:
         """Computes outputs, by name, of waveforms ``[B, S]`` of equal length.
+
+        All probabilities of a silent waveform are 0.
 
         Raises
         ------
@@ -122,7 +124,10 @@ class Model:
         if self.has_steps:
             n_steps = len(self.step_times(n_samples))
             shapes["frame_probabilities"] = n_clips, n_steps, n_classes
+        is_silent = np.abs(wavs).max(1, initial=0.0) < SILENCE
         for name, array in zip(outputs, found):
+            if "probabilities" in name:
+                array[is_silent] = 0.0
             if array.shape != shapes.get(name, array.shape):
                 raise InputError(
                     f"{self.path} returns {name} of the shape {array.shape} "
@@ -154,9 +159,9 @@ class Model:
 
     def step_times(self, n_samples: int) -> np.ndarray:
         """The centre of each time step of a clip in seconds, ``[N]``."""
-        count = max(n_samples - self.min_samples, 0) // self.step_samples + 1
-        step = self.step_samples / self.sample_rate
-        return self.first_seconds + step * np.arange(count)
+        count = max(n_samples - self.span_samples, 0) // self.step_samples + 1
+        starts = self.step_samples * np.arange(count)
+        return (starts + self.span_samples / 2) / self.sample_rate
 
 
 def start_session(

@@ -217,6 +217,21 @@ class AudioTagger:
         ]
         return np.concatenate(found).mean(0)
 
+    def span_features(
+        self, source: Source, sample_rate: Optional[int] = None
+    ) -> np.ndarray:
+        """Features of the spans of a file ``[N, F]``.
+
+        For a model of ``make_span_model``, whose time steps are spans.
+        """
+        found: List[Tuple[int, np.ndarray]] = []
+        end = 0
+        for starts, wavs in self.pieces(source, sample_rate):
+            (rows,) = self.model.run(["spans"], wavs)
+            found += zip((starts // self.model.step_samples).tolist(), rows)
+            end = int(starts[-1]) + wavs.shape[1]
+        return join_pieces(found)[: len(self.model.step_times(end))]
+
     def frame_probabilities(
         self, source: Source, sample_rate: Optional[int] = None
     ) -> Tuple[np.ndarray, np.ndarray]:
@@ -243,9 +258,9 @@ class AudioTagger:
         sample_rate : int, optional
             Sampling rate of an array in Hz.
         window, hop : float, optional
-            For a model of clips: length of a window in seconds, by default the
-            length of the clips it has learnt from, or 2; and step from one
-            window to the next, by default a quarter of a window.
+            For a model of clips: length of a window in seconds, by default 2;
+            and step from one window to the next, by default a quarter of a
+            window.
         progress : bool
             Whether to show progress.
 
@@ -298,7 +313,6 @@ class AudioTagger:
             duration=float(end / rate),
             labels=self.labels,
             rules=self.model.rules,
-            windows_are_clips=self.model.window_samples is not None,
         )
 
     def analyze_steps(
@@ -335,7 +349,7 @@ class AudioTagger:
         """Yields a file as ``Windows`` of the maximum clip length.
 
         For a model of time steps, windows begin at a time step and overlap by
-        at least a patch and a step, so that no time step is missed.
+        at least the span of a time step, so that no time step is missed.
         """
         model = self.model
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
@@ -345,7 +359,7 @@ class AudioTagger:
                 yield windows
             return
         step = model.step_samples
-        overlap = max(OVERLAP * size, model.min_samples + step)
+        overlap = max(OVERLAP * size, model.span_samples + step)
         hop = max(int(size - overlap) // step, 1) * step
         for _, (starts, wavs) in cut_windows(blocks, (size, hop)):
             # The last piece may begin between steps: cut it to the next one
@@ -368,9 +382,7 @@ class AudioTagger:
             If the window or the hop is out of range.
         """
         rate = self.sample_rate
-        if window is None and self.model.window_samples is not None:
-            window = self.model.window_samples / rate
-        elif window is None:
+        if window is None:
             window = min(WINDOW, self.max_seconds)
         frame = self.model.frame_samples / rate
         if hop is None:

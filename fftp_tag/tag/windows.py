@@ -18,11 +18,20 @@ from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-Source = Union[audio.Source, np.ndarray]  # an array needs a sampling rate
+
+class Part(NamedTuple):
+    """A part of an audio file, in seconds."""
+
+    path: Union[str, os.PathLike]
+    start: float = 0.0
+    end: float = math.inf
+
+
+# An array needs a sampling rate
+Source = Union[audio.Source, Part, np.ndarray]
 
 BATCH_SAMPLES = 2**18  # of a batch of windows
 MAX_CHANNELS = 8  # of an array
-SILENCE = 2**-15  # a level below the last bit of 16-bit audio
 
 
 class Windows(NamedTuple):
@@ -137,8 +146,9 @@ def read_blocks(
 
     Arguments
     ---------
-    source : str, bytes or numpy.ndarray
-        A path, the content of a file, or samples, see ``mono_waveform``.
+    source : str, bytes, Part or numpy.ndarray
+        A path, the content of a file, a part of a file, or samples, see
+        ``mono_waveform``.
     rate : int
         Sampling rate of the blocks in Hz.
     sample_rate : int, optional
@@ -158,7 +168,10 @@ def read_blocks(
     name: Union[str, os.PathLike] = "the audio"
     if isinstance(source, (str, os.PathLike)):
         name = source
-    if isinstance(source, (str, bytes, os.PathLike)):
+    if isinstance(source, Part):
+        name, start, end = source
+        blocks = audio.stream_audio(name, rate, start, end - start)
+    elif isinstance(source, (str, bytes, os.PathLike)):
         blocks = audio.stream_audio(source, rate)
     elif sample_rate is None:
         raise InputError("An array has no sampling rate: give sample_rate.")
@@ -187,8 +200,8 @@ def read_blocks(
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     is_file = not isinstance(source, np.ndarray)
-    if is_file and peak < SILENCE and warn:
-        logger.warning("%s is silent", name)
+    if is_file and peak < audio.SILENCE and warn:
+        logger.warning("%s is silent, so it has no tags", name)
 
 
 def read_part(

@@ -67,13 +67,16 @@ class Rules:
     ) -> "Rules":
         """A copy with other values; None keeps the present value.
 
-        ``threshold`` also sets ``low`` and ``high``.
+        ``threshold`` also sets ``high``; ``low`` is kept, or lowered to it.
         """
         given = {
-            **dict.fromkeys(("threshold", "low", "high"), threshold),
+            "threshold": threshold,
+            "high": threshold,
             "merge_gap": merge_gap,
             "min_duration": min_duration,
         }
+        if threshold is not None:
+            given["low"] = np.minimum(self.low, np.float32(threshold))
         values: Dict[str, Any] = {}
         for name, value in given.items():
             if value is not None:
@@ -101,13 +104,14 @@ class Steps:
 
     Arguments
     ---------
-    first_seconds : float
-        The centre of the first time step.
+    span_samples : int
+        Length of the audio that a time step is classified by, such as a patch.
+        The first time step begins with the clip.
     step_samples : int
         From one time step to the next.
     """
 
-    first_seconds: float
+    span_samples: int
     step_samples: int
 
 
@@ -135,10 +139,8 @@ class ModelInfo:
     rules : Rules, optional
         The rules of tags and events that are learnt, in JSON an object of lists
         without ``is_learnt``. Default: a threshold of 0.5 for events.
-    window_samples : int, optional
-        For a model of clips that has learnt from clips as short as events:
-        their length, in windows of which events are found. An event need not be
-        a tag of the whole file then.
+    token_samples : int, optional
+        From one token of the encoder to the next, if its tokens are in time.
     steps : Steps, optional
         For a model that classifies time steps.
     note : str, optional
@@ -163,7 +165,7 @@ class ModelInfo:
     frame_samples: int
     single_label: bool = False
     rules: Optional[Rules] = None
-    window_samples: Optional[int] = None
+    token_samples: Optional[int] = None
     steps: Optional[Steps] = None
     note: Optional[str] = None
 
@@ -181,11 +183,11 @@ class ModelInfo:
                 getattr(self.rules, name).shape == (len(self.labels),)
                 for name in RULES
             ),
-            "window_samples": self.window_samples is None
-            or is_whole(self.window_samples, 1, longest),
+            "token_samples": self.token_samples is None
+            or is_whole(self.token_samples, 1, longest),
             "steps": self.steps is None
             or is_whole(self.steps.step_samples, 1, longest)
-            and 0 <= self.steps.first_seconds * self.sample_rate <= longest,
+            and is_whole(self.steps.span_samples, 1, longest),
             "note": self.note is None or are_names([self.note]),
         }
         wrong = [name for name in is_right if not is_right[name]]

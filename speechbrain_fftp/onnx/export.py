@@ -178,12 +178,11 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
 
     embedding = find_embedding(modules["embedding_model"])
     min_samples = num_samples(getattr(embedding, "patch_frames", 1))
-    steps = None
+    token_samples = steps = None
+    if embedding is not None:
+        token_samples = embedding.stride_frames * shift
     if isinstance(modules["embedding_model"], FrameTagger):
-        steps = Steps(
-            first_seconds=round(min_samples / 2 / sample_rate, 9),
-            step_samples=embedding.stride_frames * shift,
-        )
+        steps = Steps(span_samples=min_samples, step_samples=token_samples)
     return ModelInfo(
         labels=labels,
         sample_rate=sample_rate,
@@ -191,6 +190,7 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
         min_samples=min_samples,
         frame_samples=shift,
         single_label=single_label,
+        token_samples=token_samples,
         steps=steps,
     )
 

@@ -106,7 +106,7 @@ def beep(folder):
 
 @pytest.fixture(scope="module")
 def models(folder, tones_file, onnx_file):
-    """Of clips up to 1.3 s; of windows of half a second; and of time steps.
+    """Of clips up to 1.3 s, and of time steps.
 
     By the thresholds of the last one, no Hum is found.
     """
@@ -118,10 +118,7 @@ def models(folder, tones_file, onnx_file):
     rules = dataclasses.replace(rules, is_learnt=True)
     info = dataclasses.replace(Model(tones_file).info, rules=rules, note=NOTE)
     copy_model(tones_file, folder / "steps.onnx", info)
-    info = dataclasses.replace(Model(onnx_file).info, window_samples=8000)
-    copy_model(onnx_file, folder / "windows.onnx", info)
-    names = ("windows", "steps")
-    return {"clips": onnx_file, **{x: folder / f"{x}.onnx" for x in names}}
+    return {"clips": onnx_file, "steps": folder / "steps.onnx"}
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +285,7 @@ TIMELINES = """
     return found;"""
 
 
-@pytest.mark.parametrize("name", ["clips", "windows", "steps"])
+@pytest.mark.parametrize("name", ["clips", "steps"])
 def test_probabilities_are_those_of_python(
     driver, address, models, tmp_path, name
 ):

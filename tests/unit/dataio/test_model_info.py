@@ -25,8 +25,8 @@ INFO = ModelInfo(
         low=np.float32([0.1, 0.2, 0.3]),
         is_learnt=True,
     ),
-    window_samples=500,
-    steps=Steps(first_seconds=0.05, step_samples=50),
+    token_samples=50,
+    steps=Steps(span_samples=100, step_samples=50),
     note="Knows little.",
 )
 
@@ -57,11 +57,11 @@ WRONG = {
         *({**RULES, "low": [0.5, 0.5, x]} for x in (None, 1.1, float("nan"))),
         *({**RULES, "merge_gap": x} for x in (1, [1, 1], [1, 1, -1])),
     ],
-    "window_samples": [0, 2001],
+    "token_samples": [0, 2001],
     "steps": [
-        [0.05, 50],
-        {"first_seconds": -1, "step_samples": 50},
-        {"first_seconds": 0.05, "step_samples": 2001},
+        [100, 50],
+        {"span_samples": 0, "step_samples": 50},
+        {"span_samples": 100, "step_samples": 2001},
     ],
     "note": ["", 3, "two\nlines"],
 }

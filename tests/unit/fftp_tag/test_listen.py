@@ -63,7 +63,8 @@ def events_of_a_file(tmp_path, wav, rate, options):
     sf.write(tmp_path / "a.wav", wav, rate)
     tagger = AudioTagger.from_pretrained(options[1])
     timeline = tagger.analyze(tmp_path / "a.wav", window=0.5, hop=0.1)
-    timeline = dataclasses.replace(timeline, windows_are_clips=True)
+    everything = np.ones_like(timeline.clip_probs)
+    timeline = dataclasses.replace(timeline, clip_probs=everything)
     events = timeline.events(0.15)
     assert len(events) > 5
     return ended([rounded(event.to_dict()) for event in events])

@@ -95,7 +95,7 @@ def test_files_that_are_no_model(model, refused):
 def test_outputs_that_do_not_match_the_metadata(model, refused):
     write_model(model, labels=["A", "B"])
     assert "probabilities of the shape" in refused()
-    steps = Steps(STEPS.first_seconds, step_samples=25)
+    steps = Steps(STEPS.span_samples, step_samples=25)
     write_model(model, has_steps=True, steps=steps)
     assert "frame_probabilities of the shape" in refused("--timeline")
     write_model(model)

@@ -100,7 +100,6 @@ def check_events(node, timelines):
             "clipProbs": timeline.clip_probs.tolist(),
             "duration": timeline.duration,
             "labels": timeline.labels,
-            "windowsAreClips": timeline.windows_are_clips,
         }
         rules = {name: getattr(timeline.rules, name).tolist() for name in names}
         given.append({"timeline": values, "rules": rules})
@@ -136,10 +135,8 @@ def test_events_are_those_of_python(node):
     timelines = []
     for rules in (same, other):
         for seed, n_steps in enumerate((300, 40, 2, 1)):
-            timeline = random_timeline(seed, n_steps, rules)
-            of_clips = dataclasses.replace(timeline, windows_are_clips=True)
-            timelines += [timeline, of_clips]
-    assert sum(map(len, check_events(node, timelines))) > 200
+            timelines.append(random_timeline(seed, n_steps, rules))
+    assert sum(map(len, check_events(node, timelines))) > 100
 
 
 def test_thresholds_are_compared_in_single_precision(node):

@@ -150,8 +150,8 @@ def test_the_file_is_complete(model):
         "frame_samples": 160,
         "single_label": False,
         "rules": None,
-        "window_samples": None,
-        "steps": {"first_seconds": 0.0575, "step_samples": 800},
+        "token_samples": 800,
+        "steps": {"span_samples": 1840, "step_samples": 800},
         "note": None,
     }
     # No traces of the machine that exported it

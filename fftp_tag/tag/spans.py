@@ -1,0 +1,318 @@
+"""Features of spans: parts of a recording of one length, a step apart.
+
+``learn`` classifies spans, and ``index`` compares them. Their features are added
+to the graph of a model.onnx, so that a recording is encoded once.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+import functools
+import math
+import os
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Set,
+    Tuple,
+    Union,
+)
+
+import numpy as np
+
+from fftp_tag.tag.edit import copy_model
+from fftp_tag.tag.model import Model
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import Steps
+from speechbrain_fftp.onnx.graphs import ancestors, names_in
+
+if TYPE_CHECKING:
+    import onnx
+
+OUTPUT = "spans"
+IS_VALID = "is_valid_span"  # whether a span is within its clip, [B, N, 1]
+# What replaces the inputs of the encoder
+PADDED = {"wavs": "padded_wavs", "wav_lens": "padded_wav_lens"}
+LENS = "padded_lens"  # in samples, [B, 1]
+NOISE_SAMPLES = 2**14
+NOISE_DECIBELS = -50  # relative to the peak of a clip
+N_TOKEN_STATISTICS = 3  # per dimension of the tokens
+MAX_BANDS = 64
+STEPS = 8  # from the start of a span to its end
+
+
+class GraphBuilder:
+    """Adds nodes to a graph: ``build.Add(x, y)`` returns the name of a value.
+
+    Arguments
+    ---------
+    graph : onnx.GraphProto
+        Nodes are appended to it.
+    prefix : str
+        Of the names of values.
+    """
+
+    def __init__(self, graph: "onnx.GraphProto", prefix: str):
+        self.graph = graph
+        self.prefix = prefix
+        self.count = 0
+
+    def __getattr__(self, operator: str) -> Callable[..., str]:
+        return functools.partial(self.add, operator)
+
+    def add(
+        self, operator: str, *inputs: Any, name: str = "", **attributes: Any
+    ) -> str:
+        """Adds a node; inputs are names of values, numbers or arrays."""
+        from onnx import helper
+
+        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
+        output = name or self.new_name()
+        node = helper.make_node(operator, names, [output], **attributes)
+        self.graph.node.append(node)
+        return output
+
+    def constant(self, value: Any) -> str:
+        """Adds a constant; numbers become arrays of one element."""
+        from onnx import numpy_helper
+
+        name = self.new_name()
+        array = value if isinstance(value, np.ndarray) else np.array([value])
+        tensor = numpy_helper.from_array(array, name)
+        self.graph.initializer.append(tensor)
+        return name
+
+    def new_name(self) -> str:
+        """The name of the next value."""
+        self.count += 1
+        return f"{self.prefix}.{self.count}"
+
+
+def make_span_model(
+    model: Model, path: Union[str, os.PathLike], seconds: float
+) -> Model:
+    """Writes and loads a model with features of spans instead of classes.
+
+    A span has whole tokens: as many as fit into ``seconds`` and the maximum
+    clip length. Spans are the time steps of the model: an eighth of a span
+    apart, or a quarter if they are longer than half of the maximum clip length.
+
+    Arguments
+    ---------
+    model : Model
+        A model whose encoder has tokens in time.
+    path : str
+        The file to write.
+    seconds : float
+        Length of a span.
+
+    Raises
+    ------
+    InputError
+        If the encoder has no tokens in time, or the file cannot be written.
+    """
+    info = model.info
+    if info.token_samples is None:
+        raise InputError(
+            f"{model.path} has an encoder without tokens over time: choose "
+            "another model"
+        )
+    longest = min(round(seconds * model.sample_rate), model.max_samples)
+    more = max(longest - model.min_samples, 0)
+    span_tokens = more // info.token_samples + 1
+    span_samples = model.min_samples + (span_tokens - 1) * info.token_samples
+    is_short = span_samples <= model.max_samples / 2
+    hop = max(span_tokens // (STEPS if is_short else STEPS // 2), 1)
+    # Of a clip of whole tokens, as long as possible
+    n_more = (model.max_samples - model.min_samples) // info.token_samples
+    size = model.min_samples + n_more * info.token_samples
+    features = model.run(["features"], np.zeros((1, size), np.float32))[0]
+    stride_frames = info.token_samples // model.frame_samples
+    patch_frames = features.shape[1] - n_more * stride_frames
+
+    def change(graph: "onnx.GraphProto") -> None:
+        """Replaces classes by features of spans."""
+        inputs = {padded: name for name, padded in PADDED.items()}
+        rename_inputs(graph.node, inputs)  # of a model of learnt classes
+        classes = {"probabilities", "frame_probabilities"}
+        remove_outputs(graph, {*classes, OUTPUT})
+        pad_to_span(graph, span_samples)
+        add_spans(
+            graph, model, span_tokens, hop, patch_frames, features.shape[2]
+        )
+
+    span_info = dataclasses.replace(
+        info,
+        labels=[],
+        rules=None,
+        note=None,
+        steps=Steps(span_samples, step_samples=hop * info.token_samples),
+    )
+    copy_model(model.path, path, span_info, change)
+    # Recordings are encoded in parallel, each by one thread
+    return Model(path, model.device, threads=1)
+
+
+def add_spans(
+    graph: "onnx.GraphProto",
+    model: Model,
+    span_tokens: int,
+    hop: int,
+    patch_frames: int,
+    n_bins: int,
+) -> None:
+    """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
+
+    The features are the mean, standard deviation and maximum of the span's
+    tokens; and, for at most 64 log-mel bands of its frames, the mean, the
+    standard deviation, and the standard deviation of the difference between
+    frames t and t - 2.
+
+    Arguments
+    ---------
+    graph : onnx.GraphProto
+        A graph with the outputs tokens and features.
+    model : Model
+        The model of the graph.
+    span_tokens, hop : int
+        Tokens of a span, and from one span to the next.
+    patch_frames, n_bins : int
+        Frames of a token, and mel bins of the features.
+    """
+    from onnx import TensorProto, helper
+
+    build = GraphBuilder(graph, OUTPUT)
+    token_samples = model.info.token_samples
+    assert token_samples is not None
+    stride = token_samples // model.frame_samples
+
+    # The first token of each span; spans within the clip are valid, [B, N, 1]
+    n_tokens = build.Shape("tokens", start=1, end=2)
+    n_spans = build.Sub(n_tokens, span_tokens)
+    n_spans = build.Add(build.Div(n_spans, hop), 1)
+    starts = build.Unsqueeze(build.Mul(count_up(build, n_spans), hop), 1)
+    span_samples = model.min_samples + (span_tokens - 1) * token_samples
+    end = build.Add(build.Mul(starts, token_samples), span_samples)
+    build.LessOrEqual(end, build.Unsqueeze(LENS, 2), name=IS_VALID)
+
+    def moments(values: str, offsets: str, size: int) -> Tuple[str, str]:
+        """Mean and standard deviation of values of each span, ``[B, N, K]``.
+
+        Values ``[B, P, K]`` have offsets ``[N, P]`` from the start of each
+        span, which has so many values.
+        """
+        inside = build.And(
+            build.GreaterOrEqual(offsets, 0), build.Less(offsets, size)
+        )
+        weight = build.Div(build.Cast(inside, to=1), np.float32(size))
+        centre = build.ReduceMean(values, 1)  # which makes squares small
+        centred = build.Sub(values, centre)
+        mean = build.MatMul(weight, centred)
+        square = build.MatMul(weight, build.Mul(centred, centred))
+        variance = build.Sub(square, build.Mul(mean, mean))
+        return build.Add(mean, centre), build.Sqrt(build.Relu(variance))
+
+    # Statistics of tokens
+    offsets = build.Sub(count_up(build, n_tokens), starts)  # [N, T']
+    mean, std = moments("tokens", offsets, span_tokens)
+    over_time = build.Transpose("tokens", perm=[0, 2, 1])
+    highest = build.MaxPool(
+        over_time, kernel_shape=[span_tokens], strides=[hop]
+    )
+    rows = [mean, std, build.Transpose(highest, perm=[0, 2, 1])]
+
+    # Statistics of frames: those that the tokens of a span cover
+    span_frames = (span_tokens - 1) * stride + patch_frames
+    bands = build.MatMul("features", band_pooling(n_bins))
+    frames = count_up(build, build.Shape(bands, start=1, end=2))
+    offsets = build.Sub(frames, build.Mul(starts, stride))  # [N, T]
+    mean, std = moments(bands, offsets, span_frames)
+    longer = build.Pad(bands, np.array([0, 0, 0, 0, 2, 0]))
+    rise = build.Sub(build.Slice(longer, 2, 2**62, 1), bands)
+    _, rise_std = moments(rise, offsets, max(span_frames - 2, 1))
+    build.Concat(*rows, mean, std, rise_std, axis=2, name=OUTPUT)
+    shape = ["batch", "spans", "features"]
+    graph.output.append(
+        helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)
+    )
+
+
+def pad_to_span(graph: "onnx.GraphProto", span_samples: int) -> None:
+    """Centres clips that are shorter than a span in one, between faint noise.
+
+    Encoders that were trained without digital silence respond strongly to it.
+    """
+    encoder = list(graph.node)
+    del graph.node[:]
+    build = GraphBuilder(graph, "padded")
+    n_samples = build.Shape("wavs", start=1, end=2)
+    lens = build.Mul("wav_lens", build.Cast(n_samples, to=1))
+    lens = build.Unsqueeze(build.Cast(build.Round(lens), to=7), 1)  # [B, 1]
+    size = build.Max(n_samples, span_samples)
+    position = count_up(build, size)  # [S]
+    start = build.Div(build.Max(build.Sub(span_samples, lens), 0), 2)
+    index = build.Sub(position, start)  # [B, S]
+    is_valid = build.And(
+        build.GreaterOrEqual(index, 0), build.Less(index, lens)
+    )
+    last = build.Sub(n_samples, 1)
+    index = build.Min(build.Max(index, 0), last)
+    wavs = build.GatherElements("wavs", index, axis=1)
+    wavs = build.Where(is_valid, wavs, np.float32(0))
+    peak = build.ReduceMax(build.Abs(wavs), 1)  # [B, 1]
+    noise = build.Gather(faint_noise(), build.Mod(position, NOISE_SAMPLES))
+    is_in_span = build.Less(position, span_samples)
+    noise = build.Mul(peak, build.Where(is_in_span, noise, np.float32(0)))
+    build.Where(is_valid, wavs, noise, name=PADDED["wavs"])
+    build.Max(lens, span_samples, name=LENS)
+    real_lens = build.Cast(build.Squeeze(LENS, 1), to=1)
+    real_size = build.Cast(size, to=1)
+    build.Div(real_lens, real_size, name=PADDED["wav_lens"])
+    rename_inputs(encoder, PADDED)
+    graph.node.extend(encoder)
+
+
+def faint_noise() -> np.ndarray:
+    """Noise ``[S]`` for a clip with a peak of 1."""
+    noise = np.random.default_rng(0).standard_normal(NOISE_SAMPLES)
+    return (10 ** (NOISE_DECIBELS / 20) * noise).astype(np.float32)
+
+
+def rename_inputs(
+    nodes: Iterable["onnx.NodeProto"], names: Dict[str, str]
+) -> None:
+    """Replaces names of values that nodes use."""
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def count_up(build: GraphBuilder, size: str) -> str:
+    """The numbers from 0 up to a size, which has one element."""
+    return build.Range(np.array(0), build.Squeeze(size), np.array(1))
+
+
+def band_pooling(n_bins: int) -> np.ndarray:
+    """The matrix ``[n_bins, bands]`` that averages neighbouring bins."""
+    width = math.ceil(n_bins / MAX_BANDS)
+    band = np.arange(n_bins) // width
+    pooling = (band[:, None] == np.arange(band[-1] + 1)).astype(np.float32)
+    return pooling / pooling.sum(0)
+
+
+def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
+    """Removes outputs, and nodes and weights that no other output needs."""
+    outputs = [output for output in graph.output if output.name not in names]
+    needed = {output.name for output in outputs}
+    nodes = ancestors(graph, needed)
+    needed.update(*map(names_in, nodes))
+    for values, kept in ((graph.output, outputs), (graph.node, nodes)):
+        del values[:]
+        values.extend(kept)
+    for values in (graph.initializer, graph.value_info):
+        for number in reversed(range(len(values))):
+            if values[number].name not in needed:
+                del values[number]

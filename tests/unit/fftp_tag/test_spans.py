@@ -1,0 +1,129 @@
+"""Tests of the features of spans.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny_onnx
+from tiny_onnx import FRAME, LONGEST, PATCH, RATE, STEP
+
+from fftp_tag import AudioTagger
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.spans import OUTPUT, make_span_model
+from speechbrain_fftp.dataio.errors import InputError
+
+# More bands than their limit of 64
+PITCHES = {f"{pitch} Hz": float(pitch) for pitch in range(20, 440, 6)}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model of clips."""
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    return Model(tiny_onnx.write_model(path, pitches=PITCHES))
+
+
+@pytest.fixture(scope="module")
+def spans(tmp_path_factory, model):
+    """The model with spans of 0.8 s: 15 tokens, of 50 ms each and a patch."""
+    path = tmp_path_factory.mktemp("spans") / "spans.onnx"
+    found = make_span_model(model, path, 0.83)
+    onnx.checker.check_model(onnx.load(path))
+    assert (found.span_samples, found.step_samples) == (800, STEP)
+    return found
+
+
+def noise(size, seed=0):
+    """Samples whose level changes."""
+    rng = np.random.default_rng(seed)
+    level = np.linspace(0.01, 0.3, size) ** 2
+    return (level * rng.standard_normal(size)).astype(np.float32)
+
+
+def expected_spans(model, wav, size, step):
+    """Features of spans of so many samples ``[N, F]``, one after another."""
+    if len(wav) < size:
+        faint = np.random.default_rng(0).standard_normal(2**14)[:size]
+        padded = np.abs(wav).max() * 10 ** (-50 / 20) * faint
+        start = (size - len(wav)) // 2
+        padded[start : start + len(wav)] = wav
+        wav = padded
+    tokens, frames = model.run(["tokens", "features"], wav[None])
+    rows = []
+    for start in range(0, len(wav) - size + 1, step):
+        first, count = start // STEP, (size - PATCH) // STEP + 1
+        own = tokens[0, first : first + count]
+        first, count = start // FRAME, (size - PATCH) // FRAME + 1
+        bands = frames[0, first : first + count]
+        bands = bands.reshape(count, -1, 2).mean(2)
+        rise = bands[2:] - bands[:-2]
+        parts = (own.mean(0), own.std(0), own.max(0), bands.mean(0))
+        rows.append(np.concatenate([*parts, bands.std(0), rise.std(0)]))
+    return np.stack(rows)
+
+
+def test_spans_are_pooled(model, spans):
+    """Of clips from less than a patch to several spans; in a batch, too."""
+    sizes = 60, 500, 800, 1234, LONGEST
+    wavs = np.zeros((len(sizes), LONGEST), np.float32)
+    for seed, size in enumerate(sizes):
+        wavs[seed, :size] = noise(size, seed)
+    inputs = {"wavs": wavs, "wav_lens": np.float32(sizes) / LONGEST}
+    together = spans.session.run([OUTPUT], inputs)[0]
+    for wav, size, rows in zip(wavs, sizes, together):
+        expected = expected_spans(model, wav[:size], 800, STEP)
+        [found] = spans.run([OUTPUT], wav[None, :size])[0]
+        np.testing.assert_allclose(found, expected, atol=2e-4)
+        assert len(found) == len(spans.step_times(size))
+        assert spans.step_times(size)[0] == 0.4
+        rows = rows[: len(expected)]
+        np.testing.assert_allclose(rows, expected, atol=2e-4)
+
+
+def test_a_recording_has_the_spans_of_its_parts(model, spans):
+    """It is longer than the model's clips, and encoded in pieces."""
+    wav = noise(7 * LONGEST + 321)
+    found = AudioTagger(spans).span_features(wav, RATE)
+    # The tokens of this model do not depend on what is around them
+    expected = np.stack(
+        [
+            spans.run([OUTPUT], wav[None, start : start + 800])[0][0, 0]
+            for start in range(0, len(wav) - 799, STEP)
+        ]
+    )
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "seconds, size, step", [(0.01, 100, 50), (1.6, 1600, 350), (9, 2000, 450)]
+)
+def test_spans_of_any_length(tmp_path, model, seconds, size, step):
+    """From one patch to the maximum clip length."""
+    found = make_span_model(model, tmp_path / "spans.onnx", seconds)
+    assert (found.span_samples, found.step_samples) == (size, step)
+    wav = noise(3 * LONGEST + 77)
+    rows = AudioTagger(found).span_features(wav, RATE)
+    assert len(rows) == (len(wav) - size) // step + 1
+    last = wav[(len(rows) - 1) * step :][:size]
+    [expected] = expected_spans(model, last, size, step)
+    # Of a single frame, there are no differences
+    expected = np.nan_to_num(expected)
+    np.testing.assert_allclose(rows[-1], expected, atol=2e-4)
+
+
+def test_spans_replace_spans(tmp_path, model, spans):
+    """A model of spans, or of classes learnt on them, gets others."""
+    again = make_span_model(spans, tmp_path / "again.onnx", 0.3)
+    once = make_span_model(model, tmp_path / "once.onnx", 0.3)
+    assert Path(again.path).read_bytes() == Path(once.path).read_bytes()
+
+
+def test_an_encoder_needs_tokens_over_time(tmp_path):
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", token_samples=None)
+    with pytest.raises(InputError, match="model.onnx"):
+        make_span_model(Model(path), tmp_path / "spans.onnx", 1.0)
