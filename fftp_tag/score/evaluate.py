@@ -26,7 +26,7 @@ import numpy as np
 from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
-from fftp_tag.score.events import Truth, event_metrics, warn_without_psds
+from fftp_tag.score.events import Truth, event_metrics
 from fftp_tag.score.tags import f1_scores, tagging_metrics
 from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
@@ -186,8 +186,6 @@ def evaluate(
         common, or no clip can be scored.
     """
     require("sklearn", "Scoring")
-    if strong_labels is not None:
-        warn_without_psds()
     listed = list_split(data_folder, split, tagger.sample_rate, **options)
     labels = common_labels(tagger, listed.classes, data_folder)
     truth: Truth = {}
