@@ -45,7 +45,7 @@ class Counts(NamedTuple):
 def event_metrics(
     timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
 ) -> Dict[str, float]:
-    """Scores the events that the rules of the timelines find.
+    """Scores the events that the rules of the timelines find, with PSDS.
 
     Arguments
     ---------
@@ -59,11 +59,41 @@ def event_metrics(
     Returns
     -------
     dict of float
+        The scores of ``event_f1`` and of ``psds``.
+
+    Raises
+    ------
+    InputError
+        If there are no true events.
+    """
+    joined = {
+        clip: {x: join_overlapping(own) for x, own in by_label(events).items()}
+        for clip, events in truth.items()
+    }
+    occur = [x for x in labels if any(x in own for own in joined.values())]
+    return {
+        **event_f1(timelines, truth, labels),
+        **psds(timelines, joined, occur),
+    }
+
+
+def event_f1(
+    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
+) -> Dict[str, float]:
+    """F1 of the events that the rules of the timelines find.
+
+    Arguments
+    ---------
+    timelines, truth, labels
+        See ``event_metrics``.
+
+    Returns
+    -------
+    dict of float
         ``overlap_F1``, ``overlap_precision``, ``overlap_recall``: over all
         events; they match if their intersection is half of their union or more.
         ``event_F1``: the mean over classes that occur; events match if onsets
         are within 200 ms, and offsets within 200 ms or 20 % of the true length.
-        ``PSDS1_alpha_st_0`` and others: see ``psds``.
 
     Raises
     ------
@@ -71,20 +101,14 @@ def event_metrics(
         If there are no true events.
     """
     of_class = pair_events(timelines, truth, labels)
-    occur = [
-        label
-        for label, clips in of_class.items()
+    f1 = [
+        count_events(clips, is_on_time).f1
+        for clips in of_class.values()
         if any(len(clip.true) for clip in clips)
     ]
-    if not occur:
+    if not f1:
         raise InputError("The scored clips have no events of these classes.")
-    f1 = [count_events(of_class[label], is_on_time).f1 for label in occur]
-    scores = {**overlap_scores(of_class), "event_F1": float(np.mean(f1))}
-    joined = {
-        clip: {x: join_overlapping(own) for x, own in by_label(events).items()}
-        for clip, events in truth.items()
-    }
-    return {**scores, **psds(timelines, joined, occur)}
+    return {**overlap_scores(of_class), "event_F1": float(np.mean(f1))}
 
 
 def pair_events(

@@ -111,9 +111,7 @@ def sweep(timeline: Timeline, labels: List[str]) -> Dict[str, Sweep]:
         of_clip = timeline.clip_probs[timeline.labels.index(label)]
         peak = np.minimum(table[:, 3], of_clip)
         exists = peak > table[:, 2]
-        sweeps[label] = Sweep(
-            table[exists, :2], table[exists, 2], peak[exists]
-        )
+        sweeps[label] = Sweep(table[exists, :2], table[exists, 2], peak[exists])
     return sweeps
 
 
@@ -213,9 +211,7 @@ def appearing(found: Sweep, values: np.ndarray) -> np.ndarray:
     return np.stack([levels, np.concatenate([values, -values])], 1)
 
 
-def make_curve(
-    hits: np.ndarray, errors: np.ndarray, n_true: int
-) -> np.ndarray:
+def make_curve(hits: np.ndarray, errors: np.ndarray, n_true: int) -> np.ndarray:
     """A curve from changes at thresholds, see ``find_curves``."""
     levels = np.concatenate([hits[:, 0], errors[:, 0]])
     changes = np.zeros((len(levels), 2))

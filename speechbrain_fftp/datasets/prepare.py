@@ -164,7 +164,7 @@ def split_clips(listing, test_fold=None):
     return splits.assign_splits(clips, folder), skipped + copies
 
 
-def list_data(data_folder):
+def list_data(data_folder, min_classes=2):
     """Lists the clips of custom data, as a Listing."""
     if is_audioset(data_folder):
         raise InputError(
@@ -172,7 +172,7 @@ def list_data(data_folder):
             " recipes/AudioSet/audioset_prepare.py, and give the prepared"
             " folder"
         )
-    return custom.list_clips(data_folder)
+    return custom.list_clips(data_folder, min_classes)
 
 
 def count_classes(data_folder, prepared_folder):
