@@ -8,9 +8,10 @@ least 0.1, with pauses of less than 3 s; how long and how probable it must be
 maximises F1 of the clips with an event. Classes with fewer than 5 clips get a
 threshold of 0.5.
 
-With --background, false alarms are counted in recordings without any of the
-sounds, with the thresholds that were just learnt or, without --data-folder,
-with the model's own.
+With --strong-labels, the events of the rules are scored as well; with
+--background, their false alarms in recordings without any of the sounds are
+counted. Learnt rules that are worse than the model's own are not written. With
+--background alone, false alarms are counted with the model's own rules.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -27,25 +28,34 @@ from fftp_tag.tag.sources import find_inside
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
+    from fftp_tag.score.background import Background
     from fftp_tag.score.calibrate import Calibration
+    from speechbrain_fftp.dataio.model_info import Rules
 
 HELP = "learns thresholds and rules of events"
 EXAMPLES = """\
   fftp-tag calibrate --model results/demo --data-folder results/demo/prepared
-  fftp-tag calibrate --model my.onnx --data-folder other_clips --split all \\
-      --output calibrated.onnx
+  fftp-tag calibrate --model my.onnx --data-folder other_clips \\
+      --background room.wav --output calibrated.onnx
   fftp-tag calibrate --model my.onnx --background room.wav"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     options.add_model(parser)
-    evaluate.add_clips(parser, "valid", required=False)
+    default = "valid, or all for custom data without splits"
+    evaluate.add_clips(parser, default, required=False)
     options.add_background(parser)
     parser.add_argument(
         "--output",
         metavar="MODEL.onnx",
         help="file to write (default: the model itself)",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        default=None,
+        help="write rules that are worse than the model's own, too",
     )
 
 
@@ -65,19 +75,18 @@ def run(args: argparse.Namespace) -> None:
     if args.data_folder:
         from fftp_tag.score.calibrate import calibrate
 
-        learnt = calibrate(
+        found = calibrate(
             model,
             args.data_folder,
             output=target,
             device=args.device,
             threads=args.threads,
             progress=True,
-            **options.given(args, *evaluate.CLIP_OPTIONS),
+            background=recordings,
+            **options.given(args, "force", *evaluate.CLIP_OPTIONS),
         )
-        print_calibration(learnt)
-        print(f"wrote {target}")
-        model = target
-    if recordings:
+        report_calibration(target, found)
+    else:
         count_in_background(args, model, recordings)
 
 
@@ -98,7 +107,9 @@ def check_options(args: argparse.Namespace) -> None:
     if not args.data_folder and not args.background:
         raise InputError("give --data-folder, --background, or both")
     if not args.data_folder:
-        for name in options.given(args, "output", *evaluate.CLIP_OPTIONS):
+        for name in options.given(
+            args, "output", "force", *evaluate.CLIP_OPTIONS
+        ):
             name = name.replace("_", "-")
             raise InputError(f"--{name} needs --data-folder")
     if args.split == "eval":
@@ -107,32 +118,59 @@ def check_options(args: argparse.Namespace) -> None:
         )
 
 
-def print_calibration(learnt: "Calibration") -> None:
-    """Prints F1 with 0.5 and with what was learnt."""
+def report_calibration(target: Path, found: "Calibration") -> None:
+    """Prints scores before and after, and whether the rules are written.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    from fftp_tag.score.calibrate import what_is_worse
+    from fftp_tag.score.tags import decimal
     from fftp_tag.score.thresholds import MIN_POSITIVES
 
-    if learnt.few:
+    if found.few:
         print(
-            f"{len(learnt.few)} classes with fewer than {MIN_POSITIVES} "
-            f"positives get a threshold of 0.5, such as {learnt.few[0]}"
+            f"{len(found.few)} classes with fewer than {MIN_POSITIVES} "
+            f"positives get a threshold of 0.5, such as {found.few[0]}"
         )
-    print("threshold  0.5     learnt")
-    for name, before in learnt.before.items():
-        print(f"{name:10} {before:.4f}  {learnt.after[name]:.4f}")
+    print("rules         before  learnt")
+    for name, before in found.before.f1.items():
+        after = found.after.f1[name]
+        print(f"{name:12}  {decimal(before):6}  {decimal(after)}")
+    old, new = found.before.background, found.after.background
+    if old is not None and new is not None:
+        counts = old.together.count, new.together.count
+        print("{:12}  {:<6}  {}".format("false alarms", *counts))
+        print_false_alarms(new, found.rules)
+    if not found.is_written:
+        raise InputError(
+            f"{target} is not written: with the learnt rules, "
+            f"{what_is_worse(found.before, found.after)}. --force writes them"
+        )
+    print(f"wrote {target}")
 
 
 def count_in_background(
     args: argparse.Namespace, model: Path, recordings: List[str]
 ) -> None:
-    """Counts false alarms, and prints the classes that have some."""
+    """Counts and prints the false alarms of a model."""
     from fftp_tag.score.background import listen_to_background
     from fftp_tag.tag.tagger import AudioTagger
 
     tagger = AudioTagger.from_pretrained(model, args.device, args.threads)
     background = listen_to_background(tagger, recordings, progress=True)
+    print_false_alarms(background, tagger.model.rules)
+
+
+def print_false_alarms(background: "Background", rules: "Rules") -> None:
+    """Prints false alarms, and the classes that have some."""
     names = {
         label: f"{label} (threshold {threshold:.3f})"
-        for label, threshold in zip(tagger.labels, tagger.model.rules.high)
-        if background.of_classes[label].count > 0
+        for (label, found), threshold in zip(
+            background.of_classes.items(), rules.high
+        )
+        if found.count > 0
     }
     output.print_false_alarms(background, names)

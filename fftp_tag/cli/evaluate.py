@@ -7,7 +7,8 @@ and of the data are matched by name.
 The clips are in a folder that a recipe has prepared, or in a folder of custom
 data. With --strong-labels, events are scored as well: overlap_F1 counts events
 that overlap by half, and event_F1 events whose onset and offset are within
-200 ms.
+200 ms; PSDS is the area below a curve of found and false events, in two
+scenarios, without (alpha_st 0) and with (1) the cost of unequal classes.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -30,21 +31,18 @@ EXAMPLES = """\
   fftp-tag evaluate --model results/demo --data-folder results/demo/prepared
   fftp-tag evaluate --model my.onnx --data-folder other_clips --output scores
   fftp-tag evaluate --model results/demo --data-folder results/demo/prepared \\
-      --strong-labels results/demo/prepared/events.tsv"""
+      --strong-labels results/demo/prepared/events.tsv
+  fftp-tag evaluate --model my.onnx --data-folder hour.wav \\
+      --strong-labels labels.txt"""
 
 # Options of ``add_clips`` that choose clips
-CLIP_OPTIONS = ("split", "test_fold", "allow_missing")
+CLIP_OPTIONS = ("split", "test_fold", "allow_missing", "strong_labels")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     options.add_model(parser)
     add_clips(parser, "eval, or all for custom data without splits")
-    parser.add_argument(
-        "--strong-labels",
-        metavar="TABLE",
-        help="table of true events, in the format of AudioSet-Strong or DCASE",
-    )
     parser.add_argument(
         "--output",
         metavar="FOLDER",
@@ -61,7 +59,14 @@ def add_clips(
         "--data-folder",
         required=required,
         metavar="DIR",
-        help="prepared folder, or folder of custom data",
+        help="prepared folder, or folder of custom data; with --strong-labels, "
+        "also a recording or a folder of recordings",
+    )
+    parser.add_argument(
+        "--strong-labels",
+        metavar="TABLE",
+        help="table of true events, in the format of AudioSet-Strong or DCASE, "
+        "or label track of Audacity for a recording",
     )
     parser.add_argument(
         "--split",
@@ -93,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
         tagger,
         args.data_folder,
         progress=True,
-        **options.given(args, "strong_labels", *CLIP_OPTIONS),
+        **options.given(args, *CLIP_OPTIONS),
     )
     if args.output:
         write_scores(args, found)
@@ -126,7 +131,7 @@ def write_scores(args: argparse.Namespace, found: "Evaluation") -> None:
             "model": os.path.abspath(args.model),
             "data": os.path.abspath(args.data_folder),
             "split": found.split,
-            "options": options.given(args, "strong_labels", *CLIP_OPTIONS),
+            "options": options.given(args, *CLIP_OPTIONS),
             "skipped": found.skipped,
             "made_with": versions(),
         },

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 import os
-from typing import TYPE_CHECKING, Dict, Iterable, List, Union
+from typing import TYPE_CHECKING, Dict, Iterable, List, Tuple, Union
 
 import numpy as np
 
@@ -97,7 +97,24 @@ def listen_to_background(
     is_second_half: bool = False,
     progress: bool = False,
 ) -> Background:
-    """Counts false alarms in recordings; skips and logs unreadable ones.
+    """Counts false alarms in recordings.
+
+    Arguments
+    ---------
+    tagger, recordings, is_second_half, progress
+        See ``analyze_background``.
+    """
+    heard = analyze_background(tagger, recordings, is_second_half, progress)
+    return count_false_alarms(tagger.labels, *heard)
+
+
+def analyze_background(
+    tagger: "AudioTagger",
+    recordings: List[str],
+    is_second_half: bool = False,
+    progress: bool = False,
+) -> Tuple[List[Timeline], List[np.ndarray]]:
+    """Runs a model on recordings; skips and logs unreadable ones.
 
     Arguments
     ---------
@@ -108,6 +125,12 @@ def listen_to_background(
         Whether only the second half of each recording counts.
     progress : bool
         Whether to show progress.
+
+    Returns
+    -------
+    timelines : list of Timeline
+    silences : list of numpy.ndarray
+        Whether each second of a recording is digital silence.
     """
     rate = tagger.sample_rate
     timelines, silences = [], []
@@ -122,7 +145,7 @@ def listen_to_background(
             logger.warning("not counted: %s", one_line(error))
             continue
         timelines.append(timeline)
-    return count_false_alarms(tagger.labels, timelines, silences)
+    return timelines, silences
 
 
 def count_false_alarms(

@@ -7,28 +7,60 @@ Authors
 import dataclasses
 import logging
 import os
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
 from fftp_tag.packages import require
+from fftp_tag.score.background import (
+    Background,
+    analyze_background,
+    count_false_alarms,
+)
 from fftp_tag.score.evaluate import (
     analyze_clips,
     common_labels,
     list_split,
     multi_hot,
+    read_truth,
 )
+from fftp_tag.score.events import Truth, event_f1
 from fftp_tag.score.tags import f1_scores
-from fftp_tag.score.thresholds import MIN_POSITIVES, learn_from_clips
+from fftp_tag.score.thresholds import (
+    MIN_POSITIVES,
+    learn_from_clips,
+    with_rules,
+)
 from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import THRESHOLD, Rules
+from speechbrain_fftp.dataio.model_info import Rules
+from speechbrain_fftp.datasets.strong_labels import cut_events
 
 logger = logging.getLogger(__name__)
 
 Path = Union[str, os.PathLike]
+
+# Learnt rules are worse if one of these falls
+DECISIVE = ("macro_F1", "overlap_F1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What rules find in the clips and in the background.
+
+    Arguments
+    ---------
+    f1 : dict
+        ``micro_F1`` and ``macro_F1`` of tags; with true events ``overlap_F1``
+        and ``event_F1``, too. None: undefined.
+    background : Background, optional
+        False alarms, if there are recordings of background.
+    """
+
+    f1: Dict[str, Optional[float]]
+    background: Optional[Background]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,38 +73,45 @@ class Calibration:
         The learnt rules.
     few : list of str
         Labels of classes with too few positives.
-    before, after : dict
-        ``micro_F1`` and ``macro_F1`` of tags, with thresholds of 0.5 and with
-        the learnt ones.
+    before, after : Scores
+        With the model's own rules, and with the learnt ones.
+    is_written : bool
+        Whether the learnt rules are in the file.
     """
 
     rules: Rules
     few: List[str]
-    before: Dict[str, float]
-    after: Dict[str, float]
+    before: Scores
+    after: Scores
+    is_written: bool
 
 
 def calibrate(
     path: Path,
     data_folder: Path,
-    split: str = "valid",
+    split: Optional[str] = None,
     output: Optional[Path] = None,
     device: str = "cpu",
     threads: Optional[int] = None,
     num_workers: int = 4,
     progress: bool = False,
+    strong_labels: Optional[str] = None,
+    background: Sequence[str] = (),
+    force: bool = False,
     **options,
 ) -> Calibration:
     """Learns rules on labelled clips and writes them into a model.onnx.
 
-    ``learn_from_clips`` describes what is learnt.
+    ``learn_from_clips`` describes what is learnt. Rules that are worse than the
+    model's own are not written.
 
     Arguments
     ---------
     path : str
         The model.
     data_folder, split : str
-        The clips, see ``evaluate``.
+        The clips, see ``evaluate``; by default of the split valid, or all
+        custom data without splits.
     output : str, optional
         The file to write; by default ``path``, in place.
     device, threads : str, int
@@ -81,6 +120,12 @@ def calibrate(
         Number of clips that are read at the same time.
     progress : bool
         Whether to show progress.
+    strong_labels : str, optional
+        Table of true events, to score the rules by.
+    background : list of str
+        Recordings without any of the sounds, to score the rules by.
+    force : bool
+        Whether to write rules that are worse than the model's own.
     **options
         See ``list_split``.
 
@@ -100,14 +145,27 @@ def calibrate(
     output = output or path
     check_output(output)
     tagger = AudioTagger(Model(path, device, threads))
-    listed = list_split(data_folder, split, tagger.sample_rate, **options)
+    listed = list_split(
+        data_folder,
+        split,
+        tagger.sample_rate,
+        default="valid",
+        strong_labels=strong_labels,
+        **options,
+    )
     labels = common_labels(tagger, listed.classes, data_folder)
-    timeline_ids = [clip.id for clip in listed.clips]
-    if not tagger.model.has_steps:
-        timeline_ids = []
+    truth: Truth = {}
+    if strong_labels is not None:
+        truth = read_truth(strong_labels, listed, labels)
+    timeline_ids = set(truth)
+    if tagger.model.has_steps:
+        timeline_ids = {clip.id for clip in listed.clips}
     found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
     targets = multi_hot(found.clips, tagger.labels)
-    rules = learn_from_clips(targets, found.probs, found.timelines)
+    timelines = found.timelines
+    rules = learn_from_clips(
+        targets, found.probs, timelines if tagger.model.has_steps else {}
+    )
     if not rules.is_learnt:
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
@@ -116,16 +174,44 @@ def calibrate(
         )
     columns = np.array([tagger.labels.index(label) for label in labels])
     scored = targets[:, columns], found.probs[:, columns]
+    heard, silences = analyze_background(tagger, list(background))
+    timelines = {clip: timelines[clip] for clip in timelines if clip in truth}
+    durations = {clip: x.duration for clip, x in timelines.items()}
+    truth = cut_events(truth, durations, strong_labels)
+
+    def score(rules: Rules) -> Scores:
+        """Scores rules on the clips, the true events and the background."""
+        f1 = f1_scores(*scored, rules.threshold[columns])
+        if truth:
+            of_events = event_f1(with_rules(timelines, rules), truth, labels)
+            f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
+        if not heard:
+            return Scores(f1, None)
+        own = [dataclasses.replace(x, rules=rules) for x in heard]
+        return Scores(f1, count_false_alarms(tagger.labels, own, silences))
+
+    before, after = score(tagger.model.rules), score(rules)
+    is_written = force or not what_is_worse(before, after)
     positives = scored[0].sum(0)
     few = [x for x, n in zip(labels, positives) if n < MIN_POSITIVES]
-    info = dataclasses.replace(tagger.model.info, rules=rules)
-    copy_model(path, output, info)
-    logger.info(
-        "%s: learnt the rules of %d classes", output, len(labels) - len(few)
-    )
-    return Calibration(
-        rules,
-        few,
-        before=f1_scores(*scored, THRESHOLD),
-        after=f1_scores(*scored, rules.threshold[columns]),
-    )
+    if is_written:
+        info = dataclasses.replace(tagger.model.info, rules=rules)
+        copy_model(path, output, info)
+        logger.info(
+            "%s: learnt the rules of %d classes", output, len(labels) - len(few)
+        )
+    return Calibration(rules, few, before, after, is_written)
+
+
+def what_is_worse(before: Scores, after: Scores) -> str:
+    """The first score that is worse after than before; empty if none is."""
+    for name in DECISIVE:
+        old, new = before.f1.get(name), after.f1.get(name)
+        if old is not None and new is not None and new < old:
+            return f"{name} falls from {old:.4f} to {new:.4f}"
+    if before.background is not None and after.background is not None:
+        n_old = before.background.together.count
+        n_new = after.background.together.count
+        if n_new > n_old:
+            return f"false alarms rise from {n_old} to {n_new}"
+    return ""

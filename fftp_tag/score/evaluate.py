@@ -7,6 +7,7 @@ Authors
 import dataclasses
 import functools
 import logging
+import math
 import os
 from pathlib import Path
 from typing import (
@@ -26,11 +27,12 @@ import numpy as np
 from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
-from fftp_tag.score.events import Truth, event_metrics, warn_without_psds
+from fftp_tag.score.events import Truth, event_metrics
 from fftp_tag.score.tags import f1_scores, tagging_metrics
 from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
-from speechbrain_fftp.dataio.clips import convert_clip
+from fftp_tag.tag.windows import Source
+from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
 from speechbrain_fftp.dataio.prepared import (
@@ -41,6 +43,8 @@ from speechbrain_fftp.dataio.prepared import (
     read_packed,
     read_table,
 )
+from speechbrain_fftp.datasets.custom import CLIP_LIST
+from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.prepare import list_data, split_clips
 from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
@@ -66,12 +70,13 @@ class LabelledClip:
     id : str
     labels : list of str
     read : callable
-        Returns the samples ``[S]`` of the clip, and their rate in Hz.
+        Returns a source of an ``AudioTagger``: the samples ``[S]`` of the clip,
+        and their rate in Hz; or the path of a file, and None.
     """
 
     id: str
     labels: List[str]
-    read: Callable[[], Tuple[np.ndarray, int]]
+    read: Callable[[], Tuple[Source, Optional[int]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +169,8 @@ def evaluate(
     ---------
     tagger : AudioTagger
     data_folder : str
-        A folder that a recipe has prepared; or custom data, whose clips are
-        read as the recipe for AudioSet would prepare them.
+        A folder that a recipe has prepared; custom data, whose files are read
+        whole; or, with strong labels, a recording or a folder of recordings.
     split : str, optional
         train, valid, eval or all; by default eval, or all for custom data
         without splits.
@@ -175,7 +180,8 @@ def evaluate(
         Whether to show progress.
     strong_labels : str, optional
         Table of true events, in the format of AudioSet's strong labels or of
-        DCASE. Events are scored as well, in the clips that it lists.
+        DCASE; or a label track of Audacity, of one recording. Events are scored
+        as well, in the clips that it lists.
     **options
         Options for data that are not prepared, see ``list_split``.
 
@@ -186,9 +192,13 @@ def evaluate(
         common, or no clip can be scored.
     """
     require("sklearn", "Scoring")
-    if strong_labels is not None:
-        warn_without_psds()
-    listed = list_split(data_folder, split, tagger.sample_rate, **options)
+    listed = list_split(
+        data_folder,
+        split,
+        tagger.sample_rate,
+        strong_labels=strong_labels,
+        **options,
+    )
     labels = common_labels(tagger, listed.classes, data_folder)
     truth: Truth = {}
     if strong_labels is not None:
@@ -228,8 +238,10 @@ def list_split(
     data_folder: Union[str, os.PathLike],
     split: Optional[str],
     sample_rate: int,
+    default: str = "eval",
     allow_missing: float = 0.2,
     test_fold: Optional[str] = None,
+    strong_labels: Optional[str] = None,
 ) -> Split:
     """Lists the clips of a split, see ``evaluate``.
 
@@ -237,11 +249,16 @@ def list_split(
     ---------
     data_folder, split : str
     sample_rate : int
-        The model's sampling rate, to which unprepared clips are converted.
+        The model's sampling rate, to which parts of recordings are converted.
+    default : str
+        The split that is used by default, if there are splits.
     allow_missing : float
         Fraction of the clips that may have no audio file.
     test_fold : str, optional
         For data with folds: the fold to use as eval split.
+    strong_labels : str, optional
+        Table of true events. Recordings that are in no folder of a class have
+        the labels of their events.
     """
     if split not in (None, *SPLITS, ALL):
         raise InputError(
@@ -253,31 +270,89 @@ def list_split(
                 f"{data_folder} is prepared already: --test-fold is an option "
                 "of its preparation."
             )
-        return list_prepared(data_folder, split or "eval")
-    listing = list_data(data_folder)
-    if split is None:
-        has_splits = any(clip.split or clip.fold for clip in listing.clips)
-        split = "eval" if has_splits else ALL
+        return list_prepared(data_folder, split or default)
+    recordings = find_recordings(data_folder)
+    if recordings and strong_labels is not None:
+        if split not in (None, ALL) or test_fold is not None:
+            raise InputError(
+                f"{data_folder} holds recordings, which have no splits: leave "
+                "--split and --test-fold out."
+            )
+        return list_annotated(recordings, strong_labels, sample_rate)
+    if os.path.isfile(data_folder):
+        raise InputError(
+            f"{data_folder} is one recording: give its events with "
+            "--strong-labels, or a data folder."
+        )
+    listing = list_data(data_folder, min_classes=1)
     clips = listing.clips
-    if split != ALL or test_fold is not None:
+    if split is None:
+        has_splits = any(clip.split or clip.fold for clip in clips)
+        split = default if has_splits else ALL
+    # A test set needs no clips for training
+    is_test_set = {clip.split for clip in clips} <= {"valid", "eval"}
+    if test_fold is not None or (split != ALL and not is_test_set):
         clips, _ = split_clips(listing, test_fold=test_fold)
     if split != ALL:
         clips = [clip for clip in clips if clip.split == split]
+    if not clips:
+        raise InputError(
+            f"{data_folder} has no clips of the split {split}: choose another "
+            "with --split."
+        )
     check_missing(clips, allow_missing)
-
-    def read(clip):
-        """The clip as it would be prepared, and its rate."""
-        return convert_clip(clip, sample_rate), sample_rate
-
     labelled = [
         LabelledClip(
             id=clip.id,
             labels=[listing.classes[label] for label in clip.labels],
-            read=functools.partial(read, clip),
+            read=functools.partial(source_of, clip, sample_rate),
         )
         for clip in clips
     ]
     return Split(split, labelled, listing.classes)
+
+
+def source_of(clip: Clip, sample_rate: int) -> Tuple[Source, Optional[int]]:
+    """The file of a clip, or the samples of a part of it and their rate."""
+    if clip.start == 0 and clip.end == math.inf:
+        return clip.audio, None
+    return convert_clip(clip, sample_rate), sample_rate
+
+
+def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
+    """A recording, or those in a folder without folders of classes.
+
+    Returns their paths by their names in the data folder.
+    """
+    path = Path(data_folder)
+    if path.is_file():
+        return {path.name: str(path)}
+    if not path.is_dir() or (path / CLIP_LIST).exists():
+        return {}
+    if any(audio_below(path, name) for name in folders_in(path)):
+        return {}
+    names = [name.removeprefix("./") for name in audio_below(path, ".")]
+    return {name: str(path / name) for name in names}
+
+
+def list_annotated(
+    recordings: Dict[str, str], strong_labels: str, sample_rate: int
+) -> Split:
+    """Lists the recordings of which a table has events."""
+    paths = {id: recordings[name] for name, id in clip_ids(recordings).items()}
+    truth = read_strong_labels(strong_labels, set(paths), None, ALL)
+    clips = [
+        LabelledClip(
+            id=clip,
+            labels=sorted({label for *_, label in events}),
+            read=functools.partial(
+                source_of, Clip(clip, paths[clip]), sample_rate
+            ),
+        )
+        for clip, events in truth.items()
+    ]
+    labels = sorted({label for clip in clips for label in clip.labels})
+    return Split(ALL, clips, dict(zip(labels, labels)))
 
 
 def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:

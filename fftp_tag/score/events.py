@@ -6,26 +6,20 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import logging
-import warnings
 from collections import defaultdict
 from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
 
 import numpy as np
 
-from fftp_tag.packages import is_installed
+from fftp_tag.score.psds import overlaps, psds
 from fftp_tag.tag.events import Timeline
 from speechbrain_fftp.dataio.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 Truth = Dict[str, List[Tuple[float, float, str]]]  # start, end, label by clip
 
 OVERLAP = 0.5  # minimum intersection over union of events that match
 COLLAR = 0.2  # maximum error of an onset in seconds
 DIGITS = 4  # of seconds, against rounding errors at the collar
-THRESHOLDS = np.linspace(0.02, 0.98, 49)  # operating points of PSDS
-COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
 class ClipEvents(NamedTuple):
@@ -51,7 +45,7 @@ class Counts(NamedTuple):
 def event_metrics(
     timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
 ) -> Dict[str, float]:
-    """Scores the events that the rules of the timelines find.
+    """Scores the events that the rules of the timelines find, with PSDS.
 
     Arguments
     ---------
@@ -65,12 +59,41 @@ def event_metrics(
     Returns
     -------
     dict of float
+        The scores of ``event_f1`` and of ``psds``.
+
+    Raises
+    ------
+    InputError
+        If there are no true events.
+    """
+    joined = {
+        clip: {x: join_overlapping(own) for x, own in by_label(events).items()}
+        for clip, events in truth.items()
+    }
+    occur = [x for x in labels if any(x in own for own in joined.values())]
+    return {
+        **event_f1(timelines, truth, labels),
+        **psds(timelines, joined, occur),
+    }
+
+
+def event_f1(
+    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
+) -> Dict[str, float]:
+    """F1 of the events that the rules of the timelines find.
+
+    Arguments
+    ---------
+    timelines, truth, labels
+        See ``event_metrics``.
+
+    Returns
+    -------
+    dict of float
         ``overlap_F1``, ``overlap_precision``, ``overlap_recall``: over all
         events; they match if their intersection is half of their union or more.
         ``event_F1``: the mean over classes that occur; events match if onsets
         are within 200 ms, and offsets within 200 ms or 20 % of the true length.
-        ``PSDS1``, ``PSDS2`` (https://arxiv.org/abs/1910.08440): in DCASE's
-        scenarios, if psds_eval is installed and several classes occur.
 
     Raises
     ------
@@ -78,35 +101,14 @@ def event_metrics(
         If there are no true events.
     """
     of_class = pair_events(timelines, truth, labels)
-    occur = [
-        label
-        for label, clips in of_class.items()
+    f1 = [
+        count_events(clips, is_on_time).f1
+        for clips in of_class.values()
         if any(len(clip.true) for clip in clips)
     ]
-    if not occur:
+    if not f1:
         raise InputError("The scored clips have no events of these classes.")
-    f1 = [count_events(of_class[label], is_on_time).f1 for label in occur]
-    scores = {**overlap_scores(of_class), "event_F1": float(np.mean(f1))}
-    # For a single class, psds_eval would return 0
-    if len(occur) > 1 and not missing_for_psds():
-        scores.update(psds(timelines, truth, occur))
-    return scores
-
-
-def missing_for_psds() -> List[str]:
-    """Packages for PSDS that are not installed."""
-    return [x for x in ("pandas", "psds_eval") if not is_installed(x)]
-
-
-def warn_without_psds() -> None:
-    """Warns before the work begins if PSDS cannot be computed."""
-    missing = missing_for_psds()
-    if missing:
-        logger.warning(
-            "PSDS will not be computed, since it needs %s: pip install "
-            "'pandas<3' psds_eval",
-            " and ".join(missing),
-        )
+    return {**overlap_scores(of_class), "event_F1": float(np.mean(f1))}
 
 
 def pair_events(
@@ -175,9 +177,7 @@ def match(can_match: np.ndarray) -> List[Tuple[int, int]]:
 
 def overlap_by_half(clip: ClipEvents) -> np.ndarray:
     """Whether true and found events overlap by half, ``[N, M]``."""
-    starts = np.maximum(clip.true[:, None, 0], clip.found[:, 0])
-    ends = np.minimum(clip.true[:, None, 1], clip.found[:, 1])
-    intersection = np.maximum(ends - starts, 0.0)
+    intersection = overlaps(clip.true, clip.found)
     true = clip.true[:, 1] - clip.true[:, 0]
     found = clip.found[:, 1] - clip.found[:, 0]
     union = true[:, None] + found - intersection
@@ -191,60 +191,12 @@ def is_on_time(clip: ClipEvents) -> np.ndarray:
     return (errors[:, :, 0] <= COLLAR) & (errors[:, :, 1] <= collar)
 
 
-def psds(
-    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
-) -> Dict[str, float]:
-    """PSDS in DCASE's scenarios: 1 for exact times, 2 for few confusions."""
-    import pandas
-    from psds_eval import PSDSEval
-
-    rows = [
-        (clip, start, end, label)
-        for clip in timelines
-        for label, times in by_label(truth[clip]).items()
-        for start, end in join_overlapping(times)
-        if label in labels
-    ]
-    truth_table = pandas.DataFrame(rows, columns=COLUMNS)
-    lengths = [(clip, found.duration) for clip, found in timelines.items()]
-    lengths = pandas.DataFrame(lengths, columns=["filename", "duration"])
-    scenarios = {
-        "PSDS1": PSDSEval(0.7, 0.7, 0.3),
-        "PSDS2": PSDSEval(0.1, 0.1, 0.3),
-    }
-    costs_of_confusion = {"PSDS1": 0.0, "PSDS2": 0.5}
-    points = [
-        pandas.DataFrame(
-            [
-                (clip, event.start, event.end, event.label)
-                for clip, timeline in timelines.items()
-                for event in timeline.events(threshold)
-                if event.label in labels
-            ],
-            columns=COLUMNS,
-        )
-        for threshold in THRESHOLDS
-    ]
-    scores = {}
-    with warnings.catch_warnings():  # of psds_eval and its dependencies
-        warnings.simplefilter("ignore")
-        for name, scenario in scenarios.items():
-            scenario.set_ground_truth(truth_table, lengths)
-            for table in points:
-                scenario.add_operating_point(table)
-            result = scenario.psds(
-                max_efpr=100, alpha_ct=costs_of_confusion[name], alpha_st=1.0
-            )
-            scores[name] = float(result.value)
-    return scores
-
-
-def join_overlapping(events: np.ndarray) -> List[Tuple[float, float]]:
+def join_overlapping(events: np.ndarray) -> np.ndarray:
     """Joins events ``[N, 2]`` that overlap."""
-    joined: List[Tuple[float, float]] = []
+    joined: List[List[float]] = []
     for start, end in sorted(events.tolist()):
         if joined and start < joined[-1][1]:
-            start, last = joined.pop()
-            end = max(end, last)
-        joined.append((start, end))
-    return joined
+            joined[-1][1] = max(end, joined[-1][1])
+        else:
+            joined.append([start, end])
+    return np.array(joined)

@@ -5,16 +5,17 @@ Authors
 """
 
 from statistics import NormalDist
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import numpy as np
 
-from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import Numbers
 
 
 def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
     """Macro mAP, AUC and d' over classes with positive and negative clips.
+
+    They are None if there is no such class.
 
     Arguments
     ---------
@@ -27,11 +28,6 @@ def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
         ``mAP``, ``AUC``, ``d_prime`` (of the mean AUC),
         ``num_classes_scored``, ``num_clips``, and ``per_class``: ``AP``,
         ``AUC`` and ``positives`` by the index of a class.
-
-    Raises
-    ------
-    InputError
-        If no class can be scored.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -44,18 +40,18 @@ def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
         }
         for c in np.flatnonzero((positives > 0) & (positives < len(targets)))
     }
-    if not per_class:
-        raise InputError(
-            "No class has both positive and negative clips in this split, so "
-            "average precision is undefined: give it more clips."
-        )
-    auc = float(np.mean([c["AUC"] for c in per_class.values()]))
-    # d' of a perfect ranking is infinite
-    bounded = min(max(auc, 1e-7), 1 - 1e-7)
+    means: Dict[str, Any] = dict.fromkeys(("mAP", "AUC", "d_prime"))
+    if per_class:
+        auc = float(np.mean([c["AUC"] for c in per_class.values()]))
+        # d' of a perfect ranking is infinite
+        bounded = min(max(auc, 1e-7), 1 - 1e-7)
+        means = {
+            "mAP": float(np.mean([c["AP"] for c in per_class.values()])),
+            "AUC": auc,
+            "d_prime": 2**0.5 * NormalDist().inv_cdf(bounded),
+        }
     return {
-        "mAP": float(np.mean([c["AP"] for c in per_class.values()])),
-        "AUC": auc,
-        "d_prime": 2**0.5 * NormalDist().inv_cdf(bounded),
+        **means,
         "num_classes_scored": len(per_class),
         "num_clips": len(targets),
         "per_class": per_class,
@@ -64,18 +60,18 @@ def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
 
 def f1_scores(
     targets: np.ndarray, probs: np.ndarray, thresholds: Numbers
-) -> Dict[str, float]:
+) -> Dict[str, Any]:
     """F1 of the tags whose probability reaches a threshold.
 
     Returns ``micro_F1``, of all tags, and ``macro_F1``, the mean over classes
-    with positive and negative clips, NaN if there are none.
+    with positive and negative clips, None if there are none.
     """
     true = targets > 0.5
     tagged = probs >= np.asarray(thresholds, np.float32)
     of_class = column_f1(true, tagged)[true.any(0) & ~true.all(0)]
     return {
         "micro_F1": float(column_f1(true.ravel(), tagged.ravel())),
-        "macro_F1": float(of_class.mean()) if len(of_class) else float("nan"),
+        "macro_F1": float(of_class.mean()) if len(of_class) else None,
     }
 
 
@@ -83,6 +79,11 @@ def column_f1(true: np.ndarray, found: np.ndarray) -> np.ndarray:
     """F1 of each column, from boolean arrays of true and found labels."""
     total = true.sum(0) + found.sum(0)
     return 2 * (true & found).sum(0) / np.maximum(total, 1)
+
+
+def decimal(value: Optional[float]) -> str:
+    """A score in a table; a dash if it is undefined."""
+    return "-" if value is None else f"{value:.4f}"
 
 
 def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
@@ -97,14 +98,14 @@ def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
     """
     thresholds = metrics["thresholds"]
     lines = [
-        f"mAP      {metrics['mAP']:.4f}",
-        f"AUC      {metrics['AUC']:.4f}",
-        f"d-prime  {metrics['d_prime']:.4f}",
-        f"micro F1 {metrics['micro_F1']:.4f}  (thresholds {thresholds})",
-        f"macro F1 {metrics['macro_F1']:.4f}  (thresholds {thresholds})",
+        f"mAP      {decimal(metrics['mAP'])}",
+        f"AUC      {decimal(metrics['AUC'])}",
+        f"d-prime  {decimal(metrics['d_prime'])}",
+        f"micro F1 {decimal(metrics['micro_F1'])}  (thresholds {thresholds})",
+        f"macro F1 {decimal(metrics['macro_F1'])}  (thresholds {thresholds})",
     ]
     if "accuracy" in metrics:
-        lines.append(f"accuracy {metrics['accuracy']:.4f}")
+        lines.append(f"accuracy {decimal(metrics['accuracy'])}")
     lines += [
         f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
         f"those with positive and negative clips among {metrics['num_clips']}.",

@@ -18,6 +18,8 @@ MIN_POSITIVES = 5  # clips of a class, to learn its rules
 # Seconds. Labels of clips do not tell whether a pause belongs to an event
 PAUSE = 3.0
 LOW = 0.1  # minimum probability while an event lasts
+# Of a threshold. A clip of lower probability is missed, whatever F1 would gain
+LEAST = 0.001
 MINIMA = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 
 
@@ -52,8 +54,14 @@ def learn_from_clips(
     is_learnt = targets.sum(0) >= MIN_POSITIVES
     if not is_learnt.any():
         return rules
-    rules = rules.replace(threshold=learn_thresholds(targets, probs))
-    rules = dataclasses.replace(rules, is_learnt=True)
+    thresholds = learn_thresholds(targets, probs)
+    rules = dataclasses.replace(
+        rules,
+        threshold=thresholds,
+        low=thresholds,
+        high=thresholds,
+        is_learnt=True,
+    )
     if not timelines:
         return rules
     low = np.where(is_learnt, np.float32(LOW), rules.low)
@@ -79,7 +87,7 @@ def learn_thresholds(targets: np.ndarray, probs: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        The thresholds ``[C]``, above 0.
+        The thresholds ``[C]``.
     """
     is_true = targets > 0.5
     thresholds = np.full(targets.shape[1], THRESHOLD, np.float32)
@@ -89,10 +97,11 @@ def learn_thresholds(targets: np.ndarray, probs: np.ndarray) -> np.ndarray:
 
 
 def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
-    """The highest threshold of maximum F1, above 0.
+    """The highest threshold of maximum F1, or 0.5 if no clip is found.
 
     It is halfway between the lowest probability that reaches it and the highest
-    one that does not.
+    one that does not: if all positives are above all negatives, in the middle
+    between them.
     """
     from sklearn.metrics import precision_recall_curve
 
@@ -100,14 +109,16 @@ def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
         is_true, probs.astype(np.float32)
     )
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    f1 = np.where(probs > 0, f1[:-1].round(12), 0.0)  # so that ties are equal
+    f1 = np.where(probs >= LEAST, f1[:-1].round(12), 0.0)  # ties are equal
+    if not f1.any():
+        return np.float32(THRESHOLD)
     best = np.flatnonzero(f1 == f1.max())[-1]
     high = probs[best]
     low = probs[best - 1] if best > 0 else np.float32(0)
     middle = low + (high - low) / 2
     if middle == low:  # neighbours in float32
         middle = high
-    return max(middle, np.finfo(np.float32).tiny)
+    return max(middle, np.float32(LEAST))
 
 
 def learn_minima(

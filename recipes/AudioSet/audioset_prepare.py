@@ -22,7 +22,7 @@ import threading
 from typing import NamedTuple
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.clips import Clip
+from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.prepared import (
     check_missing,
@@ -377,7 +377,9 @@ def read_shard(path, split, classes):
                     check_labels(labels, classes, path)
                     audio = ShardAudio(path, group, row)
                     clip_id = entry["video_id"] or ""
-                    clips.append(Clip(clip_id, audio, labels, split))
+                    clips.append(
+                        Clip(clip_id, audio, labels, split, end=CLIP_SECONDS)
+                    )
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} is damaged or not a parquet file: download it again"

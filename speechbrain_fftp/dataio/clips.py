@@ -13,13 +13,13 @@ import numpy as np
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, read_duration
 from speechbrain_fftp.dataio.errors import InputError
 
-CLIP_SECONDS = 10.0
+CLIP_SECONDS = 10.0  # of a segment of AudioSet
 LONG = 1.5  # a file longer than this many times its clip is a whole recording
 TOLERANCE = 0.5  # seconds by which a recording may end too early
 
 
 class Clip(NamedTuple):
-    """One labelled clip, by default the first 10 s of its audio."""
+    """One labelled clip, by default the whole of its audio."""
 
     id: str
     # A path, or an object whose method read returns the content of a file;
@@ -38,8 +38,8 @@ class Clip(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Its maximum duration."""
-        return self.end - self.start if self.end < math.inf else CLIP_SECONDS
+        """Its maximum duration, infinite for the whole of its audio."""
+        return self.end - self.start
 
     @property
     def is_missing(self) -> bool:
@@ -84,7 +84,9 @@ def convert_clip(clip: Clip, sample_rate: int) -> np.ndarray:
     samples = read_audio(source, sample_rate, start, clip.seconds)
     if len(samples) < MIN_SECONDS * sample_rate:
         raise InputError(f"shorter than 25 ms: {len(samples)} samples")
-    return as_int16(clip.gain * samples[: round(clip.seconds * sample_rate)])
+    if clip.seconds < math.inf:
+        samples = samples[: round(clip.seconds * sample_rate)]
+    return as_int16(clip.gain * samples)
 
 
 def as_int16(samples: np.ndarray) -> np.ndarray:

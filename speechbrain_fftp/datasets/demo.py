@@ -93,7 +93,7 @@ def _write_demo(folder, sizes, seed, sample_rate, num_workers):
         for number, indices in enumerate(_draw_classes(rng, size) + empty):
             clip_id = make_id(seed, split, number)
             mids = tuple(CLASSES[index][0] for index in indices)
-            clips.append(Clip(clip_id, None, mids, split))
+            clips.append(Clip(clip_id, None, mids, split, end=CLIP_SECONDS))
             drawn[clip_id] = number, indices
     events = {}
 

@@ -4,8 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import logging
 import os
 
+from speechbrain_fftp.dataio.audio import MIN_SECONDS
+from speechbrain_fftp.dataio.clips import convert_clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.prepared import (
     CLASSES_CSV,
@@ -24,12 +27,15 @@ from speechbrain_fftp.datasets.audioset import (
 )
 from speechbrain_fftp.datasets.names import text_digest
 
+logger = logging.getLogger(__name__)
+
 
 def prepare_data(
     data_folder,
     prepared_folder,
     *,
     sample_rate=16000,
+    max_seconds=10.0,
     allow_missing=0.2,
     test_fold=None,
     prepare_audioset=None,
@@ -48,6 +54,8 @@ def prepare_data(
         Folder to write to, see ``speechbrain_fftp.dataio.prepared``.
     sample_rate : int
         Sampling rate of the clips, in Hz.
+    max_seconds : float
+        Longer clips of custom data are cut. AudioSet's have at most 10 s.
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
     test_fold : str, optional
@@ -87,6 +95,7 @@ def prepare_data(
         )
         return
     listing = list_data(data_folder)
+    settings["max_seconds"] = max_seconds
     if unbalanced:
         raise InputError(
             f"unbalanced is for AudioSet, whose lists {data_folder} lacks"
@@ -98,13 +107,49 @@ def prepare_data(
         if to_do:
             clips, skipped = split_clips(listing, test_fold)
             check_missing(clips, allow_missing)
-            write_prepared(
+            write_beginnings(
                 prepared_folder,
                 clips,
-                listing.classes,
+                max_seconds,
+                classes=listing.classes,
                 sample_rate=sample_rate,
                 skipped=skipped,
             )
+
+
+def write_beginnings(folder, clips, max_seconds, sample_rate, **options):
+    """Writes a prepared folder with the beginning of each clip.
+
+    Longer clips are counted in a log line. For options see ``write_prepared``.
+    """
+    ends = {clip.id: clip.end for clip in clips}
+    longer = []
+
+    def convert(clip):
+        """Converts the beginning of a clip; lists the clip if it is longer."""
+        beyond = min(clip.end + MIN_SECONDS, ends[clip.id])
+        samples = convert_clip(clip._replace(end=beyond), sample_rate)
+        n_samples = round(clip.seconds * sample_rate)
+        if len(samples) > n_samples:
+            longer.append(clip.id)
+        return samples[:n_samples]
+
+    write_prepared(
+        folder,
+        [c._replace(end=min(c.end, c.start + max_seconds)) for c in clips],
+        sample_rate=sample_rate,
+        convert=convert,
+        **options,
+    )
+    if longer:
+        logger.warning(
+            "Cut %d of %d clips, such as %s, which are longer than max_seconds:"
+            " their first %g s are used",
+            len(longer),
+            len(clips),
+            min(longer),
+            max_seconds,
+        )
 
 
 def split_clips(listing, test_fold=None):
@@ -119,7 +164,7 @@ def split_clips(listing, test_fold=None):
     return splits.assign_splits(clips, folder), skipped + copies
 
 
-def list_data(data_folder):
+def list_data(data_folder, min_classes=2):
     """Lists the clips of custom data, as a Listing."""
     if is_audioset(data_folder):
         raise InputError(
@@ -127,7 +172,7 @@ def list_data(data_folder):
             " recipes/AudioSet/audioset_prepare.py, and give the prepared"
             " folder"
         )
-    return custom.list_clips(data_folder)
+    return custom.list_clips(data_folder, min_classes)
 
 
 def count_classes(data_folder, prepared_folder):

@@ -1,4 +1,4 @@
-"""Reads tables of events (strong labels) as in AudioSet-Strong and DCASE.
+"""Reads tables of events (strong labels) of AudioSet-Strong, DCASE and Audacity.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -29,10 +29,11 @@ STRONG_COLUMNS = (
 def read_strong_labels(path, clips, classes, split):
     """Reads the events (start and end in seconds, label) of clips, by id.
 
-    ``path`` is a tab-separated table with one of ``STRONG_COLUMNS``;
-    ``classes`` maps its labels, such as mids, to the returned labels. ``clips``
-    that the table does not list are left out; a row with a name alone lists a
-    clip without events.
+    ``path`` is a tab-separated table with one of ``STRONG_COLUMNS``, or a label
+    track of Audacity if there is one clip. ``classes`` maps its labels, such as
+    mids, to the returned labels; None keeps all labels. ``clips`` that the
+    table does not list are left out; a row with a name alone lists a clip
+    without events.
 
     Raises
     ------
@@ -40,18 +41,10 @@ def read_strong_labels(path, clips, classes, split):
         If a row is invalid, or there is no clip of the split, or no event of
         the classes.
     """
-    with open_csv(path) as file:
-        header = set(next(csv.reader(file, delimiter="\t"), ()))
-    names = next((x for x in STRONG_COLUMNS if set(x) <= header), None)
-    if names is None:
-        known = (", ".join(columns) for columns in STRONG_COLUMNS)
-        raise InputError(
-            f"{path} needs the tab-separated columns {', or '.join(known)}."
-        )
+    names, rows = _read_rows(path, clips)
     listed = {}
     ids = {}
-    for line, row in read_table(path, names, delimiter="\t"):
-        clip, start, end, label = (row[name] for name in names)
+    for line, clip, start, end, label in rows:
         if clip not in ids:
             ids[clip] = _find_clip(clip, names[0], clips)
         events = listed.setdefault(ids[clip], []) if ids[clip] else []
@@ -63,7 +56,8 @@ def read_strong_labels(path, clips, classes, split):
                 raise ValueError("an event must end after its start")
         except ValueError as error:
             raise InputError(f"{path}, line {line}: {error}") from error
-        events.append((start, end, classes.get(label, label)))
+        label = label if classes is None else classes.get(label, label)
+        events.append((start, end, label))
     if not listed:
         raise InputError(
             f"{path} lists no clip of the {split} split: it lists"
@@ -71,13 +65,43 @@ def read_strong_labels(path, clips, classes, split):
             " Name clips by their ids, or their paths in the data folder."
         )
     found = {label for events in listed.values() for *_, label in events}
-    if not found.intersection(classes.values()):
+    if classes is not None and not found.intersection(classes.values()):
         raise InputError(
             f"{path} has no event of a known class in the {split} split: its"
             f" labels include {sorted(found)[:3]}, the classes include"
             f" {list(classes.values())[:3]}."
         )
     return listed
+
+
+def _read_rows(path, clips):
+    """The columns of a table, and its rows: line, clip, start, end, label."""
+    with open_csv(path) as file:
+        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    header = set(rows[0]) if rows else set()
+    for names in STRONG_COLUMNS:
+        if set(names) <= header:
+            table = read_table(path, names, delimiter="\t")
+            return names, ((n, *(row[x] for x in names)) for n, row in table)
+    # Audacity adds rows that begin with a backslash, for frequencies
+    events = [(n, row) for n, row in enumerate(rows, 1) if row]
+    events = [(n, row) for n, row in events if row[0] != "\\"]
+    if not events or any(len(row) != 3 for _, row in events):
+        known = (", ".join(columns) for columns in STRONG_COLUMNS)
+        raise InputError(
+            f"{path} needs the tab-separated columns {', or '.join(known)}; or"
+            " start, end and label in each row, without a header, as Audacity"
+            " exports them."
+        )
+    if len(clips) > 1:
+        raise InputError(
+            f"{path} is a label track, of one recording, but there are"
+            f" {len(clips)} clips: give the recording as data folder, or a table"
+            f" with the columns {', '.join(STRONG_COLUMNS[1])}."
+        )
+    [clip] = clips
+    rows = [(n, clip, *map(str.strip, row)) for n, row in events]
+    return STRONG_COLUMNS[1], rows
 
 
 def _find_clip(name, column, clips):

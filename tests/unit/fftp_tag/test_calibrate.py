@@ -49,9 +49,12 @@ def test_thresholds_by_hand():
         targets, scores = np.array(5 * pairs, np.float32).T[:, :, None]
         return learn_thresholds(targets, scores)[0]
 
-    # Down to 0, where all clips are tagged; but never 0 itself
+    # In the middle of the gap, which begins at 0 if all clips are positive
+    assert learn((1, 0.99), (1, 0.6), (0, 8e-6)) == pytest.approx(0.3, 1e-4)
     assert learn((1, 0.5), (1, 0.5)) == 0.25
-    assert 0 < learn((1, 0.0), (1, 0.0), (0, 0.0)) < 1e-30
+    # A clip of a probability of 8e-6 is missed, although F1 would gain
+    assert learn((1, 0.99), (1, 8e-6), (0, 0.0)) == pytest.approx(0.495, 1e-4)
+    assert learn((1, 0.0), (1, 0.0), (0, 0.0)) == 0.5
     # Nothing lies between neighbours in float32
     low = np.float32(0.3)
     high = np.nextafter(low, np.float32(1))
@@ -127,7 +130,62 @@ def test_rules_are_written_into_the_model(model, data, capsys):
     for name in ("micro_F1", "macro_F1"):
         pair = scores.metrics[name], learnt[name]
         assert pair[0] < pair[1]
-        assert "{}   {:.4f}  {:.4f}".format(name, *pair) in printed
+        assert "{} {:.4f} {:.4f}".format(name, *pair) in words(printed)
+
+
+def words(text):
+    """A text with single spaces."""
+    return " ".join(text.split())
+
+
+def test_data_without_splits_are_used_as_a_whole(model, data):
+    assert run("--model", model, "--data-folder", data) == 0
+    found = Model(model).rules
+    assert run("--model", model, "--data-folder", data, "--split", "all") == 0
+    np.testing.assert_array_equal(found.high, Model(model).rules.high)
+
+
+def test_worse_rules_are_not_written(data, tmp_path, capsys):
+    """Clips say nothing of the times of events, nor of other rooms."""
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", has_steps=True)
+    content = path.read_bytes()
+    tagger = AudioTagger(Model(path))
+    rows = ["filename\tonset\toffset\tevent_label"]
+    for clip in sorted(data.rglob("*.wav")):  # what the model finds at 0.5
+        name = clip.relative_to(data)
+        rows.append(f"{name}\t\t\t")
+        for event in tagger.tag_long(clip):
+            rows.append(f"{name}\t{event.start}\t{event.end}\t{event.label}")
+    (tmp_path / "true.tsv").write_text("\n".join(rows) + "\n")
+    command = ["--model", path, "--data-folder", data]
+    command += ["--strong-labels", tmp_path / "true.tsv"]
+    assert run(*command) == 1
+    printed, messages = capsys.readouterr()
+    before, after = re.search(r"overlap_F1 +(\S+) +(\S+)", printed).groups()
+    assert before == "1.0000" and float(after) < 1
+    assert f"overlap_F1 falls from {before} to {after}" in messages
+    assert path.read_bytes() == content
+    assert run(*command, "--force", "--output", tmp_path / "new.onnx") == 0
+    forced = evaluate(
+        AudioTagger(Model(tmp_path / "new.onnx")),
+        data,
+        strong_labels=tmp_path / "true.tsv",
+    )
+    assert f"{forced.events['overlap_F1']:.4f}" == after
+
+
+def test_rules_with_more_false_alarms_are_not_written(data, tmp_path, capsys):
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", has_steps=True)
+    content = path.read_bytes()
+    levels = np.array([0.45, 0.0, 0.0])  # heard as probabilities
+    room = tmp_path / "room.wav"
+    sf.write(room, levels @ tiny_onnx.cosines(20 * RATE), RATE)
+    command = ["--model", path, "--data-folder", data, "--background", room]
+    assert run(*command) == 1
+    printed, messages = capsys.readouterr()
+    assert "false alarms 0 1" in words(printed)
+    assert "false alarms rise from 0 to 1" in messages
+    assert path.read_bytes() == content
 
 
 def test_too_few_clips_change_nothing(model, data):
@@ -157,7 +215,8 @@ def test_false_alarms_are_counted(model, data, tmp_path, capsys):
         assert float(share) >= 95
     content, output = model.read_bytes(), tmp_path / "new.onnx"
     arguments = ["--model", model, "--data-folder", data, "--split", "all"]
-    assert run(*arguments, "--output", output, *background) == 0
+    arguments += ["--force", "--output", output, *background]
+    assert run(*arguments) == 0
     assert model.read_bytes() == content
     threshold = Model(output).rules.high[0]
     assert f"Low (threshold {threshold:.3f})" in capsys.readouterr().out
@@ -168,6 +227,7 @@ def test_false_alarms_are_counted(model, data, tmp_path, capsys):
     [
         ([], "--data-folder"),
         (["--background", "x", "--split", "eval"], "--split"),
+        (["--background", "x", "--force"], "--force"),
         (["--background", "missing"], "missing"),
         (["--background", "x", "--output", "new.onnx"], "--output"),
         # A published model: its conversion in the cache must not change
