@@ -88,8 +88,9 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=number(float, 0, 1),
         metavar="P",
-        help="minimum probability of a tag or event (default: the model's "
-        "learnt thresholds; if it has none, 0.5 for events and 0 for tags)",
+        help="minimum probability of a tag, and of an event at its highest; it "
+        "may be lower before and after (default: the model's learnt thresholds; "
+        "if it has none, 0.5 for events and 0 for tags)",
     )
     parser.add_argument(
         "--merge-gap",

@@ -68,7 +68,8 @@ class Output:
     ) -> None:
         """Prints the tags or events of a file, or keeps them for ``close``.
 
-        json and jsonl have the error of a file in their place.
+        json and jsonl have the error of a file in their place. With a timeline,
+        jsonl has a line per event, else per file.
         """
         rows = [rounded(item.to_dict()) for item in found]
         result: dict = {"file": file}
@@ -78,6 +79,9 @@ class Output:
             result["events" if self.timeline else "tags"] = rows
         if self.output_format == "json":
             self.results.append(result)
+        elif self.output_format == "jsonl" and self.timeline and error is None:
+            for event in found:
+                self.add_event(file, event)
         elif self.output_format == "jsonl":
             print(json.dumps(result, allow_nan=False))
         elif error is not None:
@@ -97,6 +101,11 @@ class Output:
             for item in found:
                 print(self.line(item))
         sys.stdout.flush()
+
+    def add_event(self, file: str, event: Any) -> None:
+        """Prints an event as a line of jsonl."""
+        row = {"file": file, **rounded(event.to_dict())}
+        print(json.dumps(row, allow_nan=False), flush=True)
 
     def line(self, item: Any) -> str:
         """The line of a tag or an event in a table."""

@@ -7,9 +7,10 @@ Authors
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Dict, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Optional, Union
 
 from fftp_tag.cli import options, output
+from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def run(args: argparse.Namespace) -> int:
         values = rules.high if args.timeline else rules.threshold
         thresholds = dict(zip(tagger.labels, values.tolist()))
     printed = output.Output(args.format, args.timeline, thresholds)
+    if args.format == "jsonl" and args.timeline and is_one and not plots:
+        if tagger.model.has_steps and args.window is args.hop is None:
+            return stream(args, tagger, files[0], printed)
     results = in_order(
         lambda file: analyze(args, tagger, file, plots.get(file), is_one),
         files,
@@ -105,6 +109,36 @@ def run(args: argparse.Namespace) -> int:
     if n_failed and not is_one:
         output.report(f"{n_failed} of {len(files)} files failed")
     return 1 if n_failed else 0
+
+
+def stream(
+    args: argparse.Namespace,
+    tagger: "AudioTagger",
+    file: str,
+    printed: output.Output,
+) -> int:
+    """Prints the events of a file as they end; returns the exit code."""
+    from fftp_tag.tag.live import stream_file
+
+    rules = options.given(args, "threshold", "merge_gap", "min_duration")
+    try:
+        for event in stream_file(
+            tagger, read_source(file), progress=True, **rules
+        ):
+            printed.add_event(file, event)
+    except (InputError, OSError) as error:
+        output.report(one_line(error))
+        printed.add(file, [], one_line(error))
+        return 1
+    return 0
+
+
+def read_source(file: str) -> Union[str, bytes]:
+    """The path of a file, or the content of standard input.
+
+    Some formats need random access, which standard input lacks.
+    """
+    return sys.stdin.buffer.read() if file == "-" else file
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -153,8 +187,7 @@ def analyze(
 ) -> list:
     """The tags or events of a file; draws them into ``plot`` if it is given."""
     tag_options = options.given(args, "top_k", "threshold")
-    # Some formats need random access, which standard input lacks
-    source = sys.stdin.buffer.read() if file == "-" else file
+    source = read_source(file)
     if not args.timeline and plot is None:
         return tagger.tag_file(source, progress=progress, **tag_options)
     found = tagger.analyze(

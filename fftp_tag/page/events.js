@@ -9,7 +9,8 @@ export function rankTags(probs, labels, top, thresholds) {
     .map((label, c) => ({ label, probability: probs[c], number: c }))
     .filter(
       ({ number, probability }) =>
-        !thresholds || probability >= Math.fround(thresholds[number]),
+        probability > 0 &&
+        (!thresholds || probability >= Math.fround(thresholds[number])),
     )
     .sort((a, b) => b.probability - a.probability)
     .slice(0, top)
@@ -27,7 +28,7 @@ export function findEvents(timeline, rules) {
   const found = [];
   labels.forEach((label, c) => {
     if (peaks[c] < Math.fround(high[c])) return;
-    if (clipProbs[c] < Math.fround(threshold[c])) return;
+    if (clipProbs[c] < Math.fround(threshold[c]) || !clipProbs[c]) return;
     const lowest = Math.fround(low[c]);
     const gap = merge_gap?.[c] ?? 0;
     const shortest = min_duration?.[c] ?? 0;

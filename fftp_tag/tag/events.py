@@ -53,6 +53,11 @@ class Event:
         return dataclasses.asdict(self)
 
 
+def are_tags(probs: np.ndarray, threshold: Numbers) -> np.ndarray:
+    """Whether classes are tags; of probability 0, as in silence, none is."""
+    return (probs >= np.asarray(threshold, np.float32)) & (probs > 0)
+
+
 def rank_tags(
     probs: np.ndarray,
     labels: Sequence[str],
@@ -63,8 +68,7 @@ def rank_tags(
     if top_k < 1:
         raise InputError(f"top_k={top_k} must be positive.")
     order = np.argsort(-probs, kind="stable")
-    is_tag = probs >= np.asarray(threshold, np.float32)
-    best = order[is_tag[order]][:top_k]
+    best = order[are_tags(probs, threshold)[order]][:top_k]
     return [Tag(labels[c], float(probs[c])) for c in best]
 
 
@@ -213,7 +217,7 @@ class Timeline:
         for t in np.flatnonzero(is_heard).tolist():
             found += finder.update(edges[t], edges[t + 1], self.probs[t])
         found += finder.finish()
-        is_tag = self.clip_probs >= rules.threshold
+        is_tag = are_tags(self.clip_probs, rules.threshold)
         tags = {self.labels[c] for c in np.flatnonzero(is_tag)}
         found = [event for event in found if event.label in tags]
         return sorted(found, key=lambda event: (event.start, event.end))

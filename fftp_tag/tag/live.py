@@ -1,17 +1,17 @@
-"""Finds events in a stream of audio, as they begin and end.
+"""Finds events in a stream of audio, as they begin and end; or in a file.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import math
-from typing import Iterable, Iterator, NamedTuple, Optional, Set, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 
-from fftp_tag.tag.events import Event, EventFinder, Numbers
-from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import WindowCutter
+from fftp_tag.tag.events import Event, EventFinder, Numbers, are_tags
+from fftp_tag.tag.tagger import STEP_OUTPUTS, AudioTagger
+from fftp_tag.tag.windows import Source, WindowCutter
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -98,6 +98,51 @@ def stream_events(
     yield from finder.finish()
 
 
+def stream_file(
+    tagger: AudioTagger,
+    source: Source,
+    threshold: Optional[Numbers] = None,
+    merge_gap: Optional[Numbers] = None,
+    min_duration: Optional[Numbers] = None,
+    progress: bool = False,
+) -> Iterator[Event]:
+    """Yields the events of ``AudioTagger.tag_long`` as they end.
+
+    Those of a class that is not yet a tag of the file are kept until it is one.
+    For a model of time steps; for arguments see ``AudioTagger.analyze`` and
+    ``Rules``.
+    """
+    model = tagger.model
+    rules = model.rules.replace(threshold, merge_gap, min_duration)
+    finder = EventFinder(tagger.labels, rules)
+    best = np.zeros(len(tagger.labels), np.float32)
+
+    def steps() -> Iterator[Step]:
+        """The time steps of the file."""
+        nonlocal best
+        n = 0
+        for chunk in tagger.steps(STEP_OUTPUTS, source, progress=progress):
+            best = chunk.clip_probs
+            for probs in chunk.rows:
+                yield Step(
+                    model.step_time(n), chunk.end / model.sample_rate, probs
+                )
+                n += 1
+
+    def release(events: List[Event]) -> Tuple[List[Event], List[Event]]:
+        """Events of classes that are tags so far, and the others."""
+        is_tag = dict(zip(tagger.labels, are_tags(best, rules.threshold)))
+        tags = [event for event in events if is_tag[event.label]]
+        return tags, [event for event in events if not is_tag[event.label]]
+
+    kept: List[Event] = []
+    for start, end, probs in between_middles(steps()):
+        kept += finder.update(start, end, probs)
+        tags, kept = release(kept)
+        yield from tags
+    yield from release(kept + finder.finish())[0]
+
+
 def between_middles(
     steps: Iterable[Step],
 ) -> Iterator[Tuple[float, float, np.ndarray]]:
@@ -172,11 +217,10 @@ def hear_steps(
         wav = held[: end - begin]
         if len(wav) < MIN_SECONDS * rate:
             return
-        _, probs = model.step_probabilities(wav[None])
+        (probs,) = model.run(["frame_probabilities"], wav[None])
         first = begin // size
         for n in range(done, first + probs.shape[1] - late):
-            centre = (size * n + model.span_samples / 2) / rate
-            yield Step(centre, end / rate, probs[0, n - first])
+            yield Step(model.step_time(n), end / rate, probs[0, n - first])
             done = n + 1
 
     due = round(hop * rate)  # position at which the model runs next

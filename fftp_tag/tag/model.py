@@ -7,6 +7,7 @@ Authors
 import os
 from typing import (
     TYPE_CHECKING,
+    Any,
     Dict,
     List,
     Optional,
@@ -20,7 +21,7 @@ import numpy as np
 
 from speechbrain_fftp.dataio.audio import SILENCE
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import ModelInfo, default_rules
+from speechbrain_fftp.dataio.model_info import ModelInfo, Numbers, default_rules
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -146,13 +147,6 @@ class Model:
             raise InputError(NO_CLASSES.format(self.path))
         return self.run(["probabilities"], wavs)[0]
 
-    def step_probabilities(
-        self, wavs: np.ndarray
-    ) -> Tuple[np.ndarray, np.ndarray]:
-        """Probabilities of clips ``[B, C]`` and of time steps ``[B, N, C]``."""
-        clips, steps = self.run(["probabilities", "frame_probabilities"], wavs)
-        return clips, steps
-
     def embeddings(self, wavs: np.ndarray) -> np.ndarray:
         """Embeddings of the clips, ``[B, D]``."""
         return self.run(["embeddings"], wavs)[0]
@@ -160,8 +154,12 @@ class Model:
     def step_times(self, n_samples: int) -> np.ndarray:
         """The centre of each time step of a clip in seconds, ``[N]``."""
         count = max(n_samples - self.span_samples, 0) // self.step_samples + 1
-        starts = self.step_samples * np.arange(count)
-        return (starts + self.span_samples / 2) / self.sample_rate
+        return self.step_time(np.arange(count))
+
+    def step_time(self, number: Numbers) -> Any:
+        """The centre of a time step in seconds, by its number."""
+        start = self.step_samples * number
+        return (start + self.span_samples / 2) / self.sample_rate
 
 
 def start_session(

@@ -7,7 +7,16 @@ Authors
 import dataclasses
 import logging
 import os
-from typing import Iterable, Iterator, List, Optional, Tuple, Union
+from typing import (
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -26,6 +35,7 @@ from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+STEP_OUTPUTS = ("frame_probabilities", "probabilities")
 WINDOW = 2.0  # default seconds of a window of a model of clips
 OVERLAP = 0.1  # of consecutive pieces, as a fraction of the maximum clip length
 
@@ -48,6 +58,14 @@ class FileTags:
         """The file and either its tags or the error."""
         values = dataclasses.asdict(self).items()
         return {name: value for name, value in values if value is not None}
+
+
+class Chunk(NamedTuple):
+    """Consecutive time steps of a file."""
+
+    rows: np.ndarray  # outputs of time steps, [N, X]
+    clip_probs: np.ndarray  # probabilities of the file so far, [C]
+    end: int  # number of samples so far
 
 
 class AudioTagger:
@@ -201,6 +219,9 @@ class AudioTagger:
         progress: bool = False,
     ) -> np.ndarray:
         """Probabilities of the classes in a file ``[C]``."""
+        if self.model.has_steps:
+            *_, last = self.steps(STEP_OUTPUTS, source, sample_rate, progress)
+            return last.clip_probs
         best = [
             self.model.probabilities(wavs).max(0)
             for _, wavs in self.pieces(source, sample_rate, progress)
@@ -224,13 +245,8 @@ class AudioTagger:
 
         For a model of ``make_span_model``, whose time steps are spans.
         """
-        found: List[Tuple[int, np.ndarray]] = []
-        end = 0
-        for starts, wavs in self.pieces(source, sample_rate):
-            (rows,) = self.model.run(["spans"], wavs)
-            found += zip((starts // self.model.step_samples).tolist(), rows)
-            end = int(starts[-1]) + wavs.shape[1]
-        return join_pieces(found)[: len(self.model.step_times(end))]
+        chunks = self.steps(["spans"], source, sample_rate)
+        return np.concatenate([chunk.rows for chunk in chunks])
 
     def frame_probabilities(
         self, source: Source, sample_rate: Optional[int] = None
@@ -319,26 +335,45 @@ class AudioTagger:
         self, source: Source, sample_rate: Optional[int], progress: bool
     ) -> Timeline:
         """The ``Timeline`` of a model of time steps."""
+        chunks = list(self.steps(STEP_OUTPUTS, source, sample_rate, progress))
+        last = chunks[-1]
+        return Timeline(
+            times=self.model.step_times(last.end),
+            probs=np.concatenate([chunk.rows for chunk in chunks]),
+            clip_probs=last.clip_probs,
+            duration=last.end / self.sample_rate,
+            labels=self.labels,
+            rules=self.model.rules,
+        )
+
+    def steps(
+        self,
+        outputs: Sequence[str],
+        source: Source,
+        sample_rate: Optional[int] = None,
+        progress: bool = False,
+    ) -> Iterator[Chunk]:
+        """Yields the time steps of a file, while it is read.
+
+        ``outputs`` are that of time steps and, for models with classes,
+        ``probabilities``.
+        """
         model = self.model
-        found: List[Tuple[int, np.ndarray]] = []
+        fade = CrossFade()
         best = np.zeros(len(self.labels), np.float32)
         end = 0
         for starts, wavs in self.pieces(source, sample_rate, progress):
-            clips, steps = model.step_probabilities(wavs)
-            best = np.maximum(best, clips.max(0))
-            found += zip((starts // model.step_samples).tolist(), steps)
-            end = int(starts[-1]) + wavs.shape[1]
-        times = model.step_times(end)
-        return Timeline(
-            times=times,
-            # The last piece may be shorter than a patch, and so end with
-            # padding
-            probs=join_pieces(found)[: len(times)],
-            clip_probs=best,
-            duration=end / self.sample_rate,
-            labels=self.labels,
-            rules=model.rules,
-        )
+            rows, *clips = model.run(outputs, wavs)
+            for number, start in enumerate(starts.tolist()):
+                end = start + wavs.shape[1]
+                first = start // model.step_samples
+                # The last piece may be shorter than a time step's span
+                n_whole = len(model.step_times(end)) - first
+                if n_whole > 0:
+                    best = np.max([best, *(x[number] for x in clips)], 0)
+                    done = fade.add(first, rows[number, :n_whole])
+                    yield Chunk(done, best, end)
+        yield Chunk(fade.finish(), best, end)
 
     def pieces(
         self,
@@ -402,21 +437,35 @@ class AudioTagger:
         return round(window * rate), round(hop * rate)
 
 
-def join_pieces(pieces: List[Tuple[int, np.ndarray]]) -> np.ndarray:
-    """Joins overlapping pieces of a file with a cross-fade.
+class CrossFade:
+    """Joins overlapping pieces of a file, whose weights fall to their ends."""
 
-    Each piece is the index of its first time step, and probabilities
-    ``[N, C]``. Pieces are removed from the list, to free their memory. Returns
-    probabilities ``[T, C]``.
-    """
-    size = max(first + len(probs) for first, probs in pieces)
-    total = np.zeros((size, pieces[0][1].shape[1]), np.float32)
-    weights = np.zeros((size, 1), np.float32)
-    while pieces:
-        first, probs = pieces.pop()
-        step = np.arange(1, len(probs) + 1, dtype=np.float32)
-        weight = np.minimum(step, step[::-1])[:, None]
-        total[first : first + len(probs)] += weight * probs
-        weights[first : first + len(probs)] += weight
-    total /= weights
-    return total
+    def __init__(self) -> None:
+        self.first = 0  # index of the first row that is held
+        self.total = np.zeros((0, 1), np.float32)
+        self.weights = np.zeros((0, 1), np.float32)
+
+    def add(self, first: int, rows: np.ndarray) -> np.ndarray:
+        """Adds a piece ``[N, X]``, and returns the rows before it."""
+        if not len(self.total):
+            self.total = rows[:0]
+        done = self.take(first - self.first)
+        distance = np.arange(1, len(rows) + 1, dtype=np.float32)
+        weight = np.minimum(distance, distance[::-1])[:, None]
+        n_new = max(len(rows) - len(self.total), 0)
+        self.total = np.pad(self.total, ((0, n_new), (0, 0)))
+        self.weights = np.pad(self.weights, ((0, n_new), (0, 0)))
+        self.total[: len(rows)] += weight * rows
+        self.weights[: len(rows)] += weight
+        return done
+
+    def take(self, count: int) -> np.ndarray:
+        """Returns the first rows, which are complete, and drops them."""
+        done = self.total[:count] / self.weights[:count]
+        self.total, self.weights = self.total[count:], self.weights[count:]
+        self.first += count
+        return done
+
+    def finish(self) -> np.ndarray:
+        """Returns the remaining rows."""
+        return self.take(len(self.total))

@@ -21,7 +21,7 @@ from tiny_onnx import (
 )
 
 from fftp_tag import AudioTagger, FileTags
-from fftp_tag.tag.tagger import join_pieces
+from fftp_tag.tag.tagger import CrossFade
 from speechbrain_fftp.dataio.errors import InputError
 
 # In samples: shorter than a patch, a piece, little more, several pieces, and
@@ -175,7 +175,10 @@ def test_an_encoder_without_classes_gives_embeddings_only(tmp_path):
 
 def test_pieces_fade_into_each_other():
     first, second = np.random.default_rng(0).random((2, 11, 2))
-    probs = join_pieces([(0, first), (8, second)])
+    fade = CrossFade()
+    parts = [fade.add(0, first), fade.add(8, second), fade.finish()]
+    assert list(map(len, parts)) == [0, 8, 11]
+    probs = np.concatenate(parts)
     weights = np.array([[3, 1], [2, 2], [1, 3]]) / 4
     faded = weights[:, :1] * first[8:] + weights[:, 1:] * second[:3]
     expected = np.concatenate([first[:8], faded, second[3:]])

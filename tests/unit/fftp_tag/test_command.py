@@ -115,7 +115,9 @@ def test_events_in_each_format(run, models, clips, model, given):
             threshold = THRESHOLDS[tagger.labels.index(x.label)]
             assert line.endswith(f"  (threshold {threshold:.3f})")
     rows = [rounded(event.to_dict()) for event in found]
-    assert json.loads(events("jsonl")) == {"file": path, "events": rows}
+    lines = map(json.loads, events("jsonl").splitlines())
+    lines = sorted(lines, key=lambda row: (row["start"], row["end"]))
+    assert lines == [{"file": path, **row} for row in rows]
     assert read_csv(events("csv")) == [
         ["file", "start", "end", "label", "probability"],
         *([path, *map(str, row.values())] for row in rows),
@@ -123,6 +125,23 @@ def test_events_in_each_format(run, models, clips, model, given):
     assert events("audacity").splitlines() == [
         f"{x.start:.6f}\t{x.end:.6f}\t{x.label}" for x in found
     ]
+
+
+@pytest.mark.parametrize("model", ["clips", "learnt"])
+def test_silence_has_no_tags(run, tmp_path, model):
+    """In no format; it is named on standard error. A faint sound has some."""
+    path = tmp_path / "silence.wav"
+    sf.write(path, 1e-4 * sounds(5.0), RATE, "FLOAT")
+    for options, text in (([], "no tags"), (["--timeline"], "no events")):
+        out, err = run(path, *options, "--threshold", 0, model=model)
+        assert out.splitlines() == [str(path), f"  {text}"]
+        assert f"{path} is silent" in err
+    out = run(path, "--format", "csv", model=model).out
+    assert out.splitlines() == ["file,label,probability"]
+    out = run(path, "--timeline", "--format", "jsonl", model=model).out
+    assert out == ""
+    sf.write(path, 1e-2 * sounds(5.0), RATE, "FLOAT")
+    assert len(run(path, "--threshold", 0, model=model).out.splitlines()) == 4
 
 
 def test_the_threshold_of_a_tag(run, clips):

@@ -125,7 +125,9 @@ def test_the_learnt_graph_is_scikit_learns(
     copy_model(encoder.path, tmp_path / "my.onnx", info, softer.add_to)
     onnx.checker.check_model(onnx.load(tmp_path / "my.onnx"))
     learnt = Model(tmp_path / "my.onnx")
-    clips, steps = learnt.step_probabilities(np.stack(wavs))
+    clips, steps = learnt.run(
+        ["probabilities", "frame_probabilities"], np.stack(wavs)
+    )
     expected = [softer.probabilities(list(x[:, None])) for x in spans]
     np.testing.assert_allclose(steps, expected, atol=1e-4)
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)

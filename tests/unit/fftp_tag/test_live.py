@@ -8,10 +8,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile as sf
 from tiny_onnx import RATE, cosines, sounds, write_model
 
 from fftp_tag import AudioTagger
-from fftp_tag.tag.live import stream_events
+from fftp_tag.tag.live import stream_events, stream_file
+from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 
 
@@ -127,3 +129,32 @@ def test_an_event_is_known_soon(taggers, name, late):
 def test_options_that_do_not_suit_the_model(taggers, name, options, word):
     with pytest.raises(InputError, match=word):
         next(stream_events(taggers[name], [], **options))
+
+
+@pytest.mark.parametrize("threshold", [None, 0.1])
+def test_events_of_a_file_as_they_end(tmp_path, monkeypatch, threshold):
+    """While it is read; of classes that become tags of the file at last."""
+    path = write_model(
+        tmp_path / "model.onnx",
+        has_steps=True,
+        thresholds=[0.1, 0.3, 0.15],
+        merge_gap=[0.1] * 3,
+    )
+    tagger = AudioTagger.from_pretrained(path)
+    sf.write(tmp_path / "a.wav", sounds(900), RATE)
+    n_runs = []
+    run = Model.run
+    monkeypatch.setattr(
+        Model, "run", lambda *args: n_runs.append(1) or run(*args)
+    )
+    expected = tagger.tag_long(tmp_path / "a.wav", threshold=threshold)
+    assert len({event.label for event in expected}) > 1
+    total = len(n_runs)
+    n_runs.clear()
+    found, seen = [], []
+    for event in stream_file(tagger, tmp_path / "a.wav", threshold=threshold):
+        found.append(event)
+        seen.append(len(n_runs))
+    assert 1 <= seen[0] < seen[-1] == total
+    key = dataclasses.astuple
+    assert sorted(found, key=key) == sorted(expected, key=key)

@@ -64,7 +64,7 @@ def test_a_model_is_what_its_file_says(model):
     found = Model(write_model(model, has_steps=True, thresholds=[0.3, 0.5, 1]))
     assert found.labels == INFO.labels and found.rules.is_learnt
     assert found.rules.high.tolist() == np.float32([0.3, 0.5, 1]).tolist()
-    [steps] = found.step_probabilities(wav[None])[1]
+    [steps] = found.run(["frame_probabilities"], wav[None])[0]
     np.testing.assert_allclose(steps, expected_steps(wav), atol=1e-6)
     times = found.step_times(len(wav))
     np.testing.assert_allclose(times, 0.05 + 0.05 * np.arange(len(steps)))
