@@ -43,6 +43,9 @@ def load_clips(clips, device):
 def augment_clips(augment, wavs, lens):
     """Applies an augmentation of waveforms, such as SpeechBrain's Augmenter.
 
+    In float32, even under autocast, where a convolution such as that of
+    ``SpeedPerturb`` would return waveforms of 8 bits of precision.
+
     Arguments
     ---------
     augment : callable
@@ -67,7 +70,9 @@ def augment_clips(augment, wavs, lens):
     """
     if lens is None:
         lens = torch.ones(len(wavs))
-    wavs, lens = augment(wavs, lens.to(wavs.device))
+    lens = lens.to(wavs.device, non_blocking=True)
+    with torch.autocast(wavs.device.type, enabled=False):
+        wavs, lens = augment(wavs, lens)
     return wavs, unequal_lengths(lens)
 
 
