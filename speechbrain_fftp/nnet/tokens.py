@@ -129,9 +129,9 @@ def embed_clips(embedding, feats, lengths=None):
 def token_batch_norm(norm, tokens, valid=None):
     """Applies batch normalisation with the statistics of the clips' own tokens.
 
-    A single token is normalised by the running statistics. This is a function
-    rather than a layer because training on several GPUs replaces the layer with
-    ``SyncBatchNorm``.
+    A single token is normalised by the running statistics. In a training with
+    several processes, which has replaced the layer by ``SyncBatchNorm``, the
+    statistics are those of all processes, on CPUs as well.
 
     Arguments
     ---------
@@ -153,25 +153,104 @@ def token_batch_norm(norm, tokens, valid=None):
     >>> token_batch_norm(norm, torch.rand(2, 10, 8)).mean().abs() < 1e-6
     tensor(True)
     """
-    if norm.training and valid is not None:
-        normalised = token_batch_norm(norm, tokens[valid].unsqueeze(0))[0]
-        zeros = normalised.new_zeros(tokens.shape)
-        return zeros.index_put((valid,), normalised)
     flat = tokens.flatten(0, 1)  # [B * N, D]
-    if norm.training and len(flat) == 1 and type(norm) is torch.nn.BatchNorm1d:
-        flat = torch.nn.functional.batch_norm(
-            flat,
-            norm.running_mean,
-            norm.running_var,
-            norm.weight,
-            norm.bias,
-            eps=norm.eps,
-        )
-    else:
-        flat = norm(flat)
     if valid is not None:
-        flat = flat.masked_fill(~valid.flatten().unsqueeze(1), 0.0)
+        valid = valid.flatten().unsqueeze(1)  # [B * N, 1]
+    is_plain = valid is None and len(flat) > 1
+    # One process may have padding and another none: both take the same steps
+    if norm.training and isinstance(norm, torch.nn.SyncBatchNorm):
+        is_plain = False
+    if is_plain or not norm.training:
+        flat = norm(flat)
+    else:
+        flat = weighted_batch_norm(norm, flat, valid)
+    if valid is not None:
+        flat = flat.masked_fill(~valid, 0.0)
     return flat.view_as(tokens)
+
+
+def weighted_batch_norm(norm, x, valid=None):
+    """Batch normalisation in training, with a weight of 0 for padding.
+
+    Without indexing by a mask, which makes a GPU tell how many are valid, and
+    breaks the graph of compiled code.
+
+    Arguments
+    ---------
+    norm : torch.nn.BatchNorm1d
+        The layer, whose running statistics are updated.
+    x : torch.Tensor
+        Vectors ``[M, D]``.
+    valid : torch.Tensor, optional
+        False for vectors that are padding ``[M, 1]``.
+
+    Returns
+    -------
+    torch.Tensor
+        Vectors ``[M, D]``, of any value in padding.
+
+    Example
+    -------
+    >>> x = torch.tensor([[1.0], [3.0], [9.0]])
+    >>> valid = torch.tensor([[True], [True], [False]])
+    >>> weighted_batch_norm(torch.nn.BatchNorm1d(1), x, valid)[:2]
+    tensor([[-1.0000],
+            [ 1.0000]], grad_fn=<SliceBackward0>)
+    """
+    if valid is None:
+        valid = x.new_ones(len(x), 1, dtype=torch.bool)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    wide = wide.masked_fill(~valid, 0.0)
+    weights = valid.to(wide.dtype)
+    sums = torch.cat([wide.sum(0), weights.sum(0)])
+    sums = sum_processes(norm, sums)
+    count = sums[-1]
+    mean = sums[:-1] / count
+    squares = ((wide - mean) * weights).square().sum(0)
+    variance = sum_processes(norm, squares) / count
+    is_many = count > 1
+    with torch.no_grad():
+        momentum = norm.momentum * is_many
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        norm.running_mean.lerp_(mean, momentum)
+        norm.running_var.lerp_(unbiased, momentum)
+        norm.num_batches_tracked.add_(is_many)
+    mean = torch.where(is_many, mean, norm.running_mean)
+    variance = torch.where(is_many, variance, norm.running_var)
+    scale = norm.weight * (variance + norm.eps).rsqrt()
+    return ((wide - mean) * scale + norm.bias).to(x.dtype)
+
+
+def sum_processes(norm, x):
+    """Sums over the processes whose statistics a normalisation shares.
+
+    Arguments
+    ---------
+    norm : torch.nn.Module
+        The layer; only ``SyncBatchNorm`` shares statistics.
+    x : torch.Tensor
+        What is summed, of any shape.
+
+    Returns
+    -------
+    torch.Tensor
+        The sum, through which gradients flow to all processes.
+
+    Example
+    -------
+    >>> sum_processes(torch.nn.BatchNorm1d(1), torch.ones(2))
+    tensor([1., 1.])
+    """
+    distributed = torch.distributed
+    if (
+        not isinstance(norm, torch.nn.SyncBatchNorm)
+        or not distributed.is_initialized()
+    ):
+        return x
+    from torch.distributed.nn.functional import all_reduce
+
+    group = norm.process_group or distributed.group.WORLD
+    return all_reduce(x, group=group)
 
 
 class PooledEncoder(torch.nn.Module):
