@@ -68,12 +68,14 @@ def augment_clips(augment, wavs, lens):
     >>> augment_clips(lambda wavs, lens: (-wavs, lens), wavs, lens)[1]
     tensor([1.0000, 0.5000])
     """
-    if lens is None:
-        lens = torch.ones(len(wavs))
-    lens = lens.to(wavs.device, non_blocking=True)
+    there = torch.ones(len(wavs), device=wavs.device)
+    if lens is not None:
+        there = lens.to(wavs.device, non_blocking=True)
     with torch.autocast(wavs.device.type, enabled=False):
-        wavs, lens = augment(wavs, lens)
-    return wavs, unequal_lengths(lens)
+        wavs, augmented = augment(wavs, there)
+    if augmented is there:  # known without waiting for a GPU
+        return wavs, lens
+    return wavs, unequal_lengths(augmented)
 
 
 def unequal_lengths(lengths):
@@ -135,10 +137,12 @@ def filterbanks(compute_features, wavs, wav_lens=None):
     if wav_lens is None:
         return compute_features(wavs), None
     n_samples = wavs.shape[1]
-    counts = count_valid(wav_lens.double(), n_samples).to(wavs.device)
+    counts = count_valid(wav_lens.double(), n_samples)
+    counts = counts.to(wavs.device, non_blocking=True)
     wavs = wavs.masked_fill(~length_mask(counts, n_samples), 0.0)
     if hasattr(compute_features, "frame_lens"):
         lens = compute_features.frame_lens(wav_lens, n_samples)
+        wav_lens = wav_lens.to(wavs.device, non_blocking=True)
         return compute_features(wavs, wav_lens), lens
     return compute_features(wavs), wav_lens
 
@@ -175,7 +179,8 @@ def extract_features(modules, wavs, wav_lens=None):
     feats, lens = filterbanks(modules["compute_features"], wavs, wav_lens)
     if lens is None:
         return modules["mean_var_norm"](feats), None
-    return modules["mean_var_norm"](feats, lens.to(feats.device)), lens
+    there = lens.to(feats.device, non_blocking=True)
+    return modules["mean_var_norm"](feats, there), lens
 
 
 def classify(classifier, embeddings):
