@@ -126,17 +126,76 @@ def embed_clips(embedding, feats, lengths=None):
     return tokens, step_counts, length_mask(step_counts, n_steps)
 
 
+class TokenBatchNorm(torch.nn.Module):
+    """Weights and running statistics of a batch normalisation of tokens.
+
+    As ``torch.nn.BatchNorm1d``, which ``token_batch_norm`` takes as well. But
+    DDP replaces that by ``SyncBatchNorm``, which refuses CPUs; with this layer,
+    ``token_batch_norm`` shares statistics between processes itself.
+
+    Arguments
+    ---------
+    channels : int
+        Number of channels D.
+    eps, momentum : float
+        See ``torch.nn.BatchNorm1d``.
+
+    Example
+    -------
+    >>> norm = TokenBatchNorm(8)
+    >>> token_batch_norm(norm, torch.rand(2, 10, 8)).shape
+    torch.Size([2, 10, 8])
+    """
+
+    process_group = None  # all processes
+
+    def __init__(self, channels, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = torch.nn.Parameter(torch.ones(channels))
+        self.bias = torch.nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        """Normalises vectors by their own statistics, in training.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Vectors ``[M, D]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Vectors ``[M, D]``.
+        """
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        return torch.nn.functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+
+
 def token_batch_norm(norm, tokens, valid=None):
     """Applies batch normalisation with the statistics of the clips' own tokens.
 
     A single token is normalised by the running statistics. In a training with
-    several processes, which has replaced the layer by ``SyncBatchNorm``, the
-    statistics are those of all processes, on CPUs as well.
+    several processes, the statistics are those of all processes.
 
     Arguments
     ---------
-    norm : torch.nn.BatchNorm1d
-        The layer.
+    norm : torch.nn.Module
+        ``TokenBatchNorm``, ``torch.nn.BatchNorm1d`` or ``SyncBatchNorm``.
     tokens : torch.Tensor
         Tokens ``[B, N, D]``.
     valid : torch.Tensor, optional
@@ -149,17 +208,15 @@ def token_batch_norm(norm, tokens, valid=None):
 
     Example
     -------
-    >>> norm = torch.nn.BatchNorm1d(8)
+    >>> norm = TokenBatchNorm(8)
     >>> token_batch_norm(norm, torch.rand(2, 10, 8)).mean().abs() < 1e-6
     tensor(True)
     """
     flat = tokens.flatten(0, 1)  # [B * N, D]
     if valid is not None:
         valid = valid.flatten().unsqueeze(1)  # [B * N, 1]
-    is_plain = valid is None and len(flat) > 1
     # One process may have padding and another none: both take the same steps
-    if norm.training and isinstance(norm, torch.nn.SyncBatchNorm):
-        is_plain = False
+    is_plain = valid is None and len(flat) > 1 and not is_shared(norm)
     if is_plain or not norm.training:
         flat = norm(flat)
     else:
@@ -177,7 +234,7 @@ def weighted_batch_norm(norm, x, valid=None):
 
     Arguments
     ---------
-    norm : torch.nn.BatchNorm1d
+    norm : torch.nn.Module
         The layer, whose running statistics are updated.
     x : torch.Tensor
         Vectors ``[M, D]``.
@@ -193,7 +250,7 @@ def weighted_batch_norm(norm, x, valid=None):
     -------
     >>> x = torch.tensor([[1.0], [3.0], [9.0]])
     >>> valid = torch.tensor([[True], [True], [False]])
-    >>> weighted_batch_norm(torch.nn.BatchNorm1d(1), x, valid)[:2]
+    >>> weighted_batch_norm(TokenBatchNorm(1), x, valid)[:2]
     tensor([[-1.0000],
             [ 1.0000]], grad_fn=<SliceBackward0>)
     """
@@ -221,13 +278,34 @@ def weighted_batch_norm(norm, x, valid=None):
     return ((wide - mean) * scale + norm.bias).to(x.dtype)
 
 
-def sum_processes(norm, x):
-    """Sums over the processes whose statistics a normalisation shares.
+def is_shared(norm):
+    """Whether several processes share the statistics of a normalisation.
 
     Arguments
     ---------
     norm : torch.nn.Module
-        The layer; only ``SyncBatchNorm`` shares statistics.
+        The layer.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> is_shared(TokenBatchNorm(1))
+    False
+    """
+    layers = (TokenBatchNorm, torch.nn.SyncBatchNorm)
+    return torch.distributed.is_initialized() and isinstance(norm, layers)
+
+
+def sum_processes(norm, x):
+    """Sums over the processes that share the statistics of a normalisation.
+
+    Arguments
+    ---------
+    norm : torch.nn.Module
+        The layer.
     x : torch.Tensor
         What is summed, of any shape.
 
@@ -238,19 +316,16 @@ def sum_processes(norm, x):
 
     Example
     -------
-    >>> sum_processes(torch.nn.BatchNorm1d(1), torch.ones(2))
+    >>> sum_processes(TokenBatchNorm(1), torch.ones(2))
     tensor([1., 1.])
     """
-    distributed = torch.distributed
-    if (
-        not isinstance(norm, torch.nn.SyncBatchNorm)
-        or not distributed.is_initialized()
-    ):
+    if not is_shared(norm):
         return x
     from torch.distributed.nn.functional import all_reduce
 
-    group = norm.process_group or distributed.group.WORLD
-    return all_reduce(x, group=group)
+    return all_reduce(
+        x, group=norm.process_group or torch.distributed.group.WORLD
+    )
 
 
 class PooledEncoder(torch.nn.Module):

@@ -114,7 +114,7 @@ def results(function, norm, tokens, weights):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
-    from speechbrain.nnet.tokens import token_batch_norm
+    from speechbrain.nnet.tokens import TokenBatchNorm, token_batch_norm
 
     torch.manual_seed(0)
     tokens = (3 * torch.randn(4, 9, 5) + 7).to(device, dtype)
@@ -122,11 +122,11 @@ def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
     valid = torch.arange(9, device=device) < counts
     weights = torch.randn(4, 9, 5, device=device)
     found, expected = [], []
-    for function, out in (
-        (token_batch_norm, found),
-        (normalise_by_index, expected),
+    for Norm, function, out in (
+        (TokenBatchNorm, token_batch_norm, found),
+        (torch.nn.BatchNorm1d, normalise_by_index, expected),
     ):
-        norm = torch.nn.BatchNorm1d(5).to(device)
+        norm = Norm(5).to(device)
         norm.weight.data = torch.linspace(0.5, 2, 5, device=device)
         out += results(
             lambda norm, tokens, f=function: f(norm, tokens, valid),
@@ -173,14 +173,12 @@ def test_training_with_padding_is_one_graph():
 def work(rank, folder, parts, results_queue):
     """A process: batch normalisation of its part of the tokens."""
     torch.set_num_threads(1)
-    from speechbrain.nnet.tokens import token_batch_norm
+    from speechbrain.nnet.tokens import TokenBatchNorm, token_batch_norm
 
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
     )
-    norm = torch.nn.SyncBatchNorm.convert_sync_batchnorm(
-        torch.nn.BatchNorm1d(5)
-    )
+    norm = TokenBatchNorm(5)
     tokens, valid, weights = parts[rank]
     found = results(
         lambda norm, tokens: token_batch_norm(norm, tokens, valid),
