@@ -160,8 +160,10 @@ def extract_features(modules, wavs, wav_lens=None):
 
     Returns
     -------
-    feats, lens : torch.Tensor
-        See ``filterbanks``.
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    lens : torch.Tensor or None
+        See ``unequal_lengths``.
 
     Example
     -------
@@ -177,6 +179,8 @@ def extract_features(modules, wavs, wav_lens=None):
     torch.Size([2, 98, 128])
     """
     feats, lens = filterbanks(modules["compute_features"], wavs, wav_lens)
+    if lens is not None:  # features may be padded, or as long as each other
+        lens = unequal_lengths(lens)
     if lens is None:
         return modules["mean_var_norm"](feats), None
     there = lens.to(feats.device, non_blocking=True)

@@ -12,7 +12,7 @@ import torch
 
 from speechbrain.dataio.batch import PaddedData
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.lobes.features import DatasetNormalization
+from speechbrain_fftp.lobes.features import DatasetNormalization, PaddedFeatures
 from speechbrain_fftp.lobes.tagger import filterbanks, load_clips
 from speechbrain_fftp.utils.complexity import count_macs
 
@@ -97,7 +97,10 @@ def _features(brain, samples):
     """Filterbanks ``[T, F]`` of a clip in 16 bits."""
     clips = PaddedData(samples[None], torch.ones(1))
     wavs, _ = load_clips(clips, brain.device)
-    return filterbanks(brain.modules["compute_features"], wavs)[0][0]
+    front_end = brain.modules["compute_features"]
+    if isinstance(front_end, PaddedFeatures):  # padding is no sound
+        front_end = front_end.front_end
+    return filterbanks(front_end, wavs)[0][0]
 
 
 def _matmul_rate(device, dtype):

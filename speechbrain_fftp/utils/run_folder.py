@@ -83,8 +83,9 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
     """Ends the process with one line if a training would be wasted.
 
     This is so if the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, or if attention
-    heads cannot share the channels of a token.
+    in use by another process, if there is nothing to test, if attention heads
+    cannot share the channels of a token, or if clips are to be padded to
+    another length than the maximum.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
@@ -126,6 +127,15 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         sys.exit(
             f"{num_heads} heads cannot share embed_dim {embed_dim}: give an "
             "--embed_dim that is a multiple of 64, or of --num_heads."
+        )
+    pad_frames, max_frames = (
+        hparams.get("pad_frames"),
+        hparams.get("max_frames"),
+    )
+    if pad_frames not in (None, max_frames):
+        sys.exit(
+            f"pad_frames {pad_frames} is not max_frames {max_frames}: give "
+            f"--max_frames {pad_frames} as well, the length of all clips."
         )
     folder = Path(hparams["output_folder"])
     has_checkpoint = any(folder.glob("*/CKPT*/CKPT.yaml"))

@@ -117,13 +117,15 @@ def test_encoders(name):
 
 
 @pytest.mark.parametrize("lens", [None, (1.0, 0.5, 0.25)])
-def test_a_training_step(lens):
+def test_a_training_step(lens, monkeypatch):
     """Mixup and SpecMask draw on the CPU, where the lengths are, too.
 
     Outside encoder and optimiser, that leaves few kernels to launch.
     """
     if lens is not None:
         lens = torch.tensor(lens)
+    # Whether they are equal is read on the CPU, where there is no simulation
+    monkeypatch.setattr(tagger, "unequal_lengths", lambda lengths: lengths)
     with torch.device("cuda"):
         modules = {
             "compute_features": KaldiFbank(),
@@ -173,7 +175,7 @@ def test_the_step_of_a_recipe(yaml, lengths, tmp_path, monkeypatch):
             item = getattr(batch, name)
             data = torch.empty(item.data.shape, dtype=item.data.dtype)
             setattr(batch, name, PaddedData(data, item.lengths))
-    # Whether lengths are equal is read on the CPU
+    # See above
     lens = None if min(lengths) == 1 else torch.tensor(lengths)
     monkeypatch.setattr(tagger, "unequal_lengths", lambda lengths: lens)
     brain.device = "cuda"
