@@ -364,7 +364,8 @@ if __name__ == "__main__":
     )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
+        # A test leaves the settings of the training as they are
+        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
         overrides=overrides,
     )
     with one_line_errors():
