@@ -7,6 +7,7 @@ Authors
 """
 
 import pytest
+import torch
 
 import speechbrain_fftp
 
@@ -20,7 +21,11 @@ collect_ignore = [
 ]
 
 
-@pytest.fixture
-def device():
-    """The device to test on."""
-    return "cpu"
+@pytest.fixture(
+    params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)],
+)
+def device(request):
+    """The device to test on: each in turn, the second with -m gpu."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    return request.param
