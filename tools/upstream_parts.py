@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
     "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
     "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
+    "spectrogram-drop": ("tests/speechbrain/test_spectrogram_drop.py",),
+    "max-grad-norm": ("tests/speechbrain/test_max_grad_norm.py",),
+    "sync-batch-norm": ("tests/speechbrain/test_sync_batch_norm.py",),
+    "fit-batch": ("tests/speechbrain/test_fit_batch.py",),
     "fftp": (
         "speechbrain_fftp/nnet/patching.py",
         "speechbrain_fftp/nnet/position.py",
