@@ -6,7 +6,7 @@ the kernels come first, then times of the scan, of inference, of training, of
 the front end, and of compiled code. Shares are relative to the speed of
 bfloat16 matrix multiplications and copies measured on this GPU; a training step
 counts as three forward passes. Besides the package's own requirements, the
-tests need pytest and pytest-xdist. With --smoke, tiny models run on a CPU.
+tests need pytest. Each line names the commit, the card and the versions. With --smoke, tiny models run on a CPU.
 
 > python benchmarks/gpu.py --seconds 540 --out DIR
 
@@ -17,6 +17,7 @@ Authors
 import functools
 import itertools
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,19 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.selective_scan import INSTALLED
 from speechbrain_fftp.utils.complexity import count_macs
 
+ROOT = Path(__file__).resolve().parents[1]
+# Tests of kernels and encoders, those with the mark gpu
+TESTS = (
+    "tests/speechbrain/test_triton_scan.py",
+    "tests/unit/nnet/test_selective_scan_golden.py",
+    "tests/speechbrain/test_selective_scan.py",
+    "tests/speechbrain/test_AST.py",
+    "tests/speechbrain/test_AuM.py",
+    "tests/speechbrain/test_ConvNeXt1d.py",
+    "tests/speechbrain/test_kaldi_features.py",
+    "tests/speechbrain/test_specmask.py",
+    "tests/speechbrain/test_tagger.py",
+)
 CLASSES, ROUNDS, COPIES = 527, 5, 4
 MODELS = ("AST", "AuM")
 TOKENS = (96, 196, 991, 1212)  # most important first
@@ -71,11 +85,11 @@ def measure_limits(log):
     }
 
 
-def make_model(kind, tokens, smoke, device):
+def make_model(kind, tokens, smoke, device, depth=None, **options):
     """An encoder with classifier, and features of a clip."""
     torch.manual_seed(0)
-    width, depth = (64, 1) if smoke else (768, 12 if kind == "AST" else 24)
-    sizes = {"n_mels": 128, "embed_dim": width, "depth": depth}
+    width, full_depth = (64, 1) if smoke else (768, 12 if kind == "AST" else 24)
+    sizes = {"n_mels": 128, "embed_dim": width, "depth": depth or full_depth}
     if kind == "AST":
         sizes["num_heads"] = width // 64
     with torch.device(device):
@@ -83,40 +97,93 @@ def make_model(kind, tokens, smoke, device):
         if tokens != 1212:
             patch, stride = {991: (10, 1), 196: (25, 5), 96: (50, 10)}[tokens]
             embedding, frames = FFTPEmbedding(128, width, patch, stride), 1000
-        encoder = {"AST": AST, "AuM": AuM}[kind](embedding=embedding, **sizes)
+        Encoder = {"AST": AST, "AuM": AuM}[kind]
+        encoder = Encoder(embedding=embedding, **sizes, **options)
         model = torch.nn.Sequential(encoder, torch.nn.Linear(width, CLASSES))
         return model, torch.randn(1, 100 if smoke else frames, 128)
 
 
 def check_kernels(log):
     """Runs the tests on a GPU: kernels against golden tensors and reference."""
-    words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-n", "12"]
-    words += ["tests", "--continue-on-collection-errors"]
-    root = Path(__file__).resolve().parents[1]
-    done = subprocess.run(words, cwd=root, capture_output=True, text=True)
+    words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", *TESTS]
+    words += ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     lines = done.stdout.strip().splitlines() or done.stderr.splitlines()
-    return {"passed": done.returncode == 0, "output": lines[-12:]}
+    return count_tests(lines, done.returncode)
 
 
-def check_device(log, kind):
-    """Difference of this device's logits from the CPU's, in float32."""
+def count_tests(lines, status):
+    """The numbers in pytest's last line; an error unless some passed."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0, "errors": 0}
+    for number, word in re.findall(r"(\d+) (\w+)", lines[-1] if lines else ""):
+        if word in counts:
+            counts[word] = int(number)
+    if status != 0 or counts["passed"] == 0:
+        return {
+            **counts,
+            "error": "the tests did not pass",
+            "output": lines[-12:],
+        }
+    return counts
+
+
+def check_device(log, kind, scan=None, **options):
+    """Differences of this device's results from the CPU's, in float32.
+
+    Logits of two clips, one of which is padded, in a batch, from those of each
+    clip alone on the CPU; and the gradients of two weights.
+    """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    model, feats = make_model(kind, 196, log.smoke, "cpu")
-    batch, lens = feats.repeat(2, 1, 1), torch.tensor([1.0, 0.4])
-    with torch.inference_mode():
-        expected = model.eval()(batch)
-        model.to(log.device)
-        there = batch.to(log.device)
-        found = model[1](model[0](there, lens.to(log.device))).cpu()
-    masked = SpecMask(0.2).train()(there).cpu()
+    if scan is not None:
+        options["scan"] = scan
+    depth = 1 if log.smoke else 4
+    model, feats = make_model(kind, 196, log.smoke, "cpu", depth, **options)
+    encoder, classifier = model
+    short = feats.shape[1] * 2 // 5
+    names = ["0.embedding.proj.weight"]
+    if kind == "AuM":
+        names.append("0.blocks.0.mixer.A_log")
+    weighting = torch.randn(2, CLASSES)
+
+    def results(logits):
+        """Logits, and gradients of a random weighting of them."""
+        weights = [model.get_parameter(name) for name in names]
+        loss = (logits * weighting.to(logits.device)).sum()
+        found = [logits, *torch.autograd.grad(loss, weights)]
+        return [x.detach().cpu() for x in found]
+
+    for block in encoder.blocks:
+        if kind == "AuM":
+            block.mixer.scan = "torch"
+    alone = [model(feats)[:, 0], model(feats[:, :short])[:, 0]]
+    expected = results(torch.cat(alone))
+    for block in encoder.blocks:
+        if kind == "AuM":
+            block.mixer.scan = scan
+    model.to(log.device)
+    batch = feats.repeat(2, 1, 1).to(log.device)
+    lens = torch.tensor([1.0, short / feats.shape[1]])
+    found = results(classifier(encoder(batch, lens))[:, 0])
+    errors = {}
+    for name, x, y in zip(("logits", "proj", "A_log"), found, expected):
+        errors[name] = ((x - y).abs().max() / y.abs().max()).item()
+    worst = max(errors.values())
+    if not worst <= 1e-3:
+        errors["error"] = f"off by {worst:.1e} of the largest value"
+    return errors
+
+
+def check_front_end(log):
+    """Differences of filterbanks from the CPU's, and the masked share."""
+    feats = torch.randn(2, 1000, 128)
+    masked = SpecMask(0.2).train()(feats.to(log.device)).cpu()
     wavs = 0.1 * torch.randn(2, 16000)
     fbank = KaldiFbank()
     there = fbank.to(log.device)(wavs.to(log.device)).cpu()
     return {
-        "logits": (found[0] - expected[0]).abs().max().item(),
         "fbank": (there - fbank.cpu()(wavs)).abs().max().item(),
-        "masked": (masked != batch).float().mean().item(),
+        "masked": (masked != feats).float().mean().item(),
     }
 
 
@@ -168,9 +235,9 @@ def time_scan(log, length, backward, backend, limits):
     return {**found, "copies_ms": copies, "share": copies / found["ms"]}
 
 
-def time_inference(log, model, tokens, batch, mode):
+def time_inference(log, model, tokens, batch, mode, **options):
     """Latency in a CUDA graph; ``mode`` says whether the model is compiled."""
-    net, feats = make_model(model, tokens, log.smoke, log.device)
+    net, feats = make_model(model, tokens, log.smoke, log.device, **options)
     net, feats = net.eval(), feats.repeat(batch, 1, 1)
     run, feats = net.bfloat16(), feats.bfloat16()
     if mode.startswith("compiled"):
@@ -181,12 +248,14 @@ def time_inference(log, model, tokens, batch, mode):
         return clock(call if log.smoke else capture(call))
 
 
-def time_training(log, model, tokens, batch, compiled, flops, lengths=False):
+def time_training(
+    log, model, tokens, batch, compiled, flops, lengths=False, **options
+):
     """A training step with bfloat16 autocast and fused AdamW.
 
     With ``lengths``, clips are padded by up to a half, and encoders mask.
     """
-    net, feats = make_model(model, tokens, log.smoke, log.device)
+    net, feats = make_model(model, tokens, log.smoke, log.device, **options)
     with torch.no_grad():
         work = 2 * count_macs(net, feats).total
     feats = feats.repeat(batch, 1, 1)
@@ -237,18 +306,20 @@ def main():
     if not args.smoke:
         harness.ROUND_SECONDS = 0.1
     path = Path(args.out, "gpu.jsonl")
-    log = harness.Log(path, args.seconds, device, args.smoke)
     about = harness.environment(device, ("mamba_ssm", "speechbrain"))
+    names = ("GPU", "torch", "triton", "mamba_ssm")
+    about_each = {name: about[name] for name in names if name in about}
+    about_each["commit"] = harness.commit()
+    log = harness.Log(path, args.seconds, device, args.smoke, about_each)
     log.add("device", lambda: about)
     limits = log.add("limits", lambda: measure_limits(log))
     names = ("flops", "bandwidth")
     limits = {**dict.fromkeys(names, math.nan), **limits}  # if that failed
     if not args.smoke:
         log.add("tests", lambda: check_kernels(log))
-    for kind in MODELS:
-        log.add(
-            "equal to a CPU", lambda k=kind: check_device(log, k), model=kind
-        )
+    backends = ("torch",) if args.smoke else ("triton", "torch")
+    backends += ("mamba_ssm",) * INSTALLED["mamba_ssm"]
+    log.add("front end", lambda: check_front_end(log))
 
     def each(case, function, **choices):
         """A line for each combination of the choices."""
@@ -259,8 +330,9 @@ def main():
     tokens = (96,) if args.smoke else TOKENS
     batches = (1, 2) if args.smoke else (1, 32)
     lengths = (8,) if args.smoke else (98, 198, 1213)
-    backends = ("torch",) if args.smoke else ("triton", "torch")
-    backends += ("mamba_ssm",) * INSTALLED["mamba_ssm"]
+    each("equal to a CPU", check_device, kind=("AST",))
+    forms = {"bidirectional": ("fo-bi", "bi-bi"), "scan": backends}
+    each("equal to a CPU", check_device, kind=("AuM",), **forms)
     scan = functools.partial(time_scan, limits=limits)
     train = functools.partial(time_training, flops=limits["flops"])
     seconds = (1 if args.smoke else 10,)
@@ -275,6 +347,11 @@ def main():
     each("inference", time_inference, **ast, mode=("compiled graph",))
     ast.update(tokens=(196,), batch=(2 if args.smoke else 48,))
     each("training", train, **ast, compiled=(True,), lengths=(False, True))
+    others = [x for x in backends if x == "mamba_ssm" or args.smoke]
+    for backend in others:  # beside Triton's rows above
+        aum = {"model": ("AuM",), "tokens": tokens[:2], "scan": (backend,)}
+        each("inference", time_inference, **aum, batch=batches, mode=("graph",))
+        each("training", train, **aum, batch=batches[1:], compiled=(False,))
 
 
 if __name__ == "__main__":

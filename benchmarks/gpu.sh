@@ -1,9 +1,10 @@
 #!/bin/sh
 # The benchmarks and the study on a machine that has a GPU, torch, torchaudio, triton,
-# SciPy, scikit-learn and statsmodels, but no network.
+# SciPy, scikit-learn and statsmodels, but no network. With SMOKE=--smoke, tiny models
+# run on a CPU.
 #
 #   benchmarks/gpu.sh pack FOLDER       Here: packs the missing files: wheels for
-#                                       Python 3.12 or PYTHON_VERSION, 5 MB; from
+#                                       Python 3.12 or PYTHON_VERSION, 15 MB; from
 #                                       $FFTP_TEST_DATA, golden tensors for tests and
 #                                       the sounds of the study, 40 MB.
 #   benchmarks/gpu.sh run FOLDER OUT    There, in a copy of this repository: gpu.py and
@@ -36,17 +37,25 @@ for wheel in map(pathlib.Path, sys.argv[1:]):
 EOF
         xargs -r -d '\n' python3 -m pip install -q --no-index --no-deps \
             --no-cache-dir --target "$site"
-    export PYTHONPATH="$root:$site" FFTP_TEST_DATA="$1"
+    FFTP_COMMIT=$(cat "$1/commit.txt")
+    export PYTHONPATH="$root:$site" FFTP_TEST_DATA="$1" FFTP_COMMIT
 }
 
 case ${1:-} in
 pack)
     folder=$2
     mkdir -p "$folder/fixtures"
-    for name in speechbrain HyperPyYAML ruamel.yaml soundfile soxr; do
-        grep -i "^$name==" "$root/constraints.txt"
+    for name in speechbrain HyperPyYAML ruamel.yaml soundfile soxr sentencepiece tqdm \
+        huggingface_hub pytest; do
+        grep -i "^$name==" "$root/constraints.txt" || echo "$name"
     done > "$folder/wheels.txt"
-    printf '%s\n' cffi pycparser packaging PyYAML >> "$folder/wheels.txt"
+    # What these import, but for what torch and scikit-learn bring
+    printf '%s\n' cffi pycparser packaging PyYAML iniconfig pluggy pygments \
+        click \
+        httpx2 httpcore2 h11 anyio truststore hf-xet requests charset_normalizer idna \
+        urllib3 certifi >> "$folder/wheels.txt"
+    git -C "$root" describe --always --abbrev=8 --exclude='*' --dirty=+ \
+        > "$folder/commit.txt"
     python3 -m pip download -q --no-deps --only-binary=:all: \
         --python-version "${PYTHON_VERSION:-3.12}" --implementation cp \
         --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
@@ -64,9 +73,9 @@ run)
     end=$(($(date +%s) + ${SECONDS_LEFT:-540}))
     install_wheels "$2"
     # Five minutes are for the recipe
-    python3 "$root/benchmarks/gpu.py" --out "$3" \
+    python3 "$root/benchmarks/gpu.py" --out "$3" ${SMOKE:-} \
         --seconds $((end - $(date +%s) - 300)) || echo "gpu.py failed" >&2
-    python3 "$root/benchmarks/recipe_speed.py" --out "$3" \
+    python3 "$root/benchmarks/recipe_speed.py" --out "$3" ${SMOKE:-} \
         --seconds $((end - $(date +%s)))
     ;;
 study)

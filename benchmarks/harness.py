@@ -8,6 +8,7 @@ import argparse
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import resource
 import statistics
@@ -35,7 +36,14 @@ ROUND_SECONDS = 0.5
 # What a case may lack: memory, a GPU or its driver, a package, a kernel, a
 # file. Errors of torch and its compiler are RuntimeErrors, those of Triton are
 # not.
-FAILURES = (RuntimeError, ImportError, OSError, ValueError, *TRITON_ERRORS)
+FAILURES = (
+    RuntimeError,
+    ImportError,
+    OSError,
+    ValueError,
+    subprocess.SubprocessError,  # also of a program that took too long
+    *TRITON_ERRORS,
+)
 
 
 def read_options(description, rounds, **others):
@@ -237,6 +245,36 @@ def peak_memory(function):
             held += event.nbytes()
             peak = max(peak, held)
     return peak - sum(tensor.nbytes for tensor in outputs)
+
+
+def commit():
+    """The commit that is measured; "+" says that files have been changed.
+
+    FFTP_COMMIT, where there is no git, or ``git describe``.
+    """
+    words = ["git", "describe", "--always", "--abbrev=8", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            [*words, "--dirty=+"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        )
+        found = done.stdout.strip()
+    except FileNotFoundError:
+        found = ""
+    return os.environ.get("FFTP_COMMIT") or found or "unknown"
+
+
+def matmul_rate(device, dtype):
+    """Multiply-accumulates per second of a product of large matrices."""
+    size, repeats = 256, 3  # larger ones in bfloat16 take a CPU many seconds
+    if device == "cuda":
+        size, repeats = 8192, 20
+    x = torch.randn(size, size, device=device, dtype=dtype)
+    for _ in range(repeats):
+        x @ x
+    return size**3 / seconds(lambda: x @ x, repeats)
 
 
 def environment(device, packages=()):

@@ -49,10 +49,10 @@ TARGETS = (
      {"case": "training", "model": "AST", "tokens": 196, "batch": 48,
       "compiled": True, "lengths": False}, "utilisation", 0.45, "", True, ""),
     ("whole recipe, AST-base, bfloat16, compiled, batch 48",
-     {"case": "recipe", "yaml": "ast_fftp", "batch": 48}, "clips_per_second",
+     {"case": "recipe", "yaml": "ast_fftp", "batch": 48, "shortest": 1.0}, "clips_per_second",
      2500, " clips/s", True, ""),
     ("whole recipe, AST-base, bfloat16, compiled, batch 12",
-     {"case": "recipe", "yaml": "ast_fftp", "batch": 12}, "clips_per_second",
+     {"case": "recipe", "yaml": "ast_fftp", "batch": 12, "shortest": 1.0}, "clips_per_second",
      1200, " clips/s", True, ""),
     ("whole recipe, AuM-base, bfloat16, compiled, batch 48",
      {"case": "recipe", "yaml": "aum_fftp", "batch": 48}, "clips_per_second",
@@ -92,27 +92,49 @@ def read_lines(name):
     return list(map(json.loads, path.read_text("utf-8").splitlines()))
 
 
+def newest(rows):
+    """The rows of the last row's commit and machine: no others are mixed in."""
+
+    def source(row):
+        return [row.get(name) for name in ("commit", "GPU", "machine")]
+
+    return [row for row in rows if source(row) == source(rows[-1])]
+
+
 def latest(rows, figure, about):
-    """The last figure that was measured in a case; None if it never was."""
+    """The last figure that was measured in a case; None if it never was.
+
+    A row of another scan than the default is found by its scan alone.
+    """
     found = [
         row[figure]
         for row in rows
-        if figure in row and about.items() <= row.items()
+        if figure in row
+        and about.items() <= row.items()
+        and row.get("scan") == about.get("scan")
     ]
     return found[-1] if found else None
 
 
 def gpu_rows():
     """The targets on a GPU."""
-    rows = read_lines("gpu.jsonl") + read_lines("recipe_speed.jsonl")
+    recipes = read_lines("recipe_speed.jsonl")
+    recipes = [row for row in recipes if row["device"] == "cuda"]
+    rows = newest(read_lines("gpu.jsonl")) + newest(recipes)
+    commits = {row["case"]: row["commit"] for row in rows}
     for work, about, figure, goal, unit, at_least, reason in TARGETS:
         value = latest(rows, figure, about)
-        yield target(f"on a GPU: {work}", goal, value, unit, at_least, reason)
+        row = target(f"on a GPU: {work}", goal, value, unit, at_least, reason)
+        if value is not None:
+            row["measured"] += f" ({commits[about['case']]})"
+        yield row
 
 
 def training_table():
     """Formats what a clip and a batch of training cost on a CPU."""
-    lines, rows = read_lines("recipe_speed.jsonl"), []
+    lines = read_lines("recipe_speed.jsonl")
+    lines = newest([row for row in lines if row["device"] == "cpu"])
+    rows = []
     for work, figure in (
         ("a worker reads a clip, ms", "read_ms"),
         ("a worker makes a clip of a batch, ms", "worker_ms"),
@@ -138,7 +160,7 @@ def training_table():
 
 def gpu_table():
     """Formats inference and training of base models on a GPU."""
-    lines, rows = read_lines("gpu.jsonl"), []
+    lines, rows = newest(read_lines("gpu.jsonl")), []
     for model in ("AST", "AuM"):
         for tokens in (96, 196, 991, 1212):
             about = {"model": model, "tokens": tokens}
@@ -150,7 +172,11 @@ def gpu_table():
             rate = latest(lines, "clips_per_second", about)
             patches = "square" if tokens == 1212 else "FFTP"
             cells = [f"{model}, {patches}", f"{tokens}"]
-            cells += [f"{one:.3g}", f"{many:.3g}", f"{rate:,.0f}"]
+            cells += [
+                "-" if one is None else f"{one:.3g}",
+                "-" if many is None else f"{many:.3g}",
+                "-" if rate is None else f"{rate:,.0f}",
+            ]
             rows.append(cells)
     columns = ["base model", "tokens", "one clip, ms", "32 clips, ms"]
     return table([*columns, "training, clips per second"], rows)

@@ -12,6 +12,7 @@ import soundfile
 
 from speechbrain_fftp.dataio.clips import Clip, as_int16
 from speechbrain_fftp.dataio.prepared import (
+    PackedClip,
     write_classes,
     write_manifest,
     write_packs,
@@ -83,9 +84,42 @@ class Data:
         """Training clips at equal distances."""
         return self.train[:: len(self.train) // count][:count]
 
-    def list(self, count):
-        """A manifest of some training clips."""
-        return self.write_manifest(f"{count}", self.some(count))
+    def list(self, count, shortest=1.0):
+        """A manifest of some training clips.
+
+        Of their length, they keep a random share of at least ``shortest``.
+        """
+        clips, packed = self.some(count), dict(self.packed)
+        rng = np.random.default_rng(0)
+        for clip in clips:
+            wav, start, stop = self.packed[clip.id]
+            share = rng.uniform(shortest, 1)
+            stop = start + round((stop - start) * share)
+            packed[clip.id] = PackedClip(wav, start, stop)
+        path = self.folder / f"{count}-{shortest}.csv"
+        write_manifest(path, clips, packed, RATE, self.classes)
+        return str(path)
+
+    def words(self, count):
+        """A prepared folder of words: a second of each of some clips."""
+        folder = self.folder / "words"
+        folder.mkdir(exist_ok=True)
+        classes = {f"word{i}": f"word{i}" for i in range(35)}
+        write_classes(folder, classes)
+        clips = [
+            clip._replace(labels=(f"word{i % 35}",))
+            for i, clip in enumerate(self.some(count))
+        ]
+        packed = {}
+        for clip in clips:
+            wav, start, _ = self.packed[clip.id]
+            wav = wav.replace("$data_root", str(self.folder))
+            packed[clip.id] = PackedClip(wav, start, start + RATE)
+        for split in ("train", "valid", "test"):
+            path = folder / f"{split}.csv"
+            held = clips if split == "train" else clips[:HELD_OUT]
+            write_manifest(path, held, packed, RATE, classes, "label")
+        return folder
 
 
 def make_sound():

@@ -1,11 +1,11 @@
-"""Measures the AudioSet recipe, and what a clip and a batch cost.
+"""Measures the recipes, and what a clip and a batch cost.
 
 It makes its own data: as many clips of 10 s as AudioSet-18k, prepared as the
-recipe expects them. Each measurement adds a line to OUT/recipe_speed.jsonl at
-once; one that fails writes its error, and the next ones run. Everywhere: what a
-clip and a batch cost, and what a step launches on a simulated GPU. On a GPU
-also the compiled recipe, in a process of its own. With --smoke, a tiny model
-runs on a CPU.
+recipes expect them. Each measurement adds a line to OUT/recipe_speed.jsonl at
+once, with commit, card and versions; one that fails, or has no time, writes
+its error, and the next ones run. On a GPU first the compiled recipes, each in a
+process of its own. Everywhere: what a clip and a batch cost, and what a step
+launches on a simulated GPU. With --smoke, tiny models run on a CPU.
 
 > python benchmarks/recipe_speed.py --seconds 300 --out DIR
 
@@ -38,10 +38,11 @@ from speechbrain.dataio import audio_io
 from speechbrain.dataio.batch import PaddedBatch, PaddedData
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.preprocess import AudioNormalizer
+from speechbrain_fftp.utils.complexity import count_macs
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPE = ROOT / "recipes" / "AudioSet" / "train.py"
-sys.path.insert(0, str(RECIPE.parent))
+RECIPES = ROOT / "recipes"
+sys.path.insert(0, str(RECIPES / "AudioSet"))
 import train as recipe  # noqa: E402
 
 BATCH, WORKERS, ROUNDS = 48, 4, 3
@@ -50,10 +51,11 @@ FLAC, PACKS = FORMATS = "FLAC files, float32", "packs, 16 bits"
 
 
 class Run(NamedTuple):
-    """How the recipe is run."""
+    """How a recipe is run."""
 
     yaml: str = "ast_fftp"
     batch: int = BATCH
+    shortest: float = 1.0  # length of the shortest clips, relative to 10 s
 
 
 SIZES = {
@@ -61,7 +63,15 @@ SIZES = {
     "cpu": Size(clips=480, sample=480, seconds=10, steps=0),
     "smoke": Size(clips=48, sample=48, seconds=1, steps=4),
 }
-RUNS = (Run(), Run(batch=12), Run("aum_fftp"))
+RUNS = (  # most important first
+    Run(),
+    Run(batch=12),
+    Run("aum_fftp"),
+    Run(shortest=0.2),
+    Run("speechcommands/ast_fftp", batch=128),
+)
+# A run whose time is up is stopped by then, and the rest measured
+SPARE_SECONDS = 5
 
 
 def settings(data, folder, smoke, **others):
@@ -79,10 +89,10 @@ def settings(data, folder, smoke, **others):
     }
 
 
-def load_recipe(*args, **others):
-    """Loads ast_fftp.yaml, with ``settings``."""
-    with open(ROOT / "hparams" / "ast_fftp.yaml", encoding="utf-8") as file:
-        return load_hyperpyyaml(file, settings(*args, **others))
+def load_recipe(data, folder, smoke, yaml="ast_fftp", **others):
+    """Loads a yaml file, with ``settings``."""
+    with open(ROOT / "hparams" / f"{yaml}.yaml", encoding="utf-8") as file:
+        return load_hyperpyyaml(file, settings(data, folder, smoke, **others))
 
 
 def time_loader(log, data, format):
@@ -211,22 +221,28 @@ def count_launches(log, data, mixed):
     return {"launches": counts.launches, "waits": counts.waits}
 
 
-def run_recipe(log, data, yaml, batch):
-    """Speed of the compiled recipe, in a process of its own, in its second epoch."""
+def run_recipe(log, data, yaml, batch, shortest):
+    """Speed of a compiled recipe, in a process of its own, in its second epoch."""
+    count = data.size.steps * batch
     with tempfile.TemporaryDirectory(dir=data.folder) as folder:
         others = settings(
             data,
             folder,
             log.smoke,
-            train_annotation=data.list(data.size.steps * batch),
             batch_size=batch,
             number_of_epochs=2,
             device=log.device,
             # A CPU may be slow in bfloat16
             precision="fp32" if log.smoke else "bf16",
         )
+        script = RECIPES / "AudioSet" / "train.py"
+        if yaml.startswith("speechcommands"):
+            script = RECIPES / "SpeechCommands" / "train.py"
+            others["prepared_folder"] = str(data.words(count))
+        else:
+            others["train_annotation"] = data.list(count, shortest)
         others["inference_yaml"] = "null"
-        words = [RECIPE, ROOT / "hparams" / f"{yaml}.yaml", "--noprogressbar"]
+        words = [script, ROOT / "hparams" / f"{yaml}.yaml", "--noprogressbar"]
         words += [f"--{name}={value}" for name, value in others.items()]
         env = {**os.environ, "TORCHDYNAMO_DISABLE": str(int(log.smoke))}
         with open(Path(folder, "output.txt"), "w+") as output:
@@ -234,19 +250,37 @@ def run_recipe(log, data, yaml, batch):
                 [*words, "--compile"],
                 stdout=output,
                 env=env,
-                timeout=log.seconds_left(),
+                timeout=max(log.seconds_left() - SPARE_SECONDS, 1),
             )
             if status != 0:
                 output.seek(0)
                 raise RuntimeError(output.read()[-400:])
-        return read_speed(Path(folder, "train_log.txt").read_text("utf-8"))
+        log_text = Path(folder, "train_log.txt").read_text("utf-8")
+    return read_speed(log_text)
 
 
 def read_speed(text):
     """The speed in the last epoch of a training's log, as a dict."""
-    found = dict(re.findall(r"train (\w+): ([-+.\de]+)", text))
-    names = ("clips_per_second", "matmul_share")
-    return {name: float(found[name]) for name in names}
+    found = re.findall(r"train clips_per_second: ([-+.\de]+)", text)
+    return {"clips_per_second": float(found[-1])}
+
+
+def share_of_matmuls(log, data, found, yaml, shortest, **choices):
+    """Adds the share of the time that the encoder's matmuls take at full speed.
+
+    A backward pass takes twice as many as a forward pass.
+    """
+    hparams = load_recipe(data, "none", log.smoke, yaml, n_classes=1)
+    seconds = data.size.seconds * (1 + shortest) / 2  # on average
+    if yaml.startswith("speechcommands"):
+        seconds = 1
+    feats = torch.zeros(1, round(100 * seconds), hparams["n_mels"])
+    encoder = hparams["embedding_model"].eval()
+    with torch.no_grad():
+        macs = count_macs(encoder, feats).total
+    dtype = torch.float32 if log.smoke else torch.bfloat16
+    limit = harness.matmul_rate(log.device, dtype) / (3 * macs)
+    return {**found, "matmul_share": found["clips_per_second"] / limit}
 
 
 def measure(log, data):
@@ -257,14 +291,20 @@ def measure(log, data):
         call = functools.partial(function, log, data, **choices)
         log.add(case, call, **choices)
 
-    for format in FORMATS:
-        add("loader", time_loader, format=format)
+    if log.device == "cuda" or log.smoke:
+        runs = [run._replace(batch=4) for run in RUNS[2:]]
+        for run in runs if log.smoke else RUNS:
+            add("recipe", measure_recipe, **run._asdict())
     for mixed in (False, True):
         add("launches", count_launches, mixed=mixed)
-    if log.device == "cpu" and not log.smoke:
-        return
-    for run in RUNS[1:2] if log.smoke else RUNS:
-        add("recipe", run_recipe, **run._asdict())
+    for format in FORMATS:
+        add("loader", time_loader, format=format)
+
+
+def measure_recipe(log, data, **choices):
+    """Speed of a recipe, and its share of the speed of matmuls."""
+    found = run_recipe(log, data, **choices)
+    return share_of_matmuls(log, data, found, **choices)
 
 
 def main():
@@ -275,7 +315,8 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     found = harness.environment(device)
     machine = found.get("GPU", found["processor"])
-    about = {"device": device, "machine": machine, "torch": found["torch"]}
+    about = {"device": device, "machine": machine, "commit": harness.commit()}
+    about.update({name: found[name] for name in ("torch", "triton")})
     if not args.smoke:
         harness.ROUND_SECONDS = 0.1
     path = Path(args.out, "recipe_speed.jsonl")

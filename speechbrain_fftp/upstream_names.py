@@ -48,6 +48,7 @@ NEW = (
     "nnet.selective_scan.mamba_ssm_backend",
     "nnet.selective_scan.torch_backend",
     "nnet.tokens",
+    "utils.brain",
     "utils.complexity",
     "utils.tagging_metrics",
     "utils.throughput",

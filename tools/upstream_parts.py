@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
     "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
     "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
+    "spectrogram-drop": ("tests/speechbrain/test_spectrogram_drop.py",),
+    "max-grad-norm": ("tests/speechbrain/test_max_grad_norm.py",),
+    "sync-batch-norm": ("tests/speechbrain/test_sync_batch_norm.py",),
+    "fit-batch": ("tests/speechbrain/test_fit_batch.py",),
     "fftp": (
         "speechbrain_fftp/nnet/patching.py",
         "speechbrain_fftp/nnet/position.py",
@@ -39,9 +43,11 @@ PARTS = {
         "speechbrain_fftp/lobes/features.py",
         "speechbrain_fftp/lobes/tagger.py",
         "speechbrain_fftp/nnet/schedulers.py",
+        "speechbrain_fftp/utils/brain.py",
         "speechbrain_fftp/utils/run_folder.py",
         "speechbrain_fftp/utils/tagging_metrics.py",
         "speechbrain_fftp/utils/throughput.py",
+        "tests/speechbrain/test_device_loss.py",
         "tests/speechbrain/test_kaldi_features.py",
         "tests/speechbrain/test_mixup.py",
         "tests/speechbrain/test_tagger.py",

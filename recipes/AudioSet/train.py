@@ -35,6 +35,7 @@ from speechbrain_fftp.lobes.tagger import (
     extract_features,
     load_clips,
 )
+from speechbrain_fftp.utils.brain import DeviceLossBrain
 from speechbrain_fftp.utils.run_folder import (
     check_overrides,
     check_settings,
@@ -44,7 +45,7 @@ from speechbrain_fftp.utils.run_folder import (
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
-class TaggingBrain(sb.Brain):
+class TaggingBrain(DeviceLossBrain):
     """Brain for multi-label audio tagging."""
 
     def compute_forward(self, batch, stage):
@@ -140,13 +141,14 @@ class TaggingBrain(sb.Brain):
         stage : sb.Stage
             The stage that ends.
         stage_loss : float
-            The mean loss of the stage.
+            The mean loss of the stage; of training, the losses that are read.
         epoch : int, optional
             The epoch; None in the test stage.
         """
         if stage == sb.Stage.TRAIN:
+            loss = self.average_loss()
             speed = self.hparams.throughput.stop(self.step)
-            self.train_stats = {"loss": stage_loss, **speed}
+            self.train_stats = {"loss": loss, **speed}
             return
         stats = {}
         if self.metrics.ids:  # there may be no validation clips
@@ -376,7 +378,8 @@ if __name__ == "__main__":
     )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
+        # A test leaves the settings of the training as they are
+        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
         overrides=overrides,
     )
     with one_line_errors():

@@ -57,11 +57,12 @@ class StrongBrain(TaggingBrain):
             augment = self.hparams.wav_augment
             wavs, lens = augment_clips(augment, wavs, lens)
         wavs, lens, mix = self.hparams.mixup(wavs, lens)
-        batch = batch.to(self.device, non_blocking=True)
-        targets = mix(batch.targets.data)
-        frame_targets = mix(batch.frame_targets.data)
+        targets, frame_targets, known = (
+            mix(item.data.to(self.device, non_blocking=True))
+            for item in (batch.targets, batch.frame_targets, batch.known)
+        )
         # Targets of a mixture are known where both clips' targets are
-        known = mix(batch.known.data) > 0.999
+        known = known > 0.999
 
         feats, lens = extract_features(self.modules, wavs, lens)
         feats = self.hparams.masking(feats, lens)
@@ -115,7 +116,8 @@ if __name__ == "__main__":
     )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
+        # A test leaves the settings of the training as they are
+        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
         overrides=overrides,
     )
     with one_line_errors():

@@ -36,6 +36,7 @@ from speechbrain_fftp.lobes.tagger import (
     extract_features,
     load_clips,
 )
+from speechbrain_fftp.utils.brain import DeviceLossBrain
 from speechbrain_fftp.utils.run_folder import (
     check_overrides,
     check_settings,
@@ -45,7 +46,7 @@ from speechbrain_fftp.utils.run_folder import (
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
-class CommandsBrain(sb.Brain):
+class CommandsBrain(DeviceLossBrain):
     """Brain for clips with one class each."""
 
     def compute_forward(self, batch, stage):
@@ -141,13 +142,14 @@ class CommandsBrain(sb.Brain):
         stage : sb.Stage
             The stage that ends.
         stage_loss : float
-            The mean loss of the stage.
+            The mean loss of the stage; of training, the losses that are read.
         epoch : int, optional
             The epoch; None in the test stage.
         """
         if stage == sb.Stage.TRAIN:
+            loss = self.average_loss()
             speed = self.hparams.throughput.stop(self.step)
-            self.train_stats = {"loss": stage_loss, **speed}
+            self.train_stats = {"loss": loss, **speed}
             return
         _, probs, targets = self.metrics.gather()
         is_right = probs.argmax(1) == targets.argmax(1)
@@ -362,7 +364,8 @@ if __name__ == "__main__":
     )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
+        # A test leaves the settings of the training as they are
+        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
         overrides=overrides,
     )
     with one_line_errors():

@@ -43,6 +43,9 @@ def load_clips(clips, device):
 def augment_clips(augment, wavs, lens):
     """Applies an augmentation of waveforms, such as SpeechBrain's Augmenter.
 
+    In float32, even under autocast, where a convolution such as that of
+    ``SpeedPerturb`` would return waveforms of 8 bits of precision.
+
     Arguments
     ---------
     augment : callable
@@ -65,10 +68,14 @@ def augment_clips(augment, wavs, lens):
     >>> augment_clips(lambda wavs, lens: (-wavs, lens), wavs, lens)[1]
     tensor([1.0000, 0.5000])
     """
-    if lens is None:
-        lens = torch.ones(len(wavs))
-    wavs, lens = augment(wavs, lens.to(wavs.device))
-    return wavs, unequal_lengths(lens)
+    there = torch.ones(len(wavs), device=wavs.device)
+    if lens is not None:
+        there = lens.to(wavs.device, non_blocking=True)
+    with torch.autocast(wavs.device.type, enabled=False):
+        wavs, augmented = augment(wavs, there)
+    if augmented is there:  # known without waiting for a GPU
+        return wavs, lens
+    return wavs, unequal_lengths(augmented)
 
 
 def unequal_lengths(lengths):
@@ -130,10 +137,12 @@ def filterbanks(compute_features, wavs, wav_lens=None):
     if wav_lens is None:
         return compute_features(wavs), None
     n_samples = wavs.shape[1]
-    counts = count_valid(wav_lens.double(), n_samples).to(wavs.device)
+    counts = count_valid(wav_lens.double(), n_samples)
+    counts = counts.to(wavs.device, non_blocking=True)
     wavs = wavs.masked_fill(~length_mask(counts, n_samples), 0.0)
     if hasattr(compute_features, "frame_lens"):
         lens = compute_features.frame_lens(wav_lens, n_samples)
+        wav_lens = wav_lens.to(wavs.device, non_blocking=True)
         return compute_features(wavs, wav_lens), lens
     return compute_features(wavs), wav_lens
 
@@ -151,8 +160,10 @@ def extract_features(modules, wavs, wav_lens=None):
 
     Returns
     -------
-    feats, lens : torch.Tensor
-        See ``filterbanks``.
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    lens : torch.Tensor or None
+        See ``unequal_lengths``.
 
     Example
     -------
@@ -168,9 +179,12 @@ def extract_features(modules, wavs, wav_lens=None):
     torch.Size([2, 98, 128])
     """
     feats, lens = filterbanks(modules["compute_features"], wavs, wav_lens)
+    if lens is not None:  # features may be padded, or as long as each other
+        lens = unequal_lengths(lens)
     if lens is None:
         return modules["mean_var_norm"](feats), None
-    return modules["mean_var_norm"](feats, lens.to(feats.device)), lens
+    there = lens.to(feats.device, non_blocking=True)
+    return modules["mean_var_norm"](feats, there), lens
 
 
 def classify(classifier, embeddings):

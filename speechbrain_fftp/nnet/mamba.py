@@ -69,6 +69,8 @@ class Mamba(torch.nn.Module):
         Number of states N per channel, and kernel size of the convolution.
     expand : int
         Number of inner channels, in multiples of ``embed_dim``.
+    scan : str
+        The scan's backend; see ``selective_scan``.
 
     Raises
     ------
@@ -89,8 +91,10 @@ class Mamba(torch.nn.Module):
         d_state=16,
         d_conv=4,
         expand=2,
+        scan="auto",
     ):
         super().__init__()
+        self.scan = scan
         if bidirectional not in ("fo-bi", "bi-bi"):
             raise ValueError(
                 f"bidirectional={bidirectional!r} must be fo-bi or bi-bi."
@@ -192,6 +196,7 @@ class Mamba(torch.nn.Module):
             "z": z.transpose(1, 2),
             "delta_bias": dt_proj.bias,
             "delta_softplus": True,
+            "backend": self.scan,
             "lengths": lengths,
         }
 

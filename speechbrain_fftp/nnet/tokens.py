@@ -126,17 +126,76 @@ def embed_clips(embedding, feats, lengths=None):
     return tokens, step_counts, length_mask(step_counts, n_steps)
 
 
-def token_batch_norm(norm, tokens, valid=None):
-    """Applies batch normalisation with the statistics of the clips' own tokens.
+class TokenBatchNorm(torch.nn.Module):
+    """Weights and running statistics of a batch normalisation of tokens.
 
-    A single token is normalised by the running statistics. This is a function
-    rather than a layer because training on several GPUs replaces the layer with
-    ``SyncBatchNorm``.
+    As ``torch.nn.BatchNorm1d``, which ``token_batch_norm`` takes as well. But
+    DDP replaces that by ``SyncBatchNorm``, which refuses CPUs; with this layer,
+    ``token_batch_norm`` shares statistics between processes itself.
 
     Arguments
     ---------
-    norm : torch.nn.BatchNorm1d
-        The layer.
+    channels : int
+        Number of channels D.
+    eps, momentum : float
+        See ``torch.nn.BatchNorm1d``.
+
+    Example
+    -------
+    >>> norm = TokenBatchNorm(8)
+    >>> token_batch_norm(norm, torch.rand(2, 10, 8)).shape
+    torch.Size([2, 10, 8])
+    """
+
+    process_group = None  # all processes
+
+    def __init__(self, channels, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = torch.nn.Parameter(torch.ones(channels))
+        self.bias = torch.nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        """Normalises vectors by their own statistics, in training.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Vectors ``[M, D]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Vectors ``[M, D]``.
+        """
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        return torch.nn.functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+
+
+def token_batch_norm(norm, tokens, valid=None):
+    """Applies batch normalisation with the statistics of the clips' own tokens.
+
+    A single token is normalised by the running statistics. In a training with
+    several processes, the statistics are those of all processes.
+
+    Arguments
+    ---------
+    norm : torch.nn.Module
+        ``TokenBatchNorm``, ``torch.nn.BatchNorm1d`` or ``SyncBatchNorm``.
     tokens : torch.Tensor
         Tokens ``[B, N, D]``.
     valid : torch.Tensor, optional
@@ -149,29 +208,124 @@ def token_batch_norm(norm, tokens, valid=None):
 
     Example
     -------
-    >>> norm = torch.nn.BatchNorm1d(8)
+    >>> norm = TokenBatchNorm(8)
     >>> token_batch_norm(norm, torch.rand(2, 10, 8)).mean().abs() < 1e-6
     tensor(True)
     """
-    if norm.training and valid is not None:
-        normalised = token_batch_norm(norm, tokens[valid].unsqueeze(0))[0]
-        zeros = normalised.new_zeros(tokens.shape)
-        return zeros.index_put((valid,), normalised)
     flat = tokens.flatten(0, 1)  # [B * N, D]
-    if norm.training and len(flat) == 1 and type(norm) is torch.nn.BatchNorm1d:
-        flat = torch.nn.functional.batch_norm(
-            flat,
-            norm.running_mean,
-            norm.running_var,
-            norm.weight,
-            norm.bias,
-            eps=norm.eps,
-        )
-    else:
-        flat = norm(flat)
     if valid is not None:
-        flat = flat.masked_fill(~valid.flatten().unsqueeze(1), 0.0)
+        valid = valid.flatten().unsqueeze(1)  # [B * N, 1]
+    # One process may have padding and another none: both take the same steps
+    is_plain = valid is None and len(flat) > 1 and not is_shared(norm)
+    if is_plain or not norm.training:
+        flat = norm(flat)
+    else:
+        flat = weighted_batch_norm(norm, flat, valid)
+    if valid is not None:
+        flat = flat.masked_fill(~valid, 0.0)
     return flat.view_as(tokens)
+
+
+def weighted_batch_norm(norm, x, valid=None):
+    """Batch normalisation in training, with a weight of 0 for padding.
+
+    Without indexing by a mask, which makes a GPU tell how many are valid, and
+    breaks the graph of compiled code.
+
+    Arguments
+    ---------
+    norm : torch.nn.Module
+        The layer, whose running statistics are updated.
+    x : torch.Tensor
+        Vectors ``[M, D]``.
+    valid : torch.Tensor, optional
+        False for vectors that are padding ``[M, 1]``.
+
+    Returns
+    -------
+    torch.Tensor
+        Vectors ``[M, D]``, of any value in padding.
+
+    Example
+    -------
+    >>> x = torch.tensor([[1.0], [3.0], [9.0]])
+    >>> valid = torch.tensor([[True], [True], [False]])
+    >>> weighted_batch_norm(TokenBatchNorm(1), x, valid)[:2]
+    tensor([[-1.0000],
+            [ 1.0000]], grad_fn=<SliceBackward0>)
+    """
+    if valid is None:
+        valid = x.new_ones(len(x), 1, dtype=torch.bool)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    wide = wide.masked_fill(~valid, 0.0)
+    weights = valid.to(wide.dtype)
+    sums = torch.cat([wide.sum(0), weights.sum(0)])
+    sums = sum_processes(norm, sums)
+    count = sums[-1]
+    mean = sums[:-1] / count
+    squares = ((wide - mean) * weights).square().sum(0)
+    variance = sum_processes(norm, squares) / count
+    is_many = count > 1
+    with torch.no_grad():
+        momentum = norm.momentum * is_many
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        norm.running_mean.lerp_(mean, momentum)
+        norm.running_var.lerp_(unbiased, momentum)
+        norm.num_batches_tracked.add_(is_many)
+    mean = torch.where(is_many, mean, norm.running_mean)
+    variance = torch.where(is_many, variance, norm.running_var)
+    scale = norm.weight * (variance + norm.eps).rsqrt()
+    return ((wide - mean) * scale + norm.bias).to(x.dtype)
+
+
+def is_shared(norm):
+    """Whether several processes share the statistics of a normalisation.
+
+    Arguments
+    ---------
+    norm : torch.nn.Module
+        The layer.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> is_shared(TokenBatchNorm(1))
+    False
+    """
+    layers = (TokenBatchNorm, torch.nn.SyncBatchNorm)
+    return torch.distributed.is_initialized() and isinstance(norm, layers)
+
+
+def sum_processes(norm, x):
+    """Sums over the processes that share the statistics of a normalisation.
+
+    Arguments
+    ---------
+    norm : torch.nn.Module
+        The layer.
+    x : torch.Tensor
+        What is summed, of any shape.
+
+    Returns
+    -------
+    torch.Tensor
+        The sum, through which gradients flow to all processes.
+
+    Example
+    -------
+    >>> sum_processes(TokenBatchNorm(1), torch.ones(2))
+    tensor([1., 1.])
+    """
+    if not is_shared(norm):
+        return x
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(
+        x, group=norm.process_group or torch.distributed.group.WORLD
+    )
 
 
 class PooledEncoder(torch.nn.Module):

@@ -1,4 +1,4 @@
-"""What is checked and logged before a training: features, patches, and speed.
+"""What is checked and logged before a training: features and patches.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,23 +6,15 @@ Authors
 
 import logging
 import sys
-import time
 
 import torch
 
 from speechbrain.dataio.batch import PaddedData
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.lobes.features import DatasetNormalization
+from speechbrain_fftp.lobes.features import DatasetNormalization, PaddedFeatures
 from speechbrain_fftp.lobes.tagger import filterbanks, load_clips
-from speechbrain_fftp.utils.complexity import count_macs
 
 logger = get_logger(__name__)
-
-DTYPES = {
-    "fp32": torch.float32,
-    "fp16": torch.float16,
-    "bf16": torch.bfloat16,
-}
 
 
 def compare_features(brain, datasets, *, num_clips=64):
@@ -56,33 +48,6 @@ def compare_features(brain, datasets, *, num_clips=64):
     )
 
 
-def measure_matmuls(brain, datasets):
-    """Tells the yaml's ``throughput`` how fast the device multiplies matrices.
-
-    For ``before`` in a yaml file.
-    """
-    (clip,) = _some(datasets, 1)
-    feats = brain.modules["mean_var_norm"](_features(brain, clip)[None])
-    encoder = brain.modules["embedding_model"].eval()  # until training starts
-    macs = count_macs(encoder, feats).total
-    dtype = DTYPES[brain.precision]
-    rate = _matmul_rate(torch.device(brain.device), dtype)
-    # A backward pass takes twice as many multiplications as a forward pass
-    throughput = brain.hparams.throughput
-    throughput.limit = rate / (3 * macs)
-    logger.info(
-        "Training with --precision %s on %s, processes: %d, batch size: %d. The "
-        "encoder takes %.4g GMACs a clip; matrix multiplications alone would "
-        "allow %.0f clips/s.",
-        brain.precision,
-        brain.device,
-        throughput.processes,
-        throughput.batch_size,
-        macs / 1e9,
-        throughput.limit * throughput.processes,
-    )
-
-
 def _some(datasets, count):
     """Samples ``[S]`` of clips at equal distances in the training set."""
     dataset = datasets["train"]
@@ -97,25 +62,7 @@ def _features(brain, samples):
     """Filterbanks ``[T, F]`` of a clip in 16 bits."""
     clips = PaddedData(samples[None], torch.ones(1))
     wavs, _ = load_clips(clips, brain.device)
-    return filterbanks(brain.modules["compute_features"], wavs)[0][0]
-
-
-def _matmul_rate(device, dtype):
-    """Multiply-accumulates per second of a product of large matrices."""
-    size, repeats = 256, 3  # larger ones in bfloat16 take many seconds
-    if device.type == "cuda":
-        size, repeats = 8192, 20
-    x = torch.randn(size, size, device=device, dtype=dtype)
-    for number in range(2 * repeats):
-        if number == repeats:  # after a warm-up
-            _wait(device)
-            started = time.perf_counter()
-        x @ x
-    _wait(device)
-    return repeats * size**3 / (time.perf_counter() - started)
-
-
-def _wait(device):
-    """Waits for a GPU."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    front_end = brain.modules["compute_features"]
+    if isinstance(front_end, PaddedFeatures):  # padding is no sound
+        front_end = front_end.front_end
+    return filterbanks(front_end, wavs)[0][0]

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import sys
 from collections import Counter
 
 import torch
@@ -42,19 +43,25 @@ def start_from_class_prior(brain, datasets, *, class_prior=True):
     linear[-1].bias.data.copy_(odds.log())
 
 
-def balance_classes(brain, datasets, *, class_balanced):
+def balance_classes(brain, datasets, *, class_balanced, samples_per_epoch=None):
     """Draws clips of rare classes more often, if ``class_balanced``.
 
-    The weight of a clip is the sum of ``1 / count`` over its labels. For
+    The weight of a clip is the sum of ``1 / count`` over its labels. An epoch
+    has ``samples_per_epoch`` clips, by default as many as the training set. For
     ``before`` in a yaml file.
     """
     if not class_balanced:
+        if samples_per_epoch is not None:
+            sys.exit(
+                f"samples_per_epoch {samples_per_epoch} is for clips that are "
+                "drawn: add --class_balanced True."
+            )
         return
     rows = datasets["train"].data.values()
     counts = count_labels(datasets["train"])
     brain.train_sampler = ReproducibleWeightedRandomSampler(
         [sum(1 / counts[x] for x in row["labels"].split(";")) for row in rows],
-        num_samples=len(rows),
+        num_samples=samples_per_epoch or len(rows),
         replacement=True,
         seed=brain.hparams.seed,
     )

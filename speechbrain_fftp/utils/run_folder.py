@@ -8,6 +8,7 @@ import difflib
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -24,6 +25,9 @@ FREE_KEYS = (
     "num_workers",
     "ckpt_interval_minutes",
     "int8",
+    "train_log",
+    "use_tensorboard",
+    "tensorboard_logs_folder",
 )
 
 # Options of the command line that change the result
@@ -34,6 +38,15 @@ RUN_OPTIONS = (
     "max_grad_norm",
 )
 
+# Settings that may differ when a training is only tested, besides
+TEST_KEYS = (
+    *RUN_OPTIONS,
+    "batch_size",
+    "number_of_epochs",
+    "average_by",
+    "avg_checkpoints",
+)
+
 _locks = {}  # of output folders, held until the process ends
 
 
@@ -41,7 +54,7 @@ def check_overrides(hparams_file, overrides, needs):
     """Ends the process with one line if a command is wrong.
 
     That is, if the yaml file is missing or for another script, or if an option
-    is unknown or repeated; before the yaml is loaded.
+    is unknown, repeated or missing; before the yaml is loaded.
 
     Arguments
     ---------
@@ -65,7 +78,8 @@ def check_overrides(hparams_file, overrides, needs):
     path = Path(hparams_file)
     if not path.is_file():
         sys.exit(f"There is no file {path}: its README lists yaml files.")
-    keys = re.findall(r"(?m)^(\w+):", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    keys = re.findall(r"(?m)^(\w+):", text)
     if needs not in keys:
         sys.exit(
             f"{path} has no key {needs}, so it is not for {sys.argv[0]}: its "
@@ -77,20 +91,26 @@ def check_overrides(hparams_file, overrides, needs):
             sys.exit(f"{path} has no key {key}: its options are its keys.")
         if given.count(key) > 1:
             sys.exit(f"--{key} is given more than once: give it once.")
+    for key in re.findall(r"(?m)^(\w+): *!PLACEHOLDER", text):
+        if key not in given:
+            sys.exit(f"{path} has no {key} yet: give --{key} PATH.")
 
 
 def check_settings(hparams_file, overrides, hparams, run_opts):
     """Ends the process with one line if a training would be wasted.
 
     This is so if the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, or if attention
-    heads cannot share the channels of a token.
+    in use by another process, if there is nothing to test, if attention heads
+    cannot share the channels of a token, or if clips are to be padded to
+    another length than the maximum.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
-    overwrites the former. Folders, the number of workers, int8 and a raised
-    number of epochs may differ. A folder without a checkpoint passes. The
-    folder is locked until the process ends.
+    overwrites the former. Folders, logs, the number of workers, int8 and a
+    raised number of epochs may differ; with ``--test_only``, also the batch
+    size, the precision, the averaged checkpoints and the number of processes.
+    A folder without a checkpoint passes. The folder is locked until the process
+    ends; what a killed run left of a checkpoint is deleted.
 
     Arguments
     ---------
@@ -127,6 +147,15 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
             f"{num_heads} heads cannot share embed_dim {embed_dim}: give an "
             "--embed_dim that is a multiple of 64, or of --num_heads."
         )
+    pad_frames, max_frames = (
+        hparams.get("pad_frames"),
+        hparams.get("max_frames"),
+    )
+    if pad_frames not in (None, max_frames):
+        sys.exit(
+            f"pad_frames {pad_frames} is not max_frames {max_frames}: give "
+            f"--max_frames {pad_frames} as well, the length of all clips."
+        )
     folder = Path(hparams["output_folder"])
     has_checkpoint = any(folder.glob("*/CKPT*/CKPT.yaml"))
     if run_opts["test_only"] and not has_checkpoint:
@@ -136,6 +165,9 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         )
     folder.mkdir(parents=True, exist_ok=True)
     _lock(folder)
+    for path in folder.glob("*/CKPT*"):
+        if not (path / "CKPT.yaml").exists():
+            shutil.rmtree(path)
     options_path = folder / "run_options.json"
     options = {
         name: run_opts[name]
@@ -154,25 +186,42 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         )
     before = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
     saved = YAML().load(before)
-    kept = {key: saved[key] for key in FREE_KEYS if key in saved}
+    is_test = run_opts["test_only"]
+    free_keys = (*FREE_KEYS, *TEST_KEYS) if is_test else FREE_KEYS
+    kept = {key: saved[key] for key in free_keys if key in saved}
     epochs = saved.get("number_of_epochs")
     if epochs is not None and epochs < hparams["number_of_epochs"]:
         kept["number_of_epochs"] = epochs
     with open(hparams_file, encoding="utf-8") as file:
         overrides = {**YAML().load(overrides or "{}"), **kept}
         now = resolve_references(file, overrides).getvalue()
-    diff = difflib.unified_diff(_lines(before), _lines(now), n=0)
-    headers = ("---", "+++", "@@")
-    changes = [line for line in diff if not line.startswith(headers)]
-    saved_options = json.loads(options_path.read_text(encoding="utf-8"))
-    for name, value in options.items():
-        if value != saved_options[name]:
-            changes.append(f"-{name}: {saved_options[name]}, +{name}: {value}")
+    changes = _changes(before, now)
+    if not is_test:
+        saved_options = json.loads(options_path.read_text(encoding="utf-8"))
+        for name, value in options.items():
+            if value != saved_options[name]:
+                before = saved_options[name]
+                changes.append(f"-{name}: {before}, +{name}: {value}")
     if changes:
         sys.exit(
             f"{folder} holds a training with other settings (- before, + now): "
             f"{', '.join(changes[:4])}. Give another --output_folder."
         )
+
+
+def _changes(before, now):
+    """The lines that differ in two yaml files; of keys that do, only these.
+
+    Other lines repeat their values.
+    """
+    diff = difflib.unified_diff(_lines(before), _lines(now), n=0)
+    headers = ("---", "+++", "@@")
+    lines = [line for line in diff if not line.startswith(headers)]
+    old, new = YAML().load(before), YAML().load(now)
+    keys = [
+        line for line in lines if line[1:].partition(":")[0] in {*old, *new}
+    ]
+    return list(dict.fromkeys(keys or lines))
 
 
 def count_steps(train_loader, grad_accumulation_factor):

@@ -40,8 +40,6 @@ class Throughput:
         self.processes = 1
         if torch.distributed.is_initialized():
             self.processes = torch.distributed.get_world_size()
-        # Clips per second of one process that only multiplies matrices
-        self.limit = None
         self.seconds = 0.0
         self.started = None
         self.latest = {}
@@ -68,10 +66,8 @@ class Throughput:
         Returns
         -------
         dict
-            ``clips_per_second`` of all processes in this epoch; ``hours`` of
-            all epochs, without validation; and if ``limit`` is known,
-            ``matmul_share``, the share of the time that the matrix
-            multiplications of the encoder take at full speed.
+            ``clips_per_second`` of all processes in this epoch, and ``hours``
+            of all epochs, without validation.
         """
         seconds = time.perf_counter() - self.started
         self.started = None
@@ -81,9 +77,6 @@ class Throughput:
             "clips_per_second": clips / seconds,
             "hours": self.seconds / 3600,
         }
-        if self.limit is not None:
-            limit = self.limit * self.processes
-            self.latest["matmul_share"] = clips / seconds / limit
         return self.latest
 
     @mark_as_saver

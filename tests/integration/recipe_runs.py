@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -46,15 +45,6 @@ REPORTS = {"AudioSet": "report_tagging", "SpeechCommands": "report_accuracy"}
 REPORT = """
 - !name:speechbrain_fftp.training.reports.{}
   folder: !ref <output_folder>"""
-
-
-def load_script(path):
-    """Loads a script of a recipe as a module."""
-    path = ROOT / "recipes" / path
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def command(
@@ -146,7 +136,7 @@ def train(output_folder, *flags, **options):
 def read_metrics(path):
     """Reads a metrics.json, without what differs between equal runs."""
     metrics = json.loads(path.read_text())
-    for name in ("clips_per_second", "hours", "matmul_share"):
+    for name in ("clips_per_second", "hours"):
         del metrics[name]
     return metrics
 

@@ -14,8 +14,7 @@ from speechbrain.utils.distributed import get_rank
 # For the option ``before`` of a training
 RECORD = """
 - !name:step_record.record_steps
-  folder: !ref <output_folder>
-- !name:speechbrain_fftp.training.checks.measure_matmuls"""
+  folder: !ref <output_folder>"""
 
 
 def record_steps(brain, datasets, *, folder):

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 from audioset_prepare import prepare_audioset
 from prepared_clips import read_clips
-from recipe_runs import ROOT, load_script
+from recipe_brains import load_script
 
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -18,7 +18,7 @@ from speechbrain_fftp.datasets.speech_commands import prepare_speech_commands
 
 
 @pytest.fixture(params=["AudioSet", "SpeechCommands"])
-def recipe(request, tmp_path, monkeypatch):
+def recipe(request, tmp_path):
     """A recipe's ``dataio_prep``, its options, and its prepared folder."""
     data, prepared = tmp_path / "data", tmp_path / "prepared"
     test_table = prepared / "eval.csv"
@@ -42,7 +42,6 @@ def recipe(request, tmp_path, monkeypatch):
         "test_annotation": test_table,
         "data_root": prepared,
     }
-    monkeypatch.syspath_prepend(ROOT / "recipes" / request.param)
     script = load_script(f"{request.param}/train.py")
     return script.dataio_prep, hparams, prepared
 

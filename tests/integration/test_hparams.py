@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+import recipe_brains
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from upstream_parts import PARTS
@@ -17,12 +18,7 @@ from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.utils.run_folder import export_model
 
 ROOT = Path(__file__).resolve().parents[2]
-HPARAMS = [
-    path.relative_to(ROOT).as_posix()
-    for path in sorted((ROOT / "hparams").rglob("*.yaml"))
-    # For recipes of SpeechBrain, and for inference
-    if not {"stock", "inference"} & {*path.parts}
-]
+HPARAMS = [f"hparams/{name}" for name in recipe_brains.HPARAMS]
 STOCK = sorted(
     path
     for path in (ROOT / "hparams" / "stock").rglob("*.yaml")

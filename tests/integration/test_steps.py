@@ -117,7 +117,10 @@ def test_a_finished_training_is_not_repeated(clips, tmp_path):
     assert again == metrics and "Going into epoch" not in output
 
 
-def test_two_processes_train_as_one(tmp_path):
+@pytest.mark.parametrize(
+    "hparams", ["ast_fftp.yaml", pytest.param("convnext_fftp.yaml", marks=slow)]
+)
+def test_two_processes_train_as_one(hparams, tmp_path):
     """Same losses and metrics, from the same batches in two halves.
 
     Nothing is random but the order of the clips, which does not matter as a
@@ -126,6 +129,7 @@ def test_two_processes_train_as_one(tmp_path):
     """
     write_lists(tmp_path / "data")
     options = {
+        "hparams": hparams,
         "mixup_prob": 0.0,
         "mask_budget": 0.0,
         "valid_fraction": 0,

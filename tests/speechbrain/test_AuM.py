@@ -62,3 +62,16 @@ def test_another_form_is_an_error():
 
     with pytest.raises(ValueError, match="bidirectional"):
         Mamba(24, bidirectional="both")
+
+
+def test_the_scan_is_that_of_the_option():
+    from speechbrain.lobes.models.AuM import AuM
+
+    feats = torch.randn(2, 60, 16)
+    outputs = []
+    for scan in ("auto", "torch"):
+        torch.manual_seed(0)
+        outputs.append(AuM(16, 24, 1, scan=scan)(feats))
+    assert torch.equal(*outputs)
+    with pytest.raises(ValueError, match="no backend 'numpy'"):
+        AuM(16, 24, 1, "bi-bi", scan="numpy")(feats)

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import multiprocessing
+
 import pytest
 import torch
 
@@ -91,3 +93,140 @@ def test_statistics_are_those_of_a_clips_own_tokens(device):
     # The last batch of a training may be a single token
     single = tokens[:1, :1]
     torch.testing.assert_close(layers.train()(single), layers.eval()(single))
+
+
+def normalise_by_index(norm, tokens, valid):
+    """Batch normalisation of the valid tokens alone, by indexing."""
+    out = torch.zeros_like(tokens)
+    out[valid] = norm(tokens[valid])
+    return out
+
+
+def results(function, norm, tokens, weights):
+    """Output, gradients and running statistics."""
+    tokens = tokens.clone().requires_grad_()
+    out = function(norm, tokens)
+    grads = torch.autograd.grad(
+        (out * weights).sum(), [tokens, norm.weight, norm.bias]
+    )
+    return [out, *grads, *norm.state_dict().values()]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
+    from speechbrain.nnet.tokens import TokenBatchNorm, token_batch_norm
+
+    torch.manual_seed(0)
+    tokens = (3 * torch.randn(4, 9, 5) + 7).to(device, dtype)
+    counts = torch.tensor([9, 4, 1, 7], device=device)[:, None]
+    valid = torch.arange(9, device=device) < counts
+    weights = torch.randn(4, 9, 5, device=device)
+    found, expected = [], []
+    for Norm, function, out in (
+        (TokenBatchNorm, token_batch_norm, found),
+        (torch.nn.BatchNorm1d, normalise_by_index, expected),
+    ):
+        norm = Norm(5).to(device)
+        norm.weight.data = torch.linspace(0.5, 2, 5, device=device)
+        out += results(
+            lambda norm, tokens, f=function: f(norm, tokens, valid),
+            norm,
+            tokens,
+            weights,
+        )
+    limit = 1e-5 if dtype == torch.float32 else 0.03
+    for x, y in zip(found, expected):
+        torch.testing.assert_close(x, y, rtol=limit, atol=limit)
+    norm.eval()
+    torch.testing.assert_close(
+        token_batch_norm(norm, tokens, valid),
+        normalise_by_index(norm, tokens, valid),
+    )
+
+
+def test_training_with_padding_is_one_graph():
+    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
+
+    torch.compiler.reset()
+    torch.manual_seed(0)
+    encoder = ConvNeXt1d(16, 24, 1, kernel=3, pooling="mean+std")
+    graphs = []
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    # With fullgraph, a break is an error
+    fast = torch.compile(encoder, backend=count, fullgraph=True, dynamic=True)
+    for clips, frames in ((3, 60), (4, 71)):
+        feats = torch.randn(clips, frames, 16)
+        lengths = torch.linspace(0.5, 1, clips)
+        state = {k: v.clone() for k, v in encoder.state_dict().items()}
+        found = [fast(feats, lengths), *encoder.state_dict().values()]
+        found = [x.clone() for x in found]
+        encoder.load_state_dict(state)
+        expected = [encoder(feats, lengths), *encoder.state_dict().values()]
+        torch.testing.assert_close(found, expected)
+    assert len(graphs) == 1
+
+
+def work(rank, folder, parts, results_queue):
+    """A process: batch normalisation of its part of the tokens."""
+    torch.set_num_threads(1)
+    from speechbrain.nnet.tokens import TokenBatchNorm, token_batch_norm
+
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
+    )
+    norm = TokenBatchNorm(5)
+    tokens, valid, weights = parts[rank]
+    found = results(
+        lambda norm, tokens: token_batch_norm(norm, tokens, valid),
+        norm,
+        tokens,
+        weights,
+    )
+    results_queue.put((rank, [x.detach().numpy() for x in found]))
+    torch.distributed.barrier()
+
+
+def test_processes_share_statistics_on_a_cpu(tmp_path):
+    """One has padding, the other none; together they do what one process does."""
+    from speechbrain.nnet.tokens import token_batch_norm
+
+    torch.manual_seed(0)
+    tokens, weights = torch.randn(2, 4, 6, 5)
+    valid = torch.ones(4, 6, dtype=torch.bool)
+    valid[1, 2:] = False
+    norm = torch.nn.BatchNorm1d(5)
+    whole = results(
+        lambda norm, tokens: token_batch_norm(norm, tokens, valid),
+        norm,
+        tokens,
+        weights,
+    )
+    parts = [
+        (tokens[:2], valid[:2], weights[:2]),
+        (tokens[2:], None, weights[2:]),
+    ]
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    started = [
+        context.Process(target=work, args=(rank, tmp_path, parts, queue))
+        for rank in (0, 1)
+    ]
+    for process in started:
+        process.start()
+    found = dict(queue.get(timeout=120) for _ in started)
+    for process in started:
+        process.join(60)
+    out, grad, weight_grad, bias_grad, *state = (
+        [torch.from_numpy(x) for x in pair] for pair in zip(found[0], found[1])
+    )
+    torch.testing.assert_close(torch.cat(out), whole[0])
+    torch.testing.assert_close(torch.cat(grad), whole[1])
+    torch.testing.assert_close(sum(weight_grad), whole[2])
+    torch.testing.assert_close(sum(bias_grad), whole[3])
+    for pair, expected in zip(state, whole[4:]):
+        for x in pair:
+            torch.testing.assert_close(x, expected)

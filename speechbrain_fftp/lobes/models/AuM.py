@@ -45,6 +45,8 @@ class AuM(PooledEncoder):
         positions. Longer clips stretch them (see ``PositionEmbedding``).
     d_state, d_conv, expand : int
         Sizes of the blocks; see ``Mamba``.
+    scan : str
+        The scan's backend; see ``selective_scan``.
     norm_eps : float
         Epsilon of the normalisations.
     pooling : str
@@ -71,6 +73,7 @@ class AuM(PooledEncoder):
         expand=2,
         norm_eps=1e-5,
         pooling="cls",
+        scan="auto",
     ):
         super().__init__(pooling)
         if embedding is None:
@@ -93,6 +96,7 @@ class AuM(PooledEncoder):
                 d_state=d_state,
                 d_conv=d_conv,
                 expand=expand,
+                scan=scan,
             )
             for _ in range(depth)
         )

@@ -16,6 +16,7 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
     EncodedClips,
     PooledEncoder,
+    TokenBatchNorm,
     embed_clips,
     mean_token,
     token_batch_norm,
@@ -45,7 +46,7 @@ class WideStatistics(torch.nn.Module):
     def __init__(self, embed_dim, width):
         super().__init__()
         self.widen = torch.nn.Linear(embed_dim, width)
-        self.norm = torch.nn.BatchNorm1d(width)
+        self.norm = TokenBatchNorm(width)
         self.reduce = torch.nn.Linear(2 * width, embed_dim)
 
     def forward(self, tokens, valid=None):

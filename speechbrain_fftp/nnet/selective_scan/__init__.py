@@ -27,7 +27,8 @@ def _can_import(*names):
         return False
 
 
-# Backends other than torch, the fastest first
+# Backends other than torch, in the order of "auto": which of them is faster has
+# not been measured yet
 INSTALLED = {
     "triton": _can_import(
         "triton", "speechbrain_fftp.nnet.selective_scan.triton_backend"

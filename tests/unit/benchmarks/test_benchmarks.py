@@ -6,6 +6,7 @@ Authors
 
 import importlib
 import json
+import subprocess
 import sys
 import tempfile
 
@@ -65,15 +66,21 @@ def test_all_cases_of_a_gpu_run(harness, tmp_path, monkeypatch):
     found = {row["case"] for row in rows}
     assert found == {
         *("device", "limits", "equal to a CPU", "scan", "inference"),
-        *("training", "filterbank"),
+        *("training", "filterbank", "front end"),
     }
+    for row in rows:
+        assert {"commit", "torch", "triton", "mamba_ssm"} <= {*row}
 
     def run_out_of_memory():
         raise torch.OutOfMemoryError
 
+    def take_too_long():
+        raise subprocess.TimeoutExpired("train.py", 1.0)
+
     # A case that fails, or for which there is no time, leaves the others alone
     log = harness.Log(tmp_path / "gpu.jsonl", 60.0, "cpu", True)
     assert "OutOfMemoryError" in log.add("bad", run_out_of_memory)["error"]
+    assert "TimeoutExpired" in log.add("slow", take_too_long)["error"]
     log.seconds = 0.0
     assert "no time" in log.add("late", dict)["error"]
 
@@ -97,15 +104,15 @@ def test_all_cases_of_the_recipe(harness, tmp_path, monkeypatch):
 
 
 def test_figures_are_the_latest_ones(scripts):
-    from performance_table import latest
+    from performance_table import latest, newest
     from recipe_speed import read_speed
 
     log = """\
-epoch: 1 - train clips_per_second: 4.0e+01, train matmul_share: 1.0e-01
-epoch: 2 - train clips_per_second: 2.5e+03, train matmul_share: 4.5e-01
+epoch: 1 - train loss: 1.2e+00, train clips_per_second: 4.0e+01
+epoch: 2 - train loss: 1.1e+00, train clips_per_second: 2.5e+03
 Epoch loaded: 2 - test loss: 7.0e-01
 """
-    found = {"clips_per_second": 2500, "matmul_share": 0.45}
+    found = {"clips_per_second": 2500}
     assert read_speed(log) == found
     rows = [
         {"batch": 48, "clips_per_second": 1900.0},
@@ -115,6 +122,50 @@ Epoch loaded: 2 - test loss: 7.0e-01
     ]
     assert latest(rows, "clips_per_second", {"batch": 48}) == 2500
     assert latest(rows, "clips_per_second", {"batch": 96}) is None
+    # Another scan is another case, and another commit another table
+    rows.append({"batch": 48, "scan": "mamba_ssm", "clips_per_second": 1.0})
+    assert latest(rows, "clips_per_second", {"batch": 48}) == 2500
+    rows = [{"commit": "a", "batch": 48}, {"commit": "b", "batch": 12}]
+    assert newest(rows) == rows[1:] and newest([]) == []
+
+
+def test_marks_collect_the_tests_of_kernels_and_encoders():
+    """Without a GPU, they are collected all the same."""
+    import gpu
+
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-m",
+        "gpu",
+    ]
+    done = subprocess.run(
+        [*words, "-p", "no:cacheprovider", *gpu.TESTS],
+        cwd=gpu.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    found = done.stdout.splitlines()
+    for path in gpu.TESTS:
+        assert any(line.startswith(f"{path}::") for line in found), path
+    kernels = [line for line in found if "test_triton" in line]
+    assert len(kernels) >= 14
+
+
+def test_a_run_in_which_no_test_passed_is_an_error():
+    from gpu import count_tests
+
+    found = count_tests(["32 passed, 3 skipped in 40.14s"], 0)
+    assert found == {"passed": 32, "failed": 0, "skipped": 3, "errors": 0}
+    for line, status in (
+        ("180 deselected in 2.43s", 5),
+        ("3 skipped in 2.43s", 0),
+        ("1 failed, 31 passed in 2.43s", 1),
+    ):
+        assert "error" in count_tests([line], status)
 
 
 def test_pages_are_those_of_the_results(harness):

@@ -6,6 +6,7 @@ Authors
 
 import pytest
 import torch
+from recipe_brains import load_tiny
 
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
@@ -67,3 +68,50 @@ def test_compiled_training_equals_eager(graphs, name):
             results.append([out, *grads])
         torch.testing.assert_close(*results, rtol=1e-3, atol=1e-4)
     assert len(compiled) == 1
+
+
+def run_epoch(encoder, compiled, epoch):
+    """Training and evaluation on batches as AudioSet gives them.
+
+    Most clips are equally long. Some batches have shorter ones, the longest of
+    which may be any; the last is smaller. Evaluation sorts clips by length.
+    """
+    torch.manual_seed(epoch)
+    batches = {
+        True: [(6, 98, 1), (6, 98, 0.7), (6, 98, 1), (6, 95, 0.4)],
+        False: [(6, 42, 0.9), (6, 97, 0.5), (6, 98, 1), (5, 98, 1)],
+    }
+    batches[True] += [(6, 98 - epoch, 0.9), (4 - epoch, 98, 1)]
+    for is_training, shapes in batches.items():
+        encoder.train(is_training)
+        for clips, frames, shortest in shapes:
+            feats = torch.randn(clips, frames, 16)
+            lengths = None
+            if shortest < 1:
+                lengths = torch.linspace(shortest, 1, clips)
+            with torch.set_grad_enabled(is_training):
+                out = compiled(feats, lengths)
+            if is_training:
+                out.sin().sum().backward()
+
+
+@pytest.mark.parametrize("yaml", ["ast_fftp.yaml", "aum_fftp.yaml"])
+def test_four_graphs_serve_the_batches_of_trainings(yaml, tmp_path):
+    """As the yaml files compile: in training or not, equal lengths or not."""
+    torch.compiler.reset()
+    graphs = []
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    hparams = load_tiny(yaml, tmp_path, n_mels=16, mask_patch=[5, 16])
+    encoder = hparams["embedding_model"]
+    compiled = torch.compile(
+        encoder,
+        backend=count,
+        dynamic=hparams["compile_using_dynamic_shape_tracing"],
+    )
+    for epoch in (0, 1):
+        run_epoch(encoder, compiled, epoch)
+    assert len(graphs) == 4

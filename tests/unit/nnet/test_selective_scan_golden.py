@@ -57,11 +57,21 @@ def test_torch(shared, name):
     check(shared / "fixtures" / "selective_scan" / f"{name}.npz", "torch")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu and not interprets, reason="see test_kernels")
 @pytest.mark.parametrize("name", SHORT)
 def test_triton(shared, name):
     path = shared / "fixtures" / "selective_scan" / f"{name}.npz"
     check(path, "triton", "cuda" if has_gpu else "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu, reason="there is no GPU")
+@pytest.mark.parametrize("name", [*SHORT, *LONG])
+def test_mamba_ssm(shared, name):
+    pytest.importorskip("mamba_ssm")
+    path = shared / "fixtures" / "selective_scan" / f"{name}.npz"
+    check(path, "mamba_ssm", "cuda")
 
 
 @pytest.mark.skipif(has_gpu or interprets, reason="run in this process")

@@ -6,6 +6,7 @@ Authors
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -52,3 +53,22 @@ def test_clips_of_rare_classes_are_drawn_more_often():
     frequency = torch.tensor(drawn).bincount() / len(drawn)
     expected = torch.tensor([4 / 3, 1 / 3, 1 / 3, 1]) / 3
     torch.testing.assert_close(frequency, expected, rtol=0, atol=0.02)
+
+
+def test_an_epoch_may_have_fewer_clips_than_the_data():
+    """Others in each epoch, and the same in an epoch that is resumed."""
+    brain = SimpleNamespace(hparams=SimpleNamespace(seed=0), train_sampler=None)
+    rows = {f"{n}": {"labels": "Dog", "duration": 1.0} for n in range(1000)}
+    datasets = {"train": DynamicItemDataset(rows)}
+    options = {"class_balanced": True, "samples_per_epoch": 100}
+    epochs = []
+    for epoch in (1, 2, 1):
+        classes.balance_classes(brain, datasets, **options)
+        brain.train_sampler.set_epoch(epoch)
+        epochs.append(list(brain.train_sampler))
+    assert len(brain.train_sampler) == len(epochs[0]) == 100
+    assert epochs[0] == epochs[2] != epochs[1]
+    with pytest.raises(SystemExit, match="--class_balanced"):
+        classes.balance_classes(
+            brain, datasets, class_balanced=False, samples_per_epoch=100
+        )

@@ -19,6 +19,8 @@ YAML = """\
 seed: 1
 lr: 0.1
 number_of_epochs: 3
+batch_size: 8
+use_tensorboard: True
 num_workers: 2
 data_folder: data
 output_folder: results
@@ -42,7 +44,10 @@ def start(tmp_path):
         run_opts = RunOptions.from_dictionary(run_opts)
         check_settings(yaml, overrides, hparams, run_opts)
         sb.create_experiment_directory(
-            hparams["output_folder"], yaml, overrides, save_env_desc=False
+            hparams["output_folder"],
+            None if run_opts["test_only"] else yaml,
+            overrides,
+            save_env_desc=False,
         )
 
     start.folder, start.yaml = tmp_path / "run", yaml
@@ -65,13 +70,16 @@ def train(folder):
         ("ast_fftp.yaml", ["--number_of_epoc", "3"], "number_of_epoc:"),
         ("ast_fftp.yaml", ["--embed_dim", "200", "--depth", "1"], "embed_dim"),
         ("ast_fftp.yaml", ["--depth", "1", "--test_only"], "no checkpoint"),
+        ("ast_fftp.yaml", ["--depth", "1"], "data_folder"),
     ],
 )
 def test_commands_that_waste_a_training(
     yaml, options, name, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    words = [str(HPARAMS / yaml), "--data_folder", "data", *options]
+    words = [str(HPARAMS / yaml), *options]
+    if name != "data_folder":
+        words += ["--data_folder", "data"]
     yaml, run_opts, overrides = sb.parse_arguments(words)
     with pytest.raises(SystemExit, match=name) as stopped:
         check_overrides(yaml, overrides, needs="prepare_opts")
@@ -129,7 +137,48 @@ def test_what_may_differ(start):
     train(start.folder)
     start("data_folder: elsewhere", "num_workers: 0", "number_of_epochs: 4")
     start.yaml.write_text(YAML.replace("seed: 1", "seed: 1  # a comment"))
-    start("number_of_epochs: 5")
+    start("number_of_epochs: 5", "use_tensorboard: False")
+
+
+def test_what_may_differ_in_a_test(start):
+    """And the training can be resumed afterwards."""
+    start.yaml.write_text(YAML + "precision: bf16\n")
+    start()
+    train(start.folder)
+    for options, run_opts in (
+        (["batch_size: 64"], {}),
+        (["precision: fp32"], {}),
+        (["number_of_epochs: 2"], {"precision": "fp16"}),
+    ):
+        start(*options, test_only=True, **run_opts)
+        with pytest.raises(SystemExit, match="other settings"):
+            start(*options, **run_opts)
+    with pytest.raises(SystemExit, match="lr"):
+        start("lr: 0.3", test_only=True)
+    start()
+
+
+def test_a_changed_setting_is_named_once(start):
+    """Though other settings refer to it."""
+    start()
+    train(start.folder)
+    with pytest.raises(SystemExit) as stopped:
+        start("lr: 0.3")
+    assert str(stopped.value).count("lr: 0.3") == 1
+    assert str(stopped.value).count("x:") == 0
+
+
+def test_what_a_kill_left_of_a_checkpoint_is_deleted(start):
+    """Not what is complete, or no checkpoint."""
+    start()
+    train(start.folder)
+    save = start.folder / "save"
+    for name in ("CKPT+2", "CKPT+3", "notes"):
+        (save / name).mkdir()
+    (save / "CKPT+2" / "CKPT.unfinished").touch()
+    (save / "CKPT+2" / "optimizer.ckpt").write_text("half")
+    start()
+    assert {path.name for path in save.iterdir()} == {"CKPT+1", "notes"}
 
 
 def test_another_default_or_number_of_processes_is_refused(start, monkeypatch):

@@ -1,0 +1,140 @@
+"""Clips that are padded to one length, and the paper's commands.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+import torch
+from recipe_brains import ROOT, load_tiny, make_batch, make_brain
+from small_models import make_modules
+
+from speechbrain_fftp.lobes.features import KaldiFbank, PaddedFeatures
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.tagger import extract_features, tag_waveforms
+from speechbrain_fftp.utils.run_folder import check_settings
+
+
+def printed_commands(recipe):
+    """The yaml and the options of a README's commands with padding."""
+    text = (ROOT / "recipes" / recipe / "README.md").read_text("utf-8")
+    for line in re.findall(r"(?m)^python .*--pad_frames.*$", text):
+        words = shlex.split(line)
+        yaml = words[2].removeprefix("hparams/")
+        options = dict(zip(words[3::2], words[4::2]))
+        names = {name.removeprefix("--"): x for name, x in options.items()}
+        for name in ("data_folder", "output_folder", "max_grad_norm"):
+            del names[name]
+        yield yaml, names
+
+
+def load_command(yaml, options, folder):
+    """What a command's yaml and options build; the options stay texts."""
+    typed = {
+        name: [int(x) for x in value.strip("[]").split(",")]
+        if value.startswith("[")
+        else int(value)
+        for name, value in options.items()
+        if re.fullmatch(r"[\d\[\], ]+", value)
+    }
+    if "null" in options.values():
+        typed["wav_augment"] = None
+    return load_tiny(yaml, folder, **typed)
+
+
+def test_token_counts_are_the_papers(tmp_path):
+    """Of clips of 10 s and of 3 s, by the commands as printed."""
+    counts = []
+    for yaml, options in printed_commands("AudioSet"):
+        hparams = load_command(yaml, options, tmp_path)
+        for seconds in (10, 3):
+            wavs = torch.rand(1, 16000 * seconds)
+            feats, lens = extract_features(hparams["modules"], wavs)
+            assert lens is None
+            tokens = hparams["embedding"](feats).shape[1]
+            assert tokens == hparams["embedding"].num_patches(feats.shape[1])
+        counts.append(tokens)
+    assert counts == [991, 196, 96, 1212]
+
+
+def test_a_sixteenth_of_a_word_is_masked(tmp_path):
+    """1,024 cells of 128 x 128, as in the paper."""
+    ((yaml, options),) = printed_commands("SpeechCommands")
+    hparams = load_command(yaml, options, tmp_path)
+    feats, lens = extract_features(hparams["modules"], torch.rand(8, 16000))
+    masked = hparams["masking"](feats, lens) != feats
+    assert feats.shape == (8, 128, 128) and lens is None
+    assert (masked.float().mean((1, 2)) == 0.0625).all()
+
+
+def test_padding_is_zeros_before_normalisation():
+    front_end = KaldiFbank(n_mels=40)
+    padded = PaddedFeatures(front_end, 100)
+    wavs, lens = torch.rand(3, 12000), torch.tensor([1.0, 0.5, 0.02])
+    found = padded(wavs, lens)
+    for feats, count in zip(found, (73, 36, 1)):
+        assert not feats[count:].any()
+    torch.testing.assert_close(found[0, :73], front_end(wavs)[0])
+    # Longer clips are cut
+    assert torch.equal(PaddedFeatures(front_end, 50)(wavs)[0], found[0, :50])
+
+
+def test_logits_do_not_depend_on_the_batch():
+    torch.manual_seed(0)
+    modules = make_modules(AST(16, 24, 1, 2, max_frames=100))
+    modules["compute_features"] = PaddedFeatures(KaldiFbank(n_mels=16), 100)
+    wavs, lens = torch.randn(2, 12000), torch.tensor([1.0, 0.5])
+    found = tag_waveforms(modules, wavs, lens)
+    alone = tag_waveforms(modules, wavs[1:, :6000])
+    torch.testing.assert_close(found[1:], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_of_a_padded_training_have_one_shape(tmp_path):
+    brain = make_brain("aum_fftp.yaml", tmp_path, pad_frames=60, max_frames=60)
+    seen = set()
+
+    def see(module, args):
+        seen.add((args[0].shape, args[1]))
+
+    brain.modules["embedding_model"].register_forward_pre_hook(see)
+    for seconds, lengths in ((0.3, (1.0, 1.0)), (0.5, (1.0, 0.6))):
+        brain.fit_batch(make_batch(brain, lengths, seconds))
+    assert seen == {((2, 60, 128), None)}
+
+
+def test_another_length_than_the_maximum_is_named(tmp_path):
+    hparams = {"pad_frames": 1000, "max_frames": 1024}
+    with pytest.raises(SystemExit, match="--max_frames 1000"):
+        check_settings(None, "", {**hparams, "output_folder": tmp_path}, {})
+
+
+@pytest.mark.slow  # it exports a model
+def test_the_exported_model_pads_as_the_training_does(tmp_path):
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from speechbrain_fftp.onnx.export import export_onnx
+
+    torch.manual_seed(0)
+    modules = make_modules(AST(16, 24, 1, 2, max_frames=100))
+    modules["compute_features"] = PaddedFeatures(KaldiFbank(n_mels=16), 100)
+    path = export_onnx(
+        tmp_path / "model.onnx",
+        modules,
+        list("ABC"),
+        sample_rate=16000,
+        max_frames=100,
+    )
+    session = onnxruntime.InferenceSession(path)
+    wavs = 0.1 * torch.randn(2, 9000)
+    lens = torch.tensor([1.0, 0.4])
+    feed = {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
+    (found,) = session.run(["probabilities"], feed)
+    for module in modules.values():
+        module.eval()
+    with torch.no_grad():
+        expected = tag_waveforms(modules, wavs, lens).sigmoid()
+    np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -1,0 +1,115 @@
+"""Brains of the recipes, tiny, with a batch of random clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain.dataio.batch import PaddedData
+from speechbrain_fftp.lobes.frame_classifier import step_times
+
+ROOT = Path(__file__).resolve().parents[1]
+HPARAMS = [
+    path.relative_to(ROOT / "hparams").as_posix()
+    for path in sorted((ROOT / "hparams").rglob("*.yaml"))
+    # For recipes of SpeechBrain, and for inference
+    if not {"stock", "inference"} & {*path.parts}
+]
+CLASSES = 5
+
+
+def load_script(name):
+    """Loads a script, such as ``AudioSet/train.py``, as a module."""
+    path = ROOT / "recipes" / name
+    neighbours = str(path.parent)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, neighbours)  # as the script itself does
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(neighbours)
+        sys.modules.pop("train", None)
+    return module
+
+
+def load_tiny(yaml, folder, **options):
+    """Loads a yaml file of ``HPARAMS`` with a tiny model."""
+    options = {
+        "output_folder": str(folder),
+        "n_classes": CLASSES,
+        "embed_dim": 64,
+        "depth": 1,
+        **options,
+    }
+    path = ROOT / "hparams" / yaml
+    text = path.read_text("utf-8")
+    if "\ndata_folder:" in text:
+        options["data_folder"] = str(folder)
+    sys.path.insert(0, str(ROOT / "recipes" / "AudioSet"))
+    try:
+        return load_hyperpyyaml(text, options)
+    finally:
+        sys.path.pop(0)
+
+
+def make_brain(yaml, folder, run_opts=None, **options):
+    """A recipe's Brain, ready for its first step."""
+    hparams = load_tiny(yaml, folder, **options)
+    if "speechcommands" in yaml:
+        Brain = load_script("SpeechCommands/train.py").CommandsBrain
+    elif "strong_labels" in hparams:
+        Brain = load_script("AudioSet/train_strong.py").StrongBrain
+    else:
+        Brain = load_script("AudioSet/train.py").TaggingBrain
+    names = (
+        "compile_module_keys",
+        "compile_using_dynamic_shape_tracing",
+        "compile_mode",
+    )
+    opts = {"device": "cpu", **{n: hparams[n] for n in names if n in hparams}}
+    brain = Brain(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts={**opts, **(run_opts or {})},
+    )
+    brain.hparams.lr_annealing = hparams["lr_annealing"](
+        warmup_steps=1, total_steps=10
+    )
+    brain.hparams.epoch_counter.current = 1
+    brain.on_fit_start()
+    brain.modules.train()
+    brain.step = 1
+    return brain
+
+
+def make_batch(brain, lengths, seconds=1.0):
+    """Clips in 16 bits with all targets that any recipe reads."""
+    B, S = len(lengths), round(seconds * brain.hparams.sample_rate)
+    sig = torch.randint(-9000, 9000, (B, S)).to(torch.int16)
+    targets = torch.nn.functional.one_hot(torch.arange(B) % CLASSES, CLASSES)
+    batch = SimpleNamespace(
+        id=[f"clip {number}" for number in range(B)],
+        sig=PaddedData(sig, torch.tensor(lengths)),
+        targets=PaddedData(targets.float(), torch.ones(B)),
+    )
+    if hasattr(brain.hparams, "frame_classifier"):
+        steps = len(
+            step_times(
+                brain.hparams.compute_features, brain.hparams.embedding, S
+            )
+        )
+        batch.frame_targets = PaddedData(
+            torch.rand(B, steps, CLASSES).round(), torch.ones(B)
+        )
+        batch.known = PaddedData(torch.ones(B, CLASSES), torch.ones(B))
+    batch.to = lambda *args, **kwargs: batch
+    return batch

@@ -1,0 +1,73 @@
+"""Tests of SpecAugment.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+from speechbrain_fftp.augment.spec_augment import SpecAugment
+
+CLIPS, FRAMES, BINS = 4000, 40, 32
+
+
+def runs(masked):
+    """First position and width of the masked range of each row ``[B, N]``."""
+    width = masked.sum(1)
+    first = masked.float().argmax(1)
+    last = masked.shape[1] - masked.flip(1).float().argmax(1)
+    assert torch.equal((last - first)[width > 0], width[width > 0])  # one range
+    return first, width
+
+
+def draw(bins, frames, lengths=None):
+    """Masked bins ``[B, F]`` and frames ``[B, T]`` of many clips."""
+    torch.manual_seed(0)
+    feats = torch.ones(CLIPS, FRAMES, BINS)
+    masked = SpecAugment(bins, frames)(feats, lengths) == 0
+    return masked.all(1), masked.all(2)
+
+
+def test_widths_are_uniform_and_masks_lie_within():
+    """Half the maximum on average, to four standard errors."""
+    for which, longest in ((0, 12), (1, 20)):
+        options = [0, 0]
+        options[which] = longest
+        masked = draw(*options)[which]
+        assert not draw(*options)[1 - which].any()
+        first, width = runs(masked)
+        counts = width.bincount(minlength=longest + 1) / CLIPS
+        expected = 1 / (longest + 1)
+        error = (expected * (1 - expected) / CLIPS) ** 0.5
+        assert ((counts - expected).abs() < 4 * error).all()
+        # Each start at which the mask lies within is equally likely
+        size = masked.shape[1]
+        place = first[width > 0] / (size - width[width > 0])
+        assert place.min() == 0 and place.max() == 1
+        assert abs(place.mean() - 0.5) < 4 * (0.11 / CLIPS) ** 0.5
+
+
+def test_both_ends_are_masked_equally_often():
+    masked, _ = draw(12, 0)
+    share = masked.float().mean(0)
+    low, high = share[: BINS // 4].mean(), share[-BINS // 4 :].mean()
+    assert abs(low - high) < 4 * (2 * 0.15 / CLIPS) ** 0.5
+    assert torch.allclose(share, share.flip(0), atol=5 * (0.25 / CLIPS) ** 0.5)
+
+
+def test_padding_is_not_masked():
+    lengths = torch.linspace(0.05, 1, CLIPS)
+    n_frames = (lengths * FRAMES).round().long()
+    _, masked = draw(0, 30, lengths)
+    first, width = runs(masked)
+    assert (first + width <= n_frames)[width > 0].all()
+    assert (width == n_frames).any()  # short clips may be masked as a whole
+
+
+def test_only_in_training_and_not_in_place():
+    feats = torch.rand(8, FRAMES, BINS)
+    before = feats.clone()
+    augment = SpecAugment(BINS, FRAMES)
+    assert not torch.equal(augment(feats), feats)
+    assert torch.equal(feats, before)
+    assert augment.eval()(feats) is feats
