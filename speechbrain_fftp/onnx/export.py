@@ -179,9 +179,11 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
     embedding = find_embedding(modules["embedding_model"])
     min_samples = num_samples(getattr(embedding, "patch_frames", 1))
     token_samples = steps = None
-    if embedding is not None:
+    has_steps = isinstance(modules["embedding_model"], FrameTagger)
+    has_tokens = has_steps or hasattr(modules["embedding_model"], "encode")
+    if has_tokens and hasattr(embedding, "stride_frames"):
         token_samples = embedding.stride_frames * shift
-    if isinstance(modules["embedding_model"], FrameTagger):
+    if has_steps:
         steps = Steps(span_samples=min_samples, step_samples=token_samples)
     return ModelInfo(
         labels=labels,

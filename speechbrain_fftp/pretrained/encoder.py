@@ -94,7 +94,8 @@ class ChunkedTransformer(PooledEncoder):
         own = None
         n_frames = torch.full((B,), T, device=feats.device)
         if lengths is not None:
-            n_frames = count_valid(lengths, T).to(feats.device)
+            n_frames = count_valid(lengths, T)
+            n_frames = n_frames.to(feats.device, non_blocking=True)
             own = length_mask(n_frames, T)
             feats = feats.masked_fill(~own.unsqueeze(2), 0.0)
         if self.bin_norm is not None:

@@ -90,20 +90,7 @@ def simulated_gpu():
         yield
 
 
-COPIES_LENGTHS = pytest.mark.xfail(
-    reason="pretrained/encoder.py copies lengths in a blocking way"
-)
-
-
-def but(names, slow_to_copy):
-    """All names, of which one waits for a copy of the lengths."""
-    return [
-        pytest.param(name, marks=COPIES_LENGTHS if name == slow_to_copy else ())
-        for name in names
-    ]
-
-
-@pytest.mark.parametrize("name", but(ENCODERS, "CED"))
+@pytest.mark.parametrize("name", ENCODERS)
 def test_encoders(name):
     """With clips that are longer than the positions."""
     with torch.device("cuda"):
@@ -149,7 +136,7 @@ def test_a_training_step(lens, monkeypatch):
 
 
 @pytest.mark.parametrize("lengths", [(1.0, 1.0, 1.0), (1.0, 0.9, 0.6)])
-@pytest.mark.parametrize("yaml", but(YAMLS, "atst_frames.yaml"))
+@pytest.mark.parametrize("yaml", YAMLS)
 def test_the_step_of_a_recipe(yaml, lengths, tmp_path, monkeypatch):
     """All of it, from a batch of the loader to the optimiser.
 
