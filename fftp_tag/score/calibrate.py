@@ -102,8 +102,9 @@ def calibrate(
 ) -> Calibration:
     """Learns rules on labelled clips and writes them into a model.onnx.
 
-    ``learn_from_clips`` describes what is learnt. Rules that are worse than the
-    model's own are not written.
+    ``learn_from_clips`` describes what is learnt; of a model from ``learn``, it
+    is the thresholds of tags. Rules that are worse than the model's own are not
+    written.
 
     Arguments
     ---------
@@ -163,8 +164,14 @@ def calibrate(
     found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
     targets = multi_hot(found.clips, tagger.labels)
     timelines = found.timelines
+    steps = tagger.model.info.steps
+    # Labels of clips as long as a time step's span do not tell when events end
+    is_of_spans = steps is not None and (
+        steps.span_samples > tagger.model.min_samples
+    )
+    has_events = steps is not None and not is_of_spans
     rules = learn_from_clips(
-        targets, found.probs, timelines if tagger.model.has_steps else {}
+        targets, found.probs, timelines if has_events else {}
     )
     if not rules.is_learnt:
         raise InputError(
@@ -172,6 +179,9 @@ def calibrate(
             f"split {listed.name}: nothing is learnt, and {path} is left "
             "unchanged. Use another split, or more clips."
         )
+    if is_of_spans:
+        thresholds = rules.threshold
+        rules = dataclasses.replace(tagger.model.rules, threshold=thresholds)
     columns = np.array([tagger.labels.index(label) for label in labels])
     scored = targets[:, columns], found.probs[:, columns]
     heard, silences = analyze_background(tagger, list(background))
