@@ -63,7 +63,7 @@ LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
 LOW, HIGH = 0.3, 0.7  # probabilities while an event lasts, and of its peak
 FEW_CLIPS = 5  # a class with fewer clips causes a warning
 LONG = 4  # spans in a clip: more cause a warning
-N_OTHERS = 16  # clips, and recordings, around the copies of a clip
+N_OTHERS = 4  # clips, and recordings, around the copies of a clip
 PARTS = 5  # of a recording of background, for cross-validation
 # The end of a name that tells parts of a recording apart: -A, -A-20, _1 or _1a
 PART = re.compile(r"([\W_]+[A-Za-z]([\W_]+\d+)?|[\W_]*\d+[A-Za-z]?)$")
