@@ -525,7 +525,7 @@ def update_index(
         source = Part(os.path.join(archive, part.path), first / rate, end)
         starts, rows, n_samples = index_windows(encoder, settings.hop, source)
         if not is_last:
-            inside = starts < size
+            inside = (starts < size) & (starts % settings.hop == 0)
             starts, rows = starts[inside], rows[inside]
         return part._replace(
             end=first + n_samples, starts=first + starts, rows=rows
