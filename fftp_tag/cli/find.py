@@ -1,43 +1,54 @@
 """``fftp-tag find``: Finds the places in an archive that sound like an example.
 
-Prints the most similar places first, with similarities up to 1. With several
-examples, the similarity to the closest one counts. Places that an example was
-cut from are left out, and so are places that overlap a more similar place. The
-model of the index is used: give --model if it has been moved.
+Prints the most similar places first. With several examples, the similarity to
+their mean counts. Places that an example was cut from are left out, and so are
+places that overlap a more similar place. The model of the index is used: give
+--model if it has been moved.
+
+Without an EXAMPLE, prints the most probable places for each class of --model, a
+model that fftp-tag learn has written. Places that overlap clips that it was
+learnt from are left out.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
+import collections
 import csv
 import json
 import math
 import os
+import re
 import sys
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple, Union
 
 from fftp_tag.cli import options, output
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.search.index import Place
+    from fftp_tag.search.index import ClassPlace, Place, SoundIndex
+    from fftp_tag.tag.tagger import AudioTagger
 
-HELP = "finds the places in an archive that sound like an example"
+    Places = Sequence[Union[ClassPlace, Place]]
+
+HELP = "finds the places in an archive that sound like an example, or a class"
 EXAMPLES = """\
   fftp-tag find bark.wav --index archive.index --top-k 20
   fftp-tag find long.wav --start 35 --end 38 --index archive.index
   fftp-tag find barks/ --index archive.index --format csv > places.csv
-  fftp-tag find bark.wav --index archive.index --cut my_sounds/bark"""
+  fftp-tag find bark.wav --index archive.index --cut my_sounds/bark
+  fftp-tag find --model my.onnx --index archive.index --cut next"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     parser.add_argument(
         "files",
-        nargs="+",
+        nargs="*",
         metavar="EXAMPLE",
-        help="audio files, or folders of audio files",
+        help="audio files, or folders of audio files (default: none, for the "
+        "classes of --model)",
     )
     parser.add_argument(
         "--index",
@@ -64,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.number(int, 1),
         default=20,
         metavar="N",
-        help="maximum number of places (default: 20)",
+        help="maximum number of places, of each class (default: 20)",
     )
     parser.add_argument(
         "--format",
@@ -76,54 +87,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cut",
         metavar="FOLDER",
         help="write each place as a mono WAV file into this folder, at the "
-        "sampling rate of the recording; files are never overwritten",
+        "sampling rate of the recording, those of a class into a folder of its "
+        "name; files are never overwritten",
     )
     options.add_model(parser, required=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the places, and writes them with --cut; returns the exit code."""
-    import numpy as np
-
-    from fftp_tag.parallel import in_order
     from fftp_tag.search.index import SoundIndex
-    from fftp_tag.tag.windows import read_part
 
     files = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
-    if is_part and len(files) > 1:
+    if is_part and len(files) != 1:
         raise InputError("--start and --end need a single EXAMPLE")
     if args.start >= args.end:
         raise InputError("--start must be before --end")
+    if not files and args.model is None:
+        raise InputError(
+            "there is nothing to find: give an EXAMPLE, or --model with a "
+            "model that fftp-tag learn has written"
+        )
     index = SoundIndex.load(args.index)
     args.model = args.model or index.settings.model
     tagger = options.load_tagger(args)
-    index.check_model(tagger)
-
-    def embed(file: str) -> "np.ndarray":
-        """The embedding of an example."""
-        if not is_part:
-            return index.embed(tagger, file)
-        rate, seconds = tagger.sample_rate, args.end - args.start
-        part = read_part(file, rate, args.start, seconds)
-        return index.embed(tagger, part, rate)
-
-    examples = []
-    for file, example, error in in_order(embed, files):
-        if example is not None:
-            examples.append(example)
-        else:
-            output.report(f"{file}: {error}" if is_part else str(error))
-    if not examples:
-        return 1
-    places = index.find(np.stack(examples), args.top_k)
+    encoder = index.load_encoder(tagger)
+    if files:
+        places, code = find_examples(args, index, encoder, files)
+    else:
+        places, code = index.find_classes(tagger.model, args.top_k), 0
     print_places(places, args.format)
     if args.cut is not None:
         cut_places(places, args.cut)
-    return 1 if len(examples) < len(files) else 0
+    return code
 
 
-def print_places(places: List["Place"], output_format: str) -> None:
+def find_examples(
+    args: argparse.Namespace,
+    index: "SoundIndex",
+    encoder: "AudioTagger",
+    files: List[str],
+) -> Tuple["Places", int]:
+    """Finds places by the examples that can be read; returns the exit code."""
+    import numpy as np
+
+    from fftp_tag.parallel import in_order
+    from fftp_tag.search.clips import source_of
+    from fftp_tag.tag.windows import Part
+
+    def embed(file: str) -> "np.ndarray":
+        """The features of an example."""
+        return index.embed(encoder, Part(file, args.start, args.end))
+
+    examples, sources = [], []
+    for file, example, error in in_order(embed, files):
+        if example is None:
+            output.report(str(error))
+        else:
+            examples.append(example)
+            sources.append(source_of(file, args.start, args.end))
+    if not examples:
+        return [], 1
+    places = index.find(np.stack(examples), args.top_k, sources)
+    return places, int(len(examples) < len(files))
+
+
+def print_places(places: "Places", output_format: str) -> None:
     """Prints places in one of the formats."""
     rows = [output.rounded(place.to_dict()) for place in places]
     if output_format == "json":
@@ -133,32 +162,33 @@ def print_places(places: List["Place"], output_format: str) -> None:
             print(json.dumps(row))
     elif output_format == "csv":
         table = csv.writer(sys.stdout, lineterminator="\n")
-        table.writerow(["file", "start", "end", "similarity"])
-        for row in rows:
-            row["file"] = output.cell(row["file"])
-            table.writerow(row.values())
+        for number, row in enumerate(rows):
+            if number == 0:
+                table.writerow(row)
+            texts = [
+                output.cell(x) if isinstance(x, str) else x
+                for x in row.values()
+            ]
+            table.writerow(texts)
     else:
-        for place in places:
+        for row in rows:
+            file, start, end, *label, score = row.values()
             print(
-                f"{place.similarity:6.3f} {place.start:9.2f} {place.end:9.2f}  "
-                f"{place.file}"
+                f"{score:6.3f} {start:9.2f} {end:9.2f}", *label, file, sep="  "
             )
 
 
-def cut_places(places: List["Place"], folder: str) -> None:
+def cut_places(places: "Places", folder: str) -> None:
     """Writes places as WAV files, named by rank, file and time."""
-    import soundfile as sf
+    from fftp_tag.search.clips import cut_clip
 
-    from fftp_tag.tag.windows import read_part
-    from speechbrain_fftp.dataio.audio import open_audio
-
-    os.makedirs(folder, exist_ok=True)
-    for rank, place in enumerate(places, start=1):
-        with open_audio(place.file) as file:
-            rate = file.rate
-        seconds = place.end - place.start
-        samples = read_part(place.file, rate, place.start, seconds)
+    ranks: Dict[str, int] = collections.Counter()
+    for place in places:
+        label = re.sub(r"[^\w .-]", "_", place.to_dict().get("label", ""))
+        target = os.path.join(folder, label.strip("."))
+        os.makedirs(target, exist_ok=True)
+        ranks[target] += 1
         stem = os.path.splitext(os.path.basename(place.file))[0]
-        name = f"{rank:03d}_{stem}_{place.start:.2f}-{place.end:.2f}.wav"
-        with open(os.path.join(folder, name), "xb") as cut:
-            sf.write(cut, samples, rate, "FLOAT", format="WAV")
+        times = f"{place.start:.2f}-{place.end:.2f}"
+        clip = os.path.join(target, f"{ranks[target]:03d}_{stem}_{times}.wav")
+        cut_clip(place.file, place.start, place.end, clip)

@@ -1,7 +1,8 @@
 """``fftp-tag index``: Makes an index of a folder of recordings.
 
 fftp-tag find searches it for places that sound like an example. If the folder
-has changed, run the same command again: only new and changed files are read.
+has changed, or the command was interrupted, run it again: only new and changed
+files are read.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,6 +10,7 @@ Authors
 
 import argparse
 import os
+import signal
 
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
@@ -42,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not os.path.isdir(args.archive):
         raise FileNotFoundError(f"{args.archive}: there is no such folder.")
+    # As Ctrl-C, which saves the index
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if os.path.exists(args.model):
         args.model = os.path.abspath(args.model)
     update = update_index(

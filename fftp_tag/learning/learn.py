@@ -16,7 +16,16 @@ import tempfile
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -43,6 +52,7 @@ from fftp_tag.score.background import (
     list_recordings,
     listen_to_background,
 )
+from fftp_tag.search.clips import add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import N_TOKEN_STATISTICS, make_span_model
@@ -56,6 +66,9 @@ from speechbrain_fftp.dataio.model_info import default_rules
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import is_audioset
 from speechbrain_fftp.datasets.splits import drop_copies
+
+if TYPE_CHECKING:
+    import onnx
 
 logger = logging.getLogger(__name__)
 
@@ -543,4 +556,11 @@ def write_learnt(
             is_learnt=True,
         ),
     )
-    copy_model(encoder.path, output, info, classifier.add_to)
+    sources = [source_of(str(x.audio), x.start, x.end) for x in sounds.clips]
+
+    def change(graph: "onnx.GraphProto") -> None:
+        """Adds the classifier, and where its clips are from."""
+        classifier.add_to(graph)
+        add_sources(graph, sources)
+
+    copy_model(encoder.path, output, info, change)

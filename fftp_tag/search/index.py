@@ -1,32 +1,44 @@
 """SoundIndex: finds the places of an archive that sound like an example.
 
-An index is an npz file: its settings, the list of files, and the embeddings of
-all windows, scaled to unit length, in float16.
+An index is an npz file: its settings, the parts of files that are indexed, and
+features of spans of these in float16, which ``learn`` classifies, too.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import collections
+import copy
 import dataclasses
 import json
 import logging
 import math
 import os
+import tempfile
+import time
 import zipfile
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from fftp_tag.errors import counted, one_line
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
+from fftp_tag.search.clips import (
+    ClipSource,
+    classifier_of,
+    path_digest,
+    read_sources,
+)
+from fftp_tag.tag.model import Model
+from fftp_tag.tag.spans import OUTPUT, make_span_model
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Source, cut_windows, read_blocks
+from fftp_tag.tag.windows import Part, Source
 from speechbrain_fftp.dataio.audio import (
     AUDIO_EXTENSIONS,
-    MIN_SECONDS,
+    SILENCE,
     find_audio_files,
+    read_duration,
 )
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
@@ -35,16 +47,22 @@ from speechbrain_fftp.dataio.files import (
     check_target,
     file_sha256,
 )
+from speechbrain_fftp.onnx.graphs import import_onnx
 
 logger = logging.getLogger(__name__)
 
 WINDOW = 5.0  # seconds, by default
-CHUNK = 512  # rows that are compared at a time
-SAMPLE = 4096  # rows to estimate the mean and the standard deviation
-# Similarity of a place to an example that was cut from it: other places are
-# below, even of stationary noise
-SAME = 0.999995
+PART = 300.0  # seconds of a file that are indexed at a time
+SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
+CHUNK = 128  # rows that are compared at a time: they fit into a cache
+SAMPLE = 4096  # rows to estimate the distribution of features
+SHRINKAGE = 0.7  # of the covariance of features towards their variances
+OVERLAP = 0.25  # more of the shorter one is common to places that overlap
+# Times by which the spans of a learnt model may be longer or shorter
+FACTOR = 2.0
 TINY = 1e-6  # instead of a length or a standard deviation of 0
+# Sign, exponent and mantissa of a float16 that is shifted to those of a float32
+BITS = np.int32(-0x70002000)
 # Exceptions when a file is read that is damaged or no index
 DAMAGE = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
@@ -55,20 +73,33 @@ class Settings:
 
     archive: str  # the folder whose files are indexed
     model: str  # where it was loaded from
-    digest: str  # checksum of the model
+    digest: str  # checksum of what computes the features
     sample_rate: int
-    window: int  # length of a window
+    span: int  # length of a window, of whole tokens
     hop: int  # from one window to the next
 
 
-class IndexedFile(NamedTuple):
-    """A file of the archive."""
+class IndexedPart(NamedTuple):
+    """A part of a file of the archive."""
 
     path: str  # relative to the archive
-    size: int  # in bytes
+    size: int  # of the file, in bytes
     mtime_ns: int
-    n_samples: int
-    rows: np.ndarray  # embeddings of its windows, [N, D]
+    number: int  # of the part
+    n_parts: int  # of the file
+    end: int = 0  # the sample after the part
+    # First sample of each window that is not silent, [N], and features, [N, F]
+    starts: np.ndarray = np.zeros(0, int)
+    rows: np.ndarray = np.zeros((0, 0), np.float16)
+
+
+class Spread(NamedTuple):
+    """How features are distributed in an index."""
+
+    mean: np.ndarray  # [F]
+    scale: np.ndarray  # 1 / standard deviation, [F]
+    precision: np.ndarray  # inverse covariance of standardised features, [F, F]
+    lengths: np.ndarray  # of the standardised features of each window, [N]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +122,21 @@ class Place:
         return dataclasses.asdict(self)
 
 
+@dataclasses.dataclass(frozen=True)
+class ClassPlace:
+    """A part of a file, in seconds, and the probability of a learnt class."""
+
+    file: str
+    start: float
+    end: float
+    label: str
+    probability: float
+
+    def to_dict(self) -> dict:
+        """The fields by name."""
+        return dataclasses.asdict(self)
+
+
 class Update(NamedTuple):
     """Result of ``update_index``, mostly numbers of files."""
 
@@ -102,17 +148,36 @@ class Update(NamedTuple):
 
 
 class SoundIndex:
-    """Embeddings of the windows of all files of a folder.
+    """Features of the windows of all files of a folder.
 
     Arguments
     ---------
     settings : Settings
-    files : list of IndexedFile
+    parts : list of IndexedPart
+    rows : numpy.ndarray
+        The features of all windows, ``[N, F]``, in float16.
+    spread : Spread
     """
 
-    def __init__(self, settings: Settings, files: List[IndexedFile]):
+    def __init__(
+        self,
+        settings: Settings,
+        parts: List[IndexedPart],
+        rows: np.ndarray,
+        spread: Spread,
+    ):
         self.settings = settings
-        self.files = files
+        self.parts = parts
+        self.rows = rows
+        self.spread = spread
+
+    @classmethod
+    def make(cls, settings: Settings, parts: List[IndexedPart]) -> "SoundIndex":
+        """Makes an index of parts of files."""
+        rows = np.zeros((0, 0), np.float16)
+        if parts:
+            rows = np.concatenate([part.rows for part in parts])
+        return cls(settings, parts, rows, measure_spread(rows))
 
     @classmethod
     def load(cls, path: Path) -> "SoundIndex":
@@ -128,72 +193,99 @@ class SoundIndex:
         try:
             with np.load(path, allow_pickle=False) as found:
                 settings = Settings(**json.loads(str(found["settings"])))
-                files = json.loads(str(found["files"]))
-                ends = np.cumsum(found["counts"])
-                parts = np.split(found["embeddings"], ends[:-1])
+                about = json.loads(str(found["parts"]))
+                rows = found["features"]
+                ends = np.cumsum(found["counts"])[:-1]
+                starts = np.split(found["starts"], ends)
+                spread = Spread(*(found[name] for name in Spread._fields))
         except DAMAGE as error:
             raise InputError(
                 f"{path} is no index, or damaged ({error}): remove it and "
                 "index again, or give another file."
             ) from error
-        files = [IndexedFile._make([*x, y]) for x, y in zip(files, parts)]
-        return cls(settings, files)
+        columns = zip(about, starts, np.split(rows, ends))
+        parts = [IndexedPart._make([*x, y, z]) for x, y, z in columns]
+        return cls(settings, parts, rows, spread)
 
     def save(self, path: Path) -> None:
         """Writes the index."""
+        starts = [part.starts for part in self.parts]
         with atomic_path(path) as temporary, open(temporary, "wb") as output:
             np.savez(
                 output,
                 settings=json.dumps(dataclasses.asdict(self.settings)),
-                files=json.dumps([file[:-1] for file in self.files]),
-                counts=np.array([len(file.rows) for file in self.files], int),
-                embeddings=self.rows,
+                parts=json.dumps([part[:-2] for part in self.parts]),
+                counts=np.array([len(x) for x in starts], int),
+                starts=np.concatenate([np.zeros(0, int), *starts]),
+                features=self.rows,
+                **self.spread._asdict(),
             )
 
-    @property
-    def rows(self) -> np.ndarray:
-        """The embeddings of all windows, ``[N, D]``."""
-        if not self.files:
-            return np.zeros((0, 0), np.float16)
-        return np.concatenate([file.rows for file in self.files])
+    def load_encoder(self, tagger: AudioTagger) -> AudioTagger:
+        """The model of the index, which is that of ``tagger`` or learnt on it.
 
-    def check_model(self, tagger: AudioTagger) -> None:
-        """Raises an InputError unless the index was made with this model."""
-        if file_sha256(tagger.model.path) != self.settings.digest:
+        Raises
+        ------
+        InputError
+            If it is another model.
+        """
+        settings = self.settings
+        encoder, digest = span_encoder(
+            tagger, settings.span / settings.sample_rate
+        )
+        if digest != settings.digest:
             raise InputError(
-                "The index was made with another model "
-                f"({self.settings.model}): use that model, or make a new index "
-                "in another file."
+                f"{tagger.model.path} is not the model of the index "
+                f"({settings.model}), nor learnt on it: use that model, or "
+                "make a new index in another file."
             )
+        return encoder
 
     def embed(
         self,
-        tagger: AudioTagger,
+        encoder: AudioTagger,
         source: Source,
         sample_rate: Optional[int] = None,
     ) -> np.ndarray:
-        """The embedding ``[D]`` of an example, the mean over its windows.
+        """The features ``[F]`` of an example, the mean over its windows.
 
-        For ``source`` see ``AudioTagger``; check the model by ``check_model``.
+        ``encoder`` is that of ``load_encoder``; for ``source`` see
+        ``AudioTagger``.
+
+        Raises
+        ------
+        InputError
+            If the example cannot be read, or is silent.
         """
-        grid = self.settings.window, self.settings.window
-        rows, _ = embed_windows(tagger, grid, source, sample_rate)
-        return unit_length(rows.mean(0))
+        step = encoder.model.step_samples
+        _, rows, _ = index_windows(encoder, step, source, sample_rate)
+        if not len(rows):
+            name = source.path if isinstance(source, Part) else "the example"
+            raise InputError(f"{name} is silent: give another example.")
+        return rows.astype(np.float32).mean(0)
 
-    def find(self, examples: np.ndarray, top_k: int = 20) -> List[Place]:
-        """Finds the places that are most similar to one of the examples.
+    def find(
+        self,
+        examples: np.ndarray,
+        top_k: int = 20,
+        known: Sequence[ClipSource] = (),
+    ) -> List[Place]:
+        """Finds the places that are most similar to the examples.
 
-        Similarity is the cosine similarity of embeddings, each dimension of
-        which is standardised over the index. Of places that overlap, only the
-        most similar one is returned. Places that an example was cut from are
-        left out, and counted in a message.
+        Similarity is the cosine of the angle between the features of a place,
+        standardised over the index, and a direction: the mean of those of the
+        examples, divided by their shrunk covariance over the index. It is
+        relative to that of the mean itself. Of places that overlap, only the
+        most similar one is returned.
 
         Arguments
         ---------
         examples : numpy.ndarray
-            An embedding ``[D]`` of ``embed``, or several, ``[E, D]``.
+            The features ``[F]`` of ``embed``, or of several, ``[E, F]``.
         top_k : int
             Maximum number of places.
+        known : list of ClipSource
+            Places that overlap these are left out, and counted in a message.
 
         Returns
         -------
@@ -205,64 +297,114 @@ class SoundIndex:
         InputError
             If the index is empty.
         """
-        if not self.files:
+        self.check_rows()
+        spread = self.spread
+        examples = np.atleast_2d(np.asarray(examples, np.float32))
+        examples = unit_length((examples - spread.mean) * spread.scale)
+        mean = unit_length(examples.mean(0))
+        direction = spread.precision @ mean
+        weight = direction / (direction @ mean) * spread.scale
+        scores = self.products(weight[:, None])[:, 0] - weight @ spread.mean
+        scores /= spread.lengths
+        return [
+            Place(*place, float(scores[row]))
+            for row, place in self.best(scores, top_k, known)
+        ]
+
+    def find_classes(self, model: Model, top_k: int = 20) -> List[ClassPlace]:
+        """Finds the most probable places of each class of a learnt model.
+
+        Places that overlap a clip that it was learnt from are left out.
+
+        Arguments
+        ---------
+        model : Model
+            A model of ``learn``, see also ``load_encoder``.
+        top_k : int
+            Maximum number of places of a class.
+
+        Raises
+        ------
+        InputError
+            If the index is empty, or the model is not learnt or classifies
+            spans of quite another length.
+        """
+        self.check_rows()
+        weight, bias, known = read_classifier(model)
+        span, rate = self.settings.span, self.settings.sample_rate
+        learnt = model.span_samples
+        if not learnt / FACTOR <= span <= learnt * FACTOR:
+            raise InputError(
+                f"{model.path} classifies {learnt / rate:g} s, but the windows "
+                f"of the index have {span / rate:g} s: index again with "
+                f"--window {learnt / rate:g} and another --output."
+            )
+        logits = self.products(weight) + bias
+        found = []
+        for number, label in enumerate(model.labels):
+            scores = logits[:, number]
+            if model.info.single_label:  # log-odds, as of other models
+                others = np.delete(logits, number, axis=1)
+                scores = scores - np.logaddexp.reduce(others, axis=1)
+            for row, place in self.best(scores, top_k, known):
+                probability = 1 / (1 + math.exp(min(-scores[row], 700)))
+                found.append(ClassPlace(*place, label, probability))
+        return found
+
+    def check_rows(self) -> None:
+        """Raises an InputError if the index is empty."""
+        if not len(self.rows):
             raise InputError(
                 "The index is empty: none of the files in "
-                f"{self.settings.archive} could be read."
+                f"{self.settings.archive} could be read, or all are silent."
             )
-        scores = self.similarities(examples)
-        ends = np.cumsum([len(file.rows) for file in self.files])
-        places: List[Place] = []
-        n_same = 0
-        taken: Dict[str, List[Place]] = collections.defaultdict(list)
-        for row in np.argsort(-scores, kind="stable").tolist():
-            number = np.searchsorted(ends, row, side="right")
-            file = self.files[number]
-            window = int(row - ends[number]) + len(file.rows)
-            place = self.place(file, window, float(scores[row]))
-            others = taken[place.file]
-            if any(place.start < x.end and x.start < place.end for x in others):
-                continue
-            others.append(place)
-            if place.similarity >= SAME:
-                n_same += 1
-                continue
-            places.append(place)
-            if len(places) == top_k:
-                break
-        if n_same:
-            logger.info(
-                "%s left out: the same as an example", counted(n_same, "place")
-            )
-        return places
 
-    def place(self, file: IndexedFile, window: int, similarity: float) -> Place:
-        """The place of a window of a file, by the window's index."""
-        settings = self.settings
-        last = max(file.n_samples - settings.window, 0)
-        start = min(window * settings.hop, last)
-        end = min(start + settings.window, file.n_samples)
-        return Place(
-            file=os.path.join(settings.archive, file.path),
-            start=start / settings.sample_rate,
-            end=end / settings.sample_rate,
-            similarity=similarity,
+    def products(self, weight: np.ndarray) -> np.ndarray:
+        """The product of the features of all windows and ``[F, K]``."""
+        weight = weight.astype(np.float32)
+        return np.concatenate(
+            [as_float32(chunk) @ weight for chunk in in_chunks(self.rows)]
         )
 
-    def similarities(self, examples: np.ndarray) -> np.ndarray:
-        """The similarity of each window to the closest example, ``[N]``."""
-        rows = self.rows
-        sample = rows[:: math.ceil(len(rows) / SAMPLE)].astype(np.float32)
-        mean = sample.mean(0)
-        scale = 1 / np.maximum(sample.std(0), TINY)
-        examples = unit_length(np.atleast_2d(np.asarray(examples, np.float32)))
-        examples = examples.astype(rows.dtype)  # rounded as the rows are
-        examples = unit_length((examples - mean) * scale)
-        scores = [
-            (unit_length((chunk - mean) * scale) @ examples.T).max(1)
-            for chunk in np.array_split(rows, len(rows) // CHUNK + 1)
-        ]
-        return np.concatenate(scores)
+    def best(
+        self, scores: np.ndarray, top_k: int, known: Sequence[ClipSource]
+    ) -> Iterator[Tuple[int, Tuple[str, float, float]]]:
+        """Yields the rows with the highest scores ``[N]``, and their places.
+
+        They do not overlap each other, nor what is known.
+        """
+        settings, rate = self.settings, self.settings.sample_rate
+        ends = np.cumsum([len(part.rows) for part in self.parts])
+        sources = collections.defaultdict(list)
+        for source in known:
+            sources[source.file].append((source.start, source.end))
+        known_in: Dict[str, List[Tuple[float, float]]] = {}
+        taken: Dict[str, List[Tuple[float, float]]] = {}
+        n_found = n_known = 0
+        for row in np.argsort(-scores, kind="stable").tolist():
+            number = np.searchsorted(ends, row, side="right")
+            part = self.parts[number]
+            start = int(part.starts[row - ends[number] + len(part.rows)])
+            end = min(start + settings.span, part.end)
+            times = start / rate, end / rate
+            path = os.path.join(settings.archive, part.path)
+            if path not in taken:
+                taken[path] = []
+                known_in[path] = sources[path_digest(path)] if known else []
+            if any(overlap(times, other) for other in taken[path]):
+                continue
+            if any(overlap(times, other) for other in known_in[path]):
+                n_known += 1
+                continue
+            taken[path].append(times)
+            yield row, (path, *times)
+            n_found += 1
+            if n_found == top_k:
+                break
+        if n_known:
+            logger.info(
+                "%s left out: you have clips of them", counted(n_known, "place")
+            )
 
 
 def update_index(
@@ -277,22 +419,25 @@ def update_index(
 ) -> Update:
     """Makes an index of the audio files below a folder, or updates it.
 
-    Files in the index whose size and time are unchanged are not read again.
+    Files in the index whose size and time are unchanged are not read again. The
+    index is saved once a minute, and when it is interrupted: call this again to
+    continue.
 
     Arguments
     ---------
     path : str
-        The index, which is written at the end.
+        The index.
     tagger : AudioTagger
     archive : str
         The folder of audio files.
     window, hop : float, optional
         Length of a window in seconds, by default 5 or the model's maximum clip
         length, and step from one to the next, by default the window length.
+        Windows have whole tokens, and begin at one of eight steps.
     model : str, optional
         Where ``fftp-tag find`` loads the model from, by default its file.
     num_workers, progress : int, bool
-        Number of threads that read, and whether to show progress.
+        Number of threads that read and encode, and whether to show progress.
 
     Raises
     ------
@@ -308,83 +453,250 @@ def update_index(
     if not paths:
         extensions = ", ".join(AUDIO_EXTENSIONS)
         raise FileNotFoundError(f"{archive} has no audio files ({extensions}).")
-    rate = tagger.sample_rate
+    known: Dict[str, List[IndexedPart]] = {}
     made: Optional[Settings] = None
-    known: Dict[str, IndexedFile] = {}
     if os.path.exists(path):
         index = SoundIndex.load(path)
-        known = {file.path: file for file in index.files}
         made = index.settings
-        window = window or made.window / made.sample_rate
+        window = window or made.span / made.sample_rate
         hop = hop or made.hop / made.sample_rate
+        for part in index.parts:
+            known.setdefault(part.path, []).append(part)
+    rate = tagger.sample_rate
     window = window or min(WINDOW, tagger.max_seconds)
-    grid = tagger.check_window(window, hop or window)
-    model = model or os.path.abspath(tagger.model.path)
-    digest = file_sha256(tagger.model.path)
-    settings = Settings(archive, model, digest, rate, *grid)
-    if made is not None and dataclasses.replace(made, model=model) != settings:
+    tagger.check_window(window, hop or window)
+    encoder, digest = span_encoder(tagger, window)
+    span, step = encoder.model.span_samples, encoder.model.step_samples
+    settings = Settings(
+        archive=archive,
+        model=model or os.path.abspath(tagger.model.path),
+        digest=digest,
+        sample_rate=rate,
+        span=span,
+        hop=max(round((hop or window) * rate), step) // step * step,
+    )
+    if made is not None and made != dataclasses.replace(
+        settings, model=made.model
+    ):
         raise InputError(
             f"{path} is the index of {made.archive}, made with the model "
-            f"{made.model}, --window {made.window / made.sample_rate:g} and "
-            f"--hop {made.hop / made.sample_rate:g}: give another --output."
+            f"{made.model}, --window {made.span / rate:g} and --hop "
+            f"{made.hop / rate:g}: give another --output."
+        )
+    size = max(round(PART * rate / settings.hop), 1) * settings.hop
+    parts: List[IndexedPart] = []
+    unfinished: List[Tuple[str, Tuple[int, int], List[IndexedPart]]] = []
+    errors = [one_line(error) for error in failed]
+    n_kept = n_unchanged = 0
+    for audio in paths:
+        name = os.path.relpath(audio, archive)
+        try:
+            stat = os.stat(audio)
+        except OSError as error:
+            errors.append(one_line(error))
+            continue
+        state = stat.st_size, stat.st_mtime_ns
+        kept = [x for x in known.get(name, []) if (x.size, x.mtime_ns) == state]
+        parts += kept
+        n_kept += len(kept) > 0
+        if kept and len(kept) == kept[0].n_parts:
+            n_unchanged += 1
+        else:
+            unfinished.append((name, state, kept))
+
+    def missing_parts() -> Iterator[IndexedPart]:
+        """The parts that are to be indexed, without windows."""
+        for name, state, kept in unfinished:
+            try:
+                seconds = read_duration(os.path.join(archive, name))
+            except (InputError, OSError) as error:
+                reason = one_line(error)
+                errors.append(f"{os.path.join(archive, name)}: {reason}")
+                continue
+            # Each part has at least one window
+            count = max(int(seconds * rate) - span, 0) // size + 1
+            for number in set(range(count)) - {x.number for x in kept}:
+                yield IndexedPart(name, *state, number, count)
+
+    def read(part: IndexedPart) -> IndexedPart:
+        """Indexes a part of a file; the last one has the file's end, too."""
+        first, is_last = part.number * size, part.number == part.n_parts - 1
+        end = math.inf if is_last else (first + size + span) / rate
+        source = Part(os.path.join(archive, part.path), first / rate, end)
+        starts, rows, n_samples = index_windows(encoder, settings.hop, source)
+        if not is_last:
+            inside = (starts < size) & (starts % settings.hop == 0)
+            starts, rows = starts[inside], rows[inside]
+        return part._replace(
+            end=first + n_samples, starts=first + starts, rows=rows
         )
 
-    def read(audio: str) -> IndexedFile:
-        """A file of the archive, from the index if it has not changed."""
-        name = os.path.relpath(audio, archive)
-        stat = os.stat(audio)
-        file = known.get(name)
-        state = stat.st_size, stat.st_mtime_ns
-        if file is not None and (file.size, file.mtime_ns) == state:
-            return file
-        rows, n_samples = embed_windows(tagger, grid, audio)
-        rows = rows.astype(np.float16)
-        return IndexedFile(name, *state, n_samples, rows)
+    def save() -> SoundIndex:
+        """Writes what has been indexed so far, in the order of the files."""
+        index = SoundIndex.make(
+            settings, sorted(parts, key=lambda x: (x.path, x.number))
+        )
+        index.save(path)
+        return index
 
-    files = []
-    errors = [one_line(error) for error in failed]
-    for _, file, error in show_progress(
-        in_order(read, paths, num_workers), len(paths), "files", progress
-    ):
-        if file is None:
-            errors.append(str(error))
-        else:
-            files.append(file)
-    index = SoundIndex(settings, files)
-    index.save(path)
-    n_kept = sum(known.get(file.path) is file for file in files)
+    added = set()
+    saved = time.monotonic()
+    found = in_order(read, missing_parts(), num_workers)
+    try:
+        for part, result, reason in show_progress(
+            found, unit="parts of files", is_shown=progress
+        ):
+            if result is None:
+                errors.append(str(reason))
+                continue
+            parts.append(result)
+            added.add(part.path)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                save()
+                saved = time.monotonic()
+    finally:
+        index = save()
     return Update(
-        added=len(files) - n_kept,
-        unchanged=n_kept,
+        added=len(added),
+        unchanged=n_unchanged,
         dropped=len(known) - n_kept,
         errors=errors,
         n_windows=len(index.rows),
     )
 
 
-def embed_windows(
-    tagger: AudioTagger,
-    grid: Tuple[int, int],
+def span_encoder(tagger: AudioTagger, window: float) -> Tuple[AudioTagger, str]:
+    """A model of features of windows, and the checksum of what computes them.
+
+    The checksum is that of the file, which has no classes, rules or note.
+    """
+    model = copy.copy(tagger.model)  # without what learnt models have changed
+    model.info = dataclasses.replace(model.info, single_label=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "spans.onnx")
+        encoder = make_span_model(model, path, window)
+        digest = file_sha256(path)
+        if os.path.exists(f"{path}.data"):
+            digest += file_sha256(f"{path}.data")
+    return AudioTagger(encoder), digest
+
+
+def index_windows(
+    encoder: AudioTagger,
+    hop: int,
     source: Source,
     sample_rate: Optional[int] = None,
-) -> Tuple[np.ndarray, int]:
-    """Embeds the windows of a source; returns ``[N, D]`` and its length.
+) -> Tuple[np.ndarray, np.ndarray, int]:
+    """The windows of a source that are not silent, its last one included.
 
-    ``grid`` is the size and the hop of the windows. All lengths are in samples.
-    Less than 25 ms after a window are no reason for another one.
+    Returns their first samples ``[N]``, their features ``[N, F]`` in float16,
+    and the length of the source. All lengths are in samples.
     """
-    found, ends = [], []
-    blocks = read_blocks(source, tagger.sample_rate, sample_rate)
-    for _, windows in cut_windows(blocks, grid):
-        found.append(tagger.model.embeddings(windows.wavs))
-        ends += windows.ends.tolist()
-    rows = unit_length(np.concatenate(found))
-    if len(ends) > 1 and ends[-1] - ends[-2] < MIN_SECONDS * tagger.sample_rate:
-        rows, ends = rows[:-1], ends[:-1]
-    return rows, ends[-1]
+    model = encoder.model
+    span, step = model.span_samples, model.step_samples
+    found: Dict[int, np.ndarray] = {}
+    silent = set()
+    last = end = 0
+    for begins, wavs in encoder.pieces(source, sample_rate):
+        (spans,) = model.run([OUTPUT], wavs)
+        for begin, wav, rows in zip(begins.tolist(), wavs, spans):
+            end = begin + len(wav)
+            if begin > 0 and len(wav) < span:
+                continue  # the piece before has its windows
+            last_number = max(len(wav) - span, 0) // step
+            last = begin + last_number * step
+            for number in range(last_number + 1):
+                start = begin + number * step
+                if start % hop and start < last:
+                    continue
+                found[start] = rows[number].astype(np.float16)
+                heard = wav[start - begin :][:span]
+                if np.abs(heard).max() < SILENCE:
+                    silent.add(start)
+    starts = [
+        start
+        for start in sorted(found)
+        if start not in silent and (start % hop == 0 or start == last)
+    ]
+    rows = np.array([found[start] for start in starts], np.float16)
+    rows = rows.reshape(len(starts), -1 if starts else spans.shape[2])
+    return np.array(starts, int), rows, end
+
+
+def measure_spread(rows: np.ndarray) -> Spread:
+    """Estimates how features ``[N, F]`` are distributed."""
+    if not len(rows):
+        empty = np.zeros(0, np.float32)
+        return Spread(empty, empty, np.zeros((0, 0), np.float32), empty)
+    sample = rows[:: math.ceil(len(rows) / SAMPLE)].astype(np.float32)
+    mean, std = sample.mean(0), sample.std(0)
+    scale = np.where(std > TINY, 1 / np.maximum(std, TINY), 0)
+    scale = scale.astype(np.float32)
+    sample = (sample - mean) * scale
+    covariance = (1 - SHRINKAGE) * (sample.T @ sample) / len(sample)
+    covariance += SHRINKAGE * np.eye(len(scale), dtype=np.float32)
+    lengths = [
+        np.linalg.norm((as_float32(chunk) - mean) * scale, axis=1)
+        for chunk in in_chunks(rows)
+    ]
+    return Spread(
+        mean=mean,
+        scale=scale,
+        precision=np.linalg.inv(covariance),
+        lengths=np.maximum(np.concatenate(lengths), TINY),
+    )
+
+
+def in_chunks(rows: np.ndarray) -> List[np.ndarray]:
+    """Parts of features ``[N, F]`` that fit into a processor's cache."""
+    return np.array_split(rows, len(rows) // CHUNK + 1)
+
+
+def as_float32(rows: np.ndarray) -> np.ndarray:
+    """Converts finite numbers in float16, several times as fast as NumPy.
+
+    Moves their bits, and scales by the difference of the exponents' offsets.
+    """
+    bits = rows.view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= BITS
+    numbers = bits.view(np.float32)
+    numbers *= np.float32(2**112)
+    return numbers
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
-    """Scales vectors ``[..., D]`` to unit length."""
+    """Scales vectors ``[..., F]`` to unit length."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return rows / lengths.clip(min=TINY)
+
+
+def overlap(first: Tuple[float, float], second: Tuple[float, float]) -> bool:
+    """Whether two parts of a file, start and end, share a place."""
+    shorter = min(first[1] - first[0], second[1] - second[0])
+    common = min(first[1], second[1]) - max(first[0], second[0])
+    return common > OVERLAP * shorter
+
+
+def read_classifier(
+    model: Model,
+) -> Tuple[np.ndarray, np.ndarray, List[ClipSource]]:
+    """Weights ``[F, C]`` and biases ``[C]`` of a learnt model, and the sources
+    of the clips that it was learnt from.
+    """
+    onnx = import_onnx()
+    graph = onnx.load(model.path, load_external_data=False).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    try:
+        product = classifier_of(graph)
+        added = next(x for x in graph.node if product.output[0] in x.input)
+        weight, bias = (
+            onnx.numpy_helper.to_array(tensors[node.input[1]])
+            for node in (product, added)
+        )
+    except (KeyError, StopIteration):
+        raise InputError(
+            f"{model.path} is not a model that fftp-tag learn has written: give "
+            "one, or an EXAMPLE."
+        ) from None
+    return weight, bias, read_sources(graph)
