@@ -126,6 +126,21 @@ def make_fold(folder, fold, dest):
     return splits
 
 
+def link_fold(folder, fold, dest):
+    """Links a fold that has its own folder in AudioSet's format: fold1, ..."""
+    folder = folder / (fold if fold == SEARCH else f"fold{fold}")
+    if not dest.exists():
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        dest.symlink_to(folder)
+    splits = {}
+    for name, file in SEGMENTS.items():
+        text = (folder / f"{file}_segments.csv").read_text("utf-8")
+        lines = (x for x in text.splitlines() if not x.startswith("#"))
+        ids = (line.split(",")[0] for line in lines)
+        splits[name] = [Clip(clip_id, "", clip_id) for clip_id in ids]
+    return splits
+
+
 def prepared_clips(folder):
     """The ids of the clips of each split of a prepared folder."""
     paths = {name: folder / f"{name}.csv" for name in SEGMENTS}

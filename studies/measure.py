@@ -35,6 +35,10 @@ PLANS = (
     "specmask_words",
     "long_clips",
     "aum_long_clips",
+    "default_patches",
+    "masks_equal",
+    "encoders_equal",
+    "longer",
     "reuse",
     "reuse_control",
     "sound_events",
@@ -46,7 +50,13 @@ PLANS = (
 # Further differences, most of them between tables or plans, shown by the plan
 # that is named first: plan, table and label of both rows. The plans in DECLARED
 # declared theirs before any run; the others were added when runs were known.
-DECLARED = ("patch_shape", "patch_height_long", "reuse_control")
+DECLARED = (
+    "patch_shape",
+    "patch_height_long",
+    "reuse_control",
+    "encoders_equal",
+    "masks_equal",
+)
 ACROSS = {
     "patch_height": {
         "FFTP 16/5 minus FFTP 16/16, 24 epochs": (
@@ -102,6 +112,18 @@ ACROSS = {
         "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands": (
             ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
             ("speech_commands", "macs", "x-vector, 128 wide"),
+        ),
+    },
+    "encoders_equal": {
+        "FFTP 11/4 ConvNeXt1d minus FFTP 16/5 AST": (
+            ("encoders_equal", "encoders", "FFTP 11/4 ConvNeXt1d"),
+            ("encoders_equal", "encoders", "FFTP 16/5 AST"),
+        ),
+    },
+    "masks_equal": {
+        "SpecMask minus SpecAugment": (
+            ("masks_equal", "masks", "SpecMask"),
+            ("masks_equal", "masks", "SpecAugment"),
         ),
     },
     "x_vector": {

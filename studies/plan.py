@@ -97,6 +97,8 @@ class Plan:
         self.is_given = splits == "given"
         # The clips of a fold are mixed before its first run
         self.is_mixed = splits == "mixed"
+        # Each fold has a folder of the data: fold1, ...
+        self.has_folders = splits == "folders"
         # The clips are soundscapes, with known sources
         self.has_sources = splits in ("folders", "mixed")
         self.sizes = SMOKE_SIZES if smoke else self.facts.get("sizes")
@@ -242,12 +244,11 @@ class Plan:
         """Whether a run needs what this commit no longer has.
 
         That is a model of another project, or of another run, a part of the
-        clips, folders of soundscapes, or scores of events.
+        clips, or scores of events.
         """
         has_yaml = (ROOT / run.row.yaml).exists()
-        has_folders = self.facts.get("splits") == "folders"
         has_events = self.metric == "event_F1"
-        is_special = run.row.uses or run.row.data or has_folders or has_events
+        is_special = run.row.uses or run.row.data or has_events
         return bool(is_special or not has_yaml)
 
     def find(self, run):

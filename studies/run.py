@@ -45,8 +45,14 @@ from harness import environment, run_recipe
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.speech_commands import SILENCE
 from studies.comparison import METRICS, Scores
-from studies.folds import SEARCH, groups_of, make_fold, prepared_clips
-from studies.models import arguments, figures, read_yaml
+from studies.folds import (
+    SEARCH,
+    groups_of,
+    link_fold,
+    make_fold,
+    prepared_clips,
+)
+from studies.models import arguments, compose, figures, read_yaml
 from studies.plan import RESULTS, Plan
 
 REPORTS = {
@@ -61,6 +67,7 @@ CODE = (
     "recipes",
     "hparams",
     "studies",
+    ":(exclude)studies/results",
 )
 # Options of the preparation that a row may have
 PREPARE_OPTIONS = ("task", "valid_fraction")
@@ -105,6 +112,7 @@ class Study:
         Given splits are only prepared, and their clips are None.
         """
         folder, prepared = self.folders(run)
+        make = link_fold if self.plan.has_folders else make_fold
         with FileLock(self.work / "lock"):
             clips = None
             if self.plan.is_mixed:
@@ -116,7 +124,7 @@ class Study:
                     found = prepared / "sources.npz"
                     self.plan.add_sources(run.fold, found)
             elif not self.plan.is_given:
-                clips = make_fold(self.data_folder, run.fold, folder)
+                clips = make(self.data_folder, run.fold, folder)
             if not prepared.exists():
                 words = [ROOT / self.plan.facts["prepare"], folder, prepared]
                 of_row = run.row.options
@@ -138,6 +146,7 @@ class Study:
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
         data_folder, prepared_folder = self.folders(run)
+        yaml = f"{self.plan.digest(run)}_{Path(run.row.yaml).name}"
         options = {
             **run.row.options,
             "data_folder": data_folder,
@@ -156,7 +165,7 @@ class Study:
             flags.append("--compile")
         return [
             ROOT / self.plan.facts["recipe"],
-            ROOT / run.row.yaml,
+            compose(run.row, self.plan, self.work / yaml),
             *arguments(options),
             *flags,
         ]
@@ -177,7 +186,9 @@ class Study:
     def train(self, run, folder):
         """Trains, scores and stores a run whose lock is held."""
         resumed = (folder / "output.txt").exists()
-        variables = {}
+        # This checkout's modules, also those of peers
+        paths = [str(ROOT), os.environ.get("PYTHONPATH")]
+        variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         if self.machine.device == "cpu":  # for comparable CPU minutes
             variables["OMP_NUM_THREADS"] = "1"
         with open(folder / "output.txt", "a", encoding="utf-8") as output:
@@ -240,7 +251,7 @@ class Study:
         size = figures(row, plan)
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
-        yaml = re.sub(r"\s*#.*", "", read_yaml(row))
+        yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
         return {
             "recipe": plan.facts["recipe"],
             "yaml": row.yaml,
