@@ -1,23 +1,24 @@
 """Compares ways to find the clips of a class in an archive, by listening to 40.
 
 In each draw, an archive of 800 clips has 25 of a class, and one clip of it from
-another speaker or recording session is the example. Instruments (the first 3 s,
-or with silence up to 3 s) are among the other instruments and words; words of one second among other words.
+another speaker or recording session is the example. Instruments (the first 4 s)
+are among the other instruments and words; words of one second among other words.
 There is a draw of each of the ten instruments and ten words. Ways:
 
 * **embeddings**: an index of pooled embeddings, as before; lists 20 clips, and
   20 more that are similar to any of those that were right;
 * **features**: the same with ``index`` and ``find``, by the mean of those that
   were right;
-* **learn**: ``find`` lists the first five; then a class is learnt from the
-  example and what was right, with what was wrong as background, and ranks the
-  next five, until 40.
+* **features, every 5**: ``find`` again after every five answers;
+* **learn, every 5**: ``find`` lists the first five; then a class is learnt from
+  the example and what was right, with what was wrong as background, and ranks
+  the next five, until 40.
 
 Also the precision at 10 in all clips of the kind, without those of a speaker or
-session of an example, with one example and with five; and the number found when
-the window of the index is not that of the clips. Written after a look at other
-draws of the same clips, with which the shrinkage of ``find`` was chosen. Intervals
-(95 %) are Student's t over draws. Writes studies/results/tables/search_loop.json.
+session of an example, with one example and with five. Written after a look at
+other draws of the same clips, with which the shrinkage of ``find`` was chosen.
+Intervals (95 %) are Student's t over draws. Writes
+studies/results/tables/search_loop.json.
 
 > python studies/search_loop.py DATA MODEL  # for DATA see docs/data.md
 
@@ -48,9 +49,11 @@ from studies import soundscapes
 TABLES = ROOT / "studies" / "results" / "tables"
 SIZE, TARGETS, LISTENED, FEW = 800, 25, 40, 5
 DRAWS = 1  # of each class
-SECONDS = {"instruments": 3.0, "words": 1.0}
-N_WORDS = 120  # clips of each word
-WAYS = ("embeddings", "features", "learn")
+SECONDS = {"instruments": 4.0, "words": 1.0}
+N_WORDS = 90  # clips of each word
+EMBEDDINGS, FEATURES = "embeddings", "features"
+FEATURES_5, LEARN_5 = "features, every 5", "learn, every 5"
+WAYS = (EMBEDDINGS, FEATURES, FEATURES_5, LEARN_5)
 
 
 class Draw(NamedTuple):
@@ -72,7 +75,6 @@ class Clips:
         size = round(seconds * soundscapes.RATE)
         for path, sound in zip(self.paths, sounds):
             wav = soundscapes.read(sound.path)[:size]
-            wav = np.pad(wav, (0, size - len(wav)))
             soundfile.write(path, wav, soundscapes.RATE)
         path = folder / "index"
         update_index(path, tagger, folder, seconds, num_workers=1)
@@ -143,15 +145,15 @@ def count_found(way, clips, draw, tagger):
     with tempfile.TemporaryDirectory() as scratch:
         while len(heard) < LISTENED:
             wrong = [n for n in heard if clips.labels[n] != label]
-            if way == "embeddings":
+            if way == EMBEDDINGS:
                 ranked = by_embeddings(clips, draw, right)
-            elif way == "learn" and wrong:
+            elif way == LEARN_5 and wrong:
                 ranked = by_learning(
                     clips, draw, right, wrong, Path(scratch), tagger
                 )
             else:
                 ranked = by_features(clips, draw, right)
-            count = FEW if way == "learn" else LISTENED // 2
+            count = FEW if way in (FEATURES_5, LEARN_5) else LISTENED // 2
             new = [n for n in ranked if n not in heard][:count]
             heard += new
             right += [n for n in new if clips.labels[n] == label]
@@ -182,7 +184,7 @@ def precision(way, clips, kind, label, count, rng):
     examples = rng.choice(own, count, replace=False)
     other = ~np.isin(clips.groups[numbers], clips.groups[examples])
     draw = Draw(-1, numbers[other])
-    best = {"embeddings": by_embeddings, "features": by_features}[way]
+    best = {EMBEDDINGS: by_embeddings, FEATURES: by_features}[way]
     ranked = list(best(clips, draw, examples))[:10]
     return float(np.mean(clips.labels[ranked] == label))
 
@@ -225,10 +227,10 @@ def main():
                 for way in WAYS:
                     counts[way].append(count_found(way, clips, draw, tagger))
                 print(kind, *(each[-1] for each in counts.values()), flush=True)
-            old = np.array(counts["embeddings"])
+            old = np.array(counts[EMBEDDINGS])
             row = {"clips": kind, "draws": len(draws)}
             row.update({way: mean_of(each) for way, each in counts.items()})
-            row["learn - embeddings"] = mean_of(counts["learn"] - old)
+            row["learn - embeddings"] = mean_of(counts[LEARN_5] - old)
             row["found"] = counts
             harness.add_row(found, row)
             for count in (1, 5):
@@ -238,7 +240,7 @@ def main():
                     values = [
                         precision(way, clips, kind, label, count, again)
                         for label in labels
-                        for _ in range(30)
+                        for _ in range(10)
                     ]
                     row[way] = f"{np.mean(values):.3f}"
                 harness.add_row(precisions, row)

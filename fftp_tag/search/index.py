@@ -59,7 +59,7 @@ SAMPLE = 4096  # rows to estimate the distribution of features
 SHRINKAGE = 0.7  # of the covariance of features towards their variances
 OVERLAP = 0.25  # more of the shorter one is common to places that overlap
 # Times by which the spans of a learnt model may be longer or shorter
-FACTOR = 2.0
+FACTOR = 4.0
 TINY = 1e-6  # instead of a length or a standard deviation of 0
 # Sign, exponent and mantissa of a float16 that is shifted to those of a float32
 BITS = np.int32(-0x70002000)
