@@ -27,6 +27,7 @@ Authors
 """
 
 import argparse
+import contextlib
 import logging
 import sys
 import tempfile
@@ -44,6 +45,7 @@ import harness
 from fftp_tag import AudioTagger, learn
 from fftp_tag.search.index import SoundIndex, update_index
 from fftp_tag.tag.model import Model
+from speechbrain_fftp.dataio.errors import InputError
 from studies import soundscapes
 
 TABLES = ROOT / "studies" / "results" / "tables"
@@ -145,14 +147,13 @@ def count_found(way, clips, draw, tagger):
     with tempfile.TemporaryDirectory() as scratch:
         while len(heard) < LISTENED:
             wrong = [n for n in heard if clips.labels[n] != label]
-            if way == EMBEDDINGS:
-                ranked = by_embeddings(clips, draw, right)
-            elif way == LEARN_5 and wrong:
-                ranked = by_learning(
-                    clips, draw, right, wrong, Path(scratch), tagger
-                )
-            else:
-                ranked = by_features(clips, draw, right)
+            by_examples = by_embeddings if way == EMBEDDINGS else by_features
+            ranked = by_examples(clips, draw, right)
+            if way == LEARN_5 and wrong:
+                with contextlib.suppress(InputError):  # far shorter clips
+                    ranked = by_learning(
+                        clips, draw, right, wrong, Path(scratch), tagger
+                    )
             count = FEW if way in (FEATURES_5, LEARN_5) else LISTENED // 2
             new = [n for n in ranked if n not in heard][:count]
             heard += new
