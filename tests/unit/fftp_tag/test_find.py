@@ -368,7 +368,7 @@ def test_places_of_learnt_classes(
         assert not any(share(place, other) for other in listed)
         wav = read_audio(place["file"], RATE)
         start, end = (round(place[key] * RATE) for key in ("start", "end"))
-        [steps] = learnt.model.run(
+        (steps,) = learnt.model.run(
             ["frame_probabilities"], wav[None, start:end]
         )
         assert place["probability"] == pytest.approx(steps[0, 0, 0], abs=1e-2)
