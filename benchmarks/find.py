@@ -108,7 +108,7 @@ def main():
                 }
                 harness.add_row(rows, row)
     goal = harness.target(
-        f"a query of {hours} hours, 5 s, 192 dimensions",  # of the encoder
+        f"a query of {hours} hours, 5 s, 768 features",
         GOAL,
         target,
         " s",
