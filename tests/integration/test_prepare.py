@@ -136,8 +136,28 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
     with pytest.raises(ValueError, match="recipes/AudioSet/audioset_prepare"):
         prepare_data(data, tmp_path / "6")
     data_folders.write_class_folders(tmp_path / "own")
-    with pytest.raises(ValueError, match="unbalanced"):
-        prepare_any(tmp_path / "own", tmp_path / "save", unbalanced=True)
+    for option in ({"unbalanced": True}, {"valid_fraction": 0}):
+        with pytest.raises(ValueError, match=next(iter(option))):
+            prepare_any(tmp_path / "own", tmp_path / "save", **option)
+
+
+def test_audio_files_that_arrive_later_are_counted(tmp_path, caplog):
+    data, save = tmp_path / "data", tmp_path / "save"
+    data_folders.write_lists(data)
+    files = sorted((data / "audio").iterdir())
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for file in (files[0], files[1], files[-1]):
+        file.rename(elsewhere / file.name)
+    prepare_any(data, save, allow_missing=0.5)
+    caplog.clear()
+    prepare_any(data, save, allow_missing=0.5)
+    assert not caplog.messages
+    for file in (files[0], files[-1]):
+        (elsewhere / file.name).rename(file)
+    prepare_any(data, save, allow_missing=0.5)
+    (message,) = caplog.messages
+    assert message.startswith("2 clips, such as") and str(save) in message
 
 
 def test_twelve_classes(tmp_path):
