@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, and their checksums.
+"""Atomic writing of files, and their checksums.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -24,33 +24,44 @@ def atomic_path(path: Path) -> Iterator[str]:
     """Yields the name of a temporary file, renamed to ``path`` after the block.
 
     The name is unique, so several processes may write the same file. If the
-    block fails, an existing file is left unchanged. The content is on the disk
-    before the name, so that a power loss leaves no empty file.
+    block fails, an existing file is left unchanged.
     """
     temporary_path = f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
     try:
         yield temporary_path
-        with open(temporary_path, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary_path, path)
+        replace_file(temporary_path, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[pathlib.Path]:
-    """Yields an empty folder, which replaces the folder ``path`` after the block.
+def moved_together(folder: Path) -> Iterator[pathlib.Path]:
+    """Yields an empty folder, whose files are moved to ``folder`` after the block.
 
-    It is ``PATH.unfinished``: one process may write a folder at a time, and
-    what a killed one left is deleted by the next.
+    It is ``FOLDER.unfinished``: one process may write a folder at a time, and
+    what a killed one left there is deleted by the next.
     """
-    unfinished = pathlib.Path(f"{os.fspath(path)}.unfinished")
+    folder = pathlib.Path(folder)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     yield unfinished
-    shutil.rmtree(path, ignore_errors=True)
-    unfinished.rename(path)
+    folder.mkdir(exist_ok=True)
+    # A file that others belong to, such as NAME of NAME.data, comes last
+    for path in sorted(unfinished.iterdir(), reverse=True):
+        replace_file(path, folder / path.name)
+    unfinished.rmdir()
+
+
+def replace_file(source: Path, path: Path) -> None:
+    """Renames a file once its content is on the disk.
+
+    So that a power loss leaves no empty file.
+    """
+    with open(source, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(source, path)
 
 
 def check_target(path: Path) -> None:

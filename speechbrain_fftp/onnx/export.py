@@ -143,7 +143,7 @@ def export_onnx(
         for file in [*sorted(exported.parent.glob("*.data")), exported]:
             size += file.stat().st_size
             os.replace(file, path.parent / file.name)
-    logger.info("Wrote %s: %.1f MB, %s", path, size / 1e6, compared)
+    logger.info("%s: %.1f MB, %s", path.name, size / 1e6, compared)
     return path
 
 

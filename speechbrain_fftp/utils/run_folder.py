@@ -19,8 +19,8 @@ from ruamel.yaml.error import YAMLError
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
-    atomic_folder,
     file_sha256,
+    moved_together,
     read_json,
     write_json,
 )
@@ -360,7 +360,7 @@ def _lines(text):
 def export_model(folder, inference_yaml, hparams):
     """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
 
-    A folder of an earlier training is replaced when the new one is complete.
+    The files of an earlier training are replaced when all are complete.
 
     Arguments
     ---------
@@ -403,7 +403,7 @@ def export_model(folder, inference_yaml, hparams):
         if isinstance(hparams.get(key), (bool, int, float, str, list)):
             values[key] = hparams[key]
     resolved = resolve_references(text, values).getvalue()
-    with atomic_folder(folder) as unfinished:
+    with moved_together(folder) as unfinished:
         (unfinished / "hyperparams.yaml").write_text(resolved, encoding="utf-8")
         for name in ("embedding_model", "classifier"):
             state = hparams["checkpointer"].recoverables[name].state_dict()
