@@ -24,12 +24,16 @@ def atomic_path(path: Path) -> Iterator[str]:
     """Yields the name of a temporary file, renamed to ``path`` after the block.
 
     The name is unique, so several processes may write the same file. If the
-    block fails, an existing file is left unchanged.
+    block fails, an existing file is left unchanged; a full disk is an OSError
+    that names it.
     """
     temporary_path = f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
     try:
         yield temporary_path
         replace_file(temporary_path, path)
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)

@@ -19,6 +19,7 @@ import os
 import posixpath
 import re
 import shutil
+import wave
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -444,11 +445,10 @@ def write_pack(
     """
     rows = []
     start = 0
-    with atomic_path(path) as temporary, sf.SoundFile(
-        temporary, "w", sample_rate, 1, "PCM_16", format="WAV"
-    ) as file:
+    with atomic_path(path) as temporary, wave.open(temporary, "wb") as file:
+        file.setparams((1, 2, sample_rate, 0, "NONE", ""))  # mono, 16 bits
         for clip, (samples, reason) in zip(clips, converted):
-            file.write(samples)
+            file.writeframes(samples.astype("<i2").tobytes())
             stop = start + len(samples)
             rows.append((clip.id, start, stop, reason))
             start = stop

@@ -188,6 +188,21 @@ def test_an_interrupted_preparation_is_resumed(prepare, tmp_path):
     assert len(prepare(tmp_path / "other", rate=2)) == 40
 
 
+def test_a_full_disk_is_named_and_leaves_nothing_half(prepare, tmp_path):
+    """Here, files may have 3 kB."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+    try:
+        with pytest.raises(OSError, match="wav/train-0000.wav"):
+            prepare()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == ["prepared.json"]
+    assert len(prepare()) == 40
+
+
 def test_a_split_without_clips_can_be_repaired(prepare, tmp_path):
     with pytest.raises(ValueError, match="eval.*skipped.csv"):
         prepare(count=9, fail=(2, 5, 8))
