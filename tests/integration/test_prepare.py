@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from audioset_prepare import prepare_audioset
-from prepared_clips import read_rows
+from prepared_clips import read_clips, read_rows
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.dataio.prepared import SPLITS, read_classes_csv
@@ -114,6 +114,24 @@ def test_long_clips_are_cut_and_counted(tmp_path, caplog):
     caplog.clear()
     prepare_data(data, tmp_path / "parts", max_seconds=0.3)
     assert "Cut 1 of" in caplog.text and "cat_long_1-1_4" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "layout, option", [("lists", "max_seconds"), ("words", "clip_seconds")]
+)
+def test_clips_are_the_beginnings_of_long_ones(layout, option, tmp_path):
+    data = tmp_path / "data"
+    write, prepare = LAYOUTS[layout]
+    write(data)
+    prepare(data, tmp_path / "whole")
+    prepare(data, tmp_path / "short", **{option: 0.1})
+    expected, found = (
+        read_clips(tmp_path / "whole"),
+        read_clips(tmp_path / "short"),
+    )
+    assert set(found) == set(expected)
+    for clip, samples in found.items():
+        np.testing.assert_array_equal(samples, expected[clip][:1600])
 
 
 def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
