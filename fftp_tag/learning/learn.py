@@ -45,7 +45,6 @@ from fftp_tag.learning.validate import (
     score_clips,
     validate,
 )
-from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.score.background import (
     Background,
@@ -63,6 +62,7 @@ from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.dataio.model_info import default_rules
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import is_audioset
 from speechbrain_fftp.datasets.splits import drop_copies

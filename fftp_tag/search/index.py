@@ -47,7 +47,7 @@ from speechbrain_fftp.dataio.files import (
     check_target,
     file_sha256,
 )
-from speechbrain_fftp.onnx.graphs import import_onnx
+from speechbrain_fftp.dataio.packages import import_package
 
 logger = logging.getLogger(__name__)
 
@@ -684,7 +684,7 @@ def read_classifier(
     """Weights ``[F, C]`` and biases ``[C]`` of a learnt model, and the sources
     of the clips that it was learnt from.
     """
-    onnx = import_onnx()
+    onnx = import_package("onnx", "A learnt model")
     graph = onnx.load(model.path, load_external_data=False).graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     try:

@@ -9,10 +9,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional, Union
 
-from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, check_target
-from speechbrain_fftp.onnx.graphs import import_onnx
+from speechbrain_fftp.dataio.packages import import_package, require
 
 if TYPE_CHECKING:
     import onnx
@@ -52,7 +51,7 @@ def copy_model(
     InputError
         If the package onnx is missing.
     """
-    onnx = import_onnx()
+    onnx = import_package("onnx", "Writing a model")
     source, path = Path(source), Path(path)
     model = onnx.load(source, load_external_data=False)
     onnx.helper.set_model_props(model, info.to_metadata())

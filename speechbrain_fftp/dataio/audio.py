@@ -30,6 +30,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.packages import import_package
 
 logger = logging.getLogger(__name__)
 
@@ -377,10 +378,7 @@ def resampled_blocks(
     if rate == sample_rate:
         yield from blocks
         return
-    try:
-        import soxr
-    except ImportError:
-        raise InputError("Resampling needs soxr: pip install soxr") from None
+    soxr = import_package("soxr", "Resampling")
     stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
     for block in blocks:
         yield stream.resample_chunk(block)
