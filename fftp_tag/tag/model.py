@@ -142,6 +142,11 @@ class Model:
                 )
         return found
 
+    def check(self) -> None:
+        """Runs the whole model once; see ``run`` for what is raised."""
+        outputs = [output.name for output in self.session.get_outputs()]
+        self.run(outputs, np.full((1, self.max_samples), 0.1))
+
     def probabilities(self, wavs: np.ndarray) -> np.ndarray:
         """Probabilities of the clips, ``[B, C]``."""
         if not self.labels:
@@ -219,6 +224,7 @@ def runtime_errors() -> Tuple[Type[Exception], ...]:
         errors.NoSuchFile,
         errors.NotImplemented,
         errors.RuntimeException,
+        UnicodeDecodeError,  # of a message that quotes a damaged name
     )
 
 
