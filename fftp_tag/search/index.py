@@ -30,6 +30,7 @@ from fftp_tag.search.clips import (
     path_digest,
     read_sources,
 )
+from fftp_tag.tag.edit import model_digest
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import OUTPUT, make_span_model
 from fftp_tag.tag.tagger import AudioTagger
@@ -41,12 +42,7 @@ from speechbrain_fftp.dataio.audio import (
     read_duration,
 )
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import (
-    Path,
-    atomic_path,
-    check_target,
-    file_sha256,
-)
+from speechbrain_fftp.dataio.files import Path, atomic_path, check_target
 from speechbrain_fftp.dataio.packages import import_package
 
 logger = logging.getLogger(__name__)
@@ -568,17 +564,14 @@ def update_index(
 def span_encoder(tagger: AudioTagger, window: float) -> Tuple[AudioTagger, str]:
     """A model of features of windows, and the checksum of what computes them.
 
-    The checksum is that of the file, which has no classes, rules or note.
+    The checksum is that of the model, which has no classes, rules or note.
     """
     model = copy.copy(tagger.model)  # without what learnt models have changed
     model.info = dataclasses.replace(model.info, single_label=False)
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "spans.onnx")
         encoder = make_span_model(model, path, window)
-        digest = file_sha256(path)
-        if os.path.exists(f"{path}.data"):
-            digest += file_sha256(f"{path}.data")
-    return AudioTagger(encoder), digest
+        return AudioTagger(encoder), model_digest(path)
 
 
 def index_windows(

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tiny_onnx import write_model
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
+from fftp_tag.search.clips import cut_clip
 from fftp_tag.search.index import (
     SoundIndex,
     as_float32,
@@ -310,6 +312,20 @@ def test_cut_places_are_the_samples_of_the_source(archive, find, tmp_path):
         np.testing.assert_array_equal(cut, whole[first:last].mean(1))
     # No file is overwritten
     assert names[0] in find(archive / "short.wav", *options, code=1).err
+
+
+def test_a_clip_for_which_there_is_no_space(archive, tmp_path):
+    (tmp_path / "cut").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError):
+            cut_clip(
+                archive / "short.wav", 0.0, 1.0, tmp_path / "cut" / "a.wav"
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path / "cut") == []
 
 
 def share(place, other):
