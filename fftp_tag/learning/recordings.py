@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import os
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
@@ -22,7 +21,7 @@ from fftp_tag.progress import show_progress
 from fftp_tag.tag.spans import OUTPUT, STEPS
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, read_part
-from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.files import DAMAGE, atomic_path
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +30,6 @@ COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
 TINY = 1e-6  # instead of a level of 0
-# What numpy raises for a damaged file
-DAMAGED = (
-    zipfile.BadZipFile,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +117,7 @@ class FeatureCache:
             return
         try:
             self.known = self.read()
-        except DAMAGED as error:
+        except DAMAGE as error:
             logger.warning(
                 "%s is damaged (%s): all features are computed again",
                 path,

@@ -10,9 +10,25 @@ import hashlib
 import json
 import os
 import secrets
+import zipfile
+import zlib
 from typing import Any, Iterable, Iterator, Union
 
 Path = Union[str, os.PathLike]
+
+# What numpy.load raises for a damaged npz file, and its reader for a wrong one
+DAMAGE = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextlib.contextmanager
