@@ -229,7 +229,7 @@ def background_spans(encoder: AudioTagger, source: Part) -> np.ndarray:
     found: List[np.ndarray] = []
     for _, wavs in encoder.pieces(source):
         (spans,) = encoder.model.run([OUTPUT], wavs)
-        found += list(spans[:, :: STEPS // 2])
+        found.append(np.concatenate(spans[:, :: STEPS // 2]))
     return np.concatenate(found)
 
 
@@ -320,7 +320,8 @@ def other_sound(
     while size > 0:
         path, begin, end = others[int(rng.integers(len(others)))]
         start = rng.uniform(begin, max(end - size / rate, begin))
-        wav = read_part(path, rate, start, end - start)[:size]
+        seconds = min(end - start, (size + 1) / rate)  # of hours, perhaps
+        wav = read_part(path, rate, start, seconds)[:size]
         if len(wav) == 0:  # it is shorter than it states
             wav = np.zeros(size, np.float32)
         yield wav * np.float32(from_decibels(rng.uniform(*OTHER_LEVELS)))
