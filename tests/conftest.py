@@ -12,6 +12,8 @@ import pytest
 import torch
 from filelock import FileLock
 
+import speechbrain_fftp  # noqa: F401  before onnxruntime, see there
+
 # With tensors this small, more threads are slower.
 torch.set_num_threads(1)
 

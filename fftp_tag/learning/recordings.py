@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import os
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
@@ -22,7 +21,7 @@ from fftp_tag.progress import show_progress
 from fftp_tag.tag.spans import OUTPUT, STEPS
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, read_part
-from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.files import DAMAGE, atomic_path
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +31,6 @@ COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
 TINY = 1e-6  # instead of a level of 0
-# What numpy raises for a damaged file
-DAMAGED = (
-    zipfile.BadZipFile,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +107,7 @@ class FeatureCache:
             return
         try:
             self.known = self.read()
-        except DAMAGED as error:
+        except DAMAGE as error:
             logger.warning(
                 "%s is damaged (%s): all features are computed again",
                 path,
@@ -229,7 +219,7 @@ def background_spans(encoder: AudioTagger, source: Part) -> np.ndarray:
     found: List[np.ndarray] = []
     for _, wavs in encoder.pieces(source):
         (spans,) = encoder.model.run([OUTPUT], wavs)
-        found += list(spans[:, :: STEPS // 2])
+        found.append(np.concatenate(spans[:, :: STEPS // 2]))
     return np.concatenate(found)
 
 
@@ -320,7 +310,8 @@ def other_sound(
     while size > 0:
         path, begin, end = others[int(rng.integers(len(others)))]
         start = rng.uniform(begin, max(end - size / rate, begin))
-        wav = read_part(path, rate, start, end - start)[:size]
+        seconds = min(end - start, (size + 1) / rate)  # of hours, perhaps
+        wav = read_part(path, rate, start, seconds)[:size]
         if len(wav) == 0:  # it is shorter than it states
             wav = np.zeros(size, np.float32)
         yield wav * np.float32(from_decibels(rng.uniform(*OTHER_LEVELS)))

@@ -11,7 +11,6 @@ from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from fftp_tag.packages import require
 from fftp_tag.score.background import (
     Background,
     analyze_background,
@@ -36,6 +35,7 @@ from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import Rules
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.datasets.strong_labels import cut_events
 
 logger = logging.getLogger(__name__)

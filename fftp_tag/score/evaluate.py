@@ -24,7 +24,6 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
 from fftp_tag.score.events import Truth, event_metrics
@@ -35,6 +34,7 @@ from fftp_tag.tag.windows import Source
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     PackedClip,
     check_missing,

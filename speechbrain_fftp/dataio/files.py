@@ -12,11 +12,27 @@ import os
 import pathlib
 import secrets
 import shutil
+import zipfile
+import zlib
 from typing import Any, Dict, Iterable, Iterator, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 
 Path = Union[str, os.PathLike]
+
+# What numpy.load raises for a damaged npz file, and its reader for a wrong one
+DAMAGE = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextlib.contextmanager
