@@ -5,8 +5,9 @@ They are written into the model, or into a copy with --output.
 With --data-folder, the threshold of a class maximises F1 of the tags of the
 clips. For a model of time steps, an event lasts while the probability is at
 least 0.1, with pauses of less than 3 s; how long and how probable it must be
-maximises F1 of the clips with an event. Classes with fewer than 5 clips get a
-threshold of 0.5.
+maximises F1 of the clips with an event. A model that fftp-tag learn has written
+keeps its own rules of events. Classes with fewer than 5 clips get a threshold
+of 0.5.
 
 With --strong-labels, the events of the rules are scored as well; with
 --background, their false alarms in recordings without any of the sounds are
@@ -142,7 +143,7 @@ def report_calibration(target: Path, found: "Calibration") -> None:
     old, new = found.before.background, found.after.background
     if old is not None and new is not None:
         counts = old.together.count, new.together.count
-        print("{:12}  {:<6}  {}".format("false alarms", *counts))
+        print(f"false alarms  {counts[0]:<6}  {counts[1]}")
         print_false_alarms(new, found.rules)
     if not found.is_written:
         raise InputError(

@@ -11,7 +11,16 @@ import logging
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+)
 
 if TYPE_CHECKING:
     from fftp_tag.score.background import Background
@@ -146,12 +155,16 @@ def print_false_alarms(background: "Background", names: Dict[str, str]) -> None:
         )
 
 
-def report(text: str) -> None:
-    """Prints a text on standard error, above progress bars."""
-    bars: Any = contextlib.nullcontext()
+def above_bars() -> ContextManager[None]:
+    """A context in which lines are printed above progress bars."""
     if "tqdm" in sys.modules:  # else there are none; its import takes long
-        bars = sys.modules["tqdm"].tqdm.external_write_mode()
-    with bars:
+        return sys.modules["tqdm"].tqdm.external_write_mode()
+    return contextlib.nullcontext()
+
+
+def report(text: str) -> None:
+    """Prints a text on standard error."""
+    with above_bars():
         print(f"fftp-tag: {text}", file=sys.stderr)
 
 

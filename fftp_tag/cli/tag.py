@@ -69,8 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tags or events of files; returns the exit code."""
-    from tqdm import tqdm
-
     from fftp_tag.parallel import in_order
     from fftp_tag.progress import show_progress
 
@@ -89,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         thresholds = dict(zip(tagger.labels, values.tolist()))
     printed = output.Output(args.format, args.timeline, thresholds)
     if args.format == "jsonl" and args.timeline and is_one and not plots:
-        if tagger.model.has_steps and args.window is args.hop is None:
+        if tagger.model.has_steps and not options.given(args, "window", "hop"):
             return stream(args, tagger, files[0], printed)
     results = in_order(
         lambda file: analyze(args, tagger, file, plots.get(file), is_one),
@@ -103,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         if error is not None:
             n_failed += 1
             output.report(error)
-        with tqdm.external_write_mode():
+        with output.above_bars():
             printed.add(file, found or [], error)
     printed.close()
     if n_failed and not is_one:
@@ -125,7 +123,8 @@ def stream(
         for event in stream_file(
             tagger, read_source(file), progress=True, **rules
         ):
-            printed.add_event(file, event)
+            with output.above_bars():
+                printed.add_event(file, event)
     except (InputError, OSError) as error:
         output.report(one_line(error))
         printed.add(file, [], one_line(error))

@@ -36,7 +36,6 @@ from fftp_tag.learning.recordings import (
     Features,
     Recording,
     compute_features,
-    part_name,
 )
 from fftp_tag.learning.validate import (
     Examples,
@@ -433,10 +432,12 @@ def make_examples(
     targets = [[x in clip.labels for x in sounds.labels] for clip, _ in clips]
     examples = Examples(
         names=[
-            part_name(
-                os.path.relpath(str(clip.audio), sounds.folder),
-                clip.start,
-                clip.end,
+            str(
+                Part(
+                    os.path.relpath(str(clip.audio), sounds.folder),
+                    clip.start,
+                    clip.end,
+                )
             )
             for clip, _ in clips
         ],
@@ -510,7 +511,7 @@ def add_recording(
     seconds = half.end / n_parts
     for number, part in enumerate(np.array_split(spans, n_parts)):
         start = number * seconds
-        name = part_name(half.path, start, start + seconds)
+        name = str(Part(half.path, start, start + seconds))
         examples.add_background(name, part)
 
 

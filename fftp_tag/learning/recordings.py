@@ -70,7 +70,7 @@ class Recording:
     @property
     def name(self) -> str:
         """The name in messages."""
-        return part_name(self.path, self.start, self.end)
+        return str(Part(self.path, self.start, self.end))
 
     @property
     def key(self) -> str:
@@ -79,17 +79,6 @@ class Recording:
         absolute = dataclasses.replace(self, path=os.path.abspath(self.path))
         own = dataclasses.astuple(absolute)
         return json.dumps([*own, stat.st_size, stat.st_mtime_ns])
-
-
-def part_name(path: str, start: float, end: float) -> str:
-    """A recording or a part of it in messages.
-
-    Example
-    -------
-    >>> part_name("mix.wav", 3.0, 4.5), part_name("all.wav", 0.0, math.inf)
-    ('mix.wav, 3.0-4.5 s', 'all.wav')
-    """
-    return f"{path}, {start:.1f}-{end:.1f} s" if end < math.inf else path
 
 
 class Features(NamedTuple):

@@ -165,11 +165,8 @@ def calibrate(
     targets = multi_hot(found.clips, tagger.labels)
     timelines = found.timelines
     steps = tagger.model.info.steps
-    # Labels of clips as long as a time step's span do not tell when events end
-    is_of_spans = steps is not None and (
-        steps.span_samples > tagger.model.min_samples
-    )
-    has_events = steps is not None and not is_of_spans
+    is_of_clips = steps is not None and steps.of_clips
+    has_events = steps is not None and not is_of_clips
     rules = learn_from_clips(
         targets, found.probs, timelines if has_events else {}
     )
@@ -179,7 +176,7 @@ def calibrate(
             f"split {listed.name}: nothing is learnt, and {path} is left "
             "unchanged. Use another split, or more clips."
         )
-    if is_of_spans:
+    if is_of_clips:
         thresholds = rules.threshold
         rules = dataclasses.replace(tagger.model.rules, threshold=thresholds)
     columns = np.array([tagger.labels.index(label) for label in labels])

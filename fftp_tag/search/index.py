@@ -8,7 +8,6 @@ Authors
 """
 
 import collections
-import copy
 import dataclasses
 import json
 import logging
@@ -31,9 +30,9 @@ from fftp_tag.search.clips import (
     read_sources,
 )
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import OUTPUT, make_span_model
+from fftp_tag.tag.spans import make_span_model
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Part, Source
+from fftp_tag.tag.windows import Part, Source, read_blocks
 from speechbrain_fftp.dataio.audio import (
     AUDIO_EXTENSIONS,
     SILENCE,
@@ -260,8 +259,8 @@ class SoundIndex:
         step = encoder.model.step_samples
         _, rows, _ = index_windows(encoder, step, source, sample_rate)
         if not len(rows):
-            name = source.path if isinstance(source, Part) else "the example"
-            raise InputError(f"{name} is silent: give another example.")
+            name = source if isinstance(source, Part) else "The example"
+            raise InputError(f"{name} is silent: give another one.")
         return rows.astype(np.float32).mean(0)
 
     def find(
@@ -570,11 +569,9 @@ def span_encoder(tagger: AudioTagger, window: float) -> Tuple[AudioTagger, str]:
 
     The checksum is that of the file, which has no classes, rules or note.
     """
-    model = copy.copy(tagger.model)  # without what learnt models have changed
-    model.info = dataclasses.replace(model.info, single_label=False)
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "spans.onnx")
-        encoder = make_span_model(model, path, window)
+        encoder = make_span_model(tagger.model, path, window)
         digest = file_sha256(path)
         if os.path.exists(f"{path}.data"):
             digest += file_sha256(f"{path}.data")
@@ -593,34 +590,15 @@ def index_windows(
     and the length of the source. All lengths are in samples.
     """
     model = encoder.model
-    span, step = model.span_samples, model.step_samples
-    found: Dict[int, np.ndarray] = {}
-    silent = set()
-    last = end = 0
-    for begins, wavs in encoder.pieces(source, sample_rate):
-        (spans,) = model.run([OUTPUT], wavs)
-        for begin, wav, rows in zip(begins.tolist(), wavs, spans):
-            end = begin + len(wav)
-            if begin > 0 and len(wav) < span:
-                continue  # the piece before has its windows
-            last_number = max(len(wav) - span, 0) // step
-            last = begin + last_number * step
-            for number in range(last_number + 1):
-                start = begin + number * step
-                if start % hop and start < last:
-                    continue
-                found[start] = rows[number].astype(np.float16)
-                heard = wav[start - begin :][:span]
-                if np.abs(heard).max() < SILENCE:
-                    silent.add(start)
-    starts = [
-        start
-        for start in sorted(found)
-        if start not in silent and (start % hop == 0 or start == last)
-    ]
-    rows = np.array([found[start] for start in starts], np.float16)
-    rows = rows.reshape(len(starts), -1 if starts else spans.shape[2])
-    return np.array(starts, int), rows, end
+    rate, span = model.sample_rate, model.span_samples
+    wav = np.concatenate([*read_blocks(source, rate, sample_rate)])
+    rows = encoder.span_features(wav, rate).astype(np.float16)
+    starts = model.step_samples * np.arange(len(rows))
+    kept = starts % hop == 0
+    kept[-1] = True
+    peaks = [np.abs(wav[start : start + span]).max() for start in starts]
+    kept &= np.array(peaks) >= SILENCE
+    return starts[kept], rows[kept], len(wav)
 
 
 def measure_spread(rows: np.ndarray) -> Spread:

@@ -148,9 +148,10 @@ def make_span_model(
     span_info = dataclasses.replace(
         info,
         labels=[],
+        single_label=False,
         rules=None,
         note=None,
-        steps=Steps(span_samples, step_samples=hop * info.token_samples),
+        steps=Steps(span_samples, hop * info.token_samples, of_clips=True),
     )
     copy_model(model.path, path, span_info, change)
     # Recordings are encoded in parallel, each by one thread

@@ -20,11 +20,23 @@ logger = logging.getLogger(__name__)
 
 
 class Part(NamedTuple):
-    """A part of an audio file, in seconds."""
+    """A part of an audio file, in seconds.
+
+    Example
+    -------
+    >>> print(Part("mix.wav", 3.0, 4.5), "and", Part("all.wav"))
+    mix.wav, 3.0-4.5 s and all.wav
+    """
 
     path: Union[str, os.PathLike]
     start: float = 0.0
     end: float = math.inf
+
+    def __str__(self) -> str:
+        """Names it in messages."""
+        if self.end == math.inf:
+            return str(self.path)
+        return f"{self.path}, {self.start:.1f}-{self.end:.1f} s"
 
 
 # An array needs a sampling rate
@@ -165,12 +177,12 @@ def read_blocks(
     InputError
         If the source is not audio, or is shorter than 25 ms.
     """
-    name: Union[str, os.PathLike] = "the audio"
-    if isinstance(source, (str, os.PathLike)):
-        name = source
+    name = "the audio"
+    if isinstance(source, (str, os.PathLike, Part)):
+        name = str(source)
     if isinstance(source, Part):
-        name, start, end = source
-        blocks = audio.stream_audio(name, rate, start, end - start)
+        path, start, end = source
+        blocks = audio.stream_audio(path, rate, start, end - start)
     elif isinstance(source, (str, bytes, os.PathLike)):
         blocks = audio.stream_audio(source, rate)
     elif sample_rate is None:
@@ -201,7 +213,7 @@ def read_blocks(
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     is_file = not isinstance(source, np.ndarray)
     if is_file and peak < audio.SILENCE and warn:
-        logger.warning("%s is silent, so it has no tags", name)
+        logger.warning("%s is silent", name)
 
 
 def read_part(

@@ -109,10 +109,14 @@ class Steps:
         The first time step begins with the clip.
     step_samples : int
         From one time step to the next.
+    of_clips : bool
+        Whether the classes were learnt from clips of about this length: then
+        labels of clips do not tell how long events last.
     """
 
     span_samples: int
     step_samples: int
+    of_clips: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,7 +191,8 @@ class ModelInfo:
             or is_whole(self.token_samples, 1, longest),
             "steps": self.steps is None
             or is_whole(self.steps.step_samples, 1, longest)
-            and is_whole(self.steps.span_samples, 1, longest),
+            and is_whole(self.steps.span_samples, 1, longest)
+            and isinstance(self.steps.of_clips, bool),
             "note": self.note is None or are_names([self.note]),
         }
         wrong = [name for name in is_right if not is_right[name]]

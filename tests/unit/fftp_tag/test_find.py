@@ -159,7 +159,7 @@ def test_silent_places_are_not_in_the_index(tagger, archive, tmp_path):
     assert not any(3 < start < 6 for start in starts) and len(starts) > 4
     assert found["nothing.wav"] == []
     index = SoundIndex.load(path)
-    with pytest.raises(InputError, match="nothing.wav is silent"):
+    with pytest.raises(InputError, match="nothing.wav, 0.0-1.0 s is silent"):
         part = Part(archive / "nothing.wav", 0.0, 1.0)
         index.embed(index.load_encoder(tagger), part)
 
