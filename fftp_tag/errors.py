@@ -18,8 +18,9 @@ def one_line(error: Exception) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
-        if error.filename is not None:
-            text = f"{os.fsdecode(error.filename)}: {text}"
+        name = error.filename2 or error.filename  # the copy, or the file
+        if name is not None:
+            text = f"{os.fsdecode(name)}: {text}"
     return " ".join(text.split())
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+import speechbrain_fftp  # noqa: F401  before onnxruntime, see there
+
 # With tensors this small, more threads are slower. PyTorch is not yet imported:
 # the process that hands out the tests does without.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
-from fftp_tag.packages import require
 from fftp_tag.tag.edit import check_output
 from fftp_tag.tag.sources import find_inside
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.packages import require
 
 if TYPE_CHECKING:
     from fftp_tag.score.background import Background

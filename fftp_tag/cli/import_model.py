@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> None:
         )
     elif existing.resolve() == path.resolve():
         raise InputError(f"{path} is the source: give another output")
+    else:
+        Model(existing).check()
     if args.int8:
         store_in_int8(existing, path)
     model = Model(path)

@@ -9,8 +9,8 @@ Authors
 
 import argparse
 import json
+import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -37,6 +37,9 @@ INTEGRITY = {
     "ort-wasm-simd-threaded.wasm": "sha384-vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM",
 }
 HOST = f"https://cdn.jsdelivr.net/npm/{PACKAGE}@{VERSION}/dist/"
+SETTINGS = "page.json"  # its keys tell that a folder is a page
+KEYS = {"runtime", "integrity", "example"}
+UNFINISHED = "page.unfinished"  # the folder in which a page is made
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,9 +72,9 @@ def run(args: argparse.Namespace) -> None:
     from fftp_tag.tag.sources import find_or_convert
 
     target = Path(args.folder)
-    is_page = (target / "page.json").is_file()
-    if target.exists() and not is_page:
-        if not target.is_dir() or any(target.iterdir()):
+    is_new = not target.exists()
+    if not is_new and not is_page(target):
+        if set(os.listdir(target)) - {UNFINISHED}:
             raise InputError(
                 f"{target} is neither an empty folder nor a page: give a new "
                 "FOLDER."
@@ -80,19 +83,18 @@ def run(args: argparse.Namespace) -> None:
     model = Model(find_or_convert(args.model))
     if not model.labels:
         raise InputError(NO_CLASSES.format(model.path))
-    if Path(f"{model.path}.data").exists():
-        raise InputError(
-            f"{model.path} has its weights in another file, which a page "
-            "cannot load: save them in one file, or choose a smaller model."
-        )
-    with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary, "page")
-        made.mkdir()
+    model.check()
+    made = target / UNFINISHED
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    try:
         write_page(made, model, dist, args.example)
-        if is_page:  # of which other files, such as .git, are kept
-            for name in ("runtime", "example"):
-                shutil.rmtree(target / name, ignore_errors=True)
-        shutil.copytree(made, target, dirs_exist_ok=True)
+        check_weights(model, made / "model.onnx")
+        move_page(made, target)
+    finally:
+        shutil.rmtree(made)
+        if is_new and not os.listdir(target):
+            target.rmdir()
     print(
         f"wrote {target}: view it with python -m http.server --bind "
         f"127.0.0.1 --directory {target}, or copy it to any web server"
@@ -108,7 +110,8 @@ def write_page(
     """Writes the page into an empty folder; ``dist`` holds the runtime."""
     from speechbrain_fftp.dataio.files import write_json
 
-    shutil.copytree(STATIC, folder, dirs_exist_ok=True)
+    for file in STATIC.iterdir():
+        shutil.copyfile(file, folder / file.name)
     shutil.copyfile(model.path, folder / "model.onnx")
     write_json(folder / "model.json", model.info.to_dict())
     settings = {"runtime": HOST, "integrity": INTEGRITY, "example": None}
@@ -121,7 +124,38 @@ def write_page(
         settings["example"] = Path(example).name
         (folder / "example").mkdir()
         shutil.copyfile(example, folder / "example" / Path(example).name)
-    write_json(folder / "page.json", settings)
+    write_json(folder / SETTINGS, settings)
+
+
+def is_page(folder: Path) -> bool:
+    """Whether a folder is a page that this verb has written."""
+    try:
+        settings = json.loads((folder / SETTINGS).read_text("utf-8"))
+    except (OSError, RecursionError, ValueError):
+        return False
+    return isinstance(settings, dict) and settings.keys() == KEYS
+
+
+def check_weights(model: "Model", copy: Path) -> None:
+    """Raises an InputError if the copy of a model lacks its weights."""
+    from fftp_tag.tag.model import Model
+
+    try:
+        Model(copy)
+    except InputError:
+        raise InputError(
+            f"{model.path} has its weights in another file, which a page "
+            "cannot load: save them in one file, or choose a smaller model."
+        ) from None
+
+
+def move_page(made: Path, target: Path) -> None:
+    """Replaces the files of a page; others in its folder, as .git, are kept."""
+    os.replace(made / SETTINGS, target / SETTINGS)  # since now, it is a page
+    for name in ("runtime", "example"):
+        shutil.rmtree(target / name, ignore_errors=True)
+    for name in os.listdir(made):
+        os.replace(made / name, target / name)
 
 
 def find_runtime(node_modules: str) -> Path:

@@ -44,7 +44,6 @@ from fftp_tag.learning.validate import (
     score_clips,
     validate,
 )
-from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.score.background import (
     Background,
@@ -52,7 +51,7 @@ from fftp_tag.score.background import (
     listen_to_background,
 )
 from fftp_tag.search.clips import add_sources, source_of
-from fftp_tag.tag.edit import check_output, copy_model
+from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import N_TOKEN_STATISTICS, make_span_model
 from fftp_tag.tag.tagger import AudioTagger
@@ -60,8 +59,8 @@ from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.dataio.model_info import default_rules
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import is_audioset
 from speechbrain_fftp.datasets.splits import drop_copies
@@ -230,7 +229,7 @@ def learn(
         )
         cache = FeatureCache(
             output.with_name(f"{output.name}.npz"),
-            file_sha256(encoder.model.path),
+            model_digest(encoder.model.path),
         )
         encoded = encode_clips(
             encoder, sounds, lengths, cache, num_workers, progress

@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import os
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
@@ -22,24 +21,16 @@ from fftp_tag.progress import show_progress
 from fftp_tag.tag.spans import OUTPUT, STEPS
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, read_part
-from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.files import DAMAGE, atomic_path
 
 logger = logging.getLogger(__name__)
 
 COPIES = 4
+BETWEEN = (1,)  # copies between other sound; others are alone or in a room
 COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
 TINY = 1e-6  # instead of a level of 0
-# What numpy raises for a damaged file
-DAMAGED = (
-    zipfile.BadZipFile,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +107,7 @@ class FeatureCache:
             return
         try:
             self.known = self.read()
-        except DAMAGED as error:
+        except DAMAGE as error:
             logger.warning(
                 "%s is damaged (%s): all features are computed again",
                 path,
@@ -213,7 +204,7 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
             size = max(encoder.model.max_samples, 2 * len(copy))
             others = recording.clips + recording.rooms
             scene, start = copy, 0
-            if number % 2 and others:
+            if number in BETWEEN and others:
                 scene, start = place_between(copy, size, others, rate, rng)
             elif recording.rooms:
                 rooms = recording.rooms
@@ -228,7 +219,7 @@ def background_spans(encoder: AudioTagger, source: Part) -> np.ndarray:
     found: List[np.ndarray] = []
     for _, wavs in encoder.pieces(source):
         (spans,) = encoder.model.run([OUTPUT], wavs)
-        found += list(spans[:, :: STEPS // 2])
+        found.append(np.concatenate(spans[:, :: STEPS // 2]))
     return np.concatenate(found)
 
 
@@ -319,7 +310,8 @@ def other_sound(
     while size > 0:
         path, begin, end = others[int(rng.integers(len(others)))]
         start = rng.uniform(begin, max(end - size / rate, begin))
-        wav = read_part(path, rate, start, end - start)[:size]
+        seconds = min(end - start, (size + 1) / rate)  # of hours, perhaps
+        wav = read_part(path, rate, start, seconds)[:size]
         if len(wav) == 0:  # it is shorter than it states
             wav = np.zeros(size, np.float32)
         yield wav * np.float32(from_decibels(rng.uniform(*OTHER_LEVELS)))

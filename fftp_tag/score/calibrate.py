@@ -11,7 +11,6 @@ from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from fftp_tag.packages import require
 from fftp_tag.score.background import (
     Background,
     analyze_background,
@@ -36,6 +35,7 @@ from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import Rules
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.datasets.strong_labels import cut_events
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ def calibrate(
     if not rules.is_learnt:
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
-            f"split {listed.name}: nothing is learnt, and {path} is left "
+            f"split {listed.name}: nothing is learnt, and the model is left "
             "unchanged. Use another split, or more clips."
         )
     if is_of_clips:
@@ -205,7 +205,9 @@ def calibrate(
         info = dataclasses.replace(tagger.model.info, rules=rules)
         copy_model(path, output, info)
         logger.info(
-            "%s: learnt the rules of %d classes", output, len(labels) - len(few)
+            "%s: learnt the rules of %d classes",
+            os.path.basename(output),
+            len(labels) - len(few),
         )
     return Calibration(rules, few, before, after, is_written)
 

@@ -24,7 +24,6 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
 from fftp_tag.score.events import Truth, event_metrics
@@ -35,9 +34,11 @@ from fftp_tag.tag.windows import Source
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     PackedClip,
     check_missing,
+    check_prepared,
     is_complete,
     read_classes_csv,
     read_packed,
@@ -270,6 +271,7 @@ def list_split(
                 f"{data_folder} is prepared already: --test-fold is an option "
                 "of its preparation."
             )
+        check_prepared(data_folder)
         return list_prepared(data_folder, split or default)
     recordings = find_recordings(data_folder)
     if recordings and strong_labels is not None:

@@ -8,7 +8,9 @@ Authors
 """
 
 import contextlib
+import errno
 import hashlib
+import io
 import json
 import math
 import os
@@ -19,6 +21,7 @@ import soundfile as sf
 from fftp_tag.tag.spans import OUTPUT
 from fftp_tag.tag.windows import read_part
 from speechbrain_fftp.dataio.audio import open_audio
+from speechbrain_fftp.dataio.files import atomic_path
 
 if TYPE_CHECKING:
     import onnx
@@ -40,17 +43,27 @@ def path_digest(path: str) -> str:
 
 
 def cut_clip(path: str, start: float, end: float, clip: str) -> None:
-    """Writes a part of a file as a new mono WAV file with its source."""
+    """Writes a part of a file as a new mono WAV file with its source.
+
+    Raises
+    ------
+    OSError
+        If there is such a file already, or it cannot be written.
+    """
     with open_audio(path) as audio:
         rate = audio.rate
     samples = read_part(path, rate, start, end - start)
     source = {"file": os.path.realpath(path), "start": start, "end": end}
-    with open(clip, "xb") as content:
-        with sf.SoundFile(
-            content, "w", rate, 1, subtype="FLOAT", format="WAV"
-        ) as file:
-            file.comment = json.dumps(source)
-            file.write(samples)
+    content = io.BytesIO()  # soundfile would hide why it cannot be written
+    with sf.SoundFile(
+        content, "w", rate, 1, subtype="FLOAT", format="WAV"
+    ) as file:
+        file.comment = json.dumps(source)
+        file.write(samples)
+    if os.path.exists(clip):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), clip)
+    with atomic_path(clip) as temporary, open(temporary, "wb") as output:
+        output.write(content.getbuffer())
 
 
 def source_of(

@@ -15,7 +15,6 @@ import math
 import os
 import tempfile
 import time
-import zipfile
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -29,24 +28,28 @@ from fftp_tag.search.clips import (
     path_digest,
     read_sources,
 )
+from fftp_tag.tag.edit import model_digest
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import make_span_model
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, Source, read_blocks
 from speechbrain_fftp.dataio.audio import (
     AUDIO_EXTENSIONS,
+    MAX_RATE,
+    MIN_RATE,
     SILENCE,
     find_audio_files,
     read_duration,
 )
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
+    DAMAGE,
     Path,
     atomic_path,
     check_target,
-    file_sha256,
 )
-from speechbrain_fftp.onnx.graphs import import_onnx
+from speechbrain_fftp.dataio.model_info import MOST_SAMPLES, is_whole
+from speechbrain_fftp.dataio.packages import import_package
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +65,6 @@ FACTOR = 4.0
 TINY = 1e-6  # instead of a length or a standard deviation of 0
 # Sign, exponent and mantissa of a float16 that is shifted to those of a float32
 BITS = np.int32(-0x70002000)
-# Exceptions when a file is read that is damaged or no index
-DAMAGE = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,16 @@ class Settings:
     sample_rate: int
     span: int  # length of a window, of whole tokens
     hop: int  # from one window to the next
+
+    def __post_init__(self) -> None:
+        texts = self.archive, self.model, self.digest
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and is_whole(self.sample_rate, MIN_RATE, MAX_RATE)
+            and is_whole(self.span, 1, MOST_SAMPLES)
+            and is_whole(self.hop, 1, MOST_SAMPLES)
+        ):
+            raise InputError("settings that cannot be")
 
 
 class IndexedPart(NamedTuple):
@@ -184,25 +195,28 @@ class SoundIndex:
 
         Raises
         ------
-        OSError
-            If it cannot be read.
+        FileNotFoundError
+            If there is no such file.
         InputError
             If it is damaged.
         """
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"{path}: there is no such file.")
         try:
             with np.load(path, allow_pickle=False) as found:
                 settings = Settings(**json.loads(str(found["settings"])))
                 about = json.loads(str(found["parts"]))
+                counts, starts = found["counts"], found["starts"]
                 rows = found["features"]
-                ends = np.cumsum(found["counts"])[:-1]
-                starts = np.split(found["starts"], ends)
                 spread = Spread(*(found[name] for name in Spread._fields))
+            check_content(about, counts, starts, rows, spread)
         except DAMAGE as error:
             raise InputError(
                 f"{path} is no index, or damaged ({error}): remove it and "
                 "index again, or give another file."
             ) from error
-        columns = zip(about, starts, np.split(rows, ends))
+        ends = np.cumsum(counts)[:-1]
+        columns = zip(about, np.split(starts, ends), np.split(rows, ends))
         parts = [IndexedPart._make([*x, y, z]) for x, y, z in columns]
         return cls(settings, parts, rows, spread)
 
@@ -406,6 +420,41 @@ class SoundIndex:
             )
 
 
+def check_content(
+    about: List[list],
+    counts: np.ndarray,
+    starts: np.ndarray,
+    rows: np.ndarray,
+    spread: Spread,
+) -> None:
+    """Raises a ValueError if these cannot be the content of an index."""
+    n_rows, n_features = rows.shape
+    if n_rows == 0:
+        n_features = 0  # of the spread of nothing
+    shapes = (n_features,), (n_features,), (n_features,) * 2, (n_rows,)
+    is_right = {
+        "parts": all(
+            isinstance(name, str)
+            and [type(number) for number in numbers] == [int] * 5
+            for name, *numbers in about
+        ),
+        "counts": (counts.dtype, counts.shape) == (int, (len(about),))
+        and counts.min(initial=0) >= 0
+        and counts.sum() == n_rows,
+        "starts": (starts.dtype, starts.shape) == (int, (n_rows,))
+        and starts.min(initial=0) >= 0,
+        "features": rows.dtype == np.float16,
+        "spread": all(
+            (values.dtype, values.shape) == (np.float32, shape)
+            and np.isfinite(values).all()
+            for values, shape in zip(spread, shapes)
+        ),
+    }
+    wrong = [name for name in is_right if not is_right[name]]
+    if wrong:
+        raise ValueError(f"values that cannot be: {', '.join(wrong)}")
+
+
 def update_index(
     path: Path,
     tagger: AudioTagger,
@@ -567,15 +616,12 @@ def update_index(
 def span_encoder(tagger: AudioTagger, window: float) -> Tuple[AudioTagger, str]:
     """A model of features of windows, and the checksum of what computes them.
 
-    The checksum is that of the file, which has no classes, rules or note.
+    The checksum is that of the model, which has no classes, rules or note.
     """
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "spans.onnx")
         encoder = make_span_model(tagger.model, path, window)
-        digest = file_sha256(path)
-        if os.path.exists(f"{path}.data"):
-            digest += file_sha256(f"{path}.data")
-    return AudioTagger(encoder), digest
+        return AudioTagger(encoder), model_digest(path)
 
 
 def index_windows(
@@ -662,7 +708,7 @@ def read_classifier(
     """Weights ``[F, C]`` and biases ``[C]`` of a learnt model, and the sources
     of the clips that it was learnt from.
     """
-    onnx = import_onnx()
+    onnx = import_package("onnx", "A learnt model")
     graph = onnx.load(model.path, load_external_data=False).graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     try:

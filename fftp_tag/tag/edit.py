@@ -7,12 +7,11 @@ Authors
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional, Union
+from typing import TYPE_CHECKING, Callable, List, Optional, Union
 
-from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import atomic_path, check_target
-from speechbrain_fftp.onnx.graphs import import_onnx
+from speechbrain_fftp.dataio.files import atomic_path, check_target, file_sha256
+from speechbrain_fftp.dataio.packages import import_package, require
 
 if TYPE_CHECKING:
     import onnx
@@ -52,7 +51,7 @@ def copy_model(
     InputError
         If the package onnx is missing.
     """
-    onnx = import_onnx()
+    onnx = import_package("onnx", "Writing a model")
     source, path = Path(source), Path(path)
     model = onnx.load(source, load_external_data=False)
     onnx.helper.set_model_props(model, info.to_metadata())
@@ -69,23 +68,56 @@ def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
 
     The graph is changed to refer to the copy. ``folder`` holds the original.
     """
-    references = [
+    name = weights_name(graph, folder)
+    if name is None:
+        return
+    copy = path.with_name(f"{path.name}.data")
+    with atomic_path(copy) as temporary_path:
+        shutil.copyfile(folder / name, temporary_path)
+    for entry in weight_references(graph):
+        entry.value = copy.name
+
+
+def model_digest(path: Union[str, os.PathLike]) -> str:
+    """A checksum of a model.onnx and of its separate file of weights, if any.
+
+    It tells whether what the model has computed is still right.
+    """
+    onnx = import_package("onnx", "A checksum of a model")
+    folder = Path(path).parent
+    graph = onnx.load(path, load_external_data=False).graph
+    name = weights_name(graph, folder)
+    weights = "" if name is None else file_sha256(folder / name)
+    return file_sha256(path) + weights
+
+
+def weight_references(
+    graph: "onnx.GraphProto",
+) -> List["onnx.StringStringEntryProto"]:
+    """The entries that name the separate file of each weight."""
+    return [
         entry
         for tensor in graph.initializer
         for entry in tensor.external_data
         if entry.key == "location"
     ]
-    names = {entry.value for entry in references}
+
+
+def weights_name(graph: "onnx.GraphProto", folder: Path) -> Optional[str]:
+    """The name of the separate file of weights in a folder, if there is one.
+
+    Raises
+    ------
+    InputError
+        If there are several, or it is elsewhere.
+    """
+    names = {entry.value for entry in weight_references(graph)}
     if not names:
-        return
+        return None
     name = names.pop()
     if names or Path(name).name != name:
         raise InputError(
             f"The weights of the model in {folder} are not all in one file "
             "beside it: save them in one file."
         )
-    copy = path.with_name(f"{path.name}.data")
-    with atomic_path(copy) as temporary_path:
-        shutil.copyfile(folder / name, temporary_path)
-    for entry in references:
-        entry.value = copy.name
+    return name

@@ -22,6 +22,7 @@ import numpy as np
 from speechbrain_fftp.dataio.audio import SILENCE
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import ModelInfo, Numbers, default_rules
+from speechbrain_fftp.dataio.packages import import_package
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -141,6 +142,11 @@ class Model:
                 )
         return found
 
+    def check(self) -> None:
+        """Runs the whole model once; see ``run`` for what is raised."""
+        outputs = [output.name for output in self.session.get_outputs()]
+        self.run(outputs, np.full((1, self.max_samples), 0.1))
+
     def probabilities(self, wavs: np.ndarray) -> np.ndarray:
         """Probabilities of the clips, ``[B, C]``."""
         if not self.labels:
@@ -166,12 +172,7 @@ def start_session(
     path: str, device: str, threads: Optional[int]
 ) -> "onnxruntime.InferenceSession":
     """Loads a file into ONNX Runtime."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise InputError(
-            f"{path} needs ONNX Runtime: pip install onnxruntime"
-        ) from None
+    onnxruntime = import_package("onnxruntime", "A model.onnx")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised: no need to log them
     options.intra_op_num_threads = threads or 0
@@ -223,6 +224,7 @@ def runtime_errors() -> Tuple[Type[Exception], ...]:
         errors.NoSuchFile,
         errors.NotImplemented,
         errors.RuntimeException,
+        UnicodeDecodeError,  # of a message that quotes a damaged name
     )
 
 

@@ -5,7 +5,6 @@ Authors
 """
 
 import contextlib
-import functools
 import io
 import logging
 import math
@@ -22,6 +21,7 @@ from typing import (
     List,
     NamedTuple,
     Optional,
+    Set,
     Tuple,
     Union,
 )
@@ -30,6 +30,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.packages import import_package
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +54,15 @@ SILENCE = 1e-4  # audio without a sample of this level is silent
 BLOCK = 2**14  # frames that are read at a time
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
 # What libsndfile logs of a file that ends early: the stated size of the samples
-# in bytes and the real one, or that the last Ogg page is missing
+# in bytes and the real one, or that the last Ogg page is missing or cut
 STATED_SIZE = re.compile(
     r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)",
     re.MULTILINE,
 )
-NO_LAST_PAGE = "Last page lacks an end-of-stream bit"
+NO_LAST_PAGE = "File ended unexpectedly without an End-Of-Stream flag"
 # Stated by programs that write a stream, of unknown length, give or take 2**16
 UNKNOWN_SIZES = (2**31, 2**32)
+low_rates: Set[int] = set()  # that were warned of
 
 
 class TruncatedAudio(InputError):
@@ -162,13 +164,21 @@ def open_binary(
 
 
 def soundfile_blocks(file: sf.SoundFile, start: float) -> Iterator[np.ndarray]:
-    """Yields mono blocks of an open file."""
+    """Yields mono blocks of an open file, from a time in seconds.
+
+    Some formats, such as GSM 6.10, cannot be sought: they are read from their
+    beginning.
+    """
+    first = min(round(start * file.samplerate), file.frames)
+    n_read = 0
+    is_damaged = False
+    if first > 0 and file.seekable():
+        try:
+            n_read = file.seek(first)
+        except sf.LibsndfileError:  # it ends before
+            raise TruncatedAudio(f"truncated before {start:g} s") from None
     # Otherwise soundfile seeks after each block, and streamed FLAC files fail
     file.seekable = lambda: False
-    if start > 0:
-        file.seek(min(round(start * file.samplerate), file.frames))
-    n_read = file.tell()
-    is_damaged = False
     while n_read < file.frames:
         try:
             block = file.read(BLOCK, dtype="float32", always_2d=True)
@@ -177,9 +187,11 @@ def soundfile_blocks(file: sf.SoundFile, start: float) -> Iterator[np.ndarray]:
             break
         if not len(block):
             break
-        n_read += len(block)
-        check_samples(block)
-        yield mono(block)
+        skipped, n_read = first - n_read, n_read + len(block)
+        if n_read > first:
+            block = block[max(skipped, 0) :]
+            check_samples(block)
+            yield mono(block)
     ends_early = n_read < file.frames < UNKNOWN_FRAMES
     if is_damaged or ends_early or is_truncated(file.extra_info):
         seconds = n_read / file.samplerate
@@ -259,7 +271,10 @@ def last_line(process: subprocess.Popen, log: IO[bytes]) -> str:
     """The last line of ffmpeg's messages."""
     process.wait()
     log.seek(0)
-    lines = log.read().decode("utf-8", "replace").splitlines()
+    text = log.read().decode("utf-8", "replace")
+    if "matches no streams" in text:  # before hints
+        return "no sound in it"
+    lines = text.splitlines()
     # Without the name of the file, which callers add
     return lines[-1].rpartition(": ")[2][:200] if lines else "no audio"
 
@@ -298,18 +313,20 @@ def stream_audio(
     FileNotFoundError, InputError
         See ``open_audio``.
     """
+    name = "the audio" if isinstance(source, bytes) else os.fspath(source)
     with open_audio(source, start) as audio:
         blocks = first_samples(audio.blocks, seconds * audio.rate)
-        yield from resampled_blocks(blocks, audio.rate, sample_rate)
+        yield from resampled_blocks(blocks, audio.rate, sample_rate, name)
 
 
-@functools.lru_cache(None)
-def warn_of_low_rate(rate: int, sample_rate: int) -> None:
+def warn_of_low_rate(rate: int, sample_rate: int, name: str) -> None:
     """Warns once of each sampling rate below the required one."""
-    if rate < sample_rate:
+    if rate < sample_rate and rate not in low_rates:
+        low_rates.add(rate)
         logger.warning(
-            "audio with a sampling rate of %d Hz, below %d Hz, lacks high"
+            "%s has a sampling rate of %d Hz, below %d Hz: it lacks high"
             " frequencies, which may change its tags",
+            name,
             rate,
             sample_rate,
         )
@@ -348,20 +365,20 @@ def read_duration(source: Source) -> float:
 
 
 def resampled_blocks(
-    blocks: Iterable[np.ndarray], rate: int, sample_rate: int
+    blocks: Iterable[np.ndarray],
+    rate: int,
+    sample_rate: int,
+    name: str = "the audio",
 ) -> Iterator[np.ndarray]:
     """Resamples float32 blocks ``[S]`` of any size with soxr (VHQ).
 
-    Rates are in Hz.
+    Rates are in Hz; ``name`` is that of the audio in a warning.
     """
-    warn_of_low_rate(rate, sample_rate)
+    warn_of_low_rate(rate, sample_rate, name)
     if rate == sample_rate:
         yield from blocks
         return
-    try:
-        import soxr
-    except ImportError:
-        raise InputError("Resampling needs soxr: pip install soxr") from None
+    soxr = import_package("soxr", "Resampling")
     stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
     for block in blocks:
         yield stream.resample_chunk(block)

@@ -4,24 +4,10 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from types import ModuleType
 from typing import TYPE_CHECKING, List, Set
-
-from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     import onnx
-
-
-def import_onnx() -> ModuleType:
-    """Imports the package onnx; raises an InputError if it is missing."""
-    try:
-        import onnx
-    except ImportError:
-        raise InputError(
-            "Writing a model needs the package onnx: pip install onnx"
-        ) from None
-    return onnx
 
 
 def ancestors(

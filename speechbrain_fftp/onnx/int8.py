@@ -13,7 +13,8 @@ from pathlib import Path
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.onnx.graphs import ancestors, import_onnx
+from speechbrain_fftp.dataio.packages import import_package
+from speechbrain_fftp.onnx.graphs import ancestors
 
 PRODUCTS = ("MatMul", "Gemm")
 
@@ -36,7 +37,7 @@ def store_in_int8(source, path):
     InputError
         If onnx is missing, or the encoder has no weights to quantise.
     """
-    onnx = import_onnx()
+    onnx = import_package("onnx", "Writing a model")
     model = onnx.load(source)
     names = encoder_products(model.graph)
     if not names:

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import os
 from io import BytesIO
 
@@ -67,9 +68,9 @@ def test_kinds_of_sources(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [8000, 44100])
-def test_channels_are_averaged_and_resampled(rate, caplog):
+def test_channels_are_averaged_and_resampled(rate, caplog, monkeypatch):
     """In blocks as soxr does at once, also from a later start."""
-    audio.warn_of_low_rate.cache_clear()
+    monkeypatch.setattr(audio, "low_rates", set())
     stereo = np.stack([noise(rate=rate), -0.5 * noise(rate=rate)[::-1]], 1)
     content = encoded(stereo, subtype="FLOAT", rate=rate)
     for start in (0.0, 0.5):
@@ -122,6 +123,44 @@ def test_truncated_files(format):
     sure = round(0.9 * len(found))  # the last frames of an MP3 are guesses
     np.testing.assert_array_equal(found[:sure], whole[:sure])
     assert len(read_audio(cut, RATE, seconds=0.5)) == RATE // 2
+
+
+@pytest.mark.parametrize("format", ["FLAC", "MP3", "WAV", "AIFF", "OGG"])
+def test_starts_in_truncated_files(format):
+    """Before the end of what is left, and after it."""
+    content = encoded(noise(6.0), format)
+    content = content[: len(content) // 2]
+    found = []
+    with pytest.raises(TruncatedAudio):
+        found.extend(stream_audio(content, RATE, start=0.5))
+    assert sum(map(len, found)) > 0
+    with contextlib.suppress(TruncatedAudio):
+        assert not len(read_audio(content, RATE, start=5.9))
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_last_page_that_is_cut(subtype):
+    content = encoded(noise(), "OGG", subtype)
+    whole = read_audio(content + b"TAG" + bytes(125), RATE)  # no damage
+    np.testing.assert_array_equal(whole, read_audio(content, RATE))
+    with pytest.raises(TruncatedAudio):
+        read_audio(content[:-200], RATE)
+
+
+@pytest.mark.parametrize(
+    "format, subtype",
+    [("WAV", "GSM610"), ("XI", "DPCM_16"), ("SDS", "PCM_16")],
+)
+def test_formats_that_cannot_be_sought(format, subtype):
+    content = encoded(noise(), format, subtype)
+    with open_audio(content) as file:
+        rate = file.rate
+    whole = read_audio(content, rate)
+    assert delay(whole, noise())[0] < 400 and len(whole) >= len(noise())
+    part = read_audio(content, rate, start=1.25, seconds=0.5)
+    np.testing.assert_array_equal(
+        part, whole[round(1.25 * rate) : round(1.75 * rate)]
+    )
 
 
 @pytest.mark.parametrize("size", [2**31 - 2**12, 2**32 - 1])
@@ -184,6 +223,13 @@ def test_a_reader_that_stops_leaves_no_process(
     assert len(read_audio(path, RATE, seconds=1.0)) == RATE
     assert len(processes) == 2
     assert all(process.returncode is not None for process in processes)
+
+
+def test_a_video_without_sound(ffmpeg, tmp_path):
+    path = tmp_path / "a.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=d=1:s=64x64", path)
+    with pytest.raises(InputError, match="no sound"):
+        read_audio(path, RATE)
 
 
 def test_playlists_are_not_followed(ffmpeg, tmp_path):

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tiny_onnx import write_model
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
+from fftp_tag.search.clips import cut_clip
 from fftp_tag.search.index import (
     SoundIndex,
     as_float32,
@@ -217,6 +219,10 @@ def test_only_new_and_changed_files_are_read(tagger, archive, tmp_path):
     added, unchanged, dropped, [error], _ = update_index(path, tagger, archive)
     assert (added, unchanged, dropped) == (2, 1, 2)
     assert str(archive / "bad.wav") in error
+    # As long as before, and newer
+    sf.write(archive / "a.wav", noise(3, seed=7), RATE)
+    os.utime(archive / "a.wav", (1, 1))
+    assert update_index(path, tagger, archive).added == 1
     update_index(tmp_path / "fresh.index", tagger, archive, window=1.0)
     assert contents(tmp_path / "fresh.index") == contents(path)
 
@@ -260,6 +266,38 @@ def test_damaged_and_empty_indexes_are_named(tagger, tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match="a.index"):
             update_index(path, tagger, archive)
+    path.unlink()
+    os.mkfifo(path)  # opening it would wait for ever
+    with pytest.raises(FileNotFoundError, match="a.index"):
+        update_index(path, tagger, archive)
+
+
+def wrong_values(right):
+    """Values that cannot stand in place of one in an index."""
+    if right.dtype.kind != "U":
+        wrong = right * (-1 if right.dtype.kind == "i" else np.float64(1))
+        return right[:-1], right[None], right.astype(str), wrong
+    content = json.loads(str(right))
+    texts = ["null", "[" * 20000, "{}"]
+    if isinstance(content, dict):
+        texts += [json.dumps({**content, key: None}) for key in content]
+        texts += [json.dumps({**content, "sample_rate": 0})]
+    else:
+        texts += [json.dumps(content[1:]), json.dumps([[0] * 6] * len(content))]
+    return [np.array(text) for text in texts]
+
+
+def test_an_index_with_wrong_content(tagger, archive, tmp_path):
+    path = tmp_path / "a.index"
+    update_index(path, tagger, archive, window=1.0)
+    with np.load(path) as file:
+        content = dict(file)
+    for name, right in content.items():
+        for wrong in wrong_values(right):
+            with open(path, "wb") as output:
+                np.savez(output, **{**content, name: wrong})
+            with pytest.raises(InputError, match="a.index is no index"):
+                SoundIndex.load(path)
 
 
 @pytest.fixture
@@ -310,6 +348,20 @@ def test_cut_places_are_the_samples_of_the_source(archive, find, tmp_path):
         np.testing.assert_array_equal(cut, whole[first:last].mean(1))
     # No file is overwritten
     assert names[0] in find(archive / "short.wav", *options, code=1).err
+
+
+def test_a_clip_for_which_there_is_no_space(archive, tmp_path):
+    (tmp_path / "cut").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError):
+            cut_clip(
+                archive / "short.wav", 0.0, 1.0, tmp_path / "cut" / "a.wav"
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path / "cut") == []
 
 
 def share(place, other):

@@ -37,16 +37,20 @@ def model(tmp_path):
 @pytest.fixture
 def refused(tmp_path, model, capfd):
     """Asserts that the model is refused in one line; returns the line."""
-    clip = tmp_path / "clip.wav"
+    clip, int8 = tmp_path / "clip.wav", tmp_path / "int8.onnx"
     sf.write(clip, sounds(3.0), RATE)
 
     def check(*options):
-        code = main([str(clip), "--model", str(model), *options])
-        output, errors = capfd.readouterr()
-        assert code == 1, output
-        assert errors.startswith(f"fftp-tag: {model}"), errors
-        assert errors[:-1].isprintable() and errors[-1] == "\n"
-        assert len(errors) < 700
+        for arguments in (
+            ["import", model, int8, "--int8"],
+            [clip, "--model", model, *options],
+        ):
+            code = main(list(map(str, arguments)))
+            output, errors = capfd.readouterr()
+            assert code == 1, output
+            assert errors.startswith(f"fftp-tag: {model}"), errors
+            assert errors[:-1].isprintable() and errors[-1] == "\n"
+            assert len(errors) < 700
         return errors
 
     return check
@@ -76,6 +80,9 @@ def test_a_model_is_what_its_file_says(model):
 
 def test_files_that_are_no_model(model, refused):
     assert "no such file" in refused()
+    os.mkfifo(model)  # opening it would wait for ever
+    refused()
+    model.unlink()
     whole = write_model(model).read_bytes()
     for content in (
         b"",
@@ -113,6 +120,9 @@ def test_outputs_that_do_not_match_the_metadata(model, refused):
 def test_operators_that_do_not_exist(model, refused):
     name = "Evil\x1b[31m\nname"
     write_model(model, nodes=[helper.make_node(name, ["wavs"], ["y"])])
+    refused()
+    content = model.read_bytes()
+    model.write_bytes(content.replace(b"Evil", b"\xb1" * 4))  # is not UTF-8
     refused()
 
 

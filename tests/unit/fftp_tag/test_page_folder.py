@@ -5,12 +5,19 @@ Authors
 """
 
 import argparse
+import errno
 import json
+import os
+import shutil
+from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from tiny_onnx import INFO, write_model
 
 from fftp_tag.cli import page
+from fftp_tag.cli.main import main
 from speechbrain_fftp.dataio.errors import InputError
 
 
@@ -47,10 +54,17 @@ def test_the_folder_has_all_that_the_page_needs(model, tmp_path):
     assert settings["example"] is None
 
 
-def test_a_filled_folder_stays_as_it_is(model, tmp_path):
+@pytest.mark.parametrize("settings", [None, "{}", "[]", "{", 5000 * "["])
+def test_a_folder_of_others_stays_as_it_is(model, tmp_path, settings):
+    """Also one with a page.json of another program."""
+    (tmp_path / "example").mkdir()
+    (tmp_path / "example" / "a.wav").touch()
+    if settings is not None:
+        (tmp_path / "page.json").write_text(settings)
+    before = names(tmp_path)
     with pytest.raises(InputError, match="FOLDER"):
         write(model, tmp_path)
-    assert names(tmp_path) == {"model.onnx"}
+    assert names(tmp_path) == before
 
 
 def test_a_page_is_updated(model, tmp_path):
@@ -73,8 +87,47 @@ def test_a_page_is_updated(model, tmp_path):
     assert copied == (page.STATIC / "page.js").read_bytes()
 
 
+@pytest.mark.parametrize("n_moved", range(4))
+def test_a_run_that_was_killed(model, tmp_path, monkeypatch, n_moved):
+    """Leaves a page as it was, or what the next run makes a page of."""
+    target = tmp_path / "page"
+    moved = []
+
+    def move(source, path, replace=os.replace):
+        """Is the last call before the end."""
+        if Path(source).parent.name == page.UNFINISHED:
+            if len(moved) == n_moved:
+                raise KeyboardInterrupt
+            moved.append(path)
+        replace(source, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", move)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            write(model, target)
+    assert (target / page.UNFINISHED / "page.js").exists()
+    write(model, target)
+    assert names(target) >= names(page.STATIC)
+    assert not (target / page.UNFINISHED).exists()
+
+
+def test_a_full_disk(model, tmp_path, monkeypatch, capsys):
+    target = tmp_path / "page"
+
+    def copy(source, path):
+        """Fails as shutil does."""
+        raise OSError(errno.ENOSPC, "No space left", source, None, path)
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    assert main(["page", str(model), str(target)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(target) in line and "No space left" in line
+    assert not target.exists()
+
+
 def test_what_a_page_cannot_use(model, tmp_path):
-    """Weights in a second file, and another version of the runtime."""
+    """Weights that are damaged or in another file, another runtime."""
     folder, package = tmp_path / "page", tmp_path / page.PACKAGE
     runtime = [folder, "--runtime", tmp_path]
     with pytest.raises(FileNotFoundError, match="npm install"):
@@ -83,7 +136,13 @@ def test_what_a_page_cannot_use(model, tmp_path):
     (package / "package.json").write_text('{"version": "1.0.0"}')
     with pytest.raises(InputError, match=page.VERSION):
         write(model, *runtime)
-    (tmp_path / "model.onnx.data").touch()
-    with pytest.raises(InputError, match="model.onnx"):
+    proto = onnx.load(model)
+    onnx.save(proto, model, save_as_external_data=True, location="weights")
+    with pytest.raises(InputError, match="model.onnx has its weights"):
+        write(model, folder)
+    gain = next(x for x in proto.graph.initializer if x.name == "gain")
+    gain.CopyFrom(onnx.numpy_helper.from_array(np.float32(np.nan), "gain"))
+    onnx.save(proto, model)
+    with pytest.raises(InputError, match="model.onnx returns NaN"):
         write(model, folder)
     assert not folder.exists()

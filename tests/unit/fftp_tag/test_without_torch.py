@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -62,18 +63,28 @@ def folder(tmp_path_factory):
 
 
 def run(folder, commands):
-    """Runs commands; loud samples for them to listen to are the input."""
+    """Runs commands; loud samples for them to listen to are the input.
+
+    The home folder is new, and no variable tells them to leave it so.
+    """
     wav = 0.9 * cosines(2000)[0] * 2**15
+    (folder / "home").mkdir()
+    unset = ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environ = {x: os.environ[x] for x in os.environ if x not in unset}
     return subprocess.run(
         [sys.executable, "-c", MAIN, json.dumps(commands)],
         cwd=folder,
+        env={**environ, "HOME": str(folder / "home")},
         input=wav.astype("<i2").tobytes(),
         capture_output=True,
     )
 
 
 def test_commands_need_no_torch(folder):
-    """All but the one that converts models of PyTorch."""
+    """All but the one that converts models of PyTorch.
+
+    None writes into the home folder, as ONNX Runtime's telemetry does.
+    """
     assert set(VERBS) - {words[0] for words in COMMANDS} == {"import"}
     done = run(folder, COMMANDS)
     output = done.stdout.decode()
@@ -82,3 +93,4 @@ def test_commands_need_no_torch(folder):
     for text in ("file,label", "clip.wav", "  ...  ", "mAP", "Low/1.wav"):
         assert text in output
     assert all((folder / name).exists() for name in OUTPUTS)
+    assert list((folder / "home").iterdir()) == []

@@ -219,3 +219,11 @@ def test_what_is_impossible_is_an_export_error(tmp_path):
     with pytest.raises(ValueError, match="3 classes.* 2 labels"):
         make_model(path, encoder, torch.nn.Linear(24, 3), labels="AB")
     assert not any(tmp_path.iterdir())
+
+
+def test_an_old_torch_is_named(tmp_path, monkeypatch):
+    old = torch.torch_version.TorchVersion("2.8.0+cpu")
+    monkeypatch.setattr(torch, "__version__", old)
+    encoder = AST(embed_dim=24, depth=1, num_heads=2)
+    with pytest.raises(ExportError, match="2.8.0.*2.11"):
+        make_model(tmp_path / "model.onnx", encoder, torch.nn.Linear(24, 3))

@@ -11,6 +11,8 @@ from tiny_onnx import write_model
 
 from fftp_tag.cli.main import main
 from fftp_tag.tag.model import Model
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.packages import import_package
 
 DATA = ["--data-folder", "data"]
 
@@ -44,3 +46,34 @@ def test_before_clips_are_learnt_from(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert main(["learn", "missing", "--model", str(path)]) == 1
     assert "scikit-learn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        ("raise ImportError('libx.so.1: cannot open')", "libx.so.1"),
+        ("import other_missing", "other_missing"),
+        (None, "pip install some_package"),
+    ],
+)
+def test_packages_that_cannot_be_imported(
+    tmp_path, monkeypatch, content, reason
+):
+    """Only one that is missing should be installed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    if content is not None:
+        (tmp_path / "some_package.py").write_text(content)
+    with pytest.raises(InputError, match="some_package") as found:
+        import_package("some_package", "Sound")
+    assert reason in str(found.value)
+    assert ("pip" in str(found.value)) == (content is None)
+
+
+def test_an_interrupted_import(tmp_path, monkeypatch):
+    """Extension modules by pybind11 raise an ImportError instead."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "slow_package.py").write_text(
+        "raise ImportError('initialization failed') from KeyboardInterrupt()"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        import_package("slow_package", "Sound")
