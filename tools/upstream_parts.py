@@ -59,6 +59,7 @@ PARTS = {
     "clips": (
         "speechbrain_fftp/dataio/audio.py",
         "speechbrain_fftp/dataio/clips.py",
+        "speechbrain_fftp/dataio/packages.py",
         "speechbrain_fftp/dataio/prepared.py",
         "tests/speechbrain/test_prepared.py",
     ),
