@@ -36,12 +36,15 @@ def atomic_path(path: Path) -> Iterator[str]:
     """Yields the name of a temporary file, renamed to ``path`` after the block.
 
     The name is unique, so several processes may write the same file. If the
-    block fails, an existing file is left unchanged.
+    block fails, an existing file is left unchanged. An OSError names the file.
     """
     temporary_path = f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
     try:
         yield temporary_path
         os.replace(temporary_path, path)
+    except OSError as error:  # a write on a full disk names no file
+        error.filename = error.filename or os.fspath(path)
+        raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
