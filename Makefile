@@ -74,17 +74,15 @@ pictures: $(DEV_INSTALLED)
 	$(VENV)/bin/python docs/plot_specmask.py $(DEMO)/clip.wav docs/specmask.png
 	$(VENV)/bin/python docs/shoot_page.py $(DEMO) $(DEMO)/clip.wav docs
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[demo]"
-	touch $@
+$(VENV):
+	$(PYTHON) -m venv $@
 
-$(DEV_INSTALLED): $(INSTALLED)
-	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[dev]"
-	touch $@
-
-$(BENCH_INSTALLED): $(DEV_INSTALLED)
-	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[bench]"
+$(INSTALLED): EXTRAS = demo
+$(DEV_INSTALLED): EXTRAS = dev
+$(BENCH_INSTALLED): EXTRAS = dev,bench
+$(INSTALLED) $(DEV_INSTALLED) $(BENCH_INSTALLED): setup.cfg pyproject.toml \
+		constraints.txt | $(VENV)
+	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[$(EXTRAS)]"
 	touch $@
 
 clean:

@@ -108,7 +108,7 @@ def time_loader(log, data, format):
     def read_flac(clip_id):
         """Reads a clip ``[S]`` as the recipe did before there were packs."""
         sig, rate = audio_io.load(data.flac(clip_id), channels_first=False)
-        return normalize(sig[: int(hparams["max_seconds"] * rate)], rate)
+        return normalize(sig, rate)
 
     key = "sig"
     if format == FLAC:

@@ -33,6 +33,7 @@ NEW = (
     "dataio.clips",
     "dataio.errors",
     "dataio.files",
+    "dataio.packages",
     "dataio.prepared",
     "inference.tagging",
     "lobes.frame_classifier",

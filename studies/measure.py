@@ -39,6 +39,7 @@ PLANS = (
     "masks_equal",
     "encoders_equal",
     "longer",
+    "padding",
     "reuse",
     "reuse_control",
     "sound_events",

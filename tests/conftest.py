@@ -9,13 +9,13 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 from filelock import FileLock
 
 import speechbrain_fftp  # noqa: F401  before onnxruntime, see there
 
-# With tensors this small, more threads are slower.
-torch.set_num_threads(1)
+# With tensors this small, more threads are slower. PyTorch is not yet imported:
+# the process that hands out the tests does without.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Ignored in the background of a shell, and so by the processes of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -88,12 +88,21 @@ def once(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tones_file(once):
-    """A model of time steps that was trained on tones."""
+def trained_on_tones(once):
+    """The modules of a model of time steps, and its file."""
     pytest.importorskip("onnxscript")
+    import torch
     from small_models import train_on_tones
 
-    return once("tones.onnx", train_on_tones)
+    path = once("tones/model.onnx", train_on_tones)
+    modules = torch.load(path.with_name("modules.pt"), weights_only=False)
+    return modules, path
+
+
+@pytest.fixture(scope="session")
+def tones_file(trained_on_tones):
+    """The file of the model of time steps."""
+    return trained_on_tones[1]
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +129,7 @@ def exported(once):
         With its ``model.onnx``. Tests must not change it.
     """
     pytest.importorskip("onnxscript")
+    import torch
     from hyperpyyaml import load_hyperpyyaml
 
     from speechbrain_fftp.onnx.export import export_onnx

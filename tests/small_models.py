@@ -116,7 +116,10 @@ def random_sounds(rng, seconds):
 
 
 def train_on_tones(path, seconds=3):
-    """A tiny model of time steps, trained on the times of sounds."""
+    """A tiny model of time steps, trained on the times of sounds.
+
+    Its modules are written to ``modules.pt`` in the same folder.
+    """
     torch.manual_seed(0)
     frames = 100 * seconds
     encoder = ConvNeXt1d(
@@ -151,4 +154,8 @@ def train_on_tones(path, seconds=3):
         loss.backward()
         optimizer.step()
     assert loss < 0.1
-    return make_model(path, tagger, labels=PITCHES, max_frames=frames)
+    modules = make_modules(tagger.eval())
+    torch.save(modules, path.with_name("modules.pt"))
+    return export_onnx(
+        path, modules, list(PITCHES), sample_rate=RATE, max_frames=frames
+    )

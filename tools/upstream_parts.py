@@ -40,6 +40,8 @@ PARTS = {
     ),
     "tagging": (
         "speechbrain_fftp/augment/mixup.py",
+        "speechbrain_fftp/dataio/errors.py",
+        "speechbrain_fftp/dataio/files.py",
         "speechbrain_fftp/lobes/features.py",
         "speechbrain_fftp/lobes/tagger.py",
         "speechbrain_fftp/nnet/schedulers.py",
@@ -57,8 +59,7 @@ PARTS = {
     "clips": (
         "speechbrain_fftp/dataio/audio.py",
         "speechbrain_fftp/dataio/clips.py",
-        "speechbrain_fftp/dataio/errors.py",
-        "speechbrain_fftp/dataio/files.py",
+        "speechbrain_fftp/dataio/packages.py",
         "speechbrain_fftp/dataio/prepared.py",
         "tests/speechbrain/test_prepared.py",
     ),

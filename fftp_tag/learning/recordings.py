@@ -26,6 +26,7 @@ from speechbrain_fftp.dataio.files import DAMAGE, atomic_path
 logger = logging.getLogger(__name__)
 
 COPIES = 4
+BETWEEN = (1,)  # copies between other sound; others are alone or in a room
 COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
@@ -207,7 +208,7 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
             size = max(encoder.model.max_samples, 2 * len(copy))
             others = recording.clips + recording.rooms
             scene, start = copy, 0
-            if number % 2 and others:
+            if number in BETWEEN and others:
                 scene, start = place_between(copy, size, others, rate, rng)
             elif recording.rooms:
                 rooms = recording.rooms

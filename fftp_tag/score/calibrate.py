@@ -173,7 +173,7 @@ def calibrate(
     if not rules.is_learnt:
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
-            f"split {listed.name}: nothing is learnt, and {path} is left "
+            f"split {listed.name}: nothing is learnt, and the model is left "
             "unchanged. Use another split, or more clips."
         )
     if is_of_clips:
@@ -205,7 +205,9 @@ def calibrate(
         info = dataclasses.replace(tagger.model.info, rules=rules)
         copy_model(path, output, info)
         logger.info(
-            "%s: learnt the rules of %d classes", output, len(labels) - len(few)
+            "%s: learnt the rules of %d classes",
+            os.path.basename(output),
+            len(labels) - len(few),
         )
     return Calibration(rules, few, before, after, is_written)
 

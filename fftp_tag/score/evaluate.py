@@ -38,6 +38,7 @@ from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     PackedClip,
     check_missing,
+    check_prepared,
     is_complete,
     read_classes_csv,
     read_packed,
@@ -270,6 +271,7 @@ def list_split(
                 f"{data_folder} is prepared already: --test-fold is an option "
                 "of its preparation."
             )
+        check_prepared(data_folder)
         return list_prepared(data_folder, split or default)
     recordings = find_recordings(data_folder)
     if recordings and strong_labels is not None:

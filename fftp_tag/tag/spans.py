@@ -37,12 +37,14 @@ OUTPUT = "spans"
 IS_VALID = "is_valid_span"  # whether a span is within its clip, [B, N, 1]
 # What replaces the inputs of the encoder
 PADDED = {"wavs": "padded_wavs", "wav_lens": "padded_wav_lens"}
-LENS = "padded_lens"  # in samples, [B, 1]
+LENS = "span_lens"  # of clips, at least a span, in samples, [B, 1]
+PADDED_LENS = "padded_lens"  # at least the surroundings of a span
 NOISE_SAMPLES = 2**14
 NOISE_DECIBELS = -50  # relative to the peak of a clip
 N_TOKEN_STATISTICS = 3  # per dimension of the tokens
 MAX_BANDS = 64
 STEPS = 8  # from the start of a span to its end
+SURROUNDINGS = 3  # spans of which a standard deviation is computed
 
 
 class GraphBuilder:
@@ -130,6 +132,8 @@ def make_span_model(
     # Of a clip of whole tokens, as long as possible
     n_more = (model.max_samples - model.min_samples) // info.token_samples
     size = model.min_samples + n_more * info.token_samples
+    around_tokens = min(SURROUNDINGS * span_tokens, n_more + 1)
+    around = model.min_samples + (around_tokens - 1) * info.token_samples
     features = model.run(["features"], np.zeros((1, size), np.float32))[0]
     stride_frames = info.token_samples // model.frame_samples
     patch_frames = features.shape[1] - n_more * stride_frames
@@ -140,9 +144,15 @@ def make_span_model(
         rename_inputs(graph.node, inputs)  # of a model of learnt classes
         classes = {"probabilities", "frame_probabilities"}
         remove_outputs(graph, {*classes, OUTPUT})
-        pad_to_span(graph, span_samples)
+        pad_to_span(graph, span_samples, around)
         add_spans(
-            graph, model, span_tokens, hop, patch_frames, features.shape[2]
+            graph,
+            model,
+            span_tokens,
+            around_tokens,
+            hop,
+            patch_frames,
+            features.shape[2],
         )
 
     span_info = dataclasses.replace(
@@ -162,16 +172,18 @@ def add_spans(
     graph: "onnx.GraphProto",
     model: Model,
     span_tokens: int,
+    around_tokens: int,
     hop: int,
     patch_frames: int,
     n_bins: int,
 ) -> None:
     """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
 
-    The features are the mean, standard deviation and maximum of the span's
-    tokens; and, for at most 64 log-mel bands of its frames, the mean, the
-    standard deviation, and the standard deviation of the difference between
-    frames t and t - 2.
+    The features are the mean and maximum of the span's tokens; the standard
+    deviation of the tokens of three spans around its middle, or of the nearest
+    within the clip, which tells a sound from its surroundings; and, for at most
+    64 log-mel bands of its frames, the mean, the standard deviation, and the
+    standard deviation of the difference between frames t and t - 2.
 
     Arguments
     ---------
@@ -179,8 +191,8 @@ def add_spans(
         A graph with the outputs tokens and features.
     model : Model
         The model of the graph.
-    span_tokens, hop : int
-        Tokens of a span, and from one span to the next.
+    span_tokens, around_tokens, hop : int
+        Tokens of a span, of its surroundings, and from one span to the next.
     patch_frames, n_bins : int
         Frames of a token, and mel bins of the features.
     """
@@ -192,19 +204,19 @@ def add_spans(
     stride = token_samples // model.frame_samples
 
     # The first token of each span; spans within the clip are valid, [B, N, 1]
-    n_tokens = build.Shape("tokens", start=1, end=2)
-    n_spans = build.Sub(n_tokens, span_tokens)
-    n_spans = build.Add(build.Div(n_spans, hop), 1)
-    starts = build.Unsqueeze(build.Mul(count_up(build, n_spans), hop), 1)
     span_samples = model.min_samples + (span_tokens - 1) * token_samples
+    n_more = build.Sub(build.Shape("wavs", start=1, end=2), span_samples)
+    n_spans = build.Div(build.Max(n_more, 0), hop * token_samples)
+    n_spans = build.Add(n_spans, 1)
+    starts = build.Unsqueeze(build.Mul(count_up(build, n_spans), hop), 1)
     end = build.Add(build.Mul(starts, token_samples), span_samples)
     build.LessOrEqual(end, build.Unsqueeze(LENS, 2), name=IS_VALID)
 
     def moments(values: str, offsets: str, size: int) -> Tuple[str, str]:
         """Mean and standard deviation of values of each span, ``[B, N, K]``.
 
-        Values ``[B, P, K]`` have offsets ``[N, P]`` from the start of each
-        span, which has so many values.
+        Values ``[B, P, K]`` have offsets ``[..., N, P]`` from the start of
+        each span, which has so many values.
         """
         inside = build.And(
             build.GreaterOrEqual(offsets, 0), build.Less(offsets, size)
@@ -218,13 +230,22 @@ def add_spans(
         return build.Add(mean, centre), build.Sqrt(build.Relu(variance))
 
     # Statistics of tokens
-    offsets = build.Sub(count_up(build, n_tokens), starts)  # [N, T']
-    mean, std = moments("tokens", offsets, span_tokens)
+    tokens = count_up(build, build.Shape("tokens", start=1, end=2))
+    mean, _ = moments("tokens", build.Sub(tokens, starts), span_tokens)
+    n_more = build.Sub(build.Unsqueeze(PADDED_LENS, 2), model.min_samples)
+    last = build.Div(n_more, token_samples)  # token of a clip, [B, 1, 1]
+    first = build.Sub(starts, (around_tokens - span_tokens) // 2)
+    first = build.Min(first, build.Sub(last, around_tokens - 1))
+    offsets = build.Sub(tokens, build.Max(first, 0))  # [B, N, T']
+    _, std = moments("tokens", offsets, around_tokens)
     over_time = build.Transpose("tokens", perm=[0, 2, 1])
     highest = build.MaxPool(
         over_time, kernel_shape=[span_tokens], strides=[hop]
     )
-    rows = [mean, std, build.Transpose(highest, perm=[0, 2, 1])]
+    highest = build.Slice(
+        build.Transpose(highest, perm=[0, 2, 1]), 0, n_spans, 1
+    )
+    rows = [mean, std, highest]
 
     # Statistics of frames: those that the tokens of a span cover
     span_frames = (span_tokens - 1) * stride + patch_frames
@@ -242,8 +263,11 @@ def add_spans(
     )
 
 
-def pad_to_span(graph: "onnx.GraphProto", span_samples: int) -> None:
-    """Centres clips that are shorter than a span in one, between faint noise.
+def pad_to_span(
+    graph: "onnx.GraphProto", span_samples: int, around: int
+) -> None:
+    """Centres clips that are shorter than a span in one, between faint noise,
+    which follows clips that are shorter than a span's surroundings.
 
     Encoders that were trained without digital silence respond strongly to it.
     """
@@ -253,7 +277,7 @@ def pad_to_span(graph: "onnx.GraphProto", span_samples: int) -> None:
     n_samples = build.Shape("wavs", start=1, end=2)
     lens = build.Mul("wav_lens", build.Cast(n_samples, to=1))
     lens = build.Unsqueeze(build.Cast(build.Round(lens), to=7), 1)  # [B, 1]
-    size = build.Max(n_samples, span_samples)
+    size = build.Max(n_samples, around)
     position = count_up(build, size)  # [S]
     start = build.Div(build.Max(build.Sub(span_samples, lens), 0), 2)
     index = build.Sub(position, start)  # [B, S]
@@ -266,11 +290,12 @@ def pad_to_span(graph: "onnx.GraphProto", span_samples: int) -> None:
     wavs = build.Where(is_valid, wavs, np.float32(0))
     peak = build.ReduceMax(build.Abs(wavs), 1)  # [B, 1]
     noise = build.Gather(faint_noise(), build.Mod(position, NOISE_SAMPLES))
-    is_in_span = build.Less(position, span_samples)
-    noise = build.Mul(peak, build.Where(is_in_span, noise, np.float32(0)))
+    is_around = build.Less(position, around)
+    noise = build.Mul(peak, build.Where(is_around, noise, np.float32(0)))
     build.Where(is_valid, wavs, noise, name=PADDED["wavs"])
     build.Max(lens, span_samples, name=LENS)
-    real_lens = build.Cast(build.Squeeze(LENS, 1), to=1)
+    build.Max(lens, around, name=PADDED_LENS)
+    real_lens = build.Cast(build.Squeeze(PADDED_LENS, 1), to=1)
     real_size = build.Cast(size, to=1)
     build.Div(real_lens, real_size, name=PADDED["wav_lens"])
     rename_inputs(encoder, PADDED)

@@ -22,9 +22,10 @@ import threading
 from typing import NamedTuple
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip
+from speechbrain_fftp.dataio.clips import CLIP_SECONDS, MISSING, Clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.prepared import (
+    SKIPPED,
     check_missing,
     files_below,
     find_list,
@@ -32,6 +33,7 @@ from speechbrain_fftp.dataio.prepared import (
     open_csv,
     preparing,
     read_class_list,
+    read_table,
     unique,
     usable_clips,
     write_prepared,
@@ -72,6 +74,7 @@ def prepare_audioset(
     unbalanced=False,
     valid_fraction=0.05,
     allow_missing=0.2,
+    max_seconds=CLIP_SECONDS,
     class_list=None,
     skip_prep=False,
 ):
@@ -99,6 +102,8 @@ def prepare_audioset(
         validation clips; with 0.0, there is no validation clip.
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
+    max_seconds : float
+        Longer clips are cut.
     class_list : str, optional
         The list of classes, by default class_labels_indices.csv in the data
         folder.
@@ -121,12 +126,27 @@ def prepare_audioset(
         "sample_rate": sample_rate,
         "unbalanced": unbalanced,
         "valid_fraction": valid_fraction,
+        "max_seconds": max_seconds,
     }
     with preparing(prepared_folder, settings) as to_do:
         if not to_do:
+            warn_of_new_files(
+                data_folder, prepared_folder, class_list, unbalanced
+            )
             return
         classes = read_classes(data_folder, class_list)
         clips = list_clips(data_folder, classes, unbalanced)
+        longest = max(clip.seconds for clip in clips)
+        if max_seconds > max(longest, CLIP_SECONDS):
+            raise InputError(
+                f"max_seconds is {max_seconds:g}, but the longest clip of"
+                f" {data_folder} has {longest:g} s: give --max_seconds"
+                f" {longest:g}"
+            )
+        clips = [
+            clip._replace(end=min(clip.end, clip.start + max_seconds))
+            for clip in clips
+        ]
         clips, skipped = usable_clips(clips, data_folder)
         if all(clip.split != "valid" for clip in clips):
             clips = hold_out(clips, valid_fraction)
@@ -138,6 +158,33 @@ def prepare_audioset(
             sample_rate=sample_rate,
             may_be_empty=() if valid_fraction else ("valid",),
             skipped=skipped,
+        )
+
+
+def warn_of_new_files(data_folder, prepared_folder, class_list, unbalanced):
+    """Counts the clips whose audio files are newer than the prepared folder.
+
+    Arguments
+    ---------
+    data_folder, prepared_folder, class_list, unbalanced
+        See ``prepare_audioset``.
+    """
+    table = os.path.join(prepared_folder, SKIPPED)
+    rows = [row for _, row in read_table(table, ("ID", "reason"))]
+    missing = {row["ID"] for row in rows if row["reason"] == MISSING}
+    if not missing or not os.path.isdir(data_folder):
+        return
+    classes = read_classes(data_folder, class_list)
+    clips = list_clips(data_folder, classes, unbalanced)
+    new = [clip.id for clip in clips if clip.id in missing and clip.audio]
+    if new:
+        logger.warning(
+            "%d clips, such as %s, had no audio file when %s was prepared, and"
+            " are not used. To use them, give another prepared_folder, or"
+            " delete this one; a training also needs another output_folder",
+            len(new),
+            new[0],
+            prepared_folder,
         )
 
 
@@ -426,5 +473,6 @@ if __name__ == "__main__":
     parser.add_argument("--valid_fraction", type=float, default=0.05)
     parser.add_argument("--unbalanced", action="store_true")
     parser.add_argument("--allow_missing", type=float, default=0.2)
+    parser.add_argument("--max_seconds", type=float, default=CLIP_SECONDS)
     with one_line_errors():
         prepare_audioset(**vars(parser.parse_args()))

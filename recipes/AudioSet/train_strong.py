@@ -28,7 +28,11 @@ from speechbrain_fftp.training.strong_labels import (
     add_frame_targets,
     frame_loss,
 )
-from speechbrain_fftp.utils.run_folder import check_overrides, check_settings
+from speechbrain_fftp.utils.run_folder import (
+    check_data,
+    check_overrides,
+    check_settings,
+)
 
 
 class StrongBrain(TaggingBrain):
@@ -99,44 +103,46 @@ class StrongBrain(TaggingBrain):
 
 
 if __name__ == "__main__":
-    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    # The yaml file can name modules in its own folder
-    sys.path.append(str(Path(hparams_file).resolve().parent))
-    sb.utils.distributed.ddp_init_group(run_opts)
-    check_overrides(hparams_file, overrides, needs="strong_labels")
-    with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
-    if hparams["inference_yaml"]:  # relative to the yaml file
-        path = Path(hparams_file).parent / hparams["inference_yaml"]
-        hparams["inference_yaml"] = path.resolve(strict=True)
-
-    run_on_main(
-        check_settings,
-        args=[hparams_file, overrides, hparams, run_opts],
-    )
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        # A test leaves the settings of the training as they are
-        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
-        overrides=overrides,
-    )
     with one_line_errors():
+        hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+        # The yaml file can name modules in its own folder
+        sys.path.append(str(Path(hparams_file).resolve().parent))
+        sb.utils.distributed.ddp_init_group(run_opts)
+        check_overrides(hparams_file, overrides, needs="strong_labels")
+        with open(hparams_file, encoding="utf-8") as fin:
+            with one_line_errors(ValueError):  # of the values in the yaml
+                hparams = load_hyperpyyaml(fin, overrides)
+        if hparams["inference_yaml"]:  # relative to the yaml file
+            path = Path(hparams_file).parent / hparams["inference_yaml"]
+            hparams["inference_yaml"] = path.resolve(strict=True)
+
+        run_on_main(
+            check_settings,
+            args=[hparams_file, overrides, hparams, run_opts],
+        )
+        sb.create_experiment_directory(
+            experiment_directory=hparams["output_folder"],
+            # A test leaves the settings of the training as they are
+            hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
+            overrides=overrides,
+        )
         # The yaml may plug in the preparation of other data
         prepare = hparams.get("prepare", prepare_audioset)
         run_on_main(prepare, kwargs=hparams["prepare_opts"])
-    datasets = dataio_prep(hparams)
+        run_on_main(check_data, args=[hparams])
+        datasets = dataio_prep(hparams)
 
-    brain = StrongBrain(
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-    )
-    add_frame_targets(
-        brain,
-        datasets,
-        strong_labels=hparams["strong_labels"],
-        prepared_folder=hparams["prepared_folder"],
-    )
-    train(brain, datasets, hparams)
+        brain = StrongBrain(
+            modules=hparams["modules"],
+            opt_class=hparams["opt_class"],
+            hparams=hparams,
+            run_opts=run_opts,
+            checkpointer=hparams["checkpointer"],
+        )
+        add_frame_targets(
+            brain,
+            datasets,
+            strong_labels=hparams["strong_labels"],
+            prepared_folder=hparams["prepared_folder"],
+        )
+        train(brain, datasets, hparams)

@@ -29,7 +29,7 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.dataio.errors import one_line_errors
+from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     classify,
@@ -38,6 +38,7 @@ from speechbrain_fftp.lobes.tagger import (
 )
 from speechbrain_fftp.utils.brain import DeviceLossBrain
 from speechbrain_fftp.utils.run_folder import (
+    check_data,
     check_overrides,
     check_settings,
     count_steps,
@@ -253,21 +254,23 @@ def dataio_prep(hparams):
     label_encoder.expect_len(len(names))
 
     sample_rate = hparams["sample_rate"]
-    max_samples = round(hparams["clip_seconds"] * sample_rate)
 
     @sb.utils.data_pipeline.takes("wav", "start", "stop")
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav, start, stop):
-        """Loads the first ``clip_seconds`` of a clip ``[S]`` in 16 bits."""
+        """Loads a clip ``[S]`` in 16 bits."""
         sig, rate = audio_io.load(
             wav,
             dtype=torch.int16,
             always_2d=False,
             frame_offset=int(start),
-            num_frames=min(int(stop) - int(start), max_samples),
+            num_frames=int(stop) - int(start),
         )
         if rate != sample_rate or sig.dim() > 1:
-            raise ValueError(f"{wav} is not mono at {sample_rate} Hz.")
+            raise InputError(
+                f"{wav} is not mono at {sample_rate} Hz: give the --sample_rate "
+                "that it was prepared with, or prepare it without --skip_prep."
+            )
         return sig
 
     @sb.utils.data_pipeline.takes("label")
@@ -347,36 +350,38 @@ def train(brain, datasets, hparams):
 
 
 if __name__ == "__main__":
-    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    # The yaml file can name modules in its own folder
-    sys.path.append(str(Path(hparams_file).resolve().parent))
-    sb.utils.distributed.ddp_init_group(run_opts)
-    check_overrides(hparams_file, overrides, needs="clip_seconds")
-    with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
-    if hparams["inference_yaml"]:  # relative to the yaml file
-        path = Path(hparams_file).parent / hparams["inference_yaml"]
-        hparams["inference_yaml"] = path.resolve(strict=True)
-
-    run_on_main(
-        check_settings,
-        args=[hparams_file, overrides, hparams, run_opts],
-    )
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        # A test leaves the settings of the training as they are
-        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
-        overrides=overrides,
-    )
     with one_line_errors():
-        run_on_main(hparams["prepare"])
-    datasets = dataio_prep(hparams)
+        hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+        # The yaml file can name modules in its own folder
+        sys.path.append(str(Path(hparams_file).resolve().parent))
+        sb.utils.distributed.ddp_init_group(run_opts)
+        check_overrides(hparams_file, overrides, needs="clip_seconds")
+        with open(hparams_file, encoding="utf-8") as fin:
+            with one_line_errors(ValueError):  # of the values in the yaml
+                hparams = load_hyperpyyaml(fin, overrides)
+        if hparams["inference_yaml"]:  # relative to the yaml file
+            path = Path(hparams_file).parent / hparams["inference_yaml"]
+            hparams["inference_yaml"] = path.resolve(strict=True)
 
-    brain = CommandsBrain(
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-    )
-    train(brain, datasets, hparams)
+        run_on_main(
+            check_settings,
+            args=[hparams_file, overrides, hparams, run_opts],
+        )
+        sb.create_experiment_directory(
+            experiment_directory=hparams["output_folder"],
+            # A test leaves the settings of the training as they are
+            hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
+            overrides=overrides,
+        )
+        run_on_main(hparams["prepare"])
+        run_on_main(check_data, args=[hparams])
+        datasets = dataio_prep(hparams)
+
+        brain = CommandsBrain(
+            modules=hparams["modules"],
+            opt_class=hparams["opt_class"],
+            hparams=hparams,
+            run_opts=run_opts,
+            checkpointer=hparams["checkpointer"],
+        )
+        train(brain, datasets, hparams)

@@ -15,6 +15,7 @@ from speechbrain_fftp.dataio.errors import InputError
 
 CLIP_SECONDS = 10.0  # of a segment of AudioSet
 LONG = 1.5  # a file longer than this many times its clip is a whole recording
+MISSING = "missing file"  # the reason why a clip is skipped
 TOLERANCE = 0.5  # seconds by which a recording may end too early
 
 
@@ -70,7 +71,7 @@ def convert_clip(clip: Clip, sample_rate: int) -> np.ndarray:
         If the audio is missing, unusable, or ends before the clip.
     """
     if clip.is_missing:
-        raise InputError("missing file")
+        raise InputError(MISSING)
     source = clip.audio.read() if hasattr(clip.audio, "read") else clip.audio
     start = clip.start
     if clip.may_be_cut:

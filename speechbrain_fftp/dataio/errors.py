@@ -6,7 +6,7 @@ Authors
 
 import contextlib
 import sys
-from typing import Iterator
+from typing import Iterator, Tuple, Type
 
 
 class InputError(ValueError):
@@ -17,9 +17,13 @@ class InputError(ValueError):
 
 
 @contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Ends the process with one line on invalid input or an OSError."""
+def one_line_errors(*others: Type[Exception]) -> Iterator[None]:
+    """Ends the process with one line on invalid input or an OSError.
+
+    And on other types of errors, where these are known to be of the input.
+    """
+    of_input: Tuple[Type[Exception], ...] = (InputError, OSError, *others)
     try:
         yield
-    except (InputError, OSError) as error:
+    except of_input as error:
         sys.exit(str(error))

@@ -9,10 +9,14 @@ import csv
 import hashlib
 import json
 import os
+import pathlib
 import secrets
+import shutil
 import zipfile
 import zlib
-from typing import Any, Iterable, Iterator, Union
+from typing import Any, Dict, Iterable, Iterator, Union
+
+from speechbrain_fftp.dataio.errors import InputError
 
 Path = Union[str, os.PathLike]
 
@@ -36,18 +40,48 @@ def atomic_path(path: Path) -> Iterator[str]:
     """Yields the name of a temporary file, renamed to ``path`` after the block.
 
     The name is unique, so several processes may write the same file. If the
-    block fails, an existing file is left unchanged. An OSError names the file.
+    block fails, an existing file is left unchanged; a full disk is an OSError
+    that names it.
     """
     temporary_path = f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
     try:
         yield temporary_path
-        os.replace(temporary_path, path)
-    except OSError as error:  # a write on a full disk names no file
-        error.filename = error.filename or os.fspath(path)
+        replace_file(temporary_path, path)
+    except OSError as error:
+        error.filename = error.filename or path
         raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
+
+
+@contextlib.contextmanager
+def moved_together(folder: Path) -> Iterator[pathlib.Path]:
+    """Yields an empty folder, whose files are moved to ``folder`` after the block.
+
+    It is ``FOLDER.unfinished``: one process may write a folder at a time, and
+    what a killed one left there is deleted by the next.
+    """
+    folder = pathlib.Path(folder)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    yield unfinished
+    folder.mkdir(exist_ok=True)
+    # A file that others belong to, such as NAME of NAME.data, comes last
+    for path in sorted(unfinished.iterdir(), reverse=True):
+        replace_file(path, folder / path.name)
+    unfinished.rmdir()
+
+
+def replace_file(source: Path, path: Path) -> None:
+    """Renames a file once its content is on the disk.
+
+    So that a power loss leaves no empty file.
+    """
+    with open(source, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(source, path)
 
 
 def check_target(path: Path) -> None:
@@ -87,3 +121,25 @@ def write_json(path: Path, content: Any, strict: bool = False) -> None:
         with open(temporary_path, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)
             file.write("\n")
+
+
+def read_json(path: Path) -> Dict[str, Any]:
+    """Reads the object in a JSON file, with or without a byte order mark.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    InputError
+        If it is not JSON, or no object.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            content = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not contain a JSON object.")
+    return content

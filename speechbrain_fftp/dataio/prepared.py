@@ -3,7 +3,8 @@
 A prepared folder holds packs, ``wav/SPLIT-NUMBER.wav``, in 16 bits, each with
 about a thousand clips of one split; a manifest of each split, ``SPLIT.csv``;
 ``classes.csv``; ``skipped.csv`` with the reason for each clip that cannot be
-used; and ``prepared.json`` with the settings, and whether it is complete.
+used; and ``prepared.json`` with the settings and, once the folder is complete,
+the checksums of these tables.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,13 +13,13 @@ Authors
 import contextlib
 import csv
 import functools
-import json
 import logging
 import math
 import os
 import posixpath
 import re
 import shutil
+import wave
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,7 +46,13 @@ from tqdm import tqdm
 from speechbrain_fftp.dataio.audio import is_truncated
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import atomic_path, write_csv
+from speechbrain_fftp.dataio.files import (
+    atomic_path,
+    file_sha256,
+    read_json,
+    write_csv,
+    write_json,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +62,7 @@ Skipped = Tuple[str, str, str]  # id, split and reason
 SPLITS = ("train", "valid", "eval")
 PREPARED = "prepared.json"
 CLASSES_CSV = "classes.csv"
+SKIPPED = "skipped.csv"
 PACKS = "wav"
 PACK_SECONDS = 10_000  # 320 MB at 16 kHz; a thousand clips of AudioSet
 # A clip in several splits stays in the first of them
@@ -89,13 +97,15 @@ def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
     Raises
     ------
     InputError
-        If the folder was made with other settings, holds other files, or has a
-        damaged pack.
+        If the folder was made with other settings, holds other files, or is
+        damaged.
     """
-    record = read_record(folder)
-    before = record["settings"] if record else settings
+    before = read_record(folder)["settings"]
     changed = [key for key in settings if before.get(key) != settings[key]]
-    remedy = "Give another prepared_folder, or delete this one."
+    remedy = (
+        "Give another prepared_folder, or delete this one; a training with"
+        " other data needs another output_folder, too."
+    )
     if is_complete(folder):
         if changed:
             key = changed[0]
@@ -103,42 +113,74 @@ def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
                 f"{folder} was prepared with {key}={before.get(key)!r}, not"
                 f" {settings[key]!r}. {remedy}"
             )
-        check_packs(folder)
+        check_prepared(folder)
         logger.info("Using the data prepared in %s", folder)
         yield False
         return
     os.makedirs(folder, exist_ok=True)
     others = os.listdir(folder)
-    if record is None and others:
+    if others and PREPARED not in others:
         raise InputError(
             f"{folder} holds other files, such as {min(others)}. {remedy}"
         )
     if changed:
         shutil.rmtree(os.path.join(folder, PACKS), ignore_errors=True)
-    write_record(folder, settings, complete=False)
+    write_json(Path(folder, PREPARED), {"settings": settings})
     yield True
-    write_record(folder, settings, complete=True)
+    tables = {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(Path(folder).rglob("*.[ct]sv"))
+    }
+    record = {"settings": settings, "tables": tables}
+    write_json(Path(folder, PREPARED), record)
 
 
-def read_record(folder: PathLike) -> Optional[Dict[str, Any]]:
-    """The content of prepared.json, None without one."""
+def read_record(folder: PathLike) -> Dict[str, Dict[str, Any]]:
+    """The content of prepared.json.
+
+    It has the settings and, if the folder is complete, the checksums of its
+    tables; both are empty without such a file.
+    """
     path = Path(folder, PREPARED)
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
-
-
-def write_record(
-    folder: PathLike, settings: Dict[str, Any], complete: bool
-) -> None:
-    """Writes prepared.json."""
-    record = {"complete": complete, "settings": settings}
-    with atomic_path(Path(folder, PREPARED)) as path:
-        Path(path).write_text(json.dumps(record, indent=2), "utf-8")
+    if not path.is_file():
+        return {"settings": {}, "tables": {}}
+    try:
+        record = {"tables": {}, **read_json(path)}
+    except InputError:
+        record = {}
+    if not all(isinstance(record.get(x), dict) for x in ("settings", "tables")):
+        raise damaged(path, folder)
+    return record
 
 
 def is_complete(folder: PathLike) -> bool:
     """Whether a folder is a complete prepared folder."""
-    record = read_record(folder)
-    return record is not None and record["complete"]
+    return bool(read_record(folder)["tables"])
+
+
+def check_prepared(folder: PathLike) -> None:
+    """Raises an InputError if a table or a pack is missing or was changed."""
+    for name, checksum in read_record(folder)["tables"].items():
+        table = Path(folder, name)
+        if not table.is_file() or file_sha256(table) != checksum:
+            raise damaged(table, folder)
+        if table.parent.name == PACKS:
+            pack = table.with_suffix(".wav")
+            try:
+                with sf.SoundFile(pack) as file:
+                    is_cut = is_truncated(file.extra_info)
+            except sf.LibsndfileError:
+                is_cut = True
+            if is_cut:
+                raise damaged(pack, folder)
+
+
+def damaged(path: PathLike, folder: PathLike) -> InputError:
+    """The error of a file in a prepared folder that is not as it was written."""
+    return InputError(
+        f"{path} is missing or damaged: delete {folder}, and its clips will be"
+        " prepared again"
+    )
 
 
 def usable_clips(
@@ -257,7 +299,7 @@ def write_prepared(
         *skipped,
         *((c.id, c.split, failed[c.id]) for c in clips if c.id in failed),
     ]
-    skipped_path = os.path.join(folder, "skipped.csv")
+    skipped_path = os.path.join(folder, SKIPPED)
     write_csv(skipped_path, ("ID", "split", "reason"), skipped)
     if skipped:
         kinds = Counter(reason.split(":")[0] for *_, reason in skipped)
@@ -268,9 +310,12 @@ def write_prepared(
         if not kept and split not in may_be_empty:
             # So that repaired clips are converted again
             shutil.rmtree(os.path.join(folder, PACKS))
+            why = f"{skipped_path} says why"
+            if all(clip.split != split for clip in clips):
+                why = "all are in other splits"
             raise InputError(
-                f"No clip of the {split} split can be used. {skipped_path} says"
-                " why: repair the data, and prepare again."
+                f"No clip of the {split} split can be used, {why}: repair the"
+                " data, and prepare again."
             )
         logger.info("%s: %d clips", split, len(kept))
         present = {label for clip in kept for label in clip.labels}
@@ -400,11 +445,10 @@ def write_pack(
     """
     rows = []
     start = 0
-    with atomic_path(path) as temporary, sf.SoundFile(
-        temporary, "w", sample_rate, 1, "PCM_16", format="WAV"
-    ) as file:
+    with atomic_path(path) as temporary, wave.open(temporary, "wb") as file:
+        file.setparams((1, 2, sample_rate, 0, "NONE", ""))  # mono, 16 bits
         for clip, (samples, reason) in zip(clips, converted):
-            file.write(samples)
+            file.writeframes(samples.astype("<i2").tobytes())
             stop = start + len(samples)
             rows.append((clip.id, start, stop, reason))
             start = stop
@@ -428,22 +472,6 @@ def read_packed(clip: PackedClip) -> Tuple[np.ndarray, int]:
         raise InputError(
             f"{clip.wav} cannot be read: {error.error_string}"
         ) from error
-
-
-def check_packs(folder: PathLike) -> None:
-    """Raises an InputError if a pack is missing or was cut off."""
-    for table in sorted(Path(folder, PACKS).glob("*.csv")):
-        path = table.with_suffix(".wav")
-        try:
-            with sf.SoundFile(path) as file:
-                is_damaged = is_truncated(file.extra_info)
-        except sf.LibsndfileError:
-            is_damaged = True
-        if is_damaged:
-            raise InputError(
-                f"{path} is missing or damaged: delete {folder}, and its clips"
-                " will be prepared again"
-            )
 
 
 def find_list(folder: PathLike, name: str) -> Optional[Path]:

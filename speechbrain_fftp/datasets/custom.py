@@ -20,6 +20,7 @@ from speechbrain_fftp.dataio.prepared import (
     unique,
 )
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
+from speechbrain_fftp.datasets.speech_commands import read_lists, split_of
 
 CLIP_LIST = "clips.csv"
 SPLIT_NAMES = {
@@ -101,6 +102,12 @@ def list_clips(data_folder, min_classes=2):
         clips += read_clip_list(data_folder, path, tables[name])
     if not paths:
         clips = list_class_folders(data_folder)
+        lists = read_lists(data_folder)  # of Speech Commands
+        if lists is not None:
+            clips = [
+                clip._replace(split=SPLIT_NAMES[split_of(clip.id, lists)])
+                for clip in clips
+            ]
     if not clips:
         files, _ = find_audio_files(data_folder)
         if files:

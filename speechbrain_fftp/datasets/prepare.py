@@ -40,8 +40,8 @@ def prepare_data(
     test_fold=None,
     prepare_audioset=None,
     unbalanced=False,
+    valid_fraction=None,
     skip_prep=False,
-    **audioset_options,
 ):
     """Converts AudioSet or custom data once, and writes the manifests.
 
@@ -55,7 +55,7 @@ def prepare_data(
     sample_rate : int
         Sampling rate of the clips, in Hz.
     max_seconds : float
-        Longer clips of custom data are cut. AudioSet's have at most 10 s.
+        Longer clips are cut.
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
     test_fold : str, optional
@@ -64,10 +64,10 @@ def prepare_data(
         The function of ``recipes/AudioSet/audioset_prepare.py``.
     unbalanced : bool
         Whether to add AudioSet's unbalanced set to the training clips.
+    valid_fraction : float, optional
+        See ``prepare_audioset``, for AudioSet. By default, its default.
     skip_prep : bool
         Whether to do nothing.
-    **audioset_options : dict
-        Other options for AudioSet alone.
 
     Raises
     ------
@@ -79,26 +79,33 @@ def prepare_data(
     """
     if skip_prep:
         return
-    settings = {"sample_rate": sample_rate}
+    settings = {"sample_rate": sample_rate, "max_seconds": max_seconds}
     if not os.path.isdir(data_folder) and is_complete(prepared_folder):
         with preparing(prepared_folder, settings):
             return
     if prepare_audioset is not None and is_audioset(data_folder):
+        options = {}
+        if valid_fraction is not None:
+            options["valid_fraction"] = valid_fraction
         prepare_audioset(
             data_folder,
             prepared_folder,
-            sample_rate=sample_rate,
-            allow_missing=allow_missing,
             class_list=PUBLISHED_CLASSES,
+            allow_missing=allow_missing,
             unbalanced=unbalanced,
-            **audioset_options,
+            **settings,
+            **options,
         )
         return
     listing = list_data(data_folder)
-    settings["max_seconds"] = max_seconds
     if unbalanced:
         raise InputError(
             f"unbalanced is for AudioSet, whose lists {data_folder} lacks"
+        )
+    if valid_fraction is not None:
+        raise InputError(
+            "valid_fraction is for AudioSet, whose lists"
+            f" {data_folder} lacks: give its clips splits to hold out others"
         )
     rows = [clip._replace(audio=None) for clip in listing.clips]
     settings["test_fold"] = None if test_fold is None else str(test_fold)

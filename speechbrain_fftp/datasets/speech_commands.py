@@ -18,6 +18,7 @@ Authors
 """
 
 import hashlib
+import io
 import logging
 import os
 import posixpath
@@ -28,6 +29,7 @@ import soundfile as sf
 from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.prepared import (
     CLASSES_CSV,
     check_class_names,
@@ -211,7 +213,11 @@ def write_noise(data_folder, paths, prepared_folder, sample_rate):
         except ValueError as error:
             logger.warning("Skipped %s: %s", source, error)
             continue
-        sf.write(os.path.join(folder, f"{name}.flac"), samples, sample_rate)
+        content = io.BytesIO()
+        sf.write(content, samples, sample_rate, format="FLAC")
+        path = os.path.join(folder, f"{name}.flac")
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            file.write(content.getvalue())
         noise.append(part)
     return noise
 

@@ -44,6 +44,7 @@ from speechbrain_fftp.onnx.wrapper import WaveformTagger, find_embedding
 logger = logging.getLogger(__name__)
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+OLDEST_TORCH = "2.11"
 TOLERANCE = 1e-4  # maximum difference from PyTorch's outputs
 
 # Batches for the comparison with PyTorch: length of the batch relative to the
@@ -143,12 +144,17 @@ def export_onnx(
         for file in [*sorted(exported.parent.glob("*.data")), exported]:
             size += file.stat().st_size
             os.replace(file, path.parent / file.name)
-    logger.info("Wrote %s: %.1f MB, %s", path, size / 1e6, compared)
+    logger.info("%s: %.1f MB, %s", path.name, size / 1e6, compared)
     return path
 
 
 def check_packages():
-    """Raises an ``ExportError`` if a package is missing."""
+    """Raises an ``ExportError`` if a package is missing or too old."""
+    if torch.__version__ < OLDEST_TORCH:
+        raise ExportError(
+            f"PyTorch {torch.__version__} is too old: it trains, but export "
+            f"needs {OLDEST_TORCH} or later. Upgrade torch and torchaudio."
+        )
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ExportError(

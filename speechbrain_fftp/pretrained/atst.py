@@ -17,7 +17,6 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.pretrained.encoder import ChunkedTransformer
 from speechbrain_fftp.pretrained.front_end import FrontEnd
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
-from speechbrain_fftp.pretrained.tensors import read_text
 from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     PATCHES,
@@ -107,5 +106,5 @@ def front_end(encoder, settings):
 def strong_classes():
     """Names of the 447 classes of AudioSet-Strong, in the file's order."""
     path = Path(__file__).with_name("audioset_strong.csv")
-    _, *rows = csv.reader(read_text(path).splitlines())
+    _, *rows = csv.reader(path.read_text("utf-8-sig").splitlines())
     return [name for _, name in rows]

@@ -14,12 +14,9 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import read_json
 from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng
-from speechbrain_fftp.pretrained.tensors import (
-    LOADING_ERRORS,
-    read_checkpoint,
-    read_json_file,
-)
+from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def load_front_end(family, encoder, checkpoint):
     if not checkpoint.path.is_dir():
         return family.front_end(encoder, {})
     path = checkpoint.path / "preprocessor_config.json"
-    settings = read_json_file(path)
+    settings = read_json(path)
     try:
         return family.front_end(encoder, settings)
     except LOADING_ERRORS as error:

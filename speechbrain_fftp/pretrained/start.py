@@ -65,6 +65,11 @@ def _start_from(encoder, source, sample_rate):
     """Finds and reads the weights, and gives them to the encoder."""
     run_on_main(find_checkpoint, args=[source])
     path = find_checkpoint(source)
+    if path.suffix == ".onnx":
+        raise InputError(
+            "a model.onnx cannot be trained further: give the inference folder "
+            "of its training, or a published model"
+        )
     if (path / "embedding_model.ckpt").is_file():
         path = path / "embedding_model.ckpt"
     if path.suffix == ".ckpt":

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import read_json
 
 # Errors of torch.load and of building a model, for damaged or foreign files
 LOADING_ERRORS = (
@@ -46,7 +46,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     if not path.is_dir():
         return Checkpoint(path, read_tensors(path), config={})
     tensors = read_tensors(path / "model.safetensors")
-    return Checkpoint(path, tensors, read_json_file(path / "config.json"))
+    return Checkpoint(path, tensors, read_json(path / "config.json"))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -83,21 +83,3 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     if not is_dict or not all(map(torch.is_tensor, content.values())):
         raise InputError(f"{path} contains more than named tensors.")
     return {name.removeprefix("module."): x for name, x in content.items()}
-
-
-def read_text(path: Path) -> str:
-    """Reads a text file, with or without a byte order mark."""
-    return path.read_text("utf-8-sig")
-
-
-def read_json_file(path: Path) -> dict:
-    """Reads the object in a JSON file; raises an ``InputError`` without one."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} does not contain a JSON object.")
-    return content

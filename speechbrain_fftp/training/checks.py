@@ -20,20 +20,31 @@ logger = get_logger(__name__)
 def compare_features(brain, datasets, *, num_clips=64):
     """Logs mean and standard deviation of training features, and the yaml's.
 
-    Warns if they are far apart. Ends the process with one line if no clip fills
-    a patch. For ``before`` in a yaml file.
+    Warns if they are far apart. Ends the process with one line if the longest
+    training clip is shorter than a patch, or longer than ``max_frames``. For
+    ``before`` in a yaml file.
     """
-    feats = [_features(brain, x) for x in _some(datasets, num_clips)]
-    longest = max(map(len, feats))
+    rows = datasets["train"].data.values()
+    seconds = max(float(row["duration"]) for row in rows)
+    silence = torch.zeros(round(seconds * brain.hparams.sample_rate))
+    longest = len(_features(brain, silence))
     embedding = getattr(brain.hparams, "embedding", None)
     if embedding is not None and embedding.patch_frames > longest:
         sys.exit(
             f"patch_frames {embedding.patch_frames} is more than the {longest} "
-            "frames of the longest of some training clips: give a smaller one."
+            "frames of the longest training clip: give a smaller one."
+        )
+    max_frames = brain.hparams.max_frames
+    if max_frames < longest:
+        sys.exit(
+            f"max_frames {max_frames} is less than the {longest} frames of the "
+            f"longest training clip, {seconds:g} s: give --max_frames "
+            f"{longest}, or let the preparation cut clips to a shorter length."
         )
     norm = brain.modules["mean_var_norm"]
     if not isinstance(norm, DatasetNormalization):
         return
+    feats = [_features(brain, x) for x in _some(datasets, num_clips)]
     feats = torch.cat(feats)
     mean, std = feats.mean().item(), feats.std().item()
     is_far = abs(mean - norm.mean) > norm.std or not 0.5 < std / norm.std < 2

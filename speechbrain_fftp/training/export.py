@@ -9,6 +9,7 @@ from pathlib import Path
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import moved_together
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.int8 import store_in_int8
 
@@ -61,35 +62,37 @@ def write_model(
 ):
     """Writes ``FOLDER/model.onnx``, or logs a warning if that is impossible."""
     durations = [float(row["duration"]) for row in dataset.data.values()]
-    path = Path(folder, "model.onnx")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # of an earlier training
-    try:
-        export_onnx(
-            path,
-            hparams.modules,
-            list(hparams.label_encoder.lab2ind),
-            sample_rate=hparams.sample_rate,
-            max_frames=max_frames,
-            max_seconds=max(durations),
-            single_label=single_label,
-            note=note,
-        )
-    except ExportError as error:
-        logger.warning(
-            "SpeechBrain's EncoderClassifier loads %s, but there is no "
-            "model.onnx for tagging: %s",
-            folder,
-            error,
-        )
-        return
-    if int8:
+    target = Path(folder, "model.onnx")
+    target.unlink(missing_ok=True)  # of an earlier training
+    with moved_together(folder) as unfinished:
+        path = unfinished / target.name
         try:
-            store_in_int8(path, path)
-        except InputError as error:
-            logger.warning("%s stays in float32: %s", path, error)
-    if calibrate is not None:
-        try:
-            calibrate(path)
-        except InputError as error:
-            logger.warning("%s has no learnt thresholds: %s", path, error)
+            export_onnx(
+                path,
+                hparams.modules,
+                list(hparams.label_encoder.lab2ind),
+                sample_rate=hparams.sample_rate,
+                max_frames=max_frames,
+                max_seconds=max(durations),
+                single_label=single_label,
+                note=note,
+            )
+        except ExportError as error:
+            logger.warning(
+                "SpeechBrain's EncoderClassifier loads %s, but there is no "
+                "model.onnx for tagging: %s",
+                folder,
+                error,
+            )
+            return
+        if int8:
+            try:
+                store_in_int8(path, path)
+            except InputError as error:
+                logger.warning("%s stays in float32: %s", target, error)
+        if calibrate is not None:
+            try:
+                calibrate(path)
+            except InputError as error:
+                logger.warning("%s has no learnt thresholds: %s", target, error)
+    logger.info("Wrote %s", target)

@@ -4,8 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import difflib
-import json
 import os
 import re
 import shutil
@@ -15,6 +15,15 @@ from pathlib import Path
 import torch
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import (
+    file_sha256,
+    moved_together,
+    read_json,
+    write_json,
+)
 
 # Settings that may differ when a training is resumed
 FREE_KEYS = (
@@ -46,6 +55,9 @@ TEST_KEYS = (
     "average_by",
     "avg_checkpoints",
 )
+
+# The tables of clips, as keys of yaml files
+MANIFESTS = ("train_annotation", "valid_annotation", "test_annotation")
 
 _locks = {}  # of output folders, held until the process ends
 
@@ -100,9 +112,8 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
     """Ends the process with one line if a training would be wasted.
 
     This is so if the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, if attention heads
-    cannot share the channels of a token, or if clips are to be padded to
-    another length than the maximum.
+    in use by another process, if there is nothing to test, or if clips are to
+    be padded to another length than the maximum.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
@@ -141,12 +152,6 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
     ...
     SystemExit: ... -lr: 0.1, +lr: 0.2. Give another --output_folder.
     """
-    embed_dim, num_heads = hparams.get("embed_dim"), hparams.get("num_heads")
-    if num_heads is not None and (num_heads < 1 or embed_dim % num_heads):
-        sys.exit(
-            f"{num_heads} heads cannot share embed_dim {embed_dim}: give an "
-            "--embed_dim that is a multiple of 64, or of --num_heads."
-        )
     pad_frames, max_frames = (
         hparams.get("pad_frames"),
         hparams.get("max_frames"),
@@ -157,8 +162,7 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
             f"--max_frames {pad_frames} as well, the length of all clips."
         )
     folder = Path(hparams["output_folder"])
-    has_checkpoint = any(folder.glob("*/CKPT*/CKPT.yaml"))
-    if run_opts["test_only"] and not has_checkpoint:
+    if run_opts["test_only"] and not _has_checkpoint(folder):
         sys.exit(
             f"{folder} holds no checkpoint to test: give the --output_folder "
             "of a training, or train first, without --test_only."
@@ -176,16 +180,15 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         for name in RUN_OPTIONS
     }
     options["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    if not has_checkpoint:
-        options_path.write_text(json.dumps(options), encoding="utf-8")
+    if not _has_checkpoint(folder):
+        write_json(options_path, options)
         return
     if run_opts["debug"]:
         sys.exit(
             f"{folder} holds a training: give another --output_folder for "
             "--debug."
         )
-    before = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
-    saved = YAML().load(before)
+    before, saved = _read_yaml(folder / "hyperparams.yaml")
     is_test = run_opts["test_only"]
     free_keys = (*FREE_KEYS, *TEST_KEYS) if is_test else FREE_KEYS
     kept = {key: saved[key] for key in free_keys if key in saved}
@@ -197,16 +200,89 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         now = resolve_references(file, overrides).getvalue()
     changes = _changes(before, now)
     if not is_test:
-        saved_options = json.loads(options_path.read_text(encoding="utf-8"))
+        saved_options = read_json(options_path)
         for name, value in options.items():
-            if value != saved_options[name]:
-                before = saved_options[name]
+            before = saved_options.get(name)
+            if value != before:
                 changes.append(f"-{name}: {before}, +{name}: {value}")
     if changes:
         sys.exit(
             f"{folder} holds a training with other settings (- before, + now): "
             f"{', '.join(changes[:4])}. Give another --output_folder."
         )
+
+
+def check_data(hparams):
+    """Ends the process with one line if a training had other data.
+
+    Its weights are of its classes, in their order, and its training clips must
+    not be clips of a test. Classes and checksums of the manifests are compared
+    with ``data.json`` of the output folder, which this writes until there is a
+    checkpoint. Call it after the preparation.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded hyperparameters, with ``output_folder``, ``class_list`` and
+        the manifest of each split, such as ``train_annotation``.
+
+    Example
+    -------
+    >>> tmpdir = getfixture("tmpdir")
+    >>> keys = ("class_list", *MANIFESTS)
+    >>> hparams = {key: tmpdir.join(key) for key in keys}
+    >>> for path in hparams.values():
+    ...     path.write("display_name\\nhigh")
+    >>> hparams["output_folder"] = tmpdir
+    >>> check_data(hparams)
+    >>> tmpdir.mkdir("save").mkdir("CKPT+1").join("CKPT.yaml").write("")
+    >>> check_data(hparams)
+    >>> hparams["class_list"].write("display_name\\nlow")
+    >>> check_data(hparams)
+    Traceback (most recent call last):
+    ...
+    SystemExit: ... holds a training with other classes (-high, +low): ...
+    """
+    folder = Path(hparams["output_folder"])
+    with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
+        classes = [row["display_name"] for row in csv.DictReader(fin)]
+    manifests = {name: file_sha256(hparams[name]) for name in MANIFESTS}
+    now, path = {"classes": classes, **manifests}, folder / "data.json"
+    if not _has_checkpoint(folder):
+        write_json(path, now)
+        return
+    before = read_json(path)
+    if before == now:
+        return
+    found = before.get("classes", [])
+    changes = [
+        *(f"-{name}" for name in found if name not in classes),
+        *(f"+{name}" for name in classes if name not in found),
+    ]
+    what = "clips"
+    if found != classes:
+        what = f"classes ({', '.join(changes[:4]) or 'in another order'})"
+    sys.exit(
+        f"{folder} holds a training with other {what}: give another "
+        "--output_folder, or the data of the training."
+    )
+
+
+def _has_checkpoint(folder):
+    """Whether an output folder holds a complete checkpoint."""
+    return any(folder.glob("*/CKPT*/CKPT.yaml"))
+
+
+def _read_yaml(path):
+    """The text of a yaml file, and its keys with their values."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = YAML().load(text)
+    except (UnicodeDecodeError, YAMLError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: give another --output_folder.")
+    return text, content
 
 
 def _changes(before, now):
@@ -284,6 +360,8 @@ def _lines(text):
 def export_model(folder, inference_yaml, hparams):
     """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
 
+    The files of an earlier training are replaced when all are complete.
+
     Arguments
     ---------
     folder : str
@@ -319,19 +397,20 @@ def export_model(folder, inference_yaml, hparams):
     dim: 2
     classifier: !new:torch.nn.Identity [2]
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     text = Path(inference_yaml).read_text(encoding="utf-8")
     values = {}
     for key in re.findall(r"(?m)^(\w+):", text):
         if isinstance(hparams.get(key), (bool, int, float, str, list)):
             values[key] = hparams[key]
     resolved = resolve_references(text, values).getvalue()
-    (folder / "hyperparams.yaml").write_text(resolved, encoding="utf-8")
-    for name in ("embedding_model", "classifier"):
-        state = hparams["checkpointer"].recoverables[name].state_dict()
-        state = {key: tensor.cpu() for key, tensor in state.items()}
-        torch.save(state, folder / f"{name}.ckpt")
-    # .txt for people; .ckpt is the only name that Pretrainer finds by itself
-    for suffix in ("txt", "ckpt"):
-        hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
+    with moved_together(folder) as unfinished:
+        (unfinished / "hyperparams.yaml").write_text(resolved, encoding="utf-8")
+        for name in ("embedding_model", "classifier"):
+            state = hparams["checkpointer"].recoverables[name].state_dict()
+            state = {key: tensor.cpu() for key, tensor in state.items()}
+            torch.save(state, unfinished / f"{name}.ckpt")
+        # .txt for people; .ckpt is the only name that Pretrainer finds by itself
+        for suffix in ("txt", "ckpt"):
+            hparams["label_encoder"].save(
+                unfinished / f"label_encoder.{suffix}"
+            )

@@ -35,8 +35,6 @@ def recipe(request, tmp_path):
         "class_list": prepared / "classes.csv",
         "n_classes": len(classes) - 1,
         "sample_rate": 16000,
-        "max_seconds": 10.0,
-        "clip_seconds": 1.0,
         "train_annotation": prepared / "train.csv",
         "valid_annotation": prepared / "valid.csv",
         "test_annotation": test_table,
@@ -65,11 +63,6 @@ def test_an_epoch_has_each_clip_once(recipe):
                 np.testing.assert_array_equal(sig, expected[clip_id])
         seen += clips
     assert sorted(seen) == sorted(expected)
-    # Long clips are cut
-    short = {**hparams, "max_seconds": 0.1, "clip_seconds": 0.1}
-    for item in dataio_prep(short)["valid"]:
-        sig = item["sig"].numpy()
-        np.testing.assert_array_equal(sig, expected[item["id"]][:1600])
 
 
 def test_other_audio_is_an_error_that_names_the_file(recipe):

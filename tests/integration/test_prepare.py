@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from audioset_prepare import prepare_audioset
-from prepared_clips import read_rows
+from prepared_clips import read_clips, read_rows
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.dataio.prepared import SPLITS, read_classes_csv
@@ -116,6 +116,24 @@ def test_long_clips_are_cut_and_counted(tmp_path, caplog):
     assert "Cut 1 of" in caplog.text and "cat_long_1-1_4" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "layout, option", [("lists", "max_seconds"), ("words", "clip_seconds")]
+)
+def test_clips_are_the_beginnings_of_long_ones(layout, option, tmp_path):
+    data = tmp_path / "data"
+    write, prepare = LAYOUTS[layout]
+    write(data)
+    prepare(data, tmp_path / "whole")
+    prepare(data, tmp_path / "short", **{option: 0.1})
+    expected, found = (
+        read_clips(tmp_path / "whole"),
+        read_clips(tmp_path / "short"),
+    )
+    assert set(found) == set(expected)
+    for clip, samples in found.items():
+        np.testing.assert_array_equal(samples, expected[clip][:1600])
+
+
 def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
     data = tmp_path / "data"
     data_folders.write_lists(data)
@@ -136,8 +154,28 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
     with pytest.raises(ValueError, match="recipes/AudioSet/audioset_prepare"):
         prepare_data(data, tmp_path / "6")
     data_folders.write_class_folders(tmp_path / "own")
-    with pytest.raises(ValueError, match="unbalanced"):
-        prepare_any(tmp_path / "own", tmp_path / "save", unbalanced=True)
+    for option in ({"unbalanced": True}, {"valid_fraction": 0}):
+        with pytest.raises(ValueError, match=next(iter(option))):
+            prepare_any(tmp_path / "own", tmp_path / "save", **option)
+
+
+def test_audio_files_that_arrive_later_are_counted(tmp_path, caplog):
+    data, save = tmp_path / "data", tmp_path / "save"
+    data_folders.write_lists(data)
+    files = sorted((data / "audio").iterdir())
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for file in (files[0], files[1], files[-1]):
+        file.rename(elsewhere / file.name)
+    prepare_any(data, save, allow_missing=0.5)
+    caplog.clear()
+    prepare_any(data, save, allow_missing=0.5)
+    assert not caplog.messages
+    for file in (files[0], files[-1]):
+        (elsewhere / file.name).rename(file)
+    prepare_any(data, save, allow_missing=0.5)
+    (message,) = caplog.messages
+    assert message.startswith("2 clips, such as") and str(save) in message
 
 
 def test_twelve_classes(tmp_path):

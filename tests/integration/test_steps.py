@@ -107,13 +107,8 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(
     optimizer = torch.optim.SGD([torch.zeros(1)])
     schedule = LinearWarmupCosine(LR, len(rates) // 10, len(rates))
     assert rates == pytest.approx([schedule(optimizer) for _ in rates])
-
-
-def test_a_finished_training_is_not_repeated(clips, tmp_path):
-    """Nor by another number of workers."""
-    options = {"data_folder": clips, "patch_frames": 5, "stride_frames": 5}
-    _, metrics = train(tmp_path / "run", **options)
-    output, again = train(tmp_path / "run", num_workers=1, **options)
+    # What is finished is not repeated, nor with another number of workers
+    output, again = train(folder, *flags, **{**options, "num_workers": 0})
     assert again == metrics and "Going into epoch" not in output
 
 

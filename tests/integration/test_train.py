@@ -5,10 +5,12 @@ Authors
 """
 
 import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from data_folders import write_class_folders, write_sound
 from prepared_clips import read_clips, read_rows
 from recipe_runs import ROOT, TINY, fail, run_words, train
 
@@ -20,9 +22,15 @@ from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 
 @pytest.fixture(scope="module")
 def trained(data_folder, tmp_path_factory):
+    """Clips of 10 s are cut to 3 s."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     output, metrics = train(
-        folder, hparams="aum_fftp.yaml", data_folder=data_folder, export=True
+        folder,
+        hparams="aum_fftp.yaml",
+        data_folder=data_folder,
+        max_seconds=3,
+        max_frames=300,
+        export=True,
     )
     return folder, output, metrics
 
@@ -64,8 +72,31 @@ def test_stock_speechbrain_loads_the_model(trained):
 def test_the_exported_model_has_the_measured_scores(trained):
     folder, _, metrics = trained
     tagger = AudioTagger.from_pretrained(folder)
-    found = evaluate(tagger, folder / "prepared", "eval").metrics
-    assert found["mAP"] == pytest.approx(metrics["mAP"])
+    assert tagger.max_seconds == 3
+    scored = evaluate(tagger, folder / "prepared", "eval")
+    assert scored.metrics["mAP"] == pytest.approx(metrics["mAP"])
+    clips = read_clips(folder / "prepared")
+    assert {len(clip) for clip in clips.values()} == {48000}
+    with np.load(folder / "probabilities.npz") as measured:
+        of_clip = dict(zip(measured["ids"], measured["probs"]))
+        labels = list(measured["labels"])
+    assert scored.labels == labels
+    for clip, probs in zip(scored.ids, scored.probs):
+        np.testing.assert_allclose(probs, of_clip[clip], atol=1e-4)
+        tags = tagger.tag_file(
+            clips[clip], top_k=3, sample_rate=16000, threshold=0
+        )
+        found = {tag.label: tag.probability for tag in tags}
+        assert found == pytest.approx(dict(zip(labels, probs)), abs=1e-4)
+
+
+def test_lengths_that_cannot_be_are_named(data_folder, tmp_path):
+    """Clips of 10 s are longer than 300 frames, and shorter than 20 s."""
+    options = {"data_folder": data_folder, "prepared_folder": tmp_path / "once"}
+    assert "max_frames 300" in fail(tmp_path / "1", max_frames=300, **options)
+    options["prepared_folder"] = tmp_path / "again"
+    longer = {"max_seconds": 20, "max_frames": 2048}
+    assert "max_seconds is 20" in fail(tmp_path / "2", **longer, **options)
 
 
 def test_custom_data_and_pretrained_square_patches(data_folder, tmp_path):
@@ -98,6 +129,34 @@ def test_custom_data_and_pretrained_square_patches(data_folder, tmp_path):
     assert labels.startswith("'Cat' => 0\n'Dog' => 1\n'Rain' => 2\n")
     found = torch.load(inference / "embedding_model.ckpt")
     torch.testing.assert_close(found, encoder.state_dict())
+
+
+def test_a_training_belongs_to_its_data(tmp_path):
+    """Also after its prepared folder was deleted, as a message says."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    write_class_folders(data)
+    options = {
+        "data_folder": data,
+        "patch_frames": 10,
+        "stride_frames": 10,
+        "number_of_epochs": 1,
+    }
+    train(run, **options)
+    before = (run / "metrics.json").read_bytes()
+    (data / "cat").rename(data / "zcat")
+    assert "output_folder" in fail(run, **options)
+    shutil.rmtree(run / "prepared")
+    for flags in ((), ("--test_only",)):
+        line = fail(run, *flags, **options)
+        assert str(run) in line and "-cat, +zcat" in line
+    (data / "zcat").rename(data / "cat")
+    write_sound(data / "cat" / "new.wav", 99)
+    elsewhere = {**options, "prepared_folder": tmp_path / "prepared"}
+    assert "clips" in fail(run, "--test_only", **elsewhere)
+    assert (run / "metrics.json").read_bytes() == before
+    (data / "cat" / "new.wav").unlink()
+    shutil.rmtree(run / "prepared")
+    train(run, "--test_only", **options)
 
 
 def test_modules_beside_the_yaml_are_found(tmp_path):

@@ -57,6 +57,30 @@ def test_initial_step_sizes_and_decay_rates(device):
     torch.testing.assert_close(layer.A_log.exp(), rates)
 
 
+@pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi"])
+@torch.no_grad()
+def test_directions_mirror_each_other(device, bidirectional):
+    """Reversed tokens and swapped directions give the reversed output."""
+    from speechbrain.nnet.mamba import Mamba
+
+    torch.manual_seed(0)
+    # The one convolution of fo-bi runs forwards, so it is left out
+    options = {"d_state": 4, "d_conv": 1 if bidirectional == "fo-bi" else 4}
+    layer = Mamba(24, bidirectional, **options).to(device).double()
+    mirrored = Mamba(24, bidirectional, **options).to(device).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    weights = layer.state_dict()
+    for name in [name for name in weights if "_b" in name]:
+        other = name.replace("_b", "")
+        weights[name], weights[other] = weights[other], weights[name]
+    mirrored.load_state_dict(weights)
+    tokens = torch.randn(2, 30, 24, device=device).double()
+    out = layer(tokens)
+    torch.testing.assert_close(mirrored(tokens.flip(1)), out.flip(1))
+    assert not torch.allclose(layer(tokens.flip(1)), out.flip(1))
+
+
 def test_another_form_is_an_error():
     from speechbrain.nnet.mamba import Mamba
 

@@ -141,12 +141,26 @@ def test_a_complete_folder_is_reused_or_refused(prepare, tmp_path):
     assert not prepare(rate=16000)  # kinds are unknown
     with pytest.raises(ValueError, match="rate=16000, not 8000"):
         prepare(rate=8000, kinds=["a"])
-    pack = tmp_path / "wav" / "train-0001.wav"
-    content = pack.read_bytes()
-    for damaged in (content[:-100], b""):
-        pack.write_bytes(damaged)
-        with pytest.raises(ValueError, match=str(pack)):
-            prepare(rate=16000, kinds=["a"])
+    for name in ("wav/train-0001.wav", "wav/train-0001.csv", "eval.csv"):
+        path = tmp_path / name
+        content = path.read_bytes()
+        for damaged in (content[:-100], b"", None):
+            path.unlink() if damaged is None else path.write_bytes(damaged)
+            with pytest.raises(ValueError, match=str(path)):
+                prepare(rate=16000, kinds=["a"])
+        path.write_bytes(content)
+    assert not prepare(rate=16000, kinds=["a"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", '{"tables": {}}', '{"settings": 1}', "\xff"]
+)
+def test_a_damaged_record_is_named(prepare, tmp_path, text):
+    prepare()
+    path = tmp_path / "prepared.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=f"{path}.*delete"):
+        prepare()
 
 
 def test_other_content_is_refused(prepare, tmp_path):
@@ -174,11 +188,31 @@ def test_an_interrupted_preparation_is_resumed(prepare, tmp_path):
     assert len(prepare(tmp_path / "other", rate=2)) == 40
 
 
+def test_a_full_disk_is_named_and_leaves_nothing_half(prepare, tmp_path):
+    """Here, files may have 3 kB."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+    try:
+        with pytest.raises(OSError, match="wav/train-0000.wav"):
+            prepare()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == ["prepared.json"]
+    assert len(prepare()) == 40
+
+
 def test_a_split_without_clips_can_be_repaired(prepare, tmp_path):
     with pytest.raises(ValueError, match="eval.*skipped.csv"):
         prepare(count=9, fail=(2, 5, 8))
     prepare(count=9, fail=())
     assert len(rows_of(tmp_path / "eval.csv")) == 3
+
+
+def test_a_split_that_no_clip_is_in(prepare):
+    with pytest.raises(ValueError, match="eval.*other splits"):
+        prepare(count=2)
 
 
 def test_too_many_missing_clips():

@@ -36,6 +36,11 @@ class TransformerBlock(torch.nn.Module):
     norm_eps : float
         Epsilon of the layer normalisations.
 
+    Raises
+    ------
+    ValueError
+        If heads cannot share the channels equally.
+
     Example
     -------
     >>> block = TransformerBlock(192, num_heads=3)
@@ -52,6 +57,11 @@ class TransformerBlock(torch.nn.Module):
         norm_eps=1e-6,
     ):
         super().__init__()
+        if num_heads < 1 or embed_dim % num_heads:
+            raise ValueError(
+                f"embed_dim {embed_dim} is not a multiple of num_heads "
+                f"{num_heads}."
+            )
         self.num_heads = num_heads
         self.dropout = dropout
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)

@@ -129,6 +129,7 @@ Epoch loaded: 2 - test loss: 7.0e-01
     assert newest(rows) == rows[1:] and newest([]) == []
 
 
+@pytest.mark.slow  # it collects tests in a process of its own
 def test_marks_collect_the_tests_of_kernels_and_encoders():
     """Without a GPU, they are collected all the same."""
     import gpu

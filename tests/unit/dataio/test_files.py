@@ -10,7 +10,11 @@ import os
 
 import pytest
 
-from speechbrain_fftp.dataio.files import atomic_path, write_json
+from speechbrain_fftp.dataio.files import (
+    atomic_path,
+    moved_together,
+    write_json,
+)
 
 
 def test_failed_write_keeps_the_old_file(tmp_path):
@@ -29,6 +33,37 @@ def test_strict_json_has_null_for_what_json_lacks(tmp_path):
     assert found == {"a": [1, None], "b": "NaN", "3": None}
     write_json(path, content)  # what is to be read again as it was
     assert math.isnan(json.loads(path.read_text("utf-8"))["a"][1])
+
+
+def test_files_that_belong_together_are_moved_together(tmp_path):
+    """None if the block fails; others in their folder stay."""
+    folder = tmp_path / "a.b"
+    folder.mkdir()
+    for name in ("x", "other"):
+        (folder / name).write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        with moved_together(folder) as unfinished:
+            (unfinished / "x").write_text("half")
+            (unfinished / "z").write_text("half")
+            raise KeyboardInterrupt
+    assert sorted(os.listdir(folder)) == ["other", "x"]
+    assert (folder / "x").read_text() == "before"
+    with moved_together(folder) as unfinished:
+        (unfinished / "x").write_text("whole")
+    assert sorted(os.listdir(folder)) == ["other", "x"]
+    assert (folder / "x").read_text() == "whole"
+    assert os.listdir(tmp_path) == ["a.b"]
+
+
+def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    steps = []
+    for name in ("fsync", "replace"):
+        done = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda *x, n=name, f=done: steps.append(n) or f(*x)
+        )
+    write_json(tmp_path / "a.json", {})
+    assert steps == ["fsync", "replace"]
 
 
 def test_two_writers_of_a_file_do_not_collide(tmp_path):

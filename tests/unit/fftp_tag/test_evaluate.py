@@ -83,6 +83,25 @@ def test_splits(make_tagger, sounds, tmp_path):
     np.testing.assert_array_equal(same.targets, parts[2].targets)
     with pytest.raises(InputError, match="--test-fold"):
         evaluate(tagger, tmp_path / "prepared", test_fold="1")
+    pack = tmp_path / "prepared" / "wav" / "eval-0000.wav"
+    pack.write_bytes(pack.read_bytes()[:-1000])
+    with pytest.raises(InputError, match=str(pack)):
+        evaluate(tagger, tmp_path / "prepared")
+
+
+def test_the_lists_of_speech_commands_are_its_splits(make_tagger, sounds):
+    """Also for a recipe, and what is learnt."""
+    clips = sorted(path.relative_to(sounds) for path in sounds.rglob("*.wav"))
+    lists = {"validation": clips[:3], "testing": clips[3:8]}
+    for name, paths in lists.items():
+        text = "\n".join(path.as_posix() for path in paths)
+        (sounds / f"{name}_list.txt").write_text(text)
+    tagger = make_tagger()
+    for split, listed in ((None, clips[3:8]), ("valid", clips[:3])):
+        found = evaluate(tagger, sounds, split).ids
+        assert {clip_path(sounds, x) for x in found} == {
+            sounds / path for path in listed
+        }
 
 
 def test_classes_that_the_model_lacks(make_tagger, sounds, caplog):

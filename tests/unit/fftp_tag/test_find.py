@@ -219,6 +219,10 @@ def test_only_new_and_changed_files_are_read(tagger, archive, tmp_path):
     added, unchanged, dropped, [error], _ = update_index(path, tagger, archive)
     assert (added, unchanged, dropped) == (2, 1, 2)
     assert str(archive / "bad.wav") in error
+    # As long as before, and newer
+    sf.write(archive / "a.wav", noise(3, seed=7), RATE)
+    os.utime(archive / "a.wav", (1, 1))
+    assert update_index(path, tagger, archive).added == 1
     update_index(tmp_path / "fresh.index", tagger, archive, window=1.0)
     assert contents(tmp_path / "fresh.index") == contents(path)
 

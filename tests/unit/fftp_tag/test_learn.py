@@ -5,6 +5,7 @@ Authors
 """
 
 import dataclasses
+import os
 import re
 import shutil
 
@@ -364,6 +365,10 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, monkeypatch):
     assert output.read_bytes() == first
     # A new clip, and those of which it is around copies
     sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
+    assert 1 <= encode() < 12
+    # As long as before, and newer
+    sf.write(clips / "low" / "new.wav", make_sound("low", seed=61), RATE)
+    os.utime(clips / "low" / "new.wav", (1, 1))
     assert 1 <= encode() < 12
     # Other rules do not change the features, another encoder does
     info = dataclasses.replace(tagger.model.info, note="Another text.")

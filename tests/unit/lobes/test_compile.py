@@ -95,7 +95,10 @@ def run_epoch(encoder, compiled, epoch):
                 out.sin().sum().backward()
 
 
-@pytest.mark.parametrize("yaml", ["ast_fftp.yaml", "aum_fftp.yaml"])
+@pytest.mark.parametrize(
+    "yaml",
+    ["ast_fftp.yaml", pytest.param("aum_fftp.yaml", marks=pytest.mark.slow)],
+)
 def test_four_graphs_serve_the_batches_of_trainings(yaml, tmp_path):
     """As the yaml files compile: in training or not, equal lengths or not."""
     torch.compiler.reset()

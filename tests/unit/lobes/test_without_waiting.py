@@ -29,6 +29,7 @@ from speechbrain_fftp.pretrained.ced import make_ced
 
 # demo.yaml is for CPUs, with SpeechBrain's Augmenter
 YAMLS = [name for name in HPARAMS if name != "demo.yaml"]
+LENGTHS = ((1.0, 1.0, 1.0), (1.0, 0.9, 0.6))
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.cuda.is_built(), reason="torch is built without CUDA"
@@ -135,18 +136,18 @@ def test_a_training_step(lens, monkeypatch):
     assert step.launches < (40 if lens is None else 50)
 
 
-@pytest.mark.parametrize("lengths", [(1.0, 1.0, 1.0), (1.0, 0.9, 0.6)])
 @pytest.mark.parametrize("yaml", YAMLS)
-def test_the_step_of_a_recipe(yaml, lengths, tmp_path, monkeypatch):
+def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
     """All of it, from a batch of the loader to the optimiser.
 
-    But for the backward pass: PyTorch's engine needs a real GPU.
+    Of clips of equal lengths or not. But for the backward pass: PyTorch's
+    engine needs a real GPU.
     """
     for name in ("manual_seed_all", "manual_seed"):
         monkeypatch.setattr(torch.cuda, name, lambda seed: None)
     with unset_fake_temporarily():
         brain = make_brain(yaml, tmp_path)
-        batch = make_batch(brain, lengths)
+        batches = [make_batch(brain, lengths) for lengths in LENGTHS]
     for module in brain.modules.values():
         simulate(module)
     if hasattr(brain.hparams, "speed_perturb"):
@@ -157,14 +158,6 @@ def test_the_step_of_a_recipe(yaml, lengths, tmp_path, monkeypatch):
         monkeypatch.setattr(
             speed, "forward", lambda x: speed.resamplers[0](x.to(speed.device))
         )
-    for name in ("sig", "targets", "frame_targets", "known"):
-        if hasattr(batch, name):
-            item = getattr(batch, name)
-            data = torch.empty(item.data.shape, dtype=item.data.dtype)
-            setattr(batch, name, PaddedData(data, item.lengths))
-    # See above
-    lens = None if min(lengths) == 1 else torch.tensor(lengths)
-    monkeypatch.setattr(tagger, "unequal_lengths", lambda lengths: lens)
     brain.device = "cuda"
     brain.on_fit_start()
     weights = [*brain.modules.parameters()]
@@ -174,11 +167,20 @@ def test_the_step_of_a_recipe(yaml, lengths, tmp_path, monkeypatch):
             weight.grad = torch.empty_like(weight)
 
     monkeypatch.setattr(torch.Tensor, "backward", backward)
-    with Watch():
-        for brain.step in (1, 2):
+    for brain.step, batch in enumerate(batches, 1):
+        lengths = LENGTHS[brain.step - 1]
+        for name in ("sig", "targets", "frame_targets", "known"):
+            if hasattr(batch, name):
+                item = getattr(batch, name)
+                data = torch.empty(item.data.shape, dtype=item.data.dtype)
+                setattr(batch, name, PaddedData(data, item.lengths))
+        # See above
+        lens = None if min(lengths) == 1 else torch.tensor(lengths)
+        monkeypatch.setattr(tagger, "unequal_lengths", lambda _, x=lens: x)
+        with Watch():
             loss = brain.fit_batch(batch)
             average = brain.update_average(loss, brain.avg_train_loss)
-    assert loss.is_cuda and average == 0.0
+        assert loss.is_cuda and average == 0.0
 
 
 def simulate(module):

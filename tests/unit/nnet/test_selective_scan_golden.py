@@ -75,10 +75,19 @@ def test_mamba_ssm(shared, name):
 
 
 @pytest.mark.skipif(has_gpu or interprets, reason="run in this process")
-def test_kernels_in_the_interpreter():
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        # Few of the cases that take many seconds there
+        "triton and not (blocks] or segments] or two or sums or graph or l64)",
+        pytest.param("triton", marks=pytest.mark.slow),
+    ],
+)
+def test_kernels_in_the_interpreter(chosen):
     pytest.importorskip("triton", reason="Triton is not installed")
+    words = ["-q", "-n0", "-k", chosen, KERNELS, __file__]
     child = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n0", KERNELS, __file__],
+        [sys.executable, "-m", "pytest", *words],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_models import CLIP, hear_shares, make_model, make_modules
+from small_models import CLIP, PITCHES, hear_shares, make_model, make_modules
 
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
+from speechbrain_fftp.lobes.frame_classifier import FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import classify, extract_features
 from speechbrain_fftp.nnet.convolution import ConvStemEmbedding
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.onnx import export
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.wrapper import WaveformTagger
@@ -45,23 +45,22 @@ ENCODERS = {
     "convnext-stem": lambda: ConvNeXt1d(
         **SIZES, embedding=ConvStemEmbedding(40, 24, 11, 6, channels=3)
     ),
-    "convnext-steps": lambda: ConvNeXt1d(
-        **SIZES, embedding=FFTPEmbedding(40, 24, 10, 5)
-    ),
 }
 FORMS = [
     "ast",
-    pytest.param("aum", marks=pytest.mark.slow),
-    pytest.param("convnext-stem", marks=pytest.mark.slow),
-    "convnext-steps",
+    "steps",
+    *(pytest.param(form, marks=pytest.mark.slow) for form in ENCODERS),
 ]
 
 
 @pytest.fixture(scope="module")
-def model(exported, tmp_path_factory):
+def model(exported, trained_on_tones, tmp_path_factory):
     """A function that returns the modules of a form, and their file."""
     hparams, folder = exported
-    made = {"ast": (hparams["modules"], folder / "model.onnx")}
+    made = {
+        "ast": (hparams["modules"], folder / "model.onnx"),
+        "steps": trained_on_tones,
+    }
 
     def make(form):
         if form not in made:
@@ -69,9 +68,6 @@ def model(exported, tmp_path_factory):
             encoder = ENCODERS[form]()
             for parameter in encoder.parameters():  # so that clips differ
                 torch.nn.init.normal_(parameter, std=0.3)
-            if "steps" in form:
-                classifier = FrameClassifier(24, len(LABELS))
-                encoder = FrameTagger(encoder, classifier)
             modules = make_modules(encoder.eval(), labels=LABELS)
             path = tmp_path_factory.mktemp("export") / "model.onnx"
             export_onnx(
@@ -137,21 +133,38 @@ def test_outputs_are_those_of_clips_in_pytorch(model, form):
     assert max(spreads) > 1e-3
 
 
+@torch.no_grad()
+def test_probabilities_of_single_labels_sum_to_one(model):
+    """They are the softmax of the logits, of which others are the sigmoid."""
+    modules, _ = model("ast")
+    wavs, lens = noise(2, 9000), torch.ones(2)
+    several, single = (
+        WaveformTagger(modules, True, is_single, min_samples=1840)(wavs, lens)[
+            0
+        ]
+        for is_single in (False, True)
+    )
+    torch.testing.assert_close(single, several.logit().softmax(-1))
+
+
 def test_the_file_is_complete(model):
-    _, path = model("convnext-steps")
-    assert os.listdir(path.parent) == ["model.onnx"]
+    _, path = model("steps")
     session = onnxruntime.InferenceSession(path)
     metadata = session.get_modelmeta().custom_metadata_map
     assert {name: json.loads(text) for name, text in metadata.items()} == {
-        "labels": LABELS,
+        "labels": list(PITCHES),
         "sample_rate": 16000,
-        "max_samples": CLIP,
+        "max_samples": 400 + 299 * 160,
         "min_samples": 400 + 9 * 160,
         "frame_samples": 160,
         "single_label": False,
         "rules": None,
         "token_samples": 800,
-        "steps": {"span_samples": 1840, "step_samples": 800},
+        "steps": {
+            "span_samples": 1840,
+            "step_samples": 800,
+            "of_clips": False,
+        },
         "note": None,
     }
     # No traces of the machine that exported it
@@ -162,6 +175,7 @@ def test_the_file_is_complete(model):
 
 def test_an_encoder_without_tokens_has_its_embedding_as_one(tmp_path):
     path = hear_shares(tmp_path / "model.onnx", max_frames=100)
+    assert os.listdir(tmp_path) == ["model.onnx"]
     session = onnxruntime.InferenceSession(path)
     inputs = {
         "wavs": np.float32([[0.25, 0.5, 0.5, 0.1] * 100]),
@@ -175,7 +189,7 @@ def test_an_encoder_without_tokens_has_its_embedding_as_one(tmp_path):
 
 
 def test_a_wrong_export_is_noticed(model):
-    modules, path = model("convnext-steps")
+    modules, path = model("steps")
     exported = WaveformTagger(
         copy.deepcopy(modules), True, False, min_samples=1840
     )
@@ -205,3 +219,11 @@ def test_what_is_impossible_is_an_export_error(tmp_path):
     with pytest.raises(ValueError, match="3 classes.* 2 labels"):
         make_model(path, encoder, torch.nn.Linear(24, 3), labels="AB")
     assert not any(tmp_path.iterdir())
+
+
+def test_an_old_torch_is_named(tmp_path, monkeypatch):
+    old = torch.torch_version.TorchVersion("2.8.0+cpu")
+    monkeypatch.setattr(torch, "__version__", old)
+    encoder = AST(embed_dim=24, depth=1, num_heads=2)
+    with pytest.raises(ExportError, match="2.8.0.*2.11"):
+        make_model(tmp_path / "model.onnx", encoder, torch.nn.Linear(24, 3))

@@ -117,6 +117,12 @@ def test_what_tensors_do_not_show(published, tmp_path):
         encoder = small_ast(fftp(128, 64), heads=heads)
         with pytest.raises(SystemExit, match=f"{path}.*{named}"):
             start_from(encoder, path, sample_rate=rate)
-    for missing, named in ((tmp_path / "nowhere",) * 2, (tmp_path, "model.s")):
+    model = tmp_path / "model.onnx"
+    model.touch()
+    for missing, named in (
+        (tmp_path / "nowhere", tmp_path / "nowhere"),
+        (tmp_path, "model.s"),
+        (model, "inference folder"),
+    ):
         with pytest.raises(SystemExit, match=str(named)):
             start_from(encoder, missing)

@@ -21,7 +21,8 @@ CLIPS = torch.randint(-3000, 3000, (5, 8000), dtype=torch.int16)
 
 @pytest.fixture
 def datasets():
-    rows = {str(n): {"number": n} for n in range(len(CLIPS))}
+    rows = {str(n): {"number": n, "duration": "0.25"} for n in range(4)}
+    rows["4"] = {"number": 4, "duration": "0.5"}  # in seconds
     dataset = DynamicItemDataset(rows)
     dataset.add_dynamic_item(lambda n: CLIPS[n], "number", "sig")
     dataset.set_output_keys(["id"])
@@ -34,7 +35,9 @@ def make_brain(norm):
         "mean_var_norm": norm,
     }
     return SimpleNamespace(
-        modules=modules, hparams=SimpleNamespace(), device="cpu"
+        modules=modules,
+        hparams=SimpleNamespace(sample_rate=16000, max_frames=48),
+        device="cpu",
     )
 
 
@@ -58,3 +61,12 @@ def test_a_patch_longer_than_every_clip_is_refused(datasets):
         with pytest.raises(SystemExit) if is_refused else nullcontext() as stop:
             checks.compare_features(brain, datasets)
     assert "patch_frames" in stop.value.code
+
+
+def test_clips_longer_than_the_model_are_refused(datasets):
+    """Which model.onnx would cut, though the training does not."""
+    brain = make_brain(DatasetNormalization())
+    checks.compare_features(brain, datasets)
+    brain.hparams.max_frames = 47
+    with pytest.raises(SystemExit, match="max_frames 47.* 48 .*0.5 s"):
+        checks.compare_features(brain, datasets)

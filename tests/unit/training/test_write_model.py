@@ -51,7 +51,7 @@ def after_training(tmp_path, monkeypatch):
         export.export_tagger(
             brain,
             datasets,
-            folder=tmp_path,
+            folder=tmp_path / "inference",
             max_frames=100,
             int8=True,
             note="Two animals.",
@@ -64,9 +64,11 @@ def after_training(tmp_path, monkeypatch):
 
 def test_a_failed_export_is_a_warning(after_training, tmp_path, caplog):
     """And the model of an earlier training does not stay."""
-    (tmp_path / "model.onnx").write_text("earlier")
+    model = tmp_path / "inference" / "model.onnx"
+    model.parent.mkdir()
+    model.write_text("earlier")
     assert after_training(export=ExportError("no operator")) == ["export"]
-    assert not any(tmp_path.iterdir())
+    assert list(tmp_path.rglob("*")) == [model.parent]
     assert str(tmp_path) in caplog.text and "no operator" in caplog.text
 
 
@@ -76,6 +78,16 @@ def test_failed_steps_after_it_are_warnings(after_training, tmp_path, caplog):
         calibrate=InputError("no validation clips"),
     )
     assert steps == ["export", "int8", "calibrate"]
-    assert (tmp_path / "model.onnx").is_file()
+    assert (tmp_path / "inference" / "model.onnx").is_file()
     assert "only convolutions" in caplog.text
     assert "no validation clips" in caplog.text
+
+
+def test_a_kill_leaves_no_model_without_thresholds(after_training, tmp_path):
+    """And nothing that stays."""
+    model = tmp_path / "inference" / "model.onnx"
+    with pytest.raises(KeyboardInterrupt):
+        after_training(calibrate=KeyboardInterrupt())
+    assert not model.exists()
+    after_training()
+    assert list(tmp_path.rglob("*")) == [model.parent, model]

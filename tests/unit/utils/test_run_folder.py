@@ -12,6 +12,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
+from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.utils.run_folder import check_overrides, check_settings
 
 HPARAMS = Path(__file__).resolve().parents[3] / "hparams"
@@ -83,7 +84,8 @@ def test_commands_that_waste_a_training(
     yaml, run_opts, overrides = sb.parse_arguments(words)
     with pytest.raises(SystemExit, match=name) as stopped:
         check_overrides(yaml, overrides, needs="prepare_opts")
-        hparams = load_hyperpyyaml(Path(yaml).read_text(), overrides)
+        with one_line_errors(ValueError):
+            hparams = load_hyperpyyaml(Path(yaml).read_text(), overrides)
         check_settings(yaml, overrides, hparams, run_opts)
     assert "\n" not in str(stopped.value)
 
@@ -189,4 +191,14 @@ def test_another_default_or_number_of_processes_is_refused(start, monkeypatch):
         start()
     start.yaml.write_text(YAML.replace("builtins.abs", "builtins.max"))
     with pytest.raises(SystemExit, match="cost"):
+        start()
+
+
+@pytest.mark.parametrize("name", ["hyperparams.yaml", "run_options.json"])
+@pytest.mark.parametrize("content", [b"", b"[1", b"- 1", b"\xff\0"])
+def test_damaged_files_are_named(name, content, start):
+    start()
+    train(start.folder)
+    (start.folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=str(start.folder / name)):
         start()
