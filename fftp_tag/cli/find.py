@@ -173,9 +173,8 @@ def print_places(places: "Places", output_format: str) -> None:
     else:
         for row in rows:
             file, start, end, *label, score = row.values()
-            print(
-                f"{score:6.3f} {start:9.2f} {end:9.2f}", *label, file, sep="  "
-            )
+            numbers = f"{score:6.3f} {start:9.2f} {end:9.2f}"
+            print(numbers, *label, output.printable(file), sep="  ")
 
 
 def cut_places(places: "Places", folder: str) -> None:

@@ -111,12 +111,13 @@ def print_report(report: "Report") -> None:
         print("clips of the eval split, not learnt from:")
         print_intervals(report.eval_scores)
     for pair in validation.confusions:
+        names_of_clips = output.printable("; ".join(pair.clips))
         print(
             f"{counted(pair.n_clips, 'clip')} of {pair.label} taken for "
-            f"{pair.taken_for}, such as {'; '.join(pair.clips)}"
+            f"{pair.taken_for}, such as {names_of_clips}"
         )
     for name, reason in report.not_read.items():
-        print(f"not read: {name}: {reason}")
+        print(output.printable(f"not read: {name}: {reason}"))
 
 
 def print_intervals(

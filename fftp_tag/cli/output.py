@@ -9,6 +9,7 @@ import csv
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from typing import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 DIGITS = 4  # of numbers in csv and json
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # characters that do something
 
 
 def rounded(value: Any) -> Any:
@@ -49,6 +51,17 @@ def cell(text: str) -> str:
     ("'=1+1", 'a.wav')
     """
     return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
+
+
+def printable(text: str) -> str:
+    """A text for a terminal, which must not obey a name of a file.
+
+    Example
+    -------
+    >>> printable("a\\x1b[2J.wav")
+    'a\\\\x1b[2J.wav'
+    """
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class Output:
@@ -104,7 +117,7 @@ class Output:
                 label = " ".join(event.label.split())
                 print(f"{event.start:.6f}\t{event.end:.6f}\t{label}")
         else:
-            print(file)
+            print(printable(file))
             if not found:
                 print("  no events" if self.timeline else "  no tags")
             for item in found:
@@ -165,7 +178,7 @@ def above_bars() -> ContextManager[None]:
 def report(text: str) -> None:
     """Prints a text on standard error."""
     with above_bars():
-        print(f"fftp-tag: {text}", file=sys.stderr)
+        print(f"fftp-tag: {printable(text)}", file=sys.stderr)
 
 
 def discard_standard_output() -> None:

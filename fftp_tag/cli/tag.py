@@ -7,7 +7,7 @@ Authors
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
 from fftp_tag.cli import options, output
 from fftp_tag.errors import one_line
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         thresholds = dict(zip(tagger.labels, values.tolist()))
     printed = output.Output(args.format, args.timeline, thresholds)
     if args.format == "jsonl" and args.timeline and is_one and not plots:
-        if tagger.model.has_steps and not options.given(args, "window", "hop"):
+        if can_stream(args, tagger):
             return stream(args, tagger, files[0], printed)
     results = in_order(
         lambda file: analyze(args, tagger, file, plots.get(file), is_one),
@@ -118,10 +118,9 @@ def stream(
     """Prints the events of a file as they end; returns the exit code."""
     from fftp_tag.tag.live import stream_file
 
-    rules = options.given(args, "threshold", "merge_gap", "min_duration")
     try:
         for event in stream_file(
-            tagger, read_source(file), progress=True, **rules
+            tagger, read_source(file), progress=True, **given_rules(args)
         ):
             with output.above_bars():
                 printed.add_event(file, event)
@@ -130,6 +129,16 @@ def stream(
         printed.add(file, [], one_line(error))
         return 1
     return 0
+
+
+def can_stream(args: argparse.Namespace, tagger: "AudioTagger") -> bool:
+    """Whether events are found without the probabilities of the whole file."""
+    return tagger.model.has_steps and not options.given(args, "window", "hop")
+
+
+def given_rules(args: argparse.Namespace) -> Dict[str, Any]:
+    """The rules of events that were given."""
+    return options.given(args, "threshold", "merge_gap", "min_duration")
 
 
 def read_source(file: str) -> Union[str, bytes]:
@@ -185,16 +194,23 @@ def analyze(
     progress: bool,
 ) -> list:
     """The tags or events of a file; draws them into ``plot`` if it is given."""
+    from fftp_tag.tag.live import stream_file
+
     tag_options = options.given(args, "top_k", "threshold")
     source = read_source(file)
     if not args.timeline and plot is None:
         return tagger.tag_file(source, progress=progress, **tag_options)
-    found = tagger.analyze(
+    if plot is None and can_stream(args, tagger):
+        found = stream_file(
+            tagger, source, progress=progress, **given_rules(args)
+        )
+        return sorted(found, key=lambda event: (event.start, event.end))
+    timeline = tagger.analyze(
         source, window=args.window, hop=args.hop, progress=progress
     )
-    events = found.events(args.threshold, args.merge_gap, args.min_duration)
+    events = timeline.events(**given_rules(args))
     if plot is not None:
         from fftp_tag.tag.plots import plot_tags
 
-        plot_tags(plot, tagger, source, found, events)
-    return events if args.timeline else found.tags(**tag_options)
+        plot_tags(plot, tagger, source, timeline, events)
+    return events if args.timeline else timeline.tags(**tag_options)

@@ -118,7 +118,7 @@ def learn_classifier(
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    scaler = StandardScaler()
+    scaler = StandardScaler(copy=False)
     inputs = scaler.fit_transform(features.astype(np.float64))
     n_classes = n_rows = targets.shape[1]
     with threadpool_limits(1):  # the arrays are too small for more threads

@@ -53,7 +53,7 @@ from fftp_tag.score.background import (
 from fftp_tag.search.clips import add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import N_TOKEN_STATISTICS, make_span_model
+from fftp_tag.tag.spans import N_TOKEN_STATISTICS, STEPS, make_span_model
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
@@ -74,6 +74,7 @@ LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
 LOW, HIGH = 0.3, 0.7  # probabilities while an event lasts, and of its peak
 FEW_CLIPS = 5  # a class with fewer clips causes a warning
 LONG = 4  # spans in a clip: more cause a warning
+MOST_SPANS = 4000  # of recordings of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
 PARTS = 5  # of a recording of background, for cross-validation
 # The end of a name that tells parts of a recording apart: -A, -A-20, _1 or _1a
@@ -351,7 +352,12 @@ def encode_clips(
     others = list_others(sounds, lengths)
     of_clips = {clip: recording_of(clip, others) for clip in sounds.clips}
     halves = [
-        Recording(path, end=lengths.get(path, 0.0) / 2, is_background=True)
+        Recording(
+            path,
+            end=lengths.get(path, 0.0) / 2,
+            is_background=True,
+            hop=choose_hop(sounds, lengths, encoder.model),
+        )
         for path in sounds.recordings
     ]
     features, errors = compute_features(
@@ -365,6 +371,16 @@ def encode_clips(
         if half in features:
             add_recording(learnt, half, features[half].spans)
     return Encoded(learnt, held_out, errors)
+
+
+def choose_hop(sounds: Sounds, lengths: Dict[str, float], model: Model) -> int:
+    """Time steps from one span of background recordings to the next.
+
+    Spans overlap by half, or less if there would be too many for the memory.
+    """
+    seconds = sum(lengths.get(path, 0.0) for path in sounds.recordings) / 2
+    n_steps = seconds * model.sample_rate / model.step_samples
+    return max(STEPS // 2, math.ceil(n_steps / MOST_SPANS))
 
 
 def list_others(

@@ -44,6 +44,9 @@ class Recording:
         In seconds.
     is_background : bool
         Whether it has none of the sounds.
+    hop : int
+        Of background: from one span to the next, in time steps; by default,
+        spans overlap by half.
     has_copies : bool
         Whether augmented copies are learnt from as well.
     clips, rooms : tuple of Part
@@ -54,6 +57,7 @@ class Recording:
     start: float = 0.0
     end: float = math.inf
     is_background: bool = False
+    hop: int = STEPS // 2
     has_copies: bool = False
     clips: Tuple[Part, ...] = ()
     rooms: Tuple[Part, ...] = ()
@@ -190,7 +194,7 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     """Computes the features of a recording."""
     source = Part(recording.path, recording.start, recording.end)
     if recording.is_background:
-        spans = background_spans(encoder, source)
+        spans = background_spans(encoder, source, recording.hop)
     else:
         spans = encoder.span_features(source)
     copies = [spans[:0]]
@@ -214,12 +218,14 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     return Features(spans, np.concatenate(copies))
 
 
-def background_spans(encoder: AudioTagger, source: Part) -> np.ndarray:
-    """Features of spans of background ``[N, F]``, which overlap by half."""
+def background_spans(
+    encoder: AudioTagger, source: Part, hop: int
+) -> np.ndarray:
+    """Features of spans of background ``[N, F]``, ``hop`` time steps apart."""
     found: List[np.ndarray] = []
     for _, wavs in encoder.pieces(source):
         (spans,) = encoder.model.run([OUTPUT], wavs)
-        found.append(np.concatenate(spans[:, :: STEPS // 2]))
+        found.append(np.concatenate(spans[:, ::hop]))
     return np.concatenate(found)
 
 

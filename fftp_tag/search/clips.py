@@ -77,7 +77,7 @@ def source_of(
         source = json.loads(comment)
         name, first, last = source["file"], source["start"], source["end"]
         part = float(first + start), float(min(first + end, last))
-    except (KeyError, TypeError, ValueError):  # a comment of another program
+    except (KeyError, RecursionError, TypeError, ValueError):  # of others
         return ClipSource(path_digest(path), start, end)
     return ClipSource(path_digest(name), *part)
 

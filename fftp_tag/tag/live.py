@@ -138,8 +138,9 @@ def stream_file(
     kept: List[Event] = []
     for start, end, probs in between_middles(steps()):
         kept += finder.update(start, end, probs)
-        tags, kept = release(kept)
-        yield from tags
+        if kept:
+            tags, kept = release(kept)
+            yield from tags
     yield from release(kept + finder.finish())[0]
 
 

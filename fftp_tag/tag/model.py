@@ -103,8 +103,8 @@ class Model:
         Raises
         ------
         InputError
-            If the model fails, or returns values that are not finite or do not
-            match its metadata.
+            If the model fails, or returns values that are not finite, no
+            probabilities, or do not match its metadata.
         """
         inputs = {
             "wavs": np.asarray(wavs, np.float32),
@@ -134,6 +134,14 @@ class Model:
                 raise InputError(
                     f"{self.path} returns {name} of the shape {array.shape} "
                     f"instead of {shapes[name]}: train or import it again."
+                )
+            if (
+                "probabilities" in name
+                and np.abs(array - 0.5).max(initial=0) > 0.501
+            ):
+                raise InputError(
+                    f"{self.path} returns probabilities that are not in 0..1: "
+                    "train or import it again."
                 )
             if not np.isfinite(array).all():
                 raise InputError(

@@ -224,7 +224,7 @@ class ModelInfo:
             if values["steps"] is not None:
                 values["steps"] = Steps(**values["steps"])
             return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise InputError(
                 f"metadata that lack a value or have a wrong one ({error})"
             ) from error

@@ -483,10 +483,11 @@ def find_list(folder: PathLike, name: str) -> Optional[Path]:
 def files_below(folder: PathLike) -> Iterator[str]:
     """Yields the paths of the files below a folder, relative to it.
 
-    Links are followed. Hidden files and folders, and prepared folders, are
-    skipped.
+    Links are followed, but not to folders around it. Hidden files and folders,
+    and prepared folders, are skipped.
     """
-    seen = set()
+    around = [os.stat(path) for path in Path(folder).resolve().parents]
+    seen = {(stat.st_dev, stat.st_ino) for stat in around}
     for place, folders, files in os.walk(os.fspath(folder), followlinks=True):
         stat = os.stat(place)
         if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:

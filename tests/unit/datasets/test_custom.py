@@ -42,6 +42,7 @@ def test_class_folders(tmp_path):
     touch(tmp_path, "background/1.wav", "__MACOSX/cat/4.ogg")
     touch(tmp_path, "dog/old/prepared.json", "dog/old/wav/train-0000.wav")
     (tmp_path / "cat" / "loop").symlink_to(tmp_path / "cat")
+    (tmp_path / "cat" / "all").symlink_to(tmp_path)
     (tmp_path / "linked").symlink_to(touch(tmp_path / ".x", "7.mp3"))
     assert rows_of(tmp_path) == [
         ("background/1.wav", (), ""),

@@ -179,6 +179,20 @@ def test_unusable_files_beside_others(run, clips):
     assert ".flac, .wav" in run(folder / "empty", code=1).err
 
 
+def test_names_are_no_commands_of_a_terminal(run, clips):
+    """In tables and errors; other formats have them as they are."""
+    name, bad = "a\x1b]0;title\x07.wav", "b\x1b[2J\n.wav"
+    folder, paths = clips
+    shutil.copy(paths[1], folder / name)
+    (folder / bad).write_text("no sound", "utf-8")
+    found = run(folder, code=1)
+    for text in (*found.out.splitlines(), *found.err.splitlines()):
+        assert text.isprintable()
+    assert "a\\x1b]0;title\\x07.wav" in found.out
+    output = run(folder / name, "--format", "csv").out
+    assert read_csv(output)[1][0] == str(folder / name)
+
+
 def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
     """In folders as the files are, so that no name is taken twice."""
     pytest.importorskip("matplotlib")
@@ -213,6 +227,7 @@ def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
         (["a.wav", "--model", "m", "--top-k", "0"], "'0'"),
         (["a.wav", "--model", "m", "--threshold", "nan"], "'nan'"),
         (["a.wav"], "--model"),
+        (["calibrat", "--force"], "calibrate?"),
     ],
 )
 def test_wrong_options_are_named_in_one_line(capsys, arguments, word):
@@ -283,6 +298,18 @@ def test_standard_output_holds_results_alone(models, clips):
         f"fftp-tag: {failed['error']}",
         "fftp-tag: 1 of 3 files failed",
     ]
+
+
+def test_a_closed_standard_output(models, clips):
+    """As ``fftp-tag FILE >&-`` in a shell."""
+    done = subprocess.run(
+        [*COMMAND, clips[1][0], "--model", models / "clips.onnx"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.close(1),
+    )
+    assert done.returncode == 1
+    assert done.stderr == "fftp-tag: standard output is closed\n"
 
 
 def closed_pipe():

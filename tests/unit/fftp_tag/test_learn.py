@@ -18,19 +18,24 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tiny_onnx import LONGEST, RATE
+from tiny_onnx import LONGEST, RATE, write_model
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.learning import recordings
 from fftp_tag.learning.classifier import find_temperature, learn_classifier
-from fftp_tag.learning.learn import related_names
+from fftp_tag.learning.learn import (
+    MOST_SPANS,
+    Sounds,
+    choose_hop,
+    related_names,
+)
 from fftp_tag.learning.recordings import augmented_copies, place_between
 from fftp_tag.learning.validate import Examples, assign_folds
 from fftp_tag.score.calibrate import calibrate
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import OUTPUT, make_span_model
+from fftp_tag.tag.spans import OUTPUT, STEPS, make_span_model
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -467,6 +472,18 @@ def test_doubtful_scores_cause_warnings(tmp_path, tagger, clips, caplog):
     assert "all clips of low as missed" in caplog.text
     assert report.validation.scores["accuracy"].value <= 12 / 13
     assert "bell-A.wav" in caplog.text
+
+
+def test_spans_of_long_background_are_further_apart(tmp_path):
+    """As many as fit into memory; those of short ones overlap by half."""
+    sounds = Sounds("", [], [], True, recordings=["a", "b", "missing"])
+    model = Model(write_model(tmp_path / "model.onnx", has_steps=True))
+    per_second = RATE / model.step_samples
+    for seconds in (60, 3600, 8 * 3600):
+        hop = choose_hop(sounds, {"a": seconds, "b": seconds}, model)
+        assert hop >= STEPS // 2
+        assert seconds * per_second / hop <= MOST_SPANS
+        assert hop == STEPS // 2 or seconds > 600
 
 
 def test_one_class_needs_background(tmp_path, tagger, clips):

@@ -92,6 +92,11 @@ def test_files_that_are_no_model(model, refused):
     ):
         model.write_bytes(content)
         refused()
+    metadata = {**INFO.to_metadata(), "labels": 20000 * "["}
+    proto = onnx.load_from_string(whole)
+    helper.set_model_props(proto, metadata)
+    onnx.save(proto, model)
+    assert "recursion" in refused()
     relu = [helper.make_node("Relu", ["wavs"], ["y"])]
     save_model(model, relu, {"y": []}, {}, {})
     assert "labels" in refused()
@@ -115,6 +120,19 @@ def test_outputs_that_do_not_match_the_metadata(model, refused):
 
     edit_graph(model, make_nan)
     assert "NaN" in refused()
+    write_model(model)
+
+    def make_large(graph):
+        for weight in graph.initializer:
+            if weight.name == "unit":
+                weight.CopyFrom(numpy_helper.from_array(np.float32(9), "unit"))
+            if weight.name == "gain":
+                weight.CopyFrom(
+                    numpy_helper.from_array(np.float32(9e9), "gain")
+                )
+
+    edit_graph(model, make_large)
+    assert "0..1" in refused()
 
 
 def test_operators_that_do_not_exist(model, refused):
