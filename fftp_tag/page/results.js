@@ -205,6 +205,7 @@ function play({ start, end }) {
 function followPlayer() {
   if (player.currentTime >= stopAt) player.pause();
   const share = shown ? player.currentTime / shown.timeline.duration : 0;
+  find("cursor").hidden = share === 0; // it would strike through "0:00"
   find("cursor").style.left = `${100 * Math.min(share, 1)}%`;
 }
 

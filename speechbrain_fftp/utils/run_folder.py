@@ -104,7 +104,7 @@ def check_overrides(hparams_file, overrides, needs):
         if given.count(key) > 1:
             sys.exit(f"--{key} is given more than once: give it once.")
     for key in re.findall(r"(?m)^(\w+): *!PLACEHOLDER", text):
-        if key not in given:
+        if not re.search(rf"(?m)^{key}: *\S", overrides):
             sys.exit(f"{path} has no {key} yet: give --{key} PATH.")
 
 

@@ -379,6 +379,26 @@ def test_files_are_tagged_in_turn(page, steps_tagger, clip, beep, tmp_path):
     )
 
 
+def test_rows_of_events_on_a_small_screen(page, clip):
+    """Words stay whole, and the focus is visible within the list's box."""
+    size = {"width": 320, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    command = page.driver.execute_cdp_cmd
+    command("Emulation.setDeviceMetricsOverride", size)
+    page.tag(clip)
+    broken = page.run("""return Array.from(
+        document.querySelectorAll("#events span"),
+        found => {
+            found.style.overflowWrap = "normal";
+            return found.scrollWidth > found.clientWidth && found.textContent;
+        }).filter(found => found)""")
+    offset = page.run("""const row = document.querySelector("#events button");
+        row.focus({ focusVisible: true });
+        return parseFloat(getComputedStyle(row).outlineOffset);""")
+    command("Emulation.clearDeviceMetricsOverride", {})
+    assert len(page.events()) == 2 and not broken and offset < 0
+    assert not page.is_shown("#cursor")  # at 0:00
+
+
 DROP = """
     const dropped = new DataTransfer();
     const bytes = Uint8Array.from(atob(given[0]), (c) => c.charCodeAt());
@@ -439,6 +459,21 @@ def test_the_microphone_is_tagged_live_and_then_whole(page, clip):
     wait(lambda: "2 of 2" in page.text("#status"))
     names = [name for name, _ in page.files()]
     assert names == ["recording 1.wav", "recording 2.wav", clip.name]
+
+
+def test_the_page_may_not_reach_other_hosts(page, address):
+    """Whatever a script would do: the content security policy forbids it."""
+    other = address.replace("127.0.0.1", "localhost")
+    found = page.run(
+        """return await new Promise((resolve) => {
+            document.addEventListener("securitypolicyviolation", (event) =>
+                resolve(event.effectiveDirective));
+            fetch(given[0], { mode: "no-cors" }).then(
+                () => resolve("loaded"), () => {});
+        });""",
+        other,
+    )
+    assert found == "connect-src"
 
 
 def test_nothing_is_loaded_from_elsewhere_or_sent(page, clip):

@@ -355,7 +355,7 @@ def test_a_clip_for_which_there_is_no_space(archive, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="a.wav"):
             cut_clip(
                 archive / "short.wav", 0.0, 1.0, tmp_path / "cut" / "a.wav"
             )

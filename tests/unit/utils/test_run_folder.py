@@ -72,6 +72,7 @@ def train(folder):
         ("ast_fftp.yaml", ["--embed_dim", "200", "--depth", "1"], "embed_dim"),
         ("ast_fftp.yaml", ["--depth", "1", "--test_only"], "no checkpoint"),
         ("ast_fftp.yaml", ["--depth", "1"], "data_folder"),
+        ("ast_fftp.yaml", ["--data_folder="], "data_folder"),
     ],
 )
 def test_commands_that_waste_a_training(
