@@ -1,8 +1,8 @@
 """Exports the pull requests for SpeechBrain into a source checkout of it.
 
-``python tools/upstream.py DEST`` exports the whole series in
-``upstream_parts``; ``--part NAME`` exports one part on top of the parts before
-it. Files are copied with their modules' names in SpeechBrain. Modules that
+``python tools/upstream.py DEST`` exports the series in ``upstream_parts``;
+``--part NAME`` exports one part on top of the parts before it, or one of the
+repairs, which stand alone. Files are copied with their modules' names in SpeechBrain. Modules that
 belong into an existing file are appended to it, and a patch,
 ``tools/pull_requests/NAME.patch``, changes other existing files.
 
@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from upstream_parts import PARTS, ROOT, upstream_path
+from upstream_parts import PARTS, REPAIRS, ROOT, upstream_path
 
 from speechbrain_fftp.upstream_names import MERGED, TRITON
 
@@ -114,12 +114,13 @@ def main():
     parser.add_argument(
         "--part",
         choices=PARTS,
-        help="export one part, on top of the parts before it",
+        help="export one part, on top of the parts before it, or one repair",
     )
     options = parser.parse_args()
     if not (options.dest / "speechbrain" / "core.py").is_file():
         sys.exit(f"{options.dest} is not a source checkout of SpeechBrain.")
-    for part in [options.part] if options.part else PARTS:
+    series = [part for part in PARTS if part not in REPAIRS]
+    for part in [options.part] if options.part else series:
         try:
             copy_files(options.dest, part)
             apply_patch(options.dest, part)

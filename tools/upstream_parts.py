@@ -106,6 +106,10 @@ PARTS = {
     ),
 }
 
+# Repairs that change lines of SpeechBrain. The others need none of them, so an
+# export of the whole series leaves them out
+REPAIRS = ("spectrogram-drop", "max-grad-norm", "sync-batch-norm", "fit-batch")
+
 # Destinations of folders. SpeechBrain's lists of recipes exempt yaml files in
 # folders named "models".
 FOLDERS = {

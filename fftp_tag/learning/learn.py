@@ -175,7 +175,7 @@ def learn(
     """Learns classes from clips, and writes a model.onnx.
 
     The encoder is frozen: a linear classifier is learnt on it, from the clips
-    and four augmented copies of each. Features are cached in ``OUTPUT.npz``, so
+    and five augmented copies of each. Features are cached in ``OUTPUT.npz``, so
     that the encoder runs only on new clips when you learn again.
 
     Arguments

@@ -25,8 +25,9 @@ from speechbrain_fftp.dataio.files import DAMAGE, atomic_path
 
 logger = logging.getLogger(__name__)
 
-COPIES = 4
-BETWEEN = (1,)  # copies between other sound; others are alone or in a room
+COPIES = 5
+BETWEEN = 1  # the copy between other sound; others are alone or in a room
+NOISY = 4  # the copy that is shifted and noisy
 COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
@@ -208,7 +209,7 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
             size = max(encoder.model.max_samples, 2 * len(copy))
             others = recording.clips + recording.rooms
             scene, start = copy, 0
-            if number in BETWEEN and others:
+            if number == BETWEEN and others:
                 scene, start = place_between(copy, size, others, rate, rng)
             elif recording.rooms:
                 rooms = recording.rooms
@@ -247,14 +248,13 @@ def augmented_copies(
 ) -> Iterator[np.ndarray]:
     """Yields augmented copies of a clip ``[S]``.
 
-    Two are resampled to another speed. Two have a smaller change of speed, and
-    are shifted and noisy. Noise in all copies would cost accuracy on clean
-    clips.
+    They are resampled to another speed. One has a smaller change of speed, and
+    is shifted and noisy; more noise would cost accuracy on clean clips.
     """
     import soxr
 
     for number in range(COPIES):
-        is_noisy = number >= COPIES // 2
+        is_noisy = number == NOISY
         low, high = (0.92, 1.08) if is_noisy else (0.85, 1.18)
         speed = np.exp(rng.uniform(np.log(low), np.log(high)))
         copy = soxr.resample(wav, rate * speed, rate)
