@@ -36,10 +36,10 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
+    PREPARED,
     PackedClip,
     check_missing,
     check_prepared,
-    is_complete,
     read_classes_csv,
     read_packed,
     read_table,
@@ -265,7 +265,7 @@ def list_split(
         raise InputError(
             f"split={split!r} is not one of {', '.join(SPLITS)}, {ALL}."
         )
-    if is_complete(data_folder):
+    if os.path.isfile(os.path.join(data_folder, PREPARED)):
         if test_fold is not None:
             raise InputError(
                 f"{data_folder} is prepared already: --test-fold is an option "

@@ -160,7 +160,12 @@ def is_complete(folder: PathLike) -> bool:
 
 def check_prepared(folder: PathLike) -> None:
     """Raises an InputError if a table or a pack is missing or was changed."""
-    for name, checksum in read_record(folder)["tables"].items():
+    tables = read_record(folder)["tables"]
+    if not tables:
+        raise InputError(
+            f"The preparation of {folder} has not ended: prepare it again"
+        )
+    for name, checksum in tables.items():
         table = Path(folder, name)
         if not table.is_file() or file_sha256(table) != checksum:
             raise damaged(table, folder)

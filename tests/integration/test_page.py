@@ -429,7 +429,7 @@ def test_a_file_that_is_cut_off_has_a_notice(page, tmp_path):
 
 def test_tagging_can_be_cancelled(page, beep, tmp_path):
     long_file = tmp_path / "long.wav"
-    sf.write(long_file, tones(1200, []), RATE)
+    sf.write(long_file, tones(600, []), RATE)
     page.choose(long_file, beep)
     # Not "Tagging 2 files", which is shown before there is anything to cancel
     wait(lambda: f"Tagging {long_file.name}" in page.text("#doing"))

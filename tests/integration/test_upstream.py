@@ -148,6 +148,17 @@ def test_nothing_refers_to_this_package(series):
         assert not re.search(pattern, text), path
 
 
+def test_no_name_is_undefined(series):
+    """As in code that is appended to a file, whose imports a patch adds."""
+    command = [sys.executable, "-m", "ruff", "check", "--isolated"]
+    done = subprocess.run(
+        [*command, "--select", "F821", series[0] / "speechbrain"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 IMPORTS = """
 import importlib, pathlib, sys
 

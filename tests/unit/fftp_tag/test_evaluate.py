@@ -87,6 +87,10 @@ def test_splits(make_tagger, sounds, tmp_path):
     pack.write_bytes(pack.read_bytes()[:-1000])
     with pytest.raises(InputError, match=str(pack)):
         evaluate(tagger, tmp_path / "prepared")
+    # As a preparation that was killed leaves it
+    (tmp_path / "prepared" / "prepared.json").write_text('{"settings": {}}')
+    with pytest.raises(InputError, match="prepared has not ended"):
+        evaluate(tagger, tmp_path / "prepared")
 
 
 def test_the_lists_of_speech_commands_are_its_splits(make_tagger, sounds):
