@@ -34,7 +34,7 @@ study: $(BENCH_INSTALLED)
 	$(VENV)/bin/python studies/run.py "$(DATA)" --plan $(PLAN)
 	$(MAKE) evidence
 
-# Rewrite docs/evidence.md, README's table, and the study's pages and picture, from
+# Rewrite docs/evidence.md, README's table, the study's pages and the picture, from
 # stored predictions.
 evidence: $(BENCH_INSTALLED)
 	$(VENV)/bin/python studies/report.py

@@ -2,8 +2,8 @@
 
 Statistics of all plans are written to studies/results/figures.json. From these
 it writes docs/evidence.md, by the template evidence.jinja; a page for each plan
-to studies/results, with the text notes/NAME.md; and README's table, the first
-rows of the one in docs/evidence.md.
+to studies/results, with the text notes/NAME.md; and README's table by use. What
+docs/evidence.md and README show, and the picture, is in evidence.yaml.
 
 > python studies/report.py
 
@@ -16,9 +16,9 @@ import re
 import statistics
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import jinja2
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
@@ -26,152 +26,17 @@ from harness import table
 from performance_table import latest, read_lines
 
 from speechbrain_fftp.dataio.files import atomic_path, write_json
-from studies.measure import KINDS, PLANS, measure_all
+from studies.comparison import t_test
+from studies.measure import ACROSS, KINDS, PLANS, measure_all
 from studies.plan import RESULTS, Plan
-from studies.plots import plot_claims
+from studies.plots import plot_models
 
-
-class Claim(NamedTuple):
-    """A row of docs/evidence.md: a claim, and the difference that tests it.
-
-    A ``sign`` of -1 turns the difference of a table round, so that positive
-    values speak for the claim.
-    """
-
-    text: str
-    data: str
-    contrast: str
-    plan: str
-    table: str
-    label: str
-    sign: int = 1
-
-
-CLAIMS = (
-    Claim(
-        "FFTP beats squares at equal cost",
-        "words",
-        "FFTP 16/5, square 16/16, 60 epochs",
-        "patch_height",
-        "long",
-        "FFTP 16/5, 60 epochs minus square 16/16, 60 epochs",
-    ),
-    Claim(
-        "Their shape does, without overlap",
-        "words",
-        "FFTP 5/5, square 16/16, 60 epochs",
-        "patch_shape",
-        "across",
-        "FFTP 5/5 minus square 16/16 of patch_height",
-    ),
-    Claim(
-        "On 10 s, at 36 % cost",
-        "soundscapes",
-        "FFTP 10/10, square 16/16, 20 epochs",
-        "aum_gain",
-        "ast",
-        "square 16/16 minus FFTP 10/10",
-        -1,
-    ),
-    Claim(
-        "The same, 40 epochs",
-        "soundscapes",
-        "time steps classified",
-        "long_clips",
-        "convergence",
-        "square 16/16, 40 epochs minus FFTP 10/10, 40 epochs",
-        -1,
-    ),
-    Claim(
-        "Full height helps by itself",
-        "words",
-        "FFTP, square 16/16",
-        "patch_height",
-        "long",
-        "square 16/16, 60 epochs minus FFTP 16/16, 60 epochs",
-        -1,
-    ),
-    Claim(
-        "Fewer tokens cost accuracy",
-        "words",
-        "FFTP 10/5, 10/10, two folds",
-        "speech_commands",
-        "stride",
-        "FFTP 10/10 minus FFTP 10/5",
-        -1,
-    ),
-    Claim(
-        "The same",
-        "words",
-        "five folds",
-        "speech_commands",
-        "across",
-        "FFTP 10/5 minus FFTP 10/10, five folds",
-    ),
-    Claim(
-        "SpecMask raises accuracy",
-        "soundscapes",
-        "20 % masked, none",
-        "masks_long_clips",
-        "masks",
-        "SpecMask minus no masks",
-    ),
-    Claim(
-        "The same, AuM",
-        "words",
-        "6 % masked, none",
-        "specmask_words",
-        "published",
-        "AuM, SpecMask of 6.25 % minus AuM, no masks",
-    ),
-    Claim(
-        "Masks should match patches",
-        "soundscapes",
-        "SpecMask, moved off the grid",
-        "masks_long_clips",
-        "masks",
-        "the same cells, not aligned minus SpecMask",
-        -1,
-    ),
-    Claim(
-        "FFTP helps AuM",
-        "soundscapes",
-        "FFTP 10/10, square 16/16",
-        "aum_gain",
-        "aum",
-        "square 16/16 minus FFTP 10/10",
-        -1,
-    ),
-    Claim(
-        "Square weights help FFTP",
-        "words",
-        "square, random weights",
-        "reuse",
-        "ten",
-        "random weights minus square weights",
-        -1,
-    ),
-    Claim(
-        "FFTP's AST beats an x-vector",
-        "words",
-        "equal MACs",
-        "speech_commands",
-        "macs",
-        "x-vector, 128 wide minus FFTP 10/5",
-        -1,
-    ),
-    Claim(
-        "FFTP's ConvNeXt1d does",
-        "words",
-        "equal MACs",
-        "x_vector",
-        "epochs",
-        "x-vector, learning rate 0.001 minus FFTP 11/2 ConvNeXt1d",
-        -1,
-    ),
-)
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
-BLOCK = r"(<!-- evidence (\d+) -->\n).*?(<!-- end -->)"  # and number of rows
+BLOCK = r"(<!-- uses -->\n).*?(<!-- end -->)"
+SHOWN = yaml.safe_load(
+    Path(__file__).with_name("evidence.yaml").read_text("utf-8")
+)
+FOLDS = ("1", "2", "3")  # that all models of the picture have
 NOTES = Path(__file__).with_name("notes")
 ROW_COLUMNS = (
     "configuration",
@@ -275,22 +140,34 @@ def row_cells(label, row):
     ]
 
 
+def interval_of(entry):
+    """The difference of a contrast with its interval."""
+    if "value" not in entry:
+        return "-"
+    return f"{entry['value']:+.1f} {bounds(entry['low'], entry['high'])}"
+
+
+def corrected_of(entry):
+    """The corrected interval of a contrast."""
+    # Seeds have none, see SEEDS
+    if "value" not in entry or entry["wide_low"] == entry["low"]:
+        return "-"
+    return bounds(entry["wide_low"], entry["wide_high"])
+
+
 def contrast_cells(label, entry):
     """The cells of a contrast."""
     if "value" not in entry:
         return [label, *["-"] * (len(CONTRAST_COLUMNS) - 2), finding_of(entry)]
-    corrected = bounds(entry["wide_low"], entry["wide_high"])
-    corrected_p = p_value(entry["wide_p"])
-    if entry["wide_low"] == entry["low"]:  # seeds, see SEEDS
-        corrected = corrected_p = "-"
+    corrected = corrected_of(entry)
     return [
         label,
         ", ".join(f"{value:+.1f}" for value in entry["by_fold"]),
-        f"{entry['value']:+.1f} {bounds(entry['low'], entry['high'])}",
+        interval_of(entry),
         corrected,
         bounds(entry["drawn_low"], entry["drawn_high"]),
         p_value(entry["p"]),
-        corrected_p,
+        "-" if corrected == "-" else p_value(entry["wide_p"]),
         p_value(entry["drawn_p"]),
         finding_of(entry),
     ]
@@ -402,71 +279,151 @@ def plan_page(plan, figures):
     return "\n".join([*lines, "## How it was measured\n", legend])
 
 
-def millions(params):
-    """The number of parameters of the arms of a contrast, or both if far apart."""
-    if max(params) < 1.2 * min(params):
-        params = [max(params)]
-    return "/".join(f"{count / 1e6:.2g}M" for count in params)
+def row_of(figures, plan, table, label):
+    """A row of a plan's table; None if it is not stored in three folds."""
+    measured = figures[plan]
+    row = measured and measured["rows"][table][label]
+    return row if row and set(FOLDS) <= row["by_fold"].keys() else None
 
 
-def claim_of(figures, claim):
-    """A claim with its difference and finding, as a dict."""
-    measured = figures[claim.plan]
-    entry = {"finding": "not yet run", "declared": True}
-    if measured:
-        entry = dict(measured["contrasts"][claim.table][claim.label])
-    found = {"text": claim.text, "contrast": claim.contrast, "plan": claim.plan}
-    if "value" not in entry:
-        return {**found, "finding": finding_of(entry), "by_fold": []}
-    size = millions(entry["params"][:: claim.sign])
-    clips = entry["train_clips"]
-    found["contrast"] = f"{size}, {clips:,} {claim.data}: {claim.contrast}"
-    ends = {}
-    for low, high in (("low", "high"), ("wide_low", "wide_high")):
-        both = sorted(claim.sign * entry[name] for name in (low, high))
-        ends.update(zip((low, high), both))
-    word = entry["finding"]
-    if word in ("higher", "lower"):
-        supports = (word == "higher") == (claim.sign > 0)
-        words = ("contradicted", "supported")
-        if not entry["declared"]:
-            words = ("suggestive against it", "suggestive")
-        word = words[supports]
-    return {
-        **found,
-        **ends,
-        "value": claim.sign * entry["value"],
-        "finding": finding_of({**entry, "finding": word}),
-        "by_fold": [claim.sign * x for x in entry["by_fold"]],
-    }
+def model_of(figures, runs):
+    """The first of some rows that is stored, as a dict; empty without any."""
+    for place in runs:
+        row = row_of(figures, *place)
+        if row:
+            value, low, high, _ = t_test([row["by_fold"][x] for x in FOLDS])
+            return {
+                "plan": place[0],
+                "value": value,
+                "low": low,
+                "high": high,
+                "epochs": row["epochs"],
+                "macs": row["macs"] / 1e6,
+                "minutes": row["cpu_minutes"],
+            }
+    return {}
 
 
-def difference_of(claim):
-    """The difference of a claim with its interval, or what is missing."""
-    if "value" not in claim:
-        return claim["finding"]
-    return f"{claim['value']:+.1f} {bounds(claim['low'], claim['high'])}"
+def panels_of(figures):
+    """The metric and the points of each panel of the picture, by title."""
+    found = {}
+    for panel in SHOWN["panels"]:
+        models = (
+            {**model, **model_of(figures, model["runs"])}
+            for model in panel["models"]
+        )
+        points = [model for model in models if "value" in model]
+        found[panel["title"]] = (panel["metric"], points)
+    return found
 
 
-def corrected_of(claim):
-    """The corrected interval of a claim."""
-    return bounds(claim["wide_low"], claim["wide_high"])
+def uses_table(figures, root):
+    """The table by use; ``root`` is the path to the root of the checkout."""
+    rows = []
+    for use in SHOWN["uses"]:
+        if "measured" in use:
+            measured = use["measured"].format(root=root)
+        else:
+            model = model_of(figures, use["runs"])
+            plan = model.get("plan", use["runs"][0][0])
+            page = f"({root}studies/results/{plan}.md)"
+            measured = f"accuracy [not yet run]{page}"
+            if model:
+                metric = Plan(plan).metric.replace("_", " ")
+                measured = (
+                    f"[{model['value']:.1f} % {metric}]{page}, "
+                    f"{model['epochs']} epochs, {model['macs']:.1f} MMACs, "
+                    f"{model['minutes']:.1f} CPU minutes"
+                )
+        names = ("for", "encoder", "patches", "masks")
+        rows.append([*(use[name] for name in names), measured])
+    return table([*names, "measured"], rows)
 
 
-def claims_table(claims, link):
-    """The table of claims; ``link`` is the folder of the plans' pages."""
-    rows = [
-        [
-            claim["text"],
-            f"[{claim['contrast']}]({link}/{claim['plan']}.md)",
-            difference_of(claim) if "value" in claim else "-",
-            corrected_of(claim) if "value" in claim else "-",
-            claim["finding"],
+def arms_of(plan, table, label):
+    """The plan, table and label of both rows of a contrast."""
+    if table == "across":
+        return ACROSS[plan][label]
+    labels = label.removesuffix(", here minus there").split(" minus ")
+    return [(plan, table, each) for each in labels]
+
+
+def epochs_of(plan, table, label):
+    """The epochs of a row by its plan, whether it has run or not."""
+    rows = Plan(plan).facts["tables"][table]["rows"]
+    return next(row["epochs"] for row in rows if row["label"] == label)
+
+
+def contrast_of(figures, plan, table, label):
+    """A contrast, or what a plan without runs has of it."""
+    if figures[plan] is None:
+        return {"finding": "not yet run", "declared": True}
+    return figures[plan]["contrasts"][table][label]
+
+
+def turn(entry):
+    """A contrast the other way round."""
+    words = {"higher": "lower", "lower": "higher"}
+    turned = {"finding": words.get(entry["finding"], entry["finding"])}
+    if "value" in entry:
+        turned["value"] = -entry["value"]
+        for low, high in (("low", "high"), ("wide_low", "wide_high")):
+            turned[low], turned[high] = -entry[high], -entry[low]
+    return {**entry, **turned}
+
+
+def both(values, form):
+    """Formats a value of both arms of a contrast, once if they are equal."""
+    return " / ".join(dict.fromkeys(form.format(value) for value in values))
+
+
+def ends(values, form):
+    """Formats the lowest and the highest value."""
+    return f"{form.format(min(values))} to {form.format(max(values))}"
+
+
+def question_cells(figures, entry):
+    """The cells of contrasts in the table of questions, but the first one."""
+    is_range = "range" in entry
+    places = entry["range"] if is_range else [entry["of"]]
+    found = [contrast_of(figures, *place) for place in places]
+    arms = [arm for place in places for arm in arms_of(*place)]
+    if entry.get("turned"):
+        found, arms = [turn(each) for each in found], arms[::-1]
+    say = ends if is_range else both
+    epochs = say([epochs_of(*arm) for arm in arms], "{}")
+    rows = [figures[p] and figures[p]["rows"][t][x] for p, t, x in arms]
+    costs = ["-", "-"]
+    if all(rows):
+        costs = [
+            say([row["macs"] / 1e6 for row in rows], "{:.1f}"),
+            say([row["cpu_minutes"] for row in rows], "{:.1f}"),
         ]
-        for claim in claims
+    data, _, compared = entry["arms"].partition(": ")
+    compared = f"{data}, {epochs} epochs: {compared}"
+    links = f"[{compared}](../studies/results/{places[0][0]}.md)"
+    points = [interval_of(found[0]), corrected_of(found[0])]
+    words = dict.fromkeys(finding_of(each) for each in found)
+    if is_range:
+        points = [ends([each["value"] for each in found], "{:+.1f}"), "-"]
+        plans = dict.fromkeys(plan for plan, *_ in places)
+        pages = (f"[{x}](../studies/results/{x}.md)" for x in plans)
+        links = f"{compared} ({', '.join(pages)})"
+        words = [f"all {len(found)}: {', '.join(words)}"]
+    if "note" in entry:
+        words = [*words, entry["note"]]
+    return [links, *costs, *points, "; ".join(words)]
+
+
+def questions_table(figures):
+    """The table of contrasts by question."""
+    rows = [
+        [question if i == 0 else "", *question_cells(figures, entry)]
+        for question, entries in SHOWN["questions"].items()
+        for i, entry in enumerate(entries)
     ]
-    columns = ["claim", "compared", "points", "corrected", "finding"]
-    return table(columns, rows)
+    columns = ["question", "compared", "MMACs", "CPU minutes", "points"]
+    return table([*columns, "corrected", "finding"], rows)
 
 
 def faster(batch):
@@ -480,53 +437,44 @@ def faster(batch):
     return f"{slow / fast:.3g}x"
 
 
-def evidence(figures, claims):
+def evidence(figures):
     """Renders docs/evidence.md from its template."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.trim_blocks = environment.lstrip_blocks = True
-
-    def points(plan, table, label, sign=1):
-        """A difference with its interval, or what its plan still lacks."""
-        return difference_of(
-            claim_of(figures, Claim("", "", "", plan, table, label, sign))
-        )
-
-    def finding(plan, table, label):
-        """The finding of a contrast."""
-        return finding_of(figures[plan]["contrasts"][table][label])
-
     template = Path(__file__).with_name("evidence.jinja").read_text("utf-8")
-    claimed = claims_table(claims, "../studies/results")
+    uses, questions = uses_table(figures, "../"), questions_table(figures)
+    contrasts = [
+        entry
+        for measured in filter(None, figures.values())
+        for entries in measured["contrasts"].values()
+        for entry in entries.values()
+    ]
+    shown = template + uses + questions
     return environment.from_string(template).render(
         figures=figures,
         spread=seed_spread(figures),
-        points=points,
-        finding=finding,
         faster=faster,
-        others=[x for x in PLANS if f"/{x}.md" not in template + claimed],
-        claims=claimed,
+        contrasts=sum("value" in entry for entry in contrasts),
+        others=[x for x in PLANS if f"/{x}.md" not in shown],
+        uses=uses,
+        questions=questions,
     )
 
 
-def readme(claims):
-    """Fills in the first claims in README."""
-
-    def fill(match):
-        begin, count, end = match.groups()
-        text = claims_table(claims[: int(count)], "studies/results")
-        return f"{begin}\n{text}\n{end}"
-
-    return re.sub(BLOCK, fill, README.read_text("utf-8"), flags=re.DOTALL)
+def readme(figures):
+    """Fills in README's table by use."""
+    text = README.read_text("utf-8")
+    uses = uses_table(figures, "")
+    return re.sub(BLOCK, rf"\1\n{uses}\n\2", text, flags=re.DOTALL)
 
 
 def pages(figures):
     """The text of each page that ``make evidence`` writes, by path."""
-    claims = [claim_of(figures, claim) for claim in CLAIMS]
     return {
-        EVIDENCE: evidence(figures, claims),
-        README: readme(claims),
+        EVIDENCE: evidence(figures),
+        README: readme(figures),
         **{
             RESULTS / f"{name}.md": plan_page(Plan(name), figures)
             for name in PLANS
@@ -541,8 +489,7 @@ def main():
     for path, text in pages(figures).items():
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, "utf-8")
-    claims = [claim_of(figures, claim) for claim in CLAIMS]
-    plot_claims(claims, RESULTS / "claims.png")
+    plot_models(panels_of(figures), RESULTS / "models.png")
 
 
 if __name__ == "__main__":

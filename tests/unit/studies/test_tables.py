@@ -179,19 +179,83 @@ def test_undeclared_contrasts_and_failed_trainings_are_no_findings(
     assert shown == "higher, not declared"
 
 
-def test_claims_have_the_sign_of_their_text(report, figures):
-    words = {"supported": 1, "suggestive": 1, "contradicted": -1}
-    for claim in report.CLAIMS:
-        entry = figures[claim.plan]["contrasts"][claim.table][claim.label]
-        found = report.claim_of(figures, claim)
-        value = claim.sign * entry["value"]
-        assert found["low"] < found["value"] == value < found["high"]
-        assert found["wide_low"] < value < found["wide_high"]
-        word = found["finding"].partition(",")[0]
-        assert word in words or word.startswith(("open", "equal within"))
-        assert (word in words) == (entry["finding"] in ("higher", "lower"))
-        assert words.get(word, np.sign(value)) == np.sign(value)
-        assert ("not declared" in found["finding"]) != entry["declared"]
+def test_points_of_the_picture_are_stored_runs(report, figures):
+    """Means and intervals of folds 1 to 3, by scipy."""
+    from studies.plan import Run
+
+    found = 0
+    for _, points in report.panels_of(figures).values():
+        for point in points:
+            name, table, label = next(
+                run for run in point["runs"] if run[0] == point["plan"]
+            )
+            plan = report.Plan(name)
+            row = plan.tables()[table][label]
+            stored = [plan.find(Run(row, fold)) for fold in (1, 2, 3)]
+            values = [100 * run["value"] for run in stored]
+            mean, error = np.mean(values), stats.sem(values)
+            ends = stats.t.interval(0.95, 2, mean, error)
+            shown = [point[name] for name in ("value", "low", "high")]
+            assert shown == pytest.approx([mean, *ends])
+            assert point["macs"] == stored[0]["macs"] / 1e6
+            assert point["epochs"] == stored[0]["epochs"]
+            found += 1
+    assert found > 20
+
+
+def test_a_model_is_shown_when_its_folds_are_stored(report, figures):
+    first = ["patch_height", "long", "FFTP 16/5, 60 epochs"]
+    second = ["patch_shape", "shape", "FFTP 5/5"]
+    assert report.model_of(figures, [first, second])["plan"] == "patch_height"
+    row = figures["patch_height"]["rows"]["long"][first[2]]
+    del row["by_fold"]["3"]
+    assert report.model_of(figures, [first, second])["plan"] == "patch_shape"
+    assert report.model_of({**figures, "patch_shape": None}, [second]) == {}
+
+
+def test_labels_of_the_picture_are_apart(report):
+    from studies.plots import spread
+
+    heights = spread([1.0, 1.1, 1.2, 9.0], 2.0)
+    assert np.diff(heights).min() >= 2.0 - 1e-9
+    assert heights[:3].mean() == pytest.approx(1.1)
+    assert heights[3] == 9.0
+
+
+def test_contrasts_of_questions_are_first_minus_second(report, figures):
+    """Against the means of both rows, over the folds that both have."""
+    found = 0
+    for entries in report.SHOWN["questions"].values():
+        for entry in entries:
+            cells = report.question_cells(figures, entry)
+            places = entry.get("range", [entry.get("of")])
+            values = []
+            for place in places:
+                arms = report.arms_of(*place)[:: -1 if "turned" in entry else 1]
+                rows = [
+                    figures[p] and figures[p]["rows"][t][x] for p, t, x in arms
+                ]
+                if all(rows) and "here minus there" not in place[2]:
+                    one, two = (row["by_fold"] for row in rows)
+                    folds = one.keys() & two.keys()
+                    values.append(np.mean([one[x] - two[x] for x in folds]))
+            shown = cells[3].partition(" [")[0].split(" to ")
+            if values:
+                expected = sorted({min(values), max(values)})
+                assert [float(x) for x in shown] == pytest.approx(
+                    expected, abs=0.051
+                )
+                if cells[5].startswith("higher"):
+                    assert values[0] > 0
+                found += 1
+    assert found > 30
+
+
+def test_evidence_is_short(report):
+    """At most 700 words besides its tables."""
+    lines = report.EVIDENCE.read_text("utf-8").splitlines()
+    text = " ".join(line for line in lines if not line.startswith("|"))
+    assert len(re.sub(r"\]\([^)]*\)", "]", text).split()) <= 700
 
 
 @pytest.mark.slow
