@@ -71,10 +71,15 @@ def plot_models(panels, path):
                 f"{point['encoder']} {point['patches']}".strip()
                 + f", {point['epochs']} epochs",
                 (point[cost], point["value"]),
-                (1.06, height),
+                (1.07, height),
                 textcoords=ax.get_yaxis_transform(),
                 va="center",
                 color=colour,
-                arrowprops={"arrowstyle": "-", "lw": 0.5, "color": colour},
+                arrowprops={
+                    "arrowstyle": "-",
+                    "relpos": (0, 0.5),
+                    "lw": 0.5,
+                    "color": colour,
+                },
             )
     figure.savefig(path, metadata={"Software": None})
