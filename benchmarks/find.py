@@ -38,6 +38,7 @@ def write_index(path, hours, hop, n_features):
         sample_rate=RATE,
         span=WINDOW * RATE,
         hop=hop * RATE,
+        n_around=n_features // 3 - 64,
     )
     rng = np.random.default_rng(0)
     count = 3600 // hop

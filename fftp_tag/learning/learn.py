@@ -53,7 +53,7 @@ from fftp_tag.score.background import (
 from fftp_tag.search.clips import add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import N_TOKEN_STATISTICS, STEPS, make_span_model
+from fftp_tag.tag.spans import STEPS, make_span_model, n_token_features
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
@@ -299,12 +299,6 @@ def list_sounds(
         single_label=single_label and all(len(x.labels) < 2 for x in clips),
         recordings=[] if background is None else list_recordings(background),
     )
-
-
-def n_token_features(model: Model) -> int:
-    """The number of features of a span's tokens, which come first."""
-    patch = np.zeros((1, model.min_samples), np.float32)
-    return N_TOKEN_STATISTICS * model.run(["tokens"], patch)[0].shape[2]
 
 
 def measure_lengths(sounds: Sounds, num_workers: int) -> Dict[str, float]:

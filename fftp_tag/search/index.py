@@ -30,7 +30,11 @@ from fftp_tag.search.clips import (
 )
 from fftp_tag.tag.edit import model_digest
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import make_span_model
+from fftp_tag.tag.spans import (
+    N_TOKEN_STATISTICS,
+    make_span_model,
+    n_token_features,
+)
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, Source, read_blocks
 from speechbrain_fftp.dataio.audio import (
@@ -77,6 +81,8 @@ class Settings:
     sample_rate: int
     span: int  # length of a window, of whole tokens
     hop: int  # from one window to the next
+    # First features, of a window's surroundings: an example has others
+    n_around: int
 
     def __post_init__(self) -> None:
         texts = self.archive, self.model, self.digest
@@ -85,6 +91,7 @@ class Settings:
             and is_whole(self.sample_rate, MIN_RATE, MAX_RATE)
             and is_whole(self.span, 1, MOST_SAMPLES)
             and is_whole(self.hop, 1, MOST_SAMPLES)
+            and is_whole(self.n_around, 0, MOST_SAMPLES)
         ):
             raise InputError("settings that cannot be")
 
@@ -107,7 +114,7 @@ class Spread(NamedTuple):
     """How features are distributed in an index."""
 
     mean: np.ndarray  # [F]
-    scale: np.ndarray  # 1 / standard deviation, [F]
+    scale: np.ndarray  # 1 / standard deviation, or 0, [F]
     precision: np.ndarray  # inverse covariance of standardised features, [F, F]
     lengths: np.ndarray  # of the standardised features of each window, [N]
 
@@ -187,7 +194,8 @@ class SoundIndex:
         rows = np.zeros((0, 0), np.float16)
         if parts:
             rows = np.concatenate([part.rows for part in parts])
-        return cls(settings, parts, rows, measure_spread(rows))
+        spread = measure_spread(rows, settings.n_around)
+        return cls(settings, parts, rows, spread)
 
     @classmethod
     def load(cls, path: Path) -> "SoundIndex":
@@ -286,7 +294,8 @@ class SoundIndex:
         """Finds the places that are most similar to the examples.
 
         Similarity is the cosine of the angle between the features of a place,
-        standardised over the index, and a direction: the mean of those of the
+        except for those of its surroundings, standardised over the index, and a
+        direction: the mean of those of the
         examples, divided by their shrunk covariance over the index. It is
         relative to that of the mean itself. Of places that overlap, only the
         most similar one is returned.
@@ -522,6 +531,7 @@ def update_index(
         sample_rate=rate,
         span=span,
         hop=max(round((hop or window) * rate), step) // step * step,
+        n_around=n_token_features(encoder.model) // N_TOKEN_STATISTICS,
     )
     if made is not None and made != dataclasses.replace(
         settings, model=made.model
@@ -647,8 +657,11 @@ def index_windows(
     return starts[kept], rows[kept], len(wav)
 
 
-def measure_spread(rows: np.ndarray) -> Spread:
-    """Estimates how features ``[N, F]`` are distributed."""
+def measure_spread(rows: np.ndarray, n_around: int) -> Spread:
+    """Estimates how features ``[N, F]`` are distributed.
+
+    The first ones, of surroundings, get a scale of 0, so that they do not count.
+    """
     if not len(rows):
         empty = np.zeros(0, np.float32)
         return Spread(empty, empty, np.zeros((0, 0), np.float32), empty)
@@ -656,6 +669,7 @@ def measure_spread(rows: np.ndarray) -> Spread:
     mean, std = sample.mean(0), sample.std(0)
     scale = np.where(std > TINY, 1 / np.maximum(std, TINY), 0)
     scale = scale.astype(np.float32)
+    scale[:n_around] = 0
     sample = (sample - mean) * scale
     covariance = (1 - SHRINKAGE) * (sample.T @ sample) / len(sample)
     covariance += SHRINKAGE * np.eye(len(scale), dtype=np.float32)

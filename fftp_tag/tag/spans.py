@@ -168,6 +168,15 @@ def make_span_model(
     return Model(path, model.device, threads=1)
 
 
+def n_token_features(model: Model) -> int:
+    """The number of features of a span's tokens, which come first.
+
+    The first third of them is of its surroundings.
+    """
+    patch = np.zeros((1, model.min_samples), np.float32)
+    return N_TOKEN_STATISTICS * model.run(["tokens"], patch)[0].shape[2]
+
+
 def add_spans(
     graph: "onnx.GraphProto",
     model: Model,
@@ -179,10 +188,10 @@ def add_spans(
 ) -> None:
     """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
 
-    The features are the mean and maximum of the span's tokens; the standard
-    deviation of the tokens of three spans around its middle, or of the nearest
-    within the clip, which tells a sound from its surroundings; and, for at most
-    64 log-mel bands of its frames, the mean, the standard deviation, and the
+    The features are the standard deviation of the tokens of three spans around
+    its middle, or of the nearest within the clip, which tells a sound from its
+    surroundings; the mean and maximum of the span's tokens; and, for at most 64
+    log-mel bands of its frames, the mean, the standard deviation, and the
     standard deviation of the difference between frames t and t - 2.
 
     Arguments
@@ -245,7 +254,7 @@ def add_spans(
     highest = build.Slice(
         build.Transpose(highest, perm=[0, 2, 1]), 0, n_spans, 1
     )
-    rows = [mean, std, highest]
+    rows = [std, mean, highest]
 
     # Statistics of frames: those that the tokens of a span cover
     span_frames = (span_tokens - 1) * stride + patch_frames

@@ -491,8 +491,9 @@ def files_below(folder: PathLike) -> Iterator[str]:
     Links are followed, but not to folders around it. Hidden files and folders,
     and prepared folders, are skipped.
     """
-    around = [os.stat(path) for path in Path(folder).resolve().parents]
-    seen = {(stat.st_dev, stat.st_ino) for stat in around}
+    around = Path(folder).resolve().parents
+    stats = [path.stat() for path in around if path.exists()]
+    seen = {(stat.st_dev, stat.st_ino) for stat in stats}
     for place, folders, files in os.walk(os.fspath(folder), followlinks=True):
         stat = os.stat(place)
         if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:

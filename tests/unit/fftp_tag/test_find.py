@@ -95,6 +95,7 @@ def brute_force(encoder, archive, hop, examples):
     rows = np.array(rows, np.float64)
     mean, std = rows.mean(0), rows.std(0)
     std[std < 1e-6] = np.inf
+    std[: len(PITCHES)] = np.inf  # of surroundings
     rows, examples = (rows - mean) / std, (examples - mean) / std
     covariance = 0.3 * rows.T @ rows / len(rows) + 0.7 * np.eye(rows.shape[1])
     lengths = np.linalg.norm(rows, axis=1)
@@ -311,7 +312,7 @@ def find(archive, model, tmp_path, capsys):
     assert "3 files added" in capsys.readouterr().out
 
     def find(*arguments, code=0):
-        arguments = [*map(str, arguments), "--index", index, "--top-k", "4"]
+        arguments = ["--index", index, "--top-k", "4", *map(str, arguments)]
         assert main(["find", *arguments]) == code
         return capsys.readouterr()
 
@@ -410,22 +411,21 @@ def test_places_of_learnt_classes(
     shutil.rmtree(sounds)
     learnt = AudioTagger.from_pretrained(model)
     assert learnt.model.span_samples == RATE
-    found = find("--model", model, "--format", "json", "--cut", tmp_path / "n")
+    options = ["--format", "json", "--top-k", "20", "--cut", tmp_path / "n"]
+    found = find("--model", model, *options)
     assert "left out" in found.err
     places = json.loads(found.out)
     assert [place["label"] for place in places] == ["bark"] * len(places)
     probs = [place["probability"] for place in places]
-    assert probs == sorted(probs, reverse=True) and len(places) == 4
+    assert probs == sorted(probs, reverse=True) and len(places) > 3
     for place in places:
         assert not any(share(place, other) for other in listed)
-        wav = read_audio(place["file"], RATE)
-        start, end = (round(place[key] * RATE) for key in ("start", "end"))
-        (steps,) = learnt.model.run(
-            ["frame_probabilities"], wav[None, start:end]
-        )
-        assert place["probability"] == pytest.approx(steps[0, 0, 0], abs=1e-2)
+        times, probs = learnt.frame_probabilities(place["file"])
+        middle = (place["start"] + place["end"]) / 2
+        expected = probs[np.abs(times - middle).argmin(), 0]
+        assert place["probability"] == pytest.approx(expected, abs=1e-2)
     cut = sorted(os.listdir(tmp_path / "n" / "bark"))
-    assert len(cut) == 4 and cut[0].startswith("001_")
+    assert len(cut) == len(places) and cut[0].startswith("001_")
 
 
 def test_models_that_do_not_suit_an_index_are_named(
