@@ -190,6 +190,24 @@ def write_clips(folder, sounds):
             soundfile.write(folder / label / name, wav, RATE)
 
 
+def read_sounds(data):
+    """The sounds of a fold by split and label, and the noises."""
+    words = data / "speech_commands"
+    sounds = soundscapes.fold_sounds(words, data / "audioset_mini")[FOLD]
+    paths = sorted((words / NOISE_FOLDER).glob("*.flac"))
+    return sounds, [soundscapes.read(path) for path in paths]
+
+
+def learn_sounds(tagger, data, sounds):
+    """A tagger that has learnt a few clips of each class."""
+    noises = data / "speech_commands" / NOISE_FOLDER
+    with tempfile.TemporaryDirectory() as scratch:
+        clips, path = Path(scratch, "clips"), Path(scratch, "my.onnx")
+        write_clips(clips, sounds["train"])
+        learn(tagger, clips, path, background=noises)
+        return AudioTagger.from_pretrained(path, threads=1)
+
+
 def mix_sparse(rng, sounds, noise):
     """A soundscape with a sound in each half; returns it and its events."""
     length = soundscapes.SECONDS * RATE
@@ -227,18 +245,9 @@ def overlap_f1(timelines, truth, names, labels):
 
 def event_rows(data, model, name):
     """Rows of F1 and time."""
-    words = data / "speech_commands"
-    sounds = soundscapes.fold_sounds(words, data / "audioset_mini")[FOLD]
-    noises = [
-        soundscapes.read(path)
-        for path in sorted((words / NOISE_FOLDER).glob("*.flac"))
-    ]
+    sounds, noises = read_sounds(data)
     tagger = AudioTagger.from_pretrained(model, threads=1)
-    with tempfile.TemporaryDirectory() as scratch:
-        clips, path = Path(scratch, "clips"), Path(scratch, "my.onnx")
-        write_clips(clips, sounds["train"])
-        learn(tagger, clips, path, background=words / NOISE_FOLDER)
-        learnt = AudioTagger.from_pretrained(path, threads=1)
+    learnt = learn_sounds(tagger, data, sounds)
     rows = []
     mixers = {"dense": soundscapes.mix, "sparse": mix_sparse}
     for seed, (kind, mix) in enumerate(mixers.items()):
@@ -278,24 +287,16 @@ def event_rows(data, model, name):
 
 def codec_rows(data, model, name):
     """Rows of events after coding."""
-    words = data / "speech_commands"
-    sounds = soundscapes.fold_sounds(words, data / "audioset_mini")[FOLD]
+    sounds, noises = read_sounds(data)
     sounds = {
         split: {label: own[label] for label in FEW_CLASSES}
         for split, own in sounds.items()
     }
-    noises = [
-        soundscapes.read(path)
-        for path in sorted((words / NOISE_FOLDER).glob("*.flac"))
-    ]
     tagger = AudioTagger.from_pretrained(model, threads=1)
+    learnt = learn_sounds(tagger, data, sounds)
     rng = np.random.default_rng(0)
     timelines, truth = {codec: {} for codec in CODECS}, {}
     with tempfile.TemporaryDirectory() as scratch:
-        clips, path = Path(scratch, "clips"), Path(scratch, "my.onnx")
-        write_clips(clips, sounds["train"])
-        learn(tagger, clips, path, background=words / NOISE_FOLDER)
-        learnt = AudioTagger.from_pretrained(path, threads=1)
         for number in range(24):
             noise = noises[rng.integers(len(noises))]
             wav, truth[number] = mix_sparse(rng, sounds["eval"], noise)
@@ -303,8 +304,11 @@ def codec_rows(data, model, name):
             soundfile.write(scape, wav.astype(np.float32), RATE)
             for codec, (extension, *options) in CODECS.items():
                 coded = Path(scratch, f"coded.{extension}")
-                command = "ffmpeg", "-v", "error", "-y", "-i", scape
-                subprocess.run([*command, *options, coded], check=True)
+                subprocess.run(
+                    ["ffmpeg", "-v", "error", "-y", "-i", scape]
+                    + [*options, coded],
+                    check=True,
+                )
                 timelines[codec][number] = learnt.analyze(coded)
     counts = {
         codec: np.array([len(x.events()) for x in found.values()])
@@ -379,6 +383,7 @@ def main():
     }
     events = event_rows(data, args.demo, args.name)
     print(json.dumps(events, indent=2), flush=True)
+    codecs = codec_rows(data, args.demo, args.name)  # fails without ffmpeg
     clips = []
     for kind, (model, draws) in kinds.items():
         found, seconds = clip_accuracies(data, model, draws)
@@ -396,7 +401,6 @@ def main():
         print(json.dumps(row), flush=True)
     stored = TABLES / "own_sounds.json"
     before = json.loads(stored.read_text()) if stored.exists() else {}
-    codecs = codec_rows(data, args.demo, args.name)
     sections = {}
     for title, rows in (
         ("Clips", clips),

@@ -2,9 +2,9 @@
 
 ``python tools/upstream.py DEST`` exports the series in ``upstream_parts``;
 ``--part NAME`` exports one part on top of the parts before it, or one of the
-repairs, which stand alone. Files are copied with their modules' names in SpeechBrain. Modules that
-belong into an existing file are appended to it, and a patch,
-``tools/pull_requests/NAME.patch``, changes other existing files.
+repairs, which stand alone. Files are copied with their modules' names in
+SpeechBrain. Modules that belong into an existing file are appended to it, and a
+patch, ``tools/pull_requests/NAME.patch``, changes other existing files.
 
 Authors
  * The speechbrain_fftp authors 2026

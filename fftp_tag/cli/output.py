@@ -210,4 +210,5 @@ def shown_messages() -> Iterator[None]:
             yield
     finally:
         for logger in loggers:
+            logger.setLevel(logging.NOTSET)
             logger.removeHandler(handler)

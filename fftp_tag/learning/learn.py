@@ -53,7 +53,12 @@ from fftp_tag.score.background import (
 from fftp_tag.search.clips import add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import STEPS, make_span_model, n_token_features
+from fftp_tag.tag.spans import (
+    N_TOKEN_STATISTICS,
+    STEPS,
+    make_span_model,
+    token_size,
+)
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
@@ -236,9 +241,8 @@ def learn(
             encoder, sounds, lengths, cache, num_workers, progress
         )
         learnt, held_out = encoded.learnt, encoded.held_out
-        validation = validate(
-            labels, learnt, n_token_features(tagger.model), single_label
-        )
+        n_token_features = N_TOKEN_STATISTICS * token_size(tagger.model)
+        validation = validate(labels, learnt, n_token_features, single_label)
         classifier = learnt.learn(single_label).soften(validation.temperature)
         write_learnt(encoder.model, output, sounds, validation, classifier)
     eval_scores = {}
@@ -345,12 +349,10 @@ def encode_clips(
     """Computes the features of clips and of background."""
     others = list_others(sounds, lengths)
     of_clips = {clip: recording_of(clip, others) for clip in sounds.clips}
+    hop = choose_hop(sounds, lengths, encoder.model)
     halves = [
         Recording(
-            path,
-            end=lengths.get(path, 0.0) / 2,
-            is_background=True,
-            hop=choose_hop(sounds, lengths, encoder.model),
+            path, end=lengths.get(path, 0.0) / 2, is_background=True, hop=hop
         )
         for path in sounds.recordings
     ]

@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, List, NamedTuple
 
 import soundfile as sf
@@ -62,8 +63,8 @@ def cut_clip(path: str, start: float, end: float, clip: str) -> None:
         file.write(samples)
     if os.path.exists(clip):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), clip)
-    with atomic_path(clip) as temporary, open(temporary, "wb") as output:
-        output.write(content.getbuffer())
+    with atomic_path(clip) as temporary:
+        Path(temporary).write_bytes(content.getbuffer())
 
 
 def source_of(

@@ -30,11 +30,7 @@ from fftp_tag.search.clips import (
 )
 from fftp_tag.tag.edit import model_digest
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import (
-    N_TOKEN_STATISTICS,
-    make_span_model,
-    n_token_features,
-)
+from fftp_tag.tag.spans import make_span_model, token_size
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, Source, read_blocks
 from speechbrain_fftp.dataio.audio import (
@@ -531,7 +527,7 @@ def update_index(
         sample_rate=rate,
         span=span,
         hop=max(round((hop or window) * rate), step) // step * step,
-        n_around=n_token_features(encoder.model) // N_TOKEN_STATISTICS,
+        n_around=token_size(tagger.model),
     )
     if made is not None and made != dataclasses.replace(
         settings, model=made.model

@@ -41,7 +41,9 @@ LENS = "span_lens"  # of clips, at least a span, in samples, [B, 1]
 PADDED_LENS = "padded_lens"  # at least the surroundings of a span
 NOISE_SAMPLES = 2**14
 NOISE_DECIBELS = -50  # relative to the peak of a clip
-N_TOKEN_STATISTICS = 3  # per dimension of the tokens
+# Features per dimension of the tokens, which come first: the deviation of the
+# surroundings, then the mean and the maximum
+N_TOKEN_STATISTICS = 3
 MAX_BANDS = 64
 STEPS = 8  # from the start of a span to its end
 SURROUNDINGS = 3  # spans of which a standard deviation is computed
@@ -168,13 +170,10 @@ def make_span_model(
     return Model(path, model.device, threads=1)
 
 
-def n_token_features(model: Model) -> int:
-    """The number of features of a span's tokens, which come first.
-
-    The first third of them is of its surroundings.
-    """
+def token_size(model: Model) -> int:
+    """The number of dimensions of a model's tokens."""
     patch = np.zeros((1, model.min_samples), np.float32)
-    return N_TOKEN_STATISTICS * model.run(["tokens"], patch)[0].shape[2]
+    return model.run(["tokens"], patch)[0].shape[2]
 
 
 def add_spans(

@@ -22,6 +22,7 @@ import io
 import logging
 import os
 import posixpath
+from pathlib import Path
 
 import numpy as np
 import soundfile as sf
@@ -216,8 +217,8 @@ def write_noise(data_folder, paths, prepared_folder, sample_rate):
         content = io.BytesIO()
         sf.write(content, samples, sample_rate, format="FLAC")
         path = os.path.join(folder, f"{name}.flac")
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            file.write(content.getvalue())
+        with atomic_path(path) as temporary:
+            Path(temporary).write_bytes(content.getbuffer())
         noise.append(part)
     return noise
 
