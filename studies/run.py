@@ -271,7 +271,8 @@ class Study:
             **self.machine._asdict(),
             "processor": about.get("GPU", about["processor"]),
             "torch": torch.__version__,
-            "commit": git("rev-parse", "HEAD"),
+            # benchmarks/gpu.sh sets it, where there is no git
+            "commit": os.environ.get("FFTP_COMMIT") or git("rev-parse", "HEAD"),
             "changed": bool(git("status", "--porcelain", *CODE)),
             "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
         }
