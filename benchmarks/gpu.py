@@ -48,6 +48,7 @@ TESTS = (
     "tests/speechbrain/test_kaldi_features.py",
     "tests/speechbrain/test_specmask.py",
     "tests/speechbrain/test_tagger.py",
+    "tests/unit/lobes/test_compile.py",
 )
 CLASSES, ROUNDS, COPIES = 527, 5, 4
 MODELS = ("AST", "AuM")

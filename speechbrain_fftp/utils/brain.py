@@ -51,6 +51,18 @@ class DeviceLossBrain(sb.Brain):
         super().__init__(*args, **kwargs)
         self.unread_losses = []
 
+    def _compile(self):
+        """Compiles the modules that are to be compiled.
+
+        Without an analysis of PyTorch 2.11 that fails for batches of any number
+        and length: https://github.com/pytorch/pytorch/issues/181563
+        """
+        if self.compile:
+            from torch._inductor import config
+
+            config.triton.coalesce_tiling_analysis = False
+        super()._compile()
+
     def fit_batch(self, batch):
         """Trains on a batch.
 

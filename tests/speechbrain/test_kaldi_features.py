@@ -55,7 +55,9 @@ def test_a_clip_in_a_padded_batch_is_as_alone(device):
     for wav, feat, count, n in zip(wavs, feats, samples, frames):
         alone = compute_features(wav[None, :count])[0]
         assert len(alone) == n
-        torch.testing.assert_close(feat[:n], alone, rtol=0, atol=1e-4)
+        # On a GPU, the Fourier transform of another batch rounds otherwise
+        atol = 1e-4 if device == "cpu" else 2e-3
+        torch.testing.assert_close(feat[:n], alone, rtol=0, atol=atol)
 
 
 def test_lengths_in_float32_are_exact():

@@ -8,10 +8,12 @@ import pytest
 import torch
 from recipe_brains import load_tiny
 
+import speechbrain as sb
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.utils.brain import DeviceLossBrain
 
 
 @pytest.fixture
@@ -118,3 +120,62 @@ def test_four_graphs_serve_the_batches_of_trainings(yaml, tmp_path):
     for epoch in (0, 1):
         run_epoch(encoder, compiled, epoch)
     assert len(graphs) == 4
+
+
+def train_losses(encoder, compiled):
+    """Losses of three epochs of an encoder on a GPU, over mixed batches."""
+
+    class Brain(DeviceLossBrain):
+        losses = ()
+
+        def compute_forward(self, batch, stage):
+            feats, lengths = batch
+            return self.modules.encoder(feats.to(self.device), lengths)
+
+        def compute_objectives(self, predictions, batch, stage):
+            return (predictions.float() - 1).square().mean()
+
+        def on_stage_end(self, stage, stage_loss, epoch=None):
+            if stage == sb.Stage.TRAIN:
+                stage_loss = self.average_loss()
+            self.losses += (stage_loss,)
+
+    torch.manual_seed(0)
+    shapes = ((6, 198, 1), (6, 198, 0.5), (5, 171, 0.7), (3, 198, 1))
+    batches = []
+    for clips, frames, shortest in shapes:
+        lengths = torch.linspace(shortest, 1, clips)
+        feats = torch.randn(clips, frames, 128)
+        batches.append((feats, None if shortest == 1 else lengths))
+    brain = Brain(
+        {"encoder": encoder},
+        lambda weights: torch.optim.AdamW(weights, lr=1e-3),
+        run_opts={
+            "device": "cuda",
+            "precision": "bf16",
+            "compile": compiled,
+            "compile_module_keys": ["encoder"],
+            "compile_using_dynamic_shape_tracing": True,
+        },
+    )
+    loader = torch.utils.data.DataLoader(batches, batch_size=None)
+    brain.fit(range(3), loader, loader, progressbar=False)
+    return brain.losses
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("Encoder", [AST, AuM])
+def test_a_compiled_training_on_a_gpu(Encoder):
+    """As the yaml files compile, in bfloat16, training and validation."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    torch.compiler.reset()
+    losses = []
+    for compiled in (True, False):
+        torch.manual_seed(0)
+        patches = FFTPEmbedding(128, 64, 25, 5)
+        heads = {"num_heads": 2} if Encoder is AST else {}
+        encoder = Encoder(128, 64, 2, embedding=patches, **heads)
+        losses.append(train_losses(encoder, compiled))
+    assert losses[0][-1] < losses[0][0]
+    torch.testing.assert_close(*map(torch.tensor, losses), rtol=0.03, atol=0)
