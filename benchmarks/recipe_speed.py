@@ -223,7 +223,7 @@ def count_launches(log, data, mixed):
 
 def run_recipe(log, data, yaml, batch, shortest):
     """Speed of a compiled recipe, in a process of its own, in its second epoch."""
-    count = data.size.steps * batch
+    count = min(data.size.steps * batch, len(data.train))
     with tempfile.TemporaryDirectory(dir=data.folder) as folder:
         others = settings(
             data,

@@ -251,6 +251,7 @@ class Study:
         size = figures(row, plan)
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
+        commit, changed = commit_of_code()
         yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
         return {
             "recipe": plan.facts["recipe"],
@@ -271,9 +272,8 @@ class Study:
             **self.machine._asdict(),
             "processor": about.get("GPU", about["processor"]),
             "torch": torch.__version__,
-            # benchmarks/gpu.sh sets it, where there is no git
-            "commit": os.environ.get("FFTP_COMMIT") or git("rev-parse", "HEAD"),
-            "changed": bool(git("status", "--porcelain", *CODE)),
+            "commit": commit,
+            "changed": changed,
             "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
         }
 
@@ -284,6 +284,17 @@ def valid_by_epoch(folder, metric):
     return list(
         map(float, re.findall(rf"valid {metric}: (\S+?)(?:,|$)", log, re.M))
     )
+
+
+def commit_of_code():
+    """The commit of this checkout, and whether its code has been changed.
+
+    Where there is no git, FFTP_COMMIT: see ``harness.commit``.
+    """
+    if "FFTP_COMMIT" in os.environ:
+        commit = os.environ["FFTP_COMMIT"]
+        return commit.removesuffix("+"), commit.endswith("+")
+    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", *CODE))
 
 
 def git(*words):
