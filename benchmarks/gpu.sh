@@ -10,11 +10,13 @@
 #   benchmarks/gpu.sh run FOLDER OUT    There, in a copy of this repository: gpu.py and
 #                                       recipe_speed.py, in 540 seconds or SECONDS_LEFT.
 #   benchmarks/gpu.sh study FOLDER OUT PLAN [OPTION ...]
-#                                       There: runs of a plan of the study with mixed
-#                                       clips, base or base_aum, and options of
-#                                       studies/run.py. OUT gets the stored results.
-#                                       After 540 seconds or SECONDS_LEFT, a run that
-#                                       has not ended is lost.
+#                                       There: runs of a plan of the study, with options
+#                                       of studies/run.py, on mixed clips (base,
+#                                       base_aum) or the data in DATA. OUT gets the
+#                                       stored results. After 540 seconds or
+#                                       SECONDS_LEFT, a run that has not ended is lost.
+#                                       Small models leave most of a GPU idle: with
+#                                       JOBS=12, so many runs share it.
 #
 # Authors
 #  * The speechbrain_fftp authors 2026
@@ -87,13 +89,37 @@ study)
     # Stored runs are not run again
     cp "$root/studies/results/$plan".* \
         "$root/studies/results/${plan}_sources.npz" "$out" 2>/dev/null || true
-    timeout $((end - $(date +%s))) \
-        python3 "$root/studies/run.py" "$folder/data" --plan "$plan" \
-        --device "${DEVICE:-cuda}" --num_workers 8 --results "$out" \
-        --work "$(mktemp -d)" "$@"
+    work=$(mktemp -d)
+    jobs=${JOBS:-1} workers=8
+    if [ "$jobs" -gt 1 ]; then
+        workers=0
+        export OMP_NUM_THREADS=1
+        # The server that lets processes use a GPU at the same time
+        if command -v nvidia-cuda-mps-control; then
+            export CUDA_MPS_PIPE_DIRECTORY=$work/mps CUDA_MPS_LOG_DIRECTORY=$work/mps
+            mkdir "$work/mps"
+            nvidia-cuda-mps-control -d
+        fi
+    fi
+    pids=
+    for _ in $(seq "$jobs"); do
+        timeout $((end - $(date +%s))) \
+            python3 "$root/studies/run.py" "${DATA:-$folder/data}" --plan "$plan" \
+            --device "${DEVICE:-cuda}" --num_workers $workers --results "$out" \
+            --work "$work" "$@" &
+        pids="$pids $!"
+    done
+    status=0
+    for pid in $pids; do
+        wait "$pid" || status=$?
+    done
+    if [ -n "${CUDA_MPS_PIPE_DIRECTORY:-}" ]; then
+        echo quit | nvidia-cuda-mps-control
+    fi
+    exit $status
     ;;
 *)
-    sed -n '2,19s/^# \{0,1\}//p' "$0"
+    sed -n '2,22s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

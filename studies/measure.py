@@ -203,6 +203,11 @@ def masks_of(options):
     return f"{100 * budget:g} %"
 
 
+def is_of_cpu(run):
+    """Whether a stored run trained on a CPU; early ones do not say so."""
+    return run.get("device", "cpu") == "cpu"
+
+
 def measure_row(plan, row):
     """The values of a row in a table; None without a run."""
     runs = finished(plan, row)
@@ -210,7 +215,8 @@ def measure_row(plan, row):
         return None
     stored = plan.rows()
     trained = [stored.get(run.get("trained"), run) for run in runs.values()]
-    minutes = [r["cpu_minutes"] for r in trained if not r["resumed"]]
+    whole = [r for r in trained if not r["resumed"] and is_of_cpu(r)]
+    minutes = [r["cpu_minutes"] for r in whole]
     first = next(iter(runs.values()))
     by_fold = {fold: 100 * run["value"] for fold, run in runs.items()}
     return {
@@ -349,6 +355,8 @@ def measure(plan, plans):
     if not stored or (plan.trials and not plan.chosen_path.exists()):
         return None
     contrasts = measure_contrasts(plan, plans)
+    of_cpu = list(filter(is_of_cpu, stored))
+    cpus = {row["processor"] for row in of_cpu}
     return {
         "rows": {
             name: {label: measure_row(plan, row) for label, row in rows.items()}
@@ -356,9 +364,11 @@ def measure(plan, plans):
         },
         "contrasts": contrasts,
         "overlap": overlap(plan.facts),
-        "runs": len(stored),
-        "cpu_hours": sum(row["cpu_minutes"] for row in stored) / 60,
-        "processors": sorted({row["processor"] for row in stored}),
+        "runs": len(of_cpu),
+        "cpu_hours": sum(row["cpu_minutes"] for row in of_cpu) / 60,
+        "processors": sorted(cpus),
+        "gpu_runs": len(stored) - len(of_cpu),
+        "gpus": sorted({row["processor"] for row in stored} - cpus),
         "commits": sorted({row["commit"][:10] for row in stored}),
     }
 

@@ -73,7 +73,7 @@ All p have Holm's correction over the contrasts of {family}; a difference that w
 part, as each fold has its own: on clips of 10 s, the mAP of [six
 seeds](masks_long_clips.md) has a standard deviation of {spread:.1f} points.
 
-{runs} runs in {cpu_hours:.1f} CPU hours, at commits {commits}, by
+{runs} runs in {cpu_hours:.1f} CPU hours{of_gpu}, at commits {commits}, by
 [the plan](../plans/{name}.yaml):
 
 ```
@@ -260,14 +260,16 @@ def plan_page(plan, figures):
         lines += ["## Further differences\n"]
         lines += contrasts_section(contrasts["across"])
     lines += trials(plan)
-    processors = ", ".join(measured["processors"])
-    devices = {row.get("device", "cpu") for row in plan.rows().values()}
-    if devices == {"cpu"}:
-        processors = f"one thread of {processors}"
+    processors = f"one thread of {', '.join(measured['processors'])}"
+    of_gpu = ""
+    if measured["gpu_runs"]:
+        gpus = ", ".join(measured["gpus"])
+        of_gpu = f", and {measured['gpu_runs']} on {gpus} in TF32"
     legend = LEGEND.format(
         **{**plan.facts, **shared_of(plan, measured["overlap"])},
         runs=measured["runs"],
         cpu_hours=measured["cpu_hours"],
+        of_gpu=of_gpu,
         processors=processors,
         commits=", ".join(measured["commits"]),
         name=plan.name,

@@ -407,10 +407,15 @@ def main(argv=None):
         return
     noises = read_noises(args.words)
     folds = fold_sounds(args.words, args.instruments, args.partitions)
-    for number, (fold, found) in enumerate(folds.items()):
-        name = fold if fold == SEARCH else f"fold{fold}"
-        seed = (args.seed, number)
-        write_folder(args.out / name, found, noises, sizes, seed)
+    with ProcessPoolExecutor(args.num_workers) as processes:
+        writing = []
+        for number, (fold, found) in enumerate(folds.items()):
+            name = fold if fold == SEARCH else f"fold{fold}"
+            seed = (args.seed, number)
+            parts = (args.out / name, found, noises, sizes, seed)
+            writing.append(processes.submit(write_folder, *parts))
+        for each in writing:
+            each.result()
 
 
 if __name__ == "__main__":
