@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+
 import pytest
 import torch
 from recipe_brains import HPARAMS, make_batch, make_brain
@@ -51,5 +53,9 @@ def test_augmentation_and_features_are_those_of_float32(yaml, tmp_path):
 def test_a_compiled_step(yaml, tmp_path):
     torch.compiler.reset()
     expected, _ = first_step(yaml, tmp_path, precision="bf16")
-    loss, _ = first_step(yaml, tmp_path, precision="bf16", compile=True)
+    compiling = {"compile": True}
+    if not Path(yaml).name.startswith(("ast", "atst")):
+        # On a CPU, PyTorch 2.11 compiles convolutions for one shape only
+        compiling["compile_using_dynamic_shape_tracing"] = False
+    loss, _ = first_step(yaml, tmp_path, precision="bf16", **compiling)
     assert loss == pytest.approx(expected, rel=0.02)
