@@ -68,6 +68,7 @@ CODE = (
     "hparams",
     "studies",
     ":(exclude)studies/results",
+    ":(exclude)studies/plans/*_chosen.json",
 )
 # Options of the preparation that a row may have
 PREPARE_OPTIONS = ("task", "valid_fraction")
