@@ -95,7 +95,7 @@ study)
         workers=0
         export OMP_NUM_THREADS=1
         # The server that lets processes use a GPU at the same time
-        if command -v nvidia-cuda-mps-control; then
+        if command -v nvidia-cuda-mps-control >/dev/null; then
             export CUDA_MPS_PIPE_DIRECTORY=$work/mps CUDA_MPS_LOG_DIRECTORY=$work/mps
             mkdir "$work/mps"
             nvidia-cuda-mps-control -d

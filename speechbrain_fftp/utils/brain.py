@@ -54,8 +54,8 @@ class DeviceLossBrain(sb.Brain):
     def _compile(self):
         """Compiles the modules that are to be compiled.
 
-        Without an analysis of PyTorch 2.11 that fails for batches of any number
-        and length: https://github.com/pytorch/pytorch/issues/181563
+        Disables an analysis of PyTorch 2.11 that fails for dynamic shapes, see
+        https://github.com/pytorch/pytorch/issues/181563
         """
         if self.compile:
             from torch._inductor import config
