@@ -77,9 +77,9 @@ pictures: $(DEV_INSTALLED)
 $(VENV):
 	$(PYTHON) -m venv $@
 
-$(INSTALLED): EXTRAS = demo
-$(DEV_INSTALLED): EXTRAS = dev
-$(BENCH_INSTALLED): EXTRAS = dev,bench
+$(INSTALLED): EXTRAS = train,demo
+$(DEV_INSTALLED): EXTRAS = train,dev
+$(BENCH_INSTALLED): EXTRAS = train,dev,bench
 $(INSTALLED) $(DEV_INSTALLED) $(BENCH_INSTALLED): setup.cfg pyproject.toml \
 		constraints.txt | $(VENV)
 	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[$(EXTRAS)]"

@@ -90,8 +90,8 @@ def convert(
             kind = "is not a local file but may be a model of the hub"
         raise InputError(
             f"{source} {kind}. Its conversion needs {error.name}: install this "
-            "package with its dependencies, or convert the model elsewhere "
-            "with fftp-tag import"
+            'package with what training needs (pip install ".[train]" in a '
+            "checkout), or convert the model elsewhere with fftp-tag import"
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     convert_checkpoint(source, path, **options)
