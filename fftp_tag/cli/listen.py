@@ -17,11 +17,11 @@ import queue
 import signal
 import sys
 import threading
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional
 
 from fftp_tag.cli import options, output
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.packages import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     if args.raw and (sys.stdin is None or sys.stdin.isatty()):
         raise InputError("--raw reads standard input: pipe samples to it")
     if not args.raw:
-        import_sounddevice()  # fails before the model is loaded
+        require("sounddevice", "A microphone")  # before the model is loaded
     tagger = options.load_tagger(args)
     with contextlib.ExitStack() as stack:
         if args.raw:
@@ -194,22 +194,10 @@ class Microphone:
                 )
 
 
-def import_sounddevice() -> ModuleType:
-    """Imports sounddevice; raises an InputError if it is missing."""
-    try:
-        import sounddevice
-    except (ImportError, OSError) as error:  # no package, or no PortAudio
-        raise InputError(
-            f"{error}: install sounddevice and PortAudio (libportaudio2 on "
-            "Debian) to use a microphone, or pipe samples to --raw"
-        ) from error
-    return sounddevice
-
-
 @contextlib.contextmanager
 def open_microphone(number: Optional[int]) -> Iterator[Microphone]:
     """A ``Microphone`` that records until the block ends."""
-    sounddevice = import_sounddevice()
+    sounddevice = require("sounddevice", "A microphone")
     try:
         device = sounddevice.query_devices(number, "input")
         microphone = Microphone(int(device["default_samplerate"]))

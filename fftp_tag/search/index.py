@@ -49,7 +49,7 @@ from speechbrain_fftp.dataio.files import (
     check_target,
 )
 from speechbrain_fftp.dataio.model_info import MOST_SAMPLES, is_whole
-from speechbrain_fftp.dataio.packages import import_package
+from speechbrain_fftp.dataio.packages import require
 
 logger = logging.getLogger(__name__)
 
@@ -718,7 +718,7 @@ def read_classifier(
     """Weights ``[F, C]`` and biases ``[C]`` of a learnt model, and the sources
     of the clips that it was learnt from.
     """
-    onnx = import_package("onnx", "A learnt model")
+    onnx = require("onnx", "A learnt model")
     graph = onnx.load(model.path, load_external_data=False).graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, check_target, file_sha256
-from speechbrain_fftp.dataio.packages import import_package, require
+from speechbrain_fftp.dataio.packages import require
 
 if TYPE_CHECKING:
     import onnx
@@ -51,7 +51,7 @@ def copy_model(
     InputError
         If the package onnx is missing.
     """
-    onnx = import_package("onnx", "Writing a model")
+    onnx = require("onnx", "Writing a model")
     source, path = Path(source), Path(path)
     model = onnx.load(source, load_external_data=False)
     onnx.helper.set_model_props(model, info.to_metadata())
@@ -83,7 +83,7 @@ def model_digest(path: Union[str, os.PathLike]) -> str:
 
     It tells whether what the model has computed is still right.
     """
-    onnx = import_package("onnx", "A checksum of a model")
+    onnx = require("onnx", "A checksum of a model")
     folder = Path(path).parent
     graph = onnx.load(path, load_external_data=False).graph
     name = weights_name(graph, folder)

@@ -22,7 +22,7 @@ import numpy as np
 from speechbrain_fftp.dataio.audio import SILENCE
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import ModelInfo, Numbers, default_rules
-from speechbrain_fftp.dataio.packages import import_package
+from speechbrain_fftp.dataio.packages import require
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -180,7 +180,7 @@ def start_session(
     path: str, device: str, threads: Optional[int]
 ) -> "onnxruntime.InferenceSession":
     """Loads a file into ONNX Runtime."""
-    onnxruntime = import_package("onnxruntime", "A model.onnx")
+    onnxruntime = require("onnxruntime", "A model.onnx")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised: no need to log them
     options.intra_op_num_threads = threads or 0

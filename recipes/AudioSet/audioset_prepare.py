@@ -24,6 +24,7 @@ from typing import NamedTuple
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, MISSING, Clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     SKIPPED,
     check_missing,
@@ -403,13 +404,9 @@ def read_shard(path, split, classes):
     list of Clip
         The clips.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise InputError(
-            "Parquet shards need pyarrow: pip install pyarrow"
-        ) from error
+    pa = require("pyarrow", "Parquet")
+    import pyarrow.parquet as pq
+
     clips = []
     try:
         with pq.ParquetFile(path) as shard:

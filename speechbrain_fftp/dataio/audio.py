@@ -30,7 +30,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.packages import import_package
+from speechbrain_fftp.dataio.packages import require
 
 logger = logging.getLogger(__name__)
 
@@ -378,7 +378,7 @@ def resampled_blocks(
     if rate == sample_rate:
         yield from blocks
         return
-    soxr = import_package("soxr", "Resampling")
+    soxr = require("soxr", "Resampling")
     stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
     for block in blocks:
         yield stream.resample_chunk(block)

@@ -1,11 +1,10 @@
-"""Optional packages: whether they are installed, and their import.
+"""The import of optional packages.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import importlib
-import importlib.util
 from types import ModuleType
 
 from speechbrain_fftp.dataio.errors import InputError
@@ -14,38 +13,32 @@ from speechbrain_fftp.dataio.errors import InputError
 NAMES = {"sklearn": "scikit-learn"}
 
 
-def is_installed(module: str) -> bool:
-    """Whether a module is installed, without importing it."""
-    return importlib.util.find_spec(module) is not None
-
-
-def require(module: str, purpose: str) -> None:
-    """Raises an InputError if a module is missing.
+def require(module: str, purpose: str) -> ModuleType:
+    """Imports a module of an optional package.
 
     Arguments
     ---------
     module : str
     purpose : str
         What needs it, as the beginning of a sentence.
-    """
-    if not is_installed(module):
-        name = NAMES.get(module, module)
-        raise InputError(f"{purpose} needs {name}: pip install {name}")
 
-
-def import_package(name: str, purpose: str) -> ModuleType:
-    """Imports a package; for arguments see ``require``.
+    Returns
+    -------
+    ModuleType
 
     Raises
     ------
     InputError
-        If it is missing, or cannot be imported.
+        If the package is missing, or cannot be imported.
     """
     try:
-        return importlib.import_module(name)
-    except ImportError as error:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:  # or a library that it needs
         if isinstance(error.__cause__, KeyboardInterrupt):  # see pybind11
             raise error.__cause__ from None
-        if isinstance(error, ModuleNotFoundError) and error.name == name:
-            require(name, purpose)
-        raise InputError(f"{name} cannot be imported: {error}") from error
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            name = NAMES.get(module, module)
+            raise InputError(
+                f"{purpose} needs {name}: pip install {name}"
+            ) from error
+        raise InputError(f"{module} cannot be imported: {error}") from error

@@ -62,12 +62,12 @@ def length_mask(lengths, size):
 
 
 class EncodedClips(NamedTuple):
-    """The outputs of an encoder, before they are pooled.
+    """The outputs of an encoder.
 
     Arguments
     ---------
-    cls : torch.Tensor or None
-        Mean of the class tokens ``[B, 1, D]``, if the encoder has any.
+    embedding : torch.Tensor
+        Embedding ``[B, 1, D]`` of each clip.
     tokens : torch.Tensor
         Tokens over time ``[B, T', D]``, of any value in padding.
     valid : torch.Tensor or None
@@ -75,11 +75,12 @@ class EncodedClips(NamedTuple):
 
     Example
     -------
-    >>> EncodedClips(None, torch.rand(2, 12, 8), None).tokens.shape
+    >>> clips = EncodedClips(torch.rand(2, 1, 8), torch.rand(2, 12, 8), None)
+    >>> clips.tokens.shape
     torch.Size([2, 12, 8])
     """
 
-    cls: Optional[torch.Tensor]
+    embedding: torch.Tensor
     tokens: torch.Tensor
     valid: Optional[torch.Tensor]
 
@@ -328,72 +329,43 @@ def sum_processes(norm, x):
     )
 
 
-class PooledEncoder(torch.nn.Module):
-    """An encoder whose embeddings are pooled tokens; subclasses ``encode``.
+def pool_tokens(pooling, cls, tokens, valid=None):
+    """The embedding of each clip.
 
     Arguments
     ---------
     pooling : str
         "cls", "mean" or "cls+mean".
+    cls : torch.Tensor
+        The mean of the class tokens ``[B, 1, D]``.
+    tokens : torch.Tensor
+        Tokens ``[B, N, D]``.
+    valid : torch.Tensor, optional
+        True for a clip's own tokens ``[B, N]``; by default, all are.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B, 1, D]``.
+
+    Raises
+    ------
+    ValueError
+        If the pooling is unknown.
 
     Example
     -------
-    >>> class Frames(PooledEncoder):
-    ...     def encode(self, feats, lengths=None):
-    ...         return EncodedClips(None, feats, None)
-    >>> Frames("mean")(torch.rand(2, 10, 8)).shape
-    torch.Size([2, 1, 8])
+    >>> cls, tokens = torch.tensor([[[1.0]]]), torch.tensor([[[2.0], [4.0]]])
+    >>> pool_tokens("cls+mean", cls, tokens)
+    tensor([[[2.]]])
     """
-
-    def __init__(self, pooling):
-        super().__init__()
-        self.pooling = pooling
-
-    def forward(self, feats, lengths=None):
-        """Encodes a batch of spectrograms.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Normalised features ``[B, T, F]``.
-        lengths : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T. Only its first
-            ``round(lengths * T)`` frames are used.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-        """
-        return self.pool(self.encode(feats, lengths))
-
-    def pool(self, clips):
-        """Pools the output of ``encode``.
-
-        Arguments
-        ---------
-        clips : EncodedClips
-            The tokens.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-
-        Raises
-        ------
-        ValueError
-            If the pooling is unknown.
-        """
-        if self.pooling == "cls":
-            return clips.cls
-        if self.pooling == "mean":
-            return mean_token(clips.tokens, clips.valid)
-        if self.pooling == "cls+mean":
-            return (clips.cls + mean_token(clips.tokens, clips.valid)) / 2
-        raise ValueError(
-            f"pooling={self.pooling!r} must be cls, mean or cls+mean."
-        )
+    if pooling == "cls":
+        return cls
+    if pooling == "mean":
+        return mean_token(tokens, valid)
+    if pooling == "cls+mean":
+        return (cls + mean_token(tokens, valid)) / 2
+    raise ValueError(f"pooling={pooling!r} must be cls, mean or cls+mean.")
 
 
 def mean_token(tokens, valid=None):

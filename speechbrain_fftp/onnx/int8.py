@@ -13,7 +13,7 @@ from pathlib import Path
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.dataio.packages import import_package
+from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.onnx.graphs import ancestors
 
 PRODUCTS = ("MatMul", "Gemm")
@@ -37,7 +37,7 @@ def store_in_int8(source, path):
     InputError
         If onnx is missing, or the encoder has no weights to quantise.
     """
-    onnx = import_package("onnx", "Writing a model")
+    onnx = require("onnx", "Writing a model")
     model = onnx.load(source)
     names = encoder_products(model.graph)
     if not names:

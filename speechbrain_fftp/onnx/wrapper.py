@@ -71,9 +71,8 @@ class WaveformTagger(torch.nn.Module):
             outputs["frame_probabilities"] = frame_logits.sigmoid()
             embeddings = mean_token(tokens, valid)
         elif hasattr(encoder, "encode"):
-            clips = encoder.encode(feats, lens)
-            _, tokens, valid = clips
-            output = embeddings = encoder.pool(clips)
+            embeddings, tokens, valid = encoder.encode(feats, lens)
+            output = embeddings
         else:
             output = embeddings = tokens = encoder(feats, lens)
             valid = None

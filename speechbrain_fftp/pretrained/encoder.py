@@ -12,19 +12,18 @@ Authors
 
 import torch
 
-from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
-from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.tokens import (
     EncodedClips,
-    PooledEncoder,
     count_valid,
     length_mask,
+    mean_token,
     token_batch_norm,
 )
 
 
-class ChunkedTransformer(PooledEncoder):
-    """Transformer without class tokens that encodes long clips in chunks.
+class ChunkedTransformer(AST):
+    """An AST without class tokens that encodes long clips in chunks.
 
     Clips longer than ``max_frames`` are encoded in chunks of that length; the
     last chunk is padded with zeros. A clip's embedding does not depend on the
@@ -32,17 +31,9 @@ class ChunkedTransformer(PooledEncoder):
 
     Arguments
     ---------
-    n_mels, embed_dim : int
-        Number of mel bins F of the features, and of channels D of a token.
-    depth, num_heads : int
-        Number of transformer blocks, and of attention heads.
-    embedding : torch.nn.Module
-        A patch embedding. If clips are longer than ``max_frames``, patches
-        must not overlap in time.
-    max_frames : int
-        Number of frames of a chunk, which sets the number of positions.
-    mlp_ratio, dropout : float
-        See ``TransformerBlock``.
+    *args, **kwargs
+        See ``AST``. If clips are longer than ``max_frames``, patches must not
+        overlap in time.
     pooling : str
         "mean", the mean over the clip's own tokens; or "chunks", the mean over
         all tokens of its chunks, including padding with zeros, as in CED.
@@ -51,41 +42,15 @@ class ChunkedTransformer(PooledEncoder):
         and Dasheng.
     """
 
-    def __init__(
-        self,
-        n_mels,
-        embed_dim,
-        depth,
-        num_heads,
-        embedding,
-        max_frames,
-        mlp_ratio=4.0,
-        dropout=0.0,
-        pooling="mean",
-        has_bin_norm=False,
-    ):
-        super().__init__("mean")
-        self.means_chunks = pooling == "chunks"
-        self.n_mels = n_mels
-        self.embed_dim = embed_dim
-        self.num_heads = num_heads
-        self.max_frames = max_frames
-        self.bin_norm = torch.nn.BatchNorm1d(n_mels) if has_bin_norm else None
-        self.embedding = embedding
-        self.position = PositionEmbedding(
-            freq_patches=embedding.freq_patches,
-            time_patches=embedding.time_patches(max_frames),
-            embed_dim=embed_dim,
-        )
-        self.blocks = torch.nn.ModuleList(
-            TransformerBlock(embed_dim, num_heads, mlp_ratio, dropout)
-            for _ in range(depth)
-        )
-        self.norm = torch.nn.LayerNorm(embed_dim, eps=1e-6)
-        init_linear(self.blocks)
+    def __init__(self, *args, pooling="mean", has_bin_norm=False, **kwargs):
+        super().__init__(*args, pooling=pooling, **kwargs)
+        del self.cls_tokens
+        self.bin_norm = None
+        if has_bin_norm:
+            self.bin_norm = torch.nn.BatchNorm1d(self.n_mels)
 
     def encode(self, feats, lengths=None):
-        """Encodes a batch without pooling; see ``forward``.
+        """Encodes a batch, with its tokens over time; see ``AST``.
 
         With ``pooling="chunks"``, a clip's own tokens are all those of its
         chunks.
@@ -121,9 +86,11 @@ class ChunkedTransformer(PooledEncoder):
         # [B * K, F' * T', D] -> [B * K, T', D] -> [B, K * T', D]
         x = self.norm(x).unflatten(1, (rows, n_steps)).mean(1)
         x = x.reshape(B, K * n_steps, -1)
-        if self.means_chunks:
+        if self.pooling == "chunks":
             valid = attended.view(B, K, n_steps) & in_chunk[:, :, None]
-            return EncodedClips(None, x, valid.flatten(1))
-        n_tokens = self.embedding.time_patches(T)
-        valid = length_mask(self.embedding.time_patches(n_frames), n_tokens)
-        return EncodedClips(None, x[:, :n_tokens], valid)
+            valid = valid.flatten(1)
+        else:
+            n_tokens = self.embedding.time_patches(T)
+            x = x[:, :n_tokens]
+            valid = length_mask(self.embedding.time_patches(n_frames), n_tokens)
+        return EncodedClips(mean_token(x, valid), x, valid)

@@ -54,7 +54,7 @@ def test_a_stem_is_two_convolutions(device):
     assert tokens.shape[1] == embedding.num_patches(51)
 
 
-def test_patches_that_do_not_suit_the_encoder_are_errors():
+def test_options_that_do_not_suit_the_encoder_are_errors():
     from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
     from speechbrain.nnet.convolution import ConvStemEmbedding
     from speechbrain.nnet.patching import SquarePatchEmbedding
@@ -64,6 +64,8 @@ def test_patches_that_do_not_suit_the_encoder_are_errors():
             ConvStemEmbedding(16, 8, patch, stride, channels=3)
     with pytest.raises(ValueError, match="bins"):
         ConvNeXt1d(128, 24, embedding=SquarePatchEmbedding(128, 24))
+    with pytest.raises(ValueError, match="cls"):
+        ConvNeXt1d(128, 24, pooling="cls")
 
 
 @torch.no_grad()

@@ -13,11 +13,7 @@ import torch
 
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import (
-    EncodedClips,
-    PooledEncoder,
-    embed_clips,
-)
+from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -110,28 +106,7 @@ class TransformerBlock(torch.nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def init_linear(blocks):
-    """Initialises linear layers as the original AST: std 0.02, zero biases.
-
-    Arguments
-    ---------
-    blocks : torch.nn.Module
-        The blocks whose layers are initialised.
-
-    Example
-    -------
-    >>> layer = torch.nn.Linear(4, 4)
-    >>> init_linear(layer)
-    >>> layer.bias.any()
-    tensor(False)
-    """
-    for module in blocks.modules():
-        if isinstance(module, torch.nn.Linear):
-            torch.nn.init.trunc_normal_(module.weight, std=0.02)
-            torch.nn.init.zeros_(module.bias)
-
-
-class AST(PooledEncoder):
+class AST(torch.nn.Module):
     """Audio Spectrogram Transformer encoder.
 
     Sizes (width, depth, heads): tiny 192, 12, 3; small 384, 12, 6; base 768,
@@ -176,13 +151,14 @@ class AST(PooledEncoder):
         norm_eps=1e-6,
         pooling="cls",
     ):
-        super().__init__(pooling)
+        super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.max_frames = max_frames
+        self.pooling = pooling
         self.embedding = embedding
         self.position = PositionEmbedding(
             freq_patches=embedding.freq_patches,
@@ -204,11 +180,33 @@ class AST(PooledEncoder):
             for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
+        # As in the original
         torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
-        init_linear(self.blocks)
+        for module in self.blocks.modules():
+            if isinstance(module, torch.nn.Linear):
+                torch.nn.init.trunc_normal_(module.weight, std=0.02)
+                torch.nn.init.zeros_(module.bias)
+
+    def forward(self, feats, lengths=None):
+        """Encodes a batch of spectrograms.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Normalised features ``[B, T, F]``.
+        lengths : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T. Only its first
+            ``round(lengths * T)`` frames are used.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
+        return self.encode(feats, lengths).embedding
 
     def encode(self, feats, lengths=None):
-        """Encodes a batch without pooling.
+        """Encodes a batch, with its tokens over time.
 
         The tokens of square patches are averaged over frequency.
 
@@ -220,7 +218,7 @@ class AST(PooledEncoder):
         Returns
         -------
         EncodedClips
-            Class tokens, tokens over time, and their mask.
+            Embeddings, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, F' * T', D]
         tokens, step_counts, valid = embed_clips(self.embedding, feats, lengths)
@@ -243,4 +241,5 @@ class AST(PooledEncoder):
         cls = x[:, :CLASS_TOKENS].mean(1, keepdim=True)
         # [B, 2 + F' * T', D] -> [B, F', T', D] -> [B, T', D]
         steps = x[:, CLASS_TOKENS:].unflatten(1, (rows, n_steps)).mean(1)
-        return EncodedClips(cls, steps, valid)
+        embedding = pool_tokens(self.pooling, cls, steps, valid)
+        return EncodedClips(embedding, steps, valid)

@@ -16,14 +16,10 @@ import torch
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import (
-    EncodedClips,
-    PooledEncoder,
-    embed_clips,
-)
+from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
 
 
-class AuM(PooledEncoder):
+class AuM(torch.nn.Module):
     """Audio Mamba encoder.
 
     Sizes (width, depth): tiny 192, 24; small 384, 24; base 768, 24. The class
@@ -75,12 +71,13 @@ class AuM(PooledEncoder):
         pooling="cls",
         scan="auto",
     ):
-        super().__init__(pooling)
+        super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.max_frames = max_frames
+        self.pooling = pooling
         self.embedding = embedding
         self.position = PositionEmbedding(
             freq_patches=embedding.freq_patches,
@@ -105,8 +102,26 @@ class AuM(PooledEncoder):
         for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
 
+    def forward(self, feats, lengths=None):
+        """Encodes a batch of spectrograms.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Normalised features ``[B, T, F]``.
+        lengths : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T. Only its first
+            ``round(lengths * T)`` frames are used.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
+        return self.encode(feats, lengths).embedding
+
     def encode(self, feats, lengths=None):
-        """Encodes a batch without pooling.
+        """Encodes a batch, with its tokens over time.
 
         The tokens of square patches are averaged over frequency.
 
@@ -118,7 +133,7 @@ class AuM(PooledEncoder):
         Returns
         -------
         EncodedClips
-            Class tokens, tokens over time, and their mask.
+            Embeddings, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, F' * T', D]
         tokens, step_counts, valid = embed_clips(self.embedding, feats, lengths)
@@ -145,7 +160,8 @@ class AuM(PooledEncoder):
         cls = x.gather(1, middle)  # [B, 1, D]
         # [B, F' * T' + 1, D] -> [B, F' * T', D] -> [B, F', T', D] -> [B, T', D]
         steps = x.gather(1, slots).unflatten(1, (rows, n_steps)).mean(1)
-        return EncodedClips(cls, steps, valid)
+        embedding = pool_tokens(self.pooling, cls, steps, valid)
+        return EncodedClips(embedding, steps, valid)
 
 
 def find_slots(own):

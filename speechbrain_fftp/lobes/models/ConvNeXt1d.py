@@ -15,7 +15,6 @@ from speechbrain_fftp.nnet.convolution import depthwise_conv
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
     EncodedClips,
-    PooledEncoder,
     TokenBatchNorm,
     embed_clips,
     mean_token,
@@ -129,7 +128,7 @@ class ConvNeXtBlock(torch.nn.Module):
         return tokens + self.mlp(x)
 
 
-class ConvNeXt1d(PooledEncoder):
+class ConvNeXt1d(torch.nn.Module):
     """Convolutional encoder of full-frequency temporal patches.
 
     A block costs two thirds of a transformer block: 18 blocks have the MACs of
@@ -156,7 +155,8 @@ class ConvNeXt1d(PooledEncoder):
     Raises
     ------
     ValueError
-        If the patches of the embedding do not cover all mel bins.
+        If the patches of the embedding do not cover all mel bins, or the
+        pooling is unknown.
 
     Example
     -------
@@ -177,7 +177,7 @@ class ConvNeXt1d(PooledEncoder):
         dropout=0.0,
         pooling="mean",
     ):
-        super().__init__(pooling)
+        super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         if embedding.freq_patches > 1:
@@ -197,26 +197,29 @@ class ConvNeXt1d(PooledEncoder):
         self.statistics = None
         if pooling == "mean+std":
             self.statistics = WideStatistics(embed_dim, 3 * embed_dim)
+        elif pooling != "mean":
+            raise ValueError(f"pooling={pooling!r} must be mean or mean+std.")
 
-    def pool(self, clips):
-        """Pools the output of ``encode``.
+    def forward(self, feats, lengths=None):
+        """Encodes a batch of spectrograms.
 
         Arguments
         ---------
-        clips : EncodedClips
-            The tokens.
+        feats : torch.Tensor
+            Normalised features ``[B, T, F]``.
+        lengths : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T. Only its first
+            ``round(lengths * T)`` frames are used.
 
         Returns
         -------
         torch.Tensor
             Embedding ``[B, 1, D]`` of each clip.
         """
-        if self.statistics is not None:
-            return self.statistics(clips.tokens, clips.valid)
-        return super().pool(clips)
+        return self.encode(feats, lengths).embedding
 
     def encode(self, feats, lengths=None):
-        """Encodes a batch without pooling.
+        """Encodes a batch, with its tokens over time.
 
         Arguments
         ---------
@@ -226,11 +229,13 @@ class ConvNeXt1d(PooledEncoder):
         Returns
         -------
         EncodedClips
-            No class token, tokens over time, and their mask.
+            Embeddings, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, N, D]
         tokens, _, valid = embed_clips(self.embedding, feats, lengths)
         tokens = self.stem_norm(tokens)
         for block in self.blocks:
             tokens = block(tokens, valid)
-        return EncodedClips(None, self.norm(tokens), valid)
+        tokens = self.norm(tokens)
+        pool = mean_token if self.statistics is None else self.statistics
+        return EncodedClips(pool(tokens, valid), tokens, valid)

@@ -12,7 +12,7 @@ from tiny_onnx import write_model
 from fftp_tag.cli.main import main
 from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.packages import import_package
+from speechbrain_fftp.dataio.packages import require
 
 DATA = ["--data-folder", "data"]
 
@@ -64,7 +64,7 @@ def test_packages_that_cannot_be_imported(
     if content is not None:
         (tmp_path / "some_package.py").write_text(content)
     with pytest.raises(InputError, match="some_package") as found:
-        import_package("some_package", "Sound")
+        require("some_package", "Sound")
     assert reason in str(found.value)
     assert ("pip" in str(found.value)) == (content is None)
 
@@ -76,4 +76,4 @@ def test_an_interrupted_import(tmp_path, monkeypatch):
         "raise ImportError('initialization failed') from KeyboardInterrupt()"
     )
     with pytest.raises(KeyboardInterrupt):
-        import_package("slow_package", "Sound")
+        require("slow_package", "Sound")
