@@ -98,6 +98,16 @@ def test_exported_model_gives_the_measured_accuracy(trained):
     assert found["accuracy"] == pytest.approx(metrics["accuracy"])
 
 
+@pytest.mark.slow
+def test_two_processes_train_and_score_each_clip_once(words, tmp_path):
+    options = {**OPTIONS, "number_of_epochs": 8, "data_folder": words}
+    _, metrics = train(tmp_path / "run", processes=2, **options)
+    _, again = train(tmp_path / "run", "--test_only", **options)
+    for name in ("accuracy", "num_clips"):
+        assert metrics[name] == again[name]
+    assert metrics["accuracy"] > 0.5 and metrics["num_clips"] == 6
+
+
 def test_another_model(words, tmp_path):
     options = {**OPTIONS, "hparams": "speechcommands/convnext_fftp.yaml"}
     options.update(patch_frames=11, stride_frames=4, number_of_epochs=1)
