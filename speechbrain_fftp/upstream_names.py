@@ -25,6 +25,7 @@ MODULES = {
         "augment.mixup",
         "dataio.errors",
         "dataio.files",
+        "dataio.ranking",
         "lobes.features",
         "lobes.tagger",
         "nnet.schedulers",
@@ -69,8 +70,9 @@ TRITON = {
     "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
 }
 
-# Names in SpeechBrain that differ from those here
-RENAMED = {**MERGED, **TRITON}
+# Names in SpeechBrain that differ from those here. What the application imports
+# is in dataio, which needs no torch
+RENAMED = {**MERGED, **TRITON, "dataio.ranking": "utils.ranking"}
 
 
 def register():

@@ -38,6 +38,7 @@ OTHER_FILES = {
         "tests/speechbrain/test_device_loss.py",
         "tests/speechbrain/test_kaldi_features.py",
         "tests/speechbrain/test_mixup.py",
+        "tests/speechbrain/test_ranking.py",
         "tests/speechbrain/test_tagger.py",
         "tests/speechbrain/test_tagging_metrics.py",
         "tests/speechbrain/test_warmup_cosine.py",

@@ -62,7 +62,7 @@ class CommandsBrain(TaggingBrain):
         """
         _, probs, targets = self.metrics.gather()
         is_right = probs.argmax(1) == targets.argmax(1)
-        return {"accuracy": is_right.float().mean().item()}
+        return {"accuracy": float(is_right.mean())}
 
 
 def dataio_prep(hparams):
