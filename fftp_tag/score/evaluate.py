@@ -366,16 +366,16 @@ def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
             f"{folder} has no {' or '.join(names)}.csv: choose another split, "
             "or the data folder that it was prepared from."
         )
+    columns = ("ID", "wav", "start", "stop", "labels")
     clips = []
     for path in paths:
-        for _, row in read_table(path, ("ID", "wav", "start", "stop")):
+        for _, row in read_table(path, columns):
             wav = row["wav"].replace("$data_root", str(folder))
             packed = PackedClip(wav, int(row["start"]), int(row["stop"]))
-            labels = row.get("labels") or row.get("label") or ""
             clips.append(
                 LabelledClip(
                     id=row["ID"],
-                    labels=[label for label in labels.split(";") if label],
+                    labels=[x for x in row["labels"].split(";") if x],
                     read=functools.partial(read_packed, packed),
                 )
             )

@@ -80,11 +80,11 @@ def dataio_prep(hparams):
     """
     label_encoder = hparams["label_encoder"]
 
-    @sb.utils.data_pipeline.takes("label")
+    @sb.utils.data_pipeline.takes("labels")
     @sb.utils.data_pipeline.provides("targets")
-    def label_pipeline(label):
-        """One-hot vector ``[C]`` of a clip's word."""
-        index = torch.tensor(label_encoder.encode_label(label))
+    def label_pipeline(word):
+        """One-hot vector ``[C]`` of a clip's only label."""
+        index = torch.tensor(label_encoder.encode_label(word))
         return torch.nn.functional.one_hot(index, len(label_encoder)).float()
 
     return make_datasets(hparams, label_pipeline)

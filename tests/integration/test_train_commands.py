@@ -73,7 +73,7 @@ def test_results_agree_with_each_other(trained):
     assert metrics["accuracy"] == pytest.approx(np.mean(recalls))
     said = {r["ID"]: r for r in read_rows(folder / "predictions.csv")}
     truth = read_rows(folder / "prepared/test.csv")
-    hits = sum(said[row["ID"]]["tag_1"] == row["label"] for row in truth)
+    hits = sum(said[row["ID"]]["tag_1"] == row["labels"] for row in truth)
     assert metrics["accuracy"] == pytest.approx(hits / 6)
     assert "s0_nohash_1" in (folder / "prepared/skipped.csv").read_text()
 
