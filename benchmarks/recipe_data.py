@@ -118,7 +118,7 @@ class Data:
         for split in ("train", "valid", "test"):
             path = folder / f"{split}.csv"
             held = clips if split == "train" else clips[:HELD_OUT]
-            write_manifest(path, held, packed, RATE, classes, "label")
+            write_manifest(path, held, packed, RATE, classes)
         return folder
 
 

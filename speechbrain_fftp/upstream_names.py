@@ -1,7 +1,7 @@
-"""Names that this package's modules will have once merged into SpeechBrain.
+"""This package's modules that go to SpeechBrain, and their names there.
 
-``tools/upstream.py`` copies modules under these names; ``register`` makes them
-importable under these names.
+``register`` makes them importable under these names; ``tools/upstream.py``
+copies them.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,7 +12,51 @@ import importlib.util
 import sys
 import types
 
-# Appended to modules that SpeechBrain already has
+# The modules of each pull request, in the order of the series
+MODULES = {
+    "fftp": (
+        "nnet.patching",
+        "nnet.position",
+        "nnet.tokens",
+        "lobes.models.AST",
+    ),
+    "specmask": ("augment.specmask",),
+    "tagging": (
+        "augment.mixup",
+        "dataio.errors",
+        "dataio.files",
+        "dataio.ranking",
+        "lobes.features",
+        "lobes.tagger",
+        "nnet.schedulers",
+        "utils.brain",
+        "utils.run_folder",
+        "utils.tagging_metrics",
+        "utils.throughput",
+    ),
+    "clips": (
+        "dataio.audio",
+        "dataio.clips",
+        "dataio.packages",
+        "dataio.prepared",
+    ),
+    "convnext": ("nnet.convolution", "lobes.models.ConvNeXt1d"),
+    "aum": (
+        "nnet.mamba",
+        "nnet.selective_scan",
+        "nnet.selective_scan.mamba_ssm_backend",
+        "nnet.selective_scan.torch_backend",
+        "lobes.models.AuM",
+    ),
+    "aum-triton": (
+        "nnet.selective_scan.triton_backend",
+        "nnet.selective_scan.triton_gradient",
+        "nnet.selective_scan.triton_kernels",
+    ),
+    "tagger": ("inference.tagging",),
+}
+
+# Modules that are appended to modules of SpeechBrain
 MERGED = {
     "augment.specmask": "augment.freq_domain",
     "lobes.features": "lobes.features",
@@ -26,34 +70,9 @@ TRITON = {
     "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
 }
 
-# Modules that keep their names
-NEW = (
-    "augment.mixup",
-    "dataio.audio",
-    "dataio.clips",
-    "dataio.errors",
-    "dataio.files",
-    "dataio.packages",
-    "dataio.prepared",
-    "inference.tagging",
-    "lobes.frame_classifier",
-    "lobes.models.AST",
-    "lobes.models.AuM",
-    "lobes.models.ConvNeXt1d",
-    "lobes.tagger",
-    "nnet.convolution",
-    "nnet.mamba",
-    "nnet.patching",
-    "nnet.position",
-    "nnet.selective_scan",
-    "nnet.selective_scan.mamba_ssm_backend",
-    "nnet.selective_scan.torch_backend",
-    "nnet.tokens",
-    "utils.brain",
-    "utils.complexity",
-    "utils.tagging_metrics",
-    "utils.throughput",
-)
+# Names in SpeechBrain that differ from those here. What the application imports
+# is in dataio, which needs no torch
+RENAMED = {**MERGED, **TRITON, "dataio.ranking": "utils.ranking"}
 
 
 def register():
@@ -62,19 +81,26 @@ def register():
     Yaml files and scripts written for SpeechBrain with this package merged into
     it then work with the plugin alone.
     """
-    names = {name: name for name in NEW}
+    names = [name for part in MODULES.values() for name in part]
     if importlib.util.find_spec("triton"):
-        names = {**names, **TRITON}
-        package = types.ModuleType("speechbrain.integrations.triton")
-        sys.modules[package.__name__] = package
-    for here, there in names.items():
-        parent, _, name = f"speechbrain.{there}".rpartition(".")
-        module = importlib.import_module(f"speechbrain_fftp.{here}")
-        sys.modules[f"{parent}.{name}"] = module
-        setattr(importlib.import_module(parent), name, module)
-    for here, there in MERGED.items():
-        ours = importlib.import_module(f"speechbrain_fftp.{here}")
-        theirs = importlib.import_module(f"speechbrain.{there}")
-        for name, value in vars(ours).items():
-            if getattr(value, "__module__", None) == ours.__name__:
-                setattr(theirs, name, value)
+        package = "speechbrain.integrations.triton"
+        _place(package, types.ModuleType(package))
+    else:
+        names = [name for name in names if name not in TRITON]
+    for name in names:
+        module = importlib.import_module(f"speechbrain_fftp.{name}")
+        there = f"speechbrain.{RENAMED.get(name, name)}"
+        if name in MERGED:
+            theirs = importlib.import_module(there)
+            for key, value in vars(module).items():
+                if getattr(value, "__module__", None) == module.__name__:
+                    setattr(theirs, key, value)
+        else:
+            _place(there, module)
+
+
+def _place(name, module):
+    """Makes a module importable under a name, as part of its parent."""
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    setattr(importlib.import_module(parent), child, module)

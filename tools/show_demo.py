@@ -31,8 +31,8 @@ from fftp_tag.score.events import (
     overlap_scores,
     pair_events,
 )
-from fftp_tag.score.tags import tagging_metrics
 from fftp_tag.tag.plots import plot_tags
+from speechbrain_fftp.dataio.ranking import ranking_metrics
 
 N_CLIPS = 3
 NEXT = """\
@@ -76,7 +76,7 @@ def main(folder):
     logging.getLogger("fftp_tag").setLevel(logging.ERROR)  # silent clips
     analysis = analyze_clips(tagger, split, truth)
     targets = multi_hot(analysis.clips, tagger.labels)
-    mean_ap = tagging_metrics(targets, analysis.probs)["mAP"]
+    mean_ap = ranking_metrics(targets, analysis.probs)["mAP"]
     scores = overlap_scores(
         pair_events(analysis.timelines, truth, tagger.labels)
     )

@@ -18,9 +18,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from upstream_parts import PARTS, REPAIRS, ROOT, upstream_path
+from upstream_parts import PARTS, REPAIRS, ROOT, module_path, upstream_path
 
-from speechbrain_fftp.upstream_names import MERGED, TRITON
+from speechbrain_fftp.upstream_names import MERGED, RENAMED
 
 TEXTS = ROOT / "tools" / "pull_requests"
 AUTHORS = "The speechbrain_fftp authors 2026"
@@ -34,7 +34,7 @@ def rename(text):
     >>> rename("!new:speechbrain_fftp.augment.specmask.SpecMask")
     '!new:speechbrain.augment.freq_domain.SpecMask'
     """
-    for here, there in {**MERGED, **TRITON}.items():
+    for here, there in RENAMED.items():
         pattern = rf"\bspeechbrain_fftp\.{re.escape(here)}\b"
         text = re.sub(pattern, f"speechbrain.{there}", text)
         package, _, old = here.rpartition(".")
@@ -61,8 +61,7 @@ def copy_files(dest, part):
     for here in PARTS[part]:
         text = rename((ROOT / here).read_text("utf-8"))
         path = dest / upstream_path(here)
-        name = here.removeprefix("speechbrain_fftp/").removesuffix(".py")
-        if name.replace("/", ".") in MERGED:
+        if here in map(module_path, MERGED):
             text = f"{path.read_text('utf-8')}\n\n{without_header(text)}"
         elif path.is_file():
             raise FileExistsError(

@@ -2,7 +2,8 @@
 
 Each part of the series is small enough for a review and builds on the parts
 before it. Its title and description are in ``tools/pull_requests``, with a
-patch if it changes existing files.
+patch if it changes existing files. Its modules are in
+``speechbrain_fftp.upstream_names``, since ``register`` needs them as well.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,12 +11,12 @@ Authors
 
 from pathlib import Path
 
-from speechbrain_fftp.upstream_names import MERGED, TRITON
+from speechbrain_fftp.upstream_names import MODULES, RENAMED
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The files of each part, in the order of the series
-PARTS = {
+# The files of each part besides modules, in the order of the series
+OTHER_FILES = {
     "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
     "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
     "spectrogram-drop": ("tests/speechbrain/test_spectrogram_drop.py",),
@@ -23,46 +24,26 @@ PARTS = {
     "sync-batch-norm": ("tests/speechbrain/test_sync_batch_norm.py",),
     "fit-batch": ("tests/speechbrain/test_fit_batch.py",),
     "fftp": (
-        "speechbrain_fftp/nnet/patching.py",
-        "speechbrain_fftp/nnet/position.py",
-        "speechbrain_fftp/nnet/tokens.py",
-        "speechbrain_fftp/lobes/models/AST.py",
         "tests/speechbrain/test_AST.py",
         "tests/speechbrain/test_patching.py",
         "hparams/stock/Google-speech-commands/ast_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/ast_fftp.yaml",
     ),
     "specmask": (
-        "speechbrain_fftp/augment/specmask.py",
         "tests/speechbrain/test_specmask.py",
         "hparams/stock/ESC50/classification/ast_fftp.yaml",
         "hparams/stock/ESC50/classification/inference/ast_fftp.yaml",
     ),
     "tagging": (
-        "speechbrain_fftp/augment/mixup.py",
-        "speechbrain_fftp/dataio/errors.py",
-        "speechbrain_fftp/dataio/files.py",
-        "speechbrain_fftp/lobes/features.py",
-        "speechbrain_fftp/lobes/tagger.py",
-        "speechbrain_fftp/nnet/schedulers.py",
-        "speechbrain_fftp/utils/brain.py",
-        "speechbrain_fftp/utils/run_folder.py",
-        "speechbrain_fftp/utils/tagging_metrics.py",
-        "speechbrain_fftp/utils/throughput.py",
         "tests/speechbrain/test_device_loss.py",
         "tests/speechbrain/test_kaldi_features.py",
         "tests/speechbrain/test_mixup.py",
+        "tests/speechbrain/test_ranking.py",
         "tests/speechbrain/test_tagger.py",
         "tests/speechbrain/test_tagging_metrics.py",
         "tests/speechbrain/test_warmup_cosine.py",
     ),
-    "clips": (
-        "speechbrain_fftp/dataio/audio.py",
-        "speechbrain_fftp/dataio/clips.py",
-        "speechbrain_fftp/dataio/packages.py",
-        "speechbrain_fftp/dataio/prepared.py",
-        "tests/speechbrain/test_prepared.py",
-    ),
+    "clips": ("tests/speechbrain/test_prepared.py",),
     "audioset": (
         "recipes/AudioSet/audioset_prepare.py",
         "recipes/AudioSet/train.py",
@@ -77,33 +58,39 @@ PARTS = {
         "tools/upstream_files/tests/samples/AudioSet/eval_segments.csv",
     ),
     "convnext": (
-        "speechbrain_fftp/nnet/convolution.py",
-        "speechbrain_fftp/lobes/models/ConvNeXt1d.py",
         "tests/speechbrain/test_ConvNeXt1d.py",
         "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
     "aum": (
-        "speechbrain_fftp/nnet/mamba.py",
-        "speechbrain_fftp/nnet/selective_scan/__init__.py",
-        "speechbrain_fftp/nnet/selective_scan/mamba_ssm_backend.py",
-        "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
-        "speechbrain_fftp/lobes/models/AuM.py",
         "tests/speechbrain/test_AuM.py",
         "tests/speechbrain/test_selective_scan.py",
         "hparams/stock/Google-speech-commands/aum_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
     ),
-    "aum-triton": (
-        "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
-        "speechbrain_fftp/nnet/selective_scan/triton_gradient.py",
-        "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
-        "tests/speechbrain/test_triton_scan.py",
-    ),
-    "tagger": (
-        "speechbrain_fftp/inference/tagging.py",
-        "tests/speechbrain/test_tagging.py",
-    ),
+    "aum-triton": ("tests/speechbrain/test_triton_scan.py",),
+    "tagger": ("tests/speechbrain/test_tagging.py",),
+}
+
+
+def module_path(name):
+    """The path of a module of this package.
+
+    Example
+    -------
+    >>> module_path("nnet.patching")
+    'speechbrain_fftp/nnet/patching.py'
+    >>> module_path("nnet.selective_scan")
+    'speechbrain_fftp/nnet/selective_scan/__init__.py'
+    """
+    path = f"speechbrain_fftp/{name.replace('.', '/')}"
+    return f"{path}/__init__.py" if (ROOT / path).is_dir() else f"{path}.py"
+
+
+# All files of each part
+PARTS = {
+    part: (*map(module_path, MODULES.get(part, ())), *others)
+    for part, others in OTHER_FILES.items()
 }
 
 # Repairs that change lines of SpeechBrain. The others need none of them, so an
@@ -135,8 +122,8 @@ def upstream_path(here):
     >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
     'recipes/ESC50/classification/hparams/ast_fftp.yaml'
     """
-    for old, new in {**MERGED, **TRITON}.items():
-        if here == f"speechbrain_fftp/{old.replace('.', '/')}.py":
+    for old, new in RENAMED.items():
+        if here == module_path(old):
             return f"speechbrain/{new.replace('.', '/')}.py"
     folder = next(folder for folder in FOLDERS if here.startswith(folder))
     return FOLDERS[folder] + here.removeprefix(folder)

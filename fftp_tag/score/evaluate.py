@@ -27,14 +27,13 @@ import numpy as np
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
 from fftp_tag.score.events import Truth, event_metrics
-from fftp_tag.score.tags import f1_scores, tagging_metrics
+from fftp_tag.score.tags import f1_scores
 from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
 from fftp_tag.tag.windows import Source
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
-from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     PREPARED,
     PackedClip,
@@ -44,6 +43,7 @@ from speechbrain_fftp.dataio.prepared import (
     read_packed,
     read_table,
 )
+from speechbrain_fftp.dataio.ranking import ranking_metrics
 from speechbrain_fftp.datasets.custom import CLIP_LIST
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.prepare import list_data, split_clips
@@ -127,7 +127,7 @@ class Evaluation:
     Arguments
     ---------
     metrics : dict
-        The metrics of ``tagging_metrics``; ``micro_F1`` and ``macro_F1`` at the
+        The metrics of ``ranking_metrics``; ``micro_F1`` and ``macro_F1`` at the
         model's thresholds, or at 0.5 if it has none; ``thresholds``, "learnt"
         or 0.5; and, if every clip has exactly one class, ``accuracy``, which
         counts clips of a class that the model lacks as errors.
@@ -192,7 +192,6 @@ def evaluate(
         If the split does not exist, the model and the data have no class in
         common, or no clip can be scored.
     """
-    require("sklearn", "Scoring")
     listed = list_split(
         data_folder,
         split,
@@ -210,7 +209,7 @@ def evaluate(
     targets = multi_hot(found.clips, labels)
     probs = found.probs[:, columns]
     metrics = {
-        **tagging_metrics(targets, probs),
+        **ranking_metrics(targets, probs),
         **f1_scores(targets, probs, rules.threshold[columns]),
         "thresholds": "learnt" if rules.is_learnt else THRESHOLD,
     }
@@ -367,16 +366,16 @@ def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
             f"{folder} has no {' or '.join(names)}.csv: choose another split, "
             "or the data folder that it was prepared from."
         )
+    columns = ("ID", "wav", "start", "stop", "labels")
     clips = []
     for path in paths:
-        for _, row in read_table(path, ("ID", "wav", "start", "stop")):
+        for _, row in read_table(path, columns):
             wav = row["wav"].replace("$data_root", str(folder))
             packed = PackedClip(wav, int(row["start"]), int(row["stop"]))
-            labels = row.get("labels") or row.get("label") or ""
             clips.append(
                 LabelledClip(
                     id=row["ID"],
-                    labels=[label for label in labels.split(";") if label],
+                    labels=[x for x in row["labels"].split(";") if x],
                     read=functools.partial(read_packed, packed),
                 )
             )

@@ -1,61 +1,14 @@
-"""Scores of tags from arrays of labels and probabilities: mAP, AUC, d', F1.
+"""F1 of tags, and the table of all scores of tags.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-from statistics import NormalDist
 from typing import Any, Dict, Optional
 
 import numpy as np
 
 from speechbrain_fftp.dataio.model_info import Numbers
-
-
-def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
-    """Macro mAP, AUC and d' over classes with positive and negative clips.
-
-    They are None if there is no such class.
-
-    Arguments
-    ---------
-    targets, probs : numpy.ndarray
-        Multi-hot labels, and probabilities, ``[clips, C]``.
-
-    Returns
-    -------
-    dict
-        ``mAP``, ``AUC``, ``d_prime`` (of the mean AUC),
-        ``num_classes_scored``, ``num_clips``, and ``per_class``: ``AP``,
-        ``AUC`` and ``positives`` by the index of a class.
-    """
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    positives = (targets > 0.5).sum(0)
-    per_class = {
-        int(c): {
-            "AP": float(average_precision_score(targets[:, c], probs[:, c])),
-            "AUC": float(roc_auc_score(targets[:, c], probs[:, c])),
-            "positives": int(positives[c]),
-        }
-        for c in np.flatnonzero((positives > 0) & (positives < len(targets)))
-    }
-    means: Dict[str, Any] = dict.fromkeys(("mAP", "AUC", "d_prime"))
-    if per_class:
-        auc = float(np.mean([c["AUC"] for c in per_class.values()]))
-        # d' of a perfect ranking is infinite
-        bounded = min(max(auc, 1e-7), 1 - 1e-7)
-        means = {
-            "mAP": float(np.mean([c["AP"] for c in per_class.values()])),
-            "AUC": auc,
-            "d_prime": 2**0.5 * NormalDist().inv_cdf(bounded),
-        }
-    return {
-        **means,
-        "num_classes_scored": len(per_class),
-        "num_clips": len(targets),
-        "per_class": per_class,
-    }
 
 
 def f1_scores(

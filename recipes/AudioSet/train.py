@@ -153,7 +153,7 @@ class TaggingBrain(DeviceLossBrain):
             return
         stats = {}
         if self.metrics.ids:  # there may be no validation clips
-            stats = {"loss": stage_loss, **self.metrics.summarize()}
+            stats = {"loss": stage_loss, **self.score_clips()}
         if stage == sb.Stage.VALID:
             lr = self.optimizer.param_groups[0]["lr"]
             self.hparams.train_logger.log_stats(
@@ -177,6 +177,16 @@ class TaggingBrain(DeviceLossBrain):
                 stats_meta={"Epoch loaded": self.hparams.epoch_counter.current},
                 test_stats=stats,
             )
+
+    def score_clips(self):
+        """Scores the clips of a stage.
+
+        Returns
+        -------
+        dict
+            ``mAP``, ``AUC`` and ``d_prime``.
+        """
+        return self.metrics.summarize()
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Loads the average weights of the kept checkpoints.
@@ -229,13 +239,15 @@ class TaggingBrain(DeviceLossBrain):
         )
 
 
-def dataio_prep(hparams):
+def make_datasets(hparams, label_pipeline):
     """Creates the datasets, and fills the label encoder.
 
     Arguments
     ---------
     hparams : dict
         The loaded hyperparameters.
+    label_pipeline : callable
+        A pipeline that provides the ``targets`` ``[C]`` of a clip.
 
     Returns
     -------
@@ -272,14 +284,6 @@ def dataio_prep(hparams):
             )
         return sig
 
-    @sb.utils.data_pipeline.takes("labels")
-    @sb.utils.data_pipeline.provides("targets")
-    def label_pipeline(labels):
-        """Multi-hot vector ``[C]`` of a clip's labels."""
-        names = labels.split(";") if labels else []
-        indices = label_encoder.encode_sequence_torch(names)
-        return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
-
     datasets = {}
     for split in ("train", "valid", "test"):
         data = load_data_csv(
@@ -298,6 +302,32 @@ def dataio_prep(hparams):
                 sort_key="duration"
             )
     return datasets
+
+
+def dataio_prep(hparams):
+    """Creates the datasets, with multi-hot targets.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded hyperparameters.
+
+    Returns
+    -------
+    dict of DynamicItemDataset
+        ``train``, ``valid`` and ``test``.
+    """
+    label_encoder = hparams["label_encoder"]
+
+    @sb.utils.data_pipeline.takes("labels")
+    @sb.utils.data_pipeline.provides("targets")
+    def label_pipeline(labels):
+        """Multi-hot vector ``[C]`` of a clip's labels."""
+        names = labels.split(";") if labels else []
+        indices = label_encoder.encode_sequence_torch(names)
+        return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
+
+    return make_datasets(hparams, label_pipeline)
 
 
 def train(brain, datasets, hparams):
@@ -363,13 +393,24 @@ def train(brain, datasets, hparams):
         function(brain, datasets)
 
 
-if __name__ == "__main__":
+def main(brain_class, dataio_prep, needs):
+    """Trains a model by the command line, a yaml file and its overrides.
+
+    Arguments
+    ---------
+    brain_class : type
+        The class of the Brain.
+    dataio_prep : callable
+        Creates the datasets from the loaded hyperparameters.
+    needs : str
+        A key that yaml files for this script have and others lack.
+    """
     with one_line_errors():
         hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
         # The yaml file can name modules in its own folder
         sys.path.append(str(Path(hparams_file).resolve().parent))
         sb.utils.distributed.ddp_init_group(run_opts)
-        check_overrides(hparams_file, overrides, needs="prepare_opts")
+        check_overrides(hparams_file, overrides, needs)
         with open(hparams_file, encoding="utf-8") as fin:
             with one_line_errors(ValueError):  # of the values in the yaml
                 hparams = load_hyperpyyaml(fin, overrides)
@@ -389,14 +430,14 @@ if __name__ == "__main__":
         )
         # The yaml may plug in the preparation of other data
         prepare = hparams.get("prepare", prepare_audioset)
-        run_on_main(prepare, kwargs=hparams["prepare_opts"])
+        run_on_main(prepare, kwargs=hparams.get("prepare_opts"))
         run_on_main(check_data, args=[hparams])
         datasets = dataio_prep(hparams)
         if "pretrainer" in hparams:
             run_on_main(hparams["pretrainer"].collect_files)
             hparams["pretrainer"].load_collected()
 
-        brain = TaggingBrain(
+        brain = brain_class(
             modules=hparams["modules"],
             opt_class=hparams["opt_class"],
             hparams=hparams,
@@ -404,3 +445,7 @@ if __name__ == "__main__":
             checkpointer=hparams["checkpointer"],
         )
         train(brain, datasets, hparams)
+
+
+if __name__ == "__main__":
+    main(TaggingBrain, dataio_prep, needs="prepare_opts")

@@ -9,16 +9,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import sys
-from pathlib import Path
-
-from audioset_prepare import prepare_audioset
-from hyperpyyaml import load_hyperpyyaml
-from train import TaggingBrain, dataio_prep, train
+from train import TaggingBrain, dataio_prep, main
 
 import speechbrain as sb
-from speechbrain.utils.distributed import run_on_main
-from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     extract_features,
@@ -27,11 +20,6 @@ from speechbrain_fftp.lobes.tagger import (
 from speechbrain_fftp.training.strong_labels import (
     add_frame_targets,
     frame_loss,
-)
-from speechbrain_fftp.utils.run_folder import (
-    check_data,
-    check_overrides,
-    check_settings,
 )
 
 
@@ -102,47 +90,30 @@ class StrongBrain(TaggingBrain):
         return loss + frame_loss(frame_logits, frame_targets, known)
 
 
+def strong_dataio_prep(hparams):
+    """Creates the datasets, with the targets of time steps for training.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded hyperparameters.
+
+    Returns
+    -------
+    dict of DynamicItemDataset
+        ``train``, ``valid`` and ``test``.
+    """
+    datasets = dataio_prep(hparams)
+    add_frame_targets(
+        datasets["train"],
+        hparams["strong_labels"],
+        hparams["prepared_folder"],
+        n_classes=len(hparams["label_encoder"]),
+        front_end=hparams["compute_features"],
+        embedding=hparams["embedding"],
+    )
+    return datasets
+
+
 if __name__ == "__main__":
-    with one_line_errors():
-        hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-        # The yaml file can name modules in its own folder
-        sys.path.append(str(Path(hparams_file).resolve().parent))
-        sb.utils.distributed.ddp_init_group(run_opts)
-        check_overrides(hparams_file, overrides, needs="strong_labels")
-        with open(hparams_file, encoding="utf-8") as fin:
-            with one_line_errors(ValueError):  # of the values in the yaml
-                hparams = load_hyperpyyaml(fin, overrides)
-        if hparams["inference_yaml"]:  # relative to the yaml file
-            path = Path(hparams_file).parent / hparams["inference_yaml"]
-            hparams["inference_yaml"] = path.resolve(strict=True)
-
-        run_on_main(
-            check_settings,
-            args=[hparams_file, overrides, hparams, run_opts],
-        )
-        sb.create_experiment_directory(
-            experiment_directory=hparams["output_folder"],
-            # A test leaves the settings of the training as they are
-            hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
-            overrides=overrides,
-        )
-        # The yaml may plug in the preparation of other data
-        prepare = hparams.get("prepare", prepare_audioset)
-        run_on_main(prepare, kwargs=hparams["prepare_opts"])
-        run_on_main(check_data, args=[hparams])
-        datasets = dataio_prep(hparams)
-
-        brain = StrongBrain(
-            modules=hparams["modules"],
-            opt_class=hparams["opt_class"],
-            hparams=hparams,
-            run_opts=run_opts,
-            checkpointer=hparams["checkpointer"],
-        )
-        add_frame_targets(
-            brain,
-            datasets,
-            strong_labels=hparams["strong_labels"],
-            prepared_folder=hparams["prepared_folder"],
-        )
-        train(brain, datasets, hparams)
+    main(StrongBrain, strong_dataio_prep, needs="strong_labels")

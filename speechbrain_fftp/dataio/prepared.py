@@ -259,7 +259,6 @@ def write_prepared(
     sample_rate: int,
     splits: Sequence[str] = SPLITS,
     may_be_empty: Collection[str] = (),
-    label_column: str = "labels",
     skipped: Iterable[Skipped] = (),
     convert: Optional[Callable[[Clip], np.ndarray]] = None,
     num_workers: Optional[int] = None,
@@ -280,8 +279,6 @@ def write_prepared(
         The splits, each of which gets a manifest.
     may_be_empty : sequence of str
         The splits that may have no clip.
-    label_column : str
-        Name of the column of labels in the manifests.
     skipped : list
         Ids, splits and reasons of clips that are already skipped.
     convert : callable, optional
@@ -333,7 +330,7 @@ def write_prepared(
                 absent[0],
             )
         path = os.path.join(folder, f"{split}.csv")
-        write_manifest(path, kept, packed, sample_rate, classes, label_column)
+        write_manifest(path, kept, packed, sample_rate, classes)
     write_classes(folder, classes)
 
 
@@ -343,7 +340,6 @@ def write_manifest(
     packed: Dict[str, PackedClip],
     sample_rate: int,
     classes: Dict[str, str],
-    label_column: str = "labels",
 ) -> None:
     """Writes the manifest of a split, see ``write_prepared``."""
     rows = []
@@ -352,7 +348,7 @@ def write_manifest(
         duration = (stop - start) / sample_rate
         labels = ";".join(classes[label] for label in clip.labels)
         rows.append((clip.id, duration, wav, start, stop, labels))
-    header = ("ID", "duration", "wav", "start", "stop", label_column)
+    header = ("ID", "duration", "wav", "start", "stop", "labels")
     write_csv(path, header, rows)
 
 

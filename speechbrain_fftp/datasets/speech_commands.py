@@ -145,7 +145,6 @@ def prepare_speech_commands(
                 dict(zip(classes, classes)),
                 sample_rate=sample_rate,
                 splits=SPLITS,
-                label_column="label",
             )
 
 

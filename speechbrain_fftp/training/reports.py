@@ -10,10 +10,6 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.dataio.results import versions, write_predictions
-from speechbrain_fftp.utils.tagging_metrics import (
-    area_under_roc,
-    average_precision,
-)
 
 logger = get_logger(__name__)
 
@@ -23,16 +19,13 @@ def report_tagging(brain, datasets, *, folder):
 
     For ``after`` in a yaml file.
     """
-    _, probs, targets = brain.metrics.gather()
     labels = brain.hparams.label_encoder.ind2lab
-    rows = []
-    for c, positives in enumerate(targets.sum(0).int().tolist()):
-        if 0 < positives < len(targets):
-            of_class = probs[:, c], targets[:, c]
-            scores = average_precision(*of_class), area_under_roc(*of_class)
-            rows.append((labels[c], positives, *scores))
+    metrics = dict(brain.metrics.scores)  # of the test stage
+    rows = [
+        (labels[c], row["positives"], row["AP"], row["AUC"])
+        for c, row in metrics.pop("per_class").items()
+    ]
     header = ("label", "positives", "AP", "AUC")
-    metrics = {**brain.metrics.summarize(), "num_classes_scored": len(rows)}
     write_report(brain, folder, "mAP", metrics, [header, *rows])
 
 
@@ -47,9 +40,10 @@ def report_accuracy(brain, datasets, *, folder):
     rows = []
     for c, label in labels.items():
         of_class = is_right[targets[:, c] > 0.5]
-        rows.append((label, len(of_class), of_class.float().mean().item()))
+        if len(of_class):
+            rows.append((label, len(of_class), float(of_class.mean())))
     header = ("label", "clips", "recall")
-    metrics = {"accuracy": is_right.float().mean().item()}
+    metrics = {"accuracy": float(is_right.mean())}
     write_report(brain, folder, "accuracy", metrics, [header, *rows])
 
 
@@ -97,8 +91,7 @@ def write_report(brain, folder, name, metrics, table):
         write_json(Path(folder, "metrics.json"), metrics, strict=True)
         logger.info("Test clips:\n%s", format_table(metrics, table))
         write_csv(Path(folder, "per_class.csv"), table[0], table[1:])
-        arrays = targets.numpy(), probs.numpy()
-        write_predictions(folder, ids, *arrays, labels)
+        write_predictions(folder, ids, targets, probs, labels)
 
     # The other processes wait: Gloo aborts a process that ends while gathered
     # tensors are still being released.

@@ -61,32 +61,38 @@ def read_events(path, dataset, prepared_folder):
     }
 
 
-def add_frame_targets(brain, datasets, *, strong_labels, prepared_folder):
-    """Adds the targets of time steps to the training clips.
+def add_frame_targets(
+    dataset,
+    strong_labels,
+    prepared_folder,
+    *,
+    n_classes,
+    front_end,
+    embedding,
+):
+    """Adds the targets of time steps to training clips.
 
     The clips get the items ``frame_targets`` ``[N, C]`` and ``known`` ``[C]``:
     1.0 for the classes with events in the table, if it lists the clip.
 
     Arguments
     ---------
-    brain : speechbrain.Brain
-        The Brain of train_strong.py.
-    datasets : dict
-        The recipe's data sets.
+    dataset : DynamicItemDataset
+        The training clips.
     strong_labels : str, optional
         The table of events; None if there is none.
     prepared_folder : str
         The folder of classes.csv.
+    n_classes : int
+        Number of classes.
+    front_end, embedding : torch.nn.Module
+        The features and the patches, which decide the time steps.
     """
-    dataset = datasets["train"]
     events = read_events(strong_labels, dataset, prepared_folder)
-    n_classes = len(brain.hparams.label_encoder)
     timed = torch.zeros(n_classes)
     for rows in events.values():
         for _, _, number in rows:
             timed[number] = 1.0
-    front_end = brain.hparams.compute_features
-    embedding = brain.hparams.embedding
 
     def pipeline(clip, sig):
         """Yields the targets of time steps, and a mask of known classes."""

@@ -68,8 +68,7 @@ def test_manifests_and_reuse(layout, tmp_path):
         for row in rows.values():
             assert row["wav"] == str(save / "wav" / f"{split}-0000.wav")
             assert row["duration"] == 0.3
-            labels = row.get("labels") or row["label"]
-            assert set(labels.split(";")) <= set(expected)
+            assert set(row["labels"].split(";")) <= set(expected)
     assert len(set(ids)) == len(ids)
     assert read_rows(save / "skipped.csv") == []
 
@@ -191,7 +190,7 @@ def test_twelve_classes(tmp_path):
     assert list(read_classes_csv(save)) == classes
     for speaker, split in enumerate(("train", "valid", "test")):
         rows = read_rows(save / f"{split}.csv")
-        by_label = {row["label"]: row for row in rows}
+        by_label = {row["labels"]: row for row in rows}
         assert len(rows) == 12 and set(by_label) == set(classes)
         for word in COMMANDS:
             assert by_label[word]["ID"] == f"{word}_s{speaker}_nohash_0"

@@ -73,7 +73,7 @@ def test_results_agree_with_each_other(trained):
     assert metrics["accuracy"] == pytest.approx(np.mean(recalls))
     said = {r["ID"]: r for r in read_rows(folder / "predictions.csv")}
     truth = read_rows(folder / "prepared/test.csv")
-    hits = sum(said[row["ID"]]["tag_1"] == row["label"] for row in truth)
+    hits = sum(said[row["ID"]]["tag_1"] == row["labels"] for row in truth)
     assert metrics["accuracy"] == pytest.approx(hits / 6)
     assert "s0_nohash_1" in (folder / "prepared/skipped.csv").read_text()
 
@@ -96,6 +96,16 @@ def test_exported_model_gives_the_measured_accuracy(trained):
         assert log_probs.exp().max() == pytest.approx(tags[0].probability)
     found = evaluate(tagger, folder / "prepared", "eval").metrics
     assert found["accuracy"] == pytest.approx(metrics["accuracy"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_score_each_clip_once(words, tmp_path):
+    options = {**OPTIONS, "number_of_epochs": 8, "data_folder": words}
+    _, metrics = train(tmp_path / "run", processes=2, **options)
+    _, again = train(tmp_path / "run", "--test_only", **options)
+    for name in ("accuracy", "num_clips"):
+        assert metrics[name] == again[name]
+    assert metrics["accuracy"] > 0.5 and metrics["num_clips"] == 6
 
 
 def test_another_model(words, tmp_path):

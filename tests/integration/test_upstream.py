@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import upstream
-from upstream_parts import PARTS, upstream_path
+from upstream_parts import PARTS, module_path, upstream_path
 
 import speechbrain
 from speechbrain_fftp.upstream_names import MERGED
@@ -95,10 +95,7 @@ def new_files(series):
 
 def test_patches_change_only_files_that_speechbrain_has():
     copied = {upstream_path(path) for paths in PARTS.values() for path in paths}
-    merged = {
-        upstream_path(f"speechbrain_fftp/{x.replace('.', '/')}.py")
-        for x in MERGED
-    }
+    merged = {upstream_path(module_path(name)) for name in MERGED}
     for patch in upstream.TEXTS.glob("*.patch"):
         text = patch.read_text("utf-8")
         assert "/dev/null" not in text, f"{patch.name} adds or removes a file"

@@ -4,13 +4,31 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import ast
+import importlib.util
+import re
 import subprocess
 import sys
 
-CODE = """
+from upstream import rename
+from upstream_parts import PARTS, ROOT
+
+
+def run(code, *arguments):
+    """Runs code in a process of its own; returns what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+SAME = """
 import importlib, sys
 import speechbrain_fftp
-from speechbrain_fftp.upstream_names import MERGED, NEW, TRITON
+from speechbrain_fftp.upstream_names import MERGED, MODULES, RENAMED, TRITON
 
 try:
     import speechbrain.lobes.models.AST
@@ -18,13 +36,14 @@ except ModuleNotFoundError:
     print("only after the call")
 speechbrain_fftp.register()
 speechbrain_fftp.register()
-names = {name: name for name in NEW}
-if importlib.util.find_spec("triton"):
-    names.update(TRITON)
-for here, there in names.items():
-    module = importlib.import_module(f"speechbrain.{there}")
-    assert module is importlib.import_module(f"speechbrain_fftp.{here}"), here
-    package, _, name = f"speechbrain.{there}".rpartition(".")
+names = {name for part in MODULES.values() for name in part}
+if not importlib.util.find_spec("triton"):
+    names -= set(TRITON)
+for name in names - set(MERGED):
+    there = f"speechbrain.{RENAMED.get(name, name)}"
+    module = importlib.import_module(there)
+    assert module is importlib.import_module(f"speechbrain_fftp.{name}"), name
+    package, _, name = there.rpartition(".")
     assert getattr(importlib.import_module(package), name) is module
 for here, there in MERGED.items():
     module = importlib.import_module(f"speechbrain.{there}")
@@ -43,8 +62,39 @@ print("done")
 
 
 def test_modules_are_the_same_under_both_names():
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:2] == ["only after the call", "done"]
+    assert run(SAME).split("\n")[:2] == ["only after the call", "done"]
+
+
+def imported(path):
+    """The names in SpeechBrain that an exported file imports or builds."""
+    text = rename((ROOT / path).read_text("utf-8"))
+    if path.endswith(".yaml"):
+        return re.findall(r"!(?:new|name|apply):(speechbrain\.[\w.]+)", text)
+    if not path.endswith(".py"):
+        return []
+    return [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+        and node.module.startswith("speechbrain.")
+        for alias in node.names
+    ]
+
+
+LOCATE = """
+import pydoc, sys
+import speechbrain_fftp
+
+speechbrain_fftp.register()
+print([name for name in sys.argv[1:] if pydoc.locate(name) is None])
+"""
+
+
+def test_all_that_exported_files_import_is_there():
+    """In recipes, modules, tests and yaml files."""
+    paths = [path for part in PARTS.values() for path in part]
+    names = {name for path in paths for name in imported(path)}
+    if not importlib.util.find_spec("triton"):
+        names = {name for name in names if "integrations.triton" not in name}
+    assert "speechbrain.utils.run_folder.check_settings" in names
+    assert run(LOCATE, *sorted(names)).strip() == "[]"
