@@ -7,9 +7,10 @@ Authors
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Union
 
 from fftp_tag.cli import options, output
+from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -23,6 +24,7 @@ EXAMPLES = """\
   fftp-tag clip.wav --model results/demo --plot clip.png
   fftp-tag folder --model results/demo --plot plots
   fftp-tag folder --model results/demo --format csv > tags.csv
+  fftp-tag folder --model results/demo --timeline --format raven --output tables
   fftp-tag --model results/demo -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
 
@@ -53,10 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=output.FORMATS,
+        choices=list(FORMATS),
         default="table",
-        help="output format (default: table); audacity is a label track for "
-        "Audacity and implies --timeline",
+        help="output format (default: table); audacity is a label track, and "
+        "raven a selection table, of the events of one recording",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="write a file for each recording, NAME.wav.txt, into this folder, "
+        "in the same subfolders; files are never overwritten",
     )
     parser.add_argument(
         "--plot",
@@ -68,67 +76,161 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the tags or events of files; returns the exit code."""
+    """Prints or writes the tags or events of files; returns the exit code."""
+    check_arguments(args)
+    files = options.find_files(args.files)
+    paths = output_paths(args, files)
+    plots = plot_paths(args.plot, files) if args.plot else {}
+    tagger = options.load_tagger(args)
+    rules = tagger.model.rules
+    thresholds = rules.high if args.timeline else rules.threshold
+    context = Context(
+        timeline=args.timeline,
+        thresholds=dict(zip(tagger.labels, thresholds.tolist())),
+        show_thresholds=rules.is_learnt and args.threshold is None,
+        sample_rate=tagger.sample_rate,
+    )
+    failed: List[Result] = []
+    results = reported(find_results(args, tagger, files, plots), failed)
+    write = FORMATS[args.format].write
+    if args.output is None:
+        write(results, sys.stdout, context)
+    else:
+        for result in results:
+            if result.error is None:
+                path = paths[result.file]
+                with open(
+                    path,
+                    "w",
+                    newline="",
+                    encoding="utf-8",
+                    errors="backslashreplace",  # file names may be no text
+                ) as file:
+                    write([result], file, context)
+                print(f"wrote {output.printable(path)}")
+    if failed and len(files) > 1:
+        output.report(f"{len(failed)} of {len(files)} files failed")
+    return 1 if failed else 0
+
+
+def check_arguments(args: argparse.Namespace) -> None:
+    """Raises an InputError for options that do not suit each other."""
+    of_events = options.given(
+        args, "window", "hop", "merge_gap", "min_duration"
+    )
+    if of_events and not (args.timeline or args.plot):
+        name = next(iter(of_events)).replace("_", "-")
+        raise InputError(f"--{name} needs --timeline or --plot")
+    if args.timeline and args.top_k:
+        raise InputError("--top-k is for tags, not for events: use --threshold")
+    if FORMATS[args.format].events_of_one_file and not args.timeline:
+        raise InputError(f"--format {args.format} needs --timeline")
+
+
+def output_paths(args: argparse.Namespace, files: List[str]) -> Dict[str, str]:
+    """The path of each file's output in the folder --output, if it is given."""
+    output_format = FORMATS[args.format]
+    if args.output is None:
+        if output_format.events_of_one_file and len(files) > 1:
+            raise InputError(
+                f"--format {args.format} is of one recording, but there are "
+                f"{len(files)}: give --output DIR"
+            )
+        return {}
+    paths = paths_in(args.output, files, output_format.extension)
+    for path in paths.values():
+        if os.path.exists(path):
+            raise InputError(f"{path} exists: give another --output")
+    return paths
+
+
+def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
+    """The path of each file's figure: --plot, or a path in this folder."""
+    from fftp_tag.tag.plots import check_figure
+
+    if os.path.splitext(target)[1] and not os.path.isdir(target):
+        if len(files) > 1:
+            raise InputError(
+                f"--plot {target} is the figure of one file, but there are "
+                f"{len(files)}: give a folder instead"
+            )
+        check_figure(target)
+        return {files[0]: target}
+    paths = paths_in(target, files, ".png")
+    check_figure(paths[files[0]])
+    return paths
+
+
+def paths_in(folder: str, files: List[str], extension: str) -> Dict[str, str]:
+    """A path in a folder for each file, and makes its subfolder.
+
+    Subfolders are those of the files, so that files of one name have different
+    paths.
+    """
+    top = os.path.commonpath(
+        [os.path.dirname(os.path.abspath(file)) for file in files]
+    )
+    paths = {}
+    for file in files:
+        paths[file] = os.path.join(folder, os.path.relpath(file, top))
+        paths[file] += extension
+        os.makedirs(os.path.dirname(paths[file]), exist_ok=True)
+    return paths
+
+
+def find_results(
+    args: argparse.Namespace,
+    tagger: "AudioTagger",
+    files: List[str],
+    plots: Dict[str, str],
+) -> Iterator[Result]:
+    """Yields the tags or events of files, while they are found."""
     from fftp_tag.parallel import in_order
     from fftp_tag.progress import show_progress
 
-    args.timeline = args.timeline or args.format == "audacity"
-    check_arguments(args)
-    files = options.find_files(args.files)
     is_one = len(files) == 1
-    if args.format == "audacity" and not is_one:
-        raise InputError("--format audacity takes one file at a time")
-    plots = plot_paths(args.plot, files) if args.plot else {}
-    tagger = options.load_tagger(args)
-    thresholds = None
-    if tagger.model.rules.is_learnt and args.threshold is None:
-        rules = tagger.model.rules
-        values = rules.high if args.timeline else rules.threshold
-        thresholds = dict(zip(tagger.labels, values.tolist()))
-    printed = output.Output(args.format, args.timeline, thresholds)
-    if args.format == "jsonl" and args.timeline and is_one and not plots:
+    by_event = FORMATS[args.format].as_events_end and args.output is None
+    if by_event and is_one and args.timeline and not plots:
         if can_stream(args, tagger):
-            return stream(args, tagger, files[0], printed)
+            yield from stream(args, tagger, files[0])
+            return
     results = in_order(
         lambda file: analyze(args, tagger, file, plots.get(file), is_one),
         files,
         num_workers=1 if is_one or plots else 4,
     )
-    n_failed = 0
     for file, found, error in show_progress(
         results, len(files), is_shown=not is_one
     ):
-        if error is not None:
-            n_failed += 1
-            output.report(error)
+        yield Result(file, found or [], error)
+
+
+def reported(
+    results: Iterator[Result], failed: List[Result]
+) -> Iterator[Result]:
+    """Yields results to be printed, and reports those that are errors."""
+    for result in results:
+        if result.error is not None:
+            failed.append(result)
+            output.report(result.error)
         with output.above_bars():
-            printed.add(file, found or [], error)
-    printed.close()
-    if n_failed and not is_one:
-        output.report(f"{n_failed} of {len(files)} files failed")
-    return 1 if n_failed else 0
+            yield result
+            sys.stdout.flush()
 
 
 def stream(
-    args: argparse.Namespace,
-    tagger: "AudioTagger",
-    file: str,
-    printed: output.Output,
-) -> int:
-    """Prints the events of a file as they end; returns the exit code."""
+    args: argparse.Namespace, tagger: "AudioTagger", file: str
+) -> Iterator[Result]:
+    """Yields each event of a file as it ends."""
     from fftp_tag.tag.live import stream_file
 
     try:
         for event in stream_file(
             tagger, read_source(file), progress=True, **given_rules(args)
         ):
-            with output.above_bars():
-                printed.add_event(file, event)
+            yield Result(file, [event])
     except (InputError, OSError) as error:
-        output.report(one_line(error))
-        printed.add(file, [], one_line(error))
-        return 1
-    return 0
+        yield Result(file, [], one_line(error))
 
 
 def can_stream(args: argparse.Namespace, tagger: "AudioTagger") -> bool:
@@ -147,43 +249,6 @@ def read_source(file: str) -> Union[str, bytes]:
     Some formats need random access, which standard input lacks.
     """
     return sys.stdin.buffer.read() if file == "-" else file
-
-
-def check_arguments(args: argparse.Namespace) -> None:
-    """Raises an InputError for options that would do nothing."""
-    of_events = options.given(
-        args, "window", "hop", "merge_gap", "min_duration"
-    )
-    if of_events and not (args.timeline or args.plot):
-        name = next(iter(of_events)).replace("_", "-")
-        raise InputError(f"--{name} needs --timeline or --plot")
-    if args.timeline and args.top_k:
-        raise InputError("--top-k is for tags, not for events: use --threshold")
-
-
-def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
-    """The path of each file's figure: --plot, or a path in this folder."""
-    from fftp_tag.tag.plots import check_figure
-
-    if os.path.splitext(target)[1] and not os.path.isdir(target):
-        if len(files) > 1:
-            raise InputError(
-                f"--plot {target} is the figure of one file, but there are "
-                f"{len(files)}: give a folder instead"
-            )
-        check_figure(target)
-        return {files[0]: target}
-    top = os.path.commonpath(
-        [os.path.dirname(os.path.abspath(file)) for file in files]
-    )
-    paths = [
-        os.path.join(target, f"{os.path.relpath(file, top)}.png")
-        for file in files
-    ]
-    for path in paths:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-    check_figure(paths[0])
-    return dict(zip(files, paths))
 
 
 def analyze(
