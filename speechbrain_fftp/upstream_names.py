@@ -35,7 +35,6 @@ NEW = (
     "dataio.files",
     "dataio.packages",
     "dataio.prepared",
-    "inference.tagging",
     "lobes.frame_classifier",
     "lobes.models.AST",
     "lobes.models.AuM",

@@ -100,10 +100,6 @@ PARTS = {
         "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
         "tests/speechbrain/test_triton_scan.py",
     ),
-    "tagger": (
-        "speechbrain_fftp/inference/tagging.py",
-        "tests/speechbrain/test_tagging.py",
-    ),
 }
 
 # Repairs that change lines of SpeechBrain. The others need none of them, so an
