@@ -17,7 +17,7 @@ from typing import (
     TextIO,
 )
 
-from fftp_tag.cli.output import cell, printable, rounded
+from fftp_tag.cli.output import cells, printable, rounded
 
 RAVEN_COLUMNS = (
     "Selection",
@@ -108,12 +108,10 @@ def write_csv(
         table.writerow(["file", "label", "probability", "reaches_threshold"])
     for result in results:
         for item in result.found:
-            row = rounded(item.to_dict())
-            row["label"] = cell(item.label)
+            row = [result.file, *rounded(item.to_dict()).values()]
             if not context.timeline:
-                threshold = context.thresholds[item.label]
-                row["reaches_threshold"] = item.probability >= threshold
-            table.writerow([cell(result.file), *row.values()])
+                row.append(item.probability >= context.thresholds[item.label])
+            table.writerow(cells(row))
 
 
 def write_audacity(

@@ -10,7 +10,15 @@ import os
 import re
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ContextManager,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+)
 
 if TYPE_CHECKING:
     from fftp_tag.score.background import Background
@@ -28,17 +36,22 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def cell(text: str) -> str:
-    """A text for csv: spreadsheets must not take it for a formula.
+def cells(values: Iterable[Any]) -> List[Any]:
+    """A row for csv: spreadsheets must not take a text for a formula.
 
     See https://owasp.org/www-community/attacks/CSV_Injection.
 
     Example
     -------
-    >>> cell("=1+1"), cell("a.wav")
-    ("'=1+1", 'a.wav')
+    >>> cells(["=1+1", "a.wav", -1])
+    ["'=1+1", 'a.wav', -1]
     """
-    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
+    return [
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(tuple("=+-@\t\r"))
+        else value
+        for value in values
+    ]
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,15 @@ Authors
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Union
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Union,
+)
 
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
@@ -15,6 +23,7 @@ from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
+    from fftp_tag.tag.events import Event
     from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "prints the tags or the events of audio files"
@@ -99,18 +108,34 @@ def run(args: argparse.Namespace) -> int:
         for result in results:
             if result.error is None:
                 path = paths[result.file]
-                with open(
-                    path,
-                    "w",
-                    newline="",
-                    encoding="utf-8",
-                    errors="backslashreplace",  # file names may be no text
-                ) as file:
-                    write([result], file, context)
+                write_file(path, write, result, context)
                 print(f"wrote {output.printable(path)}")
     if failed and len(files) > 1:
         output.report(f"{len(failed)} of {len(files)} files failed")
     return 1 if failed else 0
+
+
+def write_file(
+    path: str, write: Callable, result: Result, context: Context
+) -> None:
+    """Writes a result in a format; its file name may be no text."""
+    with open(
+        path, "w", newline="", encoding="utf-8", errors="backslashreplace"
+    ) as stream:
+        write([result], stream, context)
+
+
+def reported(
+    results: Iterator[Result], failed: List[Result]
+) -> Iterator[Result]:
+    """Yields results to be printed, and reports those that are errors."""
+    for result in results:
+        if result.error is not None:
+            failed.append(result)
+            output.report(result.error)
+        with output.above_bars():
+            yield result
+            sys.stdout.flush()
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -184,71 +209,28 @@ def find_results(
     files: List[str],
     plots: Dict[str, str],
 ) -> Iterator[Result]:
-    """Yields the tags or events of files, while they are found."""
+    """Yields the tags or events of files; of one file, perhaps event by event."""
     from fftp_tag.parallel import in_order
     from fftp_tag.progress import show_progress
 
     is_one = len(files) == 1
-    by_event = FORMATS[args.format].as_events_end and args.output is None
-    if by_event and is_one and args.timeline and not plots:
-        if can_stream(args, tagger):
-            yield from stream(args, tagger, files[0])
-            return
+    as_events_end = FORMATS[args.format].as_events_end and args.output is None
+    if as_events_end and is_one and can_stream(args, tagger) and not plots:
+        try:
+            source = read_source(files[0])
+            for event in stream(args, tagger, source, progress=True):
+                yield Result(files[0], [event])
+        except (InputError, OSError) as error:
+            yield Result(files[0], [], one_line(error))
+        return
     results = in_order(
         lambda file: analyze(args, tagger, file, plots.get(file), is_one),
         files,
         num_workers=1 if is_one or plots else 4,
     )
-    for file, found, error in show_progress(
-        results, len(files), is_shown=not is_one
-    ):
-        yield Result(file, found or [], error)
-
-
-def reported(
-    results: Iterator[Result], failed: List[Result]
-) -> Iterator[Result]:
-    """Yields results to be printed, and reports those that are errors."""
-    for result in results:
-        if result.error is not None:
-            failed.append(result)
-            output.report(result.error)
-        with output.above_bars():
-            yield result
-            sys.stdout.flush()
-
-
-def stream(
-    args: argparse.Namespace, tagger: "AudioTagger", file: str
-) -> Iterator[Result]:
-    """Yields each event of a file as it ends."""
-    from fftp_tag.tag.live import stream_file
-
-    try:
-        for event in stream_file(
-            tagger, read_source(file), progress=True, **given_rules(args)
-        ):
-            yield Result(file, [event])
-    except (InputError, OSError) as error:
-        yield Result(file, [], one_line(error))
-
-
-def can_stream(args: argparse.Namespace, tagger: "AudioTagger") -> bool:
-    """Whether events are found without the probabilities of the whole file."""
-    return tagger.model.has_steps and not options.given(args, "window", "hop")
-
-
-def given_rules(args: argparse.Namespace) -> Dict[str, Any]:
-    """The rules of events that were given."""
-    return options.given(args, "threshold", "merge_gap", "min_duration")
-
-
-def read_source(file: str) -> Union[str, bytes]:
-    """The path of a file, or the content of standard input.
-
-    Some formats need random access, which standard input lacks.
-    """
-    return sys.stdin.buffer.read() if file == "-" else file
+    results = show_progress(results, len(files), is_shown=not is_one)
+    for file, found, reason in results:
+        yield Result(file, found or [], reason)
 
 
 def analyze(
@@ -259,23 +241,48 @@ def analyze(
     progress: bool,
 ) -> list:
     """The tags or events of a file; draws them into ``plot`` if it is given."""
-    from fftp_tag.tag.live import stream_file
-
-    tag_options = options.given(args, "top_k", "threshold")
     source = read_source(file)
-    if not args.timeline and plot is None:
+    tag_options = options.given(args, "top_k", "threshold")
+    if plot is None and not args.timeline:
         return tagger.tag_file(source, progress=progress, **tag_options)
     if plot is None and can_stream(args, tagger):
-        found = stream_file(
-            tagger, source, progress=progress, **given_rules(args)
-        )
+        found = stream(args, tagger, source, progress)
         return sorted(found, key=lambda event: (event.start, event.end))
     timeline = tagger.analyze(
         source, window=args.window, hop=args.hop, progress=progress
     )
-    events = timeline.events(**given_rules(args))
+    events = timeline.events(args.threshold, args.merge_gap, args.min_duration)
     if plot is not None:
         from fftp_tag.tag.plots import plot_tags
 
         plot_tags(plot, tagger, source, timeline, events)
     return events if args.timeline else timeline.tags(**tag_options)
+
+
+def can_stream(args: argparse.Namespace, tagger: "AudioTagger") -> bool:
+    """Whether events are found without the probabilities of the whole file."""
+    has_windows = options.given(args, "window", "hop")
+    return args.timeline and tagger.model.has_steps and not has_windows
+
+
+def stream(
+    args: argparse.Namespace,
+    tagger: "AudioTagger",
+    source: Union[str, bytes],
+    progress: bool,
+) -> "Iterator[Event]":
+    """Yields the events of a file as they end."""
+    from fftp_tag.tag.live import stream_file
+
+    rules = tagger.model.rules.replace(
+        args.threshold, args.merge_gap, args.min_duration
+    )
+    return stream_file(tagger, source, rules, progress)
+
+
+def read_source(file: str) -> Union[str, bytes]:
+    """The path of a file, or the content of standard input.
+
+    Some formats need random access, which standard input lacks.
+    """
+    return sys.stdin.buffer.read() if file == "-" else file

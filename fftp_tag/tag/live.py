@@ -14,6 +14,7 @@ from fftp_tag.tag.tagger import STEP_OUTPUTS, AudioTagger
 from fftp_tag.tag.windows import Source, WindowCutter
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import Rules
 
 HOP = 0.25  # default seconds between two runs of a model of time steps
 # Seconds of audio after a time step before its probabilities are used: they are
@@ -99,21 +100,13 @@ def stream_events(
 
 
 def stream_file(
-    tagger: AudioTagger,
-    source: Source,
-    threshold: Optional[Numbers] = None,
-    merge_gap: Optional[Numbers] = None,
-    min_duration: Optional[Numbers] = None,
-    progress: bool = False,
+    tagger: AudioTagger, source: Source, rules: Rules, progress: bool = False
 ) -> Iterator[Event]:
     """Yields the events of ``AudioTagger.tag_long`` as they end.
 
     Those of a class that is not yet a tag of the file are kept until it is one.
-    For a model of time steps; for arguments see ``AudioTagger.analyze`` and
-    ``Rules``.
+    For a model of time steps.
     """
-    model = tagger.model
-    rules = model.rules.replace(threshold, merge_gap, min_duration)
     finder = EventFinder(tagger.labels, rules)
     best = np.zeros(len(tagger.labels), np.float32)
 
@@ -124,24 +117,27 @@ def stream_file(
         for chunk in tagger.steps(STEP_OUTPUTS, source, progress=progress):
             best = chunk.clip_probs
             for probs in chunk.rows:
-                yield Step(
-                    model.step_time(n), chunk.end / model.sample_rate, probs
-                )
+                centre = tagger.model.step_time(n)
+                yield Step(centre, chunk.end / tagger.sample_rate, probs)
                 n += 1
-
-    def release(events: List[Event]) -> Tuple[List[Event], List[Event]]:
-        """Events of classes that are tags so far, and the others."""
-        is_tag = dict(zip(tagger.labels, are_tags(best, rules.threshold)))
-        tags = [event for event in events if is_tag[event.label]]
-        return tags, [event for event in events if not is_tag[event.label]]
 
     kept: List[Event] = []
     for start, end, probs in between_middles(steps()):
         kept += finder.update(start, end, probs)
         if kept:
-            tags, kept = release(kept)
+            tags, kept = split_tags(kept, tagger.labels, best, rules)
             yield from tags
-    yield from release(kept + finder.finish())[0]
+    kept += finder.finish()
+    yield from split_tags(kept, tagger.labels, best, rules)[0]
+
+
+def split_tags(
+    events: List[Event], labels: List[str], probs: np.ndarray, rules: Rules
+) -> Tuple[List[Event], List[Event]]:
+    """Events of classes that are tags of a file, and the others."""
+    is_tag = dict(zip(labels, are_tags(probs, rules.threshold)))
+    tags = [event for event in events if is_tag[event.label]]
+    return tags, [event for event in events if not is_tag[event.label]]
 
 
 def between_middles(

@@ -296,52 +296,29 @@ class AudioTagger:
                     "This model classifies time steps and needs no windows: "
                     "leave --window and --hop out."
                 )
-            return self.analyze_steps(source, sample_rate, progress)
-        return self.analyze_windows(source, sample_rate, window, hop, progress)
-
-    def analyze_windows(
-        self,
-        source: Source,
-        sample_rate: Optional[int],
-        window: Optional[float],
-        hop: Optional[float],
-        progress: bool,
-    ) -> Timeline:
-        """The ``Timeline`` of a model of clips, from windows."""
-        rate = self.sample_rate
-        longest = self.model.max_samples
-        grids = (longest, longest), self.check_window(window, hop)
-        times, probs, best = [], [], []
-        end = 0
-        blocks = read_blocks(source, rate, sample_rate, progress)
-        for grid, windows in cut_windows(blocks, *grids):
-            found = self.model.probabilities(windows.wavs)
-            if grid == 0:
-                best.append(found.max(0))
-                continue
-            times.append((windows.starts + windows.ends) / (2 * rate))
-            probs.append(found)
-            end = windows.ends[-1]
+            found = list(
+                self.steps(STEP_OUTPUTS, source, sample_rate, progress)
+            )
+            probs = [chunk.rows for chunk in found]
+            clip_probs, end = found[-1].clip_probs, found[-1].end
+            times = self.model.step_times(end)
+        else:
+            size, step = self.check_window(window, hop)
+            clip_probs = self.clip_probabilities(source, sample_rate, progress)
+            blocks = read_blocks(
+                source, self.sample_rate, sample_rate, progress, warn=False
+            )
+            probs, middles = [], []
+            for windows in cut_windows(blocks, size, step):
+                probs.append(self.model.probabilities(windows.wavs))
+                middles.append((windows.starts + windows.ends) / 2)
+            end = int(windows.ends[-1])
+            times = np.concatenate(middles) / self.sample_rate
         return Timeline(
-            times=np.concatenate(times),
+            times=times,
             probs=np.concatenate(probs),
-            clip_probs=np.max(best, 0),
-            duration=float(end / rate),
-            labels=self.labels,
-            rules=self.model.rules,
-        )
-
-    def analyze_steps(
-        self, source: Source, sample_rate: Optional[int], progress: bool
-    ) -> Timeline:
-        """The ``Timeline`` of a model of time steps."""
-        chunks = list(self.steps(STEP_OUTPUTS, source, sample_rate, progress))
-        last = chunks[-1]
-        return Timeline(
-            times=self.model.step_times(last.end),
-            probs=np.concatenate([chunk.rows for chunk in chunks]),
-            clip_probs=last.clip_probs,
-            duration=last.end / self.sample_rate,
+            clip_probs=clip_probs,
+            duration=end / self.sample_rate,
             labels=self.labels,
             rules=self.model.rules,
         )
@@ -390,13 +367,12 @@ class AudioTagger:
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
         size = model.max_samples
         if not model.has_steps:
-            for _, windows in cut_windows(blocks, (size, size)):
-                yield windows
+            yield from cut_windows(blocks, size, size)
             return
         step = model.step_samples
         overlap = max(OVERLAP * size, model.span_samples + step)
         hop = max(int(size - overlap) // step, 1) * step
-        for _, (starts, wavs) in cut_windows(blocks, (size, hop)):
+        for starts, wavs in cut_windows(blocks, size, hop):
             # The last piece may begin between steps: cut it to the next one
             skip = int(-starts[-1] % step)
             if skip == 0:

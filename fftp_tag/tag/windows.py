@@ -113,32 +113,28 @@ class WindowCutter:
 
 
 def cut_windows(
-    blocks: Iterator[np.ndarray], *grids: Tuple[int, int]
-) -> Iterator[Tuple[int, Windows]]:
-    """Cuts consecutive blocks into batches of windows.
+    blocks: Iterator[np.ndarray], size: int, hop: int
+) -> Iterator[Windows]:
+    """Cuts consecutive blocks into batches of the windows of a ``WindowCutter``.
 
-    Each grid is the size and the hop of a ``WindowCutter``. Yields the index of
-    a grid and a batch of about 2**18 samples, at least one window. A thread
+    Yields batches of about 2**18 samples, at least one window. A thread
     prepares the next batch while one is in use.
     """
-    return ahead(cut_in_turn(blocks, *grids))
+    return ahead(batch_windows(blocks, WindowCutter(size, hop)))
 
 
-def cut_in_turn(
-    blocks: Iterator[np.ndarray], *grids: Tuple[int, int]
-) -> Iterator[Tuple[int, Windows]]:
+def batch_windows(
+    blocks: Iterator[np.ndarray], cutter: WindowCutter
+) -> Iterator[Windows]:
     """The same as ``cut_windows``, without a thread."""
-    cutters = [WindowCutter(size, hop) for size, hop in grids]
-    waiting: List[list] = [[] for _ in grids]
+    windows = []
     for block in blocks:
-        for grid, cutter in enumerate(cutters):
-            for window in cutter.push(block):
-                waiting[grid].append(window)
-                if len(waiting[grid]) * cutter.size >= BATCH_SAMPLES:
-                    yield grid, collate(waiting[grid])
-                    waiting[grid] = []
-    for grid, cutter in enumerate(cutters):
-        yield grid, collate([*waiting[grid], cutter.finish()])
+        for window in cutter.push(block):
+            windows.append(window)
+            if len(windows) * cutter.size >= BATCH_SAMPLES:
+                yield collate(windows)
+                windows = []
+    yield collate([*windows, cutter.finish()])
 
 
 def collate(windows: List[Tuple[int, np.ndarray]]) -> Windows:

@@ -152,7 +152,8 @@ def test_events_of_a_file_as_they_end(tmp_path, monkeypatch, threshold):
     total = len(n_runs)
     n_runs.clear()
     found, seen = [], []
-    for event in stream_file(tagger, tmp_path / "a.wav", threshold=threshold):
+    rules = tagger.model.rules.replace(threshold)
+    for event in stream_file(tagger, tmp_path / "a.wav", rules):
         found.append(event)
         seen.append(len(n_runs))
     assert 1 <= seen[0] < seen[-1] == total
