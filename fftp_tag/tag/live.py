@@ -11,7 +11,7 @@ import numpy as np
 
 from fftp_tag.tag.events import Event, EventFinder, Numbers, are_tags
 from fftp_tag.tag.tagger import STEP_OUTPUTS, AudioTagger
-from fftp_tag.tag.windows import Source, WindowCutter
+from fftp_tag.tag.windows import Source, slide
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import Rules
@@ -163,20 +163,11 @@ def hear_windows(
 ) -> Iterator[Step]:
     """Tags windows; ``size`` and ``hop`` are in samples."""
     rate = tagger.sample_rate
-    cutter = WindowCutter(size, hop)
-
-    def tag(start: int, wav: np.ndarray) -> Step:
-        """Tags a window that begins at sample ``start``."""
-        end = start + len(wav)
-        probs = tagger.model.probabilities(wav[None])[0]
-        return Step((start + end) / (2 * rate), end / rate, probs)
-
-    for block in blocks:
-        for start, wav in cutter.push(block):
-            yield tag(start, wav)
-    start, wav = cutter.finish()
-    if len(wav) >= MIN_SECONDS * rate:
-        yield tag(start, wav)
+    for start, wav in slide(blocks, size, hop):
+        if len(wav) >= MIN_SECONDS * rate:
+            end = start + len(wav)
+            probs = tagger.model.probabilities(wav[None])[0]
+            yield Step((start + end) / (2 * rate), end / rate, probs)
 
 
 def hear_steps(
