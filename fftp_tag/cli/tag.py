@@ -23,7 +23,6 @@ from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.tag.events import Event
     from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "prints the tags or the events of audio files"
@@ -36,6 +35,8 @@ EXAMPLES = """\
   fftp-tag folder --model results/demo --timeline --format raven --output tables
   fftp-tag --model results/demo -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
+
+EVENT_OPTIONS = ("window", "hop", "threshold", "merge_gap", "min_duration")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -215,10 +216,13 @@ def find_results(
 
     is_one = len(files) == 1
     as_events_end = FORMATS[args.format].as_events_end and args.output is None
-    if as_events_end and is_one and can_stream(args, tagger) and not plots:
+    if as_events_end and is_one and args.timeline and not plots:
         try:
-            source = read_source(files[0])
-            for event in stream(args, tagger, source, progress=True):
+            for event in tagger.stream_long(
+                read_source(files[0]),
+                progress=True,
+                **options.given(args, *EVENT_OPTIONS),
+            ):
                 yield Result(files[0], [event])
         except (InputError, OSError) as error:
             yield Result(files[0], [], one_line(error))
@@ -243,41 +247,19 @@ def analyze(
     """The tags or events of a file; draws them into ``plot`` if it is given."""
     source = read_source(file)
     tag_options = options.given(args, "top_k", "threshold")
-    if plot is None and not args.timeline:
-        return tagger.tag_file(source, progress=progress, **tag_options)
-    if plot is None and can_stream(args, tagger):
-        found = stream(args, tagger, source, progress)
-        return sorted(found, key=lambda event: (event.start, event.end))
-    timeline = tagger.analyze(
-        source, window=args.window, hop=args.hop, progress=progress
-    )
-    events = timeline.events(args.threshold, args.merge_gap, args.min_duration)
     if plot is not None:
         from fftp_tag.tag.plots import plot_tags
 
+        windows = options.given(args, "window", "hop")
+        timeline = tagger.analyze(source, progress=progress, **windows)
+        rules = options.given(args, "threshold", "merge_gap", "min_duration")
+        events = timeline.events(**rules)
         plot_tags(plot, tagger, source, timeline, events)
-    return events if args.timeline else timeline.tags(**tag_options)
-
-
-def can_stream(args: argparse.Namespace, tagger: "AudioTagger") -> bool:
-    """Whether events are found without the probabilities of the whole file."""
-    has_windows = options.given(args, "window", "hop")
-    return args.timeline and tagger.model.has_steps and not has_windows
-
-
-def stream(
-    args: argparse.Namespace,
-    tagger: "AudioTagger",
-    source: Union[str, bytes],
-    progress: bool,
-) -> "Iterator[Event]":
-    """Yields the events of a file as they end."""
-    from fftp_tag.tag.live import stream_file
-
-    rules = tagger.model.rules.replace(
-        args.threshold, args.merge_gap, args.min_duration
-    )
-    return stream_file(tagger, source, rules, progress)
+        return events if args.timeline else timeline.tags(**tag_options)
+    if args.timeline:
+        event_options = options.given(args, *EVENT_OPTIONS)
+        return tagger.tag_long(source, progress=progress, **event_options)
+    return tagger.tag_file(source, progress=progress, **tag_options)
 
 
 def read_source(file: str) -> Union[str, bytes]:

@@ -1,33 +1,30 @@
-"""Finds events in a stream of audio, as they begin and end; or in a file.
+"""Finds events in a stream of audio, as they begin and end.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import math
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Iterable, Iterator, Optional, Set
 
 import numpy as np
 
-from fftp_tag.tag.events import Event, EventFinder, Numbers, are_tags
-from fftp_tag.tag.tagger import STEP_OUTPUTS, AudioTagger
-from fftp_tag.tag.windows import Source, slide
+from fftp_tag.tag.events import (
+    Event,
+    EventFinder,
+    Numbers,
+    Step,
+    between_middles,
+)
+from fftp_tag.tag.tagger import AudioTagger
+from fftp_tag.tag.windows import slide
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import Rules
 
 HOP = 0.25  # default seconds between two runs of a model of time steps
 # Seconds of audio after a time step before its probabilities are used: they are
 # less accurate when a sound has just begun
 LOOK_AHEAD = 0.3
-
-
-class Step(NamedTuple):
-    """A window or a time step of a stream."""
-
-    centre: float  # in seconds
-    end: float  # of the audio so far, in seconds
-    probs: np.ndarray  # [C]
 
 
 def stream_events(
@@ -97,65 +94,6 @@ def stream_events(
                 begun.add(event.label)
                 yield event
     yield from finder.finish()
-
-
-def stream_file(
-    tagger: AudioTagger, source: Source, rules: Rules, progress: bool = False
-) -> Iterator[Event]:
-    """Yields the events of ``AudioTagger.tag_long`` as they end.
-
-    Those of a class that is not yet a tag of the file are kept until it is one.
-    For a model of time steps.
-    """
-    finder = EventFinder(tagger.labels, rules)
-    best = np.zeros(len(tagger.labels), np.float32)
-
-    def steps() -> Iterator[Step]:
-        """The time steps of the file."""
-        nonlocal best
-        n = 0
-        for chunk in tagger.steps(STEP_OUTPUTS, source, progress=progress):
-            best = chunk.clip_probs
-            for probs in chunk.rows:
-                centre = tagger.model.step_time(n)
-                yield Step(centre, chunk.end / tagger.sample_rate, probs)
-                n += 1
-
-    kept: List[Event] = []
-    for start, end, probs in between_middles(steps()):
-        kept += finder.update(start, end, probs)
-        if kept:
-            tags, kept = split_tags(kept, tagger.labels, best, rules)
-            yield from tags
-    kept += finder.finish()
-    yield from split_tags(kept, tagger.labels, best, rules)[0]
-
-
-def split_tags(
-    events: List[Event], labels: List[str], probs: np.ndarray, rules: Rules
-) -> Tuple[List[Event], List[Event]]:
-    """Events of classes that are tags of a file, and the others."""
-    is_tag = dict(zip(labels, are_tags(probs, rules.threshold)))
-    tags = [event for event in events if is_tag[event.label]]
-    return tags, [event for event in events if not is_tag[event.label]]
-
-
-def between_middles(
-    steps: Iterable[Step],
-) -> Iterator[Tuple[float, float, np.ndarray]]:
-    """Yields the start, the end and the probabilities of each step.
-
-    A step ends halfway to the next one, and is yielded when that arrives.
-    """
-    start, last = 0.0, None
-    for step in steps:
-        if last is not None:
-            middle = (last.centre + step.centre) / 2
-            yield start, middle, last.probs
-            start = middle
-        last = step
-    if last is not None:
-        yield start, last.end, last.probs
 
 
 def hear_windows(

@@ -23,10 +23,14 @@ import numpy as np
 from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import (
     Event,
+    EventFinder,
     Numbers,
+    Step,
     Tag,
     Timeline,
+    between_middles,
     rank_tags,
+    split_tags,
     tag_threshold,
 )
 from fftp_tag.tag.model import Model
@@ -207,10 +211,69 @@ class AudioTagger:
         threshold: Optional[Numbers] = None,
         merge_gap: Optional[Numbers] = None,
         min_duration: Optional[Numbers] = None,
+        progress: bool = False,
     ) -> List[Event]:
-        """Finds events with start and end; see ``analyze`` and ``Timeline``."""
-        found = self.analyze(source, sample_rate, window, hop)
-        return found.events(threshold, merge_gap, min_duration)
+        """Finds events, sorted by start; see ``analyze`` and ``Timeline``.
+
+        For a model of time steps, memory does not grow with the length.
+        """
+        found = self.stream_long(
+            source,
+            sample_rate,
+            window,
+            hop,
+            threshold,
+            merge_gap,
+            min_duration,
+            progress,
+        )
+        return sorted(found, key=lambda event: (event.start, event.end))
+
+    def stream_long(
+        self,
+        source: Source,
+        sample_rate: Optional[int] = None,
+        window: Optional[float] = None,
+        hop: Optional[float] = None,
+        threshold: Optional[Numbers] = None,
+        merge_gap: Optional[Numbers] = None,
+        min_duration: Optional[Numbers] = None,
+        progress: bool = False,
+    ) -> Iterator[Event]:
+        """Yields the events of ``tag_long``; those of time steps as they end.
+
+        Those of a class that is not yet a tag of the file are kept until it is
+        one.
+        """
+        if not self.model.has_steps or window is not None or hop is not None:
+            found = self.analyze(source, sample_rate, window, hop, progress)
+            yield from found.events(threshold, merge_gap, min_duration)
+            return
+        rules = self.model.rules.replace(threshold, merge_gap, min_duration)
+        finder = EventFinder(self.labels, rules)
+        clip_probs = np.zeros(len(self.labels), np.float32)  # so far
+
+        def steps() -> Iterator[Step]:
+            """The time steps of the file."""
+            nonlocal clip_probs
+            n = 0
+            for chunk in self.steps(
+                STEP_OUTPUTS, source, sample_rate, progress
+            ):
+                clip_probs = chunk.clip_probs
+                for probs in chunk.rows:
+                    centre = self.model.step_time(n)
+                    yield Step(centre, chunk.end / self.sample_rate, probs)
+                    n += 1
+
+        kept: List[Event] = []
+        for start, end, probs in between_middles(steps()):
+            kept += finder.update(start, end, probs)
+            if kept:
+                tags, kept = split_tags(kept, self.labels, clip_probs, rules)
+                yield from tags
+        kept += finder.finish()
+        yield from split_tags(kept, self.labels, clip_probs, rules)[0]
 
     def clip_probabilities(
         self,
