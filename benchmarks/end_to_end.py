@@ -37,7 +37,7 @@ from startup import run_command
 from fftp_tag.tag.events import rank_tags
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
-from speechbrain_fftp.lobes.tagger import tag_waveforms
+from speechbrain_fftp.lobes.tagger import classify, extract_features
 
 OURS = "AST-tiny FFTP, file to tags"
 PEER = "MobileNetV3-large, file to tags"
@@ -100,8 +100,10 @@ def time_files(tagger, modules, paths, rounds):
         """Tags of each file."""
         for path in paths:
             wav = torch.from_numpy(read_audio(path, RATE))
-            probs = tag_waveforms(modules, wav[None]).sigmoid()[0].numpy()
-            rank_tags(probs, LABELS, top_k=5)
+            features = extract_features(modules, wav[None])
+            embeddings = modules.embedding_model(*features)
+            logits = classify(modules.classifier, embeddings)
+            rank_tags(logits.sigmoid()[0].numpy(), LABELS, top_k=5)
 
     return harness.compare(
         {MANY: lambda: list(tagger.tag_files(paths)), TORCH: by_torch}, rounds

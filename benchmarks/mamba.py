@@ -24,7 +24,7 @@ from random_models import (
     make_tagger,
 )
 
-from speechbrain_fftp.lobes.tagger import tag_waveforms
+from speechbrain_fftp.lobes.tagger import classify, extract_features
 
 AST, AUM, TORCH = "AST-tiny", "AuM-tiny", "AuM-tiny, PyTorch"
 PATCH, STRIDE = 20, 16
@@ -54,10 +54,12 @@ def main():
                     model.probabilities(wavs.numpy())
                 )
         peer = torch.nn.ModuleDict(models[AUM]).eval()
-        cases[TORCH] = lambda: tag_waveforms(peer, wavs)
+        cases[TORCH] = lambda: classify(
+            peer.classifier, peer.embedding_model(*extract_features(peer, wavs))
+        )
         with torch.inference_mode():
             same = {
-                TORCH: [tag_waveforms(peer, wavs).sigmoid()],
+                TORCH: [cases[TORCH]().sigmoid()],
                 AUM: [torch.from_numpy(cases[AUM]())],
             }
             harness.check_same(same, tolerance=1e-3)

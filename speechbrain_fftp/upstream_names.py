@@ -53,7 +53,6 @@ MODULES = {
         "nnet.selective_scan.triton_gradient",
         "nnet.selective_scan.triton_kernels",
     ),
-    "tagger": ("inference.tagging",),
 }
 
 # Modules that are appended to modules of SpeechBrain

@@ -69,7 +69,6 @@ OTHER_FILES = {
         "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
     ),
     "aum-triton": ("tests/speechbrain/test_triton_scan.py",),
-    "tagger": ("tests/speechbrain/test_tagging.py",),
 }
 
 

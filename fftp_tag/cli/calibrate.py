@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
-from fftp_tag.tag.edit import check_output
 from fftp_tag.tag.sources import find_inside
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.packages import require
@@ -65,8 +64,6 @@ def run(args: argparse.Namespace) -> None:
     model = find_file(args.model)
     target = Path(args.output) if args.output else model
     check_options(args)
-    if args.data_folder:
-        check_output(target)
     recordings = []
     if args.background:
         require("sklearn", "--background")

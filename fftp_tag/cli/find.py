@@ -21,7 +21,7 @@ import math
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
 
 from fftp_tag.cli import options, output
 from speechbrain_fftp.dataio.errors import InputError
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("table", "json", "jsonl", "csv"),
+        choices=list(FORMATS),
         default="table",
         help="output format (default: table)",
     )
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         places, code = find_examples(args, index, encoder, files)
     else:
         places, code = index.find_classes(tagger.model, args.top_k), 0
-    print_places(places, args.format)
+    FORMATS[args.format]([output.rounded(x.to_dict()) for x in places])
     if args.cut is not None:
         cut_places(places, args.cut)
     return code
@@ -152,29 +152,38 @@ def find_examples(
     return places, int(len(examples) < len(files))
 
 
-def print_places(places: "Places", output_format: str) -> None:
-    """Prints places in one of the formats."""
-    rows = [output.rounded(place.to_dict()) for place in places]
-    if output_format == "json":
-        print(json.dumps(rows, indent=2))
-    elif output_format == "jsonl":
-        for row in rows:
-            print(json.dumps(row))
-    elif output_format == "csv":
-        table = csv.writer(sys.stdout, lineterminator="\n")
-        for number, row in enumerate(rows):
-            if number == 0:
-                table.writerow(row)
-            texts = [
-                output.cell(x) if isinstance(x, str) else x
-                for x in row.values()
-            ]
-            table.writerow(texts)
-    else:
-        for row in rows:
-            file, start, end, *label, score = row.values()
-            numbers = f"{score:6.3f} {start:9.2f} {end:9.2f}"
-            print(numbers, *label, output.printable(file), sep="  ")
+def print_table(rows: List[Dict[str, Any]]) -> None:
+    """For people: score, start, end, label if there is one, and file."""
+    for row in rows:
+        file, start, end, *label, score = row.values()
+        numbers = f"{score:6.3f} {start:9.2f} {end:9.2f}"
+        print(numbers, *label, output.printable(file), sep="  ")
+
+
+def print_json(rows: List[Dict[str, Any]]) -> None:
+    """One list of all places."""
+    print(json.dumps(rows, indent=2))
+
+
+def print_jsonl(rows: List[Dict[str, Any]]) -> None:
+    """A line for each place."""
+    for row in rows:
+        print(json.dumps(row))
+
+
+def print_csv(rows: List[Dict[str, Any]]) -> None:
+    """A header, unless there are no places, and a row for each place."""
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerows(rows[:1])
+    table.writerows(output.cells(row.values()) for row in rows)
+
+
+FORMATS = {
+    "table": print_table,
+    "json": print_json,
+    "jsonl": print_jsonl,
+    "csv": print_csv,
+}
 
 
 def cut_places(places: "Places", folder: str) -> None:

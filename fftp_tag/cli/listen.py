@@ -40,14 +40,15 @@ FILE_STARTS = (b"RIFF", b"fLaC", b"OggS")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
-    parser.add_argument(
+    audio = parser.add_mutually_exclusive_group()
+    audio.add_argument(
         "--raw",
         type=options.number(int, 1000, 768000),
         metavar="RATE",
         help="read signed 16-bit little-endian mono samples at this rate in Hz "
         "from standard input",
     )
-    parser.add_argument(
+    audio.add_argument(
         "--microphone",
         type=options.number(int, 0),
         metavar="N",
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
     parser.add_argument(
         "--format",
-        choices=("table", "jsonl"),
+        choices=list(FORMATS),
         default="table",
         help="output format (default: table)",
     )
@@ -81,8 +82,6 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.tag.live import stream_events
     from speechbrain_fftp.dataio.audio import resampled_blocks
 
-    if args.raw and args.microphone is not None:
-        raise InputError("--raw and --microphone cannot be combined")
     if args.raw and (sys.stdin is None or sys.stdin.isatty()):
         raise InputError("--raw reads standard input: pipe samples to it")
     if not args.raw:
@@ -106,20 +105,23 @@ def run(args: argparse.Namespace) -> int:
             min_duration=args.min_duration,
             context=args.context,
         ):
-            print_event(event, args.format)
+            print(FORMATS[args.format](event), flush=True)
     return 130 if interrupted.is_set() else 0
 
 
-def print_event(event: "Event", output_format: str) -> None:
-    """Prints an event; while it is ongoing, its end is "..." or null."""
-    if output_format == "jsonl":
-        print(json.dumps(output.rounded(event.to_dict())), flush=True)
-        return
+def table_line(event: "Event") -> str:
+    """For people: start, end, probability and label."""
     end = "..." if event.end is None else f"{event.end:.2f}"
-    print(
-        f"{event.start:9.2f} {end:>9}  {event.probability:.3f}  {event.label}",
-        flush=True,
-    )
+    times = f"{event.start:9.2f} {end:>9}"
+    return f"{times}  {event.probability:.3f}  {event.label}"
+
+
+def json_line(event: "Event") -> str:
+    """An object with the same; the end of an ongoing event is null."""
+    return json.dumps(output.rounded(event.to_dict()))
+
+
+FORMATS = {"table": table_line, "jsonl": json_line}
 
 
 def until_interrupted(

@@ -7,9 +7,18 @@ Authors
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Union,
+)
 
 from fftp_tag.cli import options, output
+from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -23,8 +32,11 @@ EXAMPLES = """\
   fftp-tag clip.wav --model results/demo --plot clip.png
   fftp-tag folder --model results/demo --plot plots
   fftp-tag folder --model results/demo --format csv > tags.csv
+  fftp-tag folder --model results/demo --timeline --format raven --output tables
   fftp-tag --model results/demo -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
+
+EVENT_OPTIONS = ("window", "hop", "threshold", "merge_gap", "min_duration")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=output.FORMATS,
+        choices=list(FORMATS),
         default="table",
-        help="output format (default: table); audacity is a label track for "
-        "Audacity and implies --timeline",
+        help="output format (default: table); audacity is a label track, and "
+        "raven a selection table, of the events of one recording",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="write a file for each recording, NAME.wav.txt, into this folder, "
+        "in the same subfolders; files are never overwritten",
     )
     parser.add_argument(
         "--plot",
@@ -68,89 +86,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the tags or events of files; returns the exit code."""
-    from fftp_tag.parallel import in_order
-    from fftp_tag.progress import show_progress
-
-    args.timeline = args.timeline or args.format == "audacity"
+    """Prints or writes the tags or events of files; returns the exit code."""
     check_arguments(args)
     files = options.find_files(args.files)
-    is_one = len(files) == 1
-    if args.format == "audacity" and not is_one:
-        raise InputError("--format audacity takes one file at a time")
+    paths = output_paths(args, files)
     plots = plot_paths(args.plot, files) if args.plot else {}
     tagger = options.load_tagger(args)
-    thresholds = None
-    if tagger.model.rules.is_learnt and args.threshold is None:
-        rules = tagger.model.rules
-        values = rules.high if args.timeline else rules.threshold
-        thresholds = dict(zip(tagger.labels, values.tolist()))
-    printed = output.Output(args.format, args.timeline, thresholds)
-    if args.format == "jsonl" and args.timeline and is_one and not plots:
-        if can_stream(args, tagger):
-            return stream(args, tagger, files[0], printed)
-    results = in_order(
-        lambda file: analyze(args, tagger, file, plots.get(file), is_one),
-        files,
-        num_workers=1 if is_one or plots else 4,
+    rules = tagger.model.rules
+    thresholds = rules.high if args.timeline else rules.threshold
+    context = Context(
+        timeline=args.timeline,
+        thresholds=dict(zip(tagger.labels, thresholds.tolist())),
+        show_thresholds=rules.is_learnt and args.threshold is None,
+        sample_rate=tagger.sample_rate,
     )
-    n_failed = 0
-    for file, found, error in show_progress(
-        results, len(files), is_shown=not is_one
-    ):
-        if error is not None:
-            n_failed += 1
-            output.report(error)
+    failed: List[Result] = []
+    results = reported(find_results(args, tagger, files, plots), failed)
+    write = FORMATS[args.format].write
+    if args.output is None:
+        write(results, sys.stdout, context)
+    else:
+        for result in results:
+            if result.error is None:
+                path = paths[result.file]
+                write_file(path, write, result, context)
+                print(f"wrote {output.printable(path)}")
+    if failed and len(files) > 1:
+        output.report(f"{len(failed)} of {len(files)} files failed")
+    return 1 if failed else 0
+
+
+def write_file(
+    path: str, write: Callable, result: Result, context: Context
+) -> None:
+    """Writes a result in a format; its file name may be no text."""
+    with open(
+        path, "w", newline="", encoding="utf-8", errors="backslashreplace"
+    ) as stream:
+        write([result], stream, context)
+
+
+def reported(
+    results: Iterator[Result], failed: List[Result]
+) -> Iterator[Result]:
+    """Yields results to be printed, and reports those that are errors."""
+    for result in results:
+        if result.error is not None:
+            failed.append(result)
+            output.report(result.error)
         with output.above_bars():
-            printed.add(file, found or [], error)
-    printed.close()
-    if n_failed and not is_one:
-        output.report(f"{n_failed} of {len(files)} files failed")
-    return 1 if n_failed else 0
-
-
-def stream(
-    args: argparse.Namespace,
-    tagger: "AudioTagger",
-    file: str,
-    printed: output.Output,
-) -> int:
-    """Prints the events of a file as they end; returns the exit code."""
-    from fftp_tag.tag.live import stream_file
-
-    try:
-        for event in stream_file(
-            tagger, read_source(file), progress=True, **given_rules(args)
-        ):
-            with output.above_bars():
-                printed.add_event(file, event)
-    except (InputError, OSError) as error:
-        output.report(one_line(error))
-        printed.add(file, [], one_line(error))
-        return 1
-    return 0
-
-
-def can_stream(args: argparse.Namespace, tagger: "AudioTagger") -> bool:
-    """Whether events are found without the probabilities of the whole file."""
-    return tagger.model.has_steps and not options.given(args, "window", "hop")
-
-
-def given_rules(args: argparse.Namespace) -> Dict[str, Any]:
-    """The rules of events that were given."""
-    return options.given(args, "threshold", "merge_gap", "min_duration")
-
-
-def read_source(file: str) -> Union[str, bytes]:
-    """The path of a file, or the content of standard input.
-
-    Some formats need random access, which standard input lacks.
-    """
-    return sys.stdin.buffer.read() if file == "-" else file
+            yield result
+            sys.stdout.flush()
 
 
 def check_arguments(args: argparse.Namespace) -> None:
-    """Raises an InputError for options that would do nothing."""
+    """Raises an InputError for options that do not suit each other."""
     of_events = options.given(
         args, "window", "hop", "merge_gap", "min_duration"
     )
@@ -159,6 +149,25 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"--{name} needs --timeline or --plot")
     if args.timeline and args.top_k:
         raise InputError("--top-k is for tags, not for events: use --threshold")
+    if FORMATS[args.format].events_of_one_file and not args.timeline:
+        raise InputError(f"--format {args.format} needs --timeline")
+
+
+def output_paths(args: argparse.Namespace, files: List[str]) -> Dict[str, str]:
+    """The path of each file's output in the folder --output, if it is given."""
+    output_format = FORMATS[args.format]
+    if args.output is None:
+        if output_format.events_of_one_file and len(files) > 1:
+            raise InputError(
+                f"--format {args.format} is of one recording, but there are "
+                f"{len(files)}: give --output DIR"
+            )
+        return {}
+    paths = paths_in(args.output, files, output_format.extension)
+    for path in paths.values():
+        if os.path.exists(path):
+            raise InputError(f"{path} exists: give another --output")
+    return paths
 
 
 def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
@@ -173,17 +182,59 @@ def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
             )
         check_figure(target)
         return {files[0]: target}
+    paths = paths_in(target, files, ".png")
+    check_figure(paths[files[0]])
+    return paths
+
+
+def paths_in(folder: str, files: List[str], extension: str) -> Dict[str, str]:
+    """A path in a folder for each file, and makes its subfolder.
+
+    Subfolders are those of the files, so that files of one name have different
+    paths.
+    """
     top = os.path.commonpath(
         [os.path.dirname(os.path.abspath(file)) for file in files]
     )
-    paths = [
-        os.path.join(target, f"{os.path.relpath(file, top)}.png")
-        for file in files
-    ]
-    for path in paths:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-    check_figure(paths[0])
-    return dict(zip(files, paths))
+    paths = {}
+    for file in files:
+        paths[file] = os.path.join(folder, os.path.relpath(file, top))
+        paths[file] += extension
+        os.makedirs(os.path.dirname(paths[file]), exist_ok=True)
+    return paths
+
+
+def find_results(
+    args: argparse.Namespace,
+    tagger: "AudioTagger",
+    files: List[str],
+    plots: Dict[str, str],
+) -> Iterator[Result]:
+    """Yields the tags or events of files; of one file, perhaps event by event."""
+    from fftp_tag.parallel import in_order
+    from fftp_tag.progress import show_progress
+
+    is_one = len(files) == 1
+    as_events_end = FORMATS[args.format].as_events_end and args.output is None
+    if as_events_end and is_one and args.timeline and not plots:
+        try:
+            for event in tagger.stream_long(
+                read_source(files[0]),
+                progress=True,
+                **options.given(args, *EVENT_OPTIONS),
+            ):
+                yield Result(files[0], [event])
+        except (InputError, OSError) as error:
+            yield Result(files[0], [], one_line(error))
+        return
+    results = in_order(
+        lambda file: analyze(args, tagger, file, plots.get(file), is_one),
+        files,
+        num_workers=1 if is_one or plots else 4,
+    )
+    results = show_progress(results, len(files), is_shown=not is_one)
+    for file, found, reason in results:
+        yield Result(file, found or [], reason)
 
 
 def analyze(
@@ -194,23 +245,26 @@ def analyze(
     progress: bool,
 ) -> list:
     """The tags or events of a file; draws them into ``plot`` if it is given."""
-    from fftp_tag.tag.live import stream_file
-
-    tag_options = options.given(args, "top_k", "threshold")
     source = read_source(file)
-    if not args.timeline and plot is None:
-        return tagger.tag_file(source, progress=progress, **tag_options)
-    if plot is None and can_stream(args, tagger):
-        found = stream_file(
-            tagger, source, progress=progress, **given_rules(args)
-        )
-        return sorted(found, key=lambda event: (event.start, event.end))
-    timeline = tagger.analyze(
-        source, window=args.window, hop=args.hop, progress=progress
-    )
-    events = timeline.events(**given_rules(args))
+    tag_options = options.given(args, "top_k", "threshold")
     if plot is not None:
         from fftp_tag.tag.plots import plot_tags
 
+        windows = options.given(args, "window", "hop")
+        timeline = tagger.analyze(source, progress=progress, **windows)
+        rules = options.given(args, "threshold", "merge_gap", "min_duration")
+        events = timeline.events(**rules)
         plot_tags(plot, tagger, source, timeline, events)
-    return events if args.timeline else timeline.tags(**tag_options)
+        return events if args.timeline else timeline.tags(**tag_options)
+    if args.timeline:
+        event_options = options.given(args, *EVENT_OPTIONS)
+        return tagger.tag_long(source, progress=progress, **event_options)
+    return tagger.tag_file(source, progress=progress, **tag_options)
+
+
+def read_source(file: str) -> Union[str, bytes]:
+    """The path of a file, or the content of standard input.
+
+    Some formats need random access, which standard input lacks.
+    """
+    return sys.stdin.buffer.read() if file == "-" else file

@@ -5,7 +5,16 @@ Authors
 """
 
 import dataclasses
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import (
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -70,6 +79,15 @@ def rank_tags(
     order = np.argsort(-probs, kind="stable")
     best = order[are_tags(probs, threshold)[order]][:top_k]
     return [Tag(labels[c], float(probs[c])) for c in best]
+
+
+def split_tags(
+    events: List[Event], labels: List[str], probs: np.ndarray, rules: Rules
+) -> Tuple[List[Event], List[Event]]:
+    """Events of classes that are tags of a file, by its ``probs``; and others."""
+    is_tag = dict(zip(labels, are_tags(probs, rules.threshold)))
+    tags = [event for event in events if is_tag[event.label]]
+    return tags, [event for event in events if not is_tag[event.label]]
 
 
 class EventFinder:
@@ -142,6 +160,32 @@ class EventFinder:
         """Whether a sound is long and probable enough to be an event."""
         is_long = end - start >= self.rules.min_duration[c]
         return bool(is_long and peak >= self.rules.high[c])
+
+
+class Step(NamedTuple):
+    """A window or a time step of a recording."""
+
+    centre: float  # in seconds
+    end: float  # of the audio so far, in seconds
+    probs: np.ndarray  # [C]
+
+
+def between_middles(
+    steps: Iterable[Step],
+) -> Iterator[Tuple[float, float, np.ndarray]]:
+    """Yields the start, the end and the probabilities of each step.
+
+    A step ends halfway to the next one, and is yielded when that arrives.
+    """
+    start, last = 0.0, None
+    for step in steps:
+        if last is not None:
+            middle = (last.centre + step.centre) / 2
+            yield start, middle, last.probs
+            start = middle
+        last = step
+    if last is not None:
+        yield start, last.end, last.probs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,10 +261,8 @@ class Timeline:
         for t in np.flatnonzero(is_heard).tolist():
             found += finder.update(edges[t], edges[t + 1], self.probs[t])
         found += finder.finish()
-        is_tag = are_tags(self.clip_probs, rules.threshold)
-        tags = {self.labels[c] for c in np.flatnonzero(is_tag)}
-        found = [event for event in found if event.label in tags]
-        return sorted(found, key=lambda event: (event.start, event.end))
+        tags, _ = split_tags(found, self.labels, self.clip_probs, rules)
+        return sorted(tags, key=lambda event: (event.start, event.end))
 
 
 def tag_threshold(rules: Rules, threshold: Optional[Numbers]) -> Numbers:

@@ -1,17 +1,23 @@
-"""Finds events in a stream of audio, as they begin and end; or in a file.
+"""Finds events in a stream of audio, as they begin and end.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import math
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Iterable, Iterator, Optional, Set
 
 import numpy as np
 
-from fftp_tag.tag.events import Event, EventFinder, Numbers, are_tags
-from fftp_tag.tag.tagger import STEP_OUTPUTS, AudioTagger
-from fftp_tag.tag.windows import Source, WindowCutter
+from fftp_tag.tag.events import (
+    Event,
+    EventFinder,
+    Numbers,
+    Step,
+    between_middles,
+)
+from fftp_tag.tag.tagger import AudioTagger
+from fftp_tag.tag.windows import slide
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -19,14 +25,6 @@ HOP = 0.25  # default seconds between two runs of a model of time steps
 # Seconds of audio after a time step before its probabilities are used: they are
 # less accurate when a sound has just begun
 LOOK_AHEAD = 0.3
-
-
-class Step(NamedTuple):
-    """A window or a time step of a stream."""
-
-    centre: float  # in seconds
-    end: float  # of the audio so far, in seconds
-    probs: np.ndarray  # [C]
 
 
 def stream_events(
@@ -98,89 +96,16 @@ def stream_events(
     yield from finder.finish()
 
 
-def stream_file(
-    tagger: AudioTagger,
-    source: Source,
-    threshold: Optional[Numbers] = None,
-    merge_gap: Optional[Numbers] = None,
-    min_duration: Optional[Numbers] = None,
-    progress: bool = False,
-) -> Iterator[Event]:
-    """Yields the events of ``AudioTagger.tag_long`` as they end.
-
-    Those of a class that is not yet a tag of the file are kept until it is one.
-    For a model of time steps; for arguments see ``AudioTagger.analyze`` and
-    ``Rules``.
-    """
-    model = tagger.model
-    rules = model.rules.replace(threshold, merge_gap, min_duration)
-    finder = EventFinder(tagger.labels, rules)
-    best = np.zeros(len(tagger.labels), np.float32)
-
-    def steps() -> Iterator[Step]:
-        """The time steps of the file."""
-        nonlocal best
-        n = 0
-        for chunk in tagger.steps(STEP_OUTPUTS, source, progress=progress):
-            best = chunk.clip_probs
-            for probs in chunk.rows:
-                yield Step(
-                    model.step_time(n), chunk.end / model.sample_rate, probs
-                )
-                n += 1
-
-    def release(events: List[Event]) -> Tuple[List[Event], List[Event]]:
-        """Events of classes that are tags so far, and the others."""
-        is_tag = dict(zip(tagger.labels, are_tags(best, rules.threshold)))
-        tags = [event for event in events if is_tag[event.label]]
-        return tags, [event for event in events if not is_tag[event.label]]
-
-    kept: List[Event] = []
-    for start, end, probs in between_middles(steps()):
-        kept += finder.update(start, end, probs)
-        if kept:
-            tags, kept = release(kept)
-            yield from tags
-    yield from release(kept + finder.finish())[0]
-
-
-def between_middles(
-    steps: Iterable[Step],
-) -> Iterator[Tuple[float, float, np.ndarray]]:
-    """Yields the start, the end and the probabilities of each step.
-
-    A step ends halfway to the next one, and is yielded when that arrives.
-    """
-    start, last = 0.0, None
-    for step in steps:
-        if last is not None:
-            middle = (last.centre + step.centre) / 2
-            yield start, middle, last.probs
-            start = middle
-        last = step
-    if last is not None:
-        yield start, last.end, last.probs
-
-
 def hear_windows(
     tagger: AudioTagger, blocks: Iterable[np.ndarray], size: int, hop: int
 ) -> Iterator[Step]:
     """Tags windows; ``size`` and ``hop`` are in samples."""
     rate = tagger.sample_rate
-    cutter = WindowCutter(size, hop)
-
-    def tag(start: int, wav: np.ndarray) -> Step:
-        """Tags a window that begins at sample ``start``."""
-        end = start + len(wav)
-        probs = tagger.model.probabilities(wav[None])[0]
-        return Step((start + end) / (2 * rate), end / rate, probs)
-
-    for block in blocks:
-        for start, wav in cutter.push(block):
-            yield tag(start, wav)
-    start, wav = cutter.finish()
-    if len(wav) >= MIN_SECONDS * rate:
-        yield tag(start, wav)
+    for start, wav in slide(blocks, size, hop):
+        if len(wav) >= MIN_SECONDS * rate:
+            end = start + len(wav)
+            probs = tagger.model.probabilities(wav[None])[0]
+            yield Step((start + end) / (2 * rate), end / rate, probs)
 
 
 def hear_steps(

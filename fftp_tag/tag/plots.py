@@ -86,7 +86,7 @@ def spectrogram(
     window = np.hanning(size)
     powers = []
     blocks = read_blocks(source, rate, warn=False)
-    for _, (_, wavs) in cut_windows(blocks, (max(column, size), column)):
+    for _, wavs in cut_windows(blocks, max(column, size), column):
         for wav in wavs:
             parts = wav[: len(wav) // size * size].reshape(-1, size)
             spectra = np.fft.rfft(window * parts)

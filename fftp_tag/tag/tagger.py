@@ -23,10 +23,14 @@ import numpy as np
 from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import (
     Event,
+    EventFinder,
     Numbers,
+    Step,
     Tag,
     Timeline,
+    between_middles,
     rank_tags,
+    split_tags,
     tag_threshold,
 )
 from fftp_tag.tag.model import Model
@@ -207,10 +211,69 @@ class AudioTagger:
         threshold: Optional[Numbers] = None,
         merge_gap: Optional[Numbers] = None,
         min_duration: Optional[Numbers] = None,
+        progress: bool = False,
     ) -> List[Event]:
-        """Finds events with start and end; see ``analyze`` and ``Timeline``."""
-        found = self.analyze(source, sample_rate, window, hop)
-        return found.events(threshold, merge_gap, min_duration)
+        """Finds events, sorted by start; see ``analyze`` and ``Timeline``.
+
+        For a model of time steps, memory does not grow with the length.
+        """
+        found = self.stream_long(
+            source,
+            sample_rate,
+            window,
+            hop,
+            threshold,
+            merge_gap,
+            min_duration,
+            progress,
+        )
+        return sorted(found, key=lambda event: (event.start, event.end))
+
+    def stream_long(
+        self,
+        source: Source,
+        sample_rate: Optional[int] = None,
+        window: Optional[float] = None,
+        hop: Optional[float] = None,
+        threshold: Optional[Numbers] = None,
+        merge_gap: Optional[Numbers] = None,
+        min_duration: Optional[Numbers] = None,
+        progress: bool = False,
+    ) -> Iterator[Event]:
+        """Yields the events of ``tag_long``; those of time steps as they end.
+
+        Those of a class that is not yet a tag of the file are kept until it is
+        one.
+        """
+        if not self.model.has_steps or window is not None or hop is not None:
+            found = self.analyze(source, sample_rate, window, hop, progress)
+            yield from found.events(threshold, merge_gap, min_duration)
+            return
+        rules = self.model.rules.replace(threshold, merge_gap, min_duration)
+        finder = EventFinder(self.labels, rules)
+        clip_probs = np.zeros(len(self.labels), np.float32)  # so far
+
+        def steps() -> Iterator[Step]:
+            """The time steps of the file."""
+            nonlocal clip_probs
+            n = 0
+            for chunk in self.steps(
+                STEP_OUTPUTS, source, sample_rate, progress
+            ):
+                clip_probs = chunk.clip_probs
+                for probs in chunk.rows:
+                    centre = self.model.step_time(n)
+                    yield Step(centre, chunk.end / self.sample_rate, probs)
+                    n += 1
+
+        kept: List[Event] = []
+        for start, end, probs in between_middles(steps()):
+            kept += finder.update(start, end, probs)
+            if kept:
+                tags, kept = split_tags(kept, self.labels, clip_probs, rules)
+                yield from tags
+        kept += finder.finish()
+        yield from split_tags(kept, self.labels, clip_probs, rules)[0]
 
     def clip_probabilities(
         self,
@@ -296,52 +359,29 @@ class AudioTagger:
                     "This model classifies time steps and needs no windows: "
                     "leave --window and --hop out."
                 )
-            return self.analyze_steps(source, sample_rate, progress)
-        return self.analyze_windows(source, sample_rate, window, hop, progress)
-
-    def analyze_windows(
-        self,
-        source: Source,
-        sample_rate: Optional[int],
-        window: Optional[float],
-        hop: Optional[float],
-        progress: bool,
-    ) -> Timeline:
-        """The ``Timeline`` of a model of clips, from windows."""
-        rate = self.sample_rate
-        longest = self.model.max_samples
-        grids = (longest, longest), self.check_window(window, hop)
-        times, probs, best = [], [], []
-        end = 0
-        blocks = read_blocks(source, rate, sample_rate, progress)
-        for grid, windows in cut_windows(blocks, *grids):
-            found = self.model.probabilities(windows.wavs)
-            if grid == 0:
-                best.append(found.max(0))
-                continue
-            times.append((windows.starts + windows.ends) / (2 * rate))
-            probs.append(found)
-            end = windows.ends[-1]
+            found = list(
+                self.steps(STEP_OUTPUTS, source, sample_rate, progress)
+            )
+            probs = [chunk.rows for chunk in found]
+            clip_probs, end = found[-1].clip_probs, found[-1].end
+            times = self.model.step_times(end)
+        else:
+            size, step = self.check_window(window, hop)
+            clip_probs = self.clip_probabilities(source, sample_rate, progress)
+            blocks = read_blocks(
+                source, self.sample_rate, sample_rate, progress, warn=False
+            )
+            probs, middles = [], []
+            for windows in cut_windows(blocks, size, step):
+                probs.append(self.model.probabilities(windows.wavs))
+                middles.append((windows.starts + windows.ends) / 2)
+            end = int(windows.ends[-1])
+            times = np.concatenate(middles) / self.sample_rate
         return Timeline(
-            times=np.concatenate(times),
+            times=times,
             probs=np.concatenate(probs),
-            clip_probs=np.max(best, 0),
-            duration=float(end / rate),
-            labels=self.labels,
-            rules=self.model.rules,
-        )
-
-    def analyze_steps(
-        self, source: Source, sample_rate: Optional[int], progress: bool
-    ) -> Timeline:
-        """The ``Timeline`` of a model of time steps."""
-        chunks = list(self.steps(STEP_OUTPUTS, source, sample_rate, progress))
-        last = chunks[-1]
-        return Timeline(
-            times=self.model.step_times(last.end),
-            probs=np.concatenate([chunk.rows for chunk in chunks]),
-            clip_probs=last.clip_probs,
-            duration=last.end / self.sample_rate,
+            clip_probs=clip_probs,
+            duration=end / self.sample_rate,
             labels=self.labels,
             rules=self.model.rules,
         )
@@ -390,13 +430,12 @@ class AudioTagger:
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
         size = model.max_samples
         if not model.has_steps:
-            for _, windows in cut_windows(blocks, (size, size)):
-                yield windows
+            yield from cut_windows(blocks, size, size)
             return
         step = model.step_samples
         overlap = max(OVERLAP * size, model.span_samples + step)
         hop = max(int(size - overlap) // step, 1) * step
-        for _, (starts, wavs) in cut_windows(blocks, (size, hop)):
+        for starts, wavs in cut_windows(blocks, size, hop):
             # The last piece may begin between steps: cut it to the next one
             skip = int(-starts[-1] % step)
             if skip == 0:

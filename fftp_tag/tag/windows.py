@@ -7,7 +7,7 @@ Authors
 import logging
 import math
 import os
-from typing import Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Iterable, Iterator, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -58,93 +58,72 @@ class Windows(NamedTuple):
         return self.starts + self.wavs.shape[1]
 
 
-class WindowCutter:
+def slide(
+    blocks: Iterable[np.ndarray], size: int, hop: int
+) -> Iterator[Tuple[int, np.ndarray]]:
     """Cuts windows out of samples that arrive in blocks.
 
     Windows start at 0, ``hop``, 2 ``hop``, ... and have equal lengths: the last
     one is shifted so that it ends with the samples. Audio shorter than a window
-    becomes one short window.
+    becomes one short window. Yields start and samples of each window, as soon
+    as the samples after it arrive or end.
 
     Arguments
     ---------
+    blocks : iterable of numpy.ndarray
+        Consecutive samples ``[S]``, of any size.
     size, hop : int
         Length of a window and step from one to the next, in samples.
 
     Example
     -------
-    >>> cutter = WindowCutter(size=4, hop=2)
-    >>> list(cutter.push(np.arange(7.0)))
-    [(0, array([0., 1., 2., 3.])), (2, array([2., 3., 4., 5.]))]
-    >>> cutter.finish()
-    (3, array([3., 4., 5., 6.]))
+    >>> for start, window in slide([np.arange(7.0)], size=4, hop=2):
+    ...     print(start, window)
+    0 [0. 1. 2. 3.]
+    2 [2. 3. 4. 5.]
+    3 [3. 4. 5. 6.]
     """
-
-    def __init__(self, size: int, hop: int):
-        self.size = size
-        self.hop = hop
-        self.start = 0  # of the next window
-        self.held = np.zeros(0, np.float32)  # samples that are still needed
-        self.begin = 0  # position of the first held sample
-
-    @property
-    def end(self) -> int:
-        """Number of samples so far."""
-        return self.begin + len(self.held)
-
-    def push(self, block: np.ndarray) -> Iterator[Tuple[int, np.ndarray]]:
-        """Yields start and samples of each window that a block completes.
-
-        A window that ends with the block is kept, as ``finish`` may return it.
-        """
-        self.held = np.concatenate([self.held, block])
-        while self.start + self.size < self.end:
-            first = self.start - self.begin
-            yield self.start, self.held[first : first + self.size]
-            self.start += self.hop
+    start = 0  # of the next window
+    held = np.zeros(0, np.float32)  # samples that are still needed
+    begin = 0  # position of the first held sample
+    for block in blocks:
+        held = np.concatenate([held, block])
+        end = begin + len(held)
+        while start + size < end:
+            yield start, held[start - begin : start - begin + size]
+            start += hop
         # Start of the next window, or of the last one if the samples end here
-        needed = max(min(self.start, self.end - self.size) - self.begin, 0)
-        self.held = self.held[needed:]
-        self.begin += needed
-
-    def finish(self) -> Tuple[int, np.ndarray]:
-        """Start and samples of the last window."""
-        start = max(self.end - self.size, 0)
-        return start, self.held[start - self.begin :]
+        needed = max(min(start, end - size), begin)
+        held = held[needed - begin :]
+        begin = needed
+    start = max(begin + len(held) - size, 0)
+    yield start, held[start - begin :]
 
 
 def cut_windows(
-    blocks: Iterator[np.ndarray], *grids: Tuple[int, int]
-) -> Iterator[Tuple[int, Windows]]:
-    """Cuts consecutive blocks into batches of windows.
+    blocks: Iterable[np.ndarray], size: int, hop: int
+) -> Iterator[Windows]:
+    """Cuts consecutive blocks into batches of windows, see ``slide``.
 
-    Each grid is the size and the hop of a ``WindowCutter``. Yields the index of
-    a grid and a batch of about 2**18 samples, at least one window. A thread
+    Yields batches of about 2**18 samples, at least one window. A thread
     prepares the next batch while one is in use.
     """
-    return ahead(cut_in_turn(blocks, *grids))
+    return ahead(batch_windows(blocks, size, hop))
 
 
-def cut_in_turn(
-    blocks: Iterator[np.ndarray], *grids: Tuple[int, int]
-) -> Iterator[Tuple[int, Windows]]:
+def batch_windows(
+    blocks: Iterable[np.ndarray], size: int, hop: int
+) -> Iterator[Windows]:
     """The same as ``cut_windows``, without a thread."""
-    cutters = [WindowCutter(size, hop) for size, hop in grids]
-    waiting: List[list] = [[] for _ in grids]
-    for block in blocks:
-        for grid, cutter in enumerate(cutters):
-            for window in cutter.push(block):
-                waiting[grid].append(window)
-                if len(waiting[grid]) * cutter.size >= BATCH_SAMPLES:
-                    yield grid, collate(waiting[grid])
-                    waiting[grid] = []
-    for grid, cutter in enumerate(cutters):
-        yield grid, collate([*waiting[grid], cutter.finish()])
-
-
-def collate(windows: List[Tuple[int, np.ndarray]]) -> Windows:
-    """Batches windows of equal length."""
-    starts, samples = zip(*windows)
-    return Windows(starts=np.array(starts), wavs=np.stack(samples))
+    starts, wavs = [], []
+    for start, wav in slide(blocks, size, hop):
+        starts.append(start)
+        wavs.append(wav)
+        if len(wavs) * size >= BATCH_SAMPLES:
+            yield Windows(np.array(starts), np.stack(wavs))
+            starts, wavs = [], []
+    if wavs:
+        yield Windows(np.array(starts), np.stack(wavs))
 
 
 def read_blocks(

@@ -77,8 +77,10 @@ def export_onnx(
     path : str
         The file to write.
     modules : dict
-        The modules of ``tag_waveforms``, which are not changed. A model whose
-        encoder is a ``FrameTagger`` classifies time steps.
+        ``compute_features`` and ``mean_var_norm``, see ``extract_features``;
+        ``embedding_model``, the encoder; and ``classifier``, see ``classify``.
+        They are not changed. A model whose encoder is a ``FrameTagger``
+        classifies time steps.
     labels : list of str
         Names of the classes; empty for an encoder without classes.
     sample_rate : int

@@ -15,8 +15,15 @@ from small_models import make_modules
 
 from speechbrain_fftp.lobes.features import KaldiFbank, PaddedFeatures
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.lobes.tagger import extract_features, tag_waveforms
+from speechbrain_fftp.lobes.tagger import classify, extract_features
 from speechbrain_fftp.utils.run_folder import check_settings
+
+
+def tag_waveforms(modules, wavs, lens=None):
+    """The logits of waveforms."""
+    feats, lens = extract_features(modules, wavs, lens)
+    embeddings = modules["embedding_model"](feats, lens)
+    return classify(modules["classifier"], embeddings)
 
 
 def printed_commands(recipe):

@@ -27,7 +27,6 @@ ROOMS = (
     "speechbrain_fftp.training",
     "speechbrain_fftp.pretrained",
     "speechbrain_fftp.onnx",
-    "speechbrain_fftp.inference",
     "speechbrain_fftp.utils",
     "speechbrain_fftp.lobes",
     "speechbrain_fftp.augment",

@@ -1,4 +1,4 @@
-"""Tests of ``fftp-tag``: formats, options, streams, signals and exit codes.
+"""Tests of ``fftp-tag``: tables, options, streams, signals and exit codes.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -18,9 +18,7 @@ import pytest
 import soundfile as sf
 from tiny_onnx import RATE, sounds, write_model
 
-from fftp_tag import AudioTagger
 from fftp_tag.cli.main import VERBS, main
-from fftp_tag.cli.output import rounded
 
 THRESHOLDS = [0.05, 0.2, 0.9]
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
@@ -64,69 +62,6 @@ def run(models, capsys):
     return call
 
 
-def test_tags_in_each_format(run, models, clips):
-    folder, paths = clips
-    tagger = AudioTagger.from_pretrained(models / "clips.onnx")
-    lines, rows = [], []
-    for path in paths:
-        tags = tagger.tag_file(path, top_k=2)
-        lines += [path, *(f"  {x.probability:.3f}  {x.label}" for x in tags)]
-        tags = [rounded(tag.to_dict()) for tag in tags]
-        rows.append({"file": path, "tags": tags})
-
-    def tags(name):
-        output, errors = run(folder, "--top-k", 2, "--format", name)
-        assert not errors
-        return output
-
-    assert tags("table").splitlines() == lines
-    assert json.loads(tags("json")) == rows
-    assert [json.loads(line) for line in tags("jsonl").splitlines()] == rows
-    assert read_csv(tags("csv")) == [
-        ["file", "label", "probability"],
-        *([x["file"], *map(str, t.values())] for x in rows for t in x["tags"]),
-    ]
-
-
-@pytest.mark.parametrize(
-    "model, given",
-    [
-        ("clips", {"window": 1.0, "hop": 0.5, "threshold": 0.08}),
-        ("learnt", {"merge_gap": 0.2, "min_duration": 0.05}),
-    ],
-)
-def test_events_in_each_format(run, models, clips, model, given):
-    path = clips[1][0]
-    tagger = AudioTagger.from_pretrained(models / f"{model}.onnx")
-    found = tagger.tag_long(path, **given)
-    assert len(found) > 1
-    options = [f"--{x.replace('_', '-')}={given[x]}" for x in given]
-
-    def events(name):
-        arguments = [path, "--timeline", *options, "--format", name]
-        return run(*arguments, model=model).out
-
-    header, *lines = events("table").splitlines()
-    assert header == path
-    for line, x in zip(lines, found, strict=True):
-        times = f"{x.start:9.2f} {x.end:9.2f}"
-        assert line.startswith(f"{times}  {x.probability:.3f}  {x.label}")
-        if model == "learnt":
-            threshold = THRESHOLDS[tagger.labels.index(x.label)]
-            assert line.endswith(f"  (threshold {threshold:.3f})")
-    rows = [rounded(event.to_dict()) for event in found]
-    lines = map(json.loads, events("jsonl").splitlines())
-    lines = sorted(lines, key=lambda row: (row["start"], row["end"]))
-    assert lines == [{"file": path, **row} for row in rows]
-    assert read_csv(events("csv")) == [
-        ["file", "start", "end", "label", "probability"],
-        *([path, *map(str, row.values())] for row in rows),
-    ]
-    assert events("audacity").splitlines() == [
-        f"{x.start:.6f}\t{x.end:.6f}\t{x.label}" for x in found
-    ]
-
-
 @pytest.mark.parametrize("model", ["clips", "learnt"])
 def test_silence_has_no_tags(run, tmp_path, model):
     """In no format; it is named on standard error. A faint sound has some."""
@@ -137,7 +72,7 @@ def test_silence_has_no_tags(run, tmp_path, model):
         assert out.splitlines() == [str(path), f"  {text}"]
         assert f"{path} is silent" in err
     out = run(path, "--format", "csv", model=model).out
-    assert out.splitlines() == ["file,label,probability"]
+    assert out.splitlines() == ["file,label,probability,reaches_threshold"]
     out = run(path, "--timeline", "--format", "jsonl", model=model).out
     assert out == ""
     sf.write(path, 1e-2 * sounds(5.0), RATE, "FLOAT")
@@ -217,10 +152,6 @@ def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
         (
             ["a.wav", "--model", "m", "--timeline", "--top-k", "3"],
             "--threshold",
-        ),
-        (
-            ["a.wav", "b.wav", "--model", "m", "--format", "audacity"],
-            "one file",
         ),
         (["a.wav", "b.wav", "--model", "m", "--plot", "c.png"], "c.png"),
         (["a.wav", "--model", "m", "--top_k", "3"], "--top_k"),

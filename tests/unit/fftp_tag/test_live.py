@@ -12,7 +12,7 @@ import soundfile as sf
 from tiny_onnx import RATE, cosines, sounds, write_model
 
 from fftp_tag import AudioTagger
-from fftp_tag.tag.live import stream_events, stream_file
+from fftp_tag.tag.live import stream_events
 from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -147,14 +147,18 @@ def test_events_of_a_file_as_they_end(tmp_path, monkeypatch, threshold):
     monkeypatch.setattr(
         Model, "run", lambda *args: n_runs.append(1) or run(*args)
     )
-    expected = tagger.tag_long(tmp_path / "a.wav", threshold=threshold)
+    expected = tagger.analyze(tmp_path / "a.wav").events(threshold)
     assert len({event.label for event in expected}) > 1
     total = len(n_runs)
     n_runs.clear()
     found, seen = [], []
-    for event in stream_file(tagger, tmp_path / "a.wav", threshold=threshold):
+    path = tmp_path / "a.wav"
+    for event in tagger.stream_long(path, threshold=threshold):
         found.append(event)
         seen.append(len(n_runs))
     assert 1 <= seen[0] < seen[-1] == total
     key = dataclasses.astuple
     assert sorted(found, key=key) == sorted(expected, key=key)
+    found = tagger.tag_long(tmp_path / "a.wav", threshold=threshold)
+    assert sorted(found, key=key) == sorted(expected, key=key)
+    assert [event.start for event in found] == [x.start for x in expected]

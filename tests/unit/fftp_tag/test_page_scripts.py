@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from fftp_tag.cli.output import Output
+from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.cli.page import STATIC
 from fftp_tag.tag.events import Event, Timeline, rank_tags
 from fftp_tag.tag.plots import TICKS, to_mel
@@ -159,30 +159,34 @@ def test_tags_are_those_of_python(node, thresholds):
 
 
 @pytest.mark.parametrize("output_format", ["csv", "json", "audacity"])
-def test_downloads_are_as_of_the_command(node, capsys, output_format):
+def test_downloads_are_as_of_the_command(node, output_format):
     rng = np.random.default_rng(0)
-    found = {
-        name: [Event(*rng.random(2), label, rng.random()) for label in LABELS]
-        for name in ("a.wav", '=b, "c".wav')
-    }
+    results = [
+        Result(
+            file,
+            [Event(*rng.random(2), label, rng.random()) for label in LABELS],
+        )
+        for file in ("a.wav", '=b, "c".wav')
+    ]
     if output_format == "audacity":
-        found.popitem()  # it takes one file at a time
-    printed = Output(output_format, timeline=True)
-    results = []
-    for name, events in found.items():
-        printed.add(name, events)
-        rows = [event.to_dict() for event in events]
-        results.append({"file": name, "events": rows})
-    printed.add("broken.wav", [], "broken.wav is not readable")
-    results.append(
-        {"file": "broken.wav", "error": "broken.wav is not readable"}
+        results.pop()  # it has one file
+    results.append(Result("broken.wav", [], "broken.wav is not readable"))
+    context = Context(
+        timeline=True, thresholds={}, show_thresholds=False, sample_rate=16000
     )
-    printed.close()
+    given = [
+        {"file": file, "events": [event.to_dict() for event in events]}
+        if error is None
+        else {"file": file, "error": error}
+        for file, events, error in results
+    ]
+    stream = io.StringIO()
+    FORMATS[output_format].write(results, stream, context)
+    expected = stream.getvalue()
     functions = {"csv": "toCsv(given)", "json": "toJson(given)"}
     functions["audacity"] = "toAudacity(given[0].events)"
     code = f"return page.{functions[output_format]}"
-    found = node("outputs.js", code, results)
-    expected = capsys.readouterr().out
+    found = node("outputs.js", code, given)
     if output_format == "json":
         found, expected = json.loads(found), json.loads(expected)
     assert found == expected

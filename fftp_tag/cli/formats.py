@@ -1,0 +1,165 @@
+"""Output formats of ``fftp-tag tag``: a row of ``FORMATS`` and a function each.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import json
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    NamedTuple,
+    Optional,
+    Sequence,
+    TextIO,
+)
+
+from fftp_tag.cli.output import cells, printable, rounded
+
+RAVEN_COLUMNS = (
+    "Selection",
+    "View",
+    "Channel",
+    "Begin Time (s)",
+    "End Time (s)",
+    "Low Freq (Hz)",
+    "High Freq (Hz)",
+    "Label",
+    "Probability",
+)
+
+
+class Result(NamedTuple):
+    """The tags or events of a file, or the reason why there are none."""
+
+    file: str
+    found: Sequence[Any]  # of Tag or Event
+    error: Optional[str] = None
+
+
+class Context(NamedTuple):
+    """What formats need to know beside the results."""
+
+    timeline: bool  # whether the results are events
+    thresholds: Dict[str, float]  # of the model, by label
+    show_thresholds: bool  # in tables
+    sample_rate: int  # of the model, in Hz
+
+
+def write_table(
+    results: Iterable[Result], stream: TextIO, context: Context
+) -> None:
+    """For people: the name of each file, and below it its tags or events."""
+    for result in results:
+        if result.error is not None:
+            continue
+        print(printable(result.file), file=stream)
+        if not result.found:
+            kind = "events" if context.timeline else "tags"
+            print(f"  no {kind}", file=stream)
+        for item in result.found:
+            line = f"  {item.probability:.3f}  {item.label}"
+            if context.timeline:
+                line = f"{item.start:9.2f} {item.end:9.2f}{line}"
+            if context.show_thresholds:
+                line += f"  (threshold {context.thresholds[item.label]:.3f})"
+            print(line, file=stream)
+
+
+def to_dict(result: Result, context: Context) -> Dict[str, Any]:
+    """A file with its tags, its events or its error, for json."""
+    if result.error is not None:
+        return {"file": result.file, "error": result.error}
+    rows = [rounded(item.to_dict()) for item in result.found]
+    return {"file": result.file, "events" if context.timeline else "tags": rows}
+
+
+def write_json(
+    results: Iterable[Result], stream: TextIO, context: Context
+) -> None:
+    """One list of all files."""
+    rows = [to_dict(result, context) for result in results]
+    print(json.dumps(rows, indent=2, allow_nan=False), file=stream)
+
+
+def write_jsonl(
+    results: Iterable[Result], stream: TextIO, context: Context
+) -> None:
+    """A line for each file or, of a timeline, for each event and error."""
+    for result in results:
+        rows = [to_dict(result, context)]
+        if context.timeline and result.error is None:
+            rows = [{"file": result.file, **row} for row in rows[0]["events"]]
+        for row in rows:
+            print(json.dumps(row, allow_nan=False), file=stream)
+
+
+def write_csv(
+    results: Iterable[Result], stream: TextIO, context: Context
+) -> None:
+    """A row for each event or tag, which may be below the model's threshold."""
+    table = csv.writer(stream, lineterminator="\n")
+    if context.timeline:
+        table.writerow(["file", "start", "end", "label", "probability"])
+    else:
+        table.writerow(["file", "label", "probability", "reaches_threshold"])
+    for result in results:
+        for item in result.found:
+            row = [result.file, *rounded(item.to_dict()).values()]
+            if not context.timeline:
+                row.append(item.probability >= context.thresholds[item.label])
+            table.writerow(cells(row))
+
+
+def write_audacity(
+    results: Iterable[Result], stream: TextIO, context: Context
+) -> None:
+    """A label track for Audacity."""
+    for result in results:
+        for event in result.found:
+            times = f"{event.start:.6f}\t{event.end:.6f}"
+            print(f"{times}\t{event.label}", file=stream)
+
+
+def write_raven(
+    results: Iterable[Result], stream: TextIO, context: Context
+) -> None:
+    """A selection table for Raven, whose selections have all frequencies."""
+    print(*RAVEN_COLUMNS, sep="\t", file=stream)
+    for result in results:
+        for number, event in enumerate(result.found, 1):
+            print(
+                number,
+                "Spectrogram 1",
+                1,
+                f"{event.start:.6f}",
+                f"{event.end:.6f}",
+                0,
+                context.sample_rate / 2,
+                event.label,
+                f"{event.probability:.4f}",
+                sep="\t",
+                file=stream,
+            )
+
+
+class Format(NamedTuple):
+    """A row of ``FORMATS``."""
+
+    write: Callable[[Iterable[Result], TextIO, Context], None]
+    extension: str  # of the files in the folder of --output
+    events_of_one_file: bool = False  # instead of tags or events of any files
+    as_events_end: bool = False  # whether it can be written event by event
+
+
+FORMATS = {
+    "table": Format(write_table, ".txt"),
+    "json": Format(write_json, ".json"),
+    "jsonl": Format(write_jsonl, ".jsonl", as_events_end=True),
+    "csv": Format(write_csv, ".csv"),
+    "audacity": Format(write_audacity, ".txt", events_of_one_file=True),
+    "raven": Format(write_raven, ".selections.txt", events_of_one_file=True),
+}

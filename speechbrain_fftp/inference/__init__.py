@@ -1,5 +1,0 @@
-"""Inference in SpeechBrain's form.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""

@@ -1,0 +1,241 @@
+"""Tests of the output formats of ``fftp-tag``: each is read back.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+from tiny_onnx import RATE, sounds, write_model
+
+from fftp_tag import AudioTagger
+from fftp_tag.cli.formats import FORMATS
+from fftp_tag.cli.main import main
+
+ROOT = Path(__file__).resolve().parents[3]
+THRESHOLDS = [0.05, 0.2, 0.9]
+TRACKS = [name for name in FORMATS if FORMATS[name].events_of_one_file]
+LISTS = [name for name in FORMATS if name not in TRACKS]
+
+# Each reader yields the columns of a tag or an event that its format has
+
+
+def read_table(text):
+    times = r"(?: *(?P<start>[\d.]+) +(?P<end>[\d.]+))?"
+    item = r"  (?P<probability>\d\.\d{3})  (?P<label>.*?)(?:  \(thres.*)?"
+    for line in text.splitlines():
+        found = re.fullmatch(times + item, line)
+        if found is None:
+            file = line
+        else:
+            columns = found.groupdict().items()
+            yield {"file": file, **{x: y for x, y in columns if y is not None}}
+
+
+def read_json(text):
+    for result in json.loads(text):
+        file = result.pop("file")
+        [(kind, items)] = result.items()
+        assert kind in ("tags", "events")
+        for item in items:
+            yield {"file": file, **item}
+
+
+def read_jsonl(text):
+    for line in text.splitlines():
+        row = json.loads(line)
+        for item in row.pop("tags", [{}]):
+            yield {**row, **item}
+
+
+def read_csv(text):
+    for row in csv.DictReader(io.StringIO(text)):
+        row.pop("reaches_threshold", None)
+        yield row
+
+
+def read_audacity(text):
+    columns = ("start", "end", "label")
+    yield from csv.DictReader(io.StringIO(text), columns, delimiter="\t")
+
+
+def read_raven(text):
+    table = csv.DictReader(io.StringIO(text), delimiter="\t")
+    for number, row in enumerate(table, 1):
+        assert row["Selection"] == str(number)
+        assert row["View"] == "Spectrogram 1" and row["Channel"] == "1"
+        assert float(row["Low Freq (Hz)"]) == 0
+        assert float(row["High Freq (Hz)"]) == RATE / 2
+        yield {
+            "start": row["Begin Time (s)"],
+            "end": row["End Time (s)"],
+            "label": row["Label"],
+            "probability": row["Probability"],
+        }
+
+
+READERS = {
+    "table": read_table,
+    "json": read_json,
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "audacity": read_audacity,
+    "raven": read_raven,
+}
+
+
+MISSING = {"audacity": {"file", "probability"}, "raven": {"file"}}
+
+
+def check_rows(name, text, expected):
+    """Checks that a text has files with their tags or events."""
+    rows = list(READERS[name](text))
+    if name == "jsonl":  # has events as they end
+        rows.sort(key=lambda row: (row.get("start", 0), row.get("end")))
+    items = [
+        {"file": file, **item.to_dict()}
+        for file, found in expected
+        for item in found
+    ]
+    for row, item in zip(rows, items, strict=True):
+        assert item.keys() - row.keys() == MISSING.get(name, set())
+        for column, value in row.items():
+            if isinstance(item[column], str):
+                assert value == item[column]
+            else:
+                precision = 6e-3 if name == "table" else 6e-5
+                assert abs(float(value) - item[column]) < precision
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A model of clips, and one of time steps with thresholds."""
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder / "clips.onnx")
+    rules = {"thresholds": THRESHOLDS, "merge_gap": [0.1] * 3}
+    write_model(folder / "learnt.onnx", has_steps=True, **rules)
+    return folder
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two recordings of the same name in different folders, sorted."""
+    paths = [tmp_path / "sounds" / x / "day 1.wav" for x in ("east", "west")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir(parents=True)
+        sf.write(path, sounds(5.0, number), RATE)
+    return [str(path) for path in paths]
+
+
+@pytest.fixture
+def run(models, capsys):
+    """Runs the command in this process; returns what it prints."""
+
+    def call(*arguments, model="clips", code=0):
+        path = models / f"{model}.onnx"
+        assert main([*map(str, arguments), "--model", str(path)]) == code
+        return capsys.readouterr()
+
+    return call
+
+
+def test_each_format_has_a_reader_and_is_documented():
+    assert READERS.keys() == FORMATS.keys()
+    text = (ROOT / "docs" / "tagging.md").read_text("utf-8")
+    documented = re.search(r"## Output formats\n.*?\n## ", text, re.S)[0]
+    for name in FORMATS:
+        assert f"| `{name}` |" in documented
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_tags_are_read_back(run, models, files, name):
+    tagger = AudioTagger.from_pretrained(models / "clips.onnx")
+    expected = [(file, tagger.tag_file(file, top_k=2)) for file in files]
+    found = run(*files, "--top-k", 2, "--format", name)
+    assert not found.err
+    check_rows(name, found.out, expected)
+
+
+@pytest.mark.parametrize(
+    "model, given",
+    [
+        ("clips", {"window": 1.0, "hop": 0.5, "threshold": 0.08}),
+        ("learnt", {"merge_gap": 0.2, "min_duration": 0.05}),
+    ],
+)
+@pytest.mark.parametrize("name", FORMATS)
+def test_events_are_read_back(run, models, files, tmp_path, name, model, given):
+    """From standard output, and from a file for each recording."""
+    tagger = AudioTagger.from_pretrained(models / f"{model}.onnx")
+    expected = [(file, tagger.tag_long(file, **given)) for file in files]
+    assert len(expected[0][1]) > 1
+    options = [f"--{x.replace('_', '-')}={given[x]}" for x in given]
+    options += ["--timeline", "--format", name]
+    for file, events in expected:
+        found = run(file, *options, model=model).out
+        check_rows(name, found, [(file, events)])
+    options += ["--output", tmp_path / "found"]
+    lines = run(*files, *options, model=model).out.splitlines()
+    for line, (file, events) in zip(lines, expected, strict=True):
+        path = Path(line.removeprefix("wrote "))
+        assert path.parent.name == Path(file).parent.name
+        assert path.name == f"day 1.wav{FORMATS[name].extension}"
+        check_rows(name, path.read_text("utf-8"), [(file, events)])
+
+
+@pytest.mark.parametrize("name", TRACKS)
+def test_what_has_events_of_one_recording_says_so(run, files, name):
+    errors = run(files[0], "--format", name, code=1).err
+    assert len(errors.splitlines()) == 1 and "--timeline" in errors
+    errors = run(*files, "--timeline", "--format", name, code=1).err
+    assert len(errors.splitlines()) == 1 and "--output" in errors
+
+
+def test_no_file_is_overwritten(run, files, tmp_path):
+    """By recordings of one name, in one command or in two."""
+    options = ["--output", tmp_path / "tags"]
+    run(files[0], *options)
+    [path] = (tmp_path / "tags").iterdir()
+    content = path.read_bytes()
+    found = run(files[1], *options, code=1)
+    assert not found.out and str(path) in found.err
+    assert path.read_bytes() == content
+
+
+def test_recordings_beside_one_that_cannot_be_read(run, files, tmp_path):
+    """They have their files, and it has none."""
+    Path(files[0]).write_text("no sound", "utf-8")
+    options = ["--format", "json", "--output", tmp_path / "tags"]
+    found = run(*files, *options, code=1)
+    assert files[0] in found.err
+    names = [path.parent.name for path in (tmp_path / "tags").glob("*/*")]
+    assert names == ["west"]
+
+
+def test_csv_says_whether_a_tag_reaches_its_threshold(run, files):
+    """That of the model; 0.5 if it has learnt none."""
+    for model, thresholds in (("clips", [0.5] * 3), ("learnt", THRESHOLDS)):
+        options = ["--format", "csv", "--threshold", 0]
+        out = run(*files, *options, model=model).out
+        rows = list(csv.DictReader(io.StringIO(out)))
+        limits = dict(zip(("Low", "Middle", "High"), thresholds))
+        for row in rows:
+            reaches = float(row["probability"]) >= limits[row["label"]]
+            assert row["reaches_threshold"] == str(reaches)
+        assert (
+            len({row["reaches_threshold"] for row in rows}) == 2
+            or model == "clips"
+        )
+
+
+def test_an_unknown_format_ends_the_process(run, files, capsys):
+    with pytest.raises(SystemExit) as error:
+        run(files[0], "--format", "xml")
+    assert error.value.code == 2
+    assert "'xml'" in capsys.readouterr().err
