@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 import os
-from typing import TYPE_CHECKING, Dict, Iterable, List, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Union
 
 import numpy as np
 
@@ -73,6 +73,13 @@ class Background:
     together: FalseAlarms
 
 
+class Heard(NamedTuple):
+    """A recording without any of the sounds."""
+
+    timeline: Timeline  # all probabilities are 0 in digital silence
+    silent_seconds: float  # length of the digital silence
+
+
 def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
     """Lists the audio files in a folder, sorted; or a single file.
 
@@ -97,15 +104,9 @@ def listen_to_background(
     is_second_half: bool = False,
     progress: bool = False,
 ) -> Background:
-    """Counts false alarms in recordings.
-
-    Arguments
-    ---------
-    tagger, recordings, is_second_half, progress
-        See ``analyze_background``.
-    """
+    """Counts false alarms in recordings, see ``analyze_background``."""
     heard = analyze_background(tagger, recordings, is_second_half, progress)
-    return count_false_alarms(tagger.labels, *heard)
+    return count_false_alarms(tagger.labels, heard)
 
 
 def analyze_background(
@@ -113,7 +114,7 @@ def analyze_background(
     recordings: List[str],
     is_second_half: bool = False,
     progress: bool = False,
-) -> Tuple[List[Timeline], List[np.ndarray]]:
+) -> List[Heard]:
     """Runs a model on recordings; skips and logs unreadable ones.
 
     Arguments
@@ -125,52 +126,36 @@ def analyze_background(
         Whether only the second half of each recording counts.
     progress : bool
         Whether to show progress.
-
-    Returns
-    -------
-    timelines : list of Timeline
-    silences : list of numpy.ndarray
-        Whether each second of a recording is digital silence.
     """
     rate = tagger.sample_rate
-    timelines, silences = [], []
+    heard = []
     for path in show_progress(recordings, len(recordings), is_shown=progress):
         try:
             start = read_duration(path) / 2 if is_second_half else 0.0
             source = Part(path, start)
             timeline = tagger.analyze(source)
             blocks = read_blocks(source, rate, warn=False)
-            silences.append(find_silence(blocks, rate))
+            heard.append(without_silence(timeline, find_silence(blocks, rate)))
         except (InputError, OSError) as error:
             logger.warning("not counted: %s", one_line(error))
-            continue
-        timelines.append(timeline)
-    return timelines, silences
+    return heard
 
 
-def count_false_alarms(
-    labels: List[str], timelines: List[Timeline], silences: List[np.ndarray]
-) -> Background:
-    """Counts the events of each class in background.
+def without_silence(timeline: Timeline, is_silent: np.ndarray) -> Heard:
+    """Sets probabilities to 0 in the seconds that are digital silence."""
+    starts = np.arange(len(is_silent))
+    lengths = np.clip(timeline.duration - starts, 0, 1)
+    second = np.minimum(timeline.times.astype(int), len(is_silent) - 1)
+    probs = np.where(is_silent[second, None], 0, timeline.probs)
+    timeline = dataclasses.replace(timeline, probs=probs)
+    return Heard(timeline, float(lengths[is_silent].sum()))
 
-    Arguments
-    ---------
-    labels : list of str
-    timelines : list of Timeline
-        Timelines of recordings without any of the sounds.
-    silences : list of numpy.ndarray
-        Whether each second of a recording is digital silence.
-    """
-    events = []
-    silent_seconds = 0.0
-    for timeline, is_silent in zip(timelines, silences):
-        starts = np.arange(len(is_silent))
-        lengths = np.clip(timeline.duration - starts, 0, 1)
-        silent_seconds += float(lengths[is_silent].sum())
-        second = np.minimum(timeline.times.astype(int), len(is_silent) - 1)
-        probs = np.where(is_silent[second, None], 0, timeline.probs)
-        events.append(dataclasses.replace(timeline, probs=probs).events())
-    seconds = sum(x.duration for x in timelines) - silent_seconds
+
+def count_false_alarms(labels: List[str], heard: List[Heard]) -> Background:
+    """Counts the events of each class in recordings without the sounds."""
+    events = [timeline.events() for timeline, _ in heard]
+    silent_seconds = sum(seconds for _, seconds in heard)
+    seconds = sum(x.duration for x, _ in heard) - silent_seconds
     of_classes = {}
     for label in labels:
         own = [[x for x in found if x.label == label] for found in events]

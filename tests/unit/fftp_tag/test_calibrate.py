@@ -110,6 +110,7 @@ def run(*arguments):
 
 
 def test_rules_are_written_into_the_model(model, data, capsys):
+    """Those of all clips, as the data have no splits."""
     before = AudioTagger(Model(model))
     scores = evaluate(before, data)
     timelines = {x: before.analyze(clip_path(data, x)) for x in scores.ids}
@@ -119,7 +120,7 @@ def test_rules_are_written_into_the_model(model, data, capsys):
         timelines if before.model.has_steps else {},
     )
     folder = model.parent.parent  # of its training
-    assert run("--model", folder, "--data-folder", data, "--split", "all") == 0
+    assert run("--model", folder, "--data-folder", data) == 0
     after = AudioTagger(Model(model))
     for name, values in dataclasses.asdict(expected).items():
         np.testing.assert_array_equal(getattr(after.model.rules, name), values)
@@ -136,13 +137,6 @@ def test_rules_are_written_into_the_model(model, data, capsys):
 def words(text):
     """A text with single spaces."""
     return " ".join(text.split())
-
-
-def test_data_without_splits_are_used_as_a_whole(model, data):
-    assert run("--model", model, "--data-folder", data) == 0
-    found = Model(model).rules
-    assert run("--model", model, "--data-folder", data, "--split", "all") == 0
-    np.testing.assert_array_equal(found.high, Model(model).rules.high)
 
 
 def test_worse_rules_are_not_written(data, tmp_path, capsys):
