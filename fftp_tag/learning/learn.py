@@ -264,14 +264,8 @@ def list_sounds(
     data = custom.list_clips(data_folder, min_classes=1)
     labels = list(data.classes)
     clips, _ = drop_copies(data.clips, data.folder)
-    n_unlabelled = sum(not clip.labels for clip in clips)
-    if data.tables and n_unlabelled:
-        logger.info(
-            "%s: %s without a label, learnt as background",
-            data.tables[0],
-            counted(n_unlabelled, "clip"),
-        )
-    if len(labels) == 1 and not n_unlabelled and background is None:
+    has_background = background is not None or not all(x.labels for x in clips)
+    if len(labels) == 1 and not has_background:
         raise InputError(
             f"{data_folder} has clips of one class only, {labels[0]}: add "
             "clips without the sound in a folder named background, or give a "
@@ -337,7 +331,9 @@ def encode_clips(
     hop = choose_hop(sounds, lengths, encoder.model)
     halves = [
         Recording(
-            path, end=lengths.get(path, 0.0) / 2, is_background=True, hop=hop
+            Part(path, end=lengths.get(path, 0.0) / 2),
+            is_background=True,
+            hop=hop,
         )
         for path in sounds.recordings
     ]
@@ -345,12 +341,18 @@ def encode_clips(
         encoder, [*of_clips.values(), *halves], cache, num_workers, progress
     )
     cache.save()
-    found = {clip: features.get(of_clips[clip]) for clip in sounds.clips}
-    learnt, held_out = make_examples(sounds, found)
+    learnt, held_out = make_examples(
+        sounds,
+        {
+            clip: features[recording]
+            for clip, recording in of_clips.items()
+            if recording in features
+        },
+    )
     check_examples(sounds, learnt, errors)
     for half in halves:
         if half in features:
-            add_recording(learnt, half, features[half].spans)
+            add_background(learnt, half.part, features[half].spans)
     return learnt, held_out, errors
 
 
@@ -396,9 +398,7 @@ def recording_of(
     has_copies = bool(clip.labels) and clip.split != "eval"
     clips, rooms = others if has_copies else ((), ())
     return Recording(
-        path,
-        clip.start,
-        clip.end,
+        Part(path, clip.start, clip.end),
         is_background=not clip.labels,
         has_copies=has_copies,
         clips=choose_parts(clips, path),
@@ -419,33 +419,28 @@ def rank(path: str, part: Part) -> int:
 
 
 def make_examples(
-    sounds: Sounds, features: Dict[Clip, Optional[Features]]
+    sounds: Sounds, features: Dict[Clip, Features]
 ) -> Tuple[Examples, Examples]:
-    """Clips to learn from, and clips of the eval split, if they could be read.
+    """Clips to learn from, and clips of the eval split, that could be read.
 
     Other clips in the groups of the eval split are left out.
     """
-    clips = [(clip, own) for clip, own in features.items() if own]
-    targets = [[x in clip.labels for x in sounds.labels] for clip, _ in clips]
+    clips = list(features)
+    names = [
+        Part(os.path.relpath(str(x.audio), sounds.folder), x.start, x.end)
+        for x in clips
+    ]
+    targets = [[x in clip.labels for x in sounds.labels] for clip in clips]
     examples = Examples(
-        names=[
-            str(
-                Part(
-                    os.path.relpath(str(clip.audio), sounds.folder),
-                    clip.start,
-                    clip.end,
-                )
-            )
-            for clip, _ in clips
-        ],
-        groups=[clip.fold or clip.group for clip, _ in clips],
-        spans=[own.spans for _, own in clips],
-        copies=[own.copies for _, own in clips],
+        names=[str(name) for name in names],
+        groups=[clip.fold or clip.group for clip in clips],
+        spans=[own.spans for own in features.values()],
+        copies=[own.copies for own in features.values()],
         targets=np.array(targets, np.float32).reshape(-1, len(sounds.labels)),
     )
     eval_groups = sounds.eval_groups
-    held_out = [n for n, (c, _) in enumerate(clips) if c.split == "eval"]
-    learnt = [n for n, (c, _) in enumerate(clips) if c.group not in eval_groups]
+    held_out = [n for n, clip in enumerate(clips) if clip.split == "eval"]
+    learnt = [n for n, x in enumerate(clips) if x.group not in eval_groups]
     n_related = len(clips) - len(learnt) - len(held_out)
     if n_related > 0:
         logger.warning(
@@ -490,10 +485,8 @@ def check_examples(
         )
 
 
-def add_recording(
-    examples: Examples, half: Recording, spans: np.ndarray
-) -> None:
-    """Adds the spans of a recording of background, in some parts.
+def add_background(examples: Examples, half: Part, spans: np.ndarray) -> None:
+    """Adds the spans of a half of a background recording, in some parts.
 
     Each part is a group, so that parts of a recording are in all folds.
     """

@@ -8,14 +8,15 @@ import dataclasses
 import logging
 import math
 import os
-from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Union
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Union
 
 import numpy as np
 
 from fftp_tag.errors import one_line
 from fftp_tag.progress import show_progress
+from fftp_tag.score.events import join_overlapping
 from fftp_tag.tag.events import Event, Timeline
-from fftp_tag.tag.windows import Part, read_blocks
+from fftp_tag.tag.windows import Part, cut_windows, read_blocks
 from speechbrain_fftp.dataio.audio import (
     SILENCE,
     find_audio_files,
@@ -166,7 +167,7 @@ def count_false_alarms(labels: List[str], heard: List[Heard]) -> Background:
 
 
 def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
-    """The false alarms, given the sorted events of each recording."""
+    """The false alarms, given the events of each recording."""
     count = sum(map(len, events))
     if seconds == 0:
         return FalseAlarms(count, at_most=math.inf, share=0.0)
@@ -178,29 +179,20 @@ def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
     )
 
 
-def find_silence(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
-    """Whether each second of consecutive blocks ``[S]`` is digital silence."""
-    is_silent: List[bool] = []
-    rest = np.zeros(0, np.float32)
-    for block in blocks:
-        rest = np.concatenate([rest, block])
-        n_whole = len(rest) // rate * rate
-        peaks = np.abs(rest[:n_whole]).reshape(-1, rate).max(1)
-        is_silent += (peaks < SILENCE).tolist()
-        rest = rest[n_whole:]
-    if len(rest):
-        is_silent.append(bool(np.abs(rest).max() < SILENCE))
-    return np.array(is_silent)
+def find_silence(blocks: Iterator[np.ndarray], rate: int) -> np.ndarray:
+    """Whether each second of consecutive blocks ``[S]`` is digital silence.
+
+    The last one is the second before the end.
+    """
+    seconds = cut_windows(blocks, (rate, rate))
+    peaks = [np.abs(batch.wavs).max(1) for _, batch in seconds]
+    return np.concatenate(peaks) < SILENCE
 
 
 def covered_seconds(events: List[Event]) -> float:
-    """How long at least one of the events lasts; they are sorted by start."""
-    seconds, end = 0.0, 0.0
-    for event in events:
-        assert event.end is not None  # the recording is over
-        seconds += max(event.end - max(event.start, end), 0.0)
-        end = max(end, event.end)
-    return seconds
+    """How long at least one of the events lasts."""
+    times = np.array([(event.start, event.end) for event in events])
+    return float(np.diff(join_overlapping(times)).sum())
 
 
 def upper_bound(count: int) -> float:

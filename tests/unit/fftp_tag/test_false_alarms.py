@@ -63,7 +63,8 @@ def test_digital_silence_is_not_counted():
     probs = np.ones((100, 1), np.float32)
     wav = np.full(100 * 10 - 5, 0.1, np.float32)
     wav[200:700] = 1e-6
-    is_silent = find_silence([wav[:333], wav[333:334], wav[334:]], rate=10)
+    blocks = iter([wav[:333], wav[333:334], wav[334:]])
+    is_silent = find_silence(blocks, rate=10)
     assert is_silent.tolist() == 20 * [False] + 50 * [True] + 30 * [False]
     heard = without_silence(make_timeline(probs), is_silent)
     found = count_false_alarms(["a"], [heard])

@@ -263,7 +263,10 @@ def test_damaged_and_empty_indexes_are_named(tagger, tmp_path):
     update_index(path, tagger, archive)
     with pytest.raises(InputError, match=str(archive)):
         SoundIndex.load(path).find(np.ones(8))
-    for content in (path.read_bytes()[:-99], b"", b"no index"):
+    other = io.BytesIO()
+    np.savez(other, features=np.zeros(3))
+    damaged = path.read_bytes()[:-99]
+    for content in (damaged, b"", b"no index", other.getvalue()):
         path.write_bytes(content)
         with pytest.raises(InputError, match="a.index"):
             update_index(path, tagger, archive)
