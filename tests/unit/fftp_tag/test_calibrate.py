@@ -184,7 +184,7 @@ def test_rules_with_more_false_alarms_are_not_written(data, tmp_path, capsys):
 
 def test_too_few_clips_change_nothing(model, data):
     before = model.read_bytes()
-    with pytest.raises(InputError, match="nothing is learnt"):
+    with pytest.raises(InputError, match="split eval"):
         calibrate(model, data, "eval")
     assert model.read_bytes() == before
 
@@ -200,7 +200,7 @@ def test_false_alarms_are_counted(model, data, tmp_path, capsys):
     assert run("--model", model, *background) == 0
     printed, messages = capsys.readouterr()
     assert "2.wav" in messages
-    assert "1.0 minutes of background are digital silence" in printed
+    assert "1.0 minutes" in printed  # of digital silence
     low, together = printed.splitlines()[-2:]
     assert low.endswith("Low (threshold 0.500)")
     for line in (low, together):

@@ -140,7 +140,7 @@ def test_clips_that_cannot_be_used(make_tagger, sounds, caplog):
     found = evaluate(tagger, sounds)
     [skipped] = found.skipped
     assert skipped not in found.ids and len(found.ids) == 20
-    assert f"skipped 1 of 21 clips, such as {skipped}" in caplog.text
+    assert "1 of 21" in caplog.text and skipped in caplog.text
     for path in sounds.rglob("*.wav"):
         path.unlink()
     for label in LABELS:
