@@ -278,11 +278,10 @@ class SoundIndex:
         """Finds the places that are most similar to the examples.
 
         Similarity is the cosine of the angle between the features of a place,
-        except for those of its surroundings, standardised over the index, and a
-        direction: the mean of those of the
-        examples, divided by their shrunk covariance over the index. It is
-        relative to that of the mean itself. Of places that overlap, only the
-        most similar one is returned.
+        standardised over the index and without those of its surroundings, and a
+        direction: the mean of those of the examples, divided by their shrunk
+        covariance over the index. It is relative to that of the mean itself. Of
+        places that overlap, only the most similar one is returned.
 
         Arguments
         ---------
