@@ -120,16 +120,14 @@ def learn_classifier(
 
     scaler = StandardScaler(copy=False)
     inputs = scaler.fit_transform(features.astype(np.float64))
-    n_classes = n_rows = targets.shape[1]
+    n_classes = targets.shape[1]
     with threadpool_limits(1):  # the arrays are too small for more threads
         if single_label:
             classes = class_numbers(targets)
-            n_rows += int((classes == n_classes).any())
+            n_rows = max(n_classes, classes.max() + 1)
             weight, bias = fit_discriminant(inputs, classes, n_rows)
         else:
-            rows = [fit_regression(inputs, t) for t in targets.T > 0.5]
-            weight = np.stack([weight for weight, _ in rows])
-            bias = np.array([bias for _, bias in rows])
+            weight, bias = fit_regressions(inputs, targets > 0.5)
     weight = weight / scaler.scale_
     bias = bias - weight @ scaler.mean_
     return ClipClassifier(weight, bias, n_classes, single_label)
@@ -161,17 +159,22 @@ def fit_discriminant(
     return weight, bias
 
 
-def fit_regression(
+def fit_regressions(
     inputs: np.ndarray, is_positive: np.ndarray
-) -> Tuple[np.ndarray, float]:
-    """Weights ``[F]`` and the bias of a logistic regression of one class."""
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Weights ``[C, F]`` and biases ``[C]`` of a logistic regression per class."""
     from sklearn.linear_model import LogisticRegression
 
-    if is_positive.all() or not is_positive.any():
-        bias = -NEVER if is_positive.all() else NEVER
-        return np.zeros(inputs.shape[1]), bias
-    regression = LogisticRegression(max_iter=1000).fit(inputs, is_positive)
-    return regression.coef_[0], float(regression.intercept_[0])
+    n_classes = is_positive.shape[1]
+    weight = np.zeros((n_classes, inputs.shape[1]))
+    bias = np.zeros(n_classes)
+    for c, column in enumerate(is_positive.T):
+        if column.all() or not column.any():
+            bias[c] = -NEVER if column.all() else NEVER
+            continue
+        regression = LogisticRegression(max_iter=1000).fit(inputs, column)
+        weight[c], bias[c] = regression.coef_[0], regression.intercept_[0]
+    return weight, bias
 
 
 def find_temperature(logits: np.ndarray, classes: np.ndarray) -> float:

@@ -77,7 +77,6 @@ logger = logging.getLogger(__name__)
 
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
 LOW, HIGH = 0.3, 0.7  # probabilities while an event lasts, and of its peak
-FEW_CLIPS = 5  # a class with fewer clips causes a warning
 LONG = 4  # spans in a clip: more cause a warning
 MOST_SPANS = 4000  # of recordings of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
@@ -113,24 +112,6 @@ class Sounds:
     def eval_groups(self) -> Set[str]:
         """Groups of the clips of the eval split, which are not learnt from."""
         return {clip.group for clip in self.clips if clip.split == "eval"}
-
-
-@dataclasses.dataclass
-class Encoded:
-    """The features of the clips.
-
-    Arguments
-    ---------
-    learnt, held_out : Examples
-        Clips to learn from, with the parts of background recordings; and clips
-        of the eval split.
-    errors : dict
-        Reasons by name of the clips and recordings that cannot be read.
-    """
-
-    learnt: Examples
-    held_out: Examples
-    errors: Dict[str, str]
 
 
 @dataclasses.dataclass
@@ -223,27 +204,27 @@ def learn(
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
     sounds = list_sounds(data_folder, background, single_label)
-    labels, single_label = sounds.labels, sounds.single_label
     lengths = measure_lengths(sounds, num_workers)
+    span = choose_span(sounds, lengths)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
-            make_span_model(
-                tagger.model,
-                Path(scratch, "encoder.onnx"),
-                choose_span(sounds, lengths),
-            )
+            make_span_model(tagger.model, Path(scratch, "spans.onnx"), span)
         )
         cache = FeatureCache(
             output.with_name(f"{output.name}.npz"),
             model_digest(encoder.model.path),
         )
-        encoded = encode_clips(
+        learnt, held_out, errors = encode_clips(
             encoder, sounds, lengths, cache, num_workers, progress
         )
-        learnt, held_out = encoded.learnt, encoded.held_out
-        n_token_features = N_TOKEN_STATISTICS * token_size(tagger.model)
-        validation = validate(labels, learnt, n_token_features, single_label)
-        classifier = learnt.learn(single_label).soften(validation.temperature)
+        validation = validate(
+            sounds.labels,
+            learnt,
+            N_TOKEN_STATISTICS * token_size(tagger.model),
+            sounds.single_label,
+        )
+        classifier = learnt.learn(sounds.single_label)
+        classifier = classifier.soften(validation.temperature)
         write_learnt(encoder.model, output, sounds, validation, classifier)
     eval_scores = {}
     if held_out.names:
@@ -252,12 +233,12 @@ def learn(
         eval_scores = score_clips(held_out, probs, tagged)
     false_alarms = None
     if sounds.recordings:
-        heard = [x for x in sounds.recordings if x not in encoded.errors]
+        heard = [path for path in sounds.recordings if path not in errors]
         false_alarms = listen_to_background(
             AudioTagger(Model(output)), heard, is_second_half=True
         )
     return Report(
-        labels=labels,
+        labels=sounds.labels,
         counts=learnt.targets.sum(0).astype(int).tolist(),
         background_spans=learnt.count_background(),
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
@@ -265,7 +246,7 @@ def learn(
         validation=validation,
         eval_scores=eval_scores,
         false_alarms=false_alarms,
-        not_read=encoded.errors,
+        not_read=errors,
     )
 
 
@@ -283,14 +264,8 @@ def list_sounds(
     data = custom.list_clips(data_folder, min_classes=1)
     labels = list(data.classes)
     clips, _ = drop_copies(data.clips, data.folder)
-    n_unlabelled = sum(not clip.labels for clip in clips)
-    if data.tables and n_unlabelled:
-        logger.info(
-            "%s: %s without a label, learnt as background",
-            data.tables[0],
-            counted(n_unlabelled, "clip"),
-        )
-    if len(labels) == 1 and not n_unlabelled and background is None:
+    has_background = background is not None or not all(x.labels for x in clips)
+    if len(labels) == 1 and not has_background:
         raise InputError(
             f"{data_folder} has clips of one class only, {labels[0]}: add "
             "clips without the sound in a folder named background, or give a "
@@ -329,11 +304,11 @@ def choose_span(sounds: Sounds, lengths: Dict[str, float]) -> float:
     n_long = sum(length > LONG * span for length in seconds)
     if n_long:
         logger.warning(
-            "%s longer than %.1f s, %d times the typical length: if a sound "
+            "longer than %.1f s, %d times the typical length: %s. If a sound "
             "is only in a part of them, give its start and end in clips.csv",
-            "1 clip is" if n_long == 1 else f"{n_long} clips are",
             LONG * span,
             LONG,
+            counted(n_long, "clip"),
         )
     return span
 
@@ -345,14 +320,20 @@ def encode_clips(
     cache: FeatureCache,
     num_workers: int,
     progress: bool,
-) -> Encoded:
-    """Computes the features of clips and of background."""
+) -> Tuple[Examples, Examples, Dict[str, str]]:
+    """Computes the features of clips and of background.
+
+    Returns examples to learn from, examples of the eval split, and reasons by
+    name of the clips and recordings that cannot be read.
+    """
     others = list_others(sounds, lengths)
     of_clips = {clip: recording_of(clip, others) for clip in sounds.clips}
     hop = choose_hop(sounds, lengths, encoder.model)
     halves = [
         Recording(
-            path, end=lengths.get(path, 0.0) / 2, is_background=True, hop=hop
+            Part(path, end=lengths.get(path, 0.0) / 2),
+            is_background=True,
+            hop=hop,
         )
         for path in sounds.recordings
     ]
@@ -360,13 +341,19 @@ def encode_clips(
         encoder, [*of_clips.values(), *halves], cache, num_workers, progress
     )
     cache.save()
-    found = {clip: features.get(of_clips[clip]) for clip in sounds.clips}
-    learnt, held_out = make_examples(sounds, found)
+    learnt, held_out = make_examples(
+        sounds,
+        {
+            clip: features[recording]
+            for clip, recording in of_clips.items()
+            if recording in features
+        },
+    )
     check_examples(sounds, learnt, errors)
     for half in halves:
         if half in features:
-            add_recording(learnt, half, features[half].spans)
-    return Encoded(learnt, held_out, errors)
+            add_background(learnt, half.part, features[half].spans)
+    return learnt, held_out, errors
 
 
 def choose_hop(sounds: Sounds, lengths: Dict[str, float], model: Model) -> int:
@@ -409,21 +396,20 @@ def recording_of(
     """
     path = str(clip.audio)
     has_copies = bool(clip.labels) and clip.split != "eval"
-    chosen: List[Tuple[Part, ...]] = [(), ()]
-    if has_copies:
-        for number, parts in enumerate(others):
-            parts = [part for part in parts if part.path != path]
-            parts = sorted(parts, key=lambda part: rank(path, part))
-            chosen[number] = tuple(parts[:N_OTHERS])
+    clips, rooms = others if has_copies else ((), ())
     return Recording(
-        path,
-        clip.start,
-        clip.end,
+        Part(path, clip.start, clip.end),
         is_background=not clip.labels,
         has_copies=has_copies,
-        clips=chosen[0],
-        rooms=chosen[1],
+        clips=choose_parts(clips, path),
+        rooms=choose_parts(rooms, path),
     )
+
+
+def choose_parts(parts: Sequence[Part], path: str) -> Tuple[Part, ...]:
+    """A few parts of other files, at random for each file and part."""
+    others = [part for part in parts if part.path != path]
+    return tuple(sorted(others, key=lambda part: rank(path, part))[:N_OTHERS])
 
 
 def rank(path: str, part: Part) -> int:
@@ -433,33 +419,28 @@ def rank(path: str, part: Part) -> int:
 
 
 def make_examples(
-    sounds: Sounds, features: Dict[Clip, Optional[Features]]
+    sounds: Sounds, features: Dict[Clip, Features]
 ) -> Tuple[Examples, Examples]:
-    """Clips to learn from, and clips of the eval split, if they could be read.
+    """Clips to learn from, and clips of the eval split, that could be read.
 
     Other clips in the groups of the eval split are left out.
     """
-    clips = [(clip, own) for clip, own in features.items() if own]
-    targets = [[x in clip.labels for x in sounds.labels] for clip, _ in clips]
+    clips = list(features)
+    names = [
+        Part(os.path.relpath(str(x.audio), sounds.folder), x.start, x.end)
+        for x in clips
+    ]
+    targets = [[x in clip.labels for x in sounds.labels] for clip in clips]
     examples = Examples(
-        names=[
-            str(
-                Part(
-                    os.path.relpath(str(clip.audio), sounds.folder),
-                    clip.start,
-                    clip.end,
-                )
-            )
-            for clip, _ in clips
-        ],
-        groups=[clip.fold or clip.group for clip, _ in clips],
-        spans=[own.spans for _, own in clips],
-        copies=[own.copies for _, own in clips],
+        names=[str(name) for name in names],
+        groups=[clip.fold or clip.group for clip in clips],
+        spans=[own.spans for own in features.values()],
+        copies=[own.copies for own in features.values()],
         targets=np.array(targets, np.float32).reshape(-1, len(sounds.labels)),
     )
     eval_groups = sounds.eval_groups
-    held_out = [n for n, (c, _) in enumerate(clips) if c.split == "eval"]
-    learnt = [n for n, (c, _) in enumerate(clips) if c.group not in eval_groups]
+    held_out = [n for n, clip in enumerate(clips) if clip.split == "eval"]
+    learnt = [n for n, x in enumerate(clips) if x.group not in eval_groups]
     n_related = len(clips) - len(learnt) - len(held_out)
     if n_related > 0:
         logger.warning(
@@ -483,8 +464,8 @@ def check_examples(
             name,
             reason,
         )
-    counts = dict(zip(sounds.labels, examples.targets.sum(0).astype(int)))
-    missing = [label for label, count in counts.items() if count == 0]
+    counts = examples.targets.sum(0)
+    missing = [x for x, count in zip(sounds.labels, counts) if count == 0]
     if missing:
         raise InputError(
             f"{sounds.folder}: there are no clips to learn "
@@ -495,13 +476,6 @@ def check_examples(
             f"{sounds.recordings[0]}: none of the recordings can be read: give "
             "others with --background."
         )
-    few = [f"{x} ({count})" for x, count in counts.items() if count < FEW_CLIPS]
-    if few:
-        logger.warning(
-            "Fewer than %d clips of %s: more would help",
-            FEW_CLIPS,
-            ", ".join(few),
-        )
     related = related_names(examples)
     if related:
         logger.warning(
@@ -511,10 +485,8 @@ def check_examples(
         )
 
 
-def add_recording(
-    examples: Examples, half: Recording, spans: np.ndarray
-) -> None:
-    """Adds the spans of a recording of background, in some parts.
+def add_background(examples: Examples, half: Part, spans: np.ndarray) -> None:
+    """Adds the spans of a half of a background recording, in some parts.
 
     Each part is a group, so that parts of a recording are in all folds.
     """

@@ -7,7 +7,6 @@ Authors
 import dataclasses
 import json
 import logging
-import math
 import os
 import zlib
 from pathlib import Path
@@ -40,9 +39,7 @@ class Recording:
 
     Arguments
     ---------
-    path : str
-    start, end : float
-        In seconds.
+    part : Part
     is_background : bool
         Whether it has none of the sounds.
     hop : int
@@ -54,9 +51,7 @@ class Recording:
         For copies: other clips, and background, around them; each with an end.
     """
 
-    path: str
-    start: float = 0.0
-    end: float = math.inf
+    part: Part
     is_background: bool = False
     hop: int = STEPS // 2
     has_copies: bool = False
@@ -64,16 +59,12 @@ class Recording:
     rooms: Tuple[Part, ...] = ()
 
     @property
-    def name(self) -> str:
-        """The name in messages."""
-        return str(Part(self.path, self.start, self.end))
-
-    @property
     def key(self) -> str:
         """A key for the cache: all that affects the features but the model."""
-        stat = os.stat(self.path)
-        absolute = dataclasses.replace(self, path=os.path.abspath(self.path))
-        own = dataclasses.astuple(absolute)
+        path = os.path.abspath(self.part.path)
+        stat = os.stat(path)
+        absolute = self.part._replace(path=path)
+        own = dataclasses.astuple(dataclasses.replace(self, part=absolute))
         return json.dumps([*own, stat.st_size, stat.st_mtime_ns])
 
 
@@ -184,7 +175,7 @@ def compute_features(
         found, len(recordings), "clips", progress
     ):
         if result is None:
-            errors[recording.name] = str(error)
+            errors[str(recording.part)] = str(error)
             continue
         key, features[recording] = result
         cache.used[key] = features[recording]
@@ -193,30 +184,35 @@ def compute_features(
 
 def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     """Computes the features of a recording."""
-    source = Part(recording.path, recording.start, recording.end)
     if recording.is_background:
-        spans = background_spans(encoder, source, recording.hop)
+        spans = background_spans(encoder, recording.part, recording.hop)
     else:
-        spans = encoder.span_features(source)
+        spans = encoder.span_features(recording.part)
     copies = [spans[:0]]
     if recording.has_copies:
-        rate = encoder.sample_rate
-        seconds = min(recording.end - recording.start, encoder.max_seconds)
-        clip = read_part(recording.path, rate, recording.start, seconds)
-        # A clip has the same copies wherever it is stored
-        rng = np.random.default_rng(zlib.crc32(clip.tobytes()))
-        for number, copy in enumerate(augmented_copies(clip, rate, rng)):
-            size = max(encoder.model.max_samples, 2 * len(copy))
-            others = recording.clips + recording.rooms
-            scene, start = copy, 0
-            if number == BETWEEN and others:
-                scene, start = place_between(copy, size, others, rate, rng)
-            elif recording.rooms:
-                rooms = recording.rooms
-                scene, start = place_over(copy, size, rooms, rate, rng)
-            scene = scene * from_decibels(rng.uniform(*COPY_LEVELS))
-            copies.append(features_at(encoder, scene, start, len(copy)))
+        copies += features_of_copies(encoder, recording)
     return Features(spans, np.concatenate(copies))
+
+
+def features_of_copies(
+    encoder: AudioTagger, recording: Recording
+) -> Iterator[np.ndarray]:
+    """Yields the features ``[1, F]`` of each augmented copy of a clip."""
+    path, start, end = recording.part
+    rate, rooms = encoder.sample_rate, recording.rooms
+    others = recording.clips + rooms
+    clip = read_part(path, rate, start, min(end - start, encoder.max_seconds))
+    # A clip has the same copies wherever it is stored
+    rng = np.random.default_rng(zlib.crc32(clip.tobytes()))
+    for number, copy in enumerate(augmented_copies(clip, rate, rng)):
+        size = max(encoder.model.max_samples, 2 * len(copy))
+        scene, first = copy, 0
+        if number == BETWEEN and others:
+            scene, first = place_between(copy, size, others, rate, rng)
+        elif rooms:
+            scene, first = place_over(copy, size, rooms, rate, rng)
+        scene = scene * from_decibels(rng.uniform(*COPY_LEVELS))
+        yield features_at(encoder, scene, first, len(copy))
 
 
 def background_spans(

@@ -8,14 +8,15 @@ import dataclasses
 import logging
 import math
 import os
-from typing import TYPE_CHECKING, Dict, Iterable, List, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Union
 
 import numpy as np
 
 from fftp_tag.errors import one_line
 from fftp_tag.progress import show_progress
+from fftp_tag.score.events import join_overlapping
 from fftp_tag.tag.events import Event, Timeline
-from fftp_tag.tag.windows import Part, read_blocks
+from fftp_tag.tag.windows import Part, cut_windows, read_blocks
 from speechbrain_fftp.dataio.audio import (
     SILENCE,
     find_audio_files,
@@ -73,6 +74,13 @@ class Background:
     together: FalseAlarms
 
 
+class Heard(NamedTuple):
+    """A recording without any of the sounds."""
+
+    timeline: Timeline  # all probabilities are 0 in digital silence
+    silent_seconds: float  # length of the digital silence
+
+
 def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
     """Lists the audio files in a folder, sorted; or a single file.
 
@@ -97,15 +105,9 @@ def listen_to_background(
     is_second_half: bool = False,
     progress: bool = False,
 ) -> Background:
-    """Counts false alarms in recordings.
-
-    Arguments
-    ---------
-    tagger, recordings, is_second_half, progress
-        See ``analyze_background``.
-    """
+    """Counts false alarms in recordings, see ``analyze_background``."""
     heard = analyze_background(tagger, recordings, is_second_half, progress)
-    return count_false_alarms(tagger.labels, *heard)
+    return count_false_alarms(tagger.labels, heard)
 
 
 def analyze_background(
@@ -113,7 +115,7 @@ def analyze_background(
     recordings: List[str],
     is_second_half: bool = False,
     progress: bool = False,
-) -> Tuple[List[Timeline], List[np.ndarray]]:
+) -> List[Heard]:
     """Runs a model on recordings; skips and logs unreadable ones.
 
     Arguments
@@ -125,52 +127,36 @@ def analyze_background(
         Whether only the second half of each recording counts.
     progress : bool
         Whether to show progress.
-
-    Returns
-    -------
-    timelines : list of Timeline
-    silences : list of numpy.ndarray
-        Whether each second of a recording is digital silence.
     """
     rate = tagger.sample_rate
-    timelines, silences = [], []
+    heard = []
     for path in show_progress(recordings, len(recordings), is_shown=progress):
         try:
             start = read_duration(path) / 2 if is_second_half else 0.0
             source = Part(path, start)
             timeline = tagger.analyze(source)
             blocks = read_blocks(source, rate, warn=False)
-            silences.append(find_silence(blocks, rate))
+            heard.append(without_silence(timeline, find_silence(blocks, rate)))
         except (InputError, OSError) as error:
             logger.warning("not counted: %s", one_line(error))
-            continue
-        timelines.append(timeline)
-    return timelines, silences
+    return heard
 
 
-def count_false_alarms(
-    labels: List[str], timelines: List[Timeline], silences: List[np.ndarray]
-) -> Background:
-    """Counts the events of each class in background.
+def without_silence(timeline: Timeline, is_silent: np.ndarray) -> Heard:
+    """Sets probabilities to 0 in the seconds that are digital silence."""
+    starts = np.arange(len(is_silent))
+    lengths = np.clip(timeline.duration - starts, 0, 1)
+    second = np.minimum(timeline.times.astype(int), len(is_silent) - 1)
+    probs = np.where(is_silent[second, None], 0, timeline.probs)
+    timeline = dataclasses.replace(timeline, probs=probs)
+    return Heard(timeline, float(lengths[is_silent].sum()))
 
-    Arguments
-    ---------
-    labels : list of str
-    timelines : list of Timeline
-        Timelines of recordings without any of the sounds.
-    silences : list of numpy.ndarray
-        Whether each second of a recording is digital silence.
-    """
-    events = []
-    silent_seconds = 0.0
-    for timeline, is_silent in zip(timelines, silences):
-        starts = np.arange(len(is_silent))
-        lengths = np.clip(timeline.duration - starts, 0, 1)
-        silent_seconds += float(lengths[is_silent].sum())
-        second = np.minimum(timeline.times.astype(int), len(is_silent) - 1)
-        probs = np.where(is_silent[second, None], 0, timeline.probs)
-        events.append(dataclasses.replace(timeline, probs=probs).events())
-    seconds = sum(x.duration for x in timelines) - silent_seconds
+
+def count_false_alarms(labels: List[str], heard: List[Heard]) -> Background:
+    """Counts the events of each class in recordings without the sounds."""
+    events = [timeline.events() for timeline, _ in heard]
+    silent_seconds = sum(seconds for _, seconds in heard)
+    seconds = sum(x.duration for x, _ in heard) - silent_seconds
     of_classes = {}
     for label in labels:
         own = [[x for x in found if x.label == label] for found in events]
@@ -181,7 +167,7 @@ def count_false_alarms(
 
 
 def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
-    """The false alarms, given the sorted events of each recording."""
+    """The false alarms, given the events of each recording."""
     count = sum(map(len, events))
     if seconds == 0:
         return FalseAlarms(count, at_most=math.inf, share=0.0)
@@ -193,29 +179,20 @@ def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
     )
 
 
-def find_silence(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
-    """Whether each second of consecutive blocks ``[S]`` is digital silence."""
-    is_silent: List[bool] = []
-    rest = np.zeros(0, np.float32)
-    for block in blocks:
-        rest = np.concatenate([rest, block])
-        n_whole = len(rest) // rate * rate
-        peaks = np.abs(rest[:n_whole]).reshape(-1, rate).max(1)
-        is_silent += (peaks < SILENCE).tolist()
-        rest = rest[n_whole:]
-    if len(rest):
-        is_silent.append(bool(np.abs(rest).max() < SILENCE))
-    return np.array(is_silent)
+def find_silence(blocks: Iterator[np.ndarray], rate: int) -> np.ndarray:
+    """Whether each second of consecutive blocks ``[S]`` is digital silence.
+
+    The last one is the second before the end.
+    """
+    seconds = cut_windows(blocks, (rate, rate))
+    peaks = [np.abs(batch.wavs).max(1) for _, batch in seconds]
+    return np.concatenate(peaks) < SILENCE
 
 
 def covered_seconds(events: List[Event]) -> float:
-    """How long at least one of the events lasts; they are sorted by start."""
-    seconds, end = 0.0, 0.0
-    for event in events:
-        assert event.end is not None  # the recording is over
-        seconds += max(event.end - max(event.start, end), 0.0)
-        end = max(end, event.end)
-    return seconds
+    """How long at least one of the events lasts."""
+    times = np.array([(event.start, event.end) for event in events])
+    return float(np.diff(join_overlapping(times)).sum())
 
 
 def upper_bound(count: int) -> float:

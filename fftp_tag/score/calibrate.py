@@ -9,8 +9,6 @@ import logging
 import os
 from typing import Dict, List, Optional, Sequence, Union
 
-import numpy as np
-
 from fftp_tag.score.background import (
     Background,
     analyze_background,
@@ -158,17 +156,16 @@ def calibrate(
     truth: Truth = {}
     if strong_labels is not None:
         truth = read_truth(strong_labels, listed, labels)
+    steps = tagger.model.info.steps
+    is_of_clips = steps is not None and steps.of_clips
+    learns_events = steps is not None and not is_of_clips
     timeline_ids = set(truth)
-    if tagger.model.has_steps:
+    if learns_events:
         timeline_ids = {clip.id for clip in listed.clips}
     found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
     targets = multi_hot(found.clips, tagger.labels)
-    timelines = found.timelines
-    steps = tagger.model.info.steps
-    is_of_clips = steps is not None and steps.of_clips
-    has_events = steps is not None and not is_of_clips
     rules = learn_from_clips(
-        targets, found.probs, timelines if has_events else {}
+        targets, found.probs, found.timelines if learns_events else {}
     )
     if not rules.is_learnt:
         raise InputError(
@@ -179,28 +176,30 @@ def calibrate(
     if is_of_clips:
         thresholds = rules.threshold
         rules = dataclasses.replace(tagger.model.rules, threshold=thresholds)
-    columns = np.array([tagger.labels.index(label) for label in labels])
-    scored = targets[:, columns], found.probs[:, columns]
-    heard, silences = analyze_background(tagger, list(background))
-    timelines = {clip: timelines[clip] for clip in timelines if clip in truth}
+    columns = [tagger.labels.index(label) for label in labels]
+    targets, probs = targets[:, columns], found.probs[:, columns]
+    heard = analyze_background(tagger, list(background))
+    timelines = {x: y for x, y in found.timelines.items() if x in truth}
     durations = {clip: x.duration for clip, x in timelines.items()}
     truth = cut_events(truth, durations, strong_labels)
 
     def score(rules: Rules) -> Scores:
         """Scores rules on the clips, the true events and the background."""
-        f1 = f1_scores(*scored, rules.threshold[columns])
+        f1 = f1_scores(targets, probs, rules.threshold[columns])
         if truth:
             of_events = event_f1(with_rules(timelines, rules), truth, labels)
             f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
         if not heard:
             return Scores(f1, None)
-        own = [dataclasses.replace(x, rules=rules) for x in heard]
-        return Scores(f1, count_false_alarms(tagger.labels, own, silences))
+        own = [
+            x._replace(timeline=dataclasses.replace(x.timeline, rules=rules))
+            for x in heard
+        ]
+        return Scores(f1, count_false_alarms(tagger.labels, own))
 
     before, after = score(tagger.model.rules), score(rules)
     is_written = force or not what_is_worse(before, after)
-    positives = scored[0].sum(0)
-    few = [x for x, n in zip(labels, positives) if n < MIN_POSITIVES]
+    few = [x for x, n in zip(labels, targets.sum(0)) if n < MIN_POSITIVES]
     if is_written:
         info = dataclasses.replace(tagger.model.info, rules=rules)
         copy_model(path, output, info)

@@ -151,40 +151,37 @@ def find_curves(
     That is the effective rate of false events, ascending, and the highest share
     of true events that are found up to this rate.
     """
-    n_true = dict.fromkeys(labels, 0)
-    seconds = dict.fromkeys(labels, 0.0)
-    for events in truth.values():
-        for label in set(labels) & events.keys():
-            n_true[label] += len(events[label])
-            seconds[label] += float(np.diff(events[label]).sum())
+    nothing = np.zeros((0, 2))
+    of_class = {
+        label: np.concatenate([x.get(label, nothing) for x in truth.values()])
+        for label in labels
+    }
+    n_others = max(len(labels) - 1, 1)
     costs = {
-        x: scenario.confusion_cost / max(len(labels) - 1, 1) * 3600 / seconds[x]
-        for x in labels
+        label: scenario.confusion_cost / n_others * 3600 / np.diff(events).sum()
+        for label, events in of_class.items()
     }
     # Thresholds, and changes of the number of true events that are found and of
     # the rate of false events, [K, 2]
-    hits: Dict[str, list] = {label: [np.zeros((0, 2))] for label in labels}
-    errors: Dict[str, list] = {label: [np.zeros((0, 2))] for label in labels}
+    hits = {label: [nothing] for label in labels}
+    errors = {label: [nothing] for label in labels}
     for clip, sweeps in swept.items():
         for label, found in sweeps.items():
+            true = truth[clip].get(label, nothing)
             length = np.diff(found.times)[:, 0]
-            within = {
-                other: overlaps(found.times, times)
-                for other, times in truth[clip].items()
-                if other in costs
-            }
-            own = within.pop(label, np.zeros((len(length), 0)))
-            is_right = own.sum(1) >= scenario.precision * length - ROUNDING
+            within = overlaps(found.times, true)
+            is_right = within.sum(1) >= scenario.precision * length - ROUNDING
             rate = np.full(len(length), 1 / hours)
-            for other, seconds_within in within.items():
-                share = seconds_within.sum(1) / length
-                rate += costs[other] * (share >= CONFUSED - ROUNDING)
+            for other, times in truth[clip].items():
+                if other in costs and other != label:
+                    share = overlaps(found.times, times).sum(1) / length
+                    rate += costs[other] * (share >= CONFUSED - ROUNDING)
             rate[is_right] = 0.0
             errors[label].append(appearing(found, rate))
-            for column, times in zip(own.T, truth[clip].get(label, ())):
+            for column, (start, end) in zip(within.T, true):
                 covered = appearing(found, column * is_right)
                 covered = covered[np.argsort(-covered[:, 0], kind="stable")]
-                least = scenario.coverage * (times[1] - times[0]) - ROUNDING
+                least = scenario.coverage * (end - start) - ROUNDING
                 is_found = covered[:, 1].cumsum() >= least
                 covered[:, 1] = np.diff(is_found.astype(int), prepend=0)
                 hits[label].append(covered)
@@ -192,7 +189,7 @@ def find_curves(
         make_curve(
             np.concatenate(hits[label]),
             np.concatenate(errors[label]),
-            n_true[label],
+            len(of_class[label]),
         )
         for label in labels
     ]

@@ -7,8 +7,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import collections
 import dataclasses
+import functools
 import json
 import logging
 import math
@@ -35,8 +35,6 @@ from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, Source, read_blocks
 from speechbrain_fftp.dataio.audio import (
     AUDIO_EXTENSIONS,
-    MAX_RATE,
-    MIN_RATE,
     SILENCE,
     find_audio_files,
     read_duration,
@@ -48,7 +46,6 @@ from speechbrain_fftp.dataio.files import (
     atomic_path,
     check_target,
 )
-from speechbrain_fftp.dataio.model_info import MOST_SAMPLES, is_whole
 from speechbrain_fftp.dataio.packages import require
 
 logger = logging.getLogger(__name__)
@@ -72,7 +69,7 @@ class Settings:
     """How an index was made; lengths are in samples of the model's rate."""
 
     archive: str  # the folder whose files are indexed
-    model: str  # where it was loaded from
+    model: str = dataclasses.field(compare=False)  # where it was loaded from
     digest: str  # checksum of what computes the features
     sample_rate: int
     span: int  # length of a window, of whole tokens
@@ -80,16 +77,11 @@ class Settings:
     # First features, of a window's surroundings: an example has others
     n_around: int
 
-    def __post_init__(self) -> None:
-        texts = self.archive, self.model, self.digest
-        if not (
-            all(isinstance(text, str) for text in texts)
-            and is_whole(self.sample_rate, MIN_RATE, MAX_RATE)
-            and is_whole(self.span, 1, MOST_SAMPLES)
-            and is_whole(self.hop, 1, MOST_SAMPLES)
-            and is_whole(self.n_around, 0, MOST_SAMPLES)
-        ):
-            raise InputError("settings that cannot be")
+    @property
+    def part_samples(self) -> int:
+        """Length of the parts of a file, of whole hops."""
+        n_hops = max(round(PART * self.sample_rate / self.hop), 1)
+        return n_hops * self.hop
 
 
 class IndexedPart(NamedTuple):
@@ -160,6 +152,7 @@ class Update(NamedTuple):
     n_windows: int  # in the index
 
 
+@dataclasses.dataclass(frozen=True)
 class SoundIndex:
     """Features of the windows of all files of a folder.
 
@@ -172,21 +165,15 @@ class SoundIndex:
     spread : Spread
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        parts: List[IndexedPart],
-        rows: np.ndarray,
-        spread: Spread,
-    ):
-        self.settings = settings
-        self.parts = parts
-        self.rows = rows
-        self.spread = spread
+    settings: Settings
+    parts: List[IndexedPart]
+    rows: np.ndarray
+    spread: Spread
 
     @classmethod
     def make(cls, settings: Settings, parts: List[IndexedPart]) -> "SoundIndex":
-        """Makes an index of parts of files."""
+        """Makes an index of parts of files, and sorts them."""
+        parts = sorted(parts, key=lambda part: (part.path, part.number))
         rows = np.zeros((0, 0), np.float16)
         if parts:
             rows = np.concatenate([part.rows for part in parts])
@@ -210,18 +197,19 @@ class SoundIndex:
             with np.load(path, allow_pickle=False) as found:
                 settings = Settings(**json.loads(str(found["settings"])))
                 about = json.loads(str(found["parts"]))
-                counts, starts = found["counts"], found["starts"]
+                ends = np.cumsum(found["counts"])[:-1]
+                starts = np.split(found["starts"], ends)
                 rows = found["features"]
                 spread = Spread(*(found[name] for name in Spread._fields))
-            check_content(about, counts, starts, rows, spread)
+            parts = [
+                IndexedPart(*values, *windows)
+                for values, *windows in zip(about, starts, np.split(rows, ends))
+            ]
         except DAMAGE as error:
             raise InputError(
                 f"{path} is no index, or damaged ({error}): remove it and "
                 "index again, or give another file."
             ) from error
-        ends = np.cumsum(counts)[:-1]
-        columns = zip(about, np.split(starts, ends), np.split(rows, ends))
-        parts = [IndexedPart._make([*x, y, z]) for x, y, z in columns]
         return cls(settings, parts, rows, spread)
 
     def save(self, path: Path) -> None:
@@ -290,11 +278,10 @@ class SoundIndex:
         """Finds the places that are most similar to the examples.
 
         Similarity is the cosine of the angle between the features of a place,
-        except for those of its surroundings, standardised over the index, and a
-        direction: the mean of those of the
-        examples, divided by their shrunk covariance over the index. It is
-        relative to that of the mean itself. Of places that overlap, only the
-        most similar one is returned.
+        standardised over the index and without those of its surroundings, and a
+        direction: the mean of those of the examples, divided by their shrunk
+        covariance over the index. It is relative to that of the mean itself. Of
+        places that overlap, only the most similar one is returned.
 
         Arguments
         ---------
@@ -386,78 +373,46 @@ class SoundIndex:
 
     def best(
         self, scores: np.ndarray, top_k: int, known: Sequence[ClipSource]
-    ) -> Iterator[Tuple[int, Tuple[str, float, float]]]:
-        """Yields the rows with the highest scores ``[N]``, and their places.
+    ) -> List[Tuple[int, Tuple[str, float, float]]]:
+        """Finds the rows with the highest scores ``[N]``, and their places.
 
         They do not overlap each other, nor what is known.
         """
         settings, rate = self.settings, self.settings.sample_rate
-        ends = np.cumsum([len(part.rows) for part in self.parts])
-        sources = collections.defaultdict(list)
-        for source in known:
-            sources[source.file].append((source.start, source.end))
+        first_rows = np.cumsum([0, *(len(part.rows) for part in self.parts)])
         known_in: Dict[str, List[Tuple[float, float]]] = {}
         taken: Dict[str, List[Tuple[float, float]]] = {}
-        n_found = n_known = 0
+        found: List[Tuple[int, Tuple[str, float, float]]] = []
+        n_known = 0
         for row in np.argsort(-scores, kind="stable").tolist():
-            number = np.searchsorted(ends, row, side="right")
+            if len(found) == top_k:
+                break
+            number = np.searchsorted(first_rows, row, side="right") - 1
             part = self.parts[number]
-            start = int(part.starts[row - ends[number] + len(part.rows)])
+            start = int(part.starts[row - first_rows[number]])
             end = min(start + settings.span, part.end)
             times = start / rate, end / rate
             path = os.path.join(settings.archive, part.path)
             if path not in taken:
+                digest = path_digest(path)
                 taken[path] = []
-                known_in[path] = sources[path_digest(path)] if known else []
+                known_in[path] = [
+                    (source.start, source.end)
+                    for source in known
+                    if source.file == digest
+                ]
             if any(overlap(times, other) for other in taken[path]):
                 continue
             if any(overlap(times, other) for other in known_in[path]):
                 n_known += 1
                 continue
             taken[path].append(times)
-            yield row, (path, *times)
-            n_found += 1
-            if n_found == top_k:
-                break
+            found.append((row, (path, *times)))
         if n_known:
             logger.info(
                 "%s left out: you have clips of them", counted(n_known, "place")
             )
-
-
-def check_content(
-    about: List[list],
-    counts: np.ndarray,
-    starts: np.ndarray,
-    rows: np.ndarray,
-    spread: Spread,
-) -> None:
-    """Raises a ValueError if these cannot be the content of an index."""
-    n_rows, n_features = rows.shape
-    if n_rows == 0:
-        n_features = 0  # of the spread of nothing
-    shapes = (n_features,), (n_features,), (n_features,) * 2, (n_rows,)
-    is_right = {
-        "parts": all(
-            isinstance(name, str)
-            and [type(number) for number in numbers] == [int] * 5
-            for name, *numbers in about
-        ),
-        "counts": (counts.dtype, counts.shape) == (int, (len(about),))
-        and counts.min(initial=0) >= 0
-        and counts.sum() == n_rows,
-        "starts": (starts.dtype, starts.shape) == (int, (n_rows,))
-        and starts.min(initial=0) >= 0,
-        "features": rows.dtype == np.float16,
-        "spread": all(
-            (values.dtype, values.shape) == (np.float32, shape)
-            and np.isfinite(values).all()
-            for values, shape in zip(spread, shapes)
-        ),
-    }
-    wrong = [name for name in is_right if not is_right[name]]
-    if wrong:
-        raise ValueError(f"values that cannot be: {', '.join(wrong)}")
+        return found
 
 
 def update_index(
@@ -507,115 +462,127 @@ def update_index(
         extensions = ", ".join(AUDIO_EXTENSIONS)
         raise FileNotFoundError(f"{archive} has no audio files ({extensions}).")
     known: Dict[str, List[IndexedPart]] = {}
-    made: Optional[Settings] = None
+    before: Optional[Settings] = None
     if os.path.exists(path):
         index = SoundIndex.load(path)
-        made = index.settings
-        window = window or made.span / made.sample_rate
-        hop = hop or made.hop / made.sample_rate
+        before = index.settings
+        window = window or before.span / before.sample_rate
+        hop = hop or before.hop / before.sample_rate
         for part in index.parts:
             known.setdefault(part.path, []).append(part)
-    rate = tagger.sample_rate
-    window = window or min(WINDOW, tagger.max_seconds)
-    tagger.check_window(window, hop or window)
-    encoder, digest = span_encoder(tagger, window)
-    span, step = encoder.model.span_samples, encoder.model.step_samples
-    settings = Settings(
-        archive=archive,
-        model=model or os.path.abspath(tagger.model.path),
-        digest=digest,
-        sample_rate=rate,
-        span=span,
-        hop=max(round((hop or window) * rate), step) // step * step,
-        n_around=token_size(tagger.model),
-    )
-    if made is not None and made != dataclasses.replace(
-        settings, model=made.model
-    ):
+    settings, encoder = make_settings(tagger, archive, window, hop, model)
+    if before is not None and before != settings:
         raise InputError(
-            f"{path} is the index of {made.archive}, made with the model "
-            f"{made.model}, --window {made.span / rate:g} and --hop "
-            f"{made.hop / rate:g}: give another --output."
+            f"{path} is the index of {before.archive}, made with the model "
+            f"{before.model}, --window {before.span / before.sample_rate:g} "
+            f"and --hop {before.hop / before.sample_rate:g}: give another "
+            "--output."
         )
-    size = max(round(PART * rate / settings.hop), 1) * settings.hop
-    parts: List[IndexedPart] = []
-    unfinished: List[Tuple[str, Tuple[int, int], List[IndexedPart]]] = []
     errors = [one_line(error) for error in failed]
+    parts: List[IndexedPart] = []
+    unfinished: List[Tuple[str, os.stat_result, List[IndexedPart]]] = []
     n_kept = n_unchanged = 0
     for audio in paths:
-        name = os.path.relpath(audio, archive)
         try:
             stat = os.stat(audio)
         except OSError as error:
             errors.append(one_line(error))
             continue
         state = stat.st_size, stat.st_mtime_ns
+        name = os.path.relpath(audio, archive)
         kept = [x for x in known.get(name, []) if (x.size, x.mtime_ns) == state]
         parts += kept
         n_kept += len(kept) > 0
         if kept and len(kept) == kept[0].n_parts:
             n_unchanged += 1
         else:
-            unfinished.append((name, state, kept))
+            unfinished.append((name, stat, kept))
 
     def missing_parts() -> Iterator[IndexedPart]:
         """The parts that are to be indexed, without windows."""
-        for name, state, kept in unfinished:
+        for name, stat, kept in unfinished:
+            audio = os.path.join(archive, name)
             try:
-                seconds = read_duration(os.path.join(archive, name))
+                n_samples = int(read_duration(audio) * settings.sample_rate)
             except (InputError, OSError) as error:
-                reason = one_line(error)
-                errors.append(f"{os.path.join(archive, name)}: {reason}")
+                errors.append(f"{audio}: {one_line(error)}")
                 continue
             # Each part has at least one window
-            count = max(int(seconds * rate) - span, 0) // size + 1
-            for number in set(range(count)) - {x.number for x in kept}:
-                yield IndexedPart(name, *state, number, count)
+            n_more = max(n_samples - settings.span, 0)
+            n_parts = n_more // settings.part_samples + 1
+            for number in set(range(n_parts)) - {x.number for x in kept}:
+                yield IndexedPart(
+                    name, stat.st_size, stat.st_mtime_ns, number, n_parts
+                )
 
-    def read(part: IndexedPart) -> IndexedPart:
-        """Indexes a part of a file; the last one has the file's end, too."""
-        first, is_last = part.number * size, part.number == part.n_parts - 1
-        end = math.inf if is_last else (first + size + span) / rate
-        source = Part(os.path.join(archive, part.path), first / rate, end)
-        starts, rows, n_samples = index_windows(encoder, settings.hop, source)
-        if not is_last:
-            inside = (starts < size) & (starts % settings.hop == 0)
-            starts, rows = starts[inside], rows[inside]
-        return part._replace(
-            end=first + n_samples, starts=first + starts, rows=rows
-        )
-
-    def save() -> SoundIndex:
-        """Writes what has been indexed so far, in the order of the files."""
-        index = SoundIndex.make(
-            settings, sorted(parts, key=lambda x: (x.path, x.number))
-        )
-        index.save(path)
-        return index
-
+    read = functools.partial(index_part, settings, encoder)
     added = set()
     saved = time.monotonic()
-    found = in_order(read, missing_parts(), num_workers)
     try:
-        for part, result, reason in show_progress(
-            found, unit="parts of files", is_shown=progress
+        for _, indexed, reason in show_progress(
+            in_order(read, missing_parts(), num_workers),
+            unit="parts of files",
+            is_shown=progress,
         ):
-            if result is None:
+            if indexed is None:
                 errors.append(str(reason))
                 continue
-            parts.append(result)
-            added.add(part.path)
+            parts.append(indexed)
+            added.add(indexed.path)
             if time.monotonic() - saved > SAVE_SECONDS:
-                save()
+                SoundIndex.make(settings, parts).save(path)
                 saved = time.monotonic()
     finally:
-        index = save()
+        index = SoundIndex.make(settings, parts)
+        index.save(path)
     return Update(
         added=len(added),
         unchanged=n_unchanged,
         dropped=len(known) - n_kept,
         errors=errors,
         n_windows=len(index.rows),
+    )
+
+
+def make_settings(
+    tagger: AudioTagger,
+    archive: str,
+    window: Optional[float],
+    hop: Optional[float],
+    model: Optional[str],
+) -> Tuple[Settings, AudioTagger]:
+    """The settings of an index, and the model of its features."""
+    window = window or min(WINDOW, tagger.max_seconds)
+    hop = hop or window
+    tagger.check_window(window, hop)
+    encoder, digest = span_encoder(tagger, window)
+    step = encoder.model.step_samples
+    settings = Settings(
+        archive=archive,
+        model=model or os.path.abspath(tagger.model.path),
+        digest=digest,
+        sample_rate=tagger.sample_rate,
+        span=encoder.model.span_samples,
+        hop=max(round(hop * tagger.sample_rate), step) // step * step,
+        n_around=token_size(tagger.model),
+    )
+    return settings, encoder
+
+
+def index_part(
+    settings: Settings, encoder: AudioTagger, part: IndexedPart
+) -> IndexedPart:
+    """Adds the windows of a part of a file; the last one ends with the file."""
+    size, rate = settings.part_samples, settings.sample_rate
+    first, is_last = part.number * size, part.number == part.n_parts - 1
+    end = math.inf if is_last else (first + size + settings.span) / rate
+    source = Part(os.path.join(settings.archive, part.path), first / rate, end)
+    starts, rows, n_samples = index_windows(encoder, settings.hop, source)
+    if not is_last:
+        inside = (starts < size) & (starts % settings.hop == 0)
+        starts, rows = starts[inside], rows[inside]
+    return part._replace(
+        end=first + n_samples, starts=first + starts, rows=rows
     )
 
 

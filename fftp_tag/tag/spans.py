@@ -49,6 +49,35 @@ STEPS = 8  # from the start of a span to its end
 SURROUNDINGS = 3  # spans of which a standard deviation is computed
 
 
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """The sizes of spans and of what is around them.
+
+    Arguments
+    ---------
+    token_samples, stride_frames : int
+        From one token to the next, in samples and in frames.
+    span, span_samples, span_frames : int
+        Of a span, in tokens, in samples and in frames.
+    around, around_samples : int
+        Of a span and its surroundings, in tokens and in samples.
+    hop : int
+        From one span to the next, in tokens.
+    n_bins : int
+        Mel bins of a frame.
+    """
+
+    token_samples: int
+    stride_frames: int
+    span: int
+    span_samples: int
+    span_frames: int
+    around: int
+    around_samples: int
+    hop: int
+    n_bins: int
+
+
 class GraphBuilder:
     """Adds nodes to a graph: ``build.Add(x, y)`` returns the name of a value.
 
@@ -119,55 +148,68 @@ def make_span_model(
     InputError
         If the encoder has no tokens in time, or the file cannot be written.
     """
-    info = model.info
-    if info.token_samples is None:
-        raise InputError(
-            f"{model.path} has an encoder without tokens over time: choose "
-            "another model"
-        )
-    longest = min(round(seconds * model.sample_rate), model.max_samples)
-    more = max(longest - model.min_samples, 0)
-    span_tokens = more // info.token_samples + 1
-    span_samples = model.min_samples + (span_tokens - 1) * info.token_samples
-    is_short = span_samples <= model.max_samples / 2
-    hop = max(span_tokens // (STEPS if is_short else STEPS // 2), 1)
-    # Of a clip of whole tokens, as long as possible
-    n_more = (model.max_samples - model.min_samples) // info.token_samples
-    size = model.min_samples + n_more * info.token_samples
-    around_tokens = min(SURROUNDINGS * span_tokens, n_more + 1)
-    around = model.min_samples + (around_tokens - 1) * info.token_samples
-    features = model.run(["features"], np.zeros((1, size), np.float32))[0]
-    stride_frames = info.token_samples // model.frame_samples
-    patch_frames = features.shape[1] - n_more * stride_frames
+    sizes = choose_sizes(model, seconds)
 
     def change(graph: "onnx.GraphProto") -> None:
         """Replaces classes by features of spans."""
         inputs = {padded: name for name, padded in PADDED.items()}
         rename_inputs(graph.node, inputs)  # of a model of learnt classes
-        classes = {"probabilities", "frame_probabilities"}
-        remove_outputs(graph, {*classes, OUTPUT})
-        pad_to_span(graph, span_samples, around)
-        add_spans(
-            graph,
-            model,
-            span_tokens,
-            around_tokens,
-            hop,
-            patch_frames,
-            features.shape[2],
-        )
+        remove_outputs(graph, {"probabilities", "frame_probabilities", OUTPUT})
+        pad_to_span(graph, sizes)
+        add_spans(graph, sizes)
 
-    span_info = dataclasses.replace(
-        info,
+    info = dataclasses.replace(
+        model.info,
         labels=[],
         single_label=False,
         rules=None,
         note=None,
-        steps=Steps(span_samples, hop * info.token_samples, of_clips=True),
+        steps=Steps(
+            sizes.span_samples,
+            sizes.hop * sizes.token_samples,
+            of_clips=True,
+        ),
     )
-    copy_model(model.path, path, span_info, change)
+    copy_model(model.path, path, info, change)
     # Recordings are encoded in parallel, each by one thread
     return Model(path, model.device, threads=1)
+
+
+def choose_sizes(model: Model, seconds: float) -> Sizes:
+    """The sizes of spans of a model, see ``make_span_model``."""
+    token_samples = model.info.token_samples
+    if token_samples is None:
+        raise InputError(
+            f"{model.path} has an encoder without tokens over time: choose "
+            "another model"
+        )
+
+    def count(n_samples: int) -> int:
+        """The number of whole tokens, at least one."""
+        return max(n_samples - model.min_samples, 0) // token_samples + 1
+
+    def length(n_tokens: int) -> int:
+        """The number of samples of tokens."""
+        return model.min_samples + (n_tokens - 1) * token_samples
+
+    most = count(model.max_samples)
+    span = min(count(round(seconds * model.sample_rate)), most)
+    is_short = length(span) <= model.max_samples / 2
+    around = min(SURROUNDINGS * span, most)
+    wav = np.zeros((1, length(most)), np.float32)
+    _, n_frames, n_bins = model.run(["features"], wav)[0].shape
+    stride_frames = token_samples // model.frame_samples
+    return Sizes(
+        token_samples=token_samples,
+        span=span,
+        span_samples=length(span),
+        span_frames=n_frames - (most - span) * stride_frames,
+        around=around,
+        around_samples=length(around),
+        hop=max(span // (STEPS if is_short else STEPS // 2), 1),
+        stride_frames=stride_frames,
+        n_bins=n_bins,
+    )
 
 
 def token_size(model: Model) -> int:
@@ -176,48 +218,28 @@ def token_size(model: Model) -> int:
     return model.run(["tokens"], patch)[0].shape[2]
 
 
-def add_spans(
-    graph: "onnx.GraphProto",
-    model: Model,
-    span_tokens: int,
-    around_tokens: int,
-    hop: int,
-    patch_frames: int,
-    n_bins: int,
-) -> None:
+def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
 
     The features are the standard deviation of the tokens of three spans around
     its middle, or of the nearest within the clip, which tells a sound from its
     surroundings; the mean and maximum of the span's tokens; and, for at most 64
     log-mel bands of its frames, the mean, the standard deviation, and the
-    standard deviation of the difference between frames t and t - 2.
-
-    Arguments
-    ---------
-    graph : onnx.GraphProto
-        A graph with the outputs tokens and features.
-    model : Model
-        The model of the graph.
-    span_tokens, around_tokens, hop : int
-        Tokens of a span, of its surroundings, and from one span to the next.
-    patch_frames, n_bins : int
-        Frames of a token, and mel bins of the features.
+    standard deviation of the difference between frames t and t - 2. The graph
+    has the outputs tokens and features.
     """
     from onnx import TensorProto, helper
 
     build = GraphBuilder(graph, OUTPUT)
-    token_samples = model.info.token_samples
-    assert token_samples is not None
-    stride = token_samples // model.frame_samples
 
     # The first token of each span; spans within the clip are valid, [B, N, 1]
-    span_samples = model.min_samples + (span_tokens - 1) * token_samples
-    n_more = build.Sub(build.Shape("wavs", start=1, end=2), span_samples)
-    n_spans = build.Div(build.Max(n_more, 0), hop * token_samples)
-    n_spans = build.Add(n_spans, 1)
-    starts = build.Unsqueeze(build.Mul(count_up(build, n_spans), hop), 1)
-    end = build.Add(build.Mul(starts, token_samples), span_samples)
+    n_more = build.Sub(build.Shape("wavs", start=1, end=2), sizes.span_samples)
+    hop_samples = sizes.hop * sizes.token_samples
+    n_spans = build.Add(build.Div(build.Max(n_more, 0), hop_samples), 1)
+    starts = build.Mul(count_up(build, n_spans), sizes.hop)
+    starts = build.Unsqueeze(starts, 1)
+    start_samples = build.Mul(starts, sizes.token_samples)
+    end = build.Add(start_samples, sizes.span_samples)
     build.LessOrEqual(end, build.Unsqueeze(LENS, 2), name=IS_VALID)
 
     def moments(values: str, offsets: str, size: int) -> Tuple[str, str]:
@@ -239,31 +261,28 @@ def add_spans(
 
     # Statistics of tokens
     tokens = count_up(build, build.Shape("tokens", start=1, end=2))
-    mean, _ = moments("tokens", build.Sub(tokens, starts), span_tokens)
-    n_more = build.Sub(build.Unsqueeze(PADDED_LENS, 2), model.min_samples)
-    last = build.Div(n_more, token_samples)  # token of a clip, [B, 1, 1]
-    first = build.Sub(starts, (around_tokens - span_tokens) // 2)
-    first = build.Min(first, build.Sub(last, around_tokens - 1))
-    offsets = build.Sub(tokens, build.Max(first, 0))  # [B, N, T']
-    _, std = moments("tokens", offsets, around_tokens)
+    mean, _ = moments("tokens", build.Sub(tokens, starts), sizes.span)
+    n_more = build.Sub(build.Unsqueeze(PADDED_LENS, 2), sizes.around_samples)
+    last = build.Div(n_more, sizes.token_samples)  # of surroundings, [B, 1, 1]
+    first = build.Sub(starts, (sizes.around - sizes.span) // 2)
+    first = build.Max(build.Min(first, last), 0)
+    _, std = moments("tokens", build.Sub(tokens, first), sizes.around)
     over_time = build.Transpose("tokens", perm=[0, 2, 1])
     highest = build.MaxPool(
-        over_time, kernel_shape=[span_tokens], strides=[hop]
+        over_time, kernel_shape=[sizes.span], strides=[sizes.hop]
     )
-    highest = build.Slice(
-        build.Transpose(highest, perm=[0, 2, 1]), 0, n_spans, 1
-    )
+    highest = build.Transpose(highest, perm=[0, 2, 1])
+    highest = build.Slice(highest, 0, n_spans, 1)
     rows = [std, mean, highest]
 
     # Statistics of frames: those that the tokens of a span cover
-    span_frames = (span_tokens - 1) * stride + patch_frames
-    bands = build.MatMul("features", band_pooling(n_bins))
+    bands = build.MatMul("features", band_pooling(sizes.n_bins))
     frames = count_up(build, build.Shape(bands, start=1, end=2))
-    offsets = build.Sub(frames, build.Mul(starts, stride))  # [N, T]
-    mean, std = moments(bands, offsets, span_frames)
+    offsets = build.Sub(frames, build.Mul(starts, sizes.stride_frames))
+    mean, std = moments(bands, offsets, sizes.span_frames)
     longer = build.Pad(bands, np.array([0, 0, 0, 0, 2, 0]))
     rise = build.Sub(build.Slice(longer, 2, 2**62, 1), bands)
-    _, rise_std = moments(rise, offsets, max(span_frames - 2, 1))
+    _, rise_std = moments(rise, offsets, max(sizes.span_frames - 2, 1))
     build.Concat(*rows, mean, std, rise_std, axis=2, name=OUTPUT)
     shape = ["batch", "spans", "features"]
     graph.output.append(
@@ -271,14 +290,13 @@ def add_spans(
     )
 
 
-def pad_to_span(
-    graph: "onnx.GraphProto", span_samples: int, around: int
-) -> None:
+def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     """Centres clips that are shorter than a span in one, between faint noise,
     which follows clips that are shorter than a span's surroundings.
 
     Encoders that were trained without digital silence respond strongly to it.
     """
+    span, around = sizes.span_samples, sizes.around_samples
     encoder = list(graph.node)
     del graph.node[:]
     build = GraphBuilder(graph, "padded")
@@ -287,7 +305,7 @@ def pad_to_span(
     lens = build.Unsqueeze(build.Cast(build.Round(lens), to=7), 1)  # [B, 1]
     size = build.Max(n_samples, around)
     position = count_up(build, size)  # [S]
-    start = build.Div(build.Max(build.Sub(span_samples, lens), 0), 2)
+    start = build.Div(build.Max(build.Sub(span, lens), 0), 2)
     index = build.Sub(position, start)  # [B, S]
     is_valid = build.And(
         build.GreaterOrEqual(index, 0), build.Less(index, lens)
@@ -301,7 +319,7 @@ def pad_to_span(
     is_around = build.Less(position, around)
     noise = build.Mul(peak, build.Where(is_around, noise, np.float32(0)))
     build.Where(is_valid, wavs, noise, name=PADDED["wavs"])
-    build.Max(lens, span_samples, name=LENS)
+    build.Max(lens, span, name=LENS)
     build.Max(lens, around, name=PADDED_LENS)
     real_lens = build.Cast(build.Squeeze(PADDED_LENS, 1), to=1)
     real_size = build.Cast(size, to=1)

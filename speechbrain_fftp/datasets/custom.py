@@ -92,15 +92,17 @@ def list_clips(data_folder, min_classes=2):
     data_folder = os.path.abspath(data_folder)
     if not os.path.isdir(data_folder):
         raise FileNotFoundError(f"{data_folder} is not a folder")
-    tables = {CLIP_LIST: None, **PUBLISHED_TABLES}
-    paths = {n: os.path.join(data_folder, n) for n in tables}
-    paths = {name: p for name, p in paths.items() if os.path.isfile(p)}
-    if CLIP_LIST in paths:
-        paths = {CLIP_LIST: paths[CLIP_LIST]}
+    tables = [
+        name
+        for name in (CLIP_LIST, *PUBLISHED_TABLES)
+        if os.path.isfile(os.path.join(data_folder, name))
+    ]
+    if CLIP_LIST in tables:
+        tables = [CLIP_LIST]
     clips = []
-    for name, path in paths.items():
-        clips += read_clip_list(data_folder, path, tables[name])
-    if not paths:
+    for name in tables:
+        clips += read_clips(data_folder, name)
+    if not tables:
         clips = list_class_folders(data_folder)
         lists = read_lists(data_folder)  # of Speech Commands
         if lists is not None:
@@ -128,14 +130,14 @@ def list_clips(data_folder, min_classes=2):
             f" background; found {', '.join(names) or 'none'}. {LAYOUTS}"
         )
     classes = dict(zip(names, names))
-    return Listing(data_folder, classes, clips, list(paths.values()))
+    paths = [os.path.join(data_folder, name) for name in tables]
+    return Listing(data_folder, classes, clips, paths)
 
 
-def read_clip_list(data_folder, path, fields=None):
-    """Lists the clips in a table with the columns of ``LAYOUTS``.
-
-    ``fields``, one of PUBLISHED_TABLES, maps other columns to them.
-    """
+def read_clips(data_folder, name):
+    """Lists the clips in ``clips.csv`` or a published table."""
+    path = os.path.join(data_folder, name)
+    fields = PUBLISHED_TABLES.get(name)
     columns = ("path", "labels")
     if fields is not None:
         columns = re.findall(r"{(\w+)}", " ".join(fields.values()))
@@ -240,8 +242,8 @@ def list_classes(data_folder, names, split=""):
         paths = audio_below(data_folder, os.path.join(split, name))
         for path in paths:
             audio = os.path.join(data_folder, path)
-            clip = Clip(path, audio, labels, SPLIT_NAMES.get(split, ""))
-            clips.append(clip._replace(group=path))
+            split_name = SPLIT_NAMES.get(split, "")
+            clips.append(Clip(path, audio, labels, split_name, group=path))
         if not paths:
             empty.append(name)
     if empty and clips:

@@ -133,17 +133,6 @@ def test_classes_that_the_model_lacks(make_tagger, sounds, caplog):
         evaluate(make_tagger(labels=[]), sounds)
 
 
-def test_clips_of_several_classes_have_no_accuracy(make_tagger, sounds):
-    """As in any clip list; a clip may also have no class."""
-    paths = sorted(path.relative_to(sounds) for path in sounds.rglob("*.wav"))
-    labels = ["Low;High", "Middle", ""] * len(paths)
-    rows = [f"{path},{own}\n" for path, own in zip(paths, labels)]
-    (sounds / "clips.csv").write_text("path,labels\n" + "".join(rows))
-    found = evaluate(make_tagger(), sounds)
-    assert "accuracy" not in found.metrics
-    assert found.targets.sum(0).tolist() == [7, 7, 7]
-
-
 def test_clips_that_cannot_be_used(make_tagger, sounds, caplog):
     """They are skipped and counted."""
     (sounds / "Low" / "0.wav").write_bytes(b"no audio")
@@ -151,7 +140,7 @@ def test_clips_that_cannot_be_used(make_tagger, sounds, caplog):
     found = evaluate(tagger, sounds)
     [skipped] = found.skipped
     assert skipped not in found.ids and len(found.ids) == 20
-    assert f"skipped 1 of 21 clips, such as {skipped}" in caplog.text
+    assert "1 of 21" in caplog.text and skipped in caplog.text
     for path in sounds.rglob("*.wav"):
         path.unlink()
     for label in LABELS:
@@ -160,28 +149,18 @@ def test_clips_that_cannot_be_used(make_tagger, sounds, caplog):
         evaluate(tagger, sounds)
 
 
-def test_whole_files_are_read(make_tagger, sounds):
-    """A sound at the end of half a minute counts."""
-    wav = np.zeros(30 * RATE, np.float32)
-    wav[-5000:] = 0.5 * tiny_onnx.cosines(5000)[2]
-    sf.write(sounds / "High" / "late.wav", wav, RATE)
-    tagger = make_tagger(steps=True)
-    found = evaluate(tagger, sounds)
-    probs = found.probs[found.ids.index("High_late")]
-    expected = tagger.clip_probabilities(sounds / "High" / "late.wav")
-    np.testing.assert_array_equal(probs, expected)
-    assert probs[2] > 0.45
-
-
-def test_a_test_set_needs_no_other_split(make_tagger, sounds):
-    tagger = make_tagger()
+def test_a_table_of_test_clips(make_tagger, sounds):
+    """It needs no other split; clips may have several classes, or none."""
     paths = sorted(path.relative_to(sounds) for path in sounds.rglob("*.wav"))
-    rows = [f"{path},{path.parent},eval\n" for path in paths]
-    (sounds / "clips.csv").write_text("path,labels,split\n" + "".join(rows))
-    found = evaluate(tagger, sounds)
+    labels = ["Low;High", "Middle", ""] * len(paths)
+    rows = [f"{path},{own},eval" for path, own in zip(paths, labels)]
+    (sounds / "clips.csv").write_text("\n".join(["path,labels,split", *rows]))
+    found = evaluate(make_tagger(), sounds)
     assert found.split == "eval" and len(found.ids) == 21
+    assert "accuracy" not in found.metrics
+    assert found.targets.sum(0).tolist() == [7, 7, 7]
     with pytest.raises(InputError, match="split train.*--split"):
-        evaluate(tagger, sounds, "train")
+        evaluate(make_tagger(), sounds, "train")
 
 
 def test_clips_of_the_same_class_have_no_map(make_tagger, sounds, capsys):

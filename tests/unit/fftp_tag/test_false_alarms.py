@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from fftp_tag.score.background import (
+    Heard,
     count_false_alarms,
     find_silence,
     upper_bound,
+    without_silence,
 )
 from fftp_tag.tag.events import Timeline
 from speechbrain_fftp.dataio.model_info import default_rules
@@ -29,12 +31,6 @@ def make_timeline(probs):
     )
 
 
-def alarms_in(*timelines):
-    """The false alarms in background that is never silent."""
-    silences = [np.zeros(int(x.duration), bool) for x in timelines]
-    return count_false_alarms(timelines[0].labels, timelines, silences)
-
-
 def test_upper_bounds_are_those_of_poisson():
     """As published tables have them: "the rule of three" for none."""
     for count, expected in ((0, 2.996), (1, 4.744), (10, 16.962)):
@@ -49,7 +45,8 @@ def test_events_and_their_time_are_counted():
         [make_timeline(probs)],
         [make_timeline(probs[:150]), make_timeline(probs[150:])],
     ):
-        found = alarms_in(*timelines)
+        heard = [Heard(timeline, silent_seconds=0) for timeline in timelines]
+        found = count_false_alarms(["a", "b", "c"], heard)
         assert found.seconds == 3600 and found.silent_seconds == 0
         a, b, c = found.of_classes.values()
         assert (a.count, b.count, c.count) == (2, 1, 0)
@@ -66,12 +63,14 @@ def test_digital_silence_is_not_counted():
     probs = np.ones((100, 1), np.float32)
     wav = np.full(100 * 10 - 5, 0.1, np.float32)
     wav[200:700] = 1e-6
-    is_silent = find_silence([wav[:333], wav[333:334], wav[334:]], rate=10)
+    blocks = iter([wav[:333], wav[333:334], wav[334:]])
+    is_silent = find_silence(blocks, rate=10)
     assert is_silent.tolist() == 20 * [False] + 50 * [True] + 30 * [False]
-    timelines = [make_timeline(probs)]
-    found = count_false_alarms(["a"], timelines, [is_silent])
+    heard = without_silence(make_timeline(probs), is_silent)
+    found = count_false_alarms(["a"], [heard])
     assert (found.seconds, found.silent_seconds) == (50, 50)
     assert found.together.count == 2 and found.together.share == 1
-    nothing = count_false_alarms(["a"], timelines, [np.ones(100, bool)])
+    heard = without_silence(make_timeline(probs), np.ones(100, bool))
+    nothing = count_false_alarms(["a"], [heard])
     assert nothing.seconds == 0 and nothing.together.count == 0
     assert nothing.together.at_most == np.inf

