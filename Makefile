@@ -39,27 +39,21 @@ study: $(BENCH_INSTALLED)
 evidence: $(BENCH_INSTALLED)
 	$(VENV)/bin/python studies/report.py
 
-# Measure the speed on a CPU with two threads (on an idle machine), then rewrite
-# benchmarks/results and the table made from it.
+# Measure the speed on a CPU with two threads (on an idle machine), and write the
+# tables of docs/performance.md.
 bench: $(BENCH_INSTALLED)
-	$(VENV)/bin/python benchmarks/published.py
-	$(VENV)/bin/python benchmarks/end_to_end.py
-	$(VENV)/bin/python benchmarks/startup.py
-	$(VENV)/bin/python benchmarks/mamba.py
-	$(VENV)/bin/python benchmarks/threads.py
-	$(VENV)/bin/python benchmarks/training_step.py
-	$(VENV)/bin/python benchmarks/front_end.py
-	$(VENV)/bin/python benchmarks/augmentation.py
-	$(VENV)/bin/python benchmarks/find.py
-	$(VENV)/bin/python benchmarks/learn.py
-	$(VENV)/bin/python benchmarks/recipe_speed.py --out benchmarks/results
+	$(VENV)/bin/python benchmarks/tagging.py
+	$(VENV)/bin/python benchmarks/processes.py
+	$(VENV)/bin/python benchmarks/application.py
+	$(VENV)/bin/python benchmarks/training.py
+	$(VENV)/bin/python benchmarks/recipe_speed.py
 	$(VENV)/bin/python benchmarks/performance_table.py
 
 # Verify and measure on a CUDA GPU within ten minutes, with the Python at hand,
 # which needs no network; benchmarks/gpu.sh takes along what it lacks.
 bench-gpu:
-	$(PYTHON) benchmarks/gpu.py --seconds 240 --out benchmarks/results
-	$(PYTHON) benchmarks/recipe_speed.py --out benchmarks/results
+	$(PYTHON) benchmarks/gpu.py --seconds 240
+	$(PYTHON) benchmarks/recipe_speed.py
 	$(PYTHON) benchmarks/performance_table.py
 
 # Build the site of README.md and docs/ into the folder site: open

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from transformers import ASTConfig, ASTForAudioClassification
 
 from fftp_tag import AudioTagger
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -20,12 +21,10 @@ from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/inference/demo.yaml"
-DEMO = "the demo's model"
-CED_TINY = "CED-tiny"
 RATE = 16000
 CLASSES = 527
 LABELS = [f"class {number}" for number in range(CLASSES)]
-# Width, depth, heads.
+# Width, depth, heads
 SIZES = {
     "base": (768, 12, 12),
     "tiny": (192, 12, 3),
@@ -45,28 +44,23 @@ def make_modules(encoder, classifier=None):
     }
 
 
-def make_ast(size, patch=50, stride=10, **options):
+def make_ast(size, patch=50, stride=10):
     """An AST with full-frequency patches."""
     width, depth, heads = SIZES[size]
-    torch.manual_seed(0)
     embedding = FFTPEmbedding(128, width, patch, stride)
-    return AST(128, width, depth, heads, embedding=embedding, **options)
+    return AST(128, width, depth, heads, embedding=embedding)
 
 
 def make_aum(size, patch, stride):
     """An AuM with full-frequency patches and twice an AST's layers."""
     width, depth, _ = SIZES[size]
-    torch.manual_seed(0)
     embedding = FFTPEmbedding(128, width, patch, stride)
     return AuM(128, width, 2 * depth, embedding=embedding)
 
 
 def make_transformers_ast(size):
     """Transformers' AST, with 1,212 square patches."""
-    from transformers import ASTConfig, ASTForAudioClassification
-
     width, depth, heads = SIZES[size]
-    torch.manual_seed(0)
     config = ASTConfig(
         hidden_size=width,
         num_hidden_layers=depth,
@@ -79,7 +73,6 @@ def make_transformers_ast(size):
 
 def make_ced_modules(size):
     """The modules of a CED."""
-    torch.manual_seed(0)
     return {
         "compute_features": MelDecibels(),
         "mean_var_norm": DatasetNormalization(0.0, 0.5),
@@ -90,12 +83,11 @@ def make_ced_modules(size):
 
 def load_demo():
     """The demo's yaml for inference, with modules that return logits."""
-    torch.manual_seed(0)
     with open(DEMO_YAML, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file)
-    n_classes = hparams["n_classes"]
-    hparams["label_encoder"].update_from_iterable(LABELS[:n_classes])
-    hparams["label_encoder"].expect_len(n_classes)
+    encoder = hparams["label_encoder"]
+    encoder.update_from_iterable(LABELS[: hparams["n_classes"]])
+    encoder.expect_len(hparams["n_classes"])
     modules = {**hparams["modules"], "classifier": torch.nn.Identity()}
     return {**hparams, "modules": modules}
 
@@ -106,21 +98,15 @@ def make_tagger(path, modules, threads=None, labels=LABELS):
     return AudioTagger.from_pretrained(path, threads=threads)
 
 
+def make_demo_tagger(path, threads=None):
+    """A tagger with the demo's model."""
+    modules = load_demo()
+    labels = list(modules["label_encoder"].lab2ind)
+    return make_tagger(path, modules["modules"], threads, labels)
+
+
 def make_int8(tagger, threads=None):
     """A tagger with the same weights in int8."""
     path = Path(tagger.model.path).with_suffix(".int8.onnx")
     store_in_int8(tagger.model.path, path)
     return AudioTagger.from_pretrained(path, threads=threads)
-
-
-def make_small_taggers(folder, smoke, threads=None):
-    """The demo's model and CED-tiny, or a smaller one, by name."""
-    demo = load_demo()
-    labels = list(demo["label_encoder"].lab2ind)
-    ced = make_ced_modules("smoke" if smoke else "tiny")
-    return {
-        DEMO: make_tagger(
-            folder / "demo.onnx", demo["modules"], threads, labels
-        ),
-        CED_TINY: make_tagger(folder / "ced.onnx", ced, threads),
-    }

@@ -19,7 +19,6 @@ PATTERNS = (
     "docs/*.css",
     "recipes/*/README.md",
     "tools/README.md",
-    "benchmarks/results/**/*.md",
     "studies/*.md",
     "studies/results/**/*.md",
     "studies/results/*.png",

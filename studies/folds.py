@@ -51,20 +51,15 @@ def speech_commands_clips(folder):
 def audioset_clips(folder):
     """All clips of a folder in AudioSet's format with a clips.csv."""
     with open(folder / "clips.csv", newline="", encoding="utf-8") as file:
-        rows = {row["ytid"]: row for row in csv.DictReader(file)}
-    order = sorted(
-        rows,
-        key=lambda i: (rows[i]["source_label"], int(rows[i]["freesound_id"])),
-    )
-    clips, last = [], None
-    for clip_id in order:
-        label, number = (
-            rows[clip_id]["source_label"],
-            int(rows[clip_id]["freesound_id"]),
-        )
-        if last is None or label != last[0] or number - last[1] > SESSION:
+        rows = [
+            (row["source_label"], int(row["freesound_id"]), row["ytid"])
+            for row in csv.DictReader(file)
+        ]
+    clips, last_label, last_number = [], None, 0
+    for label, number, clip_id in sorted(rows, key=lambda row: row[:2]):
+        if label != last_label or number - last_number > SESSION:
             group = f"{label} {number}"
-        last = label, number
+        last_label, last_number = label, number
         clips.append(Clip(clip_id, label, group))
     return clips
 
@@ -85,7 +80,8 @@ def parts(clips, count, seed=None):
 
     Another seed gives another partition; None, the first one.
     """
-    labels, groups = ([c[k] for c in clips] for k in (1, 2))
+    labels = [clip.label for clip in clips]
+    groups = [clip.group for clip in clips]
     splitter = StratifiedGroupKFold(
         count, shuffle=seed is not None, random_state=seed
     )
@@ -128,29 +124,22 @@ def make_fold(folder, fold, dest):
 
 def link_fold(folder, fold, dest):
     """Links a fold that has its own folder in AudioSet's format: fold1, ..."""
-    folder = folder / (fold if fold == SEARCH else f"fold{fold}")
     if not dest.exists():
         dest.parent.mkdir(parents=True, exist_ok=True)
-        dest.symlink_to(folder)
-    splits = {}
-    for name, file in SEGMENTS.items():
-        text = (folder / f"{file}_segments.csv").read_text("utf-8")
-        lines = (x for x in text.splitlines() if not x.startswith("#"))
-        ids = (line.split(",")[0] for line in lines)
-        splits[name] = [Clip(clip_id, "", clip_id) for clip_id in ids]
-    return splits
+        name = fold if fold == SEARCH else f"fold{fold}"
+        dest.symlink_to(folder / name)
 
 
-def prepared_clips(folder):
-    """The ids of the clips of each split of a prepared folder."""
+def prepared_counts(folder):
+    """The number of clips of each split of a prepared folder."""
     paths = {name: folder / f"{name}.csv" for name in SEGMENTS}
     if not paths["test"].exists():
         paths["test"] = folder / "eval.csv"
-    clips = {}
+    counts = {}
     for name, path in paths.items():
         with open(path, newline="", encoding="utf-8") as file:
-            clips[name] = [row["ID"] for row in csv.DictReader(file)]
-    return clips
+            counts[name] = sum(1 for _ in csv.DictReader(file))
+    return counts
 
 
 def link_speech_commands(folder, splits, dest):

@@ -20,8 +20,6 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-import harness
-
 from fftp_tag import AudioTagger
 from fftp_tag.score.evaluate import list_split, read_truth
 from fftp_tag.score.events import (
@@ -31,8 +29,8 @@ from fftp_tag.score.events import (
     overlap_by_half,
 )
 from fftp_tag.tag.live import stream_events
+from studies.tables import write_tables
 
-TABLES = ROOT / "studies" / "results" / "tables"
 BLOCK = 0.1  # seconds
 NOTHING = np.zeros((0, 2))
 
@@ -92,8 +90,7 @@ def main():
         f"Events that overlap by half, in {len(wavs)} evaluation clips of the "
         "demo. Synthetic data."
     )
-    about = harness.environment("cpu")
-    harness.write_results("listen", about, {"Events": (note, rows)}, TABLES)
+    write_tables("listen", {"Events": (note, rows)})
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ Authors
 """
 
 import statistics
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from studies import soundscapes
 from studies.comparison import (
@@ -22,132 +24,10 @@ from studies.comparison import (
 from studies.folds import FOLDS, INNER
 from studies.plan import Plan, Run
 
-PLANS = (
-    "patch_height",
-    "patch_shape",
-    "patch_height_long",
-    "masks_long_clips",
-    "aum_gain",
-    "speech_commands",
-    "audioset_mini",
-    "encoders",
-    "x_vector",
-    "specmask_words",
-    "long_clips",
-    "aum_long_clips",
-    "default_patches",
-    "masks_equal",
-    "encoders_equal",
-    "longer",
-    "padding",
-    "reuse",
-    "reuse_control",
-    "sound_events",
-    "paper_table",
-    "paper_table_words",
-    "base",
-    "base_aum",
+CONTRASTS = yaml.safe_load(
+    Path(__file__).with_name("contrasts.yaml").read_text("utf-8")
 )
-# Further differences, most of them between tables or plans, shown by the plan
-# that is named first: plan, table and label of both rows. The plans in DECLARED
-# declared theirs before any run; the others were added when runs were known.
-DECLARED = (
-    "patch_shape",
-    "patch_height_long",
-    "reuse_control",
-    "encoders_equal",
-    "masks_equal",
-)
-ACROSS = {
-    "patch_height": {
-        "FFTP 16/5 minus FFTP 16/16, 24 epochs": (
-            ("patch_height", "short", "FFTP 16/5, 24 epochs"),
-            ("patch_height", "short", "FFTP 16/16, 24 epochs"),
-        ),
-        "FFTP 16/5 minus FFTP 16/16, 60 epochs": (
-            ("patch_height", "long", "FFTP 16/5, 60 epochs"),
-            ("patch_height", "long", "FFTP 16/16, 60 epochs"),
-        ),
-    },
-    "patch_shape": {
-        "FFTP 5/5 minus square 16/16 of patch_height": (
-            ("patch_shape", "shape", "FFTP 5/5"),
-            ("patch_height", "long", "square 16/16, 60 epochs"),
-        ),
-        "FFTP 16/16, rate 0.0001, minus square 16/16 of patch_height": (
-            ("patch_shape", "rates", "FFTP 16/16, rate 0.0001"),
-            ("patch_height", "long", "square 16/16, 60 epochs"),
-        ),
-        "FFTP 16/16, rate 0.001, minus square 16/16 of patch_height": (
-            ("patch_shape", "rates", "FFTP 16/16, rate 0.001"),
-            ("patch_height", "long", "square 16/16, 60 epochs"),
-        ),
-    },
-    "patch_height_long": {
-        "square 16/16 of long_clips minus FFTP 16/16": (
-            ("long_clips", "convergence", "square 16/16, 40 epochs"),
-            ("patch_height_long", "step", "FFTP 16/16, 40 epochs"),
-        ),
-        "FFTP 16/16 minus FFTP 10/10 of long_clips": (
-            ("patch_height_long", "step", "FFTP 16/16, 40 epochs"),
-            ("long_clips", "convergence", "FFTP 10/10, 40 epochs"),
-        ),
-    },
-    "masks_long_clips": {
-        "the same cells, not aligned minus no masks": (
-            ("masks_long_clips", "masks", "the same cells, not aligned"),
-            ("masks_long_clips", "masks", "no masks"),
-        ),
-    },
-    "speech_commands": {
-        "FFTP 10/5 minus FFTP 10/10, five folds": (
-            ("speech_commands", "cpu_time", "FFTP 10/5"),
-            ("speech_commands", "masks", "no masks"),
-        ),
-    },
-    "encoders": {
-        "x-vector of speech_commands minus the one here": (
-            ("speech_commands", "macs", "x-vector, 128 wide"),
-            ("encoders", "long", "x-vector, 128 wide"),
-        ),
-        "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands": (
-            ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
-            ("speech_commands", "macs", "x-vector, 128 wide"),
-        ),
-    },
-    "encoders_equal": {
-        "FFTP 11/4 ConvNeXt1d minus FFTP 16/5 AST": (
-            ("encoders_equal", "encoders", "FFTP 11/4 ConvNeXt1d"),
-            ("encoders_equal", "encoders", "FFTP 16/5 AST"),
-        ),
-    },
-    "masks_equal": {
-        "SpecMask minus SpecAugment": (
-            ("masks_equal", "masks", "SpecMask"),
-            ("masks_equal", "masks", "SpecAugment"),
-        ),
-    },
-    "x_vector": {
-        "FFTP 11/2 ConvNeXt1d here minus the one of encoders": (
-            ("x_vector", "epochs", "FFTP 11/2 ConvNeXt1d"),
-            ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
-        ),
-    },
-    "reuse_control": {
-        "square weights of reuse minus FFTP weights": (
-            ("reuse", "ten", "square weights"),
-            ("reuse_control", "ten", "FFTP weights"),
-        ),
-        "blocks alone of reuse minus FFTP weights": (
-            ("reuse", "ten", "blocks alone"),
-            ("reuse_control", "ten", "FFTP weights"),
-        ),
-        "random weights of reuse minus FFTP weights": (
-            ("reuse", "ten", "random weights"),
-            ("reuse_control", "ten", "FFTP weights"),
-        ),
-    },
-}
+PLANS, ACROSS = CONTRASTS["plans"], CONTRASTS["across"]
 # Classes of the soundscapes, whose order is alphabetical
 KINDS = {
     "words": range(10, 20),
@@ -215,8 +95,11 @@ def measure_row(plan, row):
         return None
     stored = plan.rows()
     trained = [stored.get(run.get("trained"), run) for run in runs.values()]
-    whole = [r for r in trained if not r["resumed"] and is_of_cpu(r)]
-    minutes = [r["cpu_minutes"] for r in whole]
+    minutes = [
+        run["cpu_minutes"]
+        for run in trained
+        if is_of_cpu(run) and not run["resumed"]
+    ]
     first = next(iter(runs.values()))
     by_fold = {fold: 100 * run["value"] for fold, run in runs.items()}
     return {
@@ -273,13 +156,10 @@ def measure_contrast(metric, arms, signs):
     scores = [
         [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
     ]
-    first = [finished(*arm)[folds[0]] for arm in arms]
     ratio = overlap(arms[0][0].facts)
     draws = arms[0][0].facts.get("replicates", REPLICATES)
     found = {
         "difference": compare(scores, METRICS[metric], signs, ratio, draws),
-        "params": [run["params"] for run in first],
-        "train_clips": first[0]["clips"]["train"],
         "failed": sum(failed(*arm) for arm in arms),
         "trainings": len(arms) * len(folds),
     }
@@ -314,39 +194,39 @@ def measure_contrasts(plan, plans):
     in the wider family of all of its contrasts. A contrast with missing runs
     counts as one without any difference; one with a failed training is open.
     """
-    found = {}
+    found, families, every = {}, {}, []
     for name, label, arms, signs in contrasts_of(plan, plans):
         entry = measure_contrast(plan.metric, arms, signs)
+        declared = name != "across" or plan.name in CONTRASTS["declared"]
+        entry["declared"] = declared
         found.setdefault(name, {})[label] = entry
-    entries, families = [], {}
-    for name, table in found.items():
-        for entry in table.values():
-            entry["declared"] = name != "across" or plan.name in DECLARED
-            entries.append(entry)
-            if entry["declared"]:
-                family = name if plan.facts.get("holm") == "table" else None
-                families.setdefault(family, []).append(entry)
+        every.append(entry)
+        if declared:
+            family = name if plan.facts.get("holm") == "table" else None
+            families.setdefault(family, []).append(entry)
     judged = []
-    for family in families.values():
-        judged += judge(family, plan.facts["margin"])
-    for entry, words in zip(entries, judge(entries, plan.facts["margin"])):
-        if not entry["declared"]:
-            judged.append((entry, words[1]))
-    for entry, (p, wide_p, drawn_p, word) in judged:
-        if "difference" in entry:
-            difference = entry.pop("difference")._asdict()
-            difference.update(p=p, wide_p=wide_p, drawn_p=drawn_p)
-            if entry["failed"]:
-                word = "open: {failed} of {trainings} trainings failed"
-                word = word.format(**entry)
-            entry.update(difference, finding=word)
+    for family, declared in (
+        *((family, True) for family in families.values()),
+        (every, False),
+    ):
+        differences = [entry.get("difference", UNKNOWN) for entry in family]
+        found_verdicts = verdicts(differences, plan.facts["margin"])
+        judged += [
+            (entry, verdict)
+            for entry, verdict in zip(family, found_verdicts)
+            if entry["declared"] == declared and "difference" in entry
+        ]
+    for entry, (p, wide_p, drawn_p, finding) in judged:
+        entry.update(entry.pop("difference")._asdict())
+        if entry["failed"]:
+            finding = "open: {failed} of {trainings} trainings failed"
+        entry.update(
+            p=p,
+            wide_p=wide_p,
+            drawn_p=drawn_p,
+            finding=finding.format(**entry),
+        )
     return found
-
-
-def judge(entries, margin):
-    """Pairs contrasts with their p-values and findings, judged together."""
-    differences = [entry.get("difference", UNKNOWN) for entry in entries]
-    return list(zip(entries, verdicts(differences, margin)))
 
 
 def measure(plan, plans):

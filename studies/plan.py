@@ -23,7 +23,7 @@ from filelock import FileLock
 from speechbrain_fftp.dataio.files import atomic_path
 from studies.comparison import Scores
 from studies.folds import FOLDS, SEARCH
-from studies.sources import PATH, add_sources, sources_of
+from studies.sources import PATH, sources_of
 
 STORED = ("ids", "groups", "targets", "probs")
 FIRST_SEED = 1000  # fold 1 has the seed 1001
@@ -71,6 +71,17 @@ class Run(NamedTuple):
         """The seed, the same for all runs of a fold unless an option."""
         usual = FIRST_SEED + (0 if self.fold == SEARCH else self.fold)
         return self.row.options.get("seed", usual)
+
+
+def add_arrays(path, arrays):
+    """Adds arrays to those of a file."""
+    stored = {}
+    if path.exists():
+        with np.load(path) as file:
+            stored.update(file)
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **{**stored, **arrays})
 
 
 class Plan:
@@ -258,24 +269,20 @@ class Plan:
     def add(self, run, row, scores):
         """Stores a finished run: first its predictions, then its row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        digest, arrays = self.digest(run), {}
+        digest = self.digest(run)
+        arrays = {f"{digest}/{x}": getattr(scores, x) for x in STORED}
         with FileLock(self.path.with_suffix(".lock")):
-            if self.predictions.exists():
-                with np.load(self.predictions) as stored:
-                    arrays.update(stored)
-            for name in STORED:
-                arrays[f"{digest}/{name}"] = getattr(scores, name)
-            with atomic_path(self.predictions) as path:
-                with open(path, "wb") as file:
-                    np.savez_compressed(file, **arrays)
+            add_arrays(self.predictions, arrays)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"run": digest, **row}) + "\n")
 
     def add_sources(self, fold, path):
-        """Stores the sources of the clips mixed for a fold, once."""
+        """Stores the sources of the clips mixed for a fold."""
         self.sources.parent.mkdir(parents=True, exist_ok=True)
+        with np.load(path) as found:
+            arrays = {f"{fold}/{name}": found[name] for name in found}
         with FileLock(self.sources.with_suffix(".lock")):
-            add_sources(self.sources, fold, path)
+            add_arrays(self.sources, arrays)
 
     def scores(self, run):
         """The stored ``Scores`` of a run, its clips ordered by id.

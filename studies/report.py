@@ -22,12 +22,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from harness import table
-from performance_table import latest, read_lines
+from performance_table import load, speed_of, table
 
 from speechbrain_fftp.dataio.files import atomic_path, write_json
 from studies.comparison import t_test
-from studies.measure import ACROSS, KINDS, PLANS, measure_all
+from studies.measure import ACROSS, PLANS, measure_all
 from studies.plan import RESULTS, Plan
 from studies.plots import plot_models
 
@@ -38,106 +37,33 @@ SHOWN = yaml.safe_load(
 )
 FOLDS = ("1", "2", "3")  # that all models of the picture have
 NOTES = Path(__file__).with_name("notes")
-ROW_COLUMNS = (
-    "configuration",
-    "learning rate, masks",
-    "MMACs",
-    "training TMACs",
-    "epochs",
-    "CPU minutes",
-    "{metric} in %",
-    "by fold",
-)
-CONTRAST_COLUMNS = (
-    "difference in points",
-    "by fold",
-    "mean, 95 % t interval",
-    "corrected",
-    "bootstrap",
-    "p, t",
-    "p, corrected",
-    "p, bootstrap",
-    "finding",
-)
-LEGEND = """\
-MACs count encoder and classifier for a clip of {seconds:g} s, with attention
-and scans; training MACs are three times as many for each clip and epoch. CPU
-minutes are for a whole run of the recipe, on {processors}.
-Intervals and p are by a t test over folds, by the same test *corrected* for what folds
-share, and by a bootstrap over folds and
-{groups}.
-{shared}
-All p have Holm's correction over the contrasts of {family}; a difference that was
-*not declared* is judged among all differences of the page. A finding needs all p below
-0.05; *equal* needs all intervals inside ±{margin:g} points. Intervals include the seed's
-part, as each fold has its own: on clips of 10 s, the mAP of [six
-seeds](masks_long_clips.md) has a standard deviation of {spread:.1f} points.
-
-{runs} runs in {cpu_hours:.1f} CPU hours{of_gpu}, at commits {commits}, by
-[the plan](../plans/{name}.yaml):
-
-```
-git checkout COMMIT
-python benchmarks/study/run.py DATA_FOLDER --plan {name}
-```
-"""
-DATA = """\
-
-DATA_FOLDER is one of [two](../../docs/data.md#data-of-the-benchmarks), or what
-`studies/soundscapes.py` writes, with `--partitions 2` for folds 4 to 6.
-"""
-
-
-SHARED = """\
-Folds train on each other's test clips: the correction of Nadeau and Bengio (Machine
-Learning 52, 2003) takes 1/n + {overlap:.3f} instead of 1/n for the variance of a mean of n
-folds, where {overlap:.3f} is n_test/n_train, counted in {counted}."""
-SEEDS = """\
-The folds are seeds on one split, which share all clips: there is no correction for
-that, and what is found holds for these clips. The sources of the soundscapes of this
-earlier version are not stored, so that the bootstrap draws soundscapes."""
-MIXED = """\
-Test soundscapes share speakers and sessions, with each other and between partitions:
-the bootstrap draws these, once for all folds (`studies/sources.py`). The plan
-named soundscapes instead."""
-NOT_DECLARED = "not declared"
 
 
 def finding_of(entry):
     """The finding of a contrast, marked if it was not declared."""
     if entry["declared"]:
         return entry["finding"]
-    return f"{entry['finding']}, {NOT_DECLARED}"
+    return f"{entry['finding']}, not declared"
+
+
+def signed(value):
+    """Formats a value in points."""
+    return f"{value:+.1f}"
 
 
 def bounds(low, high):
     """Formats an interval."""
-    return f"[{low:+.1f}, {high:+.1f}]"
+    return f"[{signed(low)}, {signed(high)}]"
+
+
+def millions(value):
+    """Formats a number of MACs."""
+    return f"{value / 1e6:.1f}"
 
 
 def p_value(p):
     """Formats a p-value."""
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-def row_cells(label, row):
-    """The cells of a row of a table."""
-    if row is None:
-        return [label, "not yet run", *["-"] * (len(ROW_COLUMNS) - 2)]
-    minutes = row["cpu_minutes"]
-    by_fold = ", ".join(f"{value:.1f}" for value in row["by_fold"].values())
-    if row["failed"]:
-        by_fold += f" ({row['failed']} failed)"
-    return [
-        label,
-        row["options"],
-        f"{row['macs'] / 1e6:.1f}",
-        f"{row['training_macs'] / 1e12:.2f}",
-        str(row["epochs"]),
-        f"{minutes:.1f}" if minutes else "-",
-        f"{row['mean']:.1f}",
-        by_fold,
-    ]
 
 
 def interval_of(entry):
@@ -155,70 +81,23 @@ def corrected_of(entry):
     return bounds(entry["wide_low"], entry["wide_high"])
 
 
-def contrast_cells(label, entry):
-    """The cells of a contrast."""
-    if "value" not in entry:
-        return [label, *["-"] * (len(CONTRAST_COLUMNS) - 2), finding_of(entry)]
-    corrected = corrected_of(entry)
-    return [
-        label,
-        ", ".join(f"{value:+.1f}" for value in entry["by_fold"]),
-        interval_of(entry),
-        corrected,
-        bounds(entry["drawn_low"], entry["drawn_high"]),
-        p_value(entry["p"]),
-        "-" if corrected == "-" else p_value(entry["wide_p"]),
-        p_value(entry["drawn_p"]),
-        finding_of(entry),
-    ]
-
-
 def trials(plan):
     """The table of a plan's trials of options, by model."""
     if not plan.trials:
-        return []
+        return ""
     found = json.loads(plan.chosen_path.read_text("utf-8"))["scores"]
     tried = []  # of any model, where the plan extends its trials
     for model in found:
         tried += [x for x in plan.trials_of(model) if x not in tried]
     if "extend" in plan.facts:
         tried.sort(key=lambda trial: trial["lr"])
-    names = [", ".join(map(str, each.values())) for each in tried]
-    rows = [
-        [
-            model,
-            *(
-                f"{100 * scores[str(trial)]:.1f}"
-                if str(trial) in scores
-                else "-"
-                for trial in tried
-            ),
-        ]
-        for model, scores in found.items()
-    ]
-    title = f"## Trials\n\n{plan.metric} in % by {', '.join(plan.trials[0])}.\n"
-    return [title, table(["model", *names], rows)]
-
-
-def contrasts_section(contrasts):
-    """The contrasts of a table, and what they are for each kind of sound."""
-    rows = [contrast_cells(*item) for item in contrasts.items()]
-    lines = [table(CONTRAST_COLUMNS, rows)]
-    kinds = [
-        [
-            label,
-            *(
-                f"{value:+.1f} {bounds(low, high)}"
-                for value, low, high in entry["kinds"].values()
-            ),
-        ]
-        for label, entry in contrasts.items()
-        if "kinds" in entry
-    ]
-    if kinds:
-        title = "by kind of sound: not declared, not corrected"
-        lines.append(table([title, *KINDS], kinds))
-    return lines
+    names = [", ".join(map(str, trial.values())) for trial in tried]
+    rows = []
+    for model, scores in found.items():
+        values = [scores.get(str(trial)) for trial in tried]
+        cells = [f"{100 * x:.1f}" if x is not None else "-" for x in values]
+        rows.append([model, *cells])
+    return table(["model", *names], rows)
 
 
 def seed_spread(figures):
@@ -227,75 +106,47 @@ def seed_spread(figures):
     return statistics.stdev(row["mean"] for row in rows.values())
 
 
-def shared_of(plan, overlap):
-    """What the folds of a plan share, and what its bootstrap draws."""
-    groups = plan.facts["groups"]
-    if plan.is_given:
-        return {"shared": SEEDS, "groups": groups}
-    if plan.has_sources:
-        counted = "sounds,\nas soundscapes are mixed from them in any number"
-        text = SHARED.format(overlap=overlap, counted=counted)
-        if not plan.is_mixed:
-            text += f"\n{MIXED}"
-        sources = "the sources of sounds (speakers, recording sessions)"
-        return {"shared": text, "groups": sources}
-    text = SHARED.format(overlap=overlap, counted=groups)
-    return {"shared": text, "groups": groups}
+def render(template, **values):
+    """Renders a page from a template in this folder."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        signed=signed,
+        millions=millions,
+        p_value=p_value,
+        interval=interval_of,
+        corrected=corrected_of,
+        finding=finding_of,
+    )
+    return environment.get_template(template).render(**values, bounds=bounds)
 
 
 def plan_page(plan, figures):
     """The page of a plan: what its note says, and all tables."""
     measured = figures[plan.name]
-    lines = [(NOTES / f"{plan.name}.md").read_text("utf-8")]
-    if measured is None:
-        return lines[0] + "\nNot yet run.\n"
-    contrasts = measured["contrasts"]
-    for name, facts in plan.facts["tables"].items():
-        columns = [text.format(metric=plan.metric) for text in ROW_COLUMNS]
-        rows = [row_cells(*item) for item in measured["rows"][name].items()]
-        lines += [f"## {facts['title']}\n", table(columns, rows)]
-        if name in contrasts:
-            lines += contrasts_section(contrasts[name])
-    if "across" in contrasts:
-        lines += ["## Further differences\n"]
-        lines += contrasts_section(contrasts["across"])
-    lines += trials(plan)
-    processors = f"one thread of {', '.join(measured['processors'])}"
-    of_gpu = ""
-    if measured["gpu_runs"]:
-        gpus = ", ".join(measured["gpus"])
-        of_gpu = f", and {measured['gpu_runs']} on {gpus} in TF32"
-    legend = LEGEND.format(
-        **{**plan.facts, **shared_of(plan, measured["overlap"])},
-        runs=measured["runs"],
-        cpu_hours=measured["cpu_hours"],
-        of_gpu=of_gpu,
-        processors=processors,
-        commits=", ".join(measured["commits"]),
-        name=plan.name,
-        family="a table" if plan.facts.get("holm") == "table" else "the plan",
+    return render(
+        "page.jinja",
+        plan=plan,
+        measured=measured,
+        note=(NOTES / f"{plan.name}.md").read_text("utf-8"),
+        trials=trials(plan) if measured else "",
         spread=seed_spread(figures),
     )
-    if "seeds" not in plan.facts and not plan.is_mixed:
-        legend += DATA
-    return "\n".join([*lines, "## How it was measured\n", legend])
-
-
-def row_of(figures, plan, table, label):
-    """A row of a plan's table; None if it is not stored in three folds."""
-    measured = figures[plan]
-    row = measured and measured["rows"][table][label]
-    return row if row and set(FOLDS) <= row["by_fold"].keys() else None
 
 
 def model_of(figures, runs):
-    """The first of some rows that is stored, as a dict; empty without any."""
-    for place in runs:
-        row = row_of(figures, *place)
-        if row:
+    """The first of some rows that is stored in three folds; empty without any."""
+    for plan, name, label in runs:
+        row = figures[plan] and figures[plan]["rows"][name][label]
+        if row and row["by_fold"].keys() >= set(FOLDS):
             value, low, high, _ = t_test([row["by_fold"][x] for x in FOLDS])
             return {
-                "plan": place[0],
+                "plan": plan,
                 "value": value,
                 "low": low,
                 "high": high,
@@ -321,25 +172,13 @@ def panels_of(figures):
 
 def uses_table(figures, root):
     """The table by use; ``root`` is the path to the root of the checkout."""
-    rows = []
+    uses = []
     for use in SHOWN["uses"]:
-        if "measured" in use:
-            measured = use["measured"].format(root=root)
-        else:
-            model = model_of(figures, use["runs"])
-            plan = model.get("plan", use["runs"][0][0])
-            page = f"({root}studies/results/{plan}.md)"
-            measured = f"accuracy [not yet run]{page}"
-            if model:
-                metric = Plan(plan).metric.replace("_", " ")
-                measured = (
-                    f"[{model['value']:.1f} % {metric}]{page}, "
-                    f"{model['epochs']} epochs, {model['macs']:.1f} MMACs, "
-                    f"{model['minutes']:.1f} CPU minutes"
-                )
-        names = ("for", "encoder", "patches", "masks")
-        rows.append([*(use[name] for name in names), measured])
-    return table([*names, "measured"], rows)
+        model = model_of(figures, use.get("runs", []))
+        if model:
+            model["metric"] = Plan(model["plan"]).metric.replace("_", " ")
+        uses.append({"measured": "", **use, "model": model})
+    return render("uses.jinja", uses=uses, root=root)
 
 
 def arms_of(plan, table, label):
@@ -430,21 +269,12 @@ def questions_table(figures):
 
 def faster(batch):
     """How much faster 96 FFTP patches are than 1,212 square ones on a GPU."""
-    rows = read_lines("gpu.jsonl")
-    about = {"case": "inference", "mode": "graph", "model": "AST"}
-    slow, fast = (
-        latest(rows, "ms", {**about, "tokens": tokens, "batch": batch})
-        for tokens in (1212, 96)
-    )
-    return f"{slow / fast:.3g}x"
+    rows = load("gpu")["NVIDIA H100 80GB HBM3"]["rows"]
+    return f"{speed_of(rows, f'{batch}, AST, 96 FFTP patches'):.3g}x"
 
 
 def evidence(figures):
     """Renders docs/evidence.md from its template."""
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-    )
-    environment.trim_blocks = environment.lstrip_blocks = True
     template = Path(__file__).with_name("evidence.jinja").read_text("utf-8")
     uses, questions = uses_table(figures, "../"), questions_table(figures)
     contrasts = [
@@ -454,8 +284,8 @@ def evidence(figures):
         for entry in entries.values()
     ]
     shown = template + uses + questions
-    return environment.from_string(template).render(
-        figures=figures,
+    return render(
+        "evidence.jinja",
         spread=seed_spread(figures),
         faster=faster,
         contrasts=sum("value" in entry for entry in contrasts),

@@ -1,6 +1,6 @@
 r"""Runs a plan of the study: trains every configuration on every fold.
 
-A plan (speech_commands.yaml, x_vector.yaml, ...) lists the recipe runs and the
+A plan (longer.yaml, base.yaml, ...) lists the recipe runs and the
 differences to be tested. A finished run adds a row to
 studies/results/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
@@ -50,9 +50,9 @@ from studies.folds import (
     groups_of,
     link_fold,
     make_fold,
-    prepared_clips,
+    prepared_counts,
 )
-from studies.models import arguments, compose, figures, read_yaml
+from studies.models import arguments, figures
 from studies.plan import RESULTS, Plan
 
 REPORTS = {
@@ -108,46 +108,44 @@ class Study:
         return self.work / "folds" / name, self.work / "prepared" / name
 
     def prepare(self, run, options):
-        """Makes and prepares the run's fold once; returns its clips.
-
-        Given splits are only prepared, and their clips are None.
-        """
+        """Makes and prepares the run's fold once; returns its numbers of clips."""
         folder, prepared = self.folders(run)
-        make = link_fold if self.plan.has_folders else make_fold
+        counts = None
         with FileLock(self.work / "lock"):
-            clips = None
-            if self.plan.is_mixed:
-                if not prepared.exists():
-                    run_recipe(self.mixing(run, prepared), **options)
-                if not prepared.exists():
-                    raise SystemExit("study: mixing the clips failed")
-                if run.fold != SEARCH:
-                    found = prepared / "sources.npz"
-                    self.plan.add_sources(run.fold, found)
-            elif not self.plan.is_given:
-                clips = make(self.data_folder, run.fold, folder)
+            if self.plan.has_folders:
+                link_fold(self.data_folder, run.fold, folder)
+            elif not self.plan.is_given and not self.plan.is_mixed:
+                clips = make_fold(self.data_folder, run.fold, folder)
+                counts = {name: len(part) for name, part in clips.items()}
             if not prepared.exists():
-                words = [ROOT / self.plan.facts["prepare"], folder, prepared]
-                of_row = run.row.options
-                chosen = [key for key in PREPARE_OPTIONS if key in of_row]
-                words += arguments({key: of_row[key] for key in chosen})
-                run_recipe(words, **options)
-        return clips
+                run_recipe(self.preparation(run, folder, prepared), **options)
+            if not prepared.exists():
+                raise SystemExit("study: preparing the clips failed")
+            if self.plan.is_mixed and run.fold != SEARCH:
+                self.plan.add_sources(run.fold, prepared / "sources.npz")
+        return counts or prepared_counts(prepared)
 
-    def mixing(self, run, prepared):
-        """The command that mixes the clips of a run's fold."""
-        return [
-            ROOT / "studies" / "soundscapes.py",
-            self.data_folder / "speech_commands",
-            self.data_folder / "audioset_mini",
-            prepared,
-            *arguments({"fold": run.fold, **self.plan.sizes}),
-        ]
+    def preparation(self, run, folder, prepared):
+        """The command that prepares, or mixes, the clips of a run's fold."""
+        if self.plan.is_mixed:
+            return [
+                ROOT / "studies" / "soundscapes.py",
+                self.data_folder / "speech_commands",
+                self.data_folder / "audioset_mini",
+                prepared,
+                *arguments({"fold": run.fold, **self.plan.sizes}),
+            ]
+        options = {
+            key: value
+            for key, value in run.row.options.items()
+            if key in PREPARE_OPTIONS
+        }
+        script = ROOT / self.plan.facts["prepare"]
+        return [script, folder, prepared, *arguments(options)]
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
         data_folder, prepared_folder = self.folders(run)
-        yaml = f"{self.plan.digest(run)}_{Path(run.row.yaml).name}"
         options = {
             **run.row.options,
             "data_folder": data_folder,
@@ -166,7 +164,7 @@ class Study:
             flags.append("--compile")
         return [
             ROOT / self.plan.facts["recipe"],
-            compose(run.row, self.plan, self.work / yaml),
+            ROOT / run.row.yaml,
             *arguments(options),
             *flags,
         ]
@@ -187,7 +185,7 @@ class Study:
     def train(self, run, folder):
         """Trains, scores and stores a run whose lock is held."""
         resumed = (folder / "output.txt").exists()
-        # This checkout's modules, also those of peers
+        # This checkout's modules
         paths = [str(ROOT), os.environ.get("PYTHONPATH")]
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         if self.machine.device == "cpu":  # for comparable CPU minutes
@@ -207,8 +205,6 @@ class Study:
             last = "\n".join(text.splitlines()[-15:])
             print(f"{run}: FAILED, exit status {status}\n{last}\n{folder}")
             return False
-        if clips is None:
-            clips = prepared_clips(self.folders(run)[1])
         scores, silence = self.read_scores(folder)
         row = {
             **self.describe(run, scores, folder, clips),
@@ -253,7 +249,7 @@ class Study:
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
         commit, changed = commit_of_code()
-        yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
+        yaml = re.sub(r"\s*#.*", "", (ROOT / row.yaml).read_text("utf-8"))
         return {
             "recipe": plan.facts["recipe"],
             "yaml": row.yaml,
@@ -266,9 +262,9 @@ class Study:
             "clips_per_second": metrics["clips_per_second"],
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],
-            "training_macs": 3 * size["macs"] * len(clips["train"]) * epochs,
+            "training_macs": 3 * size["macs"] * clips["train"] * epochs,
             "trained": None,
-            "clips": {name: len(part) for name, part in clips.items()},
+            "clips": clips,
             **size,
             **self.machine._asdict(),
             "processor": about.get("GPU", about["processor"]),

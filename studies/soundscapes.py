@@ -26,9 +26,6 @@ evaluation clips, for the bootstrap.
 > python studies/soundscapes.py DATA/speech_commands DATA/audioset_mini OUT \
 >     --fold 1 --num_workers 16
 
-With ``--sources``, OUT gets what large folds use of the two folders, 40 MB, in
-folders with the same names.
-
 Authors
  * The speechbrain_fftp authors 2026
 """
@@ -37,10 +34,9 @@ import argparse
 import itertools
 import multiprocessing
 import os
-import shutil
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,22 +121,23 @@ def list_instruments(folder):
     ]
 
 
-def by_label(splits, **chosen):
-    """Adds the paths of chosen sounds to those of each split, by label."""
-    for split, sounds in chosen.items():
-        paths = splits.setdefault(split, {})
-        for sound in sounds:
-            paths.setdefault(sound.label, []).append(sound.path)
+def both_kinds(words, instruments):
+    """The sounds of both folders."""
+    return list_words(words), list_instruments(instruments)
+
+
+def add_split(splits, name, sounds):
+    """Adds the paths of sounds to those of a split, by label."""
+    paths = splits.setdefault(name, {})
+    for sound in sounds:
+        paths.setdefault(sound.label, []).append(sound.path)
 
 
 def fold_sounds(words_folder, instruments_folder, partitions=1):
     """Paths by fold, split and label; splits do not share sources."""
     more = range(1 + FOLDS, 1 + partitions * FOLDS)
     folds = {fold: {} for fold in [*range(1, 1 + FOLDS), SEARCH, *more]}
-    for sounds in (
-        list_words(words_folder),
-        list_instruments(instruments_folder),
-    ):
+    for sounds in both_kinds(words_folder, instruments_folder):
         *thirds, last = parts(sounds, FOLDS + 1)
         used, tests = sum(thirds, []), [thirds]
         tests += [parts(used, FOLDS, seed) for seed in range(1, partitions)]
@@ -152,26 +149,25 @@ def fold_sounds(words_folder, instruments_folder, partitions=1):
                 rest = list(tests[partition])
                 test = rest.pop(number)
             valid, *train = parts(sum(rest, []), INNER)
-            by_label(splits, train=sum(train, []), valid=valid, eval=test)
+            add_split(splits, "train", sum(train, []))
+            add_split(splits, "valid", valid)
+            add_split(splits, "eval", test)
     return folds
 
 
 def base_sounds(words_folder, instruments_folder, fold):
     """Paths by split and label, and the source of each path, of a large fold."""
     splits, sources = {}, {}
-    for sounds in (
-        list_words(words_folder),
-        list_instruments(instruments_folder),
-    ):
+    for sounds in both_kinds(words_folder, instruments_folder):
         sources.update((sound.path, sound.group) for sound in sounds)
         tests = parts(sounds, BASE_FOLDS)
         test = tests.pop(0 if fold == SEARCH else int(fold) - 1)
-        rest = sum(tests, [])
         if fold == SEARCH:
-            test, *tests = parts(rest, BASE_FOLDS)
-            rest = sum(tests, [])
-        valid, *train = parts(rest, BASE_INNER)
-        by_label(splits, train=sum(train, []), valid=valid, eval=test)
+            test, *tests = parts(sum(tests, []), BASE_FOLDS)
+        valid, *train = parts(sum(tests, []), BASE_INNER)
+        add_split(splits, "train", sum(train, []))
+        add_split(splits, "valid", valid)
+        add_split(splits, "eval", test)
     return splits, sources
 
 
@@ -180,32 +176,48 @@ def load_sound(path, rng):
     return trim(read(path))
 
 
-def mix(rng, sounds, noise, used=None, load=load_sound):
-    """Mixes a soundscape ``[S]``; returns it and its events.
-
-    ``used``, a list, receives the label and the path of each sound.
-    """
+def background(rng, noise):
+    """Ten seconds ``[S]`` of noise at a random level, and its RMS."""
     length = RATE * SECONDS
     start = rng.integers(0, len(noise) - length)
     scene = noise[start : start + length].copy()
     scene *= np.exp(rng.uniform(*np.log(NOISE_LEVEL))) / scene.std()
-    floor, events = scene.std(), []
+    return scene, scene.std()
+
+
+def gain(rng, floor, wav):
+    """The gain that lifts a sound over the noise, by a random ratio."""
+    return floor * 10 ** (rng.uniform(*SNR_DB) / 20) / wav.std()
+
+
+class Event(NamedTuple):
+    """A sound in a soundscape."""
+
+    start: float  # seconds
+    end: float
+    label: str
+    path: Path
+
+
+def mix(rng, sounds, noise, load=load_sound):
+    """Mixes a soundscape ``[S]``; returns it and its events."""
+    scene, floor = background(rng, noise)
+    events = []
     for label in rng.choice(list(sounds), rng.integers(1, MAX_SOUNDS + 1)):
         paths = sounds[label]
         path = paths[rng.integers(len(paths))]
-        wav = load(path, rng)
-        wav = wav[: int(MAX_SECONDS * RATE)].copy()
+        wav = load(path, rng)[: int(MAX_SECONDS * RATE)].copy()
         wav[-RATE // 50 :] *= np.linspace(1, 0, len(wav[-RATE // 50 :]))
-        first = int(rng.integers(0, length - len(wav)))
-        begin, end = first / RATE, (first + len(wav)) / RATE
-        if any(x == label and begin < b and a < end for a, b, x in events):
+        first = int(rng.integers(0, len(scene) - len(wav)))
+        new = Event(first / RATE, (first + len(wav)) / RATE, str(label), path)
+        if any(
+            x.label == label and new.start < x.end and x.start < new.end
+            for x in events
+        ):
             continue  # two sounds of a class at once are one event
-        gain = floor * 10 ** (rng.uniform(*SNR_DB) / 20) / wav.std()
-        scene[first : first + len(wav)] += gain * wav
-        events.append((begin, end, str(label)))
-        if used is not None:
-            used.append((str(label), path))
-    return scene / max(1.0, np.abs(scene).max()), sorted(events)
+        scene[first : first + len(wav)] += gain(rng, floor, wav) * wav
+        events.append(new)
+    return scene / max(1.0, np.abs(scene).max()), events
 
 
 def write_lines(path, lines):
@@ -247,32 +259,15 @@ def write_folder(out, found, noises, sizes, seed):
             noise = noises[rng.integers(len(noises))]
             wav, events = mix(rng, found[split], noise)
             soundfile.write(out / "audio" / f"{clip}.flac", wav, RATE)
-            own = ",".join(sorted({mids[label] for *_, label in events}))
+            own = ",".join(sorted({mids[x.label] for x in events}))
             segments.append(f'{clip}, 0.000, {SECONDS}.000, "{own}"')
-            strong += (f"{clip}\t{a}\t{b}\t{mids[x]}" for a, b, x in events)
+            strong += (
+                f"{clip}\t{x.start}\t{x.end}\t{mids[x.label]}"
+                for x in sorted(events)
+            )
         write_lines(out / f"{SEGMENTS[split]}_segments.csv", segments)
         write_lines(out / f"strong_{split}.tsv", strong)
     print(f"{out}: {len(labels)} classes")
-
-
-def read_start(path):
-    """Reads the part of a sound that large folds can use."""
-    return trim(read(path)[:LIMIT])
-
-
-def write_sources(out, words, instruments):
-    """Copies what large folds use of the sources, and of each sound its part."""
-    for folder, sounds in (
-        (words, list_words(words)),
-        (instruments, list_instruments(instruments)),
-    ):
-        for sound in sounds:
-            path = out / folder.name / sound.path.relative_to(folder)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            wav = read_start(sound.path)
-            soundfile.write(path, wav, RATE, compression_level=1.0)
-    shutil.copytree(words / NOISE_FOLDER, out / words.name / NOISE_FOLDER)
-    shutil.copy(instruments / "clips.csv", out / instruments.name)
 
 
 class BaseMixer:
@@ -285,9 +280,7 @@ class BaseMixer:
             for sounds in splits.values()
             for path in itertools.chain(*sounds.values())
         }
-        with ThreadPoolExecutor() as pool:
-            loaded = pool.map(read_start, paths)
-            self.wavs = dict(zip(paths, loaded))
+        self.wavs = {path: trim(read(path)[:LIMIT]) for path in paths}
 
     def load(self, path, rng):
         """A sound at a random speed, with its pitch."""
@@ -295,11 +288,11 @@ class BaseMixer:
         return resample_poly(self.wavs[path], 100, percent)
 
     def __call__(self, split, number):
-        """The 16-bit samples of a clip, and the label and path of its sounds."""
+        """The 16-bit samples of a clip, and its events."""
         rng = np.random.default_rng([*seed_of(*self.seed, split), number])
-        noise, used = self.noises[rng.integers(len(self.noises))], []
-        wav, _ = mix(rng, self.splits[split], noise, used, self.load)
-        return as_int16(wav), used
+        noise = self.noises[rng.integers(len(self.noises))]
+        wav, events = mix(rng, self.splits[split], noise, self.load)
+        return as_int16(wav), events
 
 
 def start_process(mixer):
@@ -325,7 +318,7 @@ def write_base_fold(out, words, instruments, fold, sizes, seed, num_workers):
         for split, size in sizes.items()
         for i in range(size)
     ]
-    used = {}
+    events = {}
     out.parent.mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(dir=out.parent))
     with ProcessPoolExecutor(
@@ -339,22 +332,16 @@ def write_base_fold(out, words, instruments, fold, sizes, seed, num_workers):
             """Mixes a clip in another process."""
             number = int(clip.id.removeprefix(clip.split))
             mixed = processes.submit(mix_in_process, clip.split, number)
-            samples, used[clip.id] = mixed.result()
+            samples, events[clip.id] = mixed.result()
             return samples
 
-        try:
-            packed, failed = write_packs(
-                half, clips, convert, RATE, num_workers
-            )
-            if failed:
-                raise SystemExit(f"soundscapes: {next(iter(failed.items()))}")
-        except BaseException:
-            shutil.rmtree(half)
-            raise
+        packed, failed = write_packs(half, clips, convert, RATE, num_workers)
+    if failed:
+        raise SystemExit(f"soundscapes: {next(iter(failed.items()))}")
     for split in sizes:
         labelled = [
             clip._replace(
-                labels=sorted({mids[label] for label, _ in used[clip.id]})
+                labels=sorted({mids[x.label] for x in events[clip.id]})
             )
             for clip in clips
             if clip.split == split
@@ -363,9 +350,9 @@ def write_base_fold(out, words, instruments, fold, sizes, seed, num_workers):
     write_classes(half, classes)
     columns = zip(
         *(
-            (i, labels.index(label), sources[path])
+            (i, labels.index(event.label), sources[event.path])
             for i in range(sizes["eval"])
-            for label, path in used[f"eval{i:07}"]
+            for event in events[f"eval{i:07}"]
         )
     )
     names = ("clips", "classes", "sources")
@@ -382,16 +369,12 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--partitions", type=int, default=1)
     parser.add_argument("--fold", help="1 to 6 or search: a large fold alone")
-    parser.add_argument("--sources", action="store_true", help="copy sources")
     parser.add_argument("--num_workers", type=int, default=os.cpu_count())
     for split in SIZES:
         parser.add_argument(f"--{split}", type=int, help="number of clips")
     args = parser.parse_args(argv)
     if args.out.exists():
         raise SystemExit(f"soundscapes: {args.out} exists: give another folder")
-    if args.sources:
-        write_sources(args.out, args.words, args.instruments)
-        return
     sizes = dict(BASE_SIZES if args.fold else SIZES)
     sizes.update((x, getattr(args, x)) for x in SIZES if getattr(args, x))
     if args.fold:

@@ -1,4 +1,4 @@
-"""Tests that the benchmarks run, in tiny sizes, and of the table of targets.
+"""Tests that the benchmarks run, in tiny sizes, and of their pages.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,6 +6,7 @@ Authors
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,61 +16,64 @@ import torch
 
 
 @pytest.fixture
-def harness(monkeypatch):
-    import harness
+def run_script(tmp_path, monkeypatch):
+    def run(name):
+        """Runs a script with --smoke; returns its rows."""
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        options = ["--smoke", "--out", str(tmp_path / "out")]
+        monkeypatch.setattr(sys, "argv", [name, *options])
+        importlib.import_module(name).main()
+        path = tmp_path / "out" / f"{name}.json"
+        (found,) = json.loads(path.read_text("utf-8")).values()
+        assert {"commit", "torch", "triton"} <= found.keys()
+        return found["rows"]
 
-    for name in ("RESULTS", "ROUND_SECONDS"):  # which --smoke changes
-        monkeypatch.setattr(harness, name, getattr(harness, name))
-    return harness
+    return run
 
 
+@pytest.mark.slow  # some export models, one trains
 @pytest.mark.parametrize(
     "name, package",
     [
-        ("front_end", "torchaudio"),
-        ("augmentation", "torchaudio"),
-        ("find", "numpy"),
-        pytest.param("training_step", "transformers", marks=pytest.mark.slow),
-        # Each exports models, which takes a minute
-        pytest.param("end_to_end", "timm", marks=pytest.mark.slow),
-        pytest.param("published", "transformers", marks=pytest.mark.slow),
-        pytest.param("startup", "onnx", marks=pytest.mark.slow),
-        pytest.param("mamba", "onnx", marks=pytest.mark.slow),
-        pytest.param("learn", "onnx", marks=pytest.mark.slow),
+        ("training", "transformers"),
+        ("application", "onnx"),
+        ("processes", "onnx"),
+        ("tagging", "timm"),
+        ("recipe_speed", "torch"),
     ],
 )
-def test_script_runs(name, package, harness, tmp_path, monkeypatch):
+def test_rows_are_those_that_are_stored(name, package, run_script):
+    from performance_table import load
+
     pytest.importorskip(package)
-    stored = json.loads((harness.RESULTS / f"{name}.json").read_text("utf-8"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(sys, "argv", [name, "--smoke"])
-    importlib.import_module(name).main()
-    assert tmp_path in harness.RESULTS.parents
-    found = json.loads((harness.RESULTS / f"{name}.json").read_text("utf-8"))
-    assert {row["work"] for row in found["Targets"]["rows"]} == {
-        row["work"].replace("100 hours", "2 hours")
-        for row in stored["Targets"]["rows"]
-    }
-    for section in found.values():
-        assert section["rows"] and section["environment"]
+    rows = run_script(name)
+    assert not [row for row in rows.values() if "error" in row]
+    for machine in load(name).values():
+        assert machine["rows"].keys() <= rows.keys()
+        for row, stored in machine["rows"].items():
+            assert rows[row].get("against") == stored.get("against")
+            assert rows[row]["unit"] == stored["unit"]
 
 
-def test_all_cases_of_a_gpu_run(harness, tmp_path, monkeypatch):
-    import gpu
+def test_all_cases_of_a_gpu_run(run_script):
+    from gpu import FFTP
 
-    options = ["--smoke", "--out", str(tmp_path / "out")]
-    monkeypatch.setattr(sys, "argv", ["gpu", *options])
-    gpu.main()
-    text = (tmp_path / "out" / "gpu.jsonl").read_text("utf-8")
-    rows = [json.loads(line) for line in text.splitlines()]
-    assert [row for row in rows if "error" in row] == []
-    found = {row["case"] for row in rows}
-    assert found == {
-        *("device", "limits", "equal to a CPU", "scan", "inference"),
-        *("training", "filterbank", "front end"),
-    }
-    for row in rows:
-        assert {"commit", "torch", "triton", "mamba_ssm"} <= {*row}
+    rows = run_script("gpu")
+    assert not [row for row in rows.values() if "error" in row]
+    for work in ("1 clip", "2 clips", "training step, 2 clips"):
+        for kind in ("AST", "AuM"):
+            square = f"{work}, {kind}, 1212 square patches"
+            row = rows[f"{work}, {kind}, 196 FFTP patches"]
+            assert 196 in FFTP and row["against"] == square
+            assert rows[square]["median"] > 0
+
+
+def test_a_failed_case_leaves_the_others_alone(tmp_path, monkeypatch):
+    import harness
+
+    options = ["--out", str(tmp_path), "--seconds", "60"]
+    monkeypatch.setattr(sys, "argv", ["name", *options])
+    results = harness.Results(harness.read_options(""), "name")
 
     def run_out_of_memory():
         raise torch.OutOfMemoryError
@@ -77,34 +81,44 @@ def test_all_cases_of_a_gpu_run(harness, tmp_path, monkeypatch):
     def take_too_long():
         raise subprocess.TimeoutExpired("train.py", 1.0)
 
-    # A case that fails, or for which there is no time, leaves the others alone
-    log = harness.Log(tmp_path / "gpu.jsonl", 60.0, "cpu", True)
-    assert "OutOfMemoryError" in log.add("bad", run_out_of_memory)["error"]
-    assert "TimeoutExpired" in log.add("slow", take_too_long)["error"]
-    log.seconds = 0.0
-    assert "no time" in log.add("late", dict)["error"]
+    results.measure("bad", run_out_of_memory)
+    results.measure("slow", take_too_long)
+    results.measure("good", lambda: harness.summary([3.0, 1.0, 2.0], "ms"))
+    results.end = 0.0
+    results.measure("late", dict)
+    (found,) = json.loads((tmp_path / "name.json").read_text()).values()
+    rows = found["rows"]
+    assert "OutOfMemoryError" in rows["bad"]["error"]
+    assert "TimeoutExpired" in rows["slow"]["error"]
+    assert rows["late"] == {"error": "no time was left"}
+    expected = {"median": 2.0, "low": 1.5, "high": 2.5, "rounds": 3}
+    assert rows["good"] == {**expected, "unit": "ms"}
 
 
-@pytest.mark.slow  # it trains, in a process of its own
-def test_all_cases_of_the_recipe(harness, tmp_path, monkeypatch):
-    import recipe_speed
+def test_calls_take_turns_and_are_timed_one_by_one(monkeypatch):
+    import harness
 
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    out = tmp_path / "out"
-    options = ["--smoke", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["recipe_speed", *options])
-    recipe_speed.main()
-    text = (out / "recipe_speed.jsonl").read_text("utf-8")
-    rows = [json.loads(line) for line in text.splitlines()]
-    assert [row for row in rows if "error" in row] == []
-    assert {row["case"] for row in rows} == {"loader", "launches", "recipe"}
-    for row in rows:
-        assert row.get("waits", 0) == 0
-        assert row.get("clips_per_second", 1) > 0
+    now, order = [0.0], []
+    monkeypatch.setattr(harness, "clock", lambda: now[0])
+
+    def sleep(name, seconds):
+        order.append(name)
+        now[0] += seconds
+
+    monkeypatch.setattr(sys, "argv", ["name", "--rounds", "2"])
+    args = harness.read_options("")
+    cases = {
+        "slow": lambda: sleep("slow", 1),
+        "fast": lambda: sleep("fast", 0.2),
+    }
+    found = harness.compare(cases, args)
+    medians = [found[name]["median"] for name in ("slow", "fast")]
+    assert medians == pytest.approx([1000, 200])
+    # Twice to warm up, then three calls of the fast one take half a second
+    assert order[4:] == 2 * ["slow", "fast", "fast", "fast"]
 
 
-def test_figures_are_the_latest_ones(scripts):
-    from performance_table import latest, newest
+def test_speed_is_that_of_the_last_epoch():
     from recipe_speed import read_speed
 
     log = """\
@@ -112,21 +126,7 @@ epoch: 1 - train loss: 1.2e+00, train clips_per_second: 4.0e+01
 epoch: 2 - train loss: 1.1e+00, train clips_per_second: 2.5e+03
 Epoch loaded: 2 - test loss: 7.0e-01
 """
-    found = {"clips_per_second": 2500}
-    assert read_speed(log) == found
-    rows = [
-        {"batch": 48, "clips_per_second": 1900.0},
-        {"batch": 48, **found},
-        {"batch": 12, "clips_per_second": 900.0},
-        {"batch": 48, "error": "no time was left"},
-    ]
-    assert latest(rows, "clips_per_second", {"batch": 48}) == 2500
-    assert latest(rows, "clips_per_second", {"batch": 96}) is None
-    # Another scan is another case, and another commit another table
-    rows.append({"batch": 48, "scan": "mamba_ssm", "clips_per_second": 1.0})
-    assert latest(rows, "clips_per_second", {"batch": 48}) == 2500
-    rows = [{"commit": "a", "batch": 48}, {"commit": "b", "batch": 12}]
-    assert newest(rows) == rows[1:] and newest([]) == []
+    assert read_speed(log)["median"] == 2500
 
 
 @pytest.mark.slow  # it collects tests in a process of its own
@@ -134,21 +134,9 @@ def test_marks_collect_the_tests_of_kernels_and_encoders():
     """Without a GPU, they are collected all the same."""
     import gpu
 
-    words = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--collect-only",
-        "-q",
-        "-m",
-        "gpu",
-    ]
-    done = subprocess.run(
-        [*words, "-p", "no:cacheprovider", *gpu.TESTS],
-        cwd=gpu.ROOT,
-        capture_output=True,
-        text=True,
-    )
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
+    words += ["-m", "gpu", "-p", "no:cacheprovider", *gpu.TESTS]
+    done = subprocess.run(words, cwd=gpu.ROOT, capture_output=True, text=True)
     found = done.stdout.splitlines()
     for path in gpu.TESTS:
         assert any(line.startswith(f"{path}::") for line in found), path
@@ -159,20 +147,41 @@ def test_marks_collect_the_tests_of_kernels_and_encoders():
 def test_a_run_in_which_no_test_passed_is_an_error():
     from gpu import count_tests
 
-    found = count_tests(["32 passed, 3 skipped in 40.14s"], 0)
-    assert found == {"passed": 32, "failed": 0, "skipped": 3, "errors": 0}
-    for line, status in (
-        ("180 deselected in 2.43s", 5),
-        ("3 skipped in 2.43s", 0),
-        ("1 failed, 31 passed in 2.43s", 1),
-    ):
-        assert "error" in count_tests([line], status)
+    found = count_tests("32 passed, 3 skipped, 1 failed in 40.14s")
+    assert found == {"text": "32 passed, 3 skipped, 1 failed"}
+    for line in ("180 deselected in 2.43s", "3 skipped in 2.43s", ""):
+        assert "error" in count_tests(line)
 
 
-def test_pages_are_those_of_the_results(harness):
+def test_page_has_the_stored_results():
     import performance_table
 
     text = performance_table.PAGE.read_text("utf-8")
     assert performance_table.replace_tables(text) == text
-    page = harness.RESULTS / "README.md"
-    assert page.read_text("utf-8") == harness.page_of(harness.RESULTS)
+    for path in performance_table.RESULTS.glob("*.json"):
+        for found in performance_table.load(path.stem).values():
+            for name, row in found["rows"].items():
+                assert f"| {name} |" in text
+                if "median" in row:
+                    median = row["median"]
+                    shown = f"{median:,.0f}" if median > 99 else f"{median:.3g}"
+                    assert f" {shown} {row['unit']}" in text
+
+
+def test_figures_of_readme_are_stored():
+    import performance_table
+
+    readme = performance_table.PAGE.parents[1] / "README.md"
+    section = readme.read_text("utf-8").partition("## Speed\n")[2]
+    measured = [
+        line.split("|")[3] for line in section.splitlines() if "|" in line
+    ][2:]
+    page = performance_table.PAGE.read_text("utf-8")
+    numbers = re.findall(r"\d+\.?\d*", page.replace(",", ""))
+    for cell in measured:
+        figures = re.findall(r"[\d.]+(?=x| s)", cell)
+        assert figures, cell
+        for figure in figures:
+            digits = len(figure.partition(".")[2])
+            rounded = {round(float(x), digits) for x in numbers}
+            assert float(figure) in rounded, figure

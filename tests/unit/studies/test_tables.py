@@ -35,6 +35,14 @@ def test_pages_are_what_make_evidence_writes(report, figures):
         assert page.read_text("utf-8") == text, page
 
 
+def test_page_of_other_tables_has_the_stored_rows():
+    from studies import tables
+
+    page = (tables.TABLES / "README.md").read_text("utf-8")
+    assert page == tables.page()
+    assert "| instruments | 10 | 11.0 [7.3, 14.7] | 14.4" in page
+
+
 def table_lines(text):
     """The cells of each line of the tables of a page."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
