@@ -141,24 +141,24 @@ def test_events_of_a_file_as_they_end(tmp_path, monkeypatch, threshold):
         merge_gap=[0.1] * 3,
     )
     tagger = AudioTagger.from_pretrained(path)
-    sf.write(tmp_path / "a.wav", sounds(900), RATE)
+    clip = tmp_path / "a.wav"
+    sf.write(clip, sounds(900), RATE)
     n_runs = []
     run = Model.run
     monkeypatch.setattr(
         Model, "run", lambda *args: n_runs.append(1) or run(*args)
     )
-    expected = tagger.analyze(tmp_path / "a.wav").events(threshold)
+    expected = tagger.analyze(clip).events(threshold)
     assert len({event.label for event in expected}) > 1
     total = len(n_runs)
     n_runs.clear()
     found, seen = [], []
-    path = tmp_path / "a.wav"
-    for event in tagger.stream_long(path, threshold=threshold):
+    for event in tagger.stream_long(clip, threshold=threshold):
         found.append(event)
         seen.append(len(n_runs))
     assert 1 <= seen[0] < seen[-1] == total
     key = dataclasses.astuple
     assert sorted(found, key=key) == sorted(expected, key=key)
-    found = tagger.tag_long(tmp_path / "a.wav", threshold=threshold)
+    found = tagger.tag_long(clip, threshold=threshold)
     assert sorted(found, key=key) == sorted(expected, key=key)
     assert [event.start for event in found] == [x.start for x in expected]
