@@ -152,7 +152,7 @@ class Update(NamedTuple):
     n_windows: int  # in the index
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class SoundIndex:
     """Features of the windows of all files of a folder.
 
