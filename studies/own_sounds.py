@@ -18,9 +18,7 @@ Both are also scored 20 dB quieter. Intervals (95 %) are Student's t over draws.
   speakers and sessions in the same noise, dense (1 to 6 sounds, which overlap;
   soundscapes.py) or sparse (2 sounds apart). Intervals are from a bootstrap over
   soundscapes. Time is that of a timeline, against the model that the encoder is
-  from;
-* **codecs**: four of these classes alone, in 24 sparse soundscapes, as WAV, MP3,
-  Opus and at 8 kHz, all written by ffmpeg.
+  from.
 
 The script uses no internals of ``learn``, so it also runs at older commits: --name
 tells their rows apart, which are added to studies/results/tables/own_sounds.json.
@@ -39,7 +37,6 @@ Authors
 import argparse
 import csv
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -66,23 +63,13 @@ SECONDS = 4  # of an instrument
 POOL = 22  # minimum number of clips of an instrument to learn from
 COUNT, DRAWS = 10, 20
 LEVELS = {"0 dB": 1.0, "-20 dB": 0.1}
-FOLD, SCAPES, CODED_SCAPES, RESAMPLES = 1, 100, 24, 200
-FEW_CLASSES = ("Cello", "Flute", "Snare drum", "up")
-CODECS = {  # file extension and options of ffmpeg
-    "wav": ("wav",),
-    "mp3, 128 kbit/s": ("mp3", "-b:a", "128k"),
-    "mp3, 48 kbit/s": ("mp3", "-b:a", "48k"),
-    "opus, 32 kbit/s": ("opus", "-b:a", "32k"),
-    "wav, 8 kHz": ("wav", "-ar", "8000"),
-}
+FOLD, SCAPES, RESAMPLES = 1, 100, 200
 NOTES = {
     "Clips": f"Accuracy in % after learning from {COUNT} clips of each class, "
     "on clips as recorded and 20 dB quieter, the mean of the draws with its "
     "interval over draws.",
     "Events": f"F1 in % of events that overlap by half, 20 classes in {SCAPES} "
     "soundscapes of each kind.",
-    "Codecs": "Events that four classes find in 24 sparse soundscapes with two "
-    "sounds each, and their F1 in %.",
 }
 
 
@@ -284,39 +271,6 @@ def event_row(tagger, learnt, sounds, noises, mix, rng):
     }
 
 
-def codec_rows(learnt, sounds, noises):
-    """Rows of events after coding."""
-    rng = np.random.default_rng(0)
-    timelines, truth = {codec: [] for codec in CODECS}, []
-    with tempfile.TemporaryDirectory() as scratch:
-        for _ in range(CODED_SCAPES):
-            noise = noises[rng.integers(len(noises))]
-            wav, events = mix_sparse(rng, sounds, noise)
-            truth.append(events)
-            scape = Path(scratch, "scape.wav")
-            soundfile.write(scape, wav.astype(np.float32), RATE)
-            for codec, (extension, *options) in CODECS.items():
-                coded = Path(scratch, f"coded.{extension}")
-                words = ["ffmpeg", "-v", "error", "-y", "-i", scape]
-                subprocess.run([*words, *options, coded], check=True)
-                timelines[codec].append(learnt.analyze(coded))
-    counts = {
-        codec: np.array([len(x.events()) for x in found])
-        for codec, found in timelines.items()
-    }
-    return [
-        {
-            "codec": codec,
-            "events": int(counts[codec].sum()),
-            "most more or fewer in one": int(
-                np.abs(counts[codec] - counts["wav"]).max()
-            ),
-            "F1": f"{overlap_f1(found, truth, learnt.labels):.1f}",
-        }
-        for codec, found in timelines.items()
-    ]
-
-
 def measure_clips(data, words_model, demo, n_draws):
     """The rows of both kinds of clips."""
     words = list_words(data / "speech_commands")
@@ -336,24 +290,19 @@ def measure_clips(data, words_model, demo, n_draws):
 
 
 def measure_events(data, demo):
-    """The rows of soundscapes, and of codecs."""
+    """The rows of both kinds of soundscapes."""
     words = data / "speech_commands"
     sounds = soundscapes.fold_sounds(words, data / "audioset_mini")[FOLD]
     noises = soundscapes.read_noises(words)
     tagger = AudioTagger.from_pretrained(demo, threads=1)
     learnt = learn_sounds(tagger, data, sounds["train"])
-    events = []
+    rows = []
     mixers = {"dense": soundscapes.mix, "sparse": mix_sparse}
     for seed, (kind, mix) in enumerate(mixers.items()):
         rng = np.random.default_rng(seed)
         row = event_row(tagger, learnt, sounds["eval"], noises, mix, rng)
-        events.append({"soundscapes": kind, **row})
-    few_train, few_eval = (
-        {label: sounds[split][label] for label in FEW_CLASSES}
-        for split in ("train", "eval")
-    )
-    learnt = learn_sounds(tagger, data, few_train)
-    return events, codec_rows(learnt, few_eval, noises)
+        rows.append({"soundscapes": kind, **row})
+    return rows
 
 
 def main():
@@ -370,10 +319,12 @@ def main():
     if args.known is not None:
         write_known(data, args.known)
         return
-    events, codecs = measure_events(data, args.demo)  # fails without ffmpeg
-    clips = measure_clips(data, args.words, args.demo, args.draws)
+    measured = {
+        "Clips": measure_clips(data, args.words, args.demo, args.draws),
+        "Events": measure_events(data, args.demo),
+    }
     sections = {}
-    for title, rows in zip(NOTES, (clips, events, codecs)):
+    for title, rows in measured.items():
         others = [
             row
             for row in read_rows("own_sounds", title)
