@@ -7,7 +7,7 @@ Authors
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from fftp_tag import AudioTagger
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -19,7 +19,7 @@ from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
-DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/inference/demo.yaml"
+DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/demo.yaml"
 DEMO = "the demo's model"
 CED_TINY = "CED-tiny"
 RATE = 16000
@@ -88,16 +88,17 @@ def make_ced_modules(size):
     }
 
 
-def load_demo():
-    """The demo's yaml for inference, with modules that return logits."""
-    torch.manual_seed(0)
+def load_demo(folder):
+    """The demo's yaml, as at the start of a training in a folder."""
+    options = {"output_folder": str(folder)}
     with open(DEMO_YAML, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file)
+        resolved = resolve_references(file, options).getvalue()
+    Path(folder, "hyperparams.yaml").write_text(resolved, encoding="utf-8")
+    hparams = load_hyperpyyaml(resolved)
     n_classes = hparams["n_classes"]
     hparams["label_encoder"].update_from_iterable(LABELS[:n_classes])
     hparams["label_encoder"].expect_len(n_classes)
-    modules = {**hparams["modules"], "classifier": torch.nn.Identity()}
-    return {**hparams, "modules": modules}
+    return hparams
 
 
 def make_tagger(path, modules, threads=None, labels=LABELS):
@@ -115,7 +116,7 @@ def make_int8(tagger, threads=None):
 
 def make_small_taggers(folder, smoke, threads=None):
     """The demo's model and CED-tiny, or a smaller one, by name."""
-    demo = load_demo()
+    demo = load_demo(folder)
     labels = list(demo["label_encoder"].lab2ind)
     ced = make_ced_modules("smoke" if smoke else "tiny")
     return {

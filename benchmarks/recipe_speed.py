@@ -82,7 +82,6 @@ def settings(data, folder, smoke, **others):
         "output_folder": folder,
         "skip_prep": True,
         "use_tensorboard": False,
-        "inference_yaml": None,
         "after": [],
         **(TINY if smoke else {}),
         **others,
@@ -241,7 +240,6 @@ def run_recipe(log, data, yaml, batch, shortest):
             others["prepared_folder"] = str(data.words(count))
         else:
             others["train_annotation"] = data.list(count, shortest)
-        others["inference_yaml"] = "null"
         words = [script, ROOT / "hparams" / f"{yaml}.yaml", "--noprogressbar"]
         words += [f"--{name}={value}" for name, value in others.items()]
         env = {**os.environ, "TORCHDYNAMO_DISABLE": str(int(log.smoke))}

@@ -16,22 +16,22 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import harness
 import numpy as np
 import soundfile
+import torch
 from random_models import (
     CED_TINY,
     DEMO,
-    DEMO_YAML,
     RATE,
     load_demo,
     make_int8,
     make_small_taggers,
 )
 
-from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain_fftp.utils.run_folder import export_model
+from speechbrain_fftp.utils.inference_folder import write_inference_folder
 
 HELP = "fftp-tag --help"
 OURS = f"fftp-tag, {DEMO}"
@@ -61,13 +61,9 @@ def make_commands(folder, clip, smoke):
 
     Returns the commands by title, and the MB of the demo's model in int8.
     """
-    demo = load_demo()
-    parts = {
-        "embedding_model": demo["encoder"],
-        "classifier": demo["frame_classifier"],
-    }
-    demo["checkpointer"] = Checkpointer(folder / "save", parts)
-    export_model(folder, DEMO_YAML, demo)
+    demo = SimpleNamespace(hparams=SimpleNamespace(**load_demo(folder)))
+    clips = {"train": [{"sig": torch.zeros(RATE, dtype=torch.int16)}]}
+    write_inference_folder(demo, clips, folder=folder / "inference")
     taggers = make_small_taggers(folder, smoke)
     size = Path(make_int8(taggers[DEMO]).model.path).stat().st_size
     fftp_tag = Path(sys.executable).with_name("fftp-tag")
@@ -75,7 +71,7 @@ def make_commands(folder, clip, smoke):
         HELP: [fftp_tag, "--help"],
         OURS: [fftp_tag, clip, "--model", taggers[DEMO].model.path],
         TINY: [fftp_tag, clip, "--model", taggers[CED_TINY].model.path],
-        PEER: [sys.executable, "-c", CLASSIFY, folder, clip],
+        PEER: [sys.executable, "-c", CLASSIFY, folder / "inference", clip],
     }
     return commands, size / 1e6
 

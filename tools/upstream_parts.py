@@ -66,11 +66,11 @@ PARTS = {
     "audioset": (
         "recipes/AudioSet/audioset_prepare.py",
         "recipes/AudioSet/train.py",
+        "speechbrain_fftp/utils/inference_folder.py",
         "tests/speechbrain/test_audioset_recipe.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/README.md",
         "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/ast_fftp.yaml",
-        "tools/upstream_files/recipes/AudioSet/Tagging/hparams/models/ast_fftp.yaml",
         "tools/upstream_files/tests/recipes/AudioSet.csv",
         "tools/upstream_files/tests/samples/AudioSet/balanced_train_segments.csv",
         "tools/upstream_files/tests/samples/AudioSet/class_labels_indices.csv",

@@ -112,9 +112,6 @@ if __name__ == "__main__":
         with open(hparams_file, encoding="utf-8") as fin:
             with one_line_errors(ValueError):  # of the values in the yaml
                 hparams = load_hyperpyyaml(fin, overrides)
-        if hparams["inference_yaml"]:  # relative to the yaml file
-            path = Path(hparams_file).parent / hparams["inference_yaml"]
-            hparams["inference_yaml"] = path.resolve(strict=True)
 
         run_on_main(
             check_settings,
