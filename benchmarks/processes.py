@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import harness
 import numpy as np
@@ -21,7 +22,7 @@ import soundfile
 import torch
 from random_models import (
     CLASSES,
-    DEMO_YAML,
+    RATE,
     load_demo,
     make_ast,
     make_demo_tagger,
@@ -30,9 +31,8 @@ from random_models import (
 )
 from tagging import write_noise
 
-from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
-from speechbrain_fftp.utils.run_folder import export_model
+from speechbrain_fftp.utils.inference_folder import write_inference_folder
 
 OURS = "fftp-tag, 10 s, the demo's model"
 PEER = "EncoderClassifier, 10 s, the demo's model"
@@ -77,19 +77,15 @@ def run_command(command, folder):
 
 def make_commands(folder):
     """Writes the demo's model in both forms; returns commands by name."""
-    demo = load_demo()
-    parts = {
-        "embedding_model": demo["encoder"],
-        "classifier": demo["frame_classifier"],
-    }
-    demo["checkpointer"] = Checkpointer(folder / "save", parts)
-    export_model(folder, DEMO_YAML, demo)
+    demo = SimpleNamespace(hparams=SimpleNamespace(**load_demo(folder)))
+    clips = {"train": [{"sig": torch.zeros(RATE, dtype=torch.int16)}]}
+    write_inference_folder(demo, clips, folder=folder / "inference")
     model = make_demo_tagger(folder / "demo.onnx").model.path
     clip = write_noise(folder / "clip.wav", 10)
     command = Path(sys.executable).with_name("fftp-tag")
     return {
         OURS: [command, clip, "--model", model],
-        PEER: [sys.executable, "-c", CLASSIFY, folder, clip],
+        PEER: [sys.executable, "-c", CLASSIFY, folder / "inference", clip],
     }
 
 

@@ -7,7 +7,7 @@ Authors
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 from transformers import ASTConfig, ASTForAudioClassification
 
 from fftp_tag import AudioTagger
@@ -20,7 +20,7 @@ from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
-DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/inference/demo.yaml"
+DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/demo.yaml"
 RATE = 16000
 CLASSES = 527
 LABELS = [f"class {number}" for number in range(CLASSES)]
@@ -81,15 +81,17 @@ def make_ced_modules(size):
     }
 
 
-def load_demo():
-    """The demo's yaml for inference, with modules that return logits."""
+def load_demo(folder):
+    """The demo's yaml, as at the start of a training in a folder."""
+    options = {"output_folder": str(folder)}
     with open(DEMO_YAML, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file)
-    encoder = hparams["label_encoder"]
-    encoder.update_from_iterable(LABELS[: hparams["n_classes"]])
-    encoder.expect_len(hparams["n_classes"])
-    modules = {**hparams["modules"], "classifier": torch.nn.Identity()}
-    return {**hparams, "modules": modules}
+        resolved = resolve_references(file, options).getvalue()
+    Path(folder, "hyperparams.yaml").write_text(resolved, encoding="utf-8")
+    hparams = load_hyperpyyaml(resolved)
+    n_classes = hparams["n_classes"]
+    hparams["label_encoder"].update_from_iterable(LABELS[:n_classes])
+    hparams["label_encoder"].expect_len(n_classes)
+    return hparams
 
 
 def make_tagger(path, modules, threads=None, labels=LABELS):
@@ -100,9 +102,9 @@ def make_tagger(path, modules, threads=None, labels=LABELS):
 
 def make_demo_tagger(path, threads=None):
     """A tagger with the demo's model."""
-    modules = load_demo()
-    labels = list(modules["label_encoder"].lab2ind)
-    return make_tagger(path, modules["modules"], threads, labels)
+    demo = load_demo(path.parent)
+    labels = list(demo["label_encoder"].lab2ind)
+    return make_tagger(path, demo["modules"], threads, labels)
 
 
 def make_int8(tagger, threads=None):

@@ -106,7 +106,6 @@ def run_recipe(args, folder, device, seconds, yaml, batch):
             "number_of_epochs": 2,
             "device": device,
             "precision": "bf16",
-            "inference_yaml": "null",
             "after": "[]",
         }
         if args.smoke:

@@ -40,6 +40,7 @@ MODULES = {
         "dataio.packages",
         "dataio.prepared",
     ),
+    "audioset": ("utils.inference_folder",),
     "convnext": ("nnet.convolution", "lobes.models.ConvNeXt1d"),
     "aum": (
         "nnet.mamba",

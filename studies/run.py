@@ -154,7 +154,6 @@ class Study:
             "seed": run.seed,
             "num_workers": self.machine.num_workers,
             "device": self.machine.device,
-            "inference_yaml": "null",
             "skip_prep": self.plan.is_mixed,
             # Reports only, without exporting the model
             "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),

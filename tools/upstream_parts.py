@@ -51,7 +51,6 @@ OTHER_FILES = {
         "tools/upstream_files/recipes/AudioSet/Tagging/README.md",
         "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/ast_fftp.yaml",
-        "tools/upstream_files/recipes/AudioSet/Tagging/hparams/models/ast_fftp.yaml",
         "tools/upstream_files/tests/recipes/AudioSet.csv",
         "tools/upstream_files/tests/samples/AudioSet/balanced_train_segments.csv",
         "tools/upstream_files/tests/samples/AudioSet/class_labels_indices.csv",

@@ -41,7 +41,6 @@ from speechbrain_fftp.utils.run_folder import (
     check_overrides,
     check_settings,
     count_steps,
-    export_model,
 )
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
@@ -383,12 +382,6 @@ def train(brain, datasets, hparams):
         max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
-    if hparams["inference_yaml"]:
-        run_on_main(
-            export_model,
-            args=[hparams["inference_folder"], hparams["inference_yaml"]],
-            kwargs={"hparams": hparams},
-        )
     for function in hparams["after"]:
         function(brain, datasets)
 
@@ -414,9 +407,6 @@ def main(brain_class, dataio_prep, needs):
         with open(hparams_file, encoding="utf-8") as fin:
             with one_line_errors(ValueError):  # of the values in the yaml
                 hparams = load_hyperpyyaml(fin, overrides)
-        if hparams["inference_yaml"]:  # relative to the yaml file
-            path = Path(hparams_file).parent / hparams["inference_yaml"]
-            hparams["inference_yaml"] = path.resolve(strict=True)
 
         run_on_main(
             check_settings,

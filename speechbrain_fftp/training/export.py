@@ -1,4 +1,4 @@
-"""Exports a trained model as the file ``model.onnx``.
+"""Exports a trained model: ``model.onnx``, and files for SpeechBrain.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,6 +12,7 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import moved_together
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.int8 import store_in_int8
+from speechbrain_fftp.utils.inference_folder import write_inference_folder
 
 logger = get_logger(__name__)
 
@@ -28,9 +29,10 @@ def export_tagger(
 ):
     """Exports a multi-label model; for ``after`` in a yaml file.
 
-    Exports the weights that were evaluated, in int8 with ``int8``. Clips longer
-    than ``max_frames``, or than all training clips, are tagged in pieces.
-    ``note`` is a sentence that users of the model should read first.
+    Exports the weights that were evaluated, to the file ``model.onnx``, in int8
+    with ``int8``, and for SpeechBrain, see ``write_inference_folder``. Clips
+    longer than ``max_frames``, or than all training clips, are tagged in
+    pieces. ``note`` is a sentence that users of the model should read first.
     ``calibrate``, if given, is called with the path of the file, to learn its
     thresholds.
     """
@@ -39,6 +41,7 @@ def export_tagger(
         args=[brain.hparams, datasets["train"], folder, max_frames],
         kwargs={"int8": int8, "note": note, "calibrate": calibrate},
     )
+    write_inference_folder(brain, datasets, folder=folder)
 
 
 def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
@@ -48,6 +51,7 @@ def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
         args=[brain.hparams, datasets["train"], folder, max_frames],
         kwargs={"int8": int8, "single_label": True},
     )
+    write_inference_folder(brain, datasets, folder=folder, single_label=True)
 
 
 def write_model(
@@ -79,9 +83,9 @@ def write_model(
             )
         except ExportError as error:
             logger.warning(
-                "SpeechBrain's EncoderClassifier loads %s, but there is no "
-                "model.onnx for tagging: %s",
-                folder,
+                "There is no %s for tagging, only files for SpeechBrain's "
+                "EncoderClassifier: %s",
+                target,
                 error,
             )
             return

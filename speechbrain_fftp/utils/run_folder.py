@@ -1,4 +1,4 @@
-"""Settings and output folders of trainings: checks them and exports the model.
+"""Checks the settings and the output folder of a training.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,18 +12,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import torch
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import (
-    file_sha256,
-    moved_together,
-    read_json,
-    write_json,
-)
+from speechbrain_fftp.dataio.files import file_sha256, read_json, write_json
 
 # Settings that may differ when a training is resumed
 FREE_KEYS = (
@@ -355,62 +349,3 @@ def _lines(text):
     """The lines of a yaml file without comments and indentation."""
     lines = [re.sub(r"(^|\s)#.*", "", line) for line in text.splitlines()]
     return [line.strip() for line in lines if line.strip()]
-
-
-def export_model(folder, inference_yaml, hparams):
-    """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
-
-    The files of an earlier training are replaced when all are complete.
-
-    Arguments
-    ---------
-    folder : str
-        The folder.
-    inference_yaml : str
-        A yaml file for inference. Its plain values, such as ``embed_dim``, are
-        replaced by the training's values.
-    hparams : dict
-        The loaded hyperparameters of the training, with ``checkpointer``, whose
-        ``embedding_model`` and ``classifier`` are written, and
-        ``label_encoder``.
-
-    Example
-    -------
-    >>> from speechbrain.dataio.encoder import CategoricalEncoder
-    >>> from speechbrain.utils.checkpoints import Checkpointer
-    >>> tmpdir = getfixture("tmpdir")
-    >>> yaml = tmpdir.join("inference.yaml")
-    >>> _ = yaml.write(
-    ...     "dim: 1\\nclassifier: !new:torch.nn.Identity [!ref <dim>]"
-    ... )
-    >>> layer = torch.nn.Linear(2, 2)
-    >>> checkpointer = Checkpointer(
-    ...     tmpdir, {"embedding_model": layer, "classifier": layer}
-    ... )
-    >>> hparams = {
-    ...     "dim": 2,
-    ...     "checkpointer": checkpointer,
-    ...     "label_encoder": CategoricalEncoder(),
-    ... }
-    >>> export_model(tmpdir / "model", yaml, hparams)
-    >>> print(tmpdir.join("model", "hyperparams.yaml").read().strip())
-    dim: 2
-    classifier: !new:torch.nn.Identity [2]
-    """
-    text = Path(inference_yaml).read_text(encoding="utf-8")
-    values = {}
-    for key in re.findall(r"(?m)^(\w+):", text):
-        if isinstance(hparams.get(key), (bool, int, float, str, list)):
-            values[key] = hparams[key]
-    resolved = resolve_references(text, values).getvalue()
-    with moved_together(folder) as unfinished:
-        (unfinished / "hyperparams.yaml").write_text(resolved, encoding="utf-8")
-        for name in ("embedding_model", "classifier"):
-            state = hparams["checkpointer"].recoverables[name].state_dict()
-            state = {key: tensor.cpu() for key, tensor in state.items()}
-            torch.save(state, unfinished / f"{name}.ckpt")
-        # .txt for people; .ckpt is the only name that Pretrainer finds by itself
-        for suffix in ("txt", "ckpt"):
-            hparams["label_encoder"].save(
-                unfinished / f"label_encoder.{suffix}"
-            )

@@ -48,6 +48,11 @@ def after_training(tmp_path, monkeypatch):
         monkeypatch.setattr(
             export, "store_in_int8", lambda source, path: step("int8", path)
         )
+        monkeypatch.setattr(
+            export,
+            "write_inference_folder",
+            lambda brain, datasets, folder: steps.append("for SpeechBrain"),
+        )
         export.export_tagger(
             brain,
             datasets,
@@ -67,7 +72,8 @@ def test_a_failed_export_is_a_warning(after_training, tmp_path, caplog):
     model = tmp_path / "inference" / "model.onnx"
     model.parent.mkdir()
     model.write_text("earlier")
-    assert after_training(export=ExportError("no operator")) == ["export"]
+    steps = after_training(export=ExportError("no operator"))
+    assert steps == ["export", "for SpeechBrain"]
     assert list(tmp_path.rglob("*")) == [model.parent]
     assert str(tmp_path) in caplog.text and "no operator" in caplog.text
 
@@ -77,7 +83,7 @@ def test_failed_steps_after_it_are_warnings(after_training, tmp_path, caplog):
         int8=InputError("only convolutions"),
         calibrate=InputError("no validation clips"),
     )
-    assert steps == ["export", "int8", "calibrate"]
+    assert steps == ["export", "int8", "calibrate", "for SpeechBrain"]
     assert (tmp_path / "inference" / "model.onnx").is_file()
     assert "only convolutions" in caplog.text
     assert "no validation clips" in caplog.text
