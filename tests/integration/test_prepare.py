@@ -90,7 +90,6 @@ def test_manifests_and_reuse(layout, tmp_path):
 
 
 def test_long_clips_are_cut_and_counted(tmp_path, caplog):
-    """Clips of custom data, also those that a table cuts out."""
     data, save = tmp_path / "data", tmp_path / "save"
     data_folders.write_class_folders(data)  # clips of 0.3 s
     ramp = np.arange(32000, dtype=np.int16)
@@ -98,22 +97,11 @@ def test_long_clips_are_cut_and_counted(tmp_path, caplog):
     prepare_data(data, save, max_seconds=0.3)
     rows = [x for name in SPLITS for x in read_rows(save / f"{name}.csv")]
     assert {row["duration"] for row in rows} == {"0.3"}
-    [row] = [row for row in rows if row["ID"] == "cat_long"]
-    pack = row["wav"].replace("$data_root", str(save))
-    start, stop = int(row["start"]), int(row["stop"])
-    found = sf.read(pack, dtype="int16", start=start, stop=stop)[0]
+    found = read_clips(save)["cat_long"]
     np.testing.assert_array_equal(found, ramp[:4800])
     assert f"Cut 1 of {len(rows)} clips, such as cat_long" in caplog.text
     with pytest.raises(ValueError, match="max_seconds=0.3, not 10.0"):
         prepare_data(data, save)
-    paths = sorted(str(path.relative_to(data)) for path in data.rglob("*.wav"))
-    lines = [f"{path},{path[:3]},," for path in paths if "long" not in path]
-    lines += ["cat/long.wav,cat,0.5,0.8", "cat/long.wav,cat,1.0,1.4"]
-    text = "\n".join(["path,labels,start,end", *lines])
-    (data / "clips.csv").write_text(text, "utf-8")
-    caplog.clear()
-    prepare_data(data, tmp_path / "parts", max_seconds=0.3)
-    assert "Cut 1 of" in caplog.text and "cat_long_1-1_4" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -160,6 +148,7 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
 
 
 def test_audio_files_that_arrive_later_are_counted(tmp_path, caplog):
+    caplog.set_level("WARNING")
     data, save = tmp_path / "data", tmp_path / "save"
     data_folders.write_lists(data)
     files = sorted((data / "audio").iterdir())
