@@ -112,12 +112,6 @@ def onnx_file(exported):
 
 
 @pytest.fixture(scope="session")
-def recipe():
-    """The yaml of a tiny model."""
-    return RECIPE
-
-
-@pytest.fixture(scope="session")
 def exported(once):
     """A tiny model with random weights, and its inference folder.
 

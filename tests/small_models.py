@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from types import SimpleNamespace
-
 import numpy as np
 import torch
 
@@ -52,45 +50,6 @@ def make_model(path, encoder, classifier=None, labels="ABC", max_frames=1024):
         list(labels),
         sample_rate=RATE,
         max_frames=getattr(encoder, "max_frames", max_frames),
-    )
-
-
-class Samples(torch.nn.Module):
-    """Frames of one sample each."""
-
-    window, shift = 25, 10
-
-    def forward(self, wavs):
-        return wavs.unsqueeze(2)
-
-
-class Shares(torch.nn.Module):
-    """An encoder: the fractions of samples that are 0.25, 0.5 and 0.75."""
-
-    embedding = SimpleNamespace(patch_frames=1, num_patches=int)
-
-    def forward(self, feats, lens=None):
-        near = (feats - torch.tensor([0.25, 0.5, 0.75])).abs() < 0.01
-        return near.float().mean(1, keepdim=True)
-
-
-class Logit(torch.nn.Module):
-    """A classifier whose probabilities are the embedding."""
-
-    def forward(self, shares):
-        return shares.logit()
-
-
-def hear_shares(path, max_frames):
-    """A model at 1000 Hz whose probabilities are fractions of a window."""
-    modules = {
-        "compute_features": Samples(),
-        "mean_var_norm": DatasetNormalization(0, 0.5),
-        "embedding_model": Shares(),
-        "classifier": Logit(),
-    }
-    return export_onnx(
-        path, modules, ["A", "B", "C"], sample_rate=1000, max_frames=max_frames
     )
 
 

@@ -7,7 +7,6 @@ Authors
 import re
 import shlex
 
-import numpy as np
 import pytest
 import torch
 from recipe_brains import ROOT, load_tiny, make_batch, make_brain
@@ -117,31 +116,3 @@ def test_another_length_than_the_maximum_is_named(tmp_path):
     hparams = {"pad_frames": 1000, "max_frames": 1024}
     with pytest.raises(SystemExit, match="--max_frames 1000"):
         check_settings(None, "", {**hparams, "output_folder": tmp_path}, {})
-
-
-@pytest.mark.slow  # it exports a model
-def test_the_exported_model_pads_as_the_training_does(tmp_path):
-    pytest.importorskip("onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
-    from speechbrain_fftp.onnx.export import export_onnx
-
-    torch.manual_seed(0)
-    modules = make_modules(AST(16, 24, 1, 2, max_frames=100))
-    modules["compute_features"] = PaddedFeatures(KaldiFbank(n_mels=16), 100)
-    path = export_onnx(
-        tmp_path / "model.onnx",
-        modules,
-        list("ABC"),
-        sample_rate=16000,
-        max_frames=100,
-    )
-    session = onnxruntime.InferenceSession(path)
-    wavs = 0.1 * torch.randn(2, 9000)
-    lens = torch.tensor([1.0, 0.4])
-    feed = {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
-    (found,) = session.run(["probabilities"], feed)
-    for module in modules.values():
-        module.eval()
-    with torch.no_grad():
-        expected = tag_waveforms(modules, wavs, lens).sigmoid()
-    np.testing.assert_allclose(found, expected, atol=1e-5)

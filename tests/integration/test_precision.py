@@ -48,14 +48,25 @@ def test_augmentation_and_features_are_those_of_float32(yaml, tmp_path):
     assert loss == pytest.approx(expected, rel=0.02)
 
 
-@pytest.mark.slow  # compiles
-@pytest.mark.parametrize("yaml", HPARAMS)
-def test_a_compiled_step(yaml, tmp_path):
+@pytest.mark.parametrize(
+    "yaml, device",
+    [
+        *(pytest.param(y, "cpu", marks=pytest.mark.slow) for y in HPARAMS),
+        *(
+            pytest.param(y, "cuda", marks=pytest.mark.gpu)
+            for y in ("ast_fftp.yaml", "aum_fftp.yaml")
+        ),
+    ],
+)
+def test_a_compiled_step(yaml, device, tmp_path):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
     torch.compiler.reset()
-    expected, _ = first_step(yaml, tmp_path, precision="bf16")
-    compiling = {"compile": True}
-    if not Path(yaml).name.startswith(("ast", "atst")):
+    options = {"precision": "bf16", "device": device}
+    expected, _ = first_step(yaml, tmp_path, **options)
+    options["compile"] = True
+    if device == "cpu" and not Path(yaml).name.startswith(("ast", "atst")):
         # On a CPU, PyTorch 2.11 compiles convolutions for one shape only
-        compiling["compile_using_dynamic_shape_tracing"] = False
-    loss, _ = first_step(yaml, tmp_path, precision="bf16", **compiling)
+        options["compile_using_dynamic_shape_tracing"] = False
+    loss, _ = first_step(yaml, tmp_path, **options)
     assert loss == pytest.approx(expected, rel=0.02)

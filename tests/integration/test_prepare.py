@@ -18,7 +18,7 @@ from audioset_prepare import prepare_audioset
 from prepared_clips import read_clips, read_rows
 
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain_fftp.dataio.prepared import SPLITS, read_classes_csv
+from speechbrain_fftp.dataio.prepared import read_classes_csv
 from speechbrain_fftp.datasets.prepare import prepare_data
 from speechbrain_fftp.datasets.speech_commands import (
     COMMANDS,
@@ -88,37 +88,17 @@ def test_manifests_and_reuse(layout, tmp_path):
         prepare(data, tmp_path / "other")
 
 
-def test_long_clips_are_cut_and_counted(tmp_path, caplog):
-    """Clips of custom data, also those that a table cuts out."""
-    data, save = tmp_path / "data", tmp_path / "save"
-    data_folders.write_class_folders(data)  # clips of 0.3 s
-    ramp = np.arange(32000, dtype=np.int16)
-    sf.write(data / "cat" / "long.wav", ramp, data_folders.RATE)
-    prepare_data(data, save, max_seconds=0.3)
-    rows = [x for name in SPLITS for x in read_rows(save / f"{name}.csv")]
-    assert {row["duration"] for row in rows} == {"0.3"}
-    [row] = [row for row in rows if row["ID"] == "cat_long"]
-    pack = row["wav"].replace("$data_root", str(save))
-    start, stop = int(row["start"]), int(row["stop"])
-    found = sf.read(pack, dtype="int16", start=start, stop=stop)[0]
-    np.testing.assert_array_equal(found, ramp[:4800])
-    assert f"Cut 1 of {len(rows)} clips, such as cat_long" in caplog.text
-    with pytest.raises(ValueError, match="max_seconds=0.3, not 10.0"):
-        prepare_data(data, save)
-    paths = sorted(str(path.relative_to(data)) for path in data.rglob("*.wav"))
-    lines = [f"{path},{path[:3]},," for path in paths if "long" not in path]
-    lines += ["cat/long.wav,cat,0.5,0.8", "cat/long.wav,cat,1.0,1.4"]
-    text = "\n".join(["path,labels,start,end", *lines])
-    (data / "clips.csv").write_text(text, "utf-8")
-    caplog.clear()
-    prepare_data(data, tmp_path / "parts", max_seconds=0.3)
-    assert "Cut 1 of" in caplog.text and "cat_long_1-1_4" in caplog.text
-
-
 @pytest.mark.parametrize(
-    "layout, option", [("lists", "max_seconds"), ("words", "clip_seconds")]
+    "layout, option",
+    [
+        ("lists", "max_seconds"),
+        ("folders", "max_seconds"),
+        ("words", "clip_seconds"),
+    ],
 )
-def test_clips_are_the_beginnings_of_long_ones(layout, option, tmp_path):
+def test_clips_are_the_beginnings_of_long_ones(
+    layout, option, tmp_path, caplog
+):
     data = tmp_path / "data"
     write, prepare = LAYOUTS[layout]
     write(data)
@@ -131,6 +111,10 @@ def test_clips_are_the_beginnings_of_long_ones(layout, option, tmp_path):
     assert set(found) == set(expected)
     for clip, samples in found.items():
         np.testing.assert_array_equal(samples, expected[clip][:1600])
+    with pytest.raises(ValueError, match=f"{option}=0.1"):
+        prepare(data, tmp_path / "short")
+    if layout == "folders":
+        assert "Cut 24 of 24 clips, such as cat_1" in caplog.text
 
 
 def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
@@ -159,6 +143,7 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
 
 
 def test_audio_files_that_arrive_later_are_counted(tmp_path, caplog):
+    caplog.set_level("WARNING")
     data, save = tmp_path / "data", tmp_path / "save"
     data_folders.write_lists(data)
     files = sorted((data / "audio").iterdir())

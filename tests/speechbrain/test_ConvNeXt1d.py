@@ -146,32 +146,6 @@ def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
     )
 
 
-def test_training_with_padding_is_one_graph():
-    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
-
-    torch.compiler.reset()
-    torch.manual_seed(0)
-    encoder = ConvNeXt1d(16, 24, 1, kernel=3, pooling="mean+std")
-    graphs = []
-
-    def count(graph, inputs):
-        graphs.append(graph)
-        return graph.forward
-
-    # With fullgraph, a break is an error
-    fast = torch.compile(encoder, backend=count, fullgraph=True, dynamic=True)
-    for clips, frames in ((3, 60), (4, 71)):
-        feats = torch.randn(clips, frames, 16)
-        lengths = torch.linspace(0.5, 1, clips)
-        state = {k: v.clone() for k, v in encoder.state_dict().items()}
-        found = [fast(feats, lengths), *encoder.state_dict().values()]
-        found = [x.clone() for x in found]
-        encoder.load_state_dict(state)
-        expected = [encoder(feats, lengths), *encoder.state_dict().values()]
-        torch.testing.assert_close(found, expected)
-    assert len(graphs) == 1
-
-
 def work(rank, folder, parts, results_queue):
     """A process: batch normalisation of its part of the tokens."""
     torch.set_num_threads(1)

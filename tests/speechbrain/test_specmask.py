@@ -77,9 +77,9 @@ def test_positions_cover_the_whole_clip(device):
     from speechbrain.augment.freq_domain import SpecMask
 
     torch.manual_seed(0)
-    feats = torch.randn(3000, 1000, 16, device=device)
-    masked = SpecMask(3200, patch=(5, 2))(feats) != feats
-    cells = masked[:, ::5, ::2].float()
+    feats = torch.randn(3000, 1000, 8, device=device)
+    masked = SpecMask(1600, patch=(5, 1))(feats) != feats
+    cells = masked[:, ::5].float()
     columns = cells.amax(2).mean(0)  # share of clips that mask each column
     assert columns.min() > 0.02
     middle = columns[30:-30]

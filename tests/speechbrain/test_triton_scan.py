@@ -26,7 +26,7 @@ OPTIONAL = ("D", "z", "delta_bias")
 # With many programs wanted, the sequence is scanned in segments.
 CASES = {
     "blocks": {"size": (1, 33, 4, 7), "absent": OPTIONAL},
-    "blocks of four": {"size": (1, 44, 8, 5), "reverse": True},
+    "blocks of four": {"size": (1, 36, 8, 3), "reverse": True},
     "one step": {"size": (2, 3, 4, 1)},
     "chunks": {"size": (1, 2, 4, 34), "programs": 0},
     "lengths backward": {

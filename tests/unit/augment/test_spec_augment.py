@@ -47,14 +47,6 @@ def test_widths_are_uniform_and_masks_lie_within():
         assert abs(place.mean() - 0.5) < 4 * (0.11 / CLIPS) ** 0.5
 
 
-def test_both_ends_are_masked_equally_often():
-    masked, _ = draw(12, 0)
-    share = masked.float().mean(0)
-    low, high = share[: BINS // 4].mean(), share[-BINS // 4 :].mean()
-    assert abs(low - high) < 4 * (2 * 0.15 / CLIPS) ** 0.5
-    assert torch.allclose(share, share.flip(0), atol=5 * (0.25 / CLIPS) ** 0.5)
-
-
 def test_padding_is_not_masked():
     lengths = torch.linspace(0.05, 1, CLIPS)
     n_frames = (lengths * FRAMES).round().long()

@@ -123,19 +123,11 @@ def test_truncated_files(format):
     sure = round(0.9 * len(found))  # the last frames of an MP3 are guesses
     np.testing.assert_array_equal(found[:sure], whole[:sure])
     assert len(read_audio(cut, RATE, seconds=0.5)) == RATE // 2
-
-
-@pytest.mark.parametrize("format", ["FLAC", "MP3", "WAV", "AIFF", "OGG"])
-def test_starts_in_truncated_files(format):
-    """Before the end of what is left, and after it."""
-    content = encoded(noise(6.0), format)
-    content = content[: len(content) // 2]
-    found = []
+    # Starts before the end of what is left, and after it
     with pytest.raises(TruncatedAudio):
-        found.extend(stream_audio(content, RATE, start=0.5))
-    assert sum(map(len, found)) > 0
+        read_audio(cut, RATE, start=0.5)
     with contextlib.suppress(TruncatedAudio):
-        assert not len(read_audio(content, RATE, start=5.9))
+        assert not len(read_audio(cut, RATE, start=2.9))
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])

@@ -44,12 +44,8 @@ ENCODERS = {
     "AST frames": lambda: FrameTagger(
         AST(64, 32, depth=1, num_heads=2), FrameClassifier(32, 5)
     ),
-    "AuM fo-bi": lambda: AuM(64, 32, depth=1, pooling="cls+mean"),
-    "AuM bi-bi": lambda: AuM(64, 32, depth=1, bidirectional="bi-bi"),
-    "ConvNeXt1d": lambda: ConvNeXt1d(64, 32, depth=1),
-    "ConvNeXt1d statistics": lambda: ConvNeXt1d(
-        64, 32, depth=1, pooling="mean+std"
-    ),
+    "AuM": lambda: AuM(64, 32, 1, "bi-bi", pooling="cls+mean"),
+    "ConvNeXt1d": lambda: ConvNeXt1d(64, 32, depth=1, pooling="mean+std"),
     "CED": lambda: make_ced(embed_dim=32, depth=1, num_heads=2),
 }
 

@@ -161,16 +161,6 @@ def test_what_may_differ_in_a_test(start):
     start()
 
 
-def test_a_changed_setting_is_named_once(start):
-    """Though other settings refer to it."""
-    start()
-    train(start.folder)
-    with pytest.raises(SystemExit) as stopped:
-        start("lr: 0.3")
-    assert str(stopped.value).count("lr: 0.3") == 1
-    assert str(stopped.value).count("x:") == 0
-
-
 def test_what_a_kill_left_of_a_checkpoint_is_deleted(start):
     """Not what is complete, or no checkpoint."""
     start()
