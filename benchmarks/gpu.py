@@ -42,7 +42,7 @@ TESTS = (
     "tests/speechbrain/test_kaldi_features.py",
     "tests/speechbrain/test_specmask.py",
     "tests/speechbrain/test_tagger.py",
-    "tests/unit/lobes/test_compile.py",
+    "tests/integration/test_precision.py",
     "tests/unit/lobes/test_encoders_on_gpu.py",
 )
 CLASSES = 527
