@@ -30,13 +30,11 @@ PARTS = {
         "tests/speechbrain/test_AST.py",
         "tests/speechbrain/test_patching.py",
         "hparams/stock/Google-speech-commands/ast_fftp.yaml",
-        "hparams/stock/Google-speech-commands/inference/ast_fftp.yaml",
     ),
     "specmask": (
         "speechbrain_fftp/augment/specmask.py",
         "tests/speechbrain/test_specmask.py",
         "hparams/stock/ESC50/classification/ast_fftp.yaml",
-        "hparams/stock/ESC50/classification/inference/ast_fftp.yaml",
     ),
     "tagging": (
         "speechbrain_fftp/augment/mixup.py",
@@ -81,7 +79,6 @@ PARTS = {
         "speechbrain_fftp/lobes/models/ConvNeXt1d.py",
         "tests/speechbrain/test_ConvNeXt1d.py",
         "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
-        "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
     "aum": (
         "speechbrain_fftp/nnet/mamba.py",
@@ -92,7 +89,6 @@ PARTS = {
         "tests/speechbrain/test_AuM.py",
         "tests/speechbrain/test_selective_scan.py",
         "hparams/stock/Google-speech-commands/aum_fftp.yaml",
-        "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
     ),
     "aum-triton": (
         "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
@@ -110,17 +106,14 @@ PARTS = {
 # export of the whole series leaves them out
 REPAIRS = ("spectrogram-drop", "max-grad-norm", "sync-batch-norm", "fit-batch")
 
-# Destinations of folders. SpeechBrain's lists of recipes exempt yaml files in
-# folders named "models".
+# Destinations of folders
 FOLDERS = {
     "speechbrain_fftp/": "speechbrain/",
     "tests/speechbrain/test_triton": "speechbrain/integrations/tests/test_triton",
     "tests/speechbrain/": "tests/unittests/",
     "tools/upstream_files/": "",
     "recipes/AudioSet/": "recipes/AudioSet/Tagging/",
-    "hparams/stock/ESC50/classification/inference/": "recipes/ESC50/classification/hparams/models/",
     "hparams/stock/ESC50/classification/": "recipes/ESC50/classification/hparams/",
-    "hparams/stock/Google-speech-commands/inference/": "recipes/Google-speech-commands/hparams/models/",
     "hparams/stock/Google-speech-commands/": "recipes/Google-speech-commands/hparams/",
 }
 
