@@ -27,12 +27,10 @@ OTHER_FILES = {
         "tests/speechbrain/test_AST.py",
         "tests/speechbrain/test_patching.py",
         "hparams/stock/Google-speech-commands/ast_fftp.yaml",
-        "hparams/stock/Google-speech-commands/inference/ast_fftp.yaml",
     ),
     "specmask": (
         "tests/speechbrain/test_specmask.py",
         "hparams/stock/ESC50/classification/ast_fftp.yaml",
-        "hparams/stock/ESC50/classification/inference/ast_fftp.yaml",
     ),
     "tagging": (
         "tests/speechbrain/test_device_loss.py",
@@ -59,13 +57,11 @@ OTHER_FILES = {
     "convnext": (
         "tests/speechbrain/test_ConvNeXt1d.py",
         "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
-        "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
     "aum": (
         "tests/speechbrain/test_AuM.py",
         "tests/speechbrain/test_selective_scan.py",
         "hparams/stock/Google-speech-commands/aum_fftp.yaml",
-        "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
     ),
     "aum-triton": ("tests/speechbrain/test_triton_scan.py",),
 }
@@ -95,17 +91,14 @@ PARTS = {
 # export of the whole series leaves them out
 REPAIRS = ("spectrogram-drop", "max-grad-norm", "sync-batch-norm", "fit-batch")
 
-# Destinations of folders. SpeechBrain's lists of recipes exempt yaml files in
-# folders named "models".
+# Destinations of folders
 FOLDERS = {
     "speechbrain_fftp/": "speechbrain/",
     "tests/speechbrain/test_triton": "speechbrain/integrations/tests/test_triton",
     "tests/speechbrain/": "tests/unittests/",
     "tools/upstream_files/": "",
     "recipes/AudioSet/": "recipes/AudioSet/Tagging/",
-    "hparams/stock/ESC50/classification/inference/": "recipes/ESC50/classification/hparams/models/",
     "hparams/stock/ESC50/classification/": "recipes/ESC50/classification/hparams/",
-    "hparams/stock/Google-speech-commands/inference/": "recipes/Google-speech-commands/hparams/models/",
     "hparams/stock/Google-speech-commands/": "recipes/Google-speech-commands/hparams/",
 }
 

@@ -276,22 +276,22 @@ def _make_mapping(nodes):
 def _find_files(text):
     """The Python files that a yaml file needs and that are not installed.
 
-    Files beside the yaml file of a training, and what they import from there.
+    These are beside the yaml file of the training, as is what they import.
     """
     files = set()
     for name in set(re.findall(r"!\w+:(\w+)\.", text)):
         module = sys.modules[name]
-        path = Path(getattr(module, "__file__", None) or "")
-        is_installed = name in sys.stdlib_module_names or {
-            "site-packages",
-            "dist-packages",
-        } & set(path.parts)
-        if is_installed or hasattr(module, "__path__"):
+        if hasattr(module, "__path__") or name in sys.stdlib_module_names:
+            continue  # a package of several files, or of Python
+        path = Path(module.__file__)
+        if {"site-packages", "dist-packages"} & set(path.parts):
             continue
         finder = ModuleFinder(path=[str(path.parent)])
         finder.import_hook(name)
-        found = [Path(module.__file__) for module in finder.modules.values()]
-        files.update(file for file in found if file.parent == path.parent)
+        for module in finder.modules.values():
+            # There is no file of a module such as sys
+            if module.__file__ and Path(module.__file__).parent == path.parent:
+                files.add(module.__file__)
     return sorted(files)
 
 
@@ -312,10 +312,10 @@ def _compare(folder, modules, wavs, single_label):
     if single_label:
         log_probs = logits.log_softmax(-1)
     with tempfile.TemporaryDirectory() as temporary:
-        clip, outputs = Path(temporary, "clip.pt"), Path(temporary, "out.pt")
-        torch.save(wavs, clip)
+        files = [Path(temporary, name) for name in ("clip.pt", "outputs.pt")]
+        torch.save(wavs, files[0])
         done = subprocess.run(
-            [sys.executable, "-c", CLASSIFY, clip, outputs],
+            [sys.executable, "-c", CLASSIFY, *files],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -327,15 +327,15 @@ def _compare(folder, modules, wavs, single_label):
                 "what the yaml file of the training names must be installed, "
                 "or in a Python file beside it"
             )
-        found = torch.load(outputs)
+        found = torch.load(files[1])
     expected = {
         "compute_features or mean_var_norm": feats,
         "embedding_model": embeddings,
         "classifier": log_probs,
     }
-    for (name, one), other in zip(expected.items(), found):
-        if one.shape != other.shape or not torch.allclose(
-            one, other, rtol=1e-3, atol=1e-3
+    for name, outputs in zip(expected, found):
+        if outputs.shape != expected[name].shape or not torch.allclose(
+            outputs, expected[name], rtol=1e-3, atol=1e-3
         ):
             return (
                 f"{name}, loaded by SpeechBrain's EncoderClassifier, is not "

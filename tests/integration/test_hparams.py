@@ -23,11 +23,7 @@ from speechbrain_fftp.utils import inference_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = [f"hparams/{name}" for name in recipe_brains.HPARAMS]
-STOCK = sorted(
-    path
-    for path in (ROOT / "hparams" / "stock").rglob("*.yaml")
-    if path.parent.name != "inference"
-)
+STOCK = sorted((ROOT / "hparams" / "stock").rglob("*.yaml"))
 
 
 def test_every_hparams_file_is_listed_once():
@@ -36,8 +32,6 @@ def test_every_hparams_file_is_listed_once():
     assert sorted(listed) == HPARAMS
     exported = {path for files in PARTS.values() for path in files}
     assert {x.relative_to(ROOT).as_posix() for x in STOCK} <= exported
-    for path in STOCK:
-        assert (path.parent / "inference" / path.name).exists(), path
 
 
 @pytest.mark.parametrize("path", HPARAMS)

@@ -16,7 +16,7 @@ AFTER = """
 - !name:speechbrain_fftp.training.reports.report_tagging
   folder: !ref <output_folder>
 - !name:speechbrain_fftp.utils.inference_folder.write_inference_folder
-  folder: !ref <inference_folder>"""
+  folder: !ref <output_folder>/inference"""
 CLASSIFY = """
 import sys
 import torch

@@ -1,4 +1,4 @@
-"""Tests of the exported recipes, from recordings to decisions.
+"""Tests of yaml files in recipes of SpeechBrain, from recordings to decisions.
 
 They need a SpeechBrain source tree, with SpeechBrain's own recipes:
 ``SB_SRC=DIR python -m pytest -m slow tests/integration/test_upstream_recipes.py``
@@ -7,12 +7,15 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import upstream
@@ -26,22 +29,29 @@ OPTIONS = [
     # The hashes of these files' speakers are those of 10 to 20 percent
     *("--lr=0.001", "--validation_percentage=12", "--testing_percentage=3"),
 ]
-YAMLS = [
-    path.rpartition("/")[2]
-    for files in PARTS.values()
-    for path in files
-    if path.startswith("hparams/stock/Google-speech-commands/inference")
-]
+STOCK = upstream.ROOT / "hparams" / "stock"
+GSC = "Google-speech-commands"
+ESC50 = "ESC50/classification"
+YAMLS = ("ast_fftp.yaml", "aum_fftp.yaml", "convnext_fftp.yaml")
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    """A SpeechBrain checkout with all parts."""
+def speechbrain_sources(tmp_path_factory):
+    """A SpeechBrain checkout as it is."""
     source = os.environ.get("SB_SRC")
     if not source:
         pytest.skip("SB_SRC names no SpeechBrain source tree")
-    folder = tmp_path_factory.mktemp("upstream") / "speechbrain"
+    folder = tmp_path_factory.mktemp("stock") / "speechbrain"
     subprocess.run(["git", "clone", "-q", source, folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkout(speechbrain_sources, tmp_path_factory):
+    """A SpeechBrain checkout with all parts."""
+    folder = tmp_path_factory.mktemp("upstream") / "speechbrain"
+    command = ["git", "clone", "-q", speechbrain_sources, folder]
+    subprocess.run(command, check=True)
     for part in PARTS:
         upstream.copy_files(folder, part)
         upstream.apply_patch(folder, part)
@@ -68,24 +78,79 @@ def words(shared, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("yaml", YAMLS)
-def test_decisions_of_inference_are_those_of_the_recipe(
-    checkout, words, tmp_path, yaml
-):
-    """After an epoch of a small model."""
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Clips of 5 s in the five folds of ESC50, of two classes."""
+    folder = tmp_path_factory.mktemp("ESC50")
+    (folder / "audio").mkdir()
+    (folder / "meta").mkdir()
+    rng = np.random.default_rng(0)
+    columns = "filename fold target category esc10 src_file take".split()
+    rows = []
+    for number in range(40):
+        fold, target = number % 5 + 1, number // 5 % 2
+        wav = rng.uniform(-0.1, 0.1, 5 * 44100)
+        wav += 0.3 * np.sin(np.arange(len(wav)) * (0.05, 0.2)[target])
+        name = f"{fold}-{number}-A-{target}.wav"
+        soundfile.write(folder / "audio" / name, wav, 44100)
+        category = ("hum", "whistle")[target]
+        rows.append((name, fold, target, category, "False", number, "A"))
+    with open(folder / "meta" / "esc50.csv", "w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    return folder
+
+
+def decide(sources, recipe, yaml, data, out, *options):
+    """Trains, and loads the model; gives equal decisions by length of clips."""
+    text = (upstream.ROOT / "docs" / "training.md").read_text("utf-8")
+    section = text.partition("## In SpeechBrain's own recipes")[2]
+    snippet = re.search("```python\n(.*?)```", section, re.S)[1]
+    snippet = snippet.replace("results/ast_fftp_v12/1986", str(out))
+    snippet = re.sub(r"(?m)^print.*", "", snippet)
+    if recipe == ESC50:
+        snippet = snippet.replace("EncoderClassifier", "AudioClassifier")
+        snippet = snippet.replace("ErrorRate", "error")
+    path = out.with_name("snippet.py")
+    path.write_text(snippet, "utf-8")
     script = Path(__file__).with_name("upstream_decisions.py")
-    recipe = checkout / "recipes" / "Google-speech-commands"
-    command = [sys.executable, script, recipe / "train.py"]
-    command += [recipe / "hparams" / yaml, recipe / "hparams/models" / yaml]
-    command += [words, tmp_path / "out", *OPTIONS]
+    folder = sources / "recipes" / recipe
+    command = [sys.executable, script, path, folder / "train.py", yaml]
+    command += [data, out, *options]
     done = subprocess.run(
         [str(word) for word in command],
-        cwd=recipe,
-        env={**os.environ, "PYTHONPATH": str(checkout)},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{sources}:{upstream.ROOT}"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["same"] == found["of"] >= 30
-    assert found["lengths"] > 1
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("yaml", YAMLS)
+def test_decisions_of_inference_are_those_of_the_recipe(
+    checkout, words, tmp_path, yaml
+):
+    """After an epoch of a small model, with the parts for SpeechBrain."""
+    path = checkout / "recipes" / GSC / "hparams" / yaml
+    found = decide(checkout, GSC, path, words, tmp_path / "out", *OPTIONS)
+    assert len(found) > 1 and sum(number for _, number in found.values()) >= 30
+    assert all(same == number for same, number in found.values())
+
+
+@pytest.mark.parametrize("yaml", YAMLS)
+def test_words_in_speechbrain_as_it_is(
+    speechbrain_sources, words, tmp_path, yaml
+):
+    """It hides the lengths of clips from encoders: these are of one length."""
+    path, out = STOCK / GSC / yaml, tmp_path / "out"
+    found = decide(speechbrain_sources, GSC, path, words, out, *OPTIONS)
+    same, number = found["16000"]
+    assert same == number > 10
+
+
+def test_sounds_in_speechbrain_as_it_is(speechbrain_sources, sounds, tmp_path):
+    options = ("--embed_dim=64", "--depth=1", "--out_n_neurons=2")
+    path, out = STOCK / ESC50 / "ast_fftp.yaml", tmp_path / "out"
+    found = decide(speechbrain_sources, ESC50, path, sounds, out, *options)
+    assert found == {"80000": [8, 8]}

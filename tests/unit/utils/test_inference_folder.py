@@ -35,6 +35,7 @@ checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
         classifier: !ref <classifier>
 """
 ENCODER = """
+import sys
 import torch
 from my_pooling import pool
 
