@@ -184,8 +184,8 @@ def find_silence(blocks: Iterator[np.ndarray], rate: int) -> np.ndarray:
 
     The last one is the second before the end.
     """
-    seconds = cut_windows(blocks, (rate, rate))
-    peaks = [np.abs(batch.wavs).max(1) for _, batch in seconds]
+    seconds = cut_windows(blocks, size=rate, hop=rate)
+    peaks = [np.abs(batch.wavs).max(1) for batch in seconds]
     return np.concatenate(peaks) < SILENCE
 
 
