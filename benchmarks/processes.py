@@ -2,7 +2,7 @@
 
 The command ``fftp-tag`` with the demo's model, and SpeechBrain's EncoderClassifier
 with the same modules, tag 10 s at 16 kHz; and an AST-tiny with full-frequency
-patches finds tags and time steps in an hour of 44.1 kHz stereo.
+patches finds tags and frame-level predictions in an hour of 44.1 kHz stereo.
 
 > python benchmarks/processes.py
 

@@ -84,7 +84,7 @@ def register():
     names = [name for part in MODULES.values() for name in part]
     if importlib.util.find_spec("triton"):
         package = "speechbrain.integrations.triton"
-        _place(package, types.ModuleType(package))
+        _add_module(package, types.ModuleType(package))
     else:
         names = [name for name in names if name not in TRITON]
     for name in names:
@@ -96,10 +96,10 @@ def register():
                 if getattr(value, "__module__", None) == module.__name__:
                     setattr(theirs, key, value)
         else:
-            _place(there, module)
+            _add_module(there, module)
 
 
-def _place(name, module):
+def _add_module(name, module):
     """Makes a module importable under a name, as part of its parent."""
     sys.modules[name] = module
     parent, _, child = name.rpartition(".")

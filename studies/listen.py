@@ -2,7 +2,7 @@
 
 Events are those of the model's rules in the evaluation clips of a demo. ``listen``
 decides while it hears a clip, and lacks what ``--timeline`` knows: the sound after
-a time step, and whether a class is a tag of the whole clip. Writes
+a prediction, and whether a class is a tag of the whole clip. Writes
 studies/results/tables/listen.json.
 
 > make demo

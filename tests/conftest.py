@@ -89,7 +89,7 @@ def once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained_on_tones(once):
-    """The modules of a model of time steps, and its file."""
+    """The modules of a frame-level model, and its file."""
     pytest.importorskip("onnxscript")
     import torch
     from small_models import train_on_tones
@@ -101,7 +101,7 @@ def trained_on_tones(once):
 
 @pytest.fixture(scope="session")
 def tones_file(trained_on_tones):
-    """The file of the model of time steps."""
+    """The file of the frame-level model."""
     return trained_on_tones[1]
 
 

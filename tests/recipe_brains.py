@@ -13,7 +13,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.batch import PaddedData
-from speechbrain_fftp.lobes.frame_classifier import step_times
+from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 
 ROOT = Path(__file__).resolve().parents[1]
 HPARAMS = [
@@ -102,7 +102,7 @@ def make_batch(brain, lengths, seconds=1.0):
     )
     if hasattr(brain.hparams, "frame_classifier"):
         steps = len(
-            step_times(
+            frame_level_times(
                 brain.hparams.compute_features, brain.hparams.embedding, S
             )
         )

@@ -7,12 +7,12 @@ Authors
 import numpy as np
 import torch
 
-from speechbrain_fftp.datasets.strong_labels import step_targets
+from speechbrain_fftp.datasets.strong_labels import make_frame_targets
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import (
     FrameClassifier,
     FrameTagger,
-    step_times,
+    frame_level_times,
 )
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -75,7 +75,7 @@ def random_sounds(rng, seconds):
 
 
 def train_on_tones(path, seconds=3):
-    """A tiny model of time steps, trained on the times of sounds.
+    """A tiny frame-level model, trained on the times of sounds.
 
     Its modules are written to ``modules.pt`` in the same folder.
     """
@@ -96,10 +96,12 @@ def train_on_tones(path, seconds=3):
         [tones(seconds, clip, seed) for seed, clip in enumerate(clips)]
     )
     feats = normalization(front_end(torch.from_numpy(wavs)))
-    times = step_times(front_end, encoder.embedding, wavs.shape[1]).numpy()
+    times = frame_level_times(
+        front_end, encoder.embedding, wavs.shape[1]
+    ).numpy()
     numbers = {label: number for number, label in enumerate(PITCHES)}
     targets = [
-        step_targets(times, [(a, b, numbers[x]) for x, a, b in clip], 3)
+        make_frame_targets(times, [(a, b, numbers[x]) for x, a, b in clip], 3)
         for clip in clips
     ]
     targets = torch.from_numpy(np.stack(targets))

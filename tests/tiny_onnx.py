@@ -1,7 +1,7 @@
 """Models of a few ONNX operators, for tests without PyTorch.
 
 Each class is a pitch. A frame is the level of each pitch in a patch of samples
-at 1000 Hz. Every fifth frame is a time step.
+at 1000 Hz. Every fifth frame is a prediction.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,7 +14,11 @@ import onnx
 import soundfile as sf
 from onnx import helper, numpy_helper
 
-from speechbrain_fftp.dataio.model_info import ModelInfo, Steps, default_rules
+from speechbrain_fftp.dataio.model_info import (
+    FrameLevel,
+    ModelInfo,
+    default_rules,
+)
 
 RATE = 1000
 PATCH, STEP, FRAME = 100, 50, 10  # samples
@@ -22,7 +26,7 @@ LONGEST = 2000
 PITCHES = {"Low": 40.0, "Middle": 100.0, "High": 200.0}  # Hz
 GAIN = 2.0
 INFO = ModelInfo(list(PITCHES), RATE, LONGEST, PATCH, FRAME, token_samples=STEP)
-STEPS = Steps(span_samples=PATCH, step_samples=STEP)
+FRAME_LEVEL = FrameLevel(span_samples=PATCH, hop_samples=STEP)
 
 
 def cosines(n_samples, pitches=PITCHES):
@@ -42,24 +46,27 @@ KERNELS = make_kernels(PITCHES)
 
 def write_model(
     path,
-    has_steps=False,
+    is_frame_level=False,
     nodes=(),
     pitches=PITCHES,
     thresholds=None,
     merge_gap=None,
     **changes,
 ):
-    """Writes a model of clips or of time steps; returns its path.
+    """Writes a model of clips or a frame-level one; returns its path.
 
     ``nodes`` come before the model's nodes; ``changes`` replace metadata.
     """
-    own = {"labels": list(pitches), "steps": STEPS if has_steps else None}
+    own = {
+        "labels": list(pitches),
+        "frame_level": FRAME_LEVEL if is_frame_level else None,
+    }
     if thresholds is not None:
         rules = default_rules(len(pitches)).replace(thresholds, merge_gap)
         own["rules"] = dataclasses.replace(rules, is_learnt=True)
     info = dataclasses.replace(INFO, **{**own, **changes})
     names = ["embeddings", "tokens", "features"]
-    if has_steps:
+    if is_frame_level:
         names.insert(1, "frame_probabilities")
     if info.labels:
         names.insert(0, "probabilities")
@@ -82,7 +89,7 @@ def write_model(
         node("Min", ["loud", "unit"], ["frame_probabilities"]),
         node("Mul", ["embeddings", "gain"], ["mean"]),
     ]
-    if has_steps:
+    if is_frame_level:
         inputs, operator = ["frame_probabilities", "one"], "ReduceMax"
         body.append(node(operator, inputs, ["probabilities"], keepdims=0))
     else:
@@ -102,8 +109,8 @@ def write_model(
     shapes = {
         "probabilities": ["batch", n_classes],
         "embeddings": ["batch", n_classes],
-        "frame_probabilities": ["batch", "steps", n_classes],
-        "tokens": ["batch", "steps", n_classes],
+        "frame_probabilities": ["batch", "frames", n_classes],
+        "tokens": ["batch", "frames", n_classes],
         "features": ["batch", "frames", n_classes],
     }
     return save_model(
@@ -145,7 +152,7 @@ def expected_tokens(wav):
 
 
 def expected_steps(wav):
-    """Probabilities ``[N, K]`` of the time steps of samples ``[S]``."""
+    """Frame-level probabilities ``[N, K]`` of samples ``[S]``."""
     return np.minimum(GAIN * expected_tokens(wav), 1)
 
 

@@ -3,7 +3,7 @@
 They are written into the model, or into a copy with --output.
 
 With --data-folder, the threshold of a class maximises F1 of the tags of the
-clips. For a model of time steps, an event lasts while the probability is at
+clips. For a frame-level model, an event lasts while the probability is at
 least 0.1, with pauses of less than 3 s; how long and how probable it must be
 maximises F1 of the clips with an event. A model that fftp-tag learn has written
 keeps its own rules of events. Classes with fewer than 5 clips get a threshold

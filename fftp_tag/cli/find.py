@@ -1,12 +1,12 @@
-"""``fftp-tag find``: Finds the places in an archive that sound like an example.
+"""``fftp-tag find``: Finds what sounds like an example in an archive.
 
-Prints the most similar places first. With several examples, the similarity to
-their mean counts. Places that an example was cut from are left out, and so are
-places that overlap a more similar place. The model of the index is used: give
+Prints the most similar matches first. With several examples, the similarity to
+their mean counts. Matches that an example was cut from are left out, and so are
+matches that overlap a more similar match. The model of the index is used: give
 --model if it has been moved.
 
-Without an EXAMPLE, prints the most probable places for each class of --model, a
-model that fftp-tag learn has written. Places that overlap clips that it was
+Without an EXAMPLE, prints the most probable matches for each class of --model, a
+model that fftp-tag learn has written. Matches that overlap clips that it was
 learnt from are left out.
 
 Authors
@@ -27,16 +27,16 @@ from fftp_tag.cli import options, output
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.search.index import ClassPlace, Place, SoundIndex
+    from fftp_tag.search.index import ClassMatch, Match, SoundIndex
     from fftp_tag.tag.tagger import AudioTagger
 
-    Places = Sequence[Union[ClassPlace, Place]]
+    Matches = Sequence[Union[ClassMatch, Match]]
 
-HELP = "finds the places in an archive that sound like an example, or a class"
+HELP = "finds what sounds like an example, or a class, in an archive"
 EXAMPLES = """\
   fftp-tag find bark.wav --index archive.index --top-k 20
   fftp-tag find long.wav --start 35 --end 38 --index archive.index
-  fftp-tag find barks/ --index archive.index --format csv > places.csv
+  fftp-tag find barks/ --index archive.index --format csv > matches.csv
   fftp-tag find bark.wav --index archive.index --cut my_sounds/bark
   fftp-tag find --model my.onnx --index archive.index --cut next"""
 
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.number(int, 1),
         default=20,
         metavar="N",
-        help="maximum number of places, of each class (default: 20)",
+        help="maximum number of matches, of each class (default: 20)",
     )
     parser.add_argument(
         "--format",
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cut",
         metavar="FOLDER",
-        help="write each place as a mono WAV file into this folder, at the "
+        help="write each match as a mono WAV file into this folder, at the "
         "sampling rate of the recording, those of a class into a folder of its "
         "name; files are never overwritten",
     )
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the places, and writes them with --cut; returns the exit code."""
+    """Prints the matches, and writes them with --cut; returns the exit code."""
     from fftp_tag.search.index import SoundIndex
 
     files = options.find_files(args.files)
@@ -113,12 +113,12 @@ def run(args: argparse.Namespace) -> int:
     tagger = options.load_tagger(args)
     encoder = index.load_encoder(tagger)
     if files:
-        places, code = find_examples(args, index, encoder, files)
+        matches, code = find_examples(args, index, encoder, files)
     else:
-        places, code = index.find_classes(tagger.model, args.top_k), 0
-    FORMATS[args.format]([output.rounded(x.to_dict()) for x in places])
+        matches, code = index.find_classes(tagger.model, args.top_k), 0
+    FORMATS[args.format]([output.rounded(x.to_dict()) for x in matches])
     if args.cut is not None:
-        cut_places(places, args.cut)
+        cut_matches(matches, args.cut)
     return code
 
 
@@ -127,8 +127,8 @@ def find_examples(
     index: "SoundIndex",
     encoder: "AudioTagger",
     files: List[str],
-) -> Tuple["Places", int]:
-    """Finds places by the examples that can be read; returns the exit code."""
+) -> Tuple["Matches", int]:
+    """Finds matches by the examples that can be read; returns the exit code."""
     import numpy as np
 
     from fftp_tag.parallel import in_order
@@ -148,8 +148,8 @@ def find_examples(
             sources.append(source_of(file, args.start, args.end))
     if not examples:
         return [], 1
-    places = index.find(np.stack(examples), args.top_k, sources)
-    return places, int(len(examples) < len(files))
+    matches = index.find(np.stack(examples), args.top_k, sources)
+    return matches, int(len(examples) < len(files))
 
 
 def print_table(rows: List[Dict[str, Any]]) -> None:
@@ -161,18 +161,18 @@ def print_table(rows: List[Dict[str, Any]]) -> None:
 
 
 def print_json(rows: List[Dict[str, Any]]) -> None:
-    """One list of all places."""
+    """One list of all matches."""
     print(json.dumps(rows, indent=2))
 
 
 def print_jsonl(rows: List[Dict[str, Any]]) -> None:
-    """A line for each place."""
+    """A line for each match."""
     for row in rows:
         print(json.dumps(row))
 
 
 def print_csv(rows: List[Dict[str, Any]]) -> None:
-    """A header, unless there are no places, and a row for each place."""
+    """A header, unless there are no matches, and a row for each match."""
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerows(rows[:1])
     table.writerows(output.cells(row.values()) for row in rows)
@@ -186,17 +186,17 @@ FORMATS = {
 }
 
 
-def cut_places(places: "Places", folder: str) -> None:
-    """Writes places as WAV files, named by rank, file and time."""
+def cut_matches(matches: "Matches", folder: str) -> None:
+    """Writes matches as WAV files, named by rank, file and time."""
     from fftp_tag.search.clips import cut_clip
 
     ranks: Dict[str, int] = collections.Counter()
-    for place in places:
-        label = re.sub(r"[^\w .-]", "_", place.to_dict().get("label", ""))
+    for match in matches:
+        label = re.sub(r"[^\w .-]", "_", match.to_dict().get("label", ""))
         target = os.path.join(folder, label.strip("."))
         os.makedirs(target, exist_ok=True)
         ranks[target] += 1
-        stem = os.path.splitext(os.path.basename(place.file))[0]
-        times = f"{place.start:.2f}-{place.end:.2f}"
+        stem = os.path.splitext(os.path.basename(match.file))[0]
+        times = f"{match.start:.2f}-{match.end:.2f}"
         clip = os.path.join(target, f"{ranks[target]:03d}_{stem}_{times}.wav")
-        cut_clip(place.file, place.start, place.end, clip)
+        cut_clip(match.file, match.start, match.end, clip)

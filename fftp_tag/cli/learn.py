@@ -95,8 +95,8 @@ def print_report(report: "Report") -> None:
             "where you will use the model, and give it with --background."
         )
     print(
-        f"time steps are classified by {report.span_seconds:.2f} s, every "
-        f"{report.step_seconds:.2f} s"
+        f"frame-level predictions from {report.span_seconds:.2f} s each, every "
+        f"{report.hop_seconds:.2f} s"
     )
     if report.false_alarms is not None:
         names = dict(zip(report.labels, report.labels))

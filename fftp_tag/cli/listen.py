@@ -2,7 +2,7 @@
 
 The stream comes from a microphone, or as raw audio from standard input. A line
 without an end is printed when an event begins, and a line with its end when it
-is over. A model of time steps runs on the last --context seconds every --hop,
+is over. A frame-level model runs on the last --context seconds every --hop,
 and finds a sound within --hop plus half a second. A model of clips tags
 windows, and finds a sound with the next window. Ctrl+C ends the recording.
 
@@ -58,14 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_rules(parser)
     options.add_windows(
         parser,
-        "2; not for models of time steps",
-        "a quarter of a window; 0.25 for models of time steps",
+        "2; not for frame-level models",
+        "a quarter of a window; 0.25 for frame-level models",
     )
     parser.add_argument(
         "--context",
         type=options.number(float, 0.1),
         metavar="SECONDS",
-        help="length of audio that a model of time steps runs on; less is "
+        help="length of audio that a frame-level model runs on; less is "
         "faster (default: its maximum clip length)",
     )
     options.add_model(parser)

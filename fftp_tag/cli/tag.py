@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_rules(parser)
     options.add_windows(
-        parser, "2; not for models of time steps", "a quarter of a window"
+        parser, "2; not for frame-level models", "a quarter of a window"
     )
     parser.add_argument(
         "--format",

@@ -81,12 +81,12 @@ class ClipClassifier:
         probs = build.Sigmoid(logits)
         if self.single_label:
             probs = build.Softmax(logits, axis=2)
-        steps = build.Slice(
+        frames = build.Slice(
             probs, 0, self.n_classes, 2, name="frame_probabilities"
         )
-        valid = build.Where(IS_VALID, steps, np.float32(0))
+        valid = build.Where(IS_VALID, frames, np.float32(0))
         clips = build.ReduceMax(valid, 1, keepdims=0, name="probabilities")
-        for name, dims in ((clips, ["batch"]), (steps, ["batch", "steps"])):
+        for name, dims in ((clips, ["batch"]), (frames, ["batch", "frames"])):
             shape: List[Any] = [*dims, self.n_classes]
             graph.output.append(
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

@@ -1,7 +1,7 @@
 """Learns classes from a few clips: a linear classifier on a frozen encoder.
 
 ``learn`` lists the clips, encodes their spans, cross-validates a classifier of
-these, and writes a model of time steps with the classifier of all clips.
+these, and writes a frame-level model with the classifier of all clips.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -126,8 +126,8 @@ class Report:
         The number of clips of each class, ``[C]``.
     background_spans : int
         The number of spans of background.
-    span_seconds, step_seconds : float
-        Length of a span, by which a time step is classified, and of a step.
+    span_seconds, hop_seconds : float
+        Length of a span, by which a prediction is classified, and of a step.
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
     eval_scores : dict of Score
@@ -142,7 +142,7 @@ class Report:
     counts: List[int]
     background_spans: int
     span_seconds: float
-    step_seconds: float
+    hop_seconds: float
     validation: Validation
     eval_scores: Dict[str, Score]
     false_alarms: Optional[Background]
@@ -242,7 +242,7 @@ def learn(
         counts=learnt.targets.sum(0).astype(int).tolist(),
         background_spans=learnt.count_background(),
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
-        step_seconds=encoder.model.step_samples / tagger.sample_rate,
+        hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
         validation=validation,
         eval_scores=eval_scores,
         false_alarms=false_alarms,
@@ -357,12 +357,12 @@ def encode_clips(
 
 
 def choose_hop(sounds: Sounds, lengths: Dict[str, float], model: Model) -> int:
-    """Time steps from one span of background recordings to the next.
+    """Predictions from one span of background recordings to the next.
 
     Spans overlap by half, or less if there would be too many for the memory.
     """
     seconds = sum(lengths.get(path, 0.0) for path in sounds.recordings) / 2
-    n_steps = seconds * model.sample_rate / model.step_samples
+    n_steps = seconds * model.sample_rate / model.hop_samples
     return max(STEPS // 2, math.ceil(n_steps / MOST_SPANS))
 
 

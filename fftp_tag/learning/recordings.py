@@ -43,7 +43,7 @@ class Recording:
     is_background : bool
         Whether it has none of the sounds.
     hop : int
-        Of background: from one span to the next, in time steps; by default,
+        Of background: from one span to the next, in predictions; by default,
         spans overlap by half.
     has_copies : bool
         Whether augmented copies are learnt from as well.
@@ -218,7 +218,7 @@ def features_of_copies(
 def background_spans(
     encoder: AudioTagger, source: Part, hop: int
 ) -> np.ndarray:
-    """Features of spans of background ``[N, F]``, ``hop`` time steps apart."""
+    """Features of spans of background ``[N, F]``, ``hop`` predictions apart."""
     found: List[np.ndarray] = []
     for _, wavs in encoder.pieces(source):
         (spans,) = encoder.model.run([OUTPUT], wavs)
@@ -233,9 +233,9 @@ def features_at(
     model = encoder.model
     spans = encoder.span_features(scene, model.sample_rate)
     more = size - model.span_samples
-    first = round((start + min(more, 0) / 2) / model.step_samples)
+    first = round((start + min(more, 0) / 2) / model.hop_samples)
     first = min(max(first, 0), len(spans) - 1)
-    last = first + max(more, 0) // model.step_samples
+    last = first + max(more, 0) // model.hop_samples
     return spans[first : last + 1].mean(0, keepdims=True)
 
 

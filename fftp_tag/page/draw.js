@@ -177,7 +177,7 @@ export function formatTime(seconds, decimals = seconds % 1 ? 1 : 0) {
   return `${Math.floor(rounded / 60)}:${rest.padStart(decimals ? 3 + decimals : 2, "0")}`;
 }
 
-// The index of the time step or window nearest to a time; `times` are equally
+// The index of the prediction or window nearest to a time; `times` are equally
 // spaced, except for the last one.
 function nearest(times, time) {
   const step = times.length > 1 ? times[1] - times[0] : 1;

@@ -16,20 +16,20 @@ export async function loadModel(about, { runtime, integrity }, report) {
   const file = await download("model.onnx", {}, report);
   const session = await ort.InferenceSession.create(file);
   const names = ["probabilities"];
-  if (about.steps) names.push("frame_probabilities");
+  if (about.frame_level) names.push("frame_probabilities");
 
-  // Probabilities of samples and, if the model has them, of time steps. The
+  // Probabilities of samples and, if the model has them, along time. The
   // samples are transferred to the worker and cannot be used afterwards.
   return async (samples) => {
     const feeds = {
       wavs: new ort.Tensor("float32", samples, [1, samples.length]),
       wav_lens: new ort.Tensor("float32", [1], [1]),
     };
-    const [clip, steps] = Object.values(await session.run(feeds, names));
+    const [clip, frames] = Object.values(await session.run(feeds, names));
     if (!clip.data.every(Number.isFinite)) {
       throw new Error("The model returns NaN: its weights are damaged.");
     }
-    return { clip: clip.data, steps: steps?.data };
+    return { clip: clip.data, frames: frames?.data };
   };
 }
 

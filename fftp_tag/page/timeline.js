@@ -9,12 +9,12 @@ const WINDOW_SECONDS = 2;
 // runs the model. `report` is called with the fraction that is done; an error
 // that it throws stops the analysis.
 export async function analyze(samples, about, run, report) {
-  const { labels, sample_rate, steps } = about;
+  const { labels, sample_rate, frame_level } = about;
   const nSamples = samples.length;
-  const pieces = steps
+  const pieces = frame_level
     ? framePieces(nSamples, about)
     : cut(nSamples, about.max_samples, about.max_samples);
-  const windows = steps ? [] : timelineWindows(nSamples, about);
+  const windows = frame_level ? [] : timelineWindows(nSamples, about);
   const parts = [...pieces, ...windows];
   const total = parts.reduce((sum, { start, end }) => sum + end - start, 0);
   let done = 0;
@@ -24,11 +24,11 @@ export async function analyze(samples, about, run, report) {
     report(done / total);
   }
   const clips = (rows) => stack(rows.map(({ found }) => found.clip));
-  const probs = steps ? joinPieces(pieces, labels.length) : clips(windows);
+  const probs = frame_level ? joinPieces(pieces, labels.length) : clips(windows);
   return {
     labels,
-    times: steps
-      ? stepTimes(probs.length / labels.length, about)
+    times: frame_level
+      ? frameLevelTimes(probs.length / labels.length, about)
       : windows.map(({ start, end }) => (start + end) / 2 / sample_rate),
     probs,
     peaks: highest(probs, labels.length),
@@ -58,41 +58,42 @@ function timelineWindows(nSamples, about) {
   return cut(nSamples, size, Math.round(size / 4));
 }
 
-// Pieces for a model that classifies time steps. They overlap by at least the
-// span of a time step, and each begins at a time step: the last one, which ends
+// Pieces for a frame-level model. They overlap by at least the span of a
+// prediction, and each begins where a prediction does: the last one, which ends
 // with the samples, begins at the next.
-function framePieces(nSamples, { max_samples, steps }) {
-  const step = steps.step_samples;
-  const overlap = Math.max(OVERLAP * max_samples, steps.span_samples + step);
-  const hop = Math.max(Math.floor((max_samples - overlap) / step), 1) * step;
+function framePieces(nSamples, { max_samples, frame_level }) {
+  const { span_samples, hop_samples } = frame_level;
+  const overlap = Math.max(OVERLAP * max_samples, span_samples + hop_samples);
+  const count = Math.floor((max_samples - overlap) / hop_samples);
+  const hop = Math.max(count, 1) * hop_samples;
   return cut(nSamples, max_samples, hop).map(({ start, end }) => ({
-    start: Math.ceil(start / step) * step,
+    start: Math.ceil(start / hop_samples) * hop_samples,
     end,
-    first: Math.ceil(start / step), // index of its first time step
+    first: Math.ceil(start / hop_samples), // index of its first prediction
   }));
 }
 
-function stepTimes(count, { sample_rate, steps }) {
-  const { span_samples, step_samples } = steps;
-  const time = (_, t) => (step_samples * t + span_samples / 2) / sample_rate;
+function frameLevelTimes(count, { sample_rate, frame_level }) {
+  const { span_samples, hop_samples } = frame_level;
+  const time = (_, t) => (hop_samples * t + span_samples / 2) / sample_rate;
   return Array.from({ length: count }, time);
 }
 
-// Joins overlapping pieces with a cross-fade: `first` is the index of the first
-// time step of a piece, `found.steps` its probabilities [N, C].
+// Joins overlapping pieces with a cross-fade: `first` is the index of a piece's
+// first prediction, `found.frames` its probabilities [N, C].
 export function joinPieces(pieces, nClasses) {
   const last = pieces.at(-1);
-  const nSteps = last.first + last.found.steps.length / nClasses;
-  const total = new Float32Array(nSteps * nClasses);
-  const weights = new Float32Array(nSteps);
+  const nPredictions = last.first + last.found.frames.length / nClasses;
+  const total = new Float32Array(nPredictions * nClasses);
+  const weights = new Float32Array(nPredictions);
   for (const { first, found } of pieces) {
-    const length = found.steps.length / nClasses;
+    const length = found.frames.length / nClasses;
     for (let t = 0; t < length; t++) {
       const weight = Math.min(t + 1, length - t);
       weights[first + t] += weight;
       for (let c = 0; c < nClasses; c++) {
         const at = (first + t) * nClasses + c;
-        total[at] += weight * found.steps[t * nClasses + c];
+        total[at] += weight * found.frames[t * nClasses + c];
       }
     }
   }

@@ -156,9 +156,9 @@ def calibrate(
     truth: Truth = {}
     if strong_labels is not None:
         truth = read_truth(strong_labels, listed, labels)
-    steps = tagger.model.info.steps
-    is_of_clips = steps is not None and steps.of_clips
-    learns_events = steps is not None and not is_of_clips
+    frame_level = tagger.model.info.frame_level
+    is_of_clips = frame_level is not None and frame_level.of_clips
+    learns_events = frame_level is not None and not is_of_clips
     timeline_ids = set(truth)
     if learns_events:
         timeline_ids = {clip.id for clip in listed.clips}

@@ -55,7 +55,7 @@ def psds(
 ) -> Dict[str, float]:
     """PSDS of two scenarios, each with and without a cost of instability.
 
-    With ``alpha_st`` 1, the standard deviation over classes is subtracted from
+    With ``alpha_st`` 1, the standard std over classes is subtracted from
     the mean rate of found events; with 0, it is not.
 
     Arguments
@@ -226,7 +226,7 @@ def make_curve(hits: np.ndarray, errors: np.ndarray, n_true: int) -> np.ndarray:
 
 def area(curves: List[np.ndarray], alpha: int) -> float:
     """The area below the mean of staircases, less ``alpha`` times their
-    standard deviation, up to MAX_RATE; 1 at most.
+    standard std, up to MAX_RATE; 1 at most.
     """
     rates = np.unique(np.concatenate([rate for rate, _ in curves]))
     rates = rates[rates < MAX_RATE]
@@ -236,7 +236,7 @@ def area(curves: List[np.ndarray], alpha: int) -> float:
         total += height
         squares += height**2
     mean = total / len(curves)
-    deviation = np.sqrt(np.maximum(squares / len(curves) - mean**2, 0.0))
-    height = np.maximum(mean - alpha * deviation, 0.0)
+    std = np.sqrt(np.maximum(squares / len(curves) - mean**2, 0.0))
+    height = np.maximum(mean - alpha * std, 0.0)
     width = np.diff(rates, append=MAX_RATE)
     return float((width * height).sum() / MAX_RATE)

@@ -1,4 +1,4 @@
-"""SoundIndex: finds the places of an archive that sound like an example.
+"""SoundIndex: finds what sounds like an example in an archive.
 
 An index is an npz file: its settings, the parts of files that are indexed, and
 features of spans of these in float16, which ``learn`` classifies, too.
@@ -56,7 +56,7 @@ SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
 CHUNK = 128  # rows that are compared at a time: they fit into a cache
 SAMPLE = 4096  # rows to estimate the distribution of features
 SHRINKAGE = 0.7  # of the covariance of features towards their variances
-OVERLAP = 0.25  # more of the shorter one is common to places that overlap
+OVERLAP = 0.25  # more of the shorter one is common to matches that overlap
 # Times by which the spans of a learnt model may be longer or shorter
 FACTOR = 4.0
 TINY = 1e-6  # instead of a length or a standard deviation of 0
@@ -108,12 +108,12 @@ class Spread(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Match:
     """A part of a file, in seconds, and how similar it is to an example.
 
     Example
     -------
-    >>> Place("a.wav", start=5.0, end=10.0, similarity=0.75).to_dict()
+    >>> Match("a.wav", start=5.0, end=10.0, similarity=0.75).to_dict()
     {'file': 'a.wav', 'start': 5.0, 'end': 10.0, 'similarity': 0.75}
     """
 
@@ -128,7 +128,7 @@ class Place:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassPlace:
+class ClassMatch:
     """A part of a file, in seconds, and the probability of a learnt class."""
 
     file: str
@@ -262,7 +262,7 @@ class SoundIndex:
         InputError
             If the example cannot be read, or is silent.
         """
-        step = encoder.model.step_samples
+        step = encoder.model.hop_samples
         _, rows, _ = index_windows(encoder, step, source, sample_rate)
         if not len(rows):
             name = source if isinstance(source, Part) else "The example"
@@ -274,28 +274,28 @@ class SoundIndex:
         examples: np.ndarray,
         top_k: int = 20,
         known: Sequence[ClipSource] = (),
-    ) -> List[Place]:
-        """Finds the places that are most similar to the examples.
+    ) -> List[Match]:
+        """Finds the windows that are most similar to the examples.
 
-        Similarity is the cosine of the angle between the features of a place,
+        Similarity is the cosine of the angle between the features of a match,
         standardised over the index and without those of its surroundings, and a
         direction: the mean of those of the examples, divided by their shrunk
         covariance over the index. It is relative to that of the mean itself. Of
-        places that overlap, only the most similar one is returned.
+        matches that overlap, only the most similar one is returned.
 
         Arguments
         ---------
         examples : numpy.ndarray
             The features ``[F]`` of ``embed``, or of several, ``[E, F]``.
         top_k : int
-            Maximum number of places.
+            Maximum number of matches.
         known : list of ClipSource
-            Places that overlap these are left out, and counted in a message.
+            Matches that overlap these are left out, and counted in a message.
 
         Returns
         -------
-        list of Place
-            The most similar place first.
+        list of Match
+            The most similar match first.
 
         Raises
         ------
@@ -309,24 +309,24 @@ class SoundIndex:
         mean = unit_length(examples.mean(0))
         direction = spread.precision @ mean
         weight = direction / (direction @ mean) * spread.scale
-        scores = self.products(weight[:, None])[:, 0] - weight @ spread.mean
+        scores = self.multiply(weight[:, None])[:, 0] - weight @ spread.mean
         scores /= spread.lengths
         return [
-            Place(*place, float(scores[row]))
-            for row, place in self.best(scores, top_k, known)
+            Match(*match, float(scores[row]))
+            for row, match in self.best(scores, top_k, known)
         ]
 
-    def find_classes(self, model: Model, top_k: int = 20) -> List[ClassPlace]:
-        """Finds the most probable places of each class of a learnt model.
+    def find_classes(self, model: Model, top_k: int = 20) -> List[ClassMatch]:
+        """Finds the most probable windows of each class of a learnt model.
 
-        Places that overlap a clip that it was learnt from are left out.
+        Matches that overlap a clip that it was learnt from are left out.
 
         Arguments
         ---------
         model : Model
             A model of ``learn``, see also ``load_encoder``.
         top_k : int
-            Maximum number of places of a class.
+            Maximum number of matches of a class.
 
         Raises
         ------
@@ -344,16 +344,16 @@ class SoundIndex:
                 f"of the index have {span / rate:g} s: index again with "
                 f"--window {learnt / rate:g} and another --output."
             )
-        logits = self.products(weight) + bias
+        logits = self.multiply(weight) + bias
         found = []
         for number, label in enumerate(model.labels):
             scores = logits[:, number]
             if model.info.single_label:  # log-odds, as of other models
                 others = np.delete(logits, number, axis=1)
                 scores = scores - np.logaddexp.reduce(others, axis=1)
-            for row, place in self.best(scores, top_k, known):
+            for row, match in self.best(scores, top_k, known):
                 probability = 1 / (1 + math.exp(min(-scores[row], 700)))
-                found.append(ClassPlace(*place, label, probability))
+                found.append(ClassMatch(*match, label, probability))
         return found
 
     def check_rows(self) -> None:
@@ -364,7 +364,7 @@ class SoundIndex:
                 f"{self.settings.archive} could be read, or all are silent."
             )
 
-    def products(self, weight: np.ndarray) -> np.ndarray:
+    def multiply(self, weight: np.ndarray) -> np.ndarray:
         """The product of the features of all windows and ``[F, K]``."""
         weight = weight.astype(np.float32)
         return np.concatenate(
@@ -374,7 +374,7 @@ class SoundIndex:
     def best(
         self, scores: np.ndarray, top_k: int, known: Sequence[ClipSource]
     ) -> List[Tuple[int, Tuple[str, float, float]]]:
-        """Finds the rows with the highest scores ``[N]``, and their places.
+        """Finds the rows with the highest scores ``[N]``, and their matches.
 
         They do not overlap each other, nor what is known.
         """
@@ -410,7 +410,7 @@ class SoundIndex:
             found.append((row, (path, *times)))
         if n_known:
             logger.info(
-                "%s left out: you have clips of them", counted(n_known, "place")
+                "%s left out: you have clips of them", counted(n_known, "match")
             )
         return found
 
@@ -556,7 +556,7 @@ def make_settings(
     hop = hop or window
     tagger.check_window(window, hop)
     encoder, digest = span_encoder(tagger, window)
-    step = encoder.model.step_samples
+    step = encoder.model.hop_samples
     settings = Settings(
         archive=archive,
         model=model or os.path.abspath(tagger.model.path),
@@ -612,7 +612,7 @@ def index_windows(
     rate, span = model.sample_rate, model.span_samples
     wav = np.concatenate([*read_blocks(source, rate, sample_rate)])
     rows = encoder.span_features(wav, rate).astype(np.float16)
-    starts = model.step_samples * np.arange(len(rows))
+    starts = model.hop_samples * np.arange(len(rows))
     kept = starts % hop == 0
     kept[-1] = True
     peaks = [np.abs(wav[start : start + span]).max() for start in starts]
@@ -673,7 +673,7 @@ def unit_length(rows: np.ndarray) -> np.ndarray:
 
 
 def overlap(first: Tuple[float, float], second: Tuple[float, float]) -> bool:
-    """Whether two parts of a file, start and end, share a place."""
+    """Whether two parts of a file, start and end, overlap."""
     shorter = min(first[1] - first[0], second[1] - second[0])
     common = min(first[1], second[1]) - max(first[0], second[0])
     return common > OVERLAP * shorter

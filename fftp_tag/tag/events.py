@@ -91,7 +91,7 @@ def split_tags(
 
 
 class EventFinder:
-    """Finds events while the time steps of a recording arrive.
+    """Finds events while predictions of a recording arrive.
 
     Arguments
     ---------
@@ -119,7 +119,7 @@ class EventFinder:
     def update(
         self, start: float, end: float, probs: np.ndarray
     ) -> List[Event]:
-        """Adds a time step and returns the events that have ended.
+        """Adds a prediction and returns the events that have ended.
 
         ``start`` and ``end`` are in seconds, ``probs`` are ``[C]``.
         """
@@ -162,8 +162,8 @@ class EventFinder:
         return bool(is_long and peak >= self.rules.high[c])
 
 
-class Step(NamedTuple):
-    """A window or a time step of a recording."""
+class Prediction(NamedTuple):
+    """A window or a prediction of a recording."""
 
     centre: float  # in seconds
     end: float  # of the audio so far, in seconds
@@ -171,19 +171,19 @@ class Step(NamedTuple):
 
 
 def between_middles(
-    steps: Iterable[Step],
+    predictions: Iterable[Prediction],
 ) -> Iterator[Tuple[float, float, np.ndarray]]:
     """Yields the start, the end and the probabilities of each step.
 
     A step ends halfway to the next one, and is yielded when that arrives.
     """
     start, last = 0.0, None
-    for step in steps:
+    for prediction in predictions:
         if last is not None:
-            middle = (last.centre + step.centre) / 2
+            middle = (last.centre + prediction.centre) / 2
             yield start, middle, last.probs
             start = middle
-        last = step
+        last = prediction
     if last is not None:
         yield start, last.end, last.probs
 
@@ -195,7 +195,7 @@ class Timeline:
     Arguments
     ---------
     times, probs : numpy.ndarray
-        Centres ``[T]`` of time steps or windows in seconds, ascending, and
+        Centres ``[T]`` of predictions or windows in seconds, ascending, and
         their probabilities ``[T, C]``.
     clip_probs : numpy.ndarray
         Probabilities of the whole file ``[C]``.
@@ -247,7 +247,7 @@ class Timeline:
     ) -> List[Event]:
         """Finds events, sorted by start; for arguments see ``Rules``.
 
-        A time step extends halfway to its neighbours. By default, the model's
+        A prediction extends halfway to its neighbours. By default, the model's
         rules apply. The class of an event is a tag of the file: its
         probability in the whole file reaches ``Rules.threshold`` as well.
         """

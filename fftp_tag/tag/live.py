@@ -13,7 +13,7 @@ from fftp_tag.tag.events import (
     Event,
     EventFinder,
     Numbers,
-    Step,
+    Prediction,
     between_middles,
 )
 from fftp_tag.tag.tagger import AudioTagger
@@ -21,8 +21,8 @@ from fftp_tag.tag.windows import slide
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
 
-HOP = 0.25  # default seconds between two runs of a model of time steps
-# Seconds of audio after a time step before its probabilities are used: they are
+HOP = 0.25  # default seconds between two runs of a frame-level model
+# Seconds of audio after a prediction before it is used: its probabilities are
 # less accurate when a sound has just begun
 LOOK_AHEAD = 0.3
 
@@ -45,8 +45,8 @@ def stream_events(
 
     A model of clips tags windows and finds the same events as
     ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
-    recording, which a stream cannot know. A model of time steps runs on the
-    last ``context`` seconds every ``hop``; a time step is used once 0.3 s have
+    recording, which a stream cannot know. A frame-level model runs on the
+    last ``context`` seconds every ``hop``; a prediction is used once 0.3 s have
     followed it.
 
     Arguments
@@ -61,7 +61,7 @@ def stream_events(
     threshold, merge_gap, min_duration : float, optional
         See ``Rules``; by default, the model's rules apply.
     context : float, optional
-        For a model of time steps, the seconds of audio in each run; by default
+        For a frame-level model, the seconds of audio in each run; by default
         its maximum clip length.
 
     Raises
@@ -70,22 +70,24 @@ def stream_events(
         If an argument does not suit the model.
     """
     rules = tagger.model.rules.replace(threshold, merge_gap, min_duration)
-    if tagger.model.has_steps:
+    if tagger.model.is_frame_level:
         if window is not None:
             raise InputError(
-                "This model classifies time steps: give --context instead of "
+                "This is a frame-level model: give --context instead of "
                 "--window."
             )
-        steps = hear_steps(tagger, blocks, context, hop)
+        predictions = hear_predictions(tagger, blocks, context, hop)
     else:
         if context is not None:
             raise InputError(
                 "This model tags windows: give --window instead of --context."
             )
-        steps = hear_windows(tagger, blocks, *tagger.check_window(window, hop))
+        predictions = hear_windows(
+            tagger, blocks, *tagger.check_window(window, hop)
+        )
     finder = EventFinder(tagger.labels, rules)
     begun: Set[str] = set()
-    for start, end, probs in between_middles(steps):
+    for start, end, probs in between_middles(predictions):
         for event in finder.update(start, end, probs):
             begun.discard(event.label)
             yield event
@@ -98,32 +100,32 @@ def stream_events(
 
 def hear_windows(
     tagger: AudioTagger, blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[Step]:
+) -> Iterator[Prediction]:
     """Tags windows; ``size`` and ``hop`` are in samples."""
     rate = tagger.sample_rate
     for start, wav in slide(blocks, size, hop):
         if len(wav) >= MIN_SECONDS * rate:
             end = start + len(wav)
             probs = tagger.model.probabilities(wav[None])[0]
-            yield Step((start + end) / (2 * rate), end / rate, probs)
+            yield Prediction((start + end) / (2 * rate), end / rate, probs)
 
 
-def hear_steps(
+def hear_predictions(
     tagger: AudioTagger,
     blocks: Iterable[np.ndarray],
     context: Optional[float],
     hop: Optional[float],
-) -> Iterator[Step]:
-    """Yields each time step once 0.3 s have followed it."""
+) -> Iterator[Prediction]:
+    """Yields each prediction once 0.3 s have followed it."""
     model = tagger.model
-    rate, size = model.sample_rate, model.step_samples
+    rate, size = model.sample_rate, model.hop_samples
     context = tagger.max_seconds if context is None else context
     hop = HOP if hop is None else hop
     late = math.ceil(LOOK_AHEAD * rate / size)
     low = hop + (2 * late * size + model.span_samples) / rate
     if not hop >= size / rate:
         raise InputError(
-            f"--hop {hop:g} is below a time step, {size / rate:g} s."
+            f"--hop {hop:g} is below a prediction, {size / rate:g} s."
         )
     if not low <= context <= tagger.max_seconds:
         raise InputError(
@@ -132,10 +134,10 @@ def hear_steps(
         )
     held = np.zeros(0, np.float32)  # samples that are still needed
     begin = 0  # position of the first held sample, a multiple of ``size``
-    done = 0  # number of time steps that were yielded
+    done = 0  # number of predictions that were yielded
 
-    def hear(end: int, late: int) -> Iterator[Step]:
-        """Yields new time steps before sample ``end``, except the last ones."""
+    def hear(end: int, late: int) -> Iterator[Prediction]:
+        """Yields new predictions before ``end``, except the last ones."""
         nonlocal held, begin, done
         n_old = math.ceil(max(end - begin - context * rate, 0) / size)
         begin += n_old * size
@@ -146,7 +148,9 @@ def hear_steps(
         (probs,) = model.run(["frame_probabilities"], wav[None])
         first = begin // size
         for n in range(done, first + probs.shape[1] - late):
-            yield Step(model.step_time(n), end / rate, probs[0, n - first])
+            yield Prediction(
+                model.frame_level_time(n), end / rate, probs[0, n - first]
+            )
             done = n + 1
 
     due = round(hop * rate)  # position at which the model runs next

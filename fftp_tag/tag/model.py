@@ -51,9 +51,9 @@ class Model:
         The metadata of the file.
     labels, sample_rate, max_samples, min_samples, frame_samples
         See ``ModelInfo``.
-    has_steps : bool
-        Whether the model classifies time steps: with ``span_samples`` and
-        ``step_samples``, see ``Steps``.
+    is_frame_level : bool
+        Whether predictions are frame-level: with ``span_samples`` and
+        ``hop_samples``, see ``FrameLevel``.
     rules : Rules
         The learnt rules, or the default ones.
 
@@ -89,10 +89,10 @@ class Model:
         self.max_samples = self.info.max_samples
         self.min_samples = self.info.min_samples
         self.frame_samples = self.info.frame_samples
-        self.has_steps = self.info.steps is not None
-        if self.info.steps is not None:
-            self.span_samples = self.info.steps.span_samples
-            self.step_samples = self.info.steps.step_samples
+        self.is_frame_level = self.info.frame_level is not None
+        if self.info.frame_level is not None:
+            self.span_samples = self.info.frame_level.span_samples
+            self.hop_samples = self.info.frame_level.hop_samples
         self.rules = self.info.rules or default_rules(len(self.labels))
 
     def run(self, outputs: Sequence[str], wavs: np.ndarray) -> List[np.ndarray]:
@@ -123,8 +123,8 @@ class Model:
         n_clips, n_samples = wavs.shape
         n_classes = len(self.labels)
         shapes: Dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
-        if self.has_steps:
-            n_steps = len(self.step_times(n_samples))
+        if self.is_frame_level:
+            n_steps = len(self.frame_level_times(n_samples))
             shapes["frame_probabilities"] = n_clips, n_steps, n_classes
         is_silent = np.abs(wavs).max(1, initial=0.0) < SILENCE
         for name, array in zip(outputs, found):
@@ -165,14 +165,14 @@ class Model:
         """Embeddings of the clips, ``[B, D]``."""
         return self.run(["embeddings"], wavs)[0]
 
-    def step_times(self, n_samples: int) -> np.ndarray:
-        """The centre of each time step of a clip in seconds, ``[N]``."""
-        count = max(n_samples - self.span_samples, 0) // self.step_samples + 1
-        return self.step_time(np.arange(count))
+    def frame_level_times(self, n_samples: int) -> np.ndarray:
+        """The centre of each prediction of a clip in seconds, ``[N]``."""
+        count = max(n_samples - self.span_samples, 0) // self.hop_samples + 1
+        return self.frame_level_time(np.arange(count))
 
-    def step_time(self, number: Numbers) -> Any:
-        """The centre of a time step in seconds, by its number."""
-        start = self.step_samples * number
+    def frame_level_time(self, number: Numbers) -> Any:
+        """The centre of a prediction in seconds, by its number."""
+        start = self.hop_samples * number
         return (start + self.span_samples / 2) / self.sample_rate
 
 

@@ -136,7 +136,7 @@ def plot_timeline(
     """Draws a ``Timeline`` into axes, as a heat map of the whole file.
 
     Shows the ``top`` most probable classes of the file. Cells of neighbouring
-    time steps meet halfway between their centres. Events are red lines; true
+    predictions meet halfway between their centres. Events are red lines; true
     events, if given, are blue lines above them.
     """
     best = np.argsort(-timeline.clip_probs, kind="stable")[:top]

@@ -27,7 +27,7 @@ import numpy as np
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import Steps
+from speechbrain_fftp.dataio.model_info import FrameLevel
 from speechbrain_fftp.onnx.graphs import ancestors, names_in
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ LENS = "span_lens"  # of clips, at least a span, in samples, [B, 1]
 PADDED_LENS = "padded_lens"  # at least the surroundings of a span
 NOISE_SAMPLES = 2**14
 NOISE_DECIBELS = -50  # relative to the peak of a clip
-# Features per dimension of the tokens, which come first: the deviation of the
+# Features per dimension of the tokens, which come first: the std of the
 # surroundings, then the mean and the maximum
 N_TOKEN_STATISTICS = 3
 MAX_BANDS = 64
@@ -131,7 +131,7 @@ def make_span_model(
     """Writes and loads a model with features of spans instead of classes.
 
     A span has whole tokens: as many as fit into ``seconds`` and the maximum
-    clip length. Spans are the time steps of the model: an eighth of a span
+    clip length. The model has a prediction for each span, an eighth of a span
     apart, or a quarter if they are longer than half of the maximum clip length.
 
     Arguments
@@ -164,7 +164,7 @@ def make_span_model(
         single_label=False,
         rules=None,
         note=None,
-        steps=Steps(
+        frame_level=FrameLevel(
             sizes.span_samples,
             sizes.hop * sizes.token_samples,
             of_clips=True,

@@ -25,7 +25,7 @@ from fftp_tag.tag.events import (
     Event,
     EventFinder,
     Numbers,
-    Step,
+    Prediction,
     Tag,
     Timeline,
     between_middles,
@@ -39,7 +39,7 @@ from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-STEP_OUTPUTS = ("frame_probabilities", "probabilities")
+FRAME_OUTPUTS = ("frame_probabilities", "probabilities")
 WINDOW = 2.0  # default seconds of a window of a model of clips
 OVERLAP = 0.1  # of consecutive pieces, as a fraction of the maximum clip length
 
@@ -65,9 +65,9 @@ class FileTags:
 
 
 class Chunk(NamedTuple):
-    """Consecutive time steps of a file."""
+    """Consecutive frame-level predictions of a file."""
 
-    rows: np.ndarray  # outputs of time steps, [N, X]
+    rows: np.ndarray  # outputs of frame-level predictions, [N, X]
     clip_probs: np.ndarray  # probabilities of the file so far, [C]
     end: int  # number of samples so far
 
@@ -81,7 +81,7 @@ class AudioTagger:
     ffmpeg reads. A path that does not exist raises a FileNotFoundError; audio
     and arguments that cannot be used raise an InputError, a ValueError.
 
-    All methods analyse a file in the same way. A model of time steps runs on
+    All methods analyse a file in the same way. A frame-level model runs on
     overlapping pieces of its maximum clip length, which are cross-faded. A
     model of clips runs on consecutive pieces, and on windows for timelines and
     events. The probabilities of a file are the maximum over its pieces.
@@ -215,7 +215,7 @@ class AudioTagger:
     ) -> List[Event]:
         """Finds events, sorted by start; see ``analyze`` and ``Timeline``.
 
-        For a model of time steps, memory does not grow with the length.
+        For a frame-level model, memory does not grow with the length.
         """
         found = self.stream_long(
             source,
@@ -240,12 +240,16 @@ class AudioTagger:
         min_duration: Optional[Numbers] = None,
         progress: bool = False,
     ) -> Iterator[Event]:
-        """Yields the events of ``tag_long``; those of time steps as they end.
+        """Yields the events of ``tag_long``, frame-level ones as they end.
 
         Those of a class that is not yet a tag of the file are kept until it is
         one.
         """
-        if not self.model.has_steps or window is not None or hop is not None:
+        if (
+            not self.model.is_frame_level
+            or window is not None
+            or hop is not None
+        ):
             found = self.analyze(source, sample_rate, window, hop, progress)
             yield from found.events(threshold, merge_gap, min_duration)
             return
@@ -253,21 +257,23 @@ class AudioTagger:
         finder = EventFinder(self.labels, rules)
         clip_probs = np.zeros(len(self.labels), np.float32)  # so far
 
-        def steps() -> Iterator[Step]:
-            """The time steps of the file."""
+        def predictions() -> Iterator[Prediction]:
+            """The frame-level predictions of the file."""
             nonlocal clip_probs
             n = 0
-            for chunk in self.steps(
-                STEP_OUTPUTS, source, sample_rate, progress
+            for chunk in self.frame_level_chunks(
+                FRAME_OUTPUTS, source, sample_rate, progress
             ):
                 clip_probs = chunk.clip_probs
                 for probs in chunk.rows:
-                    centre = self.model.step_time(n)
-                    yield Step(centre, chunk.end / self.sample_rate, probs)
+                    centre = self.model.frame_level_time(n)
+                    yield Prediction(
+                        centre, chunk.end / self.sample_rate, probs
+                    )
                     n += 1
 
         kept: List[Event] = []
-        for start, end, probs in between_middles(steps()):
+        for start, end, probs in between_middles(predictions()):
             kept += finder.update(start, end, probs)
             if kept:
                 tags, kept = split_tags(kept, self.labels, clip_probs, rules)
@@ -282,8 +288,10 @@ class AudioTagger:
         progress: bool = False,
     ) -> np.ndarray:
         """Probabilities of the classes in a file ``[C]``."""
-        if self.model.has_steps:
-            *_, last = self.steps(STEP_OUTPUTS, source, sample_rate, progress)
+        if self.model.is_frame_level:
+            *_, last = self.frame_level_chunks(
+                FRAME_OUTPUTS, source, sample_rate, progress
+            )
             return last.clip_probs
         best = [
             self.model.probabilities(wavs).max(0)
@@ -306,15 +314,15 @@ class AudioTagger:
     ) -> np.ndarray:
         """Features of the spans of a file ``[N, F]``.
 
-        For a model of ``make_span_model``, whose time steps are spans.
+        For a model of ``make_span_model``, with a prediction for each span.
         """
-        chunks = self.steps(["spans"], source, sample_rate)
+        chunks = self.frame_level_chunks(["spans"], source, sample_rate)
         return np.concatenate([chunk.rows for chunk in chunks])
 
     def frame_probabilities(
         self, source: Source, sample_rate: Optional[int] = None
     ) -> Tuple[np.ndarray, np.ndarray]:
-        """Times ``[T]`` in seconds of time steps or windows, and probabilities
+        """Times ``[T]`` in seconds of predictions or windows, and probabilities
         ``[T, C]``.
         """
         found = self.analyze(source, sample_rate)
@@ -353,18 +361,20 @@ class AudioTagger:
         InputError
             If the window or the hop does not suit the model.
         """
-        if self.model.has_steps:
+        if self.model.is_frame_level:
             if window is not None or hop is not None:
                 raise InputError(
-                    "This model classifies time steps and needs no windows: "
+                    "This is a frame-level model and needs no windows: "
                     "leave --window and --hop out."
                 )
             found = list(
-                self.steps(STEP_OUTPUTS, source, sample_rate, progress)
+                self.frame_level_chunks(
+                    FRAME_OUTPUTS, source, sample_rate, progress
+                )
             )
             probs = [chunk.rows for chunk in found]
             clip_probs, end = found[-1].clip_probs, found[-1].end
-            times = self.model.step_times(end)
+            times = self.model.frame_level_times(end)
         else:
             size, step = self.check_window(window, hop)
             clip_probs = self.clip_probabilities(source, sample_rate, progress)
@@ -386,16 +396,16 @@ class AudioTagger:
             rules=self.model.rules,
         )
 
-    def steps(
+    def frame_level_chunks(
         self,
         outputs: Sequence[str],
         source: Source,
         sample_rate: Optional[int] = None,
         progress: bool = False,
     ) -> Iterator[Chunk]:
-        """Yields the time steps of a file, while it is read.
+        """Yields frame-level predictions of a file, while it is read.
 
-        ``outputs`` are that of time steps and, for models with classes,
+        ``outputs`` are the frame-level one and, for models with classes,
         ``probabilities``.
         """
         model = self.model
@@ -406,9 +416,9 @@ class AudioTagger:
             rows, *clips = model.run(outputs, wavs)
             for number, start in enumerate(starts.tolist()):
                 end = start + wavs.shape[1]
-                first = start // model.step_samples
-                # The last piece may be shorter than a time step's span
-                n_whole = len(model.step_times(end)) - first
+                first = start // model.hop_samples
+                # The last piece may be shorter than a prediction's span
+                n_whole = len(model.frame_level_times(end)) - first
                 if n_whole > 0:
                     best = np.max([best, *(x[number] for x in clips)], 0)
                     done = fade.add(first, rows[number, :n_whole])
@@ -423,16 +433,16 @@ class AudioTagger:
     ) -> Iterator[Windows]:
         """Yields a file as ``Windows`` of the maximum clip length.
 
-        For a model of time steps, windows begin at a time step and overlap by
-        at least the span of a time step, so that no time step is missed.
+        For a frame-level model, windows begin at a prediction and overlap by
+        at least the span of a prediction, so that no prediction is missed.
         """
         model = self.model
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
         size = model.max_samples
-        if not model.has_steps:
+        if not model.is_frame_level:
             yield from cut_windows(blocks, size, size)
             return
-        step = model.step_samples
+        step = model.hop_samples
         overlap = max(OVERLAP * size, model.span_samples + step)
         hop = max(int(size - overlap) // step, 1) * step
         for starts, wavs in cut_windows(blocks, size, hop):

@@ -27,7 +27,7 @@ class StrongBrain(TaggingBrain):
     """A TaggingBrain that also learns from the times of sounds."""
 
     def compute_forward(self, batch, stage):
-        """Computes the logits of a batch and, in training, of its time steps.
+        """Computes the logits of a batch; in training, also frame-level ones.
 
         Arguments
         ---------
@@ -39,8 +39,8 @@ class StrongBrain(TaggingBrain):
         Returns
         -------
         logits, targets : torch.Tensor
-            Both ``[B, C]``. In training, followed by logits, targets and the
-            mask of known targets of the time steps, all ``[B, N, C]``.
+            Both ``[B, C]``. In training, followed by the frame-level logits,
+            targets and mask of known targets, all ``[B, N, C]``.
         """
         if stage != sb.Stage.TRAIN:
             return super().compute_forward(batch, stage)
@@ -67,7 +67,7 @@ class StrongBrain(TaggingBrain):
         return logits.squeeze(1), targets, frame_logits, frame_targets, known
 
     def compute_objectives(self, predictions, batch, stage):
-        """Adds the loss of the time steps to the loss of the clips.
+        """Adds the frame-level loss to the loss of the clips.
 
         Arguments
         ---------
@@ -91,7 +91,7 @@ class StrongBrain(TaggingBrain):
 
 
 def strong_dataio_prep(hparams):
-    """Creates the datasets, with the targets of time steps for training.
+    """Creates the datasets, with frame-level targets for training.
 
     Arguments
     ---------

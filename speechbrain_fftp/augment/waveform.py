@@ -280,5 +280,5 @@ class NoiseCuts:
         self.samples = self.samples.to(wavs.device)
         B, S = wavs.shape
         start = torch.randint(total, (B, 1), device=wavs.device)
-        place = start + torch.arange(S, device=wavs.device)
-        return self.samples[place % total]
+        index = start + torch.arange(S, device=wavs.device)
+        return self.samples[index % total]

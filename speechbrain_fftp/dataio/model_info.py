@@ -99,23 +99,23 @@ def default_rules(n_classes: int) -> Rules:
 
 
 @dataclasses.dataclass(frozen=True)
-class Steps:
-    """The time steps that a model classifies.
+class FrameLevel:
+    """The times of frame-level predictions.
 
     Arguments
     ---------
     span_samples : int
-        Length of the audio that a time step is classified by, such as a patch.
-        The first time step begins with the clip.
-    step_samples : int
-        From one time step to the next.
+        Length of the audio that a prediction is made from, such as a patch.
+        The first prediction begins with the clip.
+    hop_samples : int
+        From one prediction to the next.
     of_clips : bool
         Whether the classes were learnt from clips of about this length: then
         labels of clips do not tell how long events last.
     """
 
     span_samples: int
-    step_samples: int
+    hop_samples: int
     of_clips: bool = False
 
 
@@ -145,8 +145,8 @@ class ModelInfo:
         without ``is_learnt``. Default: a threshold of 0.5 for events.
     token_samples : int, optional
         From one token of the encoder to the next, if its tokens are in time.
-    steps : Steps, optional
-        For a model that classifies time steps.
+    frame_level : FrameLevel, optional
+        For a frame-level model.
     note : str, optional
         A sentence that users of the model should read first.
 
@@ -170,7 +170,7 @@ class ModelInfo:
     single_label: bool = False
     rules: Optional[Rules] = None
     token_samples: Optional[int] = None
-    steps: Optional[Steps] = None
+    frame_level: Optional[FrameLevel] = None
     note: Optional[str] = None
 
     def __post_init__(self) -> None:
@@ -189,10 +189,10 @@ class ModelInfo:
             ),
             "token_samples": self.token_samples is None
             or is_whole(self.token_samples, 1, longest),
-            "steps": self.steps is None
-            or is_whole(self.steps.step_samples, 1, longest)
-            and is_whole(self.steps.span_samples, 1, longest)
-            and isinstance(self.steps.of_clips, bool),
+            "frame_level": self.frame_level is None
+            or is_whole(self.frame_level.hop_samples, 1, longest)
+            and is_whole(self.frame_level.span_samples, 1, longest)
+            and isinstance(self.frame_level.of_clips, bool),
             "note": self.note is None or are_names([self.note]),
         }
         wrong = [name for name in is_right if not is_right[name]]
@@ -221,8 +221,8 @@ class ModelInfo:
                     },
                     is_learnt=True,
                 )
-            if values["steps"] is not None:
-                values["steps"] = Steps(**values["steps"])
+            if values["frame_level"] is not None:
+                values["frame_level"] = FrameLevel(**values["frame_level"])
             return cls(**values)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise InputError(

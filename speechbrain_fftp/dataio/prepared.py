@@ -490,14 +490,14 @@ def files_below(folder: PathLike) -> Iterator[str]:
     around = Path(folder).resolve().parents
     stats = [path.stat() for path in around if path.exists()]
     seen = {(stat.st_dev, stat.st_ino) for stat in stats}
-    for place, folders, files in os.walk(os.fspath(folder), followlinks=True):
-        stat = os.stat(place)
+    for parent, folders, files in os.walk(os.fspath(folder), followlinks=True):
+        stat = os.stat(parent)
         if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:
             folders.clear()
             continue
         seen.add((stat.st_dev, stat.st_ino))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
-        below = os.path.relpath(place, folder).replace(os.sep, "/")
+        below = os.path.relpath(parent, folder).replace(os.sep, "/")
         for name in sorted(files):
             if not is_hidden(name):
                 yield posixpath.normpath(f"{below}/{name}")

@@ -134,16 +134,16 @@ def cut_events(listed, durations, path):
     return kept
 
 
-def step_targets(times, events, n_classes):
-    """Targets ``[N, C]`` of time steps: 1.0 within an event of a class.
+def make_frame_targets(times, events, n_classes):
+    """Frame-level targets ``[N, C]``: 1.0 within an event of a class.
 
-    ``times`` are the centres of the steps; an event is its start and end in
+    ``times`` are the centres of the predictions; an event is its start and end in
     seconds, and the index of its class.
     """
     targets = np.zeros((len(times), n_classes), np.float32)
     for start, end, number in events:
         inside = (times >= start) & (times < end)
-        if not inside.any():  # a short event marks the nearest time step
+        if not inside.any():  # a short event marks the nearest prediction
             inside[np.abs(times - (start + end) / 2).argmin()] = True
         targets[inside, number] = 1.0
     return targets

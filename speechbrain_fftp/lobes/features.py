@@ -218,8 +218,8 @@ class PaddedFeatures(torch.nn.Module):
         if wav_lens is not None:
             samples = (wav_lens.double() * wavs.shape[1]).round().long()
             counts = self.front_end.num_frames(samples)
-            own = length_mask(counts, feats.shape[1])
-            feats = feats.masked_fill(~own.unsqueeze(2), 0.0)
+            is_valid = length_mask(counts, feats.shape[1])
+            feats = feats.masked_fill(~is_valid.unsqueeze(2), 0.0)
         padded = torch.nn.functional.pad(feats, (0, 0, 0, self.pad_frames))
         return padded[:, : self.pad_frames]
 

@@ -1,4 +1,4 @@
-"""Classifies each time step of a clip, and pools them to classify the clip.
+"""Frame-level predictions, and their pooling to those of clips.
 
 The tokens of full-frequency temporal patches form a time sequence, so a model
 trained on clip labels can localise sounds in time: multiple instance learning,
@@ -13,8 +13,8 @@ import torch
 SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
 
 
-def step_times(front_end, embedding, n_samples):
-    """The centre of each time step of a clip.
+def frame_level_times(front_end, embedding, n_samples):
+    """The centre of each prediction of a clip.
 
     Arguments
     ---------
@@ -35,7 +35,7 @@ def step_times(front_end, embedding, n_samples):
     >>> from speechbrain_fftp.lobes.features import KaldiFbank
     >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
     >>> embedding = FFTPEmbedding(128, 192, patch_frames=10, stride_frames=10)
-    >>> step_times(KaldiFbank(), embedding, n_samples=8000)
+    >>> frame_level_times(KaldiFbank(), embedding, n_samples=8000)
     tensor([0.0575, 0.1575, 0.2575, 0.3575])
     """
     n_steps = embedding.time_patches(front_end.num_frames(n_samples))
@@ -49,7 +49,7 @@ def step_times(front_end, embedding, n_samples):
 class LinearSoftmaxPooling(torch.nn.Module):
     """The mean of probabilities, weighted by the probabilities.
 
-    Time steps in which the sound is heard dominate, however few they are.
+    Times at which the sound is heard dominate, however few they are.
 
     Example
     -------
@@ -59,12 +59,12 @@ class LinearSoftmaxPooling(torch.nn.Module):
     """
 
     def forward(self, probs):
-        """Pools the probabilities of time steps.
+        """Pools the frame-level probabilities.
 
         Arguments
         ---------
         probs : torch.Tensor
-            Probabilities ``[B, N, C]`` of N time steps, 0.0 in padding.
+            Frame-level probabilities ``[B, N, C]``, 0.0 in padding.
 
         Returns
         -------
@@ -85,12 +85,12 @@ class MaxPooling(torch.nn.Module):
     """
 
     def forward(self, probs):
-        """Pools the probabilities of time steps.
+        """Pools the frame-level probabilities.
 
         Arguments
         ---------
         probs : torch.Tensor
-            Probabilities ``[B, N, C]`` of N time steps, 0.0 in padding.
+            Frame-level probabilities ``[B, N, C]``, 0.0 in padding.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class MaxPooling(torch.nn.Module):
 
 
 class FrameClassifier(torch.nn.Module):
-    """Classifies time steps and clips; several classes may be heard at once.
+    """Classifies frames and clips; several classes may be heard at once.
 
     Always computed in float32, even under autocast.
 
@@ -110,7 +110,7 @@ class FrameClassifier(torch.nn.Module):
     embed_dim, n_classes : int
         Number of channels D of a token, and of classes C.
     pooling : torch.nn.Module, optional
-        Pools the probabilities of time steps; by default,
+        Pools the frame-level probabilities; by default,
         ``LinearSoftmaxPooling``.
     has_norm : bool
         Whether to apply layer normalisation first.
@@ -132,21 +132,21 @@ class FrameClassifier(torch.nn.Module):
         self.pooling = LinearSoftmaxPooling() if pooling is None else pooling
 
     def forward(self, tokens, valid=None):
-        """Classifies clips and their time steps.
+        """Computes logits of clips, and frame-level ones.
 
         Arguments
         ---------
         tokens : torch.Tensor
             Tokens ``[B, N, D]``.
         valid : torch.Tensor, optional
-            True for a clip's own tokens ``[B, N]``; by default, all are.
+            True for a clip's valid tokens ``[B, N]``; by default, all are.
 
         Returns
         -------
         logits : torch.Tensor
             Logits ``[B, 1, C]`` of clips.
         frame_logits : torch.Tensor
-            Logits ``[B, N, C]`` of time steps, of any value in padding.
+            Frame-level logits ``[B, N, C]``, of any value in padding.
         """
         tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
         with torch.autocast(tokens.device.type, enabled=False):
@@ -195,16 +195,16 @@ class FrameTagger(torch.nn.Module):
         lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T.
         return_frames : bool
-            Whether to return the logits of time steps as well.
+            Whether to return the frame-level logits as well.
 
         Returns
         -------
         logits : torch.Tensor
             Logits ``[B, 1, C]`` of clips.
         frame_logits : torch.Tensor
-            With ``return_frames``, logits ``[B, N, C]`` of time steps.
+            With ``return_frames``, frame-level logits ``[B, N, C]``.
         valid : torch.Tensor or None
-            With ``return_frames``, True for a clip's own time steps ``[B, N]``;
+            With ``return_frames``, True for a clip's valid tokens ``[B, N]``;
             None if all are.
         """
         _, tokens, valid = self.encoder.encode(feats, lengths)

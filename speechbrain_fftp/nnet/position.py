@@ -112,10 +112,10 @@ class PositionEmbedding(torch.nn.Module):
         # Position of each column in the table: 0 .. known - 1, [B, T]
         columns = torch.arange(time_patches, device=table.device)
         scale = (known - 1) / (valid_patches - 1).clamp(min=max(known - 1, 1))
-        place = (columns * scale).clamp(max=known - 1)
-        left = place.floor().long()
+        index = (columns * scale).clamp(max=known - 1)
+        left = index.floor().long()
         right = (left + 1).clamp(max=known - 1)
-        weight = (place - left).to(table.dtype)[None, :, :, None]
+        weight = (index - left).to(table.dtype)[None, :, :, None]
         # [F', B, T, D] -> [B, F' * T, D]
         stretched = torch.lerp(table[:, left], table[:, right], weight)
         return stretched.transpose(0, 1).flatten(1, 2)

@@ -1,7 +1,7 @@
 """From clips to tokens, and from tokens to the embedding of a clip.
 
-Positions along time are called time steps. Square patches give several tokens
-per time step, ordered frequency-major.
+Positions along time are called time patches. Square patches give several tokens
+per time patch, ordered frequency-major.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -71,7 +71,7 @@ class EncodedClips(NamedTuple):
     tokens : torch.Tensor
         Tokens over time ``[B, T', D]``, of any value in padding.
     valid : torch.Tensor or None
-        True for a clip's own tokens ``[B, T']``; None if all are.
+        True for a clip's valid tokens ``[B, T']``; None if all are.
 
     Example
     -------
@@ -101,18 +101,18 @@ def embed_clips(embedding, feats, lengths=None):
     -------
     tokens : torch.Tensor
         Tokens ``[B, F' * T', D]``.
-    step_counts : torch.Tensor or None
-        Each clip's number of time steps ``[B]``, on the device of the features.
+    time_patches : torch.Tensor or None
+        Each clip's number of time patches ``[B]``, on the device of the features.
     valid : torch.Tensor or None
-        True for a clip's own time steps ``[B, T']``.
+        True for a clip's valid time patches ``[B, T']``.
 
     Example
     -------
     >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
-    >>> tokens, step_counts, valid = embed_clips(
+    >>> tokens, time_patches, valid = embed_clips(
     ...     FFTPEmbedding(16, 8), torch.rand(2, 100, 16), torch.tensor([1, 0.5])
     ... )
-    >>> tokens.shape, step_counts, valid.shape
+    >>> tokens.shape, time_patches, valid.shape
     (torch.Size([2, 16, 8]), tensor([16,  6]), torch.Size([2, 16]))
     """
     if lengths is None:
@@ -122,9 +122,9 @@ def embed_clips(embedding, feats, lengths=None):
     padding = ~length_mask(n_frames, feats.shape[1])
     # [B, T, F] -> [B, F' * T', D]
     tokens = embedding(feats.masked_fill(padding.unsqueeze(2), 0.0))
-    step_counts = embedding.time_patches(n_frames)
-    n_steps = tokens.shape[1] // embedding.freq_patches
-    return tokens, step_counts, length_mask(step_counts, n_steps)
+    time_patches = embedding.time_patches(n_frames)
+    n_time_patches = tokens.shape[1] // embedding.freq_patches
+    return tokens, time_patches, length_mask(time_patches, n_time_patches)
 
 
 class TokenBatchNorm(torch.nn.Module):
@@ -188,7 +188,7 @@ class TokenBatchNorm(torch.nn.Module):
 
 
 def token_batch_norm(norm, tokens, valid=None):
-    """Applies batch normalisation with the statistics of the clips' own tokens.
+    """Applies batch normalisation with the statistics of the clips' valid tokens.
 
     A single token is normalised by the running statistics. In a training with
     several processes, the statistics are those of all processes.
@@ -200,7 +200,7 @@ def token_batch_norm(norm, tokens, valid=None):
     tokens : torch.Tensor
         Tokens ``[B, N, D]``.
     valid : torch.Tensor, optional
-        True for a clip's own tokens ``[B, N]``; padding is set to 0.0.
+        True for a clip's valid tokens ``[B, N]``; padding is set to 0.0.
 
     Returns
     -------
@@ -341,7 +341,7 @@ def pool_tokens(pooling, cls, tokens, valid=None):
     tokens : torch.Tensor
         Tokens ``[B, N, D]``.
     valid : torch.Tensor, optional
-        True for a clip's own tokens ``[B, N]``; by default, all are.
+        True for a clip's valid tokens ``[B, N]``; by default, all are.
 
     Returns
     -------
@@ -369,14 +369,14 @@ def pool_tokens(pooling, cls, tokens, valid=None):
 
 
 def mean_token(tokens, valid=None):
-    """The mean of a clip's own tokens.
+    """The mean of a clip's valid tokens.
 
     Arguments
     ---------
     tokens : torch.Tensor
         Tokens ``[B, N, D]``.
     valid : torch.Tensor, optional
-        True for a clip's own tokens ``[B, N]``; by default, all are.
+        True for a clip's valid tokens ``[B, N]``; by default, all are.
 
     Returns
     -------

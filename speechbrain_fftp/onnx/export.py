@@ -10,9 +10,9 @@ Outputs:
 
 * ``probabilities`` ``[batch, classes]``, if the model has classes;
 * ``embeddings`` ``[batch, dim]``;
-* ``frame_probabilities`` ``[batch, steps, classes]``, if the model classifies
-  time steps; undefined after a clip's end;
-* ``tokens`` ``[batch, steps, dim]``, which the encoder pools to embeddings;
+* ``frame_probabilities`` ``[batch, frames, classes]``, if the model classifies
+  frame-level predictions; undefined after a clip's end;
+* ``tokens`` ``[batch, frames, dim]``, which the encoder pools to embeddings;
 * ``features`` ``[batch, frames, bins]``, before their normalisation.
 
 Tokens and features are 0.0 after a clip's end.
@@ -37,7 +37,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_fftp.dataio.model_info import ModelInfo, Steps
+from speechbrain_fftp.dataio.model_info import FrameLevel, ModelInfo
 from speechbrain_fftp.lobes.frame_classifier import FrameTagger
 from speechbrain_fftp.onnx.wrapper import WaveformTagger, find_embedding
 
@@ -80,7 +80,7 @@ def export_onnx(
         ``compute_features`` and ``mean_var_norm``, see ``extract_features``;
         ``embedding_model``, the encoder; and ``classifier``, see ``classify``.
         They are not changed. A model whose encoder is a ``FrameTagger``
-        classifies time steps.
+        has frame-level predictions.
     labels : list of str
         Names of the classes; empty for an encoder without classes.
     sample_rate : int
@@ -186,13 +186,15 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
 
     embedding = find_embedding(modules["embedding_model"])
     min_samples = num_samples(getattr(embedding, "patch_frames", 1))
-    token_samples = steps = None
-    has_steps = isinstance(modules["embedding_model"], FrameTagger)
-    has_tokens = has_steps or hasattr(modules["embedding_model"], "encode")
+    token_samples = frame_level = None
+    is_frame_level = isinstance(modules["embedding_model"], FrameTagger)
+    has_tokens = is_frame_level or hasattr(modules["embedding_model"], "encode")
     if has_tokens and hasattr(embedding, "stride_frames"):
         token_samples = embedding.stride_frames * shift
-    if has_steps:
-        steps = Steps(span_samples=min_samples, step_samples=token_samples)
+    if is_frame_level:
+        frame_level = FrameLevel(
+            span_samples=min_samples, hop_samples=token_samples
+        )
     return ModelInfo(
         labels=labels,
         sample_rate=sample_rate,
@@ -201,7 +203,7 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
         frame_samples=shift,
         single_label=single_label,
         token_samples=token_samples,
-        steps=steps,
+        frame_level=frame_level,
     )
 
 

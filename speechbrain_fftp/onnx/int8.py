@@ -16,7 +16,7 @@ from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.onnx.graphs import ancestors
 
-PRODUCTS = ("MatMul", "Gemm")
+MATMULS = ("MatMul", "Gemm")
 
 
 def store_in_int8(source, path):
@@ -68,7 +68,7 @@ def quantize(model, path, names):
             path,
             nodes_to_quantize=names,
             per_channel=True,
-            # With 8 bits, sums of two products overflow on CPUs without VNNI
+            # With 8 bits, sums of two multiplications overflow on CPUs without VNNI
             reduce_range=True,
             weight_type=QuantType.QInt8,
         )
@@ -104,5 +104,5 @@ def encoder_products(graph):
     return [
         node.name
         for node in ancestors(graph, {"embeddings"})
-        if node.op_type in PRODUCTS and node.name not in front_end
+        if node.op_type in MATMULS and node.name not in front_end
     ]

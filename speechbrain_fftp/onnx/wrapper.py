@@ -25,7 +25,9 @@ class WaveformTagger(torch.nn.Module):
         super().__init__()
         self.parts = torch.nn.ModuleDict(modules)
         self.has_classes = has_classes
-        self.has_steps = isinstance(modules["embedding_model"], FrameTagger)
+        self.is_frame_level = isinstance(
+            modules["embedding_model"], FrameTagger
+        )
         self.min_samples = min_samples
         self.activate = torch.sigmoid
         if single_label:
@@ -36,7 +38,7 @@ class WaveformTagger(torch.nn.Module):
     def output_names(self):
         """Names of the outputs."""
         names = ["embeddings", "tokens", "features"]
-        if self.has_steps:
+        if self.is_frame_level:
             names.insert(1, "frame_probabilities")
         if self.has_classes:
             names.insert(0, "probabilities")
@@ -65,7 +67,7 @@ class WaveformTagger(torch.nn.Module):
         The embedding of an encoder without tokens counts as a single token.
         """
         encoder, outputs = self.parts["embedding_model"], {}
-        if self.has_steps:
+        if self.is_frame_level:
             _, tokens, valid = encoder.encoder.encode(feats, lens)
             output, frame_logits = encoder.frame_classifier(tokens, valid)
             outputs["frame_probabilities"] = frame_logits.sigmoid()

@@ -56,7 +56,7 @@ def build(tensors, config):
     """Encoder and classifier of a file.
 
     Heads are assumed to have 64 channels, as in the published file. A clip's
-    probability is the maximum over its time steps.
+    probability is the maximum over its time patches.
     """
     tensors = rename(tensors, PATTERNS, UNUSED)
     sizes = transformer_sizes(tensors)
@@ -66,7 +66,7 @@ def build(tensors, config):
     tensors[PATCHES] = patches
     # Row 0 belongs to a class token that does not exist.
     tensors[POSITIONS] = tensors.pop("positions")[:, 1:].contiguous()
-    n_steps = tensors[POSITIONS].shape[1]
+    n_time_patches = tensors[POSITIONS].shape[1]
     for number in range(sizes["depth"]):
         # Queries, keys and values have no bias.
         tensors[f"blocks.{number}.qkv.bias"] = patches.new_zeros(3 * width)
@@ -75,7 +75,7 @@ def build(tensors, config):
         num_heads=count_heads(width),
         embedding=FFTPEmbedding(N_MELS, width, PATCH_FRAMES, PATCH_FRAMES),
         # Up to three frames more than its tokens cover
-        max_frames=PATCH_FRAMES * (n_steps + 1) - 1,
+        max_frames=PATCH_FRAMES * (n_time_patches + 1) - 1,
         **sizes,
     )
     classifier = FrameClassifier(

@@ -71,23 +71,23 @@ class ChunkedTransformer(AST):
         feats = torch.nn.functional.pad(feats, (0, 0, 0, K * size - T))
         x = self.embedding(feats.view(B * K, size, F))
         rows = self.embedding.freq_patches
-        n_steps = x.shape[1] // rows
-        x = x + self.position.table[:, :n_steps].flatten(0, 1)
+        n_time_patches = x.shape[1] // rows
+        x = x + self.position.table[:, :n_time_patches].flatten(0, 1)
         # A clip's frames in each chunk: zeros that fill its last chunk are
         # attended to, padding of the batch is not.
         starts = torch.arange(K, device=x.device) * size
         in_chunk = starts < n_frames[:, None]  # [B, K]
         own_frames = n_frames.clamp(max=size)[:, None] * in_chunk
         counts = self.embedding.time_patches(own_frames)  # at least 1
-        attended = length_mask(counts.flatten(), n_steps)  # [B * K, T']
+        attended = length_mask(counts.flatten(), n_time_patches)  # [B * K, T']
         mask = attended.repeat(1, rows)[:, None, None]
         for block in self.blocks:
             x = block(x, mask)
         # [B * K, F' * T', D] -> [B * K, T', D] -> [B, K * T', D]
-        x = self.norm(x).unflatten(1, (rows, n_steps)).mean(1)
-        x = x.reshape(B, K * n_steps, -1)
+        x = self.norm(x).unflatten(1, (rows, n_time_patches)).mean(1)
+        x = x.reshape(B, K * n_time_patches, -1)
         if self.pooling == "chunks":
-            valid = attended.view(B, K, n_steps) & in_chunk[:, :, None]
+            valid = attended.view(B, K, n_time_patches) & in_chunk[:, :, None]
             valid = valid.flatten(1)
         else:
             n_tokens = self.embedding.time_patches(T)

@@ -88,12 +88,12 @@ class MelDecibels(torch.nn.Module):
         # Positions of the samples and of their reflections, [B, S + n_fft]
         half = self.n_fft // 2
         last = samples[:, None] - 1
-        places = torch.arange(
+        indices = torch.arange(
             -half, n_samples + self.n_fft - half, device=wavs.device
         ).abs()
-        places = torch.where(places > last, 2 * last - places, places)
+        indices = torch.where(indices > last, 2 * last - indices, indices)
         # A clip shorter than half a window repeats its first sample.
-        wavs = wavs.gather(1, places.clamp(min=0))
+        wavs = wavs.gather(1, indices.clamp(min=0))
         frames = wavs.unfold(1, self.n_fft, self.shift)
         spectrum = torch.fft.rfft(frames * self.hann)
         power = spectrum.real.square() + spectrum.imag.square()

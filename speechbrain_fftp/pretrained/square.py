@@ -54,19 +54,19 @@ def to_full_frequency(state, embedding, size, stride_bins):
     Square patches have ``size`` frames and bins, and start every
     ``stride_bins``. They are centred in longer full-frequency patches; shorter
     full-frequency patches are assumed to repeat their first and last frame.
-    Position embeddings still have the time steps of the square patches.
+    Position embeddings still have the time patches of the square patches.
     """
     table = state[POSITIONS]
     square = state[PATCHES].unflatten(1, size)  # [D, frames, bins]
     frames, bins = size
     patch_frames = embedding.patch_frames
-    places = (patch_frames - frames) // 2 + torch.arange(frames)
-    places = places.clamp(0, patch_frames - 1)
+    indices = (patch_frames - frames) // 2 + torch.arange(frames)
+    indices = indices.clamp(0, patch_frames - 1)
     full = square.new_zeros(len(square), patch_frames, embedding.n_mels)
     for row in range(len(table)):
         bottom = row * stride_bins
         rows = full[:, :, bottom : bottom + bins]
-        rows.index_add_(1, places, square / len(table))
+        rows.index_add_(1, indices, square / len(table))
     return {
         **state,
         PATCHES: full.flatten(1),

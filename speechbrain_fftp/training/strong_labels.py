@@ -11,10 +11,10 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.prepared import read_classes_csv
 from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
+    make_frame_targets,
     read_strong_labels,
-    step_targets,
 )
-from speechbrain_fftp.lobes.frame_classifier import step_times
+from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 
 logger = get_logger(__name__)
 
@@ -70,7 +70,7 @@ def add_frame_targets(
     front_end,
     embedding,
 ):
-    """Adds the targets of time steps to training clips.
+    """Adds the frame-level targets to training clips.
 
     The clips get the items ``frame_targets`` ``[N, C]`` and ``known`` ``[C]``:
     1.0 for the classes with events in the table, if it lists the clip.
@@ -86,7 +86,7 @@ def add_frame_targets(
     n_classes : int
         Number of classes.
     front_end, embedding : torch.nn.Module
-        The features and the patches, which decide the time steps.
+        The features and the patches, which decide the times of targets.
     """
     events = read_events(strong_labels, dataset, prepared_folder)
     timed = torch.zeros(n_classes)
@@ -95,9 +95,9 @@ def add_frame_targets(
             timed[number] = 1.0
 
     def pipeline(clip, sig):
-        """Yields the targets of time steps, and a mask of known classes."""
-        times = step_times(front_end, embedding, len(sig)).numpy()
-        targets = step_targets(times, events.get(clip, ()), n_classes)
+        """Yields the frame-level targets, and a mask of known classes."""
+        times = frame_level_times(front_end, embedding, len(sig)).numpy()
+        targets = make_frame_targets(times, events.get(clip, ()), n_classes)
         yield torch.as_tensor(targets, dtype=torch.float32)
         yield timed if clip in events else torch.zeros(n_classes)
 
@@ -108,12 +108,12 @@ def add_frame_targets(
 
 
 def frame_loss(logits, targets, known):
-    """Mean binary cross-entropy of the time steps whose targets are known.
+    """Mean binary cross-entropy of the predictions whose targets are known.
 
     Arguments
     ---------
     logits, targets : torch.Tensor
-        Logits and targets of time steps ``[B, N, C]``.
+        Frame-level logits and targets ``[B, N, C]``.
     known : torch.Tensor
         1.0 for known targets ``[B, N, C]``, 0.0 for unknown ones.
     """

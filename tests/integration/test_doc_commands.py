@@ -101,7 +101,7 @@ def place(tmp_path, monkeypatch):
     pitches = dict(zip(LABELS, np.linspace(40, 430, len(LABELS))))
     model = tmp_path / "results/demo/inference/model.onnx"
     model.parent.mkdir(parents=True)
-    tiny_onnx.write_model(model, has_steps=True, pitches=pitches)
+    tiny_onnx.write_model(model, is_frame_level=True, pitches=pitches)
     names = ("clip.wav", "recording.wav", "room.wav", "other.mp3")
     names += ("results/demo/clip.wav", "recordings/monday/1.flac")
     for seed, name in enumerate(names):

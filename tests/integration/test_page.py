@@ -106,7 +106,7 @@ def beep(folder):
 
 @pytest.fixture(scope="module")
 def models(folder, tones_file, onnx_file):
-    """Of clips up to 1.3 s, and of time steps.
+    """Of clips up to 1.3 s, and frame-level ones.
 
     By the thresholds of the last one, no Hum is found.
     """
@@ -254,7 +254,7 @@ class Page:
 
 @pytest.fixture
 def page(driver, address):
-    """The page of the model of time steps."""
+    """The page of the frame-level model."""
     return Page(driver, f"{address}/steps/")
 
 

@@ -44,7 +44,7 @@ def test_a_machine_that_only_tags(tmp_path):
     assert "onnxruntime" in packages
     assert not {"torch", "speechbrain"} & set(packages.split())
 
-    write_model(tmp_path / "model.onnx", has_steps=True)
+    write_model(tmp_path / "model.onnx", is_frame_level=True)
     sf.write(tmp_path / "clip.wav", sounds(3.0), 2 * RATE)
     tag = [programs / "fftp-tag", "clip.wav", "--model", "model.onnx"]
     [row] = json.loads(run(*tag, "--format", "json"))

@@ -1,4 +1,4 @@
-"""Tests of the AudioSet recipe with a classifier of time steps.
+"""Tests of the AudioSet recipe with frame-level predictions.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,7 +13,7 @@ from hyperpyyaml import load_hyperpyyaml
 from recipe_runs import ROOT, train
 
 from fftp_tag import AudioTagger
-from speechbrain_fftp.lobes.frame_classifier import step_times
+from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 from speechbrain_fftp.pretrained.families import (
     build_modules,
     find_family,
@@ -55,7 +55,7 @@ def test_a_model_of_time_steps_tells_what_sounds_when(
     assert ((0 < probs) & (probs < 1)).all()
     np.testing.assert_allclose(np.diff(times), 0.25, atol=1e-4)
     tags = tagger.tag_file(clip, top_k=3, threshold=0.0)
-    # The clip's probability is between those of its time steps.
+    # The clip's probability is between the frame-level ones.
     best = tags[0].probability
     number = tagger.labels.index(tags[0].label)
     assert probs[:, number].mean() <= best <= probs[:, number].max()
@@ -110,6 +110,8 @@ def test_fine_tuning_starts_from_published_models(
     torch.testing.assert_close(feats, expected, rtol=0, atol=1e-5)
     tokens = hparams["encoder"].eval().encode(feats).tokens
     torch.testing.assert_close(tokens, published.encode(feats).tokens)
-    times = step_times(hparams["compute_features"], hparams["embedding"], 32000)
+    times = frame_level_times(
+        hparams["compute_features"], hparams["embedding"], 32000
+    )
     assert tokens.shape[1] == len(times)
     np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-4)

@@ -21,7 +21,7 @@ def test_labels_are_mixed_as_the_waveforms_are(device):
     torch.testing.assert_close(shares.sum(1), torch.ones(64, device=device))
     assert (shares > 0).sum(1).max() == 2 and shares.min() == 0
     assert torch.equal(out_lengths, ((shares > 0) * lengths).amax(1))
-    # Labels of time steps, too
+    # Frame-level labels, too
     frames = torch.rand(64, 7, 3, device=device)
     expected = torch.einsum("ij,jtc->itc", shares, frames)
     torch.testing.assert_close(mix(frames), expected)

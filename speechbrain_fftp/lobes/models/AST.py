@@ -128,7 +128,7 @@ class AST(torch.nn.Module):
         See ``TransformerBlock``. In the original AST, ``norm_eps`` is 1e-6.
     pooling : str
         "cls", the class tokens as in the original; "mean", the mean over the
-        clip's own tokens; or "cls+mean", the mean of both.
+        clip's valid tokens; or "cls+mean", the mean of both.
 
     Example
     -------
@@ -221,10 +221,12 @@ class AST(torch.nn.Module):
             Embeddings, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, F' * T', D]
-        tokens, step_counts, valid = embed_clips(self.embedding, feats, lengths)
+        tokens, time_patches, valid = embed_clips(
+            self.embedding, feats, lengths
+        )
         rows = self.embedding.freq_patches
-        n_steps = tokens.shape[1] // rows
-        tokens = tokens + self.position(n_steps, step_counts)
+        n_time_patches = tokens.shape[1] // rows
+        tokens = tokens + self.position(n_time_patches, time_patches)
         mask = None
         if valid is not None:
             # [B, T'] -> [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
@@ -240,6 +242,8 @@ class AST(torch.nn.Module):
         # [B, 2 + F' * T', D] -> [B, 1, D]
         cls = x[:, :CLASS_TOKENS].mean(1, keepdim=True)
         # [B, 2 + F' * T', D] -> [B, F', T', D] -> [B, T', D]
-        steps = x[:, CLASS_TOKENS:].unflatten(1, (rows, n_steps)).mean(1)
-        embedding = pool_tokens(self.pooling, cls, steps, valid)
-        return EncodedClips(embedding, steps, valid)
+        patches = (
+            x[:, CLASS_TOKENS:].unflatten(1, (rows, n_time_patches)).mean(1)
+        )
+        embedding = pool_tokens(self.pooling, cls, patches, valid)
+        return EncodedClips(embedding, patches, valid)

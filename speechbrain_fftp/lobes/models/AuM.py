@@ -23,7 +23,7 @@ class AuM(torch.nn.Module):
     """Audio Mamba encoder.
 
     Sizes (width, depth): tiny 192, 24; small 384, 24; base 768, 24. The class
-    token is in the middle of a clip's own tokens.
+    token is in the middle of a clip's valid tokens.
 
     Arguments
     ---------
@@ -136,15 +136,17 @@ class AuM(torch.nn.Module):
             Embeddings, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, F' * T', D]
-        tokens, step_counts, valid = embed_clips(self.embedding, feats, lengths)
+        tokens, time_patches, valid = embed_clips(
+            self.embedding, feats, lengths
+        )
         B, N, D = tokens.shape
         rows = self.embedding.freq_patches
-        n_steps = N // rows
-        tokens = tokens + self.position(n_steps, step_counts)
-        own = valid
+        n_time_patches = N // rows
+        tokens = tokens + self.position(n_time_patches, time_patches)
+        is_valid = valid
         if valid is None:
-            own = tokens.new_ones(1, n_steps, dtype=torch.bool)
-        slots, middle = find_slots(own.repeat(1, rows))
+            is_valid = tokens.new_ones(1, n_time_patches, dtype=torch.bool)
+        slots, middle = find_slots(is_valid.repeat(1, rows))
         slots = slots.unsqueeze(2).expand(B, N, D)
         middle = middle.unsqueeze(2).expand(B, 1, D)
         cls_token = self.cls_token.to(tokens.dtype).expand(B, 1, D)
@@ -153,26 +155,28 @@ class AuM(torch.nn.Module):
         x = x.scatter(1, middle, cls_token)
         # The residual stream is in at least float32, as in the original
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        counts = None if valid is None else step_counts * rows + 1
+        counts = None if valid is None else time_patches * rows + 1
         for block in self.blocks:
             x = block(x, counts)
         x = self.norm(x.to(self.norm.weight.dtype))
         cls = x.gather(1, middle)  # [B, 1, D]
         # [B, F' * T' + 1, D] -> [B, F' * T', D] -> [B, F', T', D] -> [B, T', D]
-        steps = x.gather(1, slots).unflatten(1, (rows, n_steps)).mean(1)
-        embedding = pool_tokens(self.pooling, cls, steps, valid)
-        return EncodedClips(embedding, steps, valid)
+        patches = (
+            x.gather(1, slots).unflatten(1, (rows, n_time_patches)).mean(1)
+        )
+        embedding = pool_tokens(self.pooling, cls, patches, valid)
+        return EncodedClips(embedding, patches, valid)
 
 
-def find_slots(own):
-    """Moves padding behind a clip's own tokens and the class token.
+def find_slots(is_valid):
+    """Moves padding behind a clip's valid tokens and the class token.
 
     Tokens are frequency-major, so each row of patches ends with padding.
 
     Arguments
     ---------
-    own : torch.Tensor
-        True for a clip's own tokens ``[B, N]``.
+    is_valid : torch.Tensor
+        True for a clip's valid tokens ``[B, N]``.
 
     Returns
     -------
@@ -186,7 +190,9 @@ def find_slots(own):
     >>> find_slots(torch.tensor([[True, False, True, False]]))
     (tensor([[0, 3, 2, 4]]), tensor([[1]]))
     """
-    count = own.sum(1, keepdim=True)
+    count = is_valid.sum(1, keepdim=True)
     middle = count // 2
-    slots = torch.where(own, own.cumsum(1) - 1, count + (~own).cumsum(1) - 1)
+    slots = torch.where(
+        is_valid, is_valid.cumsum(1) - 1, count + (~is_valid).cumsum(1) - 1
+    )
     return slots + (slots >= middle), middle

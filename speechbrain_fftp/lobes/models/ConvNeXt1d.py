@@ -27,7 +27,7 @@ class WideStatistics(torch.nn.Module):
 
     As in x-vectors
     (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf), over a clip's
-    own tokens.
+    valid tokens.
 
     Arguments
     ---------
@@ -56,7 +56,7 @@ class WideStatistics(torch.nn.Module):
         tokens : torch.Tensor
             Tokens ``[B, N, D]``.
         valid : torch.Tensor, optional
-            True for a clip's own tokens ``[B, N]``; others are not read.
+            True for a clip's valid tokens ``[B, N]``; others are not read.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class ConvNeXtBlock(torch.nn.Module):
         tokens : torch.Tensor
             Tokens ``[B, N, D]``, in the order of time.
         valid : torch.Tensor, optional
-            True for a clip's own tokens ``[B, N]``; others are not read.
+            True for a clip's valid tokens ``[B, N]``; others are not read.
 
         Returns
         -------

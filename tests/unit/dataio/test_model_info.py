@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import ModelInfo, Steps, default_rules
+from speechbrain_fftp.dataio.model_info import (
+    FrameLevel,
+    ModelInfo,
+    default_rules,
+)
 
 INFO = ModelInfo(
     labels=["Straße", "Bark, dog", "海"],
@@ -26,7 +30,7 @@ INFO = ModelInfo(
         is_learnt=True,
     ),
     token_samples=50,
-    steps=Steps(span_samples=100, step_samples=50),
+    frame_level=FrameLevel(span_samples=100, hop_samples=50),
     note="Knows little.",
 )
 
@@ -36,12 +40,12 @@ def test_metadata_keep_every_value():
     assert all(isinstance(text, str) for text in metadata.values())
     found = ModelInfo.from_metadata({**metadata, "onnx.infer": "other"})
     assert found.to_dict() == INFO.to_dict()
-    assert found.steps == INFO.steps and found.rules.is_learnt
+    assert found.frame_level == INFO.frame_level and found.rules.is_learnt
     # A threshold decides in single precision
     assert found.rules.threshold.dtype == np.float32
-    plain = dataclasses.replace(INFO, rules=None, steps=None, note=None)
+    plain = dataclasses.replace(INFO, rules=None, frame_level=None, note=None)
     found = ModelInfo.from_metadata(plain.to_metadata())
-    assert found.rules is found.steps is found.note is None
+    assert found.rules is found.frame_level is found.note is None
 
 
 RULES = INFO.to_dict()["rules"]
@@ -58,10 +62,10 @@ WRONG = {
         *({**RULES, "merge_gap": x} for x in (1, [1, 1], [1, 1, -1])),
     ],
     "token_samples": [0, 2001],
-    "steps": [
+    "frame_level": [
         [100, 50],
-        {"span_samples": 0, "step_samples": 50},
-        {"span_samples": 100, "step_samples": 2001},
+        {"span_samples": 0, "hop_samples": 50},
+        {"span_samples": 100, "hop_samples": 2001},
     ],
     "note": ["", 3, "two\nlines"],
 }

@@ -44,8 +44,8 @@ def clip_tagger(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def step_tagger(tmp_path_factory):
-    """Of a model of time steps."""
-    return load(tmp_path_factory.mktemp("steps"), has_steps=True)
+    """Of a frame-level model."""
+    return load(tmp_path_factory.mktemp("steps"), is_frame_level=True)
 
 
 @pytest.fixture(params=["clip_tagger", "step_tagger"])
@@ -75,7 +75,7 @@ def test_the_note_of_a_model_is_a_warning(tmp_path, caplog):
 def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
     wav = sounds(n_samples / RATE)
     path = write(tmp_path / "a.wav", wav)
-    if tagger.model.has_steps:
+    if tagger.model.is_frame_level:
         expected = expected_steps(wav).max(0)
     else:
         expected = np.max([expected_clip(piece) for piece in pieces(wav)], 0)
@@ -103,8 +103,8 @@ def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
     "longest", [LONGEST, PATCH, PATCH + 7, PATCH + STEP, 449]
 )
 def test_time_steps_are_as_if_found_at_once(tmp_path, longest):
-    """Even those of a model whose pieces are single time steps."""
-    tagger = load(tmp_path, has_steps=True, max_samples=longest)
+    """Even those of a model whose pieces are single predictions."""
+    tagger = load(tmp_path, is_frame_level=True, max_samples=longest)
     for n_samples in (40, longest, longest + 20, 731, *LENGTHS):
         wav = sounds(n_samples / RATE)
         found = tagger.analyze(wav, RATE)
@@ -133,7 +133,7 @@ def test_windows_that_do_not_suit_the_model(clip_tagger, step_tagger):
     for options in ({"window": 0.09}, {"window": 2.1}, {"hop": 0.009}):
         with pytest.raises(InputError, match=next(iter(options))):
             clip_tagger.analyze(sounds(1), RATE, **options)
-    with pytest.raises(InputError, match="time steps"):
+    with pytest.raises(InputError, match="frame-level model"):
         step_tagger.tag_long(sounds(1), RATE, window=1.0)
 
 
@@ -187,7 +187,7 @@ def test_pieces_fade_into_each_other():
 
 @pytest.mark.parametrize("seconds", [3, 10])
 def test_sounds_are_found_where_they_are(tones_file, seconds):
-    """By a model of time steps that was trained on clips of 3 s."""
+    """By a frame-level model that was trained on clips of 3 s."""
     trained = AudioTagger.from_pretrained(tones_file)
     rng = np.random.default_rng(1)
     for number in range(5):

@@ -102,7 +102,7 @@ def model(request, tmp_path):
     """A model in the folder of its training."""
     path = tmp_path / "run" / "inference" / "model.onnx"
     path.parent.mkdir(parents=True)
-    return tiny_onnx.write_model(path, has_steps=request.param == "steps")
+    return tiny_onnx.write_model(path, is_frame_level=request.param == "steps")
 
 
 def run(*arguments):
@@ -117,7 +117,7 @@ def test_rules_are_written_into_the_model(model, data, capsys):
     expected = learn_from_clips(
         scores.targets,
         scores.probs,
-        timelines if before.model.has_steps else {},
+        timelines if before.model.is_frame_level else {},
     )
     folder = model.parent.parent  # of its training
     assert run("--model", folder, "--data-folder", data) == 0
@@ -141,7 +141,7 @@ def words(text):
 
 def test_worse_rules_are_not_written(data, tmp_path, capsys):
     """Clips say nothing of the times of events, nor of other rooms."""
-    path = tiny_onnx.write_model(tmp_path / "model.onnx", has_steps=True)
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
     content = path.read_bytes()
     tagger = AudioTagger(Model(path))
     rows = ["filename\tonset\toffset\tevent_label"]
@@ -169,7 +169,7 @@ def test_worse_rules_are_not_written(data, tmp_path, capsys):
 
 
 def test_rules_with_more_false_alarms_are_not_written(data, tmp_path, capsys):
-    path = tiny_onnx.write_model(tmp_path / "model.onnx", has_steps=True)
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
     content = path.read_bytes()
     levels = np.array([0.45, 0.0, 0.0])  # heard as probabilities
     room = tmp_path / "room.wav"

@@ -30,11 +30,11 @@ def read_csv(text):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """A model of clips, and one of time steps with thresholds."""
+    """A model of clips, and a frame-level one with thresholds."""
     folder = tmp_path_factory.mktemp("models")
     write_model(folder / "clips.onnx")
     rules = {"thresholds": THRESHOLDS, "merge_gap": [0.1] * 3}
-    write_model(folder / "learnt.onnx", has_steps=True, **rules)
+    write_model(folder / "learnt.onnx", is_frame_level=True, **rules)
     return folder
 
 

@@ -38,7 +38,7 @@ def make_tagger(tmp_path):
 
     def make(steps=False, **metadata):
         path = tmp_path / "model.onnx"
-        tiny_onnx.write_model(path, has_steps=steps, **metadata)
+        tiny_onnx.write_model(path, is_frame_level=steps, **metadata)
         return AudioTagger.from_pretrained(path)
 
     return make

@@ -30,7 +30,7 @@ TRUTH = {
 
 
 def make_timelines(events):
-    """Time steps of 10 ms that are 0.9 within each event, else 0.01."""
+    """Frame-level predictions of 10 ms that are 0.9 within each event, else 0.01."""
     times = np.arange(1000) / 100 + 0.005
     rules = default_rules(3)
     found = {}

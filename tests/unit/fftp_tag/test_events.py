@@ -30,7 +30,7 @@ def make_timeline(probs, rules, seed=0):
 
 
 def by_hand(timeline):
-    """All events: each as a set of time steps that grows while it may."""
+    """All events: each as a set of predictions that grows while it may."""
     times, rules, found = timeline.times, timeline.rules, []
     edges = [0.0, *((times[1:] + times[:-1]) / 2), timeline.duration]
     for c, label in enumerate(LABELS):

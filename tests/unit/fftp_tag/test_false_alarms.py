@@ -19,7 +19,7 @@ from speechbrain_fftp.dataio.model_info import default_rules
 
 
 def make_timeline(probs):
-    """A timeline with a time step each second; classes are letters."""
+    """A timeline with a prediction each second; classes are letters."""
     n_steps, n_classes = probs.shape
     return Timeline(
         times=np.arange(n_steps) + 0.5,

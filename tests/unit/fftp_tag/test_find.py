@@ -76,7 +76,7 @@ def archive(tmp_path):
 
 def windows_of(encoder, wav, hop):
     """The first sample and the features of each window, one after another."""
-    size, step = encoder.model.span_samples, encoder.model.step_samples
+    size, step = encoder.model.span_samples, encoder.model.hop_samples
     hop = max(round(hop * RATE) // step, 1) * step
     last = max(len(wav) - size, 0) // step * step
     for start in [*range(0, last, hop), last]:
@@ -86,11 +86,11 @@ def windows_of(encoder, wav, hop):
 
 
 def brute_force(encoder, archive, hop, examples):
-    """All places, in float64, by comparing all windows with the examples."""
-    places, rows = [], []
+    """All matches, in float64, by comparing all windows with the examples."""
+    matches, rows = [], []
     for path in sorted(archive.rglob("*.[wf]*")):
         for start, end, row in windows_of(encoder, read_audio(path, RATE), hop):
-            places.append((str(path), start, end))
+            matches.append((str(path), start, end))
             rows.append(row)
     rows = np.array(rows, np.float64)
     mean, std = rows.mean(0), rows.std(0)
@@ -105,13 +105,13 @@ def brute_force(encoder, archive, hop, examples):
     scores = rows @ direction / lengths / (example @ direction)
     found = []
     for n in np.argsort(-scores):
-        file, start, end = places[n]
+        file, start, end = matches[n]
         if not any(
             f == file
             and min(end, e) - max(start, s) > 0.25 * min(end - start, e - s)
             for f, s, e, _ in found
         ):
-            found.append((*places[n], scores[n]))
+            found.append((*matches[n], scores[n]))
     return found
 
 
@@ -133,14 +133,14 @@ def test_places_are_those_of_brute_force(
         [(_, _, row)] = windows_of(encoder, np.float32(wav[:, 0]), 9)
         np.testing.assert_allclose(example, row, atol=1e-2)
     expected = brute_force(encoder, archive, hop or window, examples)
-    places = index.find(examples, top_k=50)
-    assert places[:2] == index.find(examples, top_k=2)
-    similarities = [place.similarity for place in places]
+    matches = index.find(examples, top_k=50)
+    assert matches[:2] == index.find(examples, top_k=2)
+    similarities = [match.similarity for match in matches]
     np.testing.assert_allclose(
         similarities, [score for *_, score in expected], atol=2e-3
     )
     # Similarities may be almost equal
-    assert sorted((x.file, x.start, x.end) for x in places) == sorted(
+    assert sorted((x.file, x.start, x.end) for x in matches) == sorted(
         (file, start / RATE, end / RATE) for file, start, end, _ in expected
     )
 
@@ -297,30 +297,30 @@ def find(archive, model, tmp_path, capsys):
 def test_places_in_each_format(archive, find):
     source = archive / "day 1" / "b.flac"
     part = [source, "--start", 3, "--end", 4]
-    places = json.loads(find(*part, "--format", "json").out)
+    matches = json.loads(find(*part, "--format", "json").out)
     rows = list(csv.DictReader(io.StringIO(find(*part, "--format", "csv").out)))
     lines = find(*part, "--format", "jsonl").out.splitlines()
-    assert [json.loads(line) for line in lines] == places
+    assert [json.loads(line) for line in lines] == matches
     table = [line.split(maxsplit=3) for line in find(*part).out.splitlines()]
-    for place, row, line in zip(places, rows, table, strict=True):
-        assert row.pop("file") == line.pop() == place.pop("file")
-        expected = pytest.approx(list(place.values()), abs=5e-3)
+    for match, row, line in zip(matches, rows, table, strict=True):
+        assert row.pop("file") == line.pop() == match.pop("file")
+        expected = pytest.approx(list(match.values()), abs=5e-3)
         assert [float(value) for value in row.values()] == expected
         assert [*map(float, line[1:]), float(line[0])] == expected
 
 
 def test_cut_places_are_the_samples_of_the_source(archive, find, tmp_path):
-    folder = tmp_path / "places" / "bark"
+    folder = tmp_path / "matches" / "bark"
     options = ["--format", "json", "--cut", folder]
-    places = json.loads(find(archive / "short.wav", *options).out)
+    matches = json.loads(find(archive / "short.wav", *options).out)
     names = sorted(os.listdir(folder))
-    assert len(names) == len(places) == 4
-    for name, place in zip(names, places):
-        assert f"{place['start']:.2f}" in name
-        whole, rate = sf.read(place["file"], dtype="float32", always_2d=True)
+    assert len(names) == len(matches) == 4
+    for name, match in zip(names, matches):
+        assert f"{match['start']:.2f}" in name
+        whole, rate = sf.read(match["file"], dtype="float32", always_2d=True)
         cut, cut_rate = sf.read(folder / name, dtype="float32")
         assert cut_rate == rate
-        first, last = round(place["start"] * rate), round(place["end"] * rate)
+        first, last = round(match["start"] * rate), round(match["end"] * rate)
         np.testing.assert_array_equal(cut, whole[first:last].mean(1))
     # No file is overwritten
     assert names[0] in find(archive / "short.wav", *options, code=1).err
@@ -340,29 +340,29 @@ def test_a_clip_for_which_there_is_no_space(archive, tmp_path):
     assert os.listdir(tmp_path / "cut") == []
 
 
-def share(place, other):
-    """Whether two places have more than a quarter of a second in common."""
-    common = min(place["end"], other["end"]) - max(
-        place["start"], other["start"]
+def share(match, other):
+    """Whether two matches have more than a quarter of a second in common."""
+    common = min(match["end"], other["end"]) - max(
+        match["start"], other["start"]
     )
-    return place["file"] == other["file"] and common > 0.26
+    return match["file"] == other["file"] and common > 0.26
 
 
 def test_places_of_examples_are_left_out(archive, find, tmp_path):
     """Whether they were cut, also moved and renamed, or are named by times."""
     source, folder = archive / "day 1" / "b.flac", tmp_path / "clips"
     part = {"file": str(source), "start": 3.0, "end": 4.0}
-    places = find(source, "--start", 3, "--end", 4, "--format", "json")
-    assert "left out" in places.err
-    places = json.loads(places.out)
-    assert places and not any(share(place, part) for place in places)
+    matches = find(source, "--start", 3, "--end", 4, "--format", "json")
+    assert "left out" in matches.err
+    matches = json.loads(matches.out)
+    assert matches and not any(share(match, part) for match in matches)
     find(source, "--start", 3, "--end", 4, "--cut", folder)
     for number, name in enumerate(sorted(os.listdir(folder))):
         (folder / name).rename(folder / f"{number}.wav")
     again = find(folder, "--format", "json")
     assert "left out" in again.err
-    for place in json.loads(again.out):
-        assert not any(share(place, other) for other in places)
+    for match in json.loads(again.out):
+        assert not any(share(match, other) for other in matches)
 
 
 @pytest.mark.parametrize("single_label", [True, False])
@@ -389,18 +389,18 @@ def test_places_of_learnt_classes(
     options = ["--format", "json", "--top-k", "20", "--cut", tmp_path / "n"]
     found = find("--model", model, *options)
     assert "left out" in found.err
-    places = json.loads(found.out)
-    assert [place["label"] for place in places] == ["bark"] * len(places)
-    probs = [place["probability"] for place in places]
-    assert probs == sorted(probs, reverse=True) and len(places) > 3
-    for place in places:
-        assert not any(share(place, other) for other in listed)
-        times, probs = learnt.frame_probabilities(place["file"])
-        middle = (place["start"] + place["end"]) / 2
+    matches = json.loads(found.out)
+    assert [match["label"] for match in matches] == ["bark"] * len(matches)
+    probs = [match["probability"] for match in matches]
+    assert probs == sorted(probs, reverse=True) and len(matches) > 3
+    for match in matches:
+        assert not any(share(match, other) for other in listed)
+        times, probs = learnt.frame_probabilities(match["file"])
+        middle = (match["start"] + match["end"]) / 2
         expected = probs[np.abs(times - middle).argmin(), 0]
-        assert place["probability"] == pytest.approx(expected, abs=1e-2)
+        assert match["probability"] == pytest.approx(expected, abs=1e-2)
     cut = sorted(os.listdir(tmp_path / "n" / "bark"))
-    assert len(cut) == len(places) and cut[0].startswith("001_")
+    assert len(cut) == len(matches) and cut[0].startswith("001_")
 
 
 def test_models_that_do_not_suit_an_index_are_named(

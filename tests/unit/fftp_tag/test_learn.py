@@ -196,7 +196,7 @@ def pitch(wav, rate):
     return spectrum.argmax() / 10
 
 
-@pytest.fixture(params=["no classes", "time steps", "exported", "learnt"])
+@pytest.fixture(params=["no classes", "frame-level", "exported", "learnt"])
 def source(request, tmp_path, tagger, clips):
     """Any model can learn."""
     path = tmp_path / "source.onnx"
@@ -205,8 +205,8 @@ def source(request, tmp_path, tagger, clips):
     if request.param == "learnt":
         learn(tagger, clips, path)
         return path
-    if request.param == "time steps":
-        return tiny_onnx.write_model(path, has_steps=True, pitches=PITCHES)
+    if request.param == "frame-level":
+        return tiny_onnx.write_model(path, is_frame_level=True, pitches=PITCHES)
     return tiny_onnx.write_model(path, pitches=PITCHES, labels=[])
 
 
@@ -221,7 +221,7 @@ def test_loud_and_quiet_sounds_are_recognised(tmp_path, clips, source):
     assert report.counts == [6, 6, 6]
     assert report.validation.scores["accuracy"].value > 0.8
     learnt = AudioTagger.from_pretrained(path)
-    assert learnt.labels == sorted(TONES) and learnt.model.has_steps
+    assert learnt.labels == sorted(TONES) and learnt.model.is_frame_level
     for level in (0.1, 0.01):  # as recorded, and 20 dB quieter
         right = [
             best_label(learnt, make_sound(tone, seed, level=level)) == tone
@@ -248,7 +248,7 @@ def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
     assert report.validation.scores["accuracy"].value > 0.7
     # A span has whole tokens of 50 ms
     assert report.span_seconds == pytest.approx(1.0, abs=0.05)
-    assert report.step_seconds == pytest.approx(1 / 8, abs=0.05)
+    assert report.hop_seconds == pytest.approx(1 / 8, abs=0.05)
     learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
     assert learnt.model.max_samples == LONGEST
     for name in TONES:
@@ -475,8 +475,8 @@ def test_doubtful_scores_cause_warnings(tmp_path, tagger, clips, caplog):
 def test_spans_of_long_background_are_further_apart(tmp_path):
     """As many as fit into memory; those of short ones overlap by half."""
     sounds = Sounds("", [], [], True, recordings=["a", "b", "missing"])
-    model = Model(write_model(tmp_path / "model.onnx", has_steps=True))
-    per_second = RATE / model.step_samples
+    model = Model(write_model(tmp_path / "model.onnx", is_frame_level=True))
+    per_second = RATE / model.hop_samples
     for seconds in (60, 3600, 8 * 3600):
         hop = choose_hop(sounds, {"a": seconds, "b": seconds}, model)
         assert hop >= STEPS // 2

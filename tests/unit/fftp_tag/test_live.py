@@ -19,11 +19,11 @@ from speechbrain_fftp.dataio.errors import InputError
 
 @pytest.fixture(scope="module")
 def taggers(tmp_path_factory):
-    """Of a model of clips, and of one of time steps."""
+    """Of a model of clips, and of a frame-level one."""
     folder = tmp_path_factory.mktemp("models")
     return {
         name: AudioTagger.from_pretrained(
-            write_model(folder / f"{name}.onnx", has_steps=name == "steps")
+            write_model(folder / f"{name}.onnx", is_frame_level=name == "steps")
         )
         for name in ("clips", "steps")
     }
@@ -136,7 +136,7 @@ def test_events_of_a_file_as_they_end(tmp_path, monkeypatch, threshold):
     """While it is read; of classes that become tags of the file at last."""
     path = write_model(
         tmp_path / "model.onnx",
-        has_steps=True,
+        is_frame_level=True,
         thresholds=[0.1, 0.3, 0.15],
         merge_gap=[0.1] * 3,
     )

@@ -12,9 +12,9 @@ import pytest
 import soundfile as sf
 from onnx import TensorProto, helper, numpy_helper
 from tiny_onnx import (
+    FRAME_LEVEL,
     INFO,
     RATE,
-    STEPS,
     expected_clip,
     expected_steps,
     save_model,
@@ -25,7 +25,7 @@ from tiny_onnx import (
 from fftp_tag.cli.main import main
 from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import Steps
+from speechbrain_fftp.dataio.model_info import FrameLevel
 
 
 @pytest.fixture
@@ -65,15 +65,17 @@ def edit_graph(path, edit):
 
 def test_a_model_is_what_its_file_says(model):
     wav = sounds(0.7)
-    found = Model(write_model(model, has_steps=True, thresholds=[0.3, 0.5, 1]))
+    found = Model(
+        write_model(model, is_frame_level=True, thresholds=[0.3, 0.5, 1])
+    )
     assert found.labels == INFO.labels and found.rules.is_learnt
     assert found.rules.high.tolist() == np.float32([0.3, 0.5, 1]).tolist()
     [steps] = found.run(["frame_probabilities"], wav[None])[0]
     np.testing.assert_allclose(steps, expected_steps(wav), atol=1e-6)
-    times = found.step_times(len(wav))
+    times = found.frame_level_times(len(wav))
     np.testing.assert_allclose(times, 0.05 + 0.05 * np.arange(len(steps)))
     found = Model(write_model(model), threads=2)
-    assert not found.rules.is_learnt and not found.has_steps
+    assert not found.rules.is_learnt and not found.is_frame_level
     [probs] = found.probabilities(wav[None])
     np.testing.assert_allclose(probs, expected_clip(wav), atol=1e-6)
 
@@ -107,8 +109,8 @@ def test_files_that_are_no_model(model, refused):
 def test_outputs_that_do_not_match_the_metadata(model, refused):
     write_model(model, labels=["A", "B"])
     assert "probabilities of the shape" in refused()
-    steps = Steps(STEPS.span_samples, step_samples=25)
-    write_model(model, has_steps=True, steps=steps)
+    frame_level = FrameLevel(FRAME_LEVEL.span_samples, hop_samples=25)
+    write_model(model, is_frame_level=True, frame_level=frame_level)
     assert "frame_probabilities of the shape" in refused("--timeline")
     write_model(model)
 

@@ -34,7 +34,7 @@ def spans(tmp_path_factory, model):
     path = tmp_path_factory.mktemp("spans") / "spans.onnx"
     found = make_span_model(model, path, 0.83)
     onnx.checker.check_model(onnx.load(path))
-    assert (found.span_samples, found.step_samples) == (800, STEP)
+    assert (found.span_samples, found.hop_samples) == (800, STEP)
     return found
 
 
@@ -86,8 +86,8 @@ def test_spans_are_pooled(model, spans):
         expected = expected_spans(model, wav[:size], 800, STEP)
         [found] = spans.run([OUTPUT], wav[None, :size])[0]
         np.testing.assert_allclose(found, expected, atol=2e-4)
-        assert len(found) == len(spans.step_times(size))
-        assert spans.step_times(size)[0] == 0.4
+        assert len(found) == len(spans.frame_level_times(size))
+        assert spans.frame_level_times(size)[0] == 0.4
         rows = rows[: len(expected)]
         np.testing.assert_allclose(rows, expected, atol=2e-4)
 
@@ -115,7 +115,7 @@ def test_a_recording_has_the_spans_of_its_parts(model, spans):
 def test_spans_of_any_length(tmp_path, model, seconds, size, step):
     """From one patch to the maximum clip length."""
     found = make_span_model(model, tmp_path / "spans.onnx", seconds)
-    assert (found.span_samples, found.step_samples) == (size, step)
+    assert (found.span_samples, found.hop_samples) == (size, step)
     wav = noise(LONGEST)
     rows = AudioTagger(found).span_features(wav, RATE)
     expected = expected_spans(model, wav, size, step)

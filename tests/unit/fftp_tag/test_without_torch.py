@@ -50,7 +50,7 @@ OUTPUTS = ("calibrated.onnx", "my.onnx", "archive", "page/model.onnx")
 def folder(tmp_path_factory):
     """A model, a clip, and a folder of a few clips of each class."""
     folder = tmp_path_factory.mktemp("without_torch")
-    write_model(folder / "model.onnx", has_steps=True)
+    write_model(folder / "model.onnx", is_frame_level=True)
     sf.write(folder / "clip.wav", sounds(5.0), RATE)
     rng = np.random.default_rng(0)
     for label, tone in zip(PITCHES, cosines(2000)):

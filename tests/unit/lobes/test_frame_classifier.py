@@ -1,4 +1,4 @@
-"""Tests of the classifier of time steps.
+"""Tests of frame-level predictions.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -168,7 +168,7 @@ def test_the_file_is_complete(model):
         "token_samples": 800,
         "steps": {
             "span_samples": 1840,
-            "step_samples": 800,
+            "hop_samples": 800,
             "of_clips": False,
         },
         "note": None,

@@ -64,7 +64,7 @@ def expected_outputs(golden, clip):
     logits = golden.get(f"{clip}_logits")
     if logits is not None:
         probs = 1 / (1 + np.exp(-logits))
-        if probs.ndim == 2:  # of time steps, whose highest is the clip's
+        if probs.ndim == 2:  # of time patches, whose highest is the clip's
             expected["frame_probabilities"] = probs
             probs = probs.max(0)
         expected["probabilities"] = probs

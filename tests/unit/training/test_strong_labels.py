@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_fftp.datasets.strong_labels import step_targets
+from speechbrain_fftp.datasets.strong_labels import make_frame_targets
 from speechbrain_fftp.training.strong_labels import frame_loss, read_events
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
@@ -53,7 +53,7 @@ def test_unusable_tables_are_named(read):
 def test_targets_of_time_steps():
     times = np.arange(5) + 0.5
     events = [(1.0, 3.0, 0), (4.6, 4.7, 1)]  # the second between two centres
-    targets = step_targets(times, events, 2)
+    targets = make_frame_targets(times, events, 2)
     assert targets.T.tolist() == [[0, 1, 1, 0, 0], [0, 0, 0, 0, 1]]
 
 
