@@ -52,7 +52,7 @@ from studies.folds import (
     make_fold,
     prepared_counts,
 )
-from studies.models import arguments, figures
+from studies.models import arguments, compose, figures, read_yaml
 from studies.plan import RESULTS, Plan
 
 REPORTS = {
@@ -146,6 +146,7 @@ class Study:
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
         data_folder, prepared_folder = self.folders(run)
+        yaml = f"{self.plan.digest(run)}_{Path(run.row.yaml).name}"
         options = {
             **run.row.options,
             "data_folder": data_folder,
@@ -163,7 +164,7 @@ class Study:
             flags.append("--compile")
         return [
             ROOT / self.plan.facts["recipe"],
-            ROOT / run.row.yaml,
+            compose(run.row, self.plan, self.work / yaml),
             *arguments(options),
             *flags,
         ]
@@ -184,7 +185,7 @@ class Study:
     def train(self, run, folder):
         """Trains, scores and stores a run whose lock is held."""
         resumed = (folder / "output.txt").exists()
-        # This checkout's modules
+        # This checkout's modules, also those of peers
         paths = [str(ROOT), os.environ.get("PYTHONPATH")]
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         if self.machine.device == "cpu":  # for comparable CPU minutes
@@ -248,7 +249,7 @@ class Study:
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
         commit, changed = commit_of_code()
-        yaml = re.sub(r"\s*#.*", "", (ROOT / row.yaml).read_text("utf-8"))
+        yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
         return {
             "recipe": plan.facts["recipe"],
             "yaml": row.yaml,
