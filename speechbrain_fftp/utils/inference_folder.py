@@ -87,6 +87,18 @@ def write_inference_folder(brain, datasets, *, folder, single_label=False):
     ------
     InputError
         If the model cannot be loaded, or differs from the trained one.
+
+    Example
+    -------
+    >>> from hyperpyyaml import load_hyperpyyaml
+    >>> yaml = '''
+    ... after:
+    ...     - !name:speechbrain_fftp.utils.inference_folder.write_inference_folder
+    ...         folder: results/inference
+    ... '''
+    >>> [write] = load_hyperpyyaml(yaml)["after"]  # for write(brain, datasets)
+    >>> write.keywords
+    {'folder': 'results/inference'}
     """
     wavs = datasets["train"][0]["sig"][None] / 32768
     run_on_main(

@@ -166,7 +166,7 @@ def test_the_file_is_complete(model):
         "single_label": False,
         "rules": None,
         "token_samples": 800,
-        "steps": {
+        "frame_level": {
             "span_samples": 1840,
             "hop_samples": 800,
             "of_clips": False,
