@@ -113,12 +113,8 @@ def _write_folder(hparams, wavs, folder, single_label):
         training.read_text(encoding="utf-8"), vars(hparams), single_label
     )
     files = _find_files(text)
-    if files:
-        text = FOLDER.format(folder=json.dumps(str(folder.resolve()))) + text
     with moved_together(folder) as unfinished:
-        (unfinished / "hyperparams.yaml").write_text(
-            HEADER + text, encoding="utf-8"
-        )
+        _write_yaml(unfinished, text, files, unfinished)
         for path in files:
             shutil.copy(path, unfinished)
         for name in weights:
@@ -134,6 +130,15 @@ def _write_folder(hparams, wavs, folder, single_label):
                 f"{folder} is not written, since {problem}. The checkpoints "
                 "are kept: repeat the command then."
             )
+        _write_yaml(unfinished, text, files, folder)
+
+
+def _write_yaml(unfinished, text, files, folder):
+    """Writes the yaml file of a model whose Python files are in a folder."""
+    if files:
+        text = FOLDER.format(folder=json.dumps(str(folder.resolve()))) + text
+    path = unfinished / "hyperparams.yaml"
+    path.write_text(HEADER + text, encoding="utf-8")
 
 
 def derive_yaml(training, values, single_label=False):

@@ -83,8 +83,13 @@ def write(tmp_path):
     return write
 
 
-def test_own_files_come_along(write, own):
-    """Else the new process would not load them; others do not."""
+def test_own_files_come_along(write, own, tmp_path):
+    """Else the new process would not load them; others do not.
+
+    They replace those of an earlier training.
+    """
+    (tmp_path / "inference").mkdir()
+    (tmp_path / "inference" / "my_encoder.py").write_text("Encoder = None")
     (own / "my_encoder.py").write_text(ENCODER)
     (own / "my_pooling.py").write_text(POOLING)
     (own / "my_loss.py").write_text("")
@@ -98,6 +103,8 @@ def test_own_files_come_along(write, own):
         "my_encoder.py",
         "my_pooling.py",
     }
+    assert (folder / "my_encoder.py").read_text() == ENCODER
+    assert f'[0, "{folder}"]' in (folder / "hyperparams.yaml").read_text()
 
 
 def refusal(write, text, folder):
