@@ -48,7 +48,8 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         label_encoder: !ref <label_encoder>
 """
 
-# For a new process, in the folder, which finds no other file of the training
+# For a new process in the folder, which finds no other file of the training, and
+# leaves none there (-B)
 CLASSIFY = """
 import sys
 import torch
@@ -332,7 +333,7 @@ def _compare(folder, modules, wavs, single_label):
         files = [Path(temporary, name) for name in ("clip.pt", "outputs.pt")]
         torch.save(wavs, files[0])
         done = subprocess.run(
-            [sys.executable, "-c", CLASSIFY, *files],
+            [sys.executable, "-B", "-c", CLASSIFY, *files],
             cwd=folder,
             capture_output=True,
             text=True,

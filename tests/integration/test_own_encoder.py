@@ -9,14 +9,8 @@ import re
 import numpy as np
 import torch
 from prepared_clips import read_clips
-from recipe_runs import ROOT, run_words, train
+from recipe_runs import FOR_SPEECHBRAIN, ROOT, run_words, train
 
-# PyTorch cannot export a GRU, which takes it minutes to find
-AFTER = """
-- !name:speechbrain_fftp.training.reports.report_tagging
-  folder: !ref <output_folder>
-- !name:speechbrain_fftp.utils.inference_folder.write_inference_folder
-  folder: !ref <output_folder>/inference"""
 CLASSIFY = """
 import sys
 import torch
@@ -50,7 +44,7 @@ def test_an_encoder_of_ones_own(data_folder, tmp_path):
         max_seconds=3,
         max_frames=300,
         export=True,
-        after=AFTER,
+        after=FOR_SPEECHBRAIN,  # torch cannot export a GRU, and takes minutes
     )
 
     own.rename(tmp_path / "elsewhere")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from data_folders import write_class_folders, write_sound
 from prepared_clips import read_clips, read_rows
-from recipe_runs import ROOT, TINY, fail, run_words, train
+from recipe_runs import FOR_SPEECHBRAIN, ROOT, TINY, fail, run_words, train
 
 from fftp_tag import AudioTagger, evaluate
 from speechbrain.inference.classifiers import EncoderClassifier
@@ -122,6 +122,8 @@ def test_custom_data_and_pretrained_square_patches(data_folder, tmp_path):
         grad_accumulation_factor=3,
         number_of_epochs=1,
         lr="0.000000000001",
+        export=True,
+        after=FOR_SPEECHBRAIN,
     )
     assert metrics["num_classes_scored"] <= 3
     inference = tmp_path / "run" / "inference"
