@@ -1,10 +1,10 @@
 """Tests the kernels and measures base models on a CUDA GPU.
 
-Each case is stored at once, most important ones first, so that nothing is lost when
-the time is up. A case that fails stores its error, and the next ones run. First the
-tests of kernels and encoders; then times of the front end, of inference in CUDA
-graphs, and of training steps. Besides the package's own requirements, the tests need
-pytest. With --smoke, tiny models run on a CPU.
+Each case is stored at once, most important ones first, so that nothing is lost
+when the time is up. A case that fails stores its error, and the next ones run.
+First the tests of kernels and encoders; then times of the front end, of
+inference in CUDA graphs, and of training steps. Besides the package's own
+requirements, the tests need pytest. With --smoke, tiny models run on a CPU.
 
 > python benchmarks/gpu.py --seconds 540 --out DIR
 

@@ -197,9 +197,10 @@ def environment(device, packages=()):
 class Results:
     """What a script measures on this machine, stored in OUT/NAME.json at once.
 
-    ``rows`` maps names to what ``summary`` returns, to a dict with a ``text``, or
-    to one with an ``error``; ``against`` maps some names to the row that they are
-    compared with. With --smoke, rows are only stored if --out is given.
+    ``rows`` maps names to what ``summary`` returns, to a dict with a ``text``,
+    or to one with an ``error``; ``against`` maps some names to the row that
+    they are compared with. With --smoke, rows are only stored if --out is
+    given.
     """
 
     def __init__(self, args, name, against=None, packages=(), device="cpu"):

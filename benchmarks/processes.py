@@ -1,8 +1,9 @@
 """Measures time and memory of whole processes that tag a file.
 
-The command ``fftp-tag`` with the demo's model, and SpeechBrain's EncoderClassifier
-with the same modules, tag 10 s at 16 kHz; and an AST-tiny with full-frequency
-patches finds tags and frame-level predictions in an hour of 44.1 kHz stereo.
+The command ``fftp-tag`` with the demo's model, and SpeechBrain's
+EncoderClassifier with the same modules, tag 10 s at 16 kHz; and an AST-tiny
+with full-frequency patches finds tags and frame-level predictions in an hour of
+44.1 kHz stereo.
 
 > python benchmarks/processes.py
 

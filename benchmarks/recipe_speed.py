@@ -1,10 +1,10 @@
 """Measures the speed of the recipe for AudioSet, and of its reading of clips.
 
-The data are generated: clips of 10 s, as for the demo. On a GPU, first the whole
-recipe, compiled, in processes of its own. Everywhere, what a clip and a batch cost
-the processes that read, in CPU time: a worker's time for a clip includes its part of
-a batch; a batch is received and copied, as by pinning. With --smoke, tiny models run
-on a CPU.
+The data are generated: clips of 10 s, as for the demo. On a GPU, first the
+whole recipe, compiled, in processes of its own. Everywhere, what a clip and a
+batch cost the processes that read, in CPU time: a worker's time for a clip
+includes its part of a batch; a batch is received and copied, as by pinning.
+With --smoke, tiny models run on a CPU.
 
 > python benchmarks/recipe_speed.py --seconds 300 --out DIR
 

@@ -3,14 +3,14 @@
 Models have random weights and 527 classes. From file to tags:
 
 * 10 s at 16 kHz: transformers' AST-base, the same weights here, and an AST-base
-  with full-frequency patches (50 frames every 10), also in int8; CED-tiny.
-  A clip of 1024 frames must have the same probabilities in transformers and here;
+  with full-frequency patches (50 frames every 10), also in int8; CED-tiny. A
+  clip of 1024 frames must have the same probabilities in transformers and here;
 * 10 s of 44.1 kHz stereo: AST-tiny with the same patches, and timm's
   MobileNetV3-large with the same front end, exported in the same way;
 * 200 files of 1 s, with ``tag_files``.
 
-From samples of 10 s to probabilities, on one thread: AST-tiny and AuM-tiny with 61
-full-frequency patches (20 frames every 16).
+From samples of 10 s to probabilities, on one thread: AST-tiny and AuM-tiny with
+61 full-frequency patches (20 frames every 16).
 
 > python benchmarks/tagging.py
 

@@ -1,7 +1,8 @@
 """Compares a training step and its parts with those of other libraries, on a CPU.
 
 * Forward and backward pass of AST-base on eight clips of 10 s: 1,212 square
-  patches in transformers, and 196 full-frequency patches (25 frames every 5) here;
+  patches in transformers, and 196 full-frequency patches (25 frames every 5)
+  here;
 * filterbanks of 32 clips of 10 s, 128 bins: KaldiFbank, and torchaudio's Kaldi
   filterbanks, clip by clip; they must be equal;
 * masks of 64 clips of 1000 frames and 128 bins: SpecMask of 20 %, and SpeechBrain's

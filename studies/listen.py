@@ -1,9 +1,9 @@
 """Compares the events of ``listen`` with those of a timeline.
 
-Events are those of the model's rules in the evaluation clips of a demo. ``listen``
-decides while it hears a clip, and lacks what ``--timeline`` knows: the sound after
-a prediction, and whether a class is a tag of the whole clip. Writes
-studies/results/tables/listen.json.
+Events are those of the model's rules in the evaluation clips of a demo.
+``listen`` decides while it hears a clip, and lacks what ``--timeline`` knows:
+the sound after a prediction, and whether a class is a tag of the whole clip.
+Writes studies/results/tables/listen.json.
 
 > make demo
 > python studies/listen.py results/demo

@@ -4,11 +4,11 @@ Declared before the runs; options of ``learn`` were chosen on other draws and
 soundscapes. DATA holds speech_commands and audioset_mini, see docs/data.md.
 
 * **words**: down, go, off and up, learnt from ten one-second clips of each by
-  the training speakers, and scored on all clips by the testing speakers, with an
-  encoder trained on six other words of the training speakers;
+  the training speakers, and scored on all clips by the testing speakers, with
+  an encoder trained on six other words of the training speakers;
 * **instruments**: the ten of audioset_mini, cut after 4 s, on the demo's encoder.
-  In each draw, recording sessions are assigned at random to a pool of at least 22
-  clips of each instrument and to the test clips.
+  In each draw, recording sessions are assigned at random to a pool of at least
+  22 clips of each instrument and to the test clips.
 
 Both are also scored 20 dB quieter. Intervals (95 %) are Student's t over draws.
 
@@ -16,12 +16,13 @@ Both are also scored 20 dB quieter. Intervals (95 %) are Student's t over draws.
   from the training part of a fold) are learnt on the demo's encoder with noise
   recordings as background, and looked for in 100 soundscapes of 10 s of other
   speakers and sessions in the same noise, dense (1 to 6 sounds, which overlap;
-  soundscapes.py) or sparse (2 sounds apart). Intervals are from a bootstrap over
-  soundscapes. Time is that of a timeline, against the model that the encoder is
-  from.
+  soundscapes.py) or sparse (2 sounds apart). Intervals are from a bootstrap
+  over soundscapes. Time is that of a timeline, against the model that the
+  encoder is from.
 
-The script uses no internals of ``learn``, so it also runs at older commits: --name
-tells their rows apart, which are added to studies/results/tables/own_sounds.json.
+The script uses no internals of ``learn``, so it also runs at older commits:
+--name tells their rows apart, which are added to
+studies/results/tables/own_sounds.json.
 
 > python recipes/AudioSet/train.py hparams/ast_fftp_frames.yaml \
 >     --data_folder KNOWN --output_folder WORDS --embed_dim 192 --depth 4 \

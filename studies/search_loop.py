@@ -2,8 +2,8 @@
 
 In each draw, an archive of 800 clips has 25 of a class, and one clip of it from
 another speaker or recording session is the example. Instruments (the first 4 s)
-are among the other instruments and words; words of one second among other words.
-There is a draw of each of the ten instruments and ten words. Ways:
+are among the other instruments and words; words of one second among other
+words. There is a draw of each of the ten instruments and ten words. Ways:
 
 * **embeddings**: the nearest pooled embeddings; lists 20 clips, and 20 more
   that are similar to any of those that were right;
@@ -14,8 +14,8 @@ There is a draw of each of the ten instruments and ten words. Ways:
   the example and what was right, with what was wrong as background, and ranks
   the next five, until 40.
 
-Written after a look at other draws of the same clips, with which the shrinkage of
-``find`` was chosen. Intervals (95 %) are Student's t over draws. Writes
+Written after a look at other draws of the same clips, with which the shrinkage
+of ``find`` was chosen. Intervals (95 %) are Student's t over draws. Writes
 studies/results/tables/search_loop.json.
 
 > python studies/search_loop.py DATA MODEL  # for DATA see docs/data.md

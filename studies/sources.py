@@ -1,10 +1,11 @@
 """Which speakers and recording sessions sound in the study's test soundscapes.
 
-The stored predictions name soundscapes only. results/sources.npz has the sources of
-those of folds 1 to 6, as FOLD/clips, FOLD/classes and FOLD/sources, one entry for
-each sound, and the number of sounds in training and test as FOLD/sounds: this script
-wrote it at commit af3641cf, by mixing them again from the same data and seeds. Its
-labels are those of the stored predictions (tests/unit/studies/test_comparison.py).
+The stored predictions name soundscapes only. results/sources.npz has the
+sources of those of folds 1 to 6, as FOLD/clips, FOLD/classes and FOLD/sources,
+one entry for each sound, and the number of sounds in training and test as
+FOLD/sounds: this script wrote it at commit af3641cf, by mixing them again from
+the same data and seeds. Its labels are those of the stored predictions
+(tests/unit/studies/test_comparison.py).
 
 Authors
  * The speechbrain_fftp authors 2026

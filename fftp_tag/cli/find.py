@@ -5,8 +5,8 @@ their mean counts. Matches that an example was cut from are left out, and so are
 matches that overlap a more similar match. The model of the index is used: give
 --model if it has been moved.
 
-Without an EXAMPLE, prints the most probable matches for each class of --model, a
-model that fftp-tag learn has written. Matches that overlap clips that it was
+Without an EXAMPLE, prints the most probable matches for each class of --model,
+a model that fftp-tag learn has written. Matches that overlap clips that it was
 learnt from are left out.
 
 Authors

@@ -623,7 +623,8 @@ def index_windows(
 def measure_spread(rows: np.ndarray, n_around: int) -> Spread:
     """Estimates how features ``[N, F]`` are distributed.
 
-    The first ones, of surroundings, get a scale of 0, so that they do not count.
+    The first ones, of surroundings, get a scale of 0, so that they do not
+    count.
     """
     if not len(rows):
         empty = np.zeros(0, np.float32)

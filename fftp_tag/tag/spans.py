@@ -1,7 +1,7 @@
 """Features of spans: parts of a recording of one length, a step apart.
 
-``learn`` classifies spans, and ``index`` compares them. Their features are added
-to the graph of a model.onnx, so that a recording is encoded once.
+``learn`` classifies spans, and ``index`` compares them. Their features are
+added to the graph of a model.onnx, so that a recording is encoded once.
 
 Authors
  * The speechbrain_fftp authors 2026

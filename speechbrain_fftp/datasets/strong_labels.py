@@ -137,8 +137,8 @@ def cut_events(listed, durations, path):
 def make_frame_targets(times, events, n_classes):
     """Frame-level targets ``[N, C]``: 1.0 within an event of a class.
 
-    ``times`` are the centres of the predictions; an event is its start and end in
-    seconds, and the index of its class.
+    ``times`` are the centres of the predictions; an event is its start and end
+    in seconds, and the index of its class.
     """
     targets = np.zeros((len(times), n_classes), np.float32)
     for start, end, number in events:

@@ -102,7 +102,8 @@ def embed_clips(embedding, feats, lengths=None):
     tokens : torch.Tensor
         Tokens ``[B, F' * T', D]``.
     time_patches : torch.Tensor or None
-        Each clip's number of time patches ``[B]``, on the device of the features.
+        Each clip's number of time patches ``[B]``, on the device of the
+        features.
     valid : torch.Tensor or None
         True for a clip's valid time patches ``[B, T']``.
 
