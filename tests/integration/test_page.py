@@ -338,9 +338,8 @@ def test_what_is_shown_of_a_file(page, steps_tagger, clip):
     assert not page.events() and "No event" in page.text("#event-count")
     # For screen readers
     nameless = page.run("""return Array.from(
-        document.querySelectorAll("button, input, progress, canvas"), found =>
-        (found.labels?.length || found.innerText.trim() || found.ariaLabel) ||
-        !found.checkVisibility()
+        document.querySelectorAll("button, input, progress, canvas"),
+        found => (found.labels?.length || found.innerText.trim() || found.ariaLabel) || !found.checkVisibility()
             ? null : found.outerHTML).filter(found => found)""")
     assert not nameless
 

@@ -1,8 +1,7 @@
 """Tests of yaml files in recipes of SpeechBrain, from recordings to decisions.
 
 They need a SpeechBrain source tree, with SpeechBrain's own recipes:
-``SB_SRC=DIR python -m pytest -m slow
-tests/integration/test_upstream_recipes.py``
+``SB_SRC=DIR python -m pytest -m slow tests/integration/test_upstream_recipes.py``
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -53,10 +53,10 @@ for here, there in MERGED.items():
     for cls in classes:
         if cls.__module__ == ours.__name__:
             assert getattr(module, cls.__name__) is cls
-from speechbrain.lobes.models.AuM import AuM from
-speechbrain.augment.freq_domain import SpecMask, SpectrogramDrop copies = [x for
-x in sys.modules if x.startswith("speechbrain.nnet.selective")] assert
-all(sys.modules[x].__name__.startswith("speechbrain_fftp") for x in copies)
+from speechbrain.lobes.models.AuM import AuM
+from speechbrain.augment.freq_domain import SpecMask, SpectrogramDrop
+copies = [x for x in sys.modules if x.startswith("speechbrain.nnet.selective")]
+assert all(sys.modules[x].__name__.startswith("speechbrain_fftp") for x in copies)
 print("done")
 """
 
