@@ -54,8 +54,8 @@ from fftp_tag.search.clips import add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import (
+    HOPS,
     N_TOKEN_STATISTICS,
-    STEPS,
     make_span_model,
     token_size,
 )
@@ -127,7 +127,7 @@ class Report:
     background_spans : int
         The number of spans of background.
     span_seconds, hop_seconds : float
-        Length of a span, by which a prediction is classified, and of a step.
+        Length of a span, which a prediction is made from, and hop.
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
     eval_scores : dict of Score
@@ -362,8 +362,8 @@ def choose_hop(sounds: Sounds, lengths: Dict[str, float], model: Model) -> int:
     Spans overlap by half, or less if there would be too many for the memory.
     """
     seconds = sum(lengths.get(path, 0.0) for path in sounds.recordings) / 2
-    n_steps = seconds * model.sample_rate / model.hop_samples
-    return max(STEPS // 2, math.ceil(n_steps / MOST_SPANS))
+    n_predictions = seconds * model.sample_rate / model.hop_samples
+    return max(HOPS // 2, math.ceil(n_predictions / MOST_SPANS))
 
 
 def list_others(

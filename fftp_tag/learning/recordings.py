@@ -17,7 +17,7 @@ import numpy as np
 from fftp_tag.errors import one_line
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
-from fftp_tag.tag.spans import OUTPUT, STEPS
+from fftp_tag.tag.spans import HOPS, OUTPUT
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, read_part
 from speechbrain_fftp.dataio.files import DAMAGE, atomic_path
@@ -53,7 +53,7 @@ class Recording:
 
     part: Part
     is_background: bool = False
-    hop: int = STEPS // 2
+    hop: int = HOPS // 2
     has_copies: bool = False
     clips: Tuple[Part, ...] = ()
     rooms: Tuple[Part, ...] = ()

@@ -124,8 +124,8 @@ class Model:
         n_classes = len(self.labels)
         shapes: Dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
         if self.is_frame_level:
-            n_steps = len(self.frame_level_times(n_samples))
-            shapes["frame_probabilities"] = n_clips, n_steps, n_classes
+            n_predictions = len(self.frame_level_times(n_samples))
+            shapes["frame_probabilities"] = n_clips, n_predictions, n_classes
         is_silent = np.abs(wavs).max(1, initial=0.0) < SILENCE
         for name, array in zip(outputs, found):
             if "probabilities" in name:

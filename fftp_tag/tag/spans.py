@@ -45,7 +45,7 @@ NOISE_DECIBELS = -50  # relative to the peak of a clip
 # surroundings, then the mean and the maximum
 N_TOKEN_STATISTICS = 3
 MAX_BANDS = 64
-STEPS = 8  # from the start of a span to its end
+HOPS = 8  # from the start of a span to its end
 SURROUNDINGS = 3  # spans of which a standard deviation is computed
 
 
@@ -206,7 +206,7 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
         span_frames=n_frames - (most - span) * stride_frames,
         around=around,
         around_samples=length(around),
-        hop=max(span // (STEPS if is_short else STEPS // 2), 1),
+        hop=max(span // (HOPS if is_short else HOPS // 2), 1),
         stride_frames=stride_frames,
         n_bins=n_bins,
     )

@@ -38,11 +38,13 @@ def frame_level_times(front_end, embedding, n_samples):
     >>> frame_level_times(KaldiFbank(), embedding, n_samples=8000)
     tensor([0.0575, 0.1575, 0.2575, 0.3575])
     """
-    n_steps = embedding.time_patches(front_end.num_frames(n_samples))
+    n_time_patches = embedding.time_patches(front_end.num_frames(n_samples))
     first = (embedding.patch_frames - 1) * front_end.shift
     if not getattr(front_end, "center", False):
         first += front_end.window
-    starts = torch.arange(n_steps) * embedding.stride_frames * front_end.shift
+    starts = (
+        torch.arange(n_time_patches) * embedding.stride_frames * front_end.shift
+    )
     return (starts + first / 2) / front_end.sample_rate
 
 

@@ -43,6 +43,8 @@ def test_a_machine_that_only_tags(tmp_path):
     packages = run(programs / "pip", "list")
     assert "onnxruntime" in packages
     assert not {"torch", "speechbrain"} & set(packages.split())
+    files = [path for path in (tmp_path / "venv").rglob("*") if path.is_file()]
+    assert sum(path.lstat().st_size for path in files) < 250e6
 
     write_model(tmp_path / "model.onnx", is_frame_level=True)
     sf.write(tmp_path / "clip.wav", sounds(3.0), 2 * RATE)

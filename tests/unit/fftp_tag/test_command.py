@@ -16,26 +16,15 @@ import sys
 
 import pytest
 import soundfile as sf
-from tiny_onnx import RATE, sounds, write_model
+from tiny_onnx import RATE, sounds
 
 from fftp_tag.cli.main import VERBS, main
 
-THRESHOLDS = [0.05, 0.2, 0.9]
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
 
 
 def read_csv(text):
     return list(csv.reader(io.StringIO(text)))
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A model of clips, and a frame-level one with thresholds."""
-    folder = tmp_path_factory.mktemp("models")
-    write_model(folder / "clips.onnx")
-    rules = {"thresholds": THRESHOLDS, "merge_gap": [0.1] * 3}
-    write_model(folder / "learnt.onnx", is_frame_level=True, **rules)
-    return folder
 
 
 @pytest.fixture
@@ -48,18 +37,6 @@ def clips(tmp_path):
         sf.write(path, sounds(5.0, number), RATE)
     (folder / "notes.txt").write_text("no sound", "utf-8")
     return folder, [str(path) for path in paths]
-
-
-@pytest.fixture
-def run(models, capsys):
-    """Runs the command in this process; returns what it prints."""
-
-    def call(*arguments, model="clips", code=0):
-        path = models / f"{model}.onnx"
-        assert main([*map(str, arguments), "--model", str(path)]) == code
-        return capsys.readouterr()
-
-    return call
 
 
 @pytest.mark.parametrize("model", ["clips", "learnt"])

@@ -12,14 +12,12 @@ from pathlib import Path
 
 import pytest
 import soundfile as sf
-from tiny_onnx import RATE, sounds, write_model
+from tiny_onnx import RATE, sounds
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.formats import FORMATS
-from fftp_tag.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
-THRESHOLDS = [0.05, 0.2, 0.9]
 TRACKS = [name for name in FORMATS if FORMATS[name].events_of_one_file]
 LISTS = [name for name in FORMATS if name not in TRACKS]
 
@@ -113,16 +111,6 @@ def check_rows(name, text, expected):
                 assert abs(float(value) - item[column]) < precision
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A model of clips, and a frame-level one with thresholds."""
-    folder = tmp_path_factory.mktemp("models")
-    write_model(folder / "clips.onnx")
-    rules = {"thresholds": THRESHOLDS, "merge_gap": [0.1] * 3}
-    write_model(folder / "learnt.onnx", is_frame_level=True, **rules)
-    return folder
-
-
 @pytest.fixture
 def files(tmp_path):
     """Two recordings of the same name in different folders, sorted."""
@@ -131,18 +119,6 @@ def files(tmp_path):
         path.parent.mkdir(parents=True)
         sf.write(path, sounds(5.0, number), RATE)
     return [str(path) for path in paths]
-
-
-@pytest.fixture
-def run(models, capsys):
-    """Runs the command in this process; returns what it prints."""
-
-    def call(*arguments, model="clips", code=0):
-        path = models / f"{model}.onnx"
-        assert main([*map(str, arguments), "--model", str(path)]) == code
-        return capsys.readouterr()
-
-    return call
 
 
 def test_each_format_has_a_reader_and_is_documented():
@@ -220,7 +196,10 @@ def test_recordings_beside_one_that_cannot_be_read(run, files, tmp_path):
 
 def test_csv_says_whether_a_tag_reaches_its_threshold(run, files):
     """That of the model; 0.5 if it has learnt none."""
-    for model, thresholds in (("clips", [0.5] * 3), ("learnt", THRESHOLDS)):
+    for model, thresholds in (
+        ("clips", [0.5] * 3),
+        ("learnt", [0.05, 0.2, 0.9]),
+    ):
         options = ["--format", "csv", "--threshold", 0]
         out = run(*files, *options, model=model).out
         rows = list(csv.DictReader(io.StringIO(out)))

@@ -35,7 +35,7 @@ from fftp_tag.learning.validate import Examples, assign_folds
 from fftp_tag.score.calibrate import calibrate
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import OUTPUT, STEPS, make_span_model
+from fftp_tag.tag.spans import HOPS, OUTPUT, make_span_model
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -479,9 +479,9 @@ def test_spans_of_long_background_are_further_apart(tmp_path):
     per_second = RATE / model.hop_samples
     for seconds in (60, 3600, 8 * 3600):
         hop = choose_hop(sounds, {"a": seconds, "b": seconds}, model)
-        assert hop >= STEPS // 2
+        assert hop >= HOPS // 2
         assert seconds * per_second / hop <= MOST_SPANS
-        assert hop == STEPS // 2 or seconds > 600
+        assert hop == HOPS // 2 or seconds > 600
 
 
 def test_one_class_needs_background(tmp_path, tagger, clips):
