@@ -410,7 +410,8 @@ class SoundIndex:
             found.append((row, (path, *times)))
         if n_known:
             logger.info(
-                "%s left out: you have clips of them", counted(n_known, "match")
+                "%s left out: you have clips of them",
+                counted(n_known, "window"),
             )
         return found
 
