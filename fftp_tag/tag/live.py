@@ -56,8 +56,8 @@ def stream_events(
         Consecutive float32 samples ``[S]`` at the model's sampling rate, of any
         size. The next block is requested when the model is ready.
     window, hop : float, optional
-        For a model of clips, see ``AudioTagger.analyze``. For a model of time
-        steps, ``hop`` is 0.25 s by default, and ``window`` must be None.
+        For a model of clips, see ``AudioTagger.analyze``. For a frame-level
+        model, ``hop`` is 0.25 s by default, and ``window`` must be None.
     threshold, merge_gap, min_duration : float, optional
         See ``Rules``; by default, the model's rules apply.
     context : float, optional
