@@ -117,7 +117,7 @@ def run_words(words, folder, processes=1):
             process.start()
             started.append(process)
         for process in started:
-            process.join(300)
+            process.join(900)  # to compile on a busy machine
             if process.exitcode is None:
                 process.kill()
                 process.join()
