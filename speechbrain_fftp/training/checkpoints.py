@@ -25,9 +25,7 @@ class AtomicCheckpointer(Checkpointer):
         if checkpoint is not None:
             meta = checkpoint.path / METAFNAME
             meta.with_suffix(".unfinished").rename(meta)
+        # All processes list the same checkpoints: those that find others to
+        # delete would wait for the rest forever
+        ddp_barrier()
         return checkpoint
-
-    def recover_if_possible(self, *args, **kwargs):
-        """Loads a checkpoint, if there is any; see ``Checkpointer``."""
-        ddp_barrier()  # until the main process has saved and deleted its last
-        return super().recover_if_possible(*args, **kwargs)
