@@ -25,7 +25,7 @@ class AtomicCheckpointer(Checkpointer):
         if checkpoint is not None:
             meta = checkpoint.path / METAFNAME
             meta.with_suffix(".unfinished").rename(meta)
-        # All processes list the same checkpoints: those that find others to
-        # delete would wait for the rest forever
+        # Until all processes list the same checkpoints: with different ones to
+        # delete, they would wait for each other forever
         ddp_barrier()
         return checkpoint
