@@ -139,22 +139,22 @@ def plan_page(plan, figures):
     )
 
 
-def model_of(figures, runs):
-    """The first of some rows that is stored in three folds; empty without any."""
-    for plan, name, label in runs:
-        row = figures[plan] and figures[plan]["rows"][name][label]
-        if row and row["by_fold"].keys() >= set(FOLDS):
-            value, low, high, _ = t_test([row["by_fold"][x] for x in FOLDS])
-            return {
-                "plan": plan,
-                "value": value,
-                "low": low,
-                "high": high,
-                "epochs": row["epochs"],
-                "macs": row["macs"] / 1e6,
-                "minutes": row["cpu_minutes"],
-            }
-    return {}
+def model_of(figures, run):
+    """A row that is stored in three folds; empty without."""
+    plan, name, label = run
+    row = figures[plan] and figures[plan]["rows"][name][label]
+    if not row or not row["by_fold"].keys() >= set(FOLDS):
+        return {}
+    value, low, high, _ = t_test([row["by_fold"][x] for x in FOLDS])
+    return {
+        "plan": plan,
+        "value": value,
+        "low": low,
+        "high": high,
+        "epochs": row["epochs"],
+        "macs": row["macs"] / 1e6,
+        "minutes": row["cpu_minutes"],
+    }
 
 
 def panels_of(figures):
@@ -162,7 +162,7 @@ def panels_of(figures):
     found = {}
     for panel in SHOWN["panels"]:
         models = (
-            {**model, **model_of(figures, model["runs"])}
+            {**model, **model_of(figures, model["run"])}
             for model in panel["models"]
         )
         points = [model for model in models if "value" in model]
@@ -174,7 +174,7 @@ def uses_table(figures, root):
     """The table by use; ``root`` is the path to the root of the checkout."""
     uses = []
     for use in SHOWN["uses"]:
-        model = model_of(figures, use.get("runs", []))
+        model = model_of(figures, use["run"]) if "run" in use else {}
         if model:
             model["metric"] = Plan(model["plan"]).metric.replace("_", " ")
         uses.append({"measured": "", **use, "model": model})

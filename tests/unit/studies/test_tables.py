@@ -194,9 +194,7 @@ def test_points_of_the_picture_are_stored_runs(report, figures):
     found = 0
     for _, points in report.panels_of(figures).values():
         for point in points:
-            name, table, label = next(
-                run for run in point["runs"] if run[0] == point["plan"]
-            )
+            name, table, label = point["run"]
             plan = report.Plan(name)
             row = plan.tables()[table][label]
             stored = [plan.find(Run(row, fold)) for fold in (1, 2, 3)]
