@@ -16,7 +16,7 @@ from typing import NamedTuple
 import soundfile
 from sklearn.model_selection import StratifiedGroupKFold
 
-from speechbrain_fftp.datasets.speech_commands import NOISE_FOLDER, SPLIT_LISTS
+from speechbrain_fftp.datasets.word_splits import NOISE_FOLDER, SPLIT_LISTS
 
 FOLDS = 5
 INNER = 8  # one of this many parts of the training clips is for validation

@@ -43,7 +43,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from harness import environment, run_recipe
 
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.speech_commands import SILENCE
+from speechbrain_fftp.datasets.word_splits import SILENCE
 from studies.comparison import METRICS, Scores
 from studies.folds import (
     SEARCH,

@@ -14,11 +14,11 @@ import pytest
 import soundfile as sf
 import tiny_onnx
 import yaml
+from demo_prepare import CLASSES
 from recipe_runs import ROOT
 
 from fftp_tag.cli import main
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_fftp.datasets.demo import CLASSES
 
 RATE = 16000
 LABELS = [label for _, label, _ in CLASSES]
