@@ -239,14 +239,14 @@ def dataio_prep(hparams):
     return datasets
 
 
-def main(brain_class, dataio_prep):
+def main(brain_class, make_datasets):
     """Trains a model by the command line, a yaml file and its overrides.
 
     Arguments
     ---------
     brain_class : type
         The class of the Brain.
-    dataio_prep : callable
+    make_datasets : callable
         Creates the datasets from the loaded hyperparameters.
     """
     hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
@@ -268,7 +268,7 @@ def main(brain_class, dataio_prep):
     # The yaml may plug in the preparation of other data
     prepare = hparams.get("prepare", prepare_audioset)
     run_on_main(prepare, kwargs=hparams["prepare_opts"])
-    datasets = dataio_prep(hparams)
+    datasets = make_datasets(hparams)
     if "pretrainer" in hparams:
         run_on_main(hparams["pretrainer"].collect_files)
         hparams["pretrainer"].load_collected()

@@ -96,5 +96,5 @@ def test_all_that_exported_files_import_is_there():
     names = {name for path in paths for name in imported(path)}
     if not importlib.util.find_spec("triton"):
         names = {name for name in names if "integrations.triton" not in name}
-    assert "speechbrain.utils.run_folder.check_settings" in names
+    assert "speechbrain.utils.tagging_metrics.TaggingMetrics" in names
     assert run(LOCATE, *sorted(names)).strip() == "[]"
