@@ -36,8 +36,8 @@ def run_script(tmp_path, monkeypatch):
     "name, package",
     [
         ("training", "transformers"),
-        ("application", "onnx"),
-        ("processes", "onnx"),
+        ("application", "transformers"),
+        ("processes", "transformers"),
         ("tagging", "timm"),
         ("recipe_speed", "torch"),
     ],
