@@ -40,6 +40,9 @@ def count_valid(lengths, size):
 def length_mask(lengths, size):
     """Mask of the valid positions of a padded batch.
 
+    Unlike ``length_to_mask`` of ``speechbrain.dataio.dataio``, whose ``len``
+    fixes the number of clips of an exported model.
+
     Arguments
     ---------
     lengths : torch.Tensor
