@@ -23,7 +23,6 @@ from upstream_parts import PARTS, REPAIRS, ROOT, module_path, upstream_path
 from speechbrain_fftp.upstream_names import MERGED, RENAMED
 
 TEXTS = ROOT / "tools" / "pull_requests"
-AUTHORS = "The speechbrain_fftp authors 2026"
 
 
 def rename(text):
@@ -75,10 +74,6 @@ def copy_files(dest, part):
             sort = ["check", "--quiet", "--no-cache", "--select=I", "--fix"]
             for words in (sort, ["format", "--quiet", "--no-cache"]):
                 subprocess.run([*ruff, *words, path.resolve()], check=True)
-    triton = dest / "speechbrain" / "integrations" / "triton"
-    if triton.is_dir():
-        text = f'"""GPU kernels in Triton.\n\nAuthors\n * {AUTHORS}\n"""\n'
-        triton.joinpath("__init__.py").write_text(text, encoding="utf-8")
 
 
 def apply_patch(dest, part):
