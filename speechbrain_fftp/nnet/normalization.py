@@ -83,7 +83,7 @@ class TokenBatchNorm(torch.nn.Module):
         variance = _sum_processes(squares) / count
         is_many = count > 1
         with torch.no_grad():
-            momentum = self.momentum * is_many
+            momentum = self.momentum * is_many.to(x.dtype)
             unbiased = variance * count / (count - 1).clamp(min=1)
             self.running_mean.lerp_(mean, momentum)
             self.running_var.lerp_(unbiased, momentum)

@@ -25,6 +25,13 @@ collect_ignore = [
 ]
 
 
+def pytest_collection_modifyitems(items):
+    """Marks the tests of kernels, in a file without marks of this project."""
+    for item in items:
+        if item.path.name == "test_triton_scan.py":
+            item.add_marker("gpu")
+
+
 @pytest.fixture(
     params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)],
 )
