@@ -97,6 +97,21 @@ def apply_patch(dest, part):
         )
 
 
+def count_lines(part):
+    """The number of lines that a part adds to SpeechBrain.
+
+    Example
+    -------
+    >>> count_lines("max-grad-norm") < 50
+    True
+    """
+    patch = TEXTS / f"{part}.patch"
+    lines = patch.read_text("utf-8").splitlines() if patch.is_file() else []
+    added = [x for x in lines if x.startswith("+") and x[:3] != "+++"]
+    files = ((ROOT / path).read_text("utf-8") for path in PARTS[part])
+    return len(added) + sum(len(text.splitlines()) for text in files)
+
+
 def main():
     """Exports to the folder given on the command line."""
     parser = argparse.ArgumentParser(
@@ -120,7 +135,7 @@ def main():
             apply_patch(options.dest, part)
         except (FileExistsError, ValueError) as error:
             sys.exit(str(error))
-        print(f"{part}: {TEXTS / part}.md")
+        print(f"{part}: {TEXTS / part}.md, {count_lines(part)} lines")
 
 
 if __name__ == "__main__":

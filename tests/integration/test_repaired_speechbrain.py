@@ -32,30 +32,34 @@ def repaired(tmp_path_factory):
     return folder
 
 
+def run(words, tree, folder):
+    """Runs a command with the SpeechBrain of a tree, and this plugin."""
+    path = os.pathsep.join([str(tree), str(ROOT)])
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hparams", ENCODERS)
 def test_trains_with_its_own_repairs_merged(
     repaired, data_folder, tmp_path, hparams
 ):
-    run = tmp_path / "run"
+    code = "import speechbrain; print(speechbrain.__file__)"
+    found = run([sys.executable, "-c", code], repaired, tmp_path)
+    assert found.startswith(str(repaired))
     options = {"data_folder": data_folder, **ENCODERS[hparams]}
-    words = command(run, hparams=hparams, **options)
+    words = command(tmp_path / "run", hparams=hparams, **options)
     if hparams == "convnext_fftp.yaml":
         launch = ("-m", "torch.distributed.run", "--standalone")
         gloo = ("--device=cpu", "--distributed_backend=gloo")
         words = [words[0], *launch, "--nproc-per-node=2", *words[1:], *gloo]
-    check = "import speechbrain; print(speechbrain.__file__)"
-    path = os.pathsep.join([str(repaired), str(ROOT)])
-    for words in ([sys.executable, "-c", check], words):
-        done = subprocess.run(
-            words,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        if "-c" in words:
-            assert done.stdout.startswith(str(repaired))
-    metrics = read_metrics(run / "metrics.json")
+    run(words, repaired, tmp_path)
+    metrics = read_metrics(tmp_path / "run" / "metrics.json")
     assert metrics["epochs"] == 2 and metrics["num_clips"] == 8
