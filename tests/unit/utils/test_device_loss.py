@@ -58,7 +58,7 @@ def fit(Brain, clips, checkpointer=None, **run_opts):
 def test_losses_and_weights_are_those_of_speechbrain(accumulation):
     """Bit by bit, over 120 steps: two readings and a rest in each epoch."""
     import speechbrain as sb
-    from speechbrain.utils.brain import DeviceLossBrain
+    from speechbrain_fftp.utils.brain import DeviceLossBrain
 
     torch.manual_seed(1)
     clips = list(torch.randn(120, 2, 4))
@@ -75,7 +75,7 @@ def test_losses_and_weights_are_those_of_speechbrain(accumulation):
 
 def test_a_loss_that_is_not_finite_ends_the_training_with_its_step():
     """At the next reading, after step 50, 100 or the end."""
-    from speechbrain.utils.brain import DeviceLossBrain
+    from speechbrain_fftp.utils.brain import DeviceLossBrain
 
     clips = list(torch.randn(120, 2, 4))
     clips[56] = clips[56] * torch.nan
@@ -88,7 +88,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_its_step():
 
 @pytest.mark.parametrize("patience", [0, 200])
 def test_no_bad_checkpoint_is_saved(patience):
-    from speechbrain.utils.brain import DeviceLossBrain
+    from speechbrain_fftp.utils.brain import DeviceLossBrain
 
     clips = list(torch.randn(30, 2, 4))
     clips[13] = clips[13] * torch.inf
