@@ -150,8 +150,10 @@ def test_exported_code_needs_no_more_than_python_3_10():
         ast.parse(path.read_text("utf-8"), feature_version=(3, 10))
     pytest.importorskip("vermin")
     command = [sys.executable, "-m", "vermin", "--quiet", "--violations"]
+    # Tensor.long is not Python 2's type
+    options = ("--exclude=long", "--no-tips", "--target=3.10-")
     done = subprocess.run(
-        [*command, "--no-tips", "--target=3.10-", *paths],
+        [*command, *options, *paths],
         capture_output=True,
         text=True,
     )
