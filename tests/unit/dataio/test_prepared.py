@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-import speechbrain_fftp.dataio.prepared as prepared
+from speechbrain_fftp.dataio import prepared
 from speechbrain_fftp.dataio.clips import Clip, as_int16, convert_clip
 
 RATE = 16000
