@@ -149,7 +149,7 @@ def test_readme_and_setup_name_the_same_oldest_pytorch():
     found = {
         re.search(pattern, (ROOT / name).read_text("utf-8"))[1]
         for name, pattern in (
-            ("README.md", r"oldest that are supported are PyTorch ([\d.]+\d)"),
+            ("README.md", r"oldest PyTorch that is supported is ([\d.]+\d)"),
             ("setup.cfg", r"torch>=([\d.]+)"),
             ("setup.cfg", r"torchaudio>=([\d.]+)"),
         )
