@@ -124,13 +124,14 @@ def check_settings(hparams_file, overrides, run_opts):
     -------
     >>> from speechbrain.utils.run_opts import RunOptions
     >>> tmpdir = getfixture("tmpdir")
-    >>> settings = f"output_folder: {tmpdir}\\nlr: 0.1"
+    >>> getfixture("monkeypatch").chdir(tmpdir)
+    >>> settings = "output_folder: run\\nlr: 0.1"
     >>> yaml = tmpdir.join("train.yaml")
     >>> yaml.write(settings)
     >>> check_settings(yaml, "", RunOptions())
-    >>> tmpdir.join("hyperparams.yaml").write(settings)
-    >>> checkpoint = tmpdir.mkdir("save").mkdir("CKPT+1")
-    >>> checkpoint.join("CKPT.yaml").write("mAP: 0.5")
+    >>> run = tmpdir.join("run")
+    >>> run.join("hyperparams.yaml").write(settings)
+    >>> run.mkdir("save").mkdir("CKPT+1").join("CKPT.yaml").write("mAP: 0.5")
     >>> check_settings(yaml, "", RunOptions())
     >>> check_settings(yaml, "lr: 0.2", RunOptions())
     Traceback (most recent call last):
