@@ -23,13 +23,13 @@ MODULES = {
         "lobes.models.AST",
     ),
     "specmask": ("augment.specmask",),
-    "audioset": (
+    "multi-label": (
         "augment.mixup",
         "dataio.ranking",
-        "lobes.tagger",
         "nnet.schedulers",
         "utils.tagging_metrics",
     ),
+    "tagger": ("lobes.tagger",),
     "convnext": (
         "nnet.convolution",
         "nnet.normalization",
