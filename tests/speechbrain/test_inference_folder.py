@@ -74,7 +74,7 @@ def test_the_best_checkpoint_can_be_moved_and_loaded(
     modules = torch.nn.ModuleDict(hparams["modules"])
     for epoch in range(2):
         for parameter in modules.parameters():
-            torch.nn.init.normal_(parameter)
+            torch.nn.init.normal_(parameter, std=0.5)
         error = 0.1 if epoch == best else 0.2
         hparams["checkpointer"].save_checkpoint({"ErrorRate": error})
         modules.eval()
@@ -92,5 +92,7 @@ def test_the_best_checkpoint_can_be_moved_and_loaded(
     run.rename(tmp_path / "elsewhere")
     classifier = EncoderClassifier.from_hparams(str(tmp_path / "moved"))
     log_probs, _, index, label = classifier.classify_batch(wavs)
-    torch.testing.assert_close(log_probs, expected[best])
+    # StatisticsPooling adds noise
+    torch.testing.assert_close(log_probs, expected[best], rtol=0, atol=1e-3)
+    assert not torch.allclose(log_probs, expected[1 - best], atol=0.1)
     assert label == [encoder.decode_ndim(index[0])]
