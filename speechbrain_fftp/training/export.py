@@ -36,22 +36,55 @@ def export_tagger(
     ``calibrate``, if given, is called with the path of the file, to learn its
     thresholds.
     """
-    run_on_main(
-        write_model,
-        args=[brain.hparams, datasets["train"], folder, max_frames],
-        kwargs={"int8": int8, "note": note, "calibrate": calibrate},
+    _export(
+        brain,
+        datasets,
+        folder,
+        max_frames=max_frames,
+        int8=int8,
+        note=note,
+        calibrate=calibrate,
     )
-    write_inference_folder(brain, datasets, folder=folder)
 
 
 def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
     """Exports a single-label model; see ``export_tagger``."""
-    run_on_main(
-        write_model,
-        args=[brain.hparams, datasets["train"], folder, max_frames],
-        kwargs={"int8": int8, "single_label": True},
+    _export(
+        brain,
+        datasets,
+        folder,
+        single_label=True,
+        max_frames=max_frames,
+        int8=int8,
     )
-    write_inference_folder(brain, datasets, folder=folder, single_label=True)
+
+
+def _export(brain, datasets, folder, single_label=False, **options):
+    """Writes both forms of a model."""
+    thresholds = {}  # on the main process, which writes the folder
+    run_on_main(
+        lambda: thresholds.update(
+            write_model(
+                brain.hparams,
+                datasets["train"],
+                folder,
+                single_label=single_label,
+                **options,
+            )
+        )
+    )
+    try:
+        write_inference_folder(
+            brain,
+            datasets,
+            folder=folder,
+            single_label=single_label,
+            thresholds=thresholds,
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{error}. The checkpoints are kept: repeat the command then."
+        ) from error
 
 
 def write_model(
@@ -64,8 +97,12 @@ def write_model(
     note=None,
     calibrate=None,
 ):
-    """Writes ``FOLDER/model.onnx``, or logs a warning if that is impossible."""
+    """Writes ``FOLDER/model.onnx``, or logs a warning if that is impossible.
+
+    Returns the learnt thresholds of tags, by label.
+    """
     durations = [float(row["duration"]) for row in dataset.data.values()]
+    labels, thresholds = list(hparams.label_encoder.lab2ind), {}
     target = Path(folder, "model.onnx")
     target.unlink(missing_ok=True)  # of an earlier training
     with moved_together(folder) as unfinished:
@@ -74,7 +111,7 @@ def write_model(
             export_onnx(
                 path,
                 hparams.modules,
-                list(hparams.label_encoder.lab2ind),
+                labels,
                 sample_rate=hparams.sample_rate,
                 max_frames=max_frames,
                 max_seconds=max(durations),
@@ -88,7 +125,7 @@ def write_model(
                 target,
                 error,
             )
-            return
+            return thresholds
         if int8:
             try:
                 store_in_int8(path, path)
@@ -96,7 +133,12 @@ def write_model(
                 logger.warning("%s stays in float32: %s", target, error)
         if calibrate is not None:
             try:
-                calibrate(path)
+                learnt = calibrate(path)
+                if learnt.is_written:
+                    thresholds = dict(
+                        zip(labels, learnt.rules.threshold.tolist())
+                    )
             except InputError as error:
                 logger.warning("%s has no learnt thresholds: %s", target, error)
     logger.info("Wrote %s", target)
+    return thresholds
