@@ -14,6 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Train and evaluate on generated data, then show what is found in clips, beside
 # what is true.
 demo: $(INSTALLED)
+	$(VENV)/bin/python recipes/Demo/demo_prepare.py $(DEMO)/prepared
 	$(VENV)/bin/python recipes/AudioSet/train.py hparams/demo.yaml \
 		--output_folder $(DEMO)
 	@$(VENV)/bin/python tools/show_demo.py $(DEMO)

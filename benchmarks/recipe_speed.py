@@ -26,12 +26,12 @@ from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
-from speechbrain_fftp.datasets.demo import prepare_demo
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "recipes" / "AudioSet" / "train.py"
-sys.path.insert(0, str(SCRIPT.parent))
+sys.path[:0] = [str(SCRIPT.parent), str(ROOT / "recipes" / "Demo")]
 import train as recipe  # noqa: E402
+from demo_prepare import prepare_demo  # noqa: E402
 
 BATCH, WORKERS = 48, 4
 # Recipe and batch size, most important first

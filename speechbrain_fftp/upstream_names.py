@@ -14,6 +14,8 @@ import types
 
 # The modules of each pull request, in the order of the series
 MODULES = {
+    "inference-folder": ("utils.inference_folder",),
+    "kaldi-fbank": ("lobes.features",),
     "fftp": (
         "nnet.patching",
         "nnet.position",
@@ -21,27 +23,18 @@ MODULES = {
         "lobes.models.AST",
     ),
     "specmask": ("augment.specmask",),
-    "tagging": (
+    "audioset": (
         "augment.mixup",
-        "dataio.errors",
-        "dataio.files",
         "dataio.ranking",
-        "lobes.features",
         "lobes.tagger",
         "nnet.schedulers",
-        "utils.brain",
-        "utils.run_folder",
         "utils.tagging_metrics",
-        "utils.throughput",
     ),
-    "clips": (
-        "dataio.audio",
-        "dataio.clips",
-        "dataio.packages",
-        "dataio.prepared",
+    "convnext": (
+        "nnet.convolution",
+        "nnet.normalization",
+        "lobes.models.ConvNeXt1d",
     ),
-    "audioset": ("utils.inference_folder",),
-    "convnext": ("nnet.convolution", "lobes.models.ConvNeXt1d"),
     "aum": (
         "nnet.mamba",
         "nnet.selective_scan",
@@ -60,6 +53,7 @@ MODULES = {
 MERGED = {
     "augment.specmask": "augment.freq_domain",
     "lobes.features": "lobes.features",
+    "nnet.normalization": "nnet.normalization",
     "nnet.schedulers": "nnet.schedulers",
 }
 

@@ -2,7 +2,7 @@
 
 Clips of a group (a speaker, or a recording session) share a split. ``search``
 is for the choice of options: it lacks the test clips of fold 1, and takes its
-own test clips from fold 1's training clips.
+own test clips from fold 1's training clips. ESC-10 has its official folds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -16,13 +16,15 @@ from typing import NamedTuple
 import soundfile
 from sklearn.model_selection import StratifiedGroupKFold
 
-from speechbrain_fftp.datasets.speech_commands import NOISE_FOLDER, SPLIT_LISTS
+from speechbrain_fftp.datasets.word_splits import NOISE_FOLDER, SPLIT_LISTS
 
 FOLDS = 5
 INNER = 8  # one of this many parts of the training clips is for validation
 SESSION = 20  # maximum gap of Freesound ids within a recording session
 SEARCH = "search"
 SEGMENTS = {"train": "balanced_train", "valid": "valid", "test": "eval"}
+ESC10 = "esc10.csv"
+ESC10_SECONDS = 5
 
 
 class Clip(NamedTuple):
@@ -64,8 +66,19 @@ def audioset_clips(folder):
     return clips
 
 
+def esc10_clips(folder):
+    """All clips of ESC-10; the group is the fold and the recording's id."""
+    with open(folder / ESC10, newline="", encoding="utf-8") as file:
+        rows = [
+            (Path(r["file"]).stem, r["label"]) for r in csv.DictReader(file)
+        ]
+    return [Clip(x, label, x.rpartition("-")[0]) for x, label in rows]
+
+
 def groups_of(folder, ids):
     """The groups of clips, given their ids in a recipe."""
+    if (folder / ESC10).exists():
+        return [clip_id.rpartition("-")[0] for clip_id in ids]
     if (folder / SPLIT_LISTS["valid"]).exists():
         names = (clip_id.partition("_nohash_")[0] for clip_id in ids)
         return [name.rpartition("_")[2] for name in names]
@@ -89,9 +102,18 @@ def parts(clips, count, seed=None):
     return [[clips[i] for i in test] for _, test in folds]
 
 
-def split(clips, fold):
-    """The clips of each split of a fold, 1 to 5, or of ``search``."""
-    tests = parts(clips, FOLDS)
+def official_tests(clips):
+    """The test clips of each of ESC-10's folds, which begin the names."""
+    numbers = range(1, 1 + FOLDS)
+    return [[c for c in clips if c.name.startswith(f"{n}-")] for n in numbers]
+
+
+def split(clips, fold, tests=None):
+    """The clips of each split of a fold, 1 to 5, or of ``search``.
+
+    ``tests`` holds the test clips of each fold, unless folds are made here.
+    """
+    tests = tests or parts(clips, FOLDS)
     test = tests[0 if fold == SEARCH else int(fold) - 1]
     chosen = set(test)
     valid, second, *rest = parts([c for c in clips if c not in chosen], INNER)
@@ -101,19 +123,17 @@ def split(clips, fold):
     return {"train": second + train, "valid": valid, "test": test}
 
 
-def list_clips(folder):
-    """All clips of a data folder of the study."""
-    if (folder / SPLIT_LISTS["valid"]).exists():
-        return speech_commands_clips(folder)
-    return audioset_clips(folder)
-
-
 def make_fold(folder, fold, dest):
     """Makes the data folder of a fold once; returns the clips of each split."""
-    link = link_audioset
+    tests = None
     if (folder / SPLIT_LISTS["valid"]).exists():
-        link = link_speech_commands
-    splits = split(list_clips(folder), fold)
+        clips, link = speech_commands_clips(folder), link_speech_commands
+    elif (folder / ESC10).exists():
+        clips, link = esc10_clips(folder), link_esc10
+        tests = official_tests(clips)
+    else:
+        clips, link = audioset_clips(folder), link_audioset
+    splits = split(clips, fold, tests)
     if not dest.exists():
         dest.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(dir=dest.parent))
@@ -171,3 +191,19 @@ def link_audioset(folder, splits, dest):
         rows = [lines[clip.name] for clip in splits[name]]
         text = "\n".join([*head, *rows]) + "\n"
         (dest / f"{file}_segments.csv").write_text(text, "utf-8")
+
+
+def link_esc10(folder, splits, dest):
+    """Links the audio, and writes the lists of the splits in AudioSet's format."""
+    (dest / "audio").symlink_to(folder / "audio")
+    labels = sorted({clip.label for part in splits.values() for clip in part})
+    mids = {label: f"/m/esc{i:02}" for i, label in enumerate(labels)}
+    rows = [f"{i},{mids[x]},{x}" for i, x in enumerate(labels)]
+    text = "\n".join(["index,mid,display_name", *rows]) + "\n"
+    (dest / "class_labels_indices.csv").write_text(text, "utf-8")
+    for name, file in SEGMENTS.items():
+        rows = [
+            f'{clip.name}, 0.0, {ESC10_SECONDS}.0, "{mids[clip.label]}"\n'
+            for clip in splits[name]
+        ]
+        (dest / f"{file}_segments.csv").write_text("".join(rows), "utf-8")

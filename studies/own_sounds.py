@@ -52,7 +52,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from fftp_tag import AudioTagger, learn
 from fftp_tag.score.events import overlap_scores, pair_events
-from speechbrain_fftp.datasets.speech_commands import NOISE_FOLDER
+from speechbrain_fftp.datasets.word_splits import NOISE_FOLDER
 from studies import soundscapes
 from studies.folds import audioset_clips, speech_commands_clips
 from studies.tables import mean_of, read_rows, write_tables

@@ -45,7 +45,8 @@ class Row(NamedTuple):
     """A configuration on some folds, and the label of the row to compare with.
 
     ``data`` names a subset of the clips; ``uses`` pairs options with the rows
-    whose models they use.
+    whose models they use. ``is_chosen`` says whether trials that the model needs
+    have chosen its options.
     """
 
     label: str
@@ -55,6 +56,7 @@ class Row(NamedTuple):
     against: Optional[str] = None
     data: str = ""
     uses: tuple = ()
+    is_chosen: bool = True
 
 
 class Run(NamedTuple):
@@ -173,6 +175,9 @@ class Plan:
                         (option, rows[label])
                         for option, label in entry.get("uses", {}).items()
                     ),
+                    is_chosen=self.smoke
+                    or entry["model"] in chosen
+                    or not self.is_tuned(entry["model"]),
                 )
         return tables
 
@@ -209,12 +214,23 @@ class Plan:
                 break
         return trials
 
-    def search_runs(self):
-        """The runs of the trials by model, in their order."""
+    def is_tuned(self, model):
+        """Whether a model's options are chosen by trials."""
+        return bool(
+            self.trials and self.facts["models"][model].get("is_tuned", True)
+        )
+
+    def search_runs(self, names=None):
+        """The runs of the trials by model, of all models or of some tables'."""
+        used = {
+            entry["model"]
+            for name in names or ()
+            for entry in self.facts["tables"][name]["rows"]
+        }
         return {
             model: [self.trial(model, trial) for trial in self.trials_of(model)]
-            for model, facts in self.facts["models"].items()
-            if facts.get("is_tuned", True)
+            for model in self.facts["models"]
+            if self.is_tuned(model) and (names is None or model in used)
         }
 
     def runs(self, names=None, folds=None):

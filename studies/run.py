@@ -15,6 +15,7 @@ clips, and stores nothing in the repository.
 > python studies/run.py DATA_FOLDER --plan NAME --choose  # the best
 > python studies/run.py DATA_FOLDER --plan NAME           # all tables
 > python studies/run.py DATA_FOLDER --plan NAME --tables cpu_time --folds 1
+> python studies/run.py DATA_FOLDER --plan NAME --tables first --search
 > python studies/run.py DATA_FOLDER --plan paper_table --folds 1 \
 >     --device cuda --num_workers 8
 > python studies/run.py DATA_FOLDER --plan base --smoke
@@ -43,7 +44,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from harness import environment, run_recipe
 
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.speech_commands import SILENCE
+from speechbrain_fftp.datasets.word_splits import SILENCE
 from studies.comparison import METRICS, Scores
 from studies.folds import (
     SEARCH,
@@ -301,10 +302,16 @@ def git(*words):
     ).stdout.strip()
 
 
-def choose(plan):
-    """Writes the options of each model's best trial."""
+def choose(plan, tables=None):
+    """Writes the options of the best trial of each model of some tables.
+
+    Those of other models stay as they were.
+    """
     options, scores = {}, {}
-    for model, runs in plan.search_runs().items():
+    if plan.chosen_path.exists():
+        known = json.loads(plan.chosen_path.read_text("utf-8"))
+        options, scores = known["options"], known["scores"]
+    for model, runs in plan.search_runs(tables).items():
         found = [plan.find(run) for run in runs]
         if None in found:
             raise SystemExit(f"study: trials of {model} are not run yet")
@@ -348,22 +355,25 @@ def main(argv=None):
     work = args.work or Path("results") / f"study_{Path(args.plan).stem}"
     results = work if args.smoke else args.results
     plan = Plan(args.plan, results, args.smoke)
-    if args.choose:
-        choose(plan)
-        return 0
     if unknown := set(args.tables or ()) - set(plan.facts["tables"]):
         raise SystemExit(f"study: no table {', '.join(sorted(unknown))}")
+    if args.choose:
+        choose(plan, args.tables)
+        return 0
 
     def list_runs():
         """All runs; trials beyond an edge appear as others are stored."""
         if args.search:
-            return sum(plan.search_runs().values(), [])
+            return sum(plan.search_runs(args.tables).values(), [])
         return plan.runs(args.tables, args.folds)
 
     if args.list:
         print("\n".join(map(str, list_runs())))
         return 0
     runs = [run for run in list_runs() if not plan.find(run)]
+    for run in runs:
+        if not run.row.is_chosen:
+            raise SystemExit(f"study: no trial of {run.row.label} is chosen")
     if any(map(plan.is_of_another_commit, runs)):
         raise SystemExit(
             f"study: {plan.name} needs the commit that its page names"

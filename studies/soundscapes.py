@@ -51,11 +51,7 @@ from speechbrain_fftp.dataio.prepared import (
     write_manifest,
     write_packs,
 )
-from speechbrain_fftp.datasets.speech_commands import (
-    NOISE_FOLDER,
-    SILENCE,
-    UNKNOWN,
-)
+from speechbrain_fftp.datasets.word_splits import NOISE_FOLDER, SILENCE, UNKNOWN
 from studies.folds import SEARCH, audioset_clips, parts, speech_commands_clips
 
 RATE, SECONDS = 16000, 10

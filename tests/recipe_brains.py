@@ -5,7 +5,6 @@ Authors
 """
 
 import importlib.util
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,15 +26,9 @@ CLASSES = 5
 def load_script(name):
     """Loads a script, such as ``AudioSet/train.py``, as a module."""
     path = ROOT / "recipes" / name
-    neighbours = str(path.parent)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, neighbours)  # as the script itself does
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(neighbours)
-        sys.modules.pop("train", None)
+    spec.loader.exec_module(module)
     return module
 
 
@@ -52,11 +45,7 @@ def load_tiny(yaml, folder, **options):
     text = path.read_text("utf-8")
     if "\ndata_folder:" in text:
         options["data_folder"] = str(folder)
-    sys.path.insert(0, str(ROOT / "recipes" / "AudioSet"))
-    try:
-        return load_hyperpyyaml(text, options)
-    finally:
-        sys.path.pop(0)
+    return load_hyperpyyaml(text, options)
 
 
 def make_brain(yaml, folder, run_opts=None, **options):

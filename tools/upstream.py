@@ -23,7 +23,6 @@ from upstream_parts import PARTS, REPAIRS, ROOT, module_path, upstream_path
 from speechbrain_fftp.upstream_names import MERGED, RENAMED
 
 TEXTS = ROOT / "tools" / "pull_requests"
-AUTHORS = "The speechbrain_fftp authors 2026"
 
 
 def rename(text):
@@ -33,7 +32,13 @@ def rename(text):
     -------
     >>> rename("!new:speechbrain_fftp.augment.specmask.SpecMask")
     '!new:speechbrain.augment.freq_domain.SpecMask'
+    >>> rename("from speechbrain_fftp.core import Brain")
+    'from speechbrain.core import Brain'
     """
+    # What SpeechBrain has itself
+    text = re.sub(
+        r"\bfrom speechbrain_fftp\.core import", "from speechbrain import", text
+    )
     for here, there in RENAMED.items():
         pattern = rf"\bspeechbrain_fftp\.{re.escape(here)}\b"
         text = re.sub(pattern, f"speechbrain.{there}", text)
@@ -75,10 +80,6 @@ def copy_files(dest, part):
             sort = ["check", "--quiet", "--no-cache", "--select=I", "--fix"]
             for words in (sort, ["format", "--quiet", "--no-cache"]):
                 subprocess.run([*ruff, *words, path.resolve()], check=True)
-    triton = dest / "speechbrain" / "integrations" / "triton"
-    if triton.is_dir():
-        text = f'"""GPU kernels in Triton.\n\nAuthors\n * {AUTHORS}\n"""\n'
-        triton.joinpath("__init__.py").write_text(text, encoding="utf-8")
 
 
 def apply_patch(dest, part):
@@ -100,6 +101,21 @@ def apply_patch(dest, part):
             f"{patch.name} does not fit the files of {dest}: export the parts "
             f"before it first.\n{done.stderr}"
         )
+
+
+def count_lines(part):
+    """The number of lines that a part adds to SpeechBrain.
+
+    Example
+    -------
+    >>> count_lines("max-grad-norm") < 50
+    True
+    """
+    patch = TEXTS / f"{part}.patch"
+    lines = patch.read_text("utf-8").splitlines() if patch.is_file() else []
+    added = [x for x in lines if x.startswith("+") and x[:3] != "+++"]
+    files = ((ROOT / path).read_text("utf-8") for path in PARTS[part])
+    return len(added) + sum(len(text.splitlines()) for text in files)
 
 
 def main():
@@ -125,7 +141,7 @@ def main():
             apply_patch(options.dest, part)
         except (FileExistsError, ValueError) as error:
             sys.exit(str(error))
-        print(f"{part}: {TEXTS / part}.md")
+        print(f"{part}: {TEXTS / part}.md, {count_lines(part)} lines")
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The files of each part besides modules, in the order of the series
 OTHER_FILES = {
-    "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
-    "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
-    "spectrogram-drop": ("tests/speechbrain/test_spectrogram_drop.py",),
     "max-grad-norm": ("tests/speechbrain/test_max_grad_norm.py",),
     "sync-batch-norm": ("tests/speechbrain/test_sync_batch_norm.py",),
-    "fit-batch": ("tests/speechbrain/test_fit_batch.py",),
+    "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
+    "spectrogram-drop": ("tests/speechbrain/test_spectrogram_drop.py",),
+    "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
+    "gsc-lengths": ("tests/speechbrain/test_gsc_lengths.py",),
+    "inference-folder": ("tests/speechbrain/test_inference_folder.py",),
+    "kaldi-fbank": ("tests/speechbrain/test_kaldi_features.py",),
     "fftp": (
         "tests/speechbrain/test_AST.py",
         "tests/speechbrain/test_patching.py",
@@ -32,22 +34,16 @@ OTHER_FILES = {
         "tests/speechbrain/test_specmask.py",
         "hparams/stock/ESC50/classification/ast_fftp.yaml",
     ),
-    "tagging": (
-        "tests/speechbrain/test_device_loss.py",
-        "tests/speechbrain/test_kaldi_features.py",
+    "audioset": (
+        "recipes/AudioSet/audioset_prepare.py",
+        "recipes/AudioSet/train.py",
+        "tests/speechbrain/test_audioset_recipe.py",
         "tests/speechbrain/test_mixup.py",
         "tests/speechbrain/test_ranking.py",
         "tests/speechbrain/test_tagger.py",
         "tests/speechbrain/test_tagging_metrics.py",
         "tests/speechbrain/test_warmup_cosine.py",
-    ),
-    "clips": ("tests/speechbrain/test_prepared.py",),
-    "audioset": (
-        "recipes/AudioSet/audioset_prepare.py",
-        "recipes/AudioSet/train.py",
-        "tests/speechbrain/test_audioset_recipe.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/README.md",
-        "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/ast_fftp.yaml",
         "tools/upstream_files/tests/recipes/AudioSet.csv",
         "tools/upstream_files/tests/samples/AudioSet/balanced_train_segments.csv",
@@ -63,7 +59,11 @@ OTHER_FILES = {
         "tests/speechbrain/test_selective_scan.py",
         "hparams/stock/Google-speech-commands/aum_fftp.yaml",
     ),
-    "aum-triton": ("tests/speechbrain/test_triton_scan.py",),
+    "aum-triton": (
+        "tests/speechbrain/test_triton_scan.py",
+        "tools/upstream_files/speechbrain/integrations/triton/README.md",
+        "tools/upstream_files/speechbrain/integrations/triton/__init__.py",
+    ),
 }
 
 
@@ -87,9 +87,14 @@ PARTS = {
     for part, others in OTHER_FILES.items()
 }
 
-# Repairs that change lines of SpeechBrain. The others need none of them, so an
-# export of the whole series leaves them out
-REPAIRS = ("spectrogram-drop", "max-grad-norm", "sync-batch-norm", "fit-batch")
+# Repairs that change lines of SpeechBrain's library. The other parts need none
+# of them, so an export of the whole series leaves them out
+REPAIRS = (
+    "max-grad-norm",
+    "sync-batch-norm",
+    "checkpoints",
+    "spectrogram-drop",
+)
 
 # Destinations of folders
 FOLDERS = {

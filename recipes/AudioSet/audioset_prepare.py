@@ -1,48 +1,29 @@
-#!/usr/bin/env python3
-"""Prepares AudioSet (https://research.google.com/audioset) for tagging.
+"""Prepares AudioSet for audio tagging.
 
-Lists the clips, from AudioSet's own lists and a folder of audio or from parquet
-shards, and converts them once, see ``speechbrain_fftp.dataio.prepared``. The
-recipe does so by itself; the unbalanced set should be prepared beforehand:
-> python audioset_prepare.py DATA_FOLDER PREPARED_FOLDER --unbalanced \
->     --valid_fraction 0.01
+AudioSet is a list of segments of videos. The data folder holds its lists, from
+https://research.google.com/audioset/download.html, and, anywhere below, the
+audio of the segments, or of the whole videos, in files that libsndfile reads.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import argparse
 import csv
 import functools
 import hashlib
-import logging
 import os
 import re
-import threading
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Optional, Tuple
 
-from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.clips import CLIP_SECONDS, MISSING, Clip
-from speechbrain_fftp.dataio.errors import InputError, one_line_errors
-from speechbrain_fftp.dataio.packages import require
-from speechbrain_fftp.dataio.prepared import (
-    SKIPPED,
-    check_missing,
-    files_below,
-    find_list,
-    is_complete,
-    open_csv,
-    preparing,
-    read_class_list,
-    read_table,
-    unique,
-    usable_clips,
-    write_prepared,
-)
+from speechbrain.dataio import audio_io
+from speechbrain.dataio.preprocess import AudioNormalizer
+from speechbrain.utils.logger import get_logger
+from speechbrain.utils.parallel import parallel_map
 
-logger = logging.getLogger(__name__)
-shard_lock = threading.Lock()
+logger = get_logger(__name__)
 
+LISTS_URL = "https://research.google.com/audioset/download.html"
 CLASS_LIST = "class_labels_indices.csv"
 SEGMENT_LISTS = {
     "train": "balanced_train_segments.csv",
@@ -50,15 +31,8 @@ SEGMENT_LISTS = {
     "valid": "valid_segments.csv",
     "eval": "eval_segments.csv",
 }
-# Parts of the paths of parquet shards
-SHARD_NAMES = {
-    "unbal": "unbalanced",
-    "train": "train",
-    "valid": "valid",
-    "eval": "eval",
-    "test": "eval",
-}
-LISTS_URL = "https://research.google.com/audioset/download.html"
+CLIP_SECONDS = 10.0  # of a segment
+EXTENSIONS = (".flac", ".wav", ".ogg", ".opus", ".mp3")
 # File names written by download tools: an id of 11 characters, sometimes after
 # a Y, and sometimes followed by times in seconds or milliseconds
 FILE_NAME = re.compile(
@@ -68,46 +42,52 @@ FILE_NAME = re.compile(
 )
 
 
+class Segment(NamedTuple):
+    """A segment of AudioSet."""
+
+    id: str
+    split: str
+    start: float  # seconds
+    stop: float
+    mids: Tuple[str, ...]  # of its classes
+    audio: Optional[str] = None  # a file with the segment, or the whole video
+
+
 def prepare_audioset(
     data_folder,
     prepared_folder,
     sample_rate=16000,
+    max_seconds=CLIP_SECONDS,
     unbalanced=False,
     valid_fraction=0.05,
     allow_missing=0.2,
-    max_seconds=CLIP_SECONDS,
-    class_list=None,
     skip_prep=False,
 ):
-    """Converts AudioSet's clips once, and writes the manifests.
+    """Converts the clips to mono files, and writes the manifests.
 
     Writes ``train.csv``, ``valid.csv`` and ``eval.csv``, with the columns ID,
     duration (in seconds), wav (a path relative to ``$data_root``, the prepared
-    folder), start and stop (in samples) and labels (names joined by ``;``); and
-    ``classes.csv``. Returns at once if the folder is complete; an interrupted
-    preparation is resumed.
+    folder), start and stop (in samples) and labels (names joined by ``;``);
+    ``skipped.csv``, with the clips without usable audio; and ``classes.csv``,
+    last: a folder that has it is complete, and is not prepared again.
 
     Arguments
     ---------
     data_folder : str
-        Folder with AudioSet's lists and audio, or its parquet shards. It may be
-        deleted afterwards.
+        Folder with AudioSet's lists and audio.
     prepared_folder : str
         Folder to write to.
     sample_rate : int
         Sampling rate of the clips, in Hz.
+    max_seconds : float
+        Longer clips are cut.
     unbalanced : bool
         Whether to add the unbalanced set to the training clips.
     valid_fraction : float
-        Fraction of the training clips to hold out if there is no list of
-        validation clips; with 0.0, there is no validation clip.
+        Fraction of the training clips to hold out if there is no
+        ``valid_segments.csv``.
     allow_missing : float
-        Fraction of the clips of a split that may have no audio.
-    max_seconds : float
-        Longer clips are cut.
-    class_list : str, optional
-        The list of classes, by default class_labels_indices.csv in the data
-        folder.
+        Fraction of the clips of a split that may have no usable audio.
     skip_prep : bool
         Whether to do nothing.
 
@@ -115,221 +95,165 @@ def prepare_audioset(
     ------
     FileNotFoundError
         If a list is missing.
-    InputError
-        If a list is invalid, a split has no usable clip or too many clips
-        without audio, or the folder was prepared with other settings.
+    ValueError
+        If a list is invalid, or too many clips of a split have no audio.
     """
-    if skip_prep:
+    classes_path = os.path.join(prepared_folder, "classes.csv")
+    if skip_prep or os.path.isfile(classes_path):
         return
-    if not os.path.isdir(data_folder) and not is_complete(prepared_folder):
-        raise FileNotFoundError(f"{data_folder} is not a folder")
-    settings = {
-        "sample_rate": sample_rate,
-        "unbalanced": unbalanced,
-        "valid_fraction": valid_fraction,
-        "max_seconds": max_seconds,
-    }
-    with preparing(prepared_folder, settings) as to_do:
-        if not to_do:
-            warn_of_new_files(
-                data_folder, prepared_folder, class_list, unbalanced
+    classes = read_classes(find_list(data_folder, CLASS_LIST))
+    segments = list_segments(data_folder, classes, unbalanced)
+    if all(segment.split != "valid" for segment in segments):
+        segments = hold_out(segments, valid_fraction)
+    os.makedirs(os.path.join(prepared_folder, "audio"), exist_ok=True)
+    convert = functools.partial(
+        convert_segment,
+        folder=prepared_folder,
+        sample_rate=sample_rate,
+        max_seconds=max_seconds,
+    )
+    skipped = []
+    for split in ("train", "valid", "eval"):
+        of_split = [x for x in segments if x.split == split]
+        rows = []
+        for segment, (stop, problem) in zip(
+            of_split, parallel_map(convert, of_split)
+        ):
+            if problem:
+                skipped.append((segment.id, split, problem))
+                continue
+            wav = f"$data_root/audio/{segment.id}.wav"
+            labels = ";".join(classes[mid] for mid in segment.mids)
+            duration = stop / sample_rate
+            rows.append((segment.id, duration, wav, 0, stop, labels))
+        if len(rows) < (1 - allow_missing) * len(of_split) or not rows:
+            raise ValueError(
+                f"Only {len(rows)} of {len(of_split)} {split} clips have "
+                f"usable audio below {data_folder}; the last one without: "
+                f"{skipped[-1:]}. Add audio, or raise allow_missing."
             )
-            return
-        classes = read_classes(data_folder, class_list)
-        clips = list_clips(data_folder, classes, unbalanced)
-        longest = max(clip.seconds for clip in clips)
-        if max_seconds > max(longest, CLIP_SECONDS):
-            raise InputError(
-                f"max_seconds is {max_seconds:g}, but the longest clip of"
-                f" {data_folder} has {longest:g} s: give --max_seconds"
-                f" {longest:g}"
-            )
-        clips = [
-            clip._replace(end=min(clip.end, clip.start + max_seconds))
-            for clip in clips
-        ]
-        clips, skipped = usable_clips(clips, data_folder)
-        if all(clip.split != "valid" for clip in clips):
-            clips = hold_out(clips, valid_fraction)
-        check_missing(clips, allow_missing)
-        write_prepared(
-            prepared_folder,
-            clips,
-            classes,
-            sample_rate=sample_rate,
-            may_be_empty=() if valid_fraction else ("valid",),
-            skipped=skipped,
-        )
+        logger.info(f"{split}: {len(rows)} of {len(of_split)} clips.")
+        header = ("ID", "duration", "wav", "start", "stop", "labels")
+        write_csv(os.path.join(prepared_folder, f"{split}.csv"), header, rows)
+    path = os.path.join(prepared_folder, "skipped.csv")
+    write_csv(path, ("ID", "split", "reason"), skipped)
+    rows = [(n, *entry) for n, entry in enumerate(classes.items())]
+    write_csv(classes_path, ("index", "mid", "display_name"), rows)
 
 
-def warn_of_new_files(data_folder, prepared_folder, class_list, unbalanced):
-    """Counts the clips whose audio files are newer than the prepared folder.
-
-    Arguments
-    ---------
-    data_folder, prepared_folder, class_list, unbalanced
-        See ``prepare_audioset``.
-    """
-    table = os.path.join(prepared_folder, SKIPPED)
-    rows = [row for _, row in read_table(table, ("ID", "reason"))]
-    missing = {row["ID"] for row in rows if row["reason"] == MISSING}
-    if not missing or not os.path.isdir(data_folder):
-        return
-    classes = read_classes(data_folder, class_list)
-    clips = list_clips(data_folder, classes, unbalanced)
-    new = [clip.id for clip in clips if clip.id in missing and clip.audio]
-    if new:
-        logger.warning(
-            "%d clips, such as %s, had no audio file when %s was prepared, and"
-            " are not used. To use them, give another prepared_folder, or"
-            " delete this one; a training also needs another output_folder",
-            len(new),
-            new[0],
-            prepared_folder,
-        )
-
-
-def read_classes(data_folder, path=None):
-    """Reads the list of classes; returns a dict from mid to name."""
-    path = find_list(data_folder, CLASS_LIST) or path
-    if path is None:
+def find_list(data_folder, name):
+    """Finds a list in the data folder, or in a folder in it."""
+    paths = sorted(Path(data_folder).glob(name))
+    paths += sorted(Path(data_folder).glob(f"*/{name}"))
+    if not paths:
         raise FileNotFoundError(
-            f"{data_folder} lacks {CLASS_LIST}: download it from {LISTS_URL}"
+            f"{data_folder} lacks {name}: download it from {LISTS_URL}"
         )
-    return read_class_list(path)
+    return paths[0]
 
 
-def list_clips(data_folder, classes, unbalanced=False):
-    """Lists AudioSet's clips, with the unbalanced set or without it.
+def read_classes(path):
+    """Reads the list of classes; returns their names by mid."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["mid"]: row["display_name"] for row in csv.DictReader(file)}
+
+
+def list_segments(data_folder, classes, unbalanced, extensions=EXTENSIONS):
+    """Lists the segments of all splits, with their audio files.
 
     Arguments
     ---------
     data_folder : str
         The data folder.
     classes : dict
-        The names of the classes by their mids.
+        The names of the classes by mid.
     unbalanced : bool
-        Whether to list the unbalanced set, too.
+        Whether the unbalanced set is used for training, too.
+    extensions : tuple of str
+        Those of audio files.
 
     Returns
     -------
-    list of Clip
-        The clips, each with a split.
+    list of Segment
+        The segments.
 
     Raises
     ------
     FileNotFoundError
-        If the folder lacks a list or the shards of a split.
-    InputError
-        If a list or a shard is invalid.
+        If a list is missing.
+    ValueError
+        If a list is invalid.
     """
-    names = ["train", "unbalanced", "valid", "eval"]
-    if not unbalanced:
-        names.remove("unbalanced")
-    found = shards = find_shards(data_folder)
-    read = read_shard
-    if not shards:
-        found = {x: find_list(data_folder, SEGMENT_LISTS[x]) for x in names}
-        found = {name: [path] for name, path in found.items() if path}
-        read = read_segments
-    absent = [x for x in names if x != "valid" and x not in found]
-    if absent:
-        lists = ", ".join(SEGMENT_LISTS[name] for name in absent)
-        raise FileNotFoundError(
-            f"{data_folder} lacks AudioSet's {lists}: download them from"
-            f" {LISTS_URL}, or add parquet shards, such as"
-            " data/bal_train/00.parquet and data/eval/00.parquet, and"
-            " data/unbal_train/00.parquet for the unbalanced set"
-        )
-    clips = []
-    for name in names:
-        split = "train" if name == "unbalanced" else name
-        for path in found.get(name, ()):
-            clips += read(path, split, classes)
-    return clips if shards else add_audio(data_folder, clips)
+    segments = []
+    for split in ("train", "unbalanced", "valid", "eval"):
+        if split == "unbalanced" and not unbalanced:
+            continue
+        try:
+            path = find_list(data_folder, SEGMENT_LISTS[split])
+        except FileNotFoundError:
+            if split == "valid":  # is no list of AudioSet's
+                continue
+            raise
+        split = "train" if split == "unbalanced" else split
+        segments += read_segments(path, split, classes)
+    return add_audio(data_folder, segments, extensions)
 
 
 def read_segments(path, split, classes):
-    """Lists the clips of a segment list, without their audio files.
-
-    Arguments
-    ---------
-    path : str
-        The list. Lines that start with ``#`` are comments.
-    split : str
-        The split of its clips.
-    classes : dict
-        The names of the classes by their mids.
-
-    Returns
-    -------
-    list of Clip
-        The clips.
-    """
-    clips = []
-    with open_csv(path) as file:
+    """Reads a list of segments, in which lines with ``#`` are comments."""
+    segments = []
+    with open(path, newline="", encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip() or line.startswith("#"):
                 continue
             try:
                 fields = next(csv.reader([line], skipinitialspace=True))
-                clip_id, start, end, mids = (field.strip() for field in fields)
-                start, end = float(start), float(end)
-                if not 0 <= start < end:
-                    raise InputError("a segment must end after its start")
-            except (csv.Error, ValueError) as error:
-                raise InputError(
-                    f"{path}, line {number}: expected"
-                    f' id, start, end, "mid,mid" but found {line[:80]!r}'
+                clip, start, stop, mids = (field.strip() for field in fields)
+                start, stop = float(start), float(stop)
+                mids = [mid.strip() for mid in mids.split(",") if mid.strip()]
+                if not 0 <= start < stop:
+                    raise ValueError("a segment must stop after its start")
+                if not set(mids) <= set(classes):
+                    raise ValueError(f"{CLASS_LIST} does not list all classes")
+            except ValueError as error:
+                raise ValueError(
+                    f"{path}, line {number}: expected id, start, end, "
+                    f'"mid,mid" but found {line.strip()[:80]!r} ({error})'
                 ) from error
-            labels = unique(mids.split(","))
-            check_labels(labels, classes, f"{path}, line {number}")
-            clip = Clip(clip_id, None, labels, split, start, end)
-            clips.append(clip._replace(may_be_cut=True))
-    if not clips:
-        raise InputError(f"{path} lists no clips: the {split} split is empty")
-    return clips
+            mids = tuple(dict.fromkeys(mids))
+            segments.append(Segment(clip, split, start, stop, mids))
+    if not segments:
+        raise ValueError(f"{path} lists no segment: the {split} split is empty")
+    return segments
 
 
-def check_labels(labels, classes, origin):
-    """Raises an ``InputError`` for a label that is not in the class list."""
-    for label in labels:
-        if label not in classes:
-            raise InputError(
-                f"{origin}: {CLASS_LIST} does not list {label}: take both from"
-                " the same release, or add the class to it"
-            )
-
-
-def add_audio(data_folder, clips):
-    """Finds the audio files of clips below a folder, by their names."""
-    starts = {clip.id: clip.start for clip in clips}
+def add_audio(data_folder, segments, extensions=EXTENSIONS):
+    """Finds the audio files of segments below a folder, by their names."""
+    starts = {segment.id: segment.start for segment in segments}
     paths = {}
-    timed = set()  # ids of files with the segment's start in their name
-    for name in files_below(data_folder):
-        stem, extension = os.path.splitext(os.path.basename(name))
-        if extension.lower() not in AUDIO_EXTENSIONS:
-            continue
-        clip_id, start = read_name(stem, starts)
-        if clip_id is None or clip_id in paths:
-            continue
-        if start is not None:
-            if not is_start(float(start), starts[clip_id]):
+    cut = set()  # ids of files with the segment's start in their names
+    for folder, folders, names in os.walk(data_folder, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            stem, extension = os.path.splitext(name)
+            if extension.lower() not in extensions:
                 continue
-            timed.add(clip_id)
-        paths[clip_id] = os.path.join(data_folder, name)
-    logger.info(
-        "%s: audio files of %d of the %d listed clips",
-        data_folder,
-        len(paths),
-        len(clips),
-    )
+            clip, start = read_name(stem, starts)
+            if clip is None or clip in paths:
+                continue
+            if start is not None:
+                if not is_start(float(start), starts[clip]):
+                    continue
+                cut.add(clip)
+            paths[clip] = os.path.join(folder, name)
+    logger.info(f"{data_folder}: audio of {len(paths)} of {len(starts)} clips.")
     with_audio = []
-    for clip in clips:
-        clip = clip._replace(audio=paths.get(clip.id))
-        if clip.id in timed:  # the file holds the clip alone
-            clip = clip._replace(start=0.0, end=clip.seconds)
-        with_audio.append(clip)
+    for segment in segments:
+        segment = segment._replace(audio=paths.get(segment.id))
+        if segment.id in cut:
+            stop = segment.stop - segment.start
+            segment = segment._replace(start=0.0, stop=stop)
+        with_audio.append(segment)
     return with_audio
 
 
@@ -348,128 +272,86 @@ def is_start(number, start):
     return abs(number - start) < 1 or abs(number / 1000 - start) < 0.002
 
 
-def find_shards(data_folder):
-    """Finds the parquet shards of each split by their names and folders.
-
-    For example, data/bal_train/00.parquet or unbalanced/train/0000.parquet.
-    """
-    shards = {}
-    for name in files_below(data_folder):
-        if name.endswith(".parquet"):
-            for part, split in SHARD_NAMES.items():
-                if part in name.lower():
-                    path = os.path.join(data_folder, name)
-                    shards.setdefault(split, []).append(path)
-                    break
-    return shards
-
-
-class ShardAudio(NamedTuple):
-    """The place of an audio file in a parquet shard."""
-
-    path: str
-    row_group: int
-    row: int  # in the row group
-
-    def read(self):
-        """The content of the file; may be empty."""
-        with shard_lock:  # neighbours are in the same row group
-            column = read_row_group(self.path, self.row_group)
-        return (column[self.row].as_py() or {}).get("bytes") or b""
-
-
-@functools.lru_cache(maxsize=2)
-def read_row_group(path, row_group):
-    """The column ``audio`` of a row group."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as shard:
-        return shard.read_row_group(row_group, ["audio"])["audio"]
-
-
-def read_shard(path, split, classes):
-    """Lists the clips of a parquet shard, without reading audio.
-
-    Arguments
-    ---------
-    path : str
-        The shard.
-    split : str
-        The split of its clips.
-    classes : dict
-        The names of the classes by their mids.
-
-    Returns
-    -------
-    list of Clip
-        The clips.
-    """
-    pa = require("pyarrow", "Parquet")
-    import pyarrow.parquet as pq
-
-    clips = []
-    try:
-        with pq.ParquetFile(path) as shard:
-            columns = {"video_id", "labels", "audio"}
-            missing = columns - set(shard.schema_arrow.names)
-            if missing:
-                raise InputError(f"{path} has no column {min(missing)}")
-            for group in range(shard.num_row_groups):
-                table = shard.read_row_group(group, ["video_id", "labels"])
-                for row, entry in enumerate(table.to_pylist()):
-                    labels = unique(entry["labels"] or ())
-                    check_labels(labels, classes, path)
-                    audio = ShardAudio(path, group, row)
-                    clip_id = entry["video_id"] or ""
-                    clips.append(
-                        Clip(clip_id, audio, labels, split, end=CLIP_SECONDS)
-                    )
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path} is damaged or not a parquet file: download it again"
-            f" ({error})"
-        ) from error
-    return clips
-
-
-def hold_out(clips, fraction):
+def hold_out(segments, fraction):
     """Moves at least one clip from train to valid, by a hash of the ids.
 
     With 0.0, moves none.
     """
     if not 0 <= fraction < 1:
-        raise InputError(f"valid_fraction is {fraction}, not in [0, 1)")
+        raise ValueError(f"valid_fraction is {fraction}, not in [0, 1)")
     if fraction == 0:
-        return clips
-    places = {
-        clip.id: int(hashlib.sha1(clip.id.encode()).hexdigest()[:8], 16) / 16**8
-        for clip in clips
-        if clip.split == "train"
+        return segments
+    position = {
+        x.id: int(hashlib.sha1(x.id.encode()).hexdigest()[:8], 16) / 16**8
+        for x in segments
+        if x.split == "train"
     }
-    usable = (
-        places[c.id] for c in clips if c.id in places and not c.is_missing
-    )
+    usable = (position[x.id] for x in segments if x.id in position and x.audio)
     limit = max(fraction, min(usable, default=0))
     return [
-        clip._replace(split="valid")
-        if places.get(clip.id, 1) <= limit
-        else clip
-        for clip in clips
+        x._replace(split="valid") if position.get(x.id, 1) <= limit else x
+        for x in segments
     ]
 
 
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data_folder")
-    parser.add_argument("prepared_folder")
-    parser.add_argument("--sample_rate", type=int, default=16000)
-    parser.add_argument("--valid_fraction", type=float, default=0.05)
-    parser.add_argument("--unbalanced", action="store_true")
-    parser.add_argument("--allow_missing", type=float, default=0.2)
-    parser.add_argument("--max_seconds", type=float, default=CLIP_SECONDS)
-    with one_line_errors():
-        prepare_audioset(**vars(parser.parse_args()))
+@functools.lru_cache
+def get_normalizer(sample_rate):
+    """The mono mix and the resampling to a rate, with its cached filters."""
+    return AudioNormalizer(sample_rate)
+
+
+def convert_segment(segment, folder, sample_rate, max_seconds):
+    """Writes the clip of a segment, in 16 bits; keeps a file that exists.
+
+    Arguments
+    ---------
+    segment : Segment
+        The segment.
+    folder : str
+        The prepared folder.
+    sample_rate : int
+        Sampling rate of the clip, in Hz.
+    max_seconds : float
+        Maximum length of the clip.
+
+    Returns
+    -------
+    stop : int
+        Number of samples.
+    problem : str
+        Why the clip cannot be used; empty if it can.
+    """
+    if segment.audio is None:
+        return 0, "no audio file"
+    path = os.path.join(folder, "audio", f"{segment.id}.wav")
+    if os.path.isfile(path):
+        return audio_io.info(path).num_frames, ""
+    try:
+        info = audio_io.info(segment.audio)
+        # A file that is not much longer than a segment holds nothing else
+        is_video = info.duration > 1.5 * CLIP_SECONDS
+        if is_video and info.duration < segment.stop - 0.5:
+            return 0, "the audio ends before the segment"
+        start = segment.start if is_video else 0.0
+        seconds = min(segment.stop - segment.start, max_seconds)
+        wav, rate = audio_io.load(
+            segment.audio,
+            channels_first=False,
+            frame_offset=round(start * info.sample_rate),
+            num_frames=round(seconds * info.sample_rate),
+        )
+    except RuntimeError as error:  # of libsndfile
+        return 0, str(error)
+    if len(wav) < 0.025 * rate:
+        return 0, "shorter than 25 ms"
+    wav = get_normalizer(sample_rate)(wav, rate)
+    unfinished = f"{path}.unfinished.wav"
+    audio_io.save(unfinished, wav, sample_rate, subtype="PCM_16")
+    os.replace(unfinished, path)
+    return len(wav), ""
+
+
+def write_csv(path, header, rows):
+    """Writes a table with a header."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])

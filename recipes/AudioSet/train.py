@@ -4,48 +4,35 @@
 To run it:
 > python train.py hparams/ast_fftp.yaml --data_folder /yourpath/AudioSet
 
-The same command resumes an interrupted training from its last checkpoint.
-
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import csv
 import sys
-from pathlib import Path
 
 import torch
 from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
-from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
-from speechbrain.utils.distributed import get_rank, run_on_main
+from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.dataio.errors import InputError, one_line_errors
+from speechbrain_fftp.core import Brain, parse_arguments
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     classify,
     extract_features,
     load_clips,
 )
-from speechbrain_fftp.utils.brain import DeviceLossBrain
-from speechbrain_fftp.utils.run_folder import (
-    check_data,
-    check_overrides,
-    check_settings,
-    count_steps,
-)
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
-class TaggingBrain(DeviceLossBrain):
+class TaggingBrain(Brain):
     """Brain for multi-label audio tagging."""
 
     def compute_forward(self, batch, stage):
@@ -101,10 +88,7 @@ class TaggingBrain(DeviceLossBrain):
         return self.hparams.compute_cost(logits, targets)
 
     def on_fit_batch_start(self, batch, should_step):
-        """Sets the seed and the learning rate of a step.
-
-        With a seed per step, a resumed training draws the same random numbers
-        as an uninterrupted one.
+        """Sets the learning rate of a step.
 
         Arguments
         ---------
@@ -113,14 +97,11 @@ class TaggingBrain(DeviceLossBrain):
         should_step : bool
             Whether the optimiser steps after this batch.
         """
-        epoch = self.hparams.epoch_counter.current
-        step = (self.hparams.seed, epoch, self.step, get_rank() or 0)
-        sb.utils.seed_everything(hash(step) % 2**32, verbose=False)
         if should_step:
             self.hparams.lr_annealing(self.optimizer)
 
     def on_stage_start(self, stage, epoch=None):
-        """Resets the metrics, and starts the clock of a training epoch.
+        """Resets the metrics.
 
         Arguments
         ---------
@@ -130,8 +111,6 @@ class TaggingBrain(DeviceLossBrain):
             The epoch; None in the test stage.
         """
         self.metrics = TaggingMetrics()
-        if stage == sb.Stage.TRAIN:
-            self.hparams.throughput.start(self.step)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the metrics of a stage; saves a checkpoint after validation.
@@ -141,18 +120,16 @@ class TaggingBrain(DeviceLossBrain):
         stage : sb.Stage
             The stage that ends.
         stage_loss : float
-            The mean loss of the stage; of training, the losses that are read.
+            The mean loss of the stage.
         epoch : int, optional
             The epoch; None in the test stage.
         """
         if stage == sb.Stage.TRAIN:
-            loss = self.average_loss()
-            speed = self.hparams.throughput.stop(self.step)
-            self.train_stats = {"loss": loss, **speed}
+            self.train_stats = {"loss": stage_loss}
             return
         stats = {}
         if self.metrics.ids:  # there may be no validation clips
-            stats = {"loss": stage_loss, **self.score_clips()}
+            stats = {"loss": stage_loss, **self.metrics.summarize()}
         if stage == sb.Stage.VALID:
             lr = self.optimizer.param_groups[0]["lr"]
             self.hparams.train_logger.log_stats(
@@ -177,16 +154,6 @@ class TaggingBrain(DeviceLossBrain):
                 test_stats=stats,
             )
 
-    def score_clips(self):
-        """Scores the clips of a stage.
-
-        Returns
-        -------
-        dict
-            ``mAP``, ``AUC`` and ``d_prime``.
-        """
-        return self.metrics.summarize()
-
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Loads the average weights of the kept checkpoints.
 
@@ -205,48 +172,14 @@ class TaggingBrain(DeviceLossBrain):
             weights = average_checkpoints(best, name)
             self.checkpointer.recoverables[name].load_state_dict(weights)
 
-    def make_dataloader(
-        self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
-    ):
-        """Creates a loader; distributes evaluation clips over processes, too.
 
-        Arguments
-        ---------
-        dataset : Dataset
-            The clips.
-        stage : sb.Stage
-            The stage of the experiment.
-        ckpt_prefix : str or None
-            See ``sb.Brain``.
-        **loader_kwargs : dict
-            Arguments of the loader.
-
-        Returns
-        -------
-        DataLoader
-            The loader.
-        """
-        # There may be no validation clips to distribute
-        if stage != sb.Stage.TRAIN and len(dataset):
-            # Explicit, since several processes would shuffle otherwise
-            loader_kwargs["sampler"] = SequentialSampler(dataset)
-            loader_kwargs = distributed_loader_specifics(
-                self.distributed_launch, get_rank(), dataset, loader_kwargs
-            )
-        return super().make_dataloader(
-            dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
-        )
-
-
-def make_datasets(hparams, label_pipeline):
-    """Creates the datasets, and fills the label encoder.
+def dataio_prep(hparams):
+    """Creates the datasets, with multi-hot targets, and fills the label encoder.
 
     Arguments
     ---------
     hparams : dict
         The loaded hyperparameters.
-    label_pipeline : callable
-        A pipeline that provides the ``targets`` ``[C]`` of a clip.
 
     Returns
     -------
@@ -256,13 +189,8 @@ def make_datasets(hparams, label_pipeline):
     label_encoder = hparams["label_encoder"]
     with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
         names = [row["display_name"] for row in csv.DictReader(fin)]
-    if len(names) != hparams["n_classes"]:
-        sys.exit(
-            f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
-            f"lists {len(names)} classes: give --n_classes {len(names)}."
-        )
     label_encoder.update_from_iterable(names)
-    label_encoder.expect_len(len(names))
+    label_encoder.expect_len(hparams["n_classes"])
     sample_rate = hparams["sample_rate"]
 
     @sb.utils.data_pipeline.takes("wav", "start", "stop")
@@ -277,11 +205,19 @@ def make_datasets(hparams, label_pipeline):
             num_frames=int(stop) - int(start),
         )
         if rate != sample_rate or sig.dim() > 1:
-            raise InputError(
+            raise ValueError(
                 f"{wav} is not mono at {sample_rate} Hz: give the --sample_rate "
                 "that it was prepared with, or prepare it without --skip_prep."
             )
         return sig
+
+    @sb.utils.data_pipeline.takes("labels")
+    @sb.utils.data_pipeline.provides("targets")
+    def label_pipeline(labels):
+        """Multi-hot vector ``[C]`` of a clip's labels."""
+        names = labels.split(";") if labels else []
+        indices = label_encoder.encode_sequence_torch(names)
+        return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
 
     datasets = {}
     for split in ("train", "valid", "test"):
@@ -303,60 +239,49 @@ def make_datasets(hparams, label_pipeline):
     return datasets
 
 
-def dataio_prep(hparams):
-    """Creates the datasets, with multi-hot targets.
+def main(brain_class, make_datasets):
+    """Trains a model by the command line, a yaml file and its overrides.
 
     Arguments
     ---------
-    hparams : dict
-        The loaded hyperparameters.
-
-    Returns
-    -------
-    dict of DynamicItemDataset
-        ``train``, ``valid`` and ``test``.
+    brain_class : type
+        The class of the Brain.
+    make_datasets : callable
+        Creates the datasets from the loaded hyperparameters.
     """
-    label_encoder = hparams["label_encoder"]
+    hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
+    sb.utils.distributed.ddp_init_group(run_opts)
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
 
-    @sb.utils.data_pipeline.takes("labels")
-    @sb.utils.data_pipeline.provides("targets")
-    def label_pipeline(labels):
-        """Multi-hot vector ``[C]`` of a clip's labels."""
-        names = labels.split(";") if labels else []
-        indices = label_encoder.encode_sequence_torch(names)
-        return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
-
-    return make_datasets(hparams, label_pipeline)
-
-
-def train(brain, datasets, hparams):
-    """Trains and evaluates a model.
-
-    Arguments
-    ---------
-    brain : TaggingBrain
-        The Brain.
-    datasets : dict of DynamicItemDataset
-        ``train``, ``valid`` and ``test``.
-    hparams : dict
-        The loaded hyperparameters.
-    """
-    if not len(datasets["valid"]) and hparams["average_by"] != "epoch":
-        sys.exit(
-            f"There are no validation clips, so no {hparams['average_by']} to "
-            "choose checkpoints by: add --average_by epoch."
-        )
-    for function in hparams["before"]:
-        function(brain, datasets)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        # A test leaves the settings of the training as they are
+        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
+        overrides=overrides,
+    )
     if hparams["use_tensorboard"]:
-        brain.hparams.tensorboard_train_logger = TensorboardLogger(
+        hparams["tensorboard_train_logger"] = TensorboardLogger(
             hparams["tensorboard_logs_folder"]
         )
-    if brain.train_sampler is None:
-        # With a sampler, several processes draw by the seed as well
-        brain.train_sampler = ReproducibleRandomSampler(
-            datasets["train"], seed=hparams["seed"]
-        )
+
+    # The yaml may plug in the preparation of other data
+    prepare = hparams.get("prepare", prepare_audioset)
+    run_on_main(prepare, kwargs=hparams["prepare_opts"])
+    datasets = make_datasets(hparams)
+    if "pretrainer" in hparams:
+        run_on_main(hparams["pretrainer"].collect_files)
+        hparams["pretrainer"].load_collected()
+
+    brain = brain_class(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    # A sampler, since several processes would not draw by the seed otherwise
+    brain.train_sampler = hparams["train_sampler"](datasets["train"])
     train_loader = brain.make_dataloader(
         datasets["train"],
         sb.Stage.TRAIN,
@@ -364,7 +289,7 @@ def train(brain, datasets, hparams):
         **hparams["train_dataloader_opts"],
     )
     # The schedule needs the number of optimiser steps
-    steps = count_steps(train_loader, brain.grad_accumulation_factor)
+    steps = len(train_loader) // brain.grad_accumulation_factor
     total_steps = hparams["number_of_epochs"] * steps
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
@@ -382,60 +307,7 @@ def train(brain, datasets, hparams):
         max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
-    for function in hparams["after"]:
-        function(brain, datasets)
-
-
-def main(brain_class, dataio_prep, needs):
-    """Trains a model by the command line, a yaml file and its overrides.
-
-    Arguments
-    ---------
-    brain_class : type
-        The class of the Brain.
-    dataio_prep : callable
-        Creates the datasets from the loaded hyperparameters.
-    needs : str
-        A key that yaml files for this script have and others lack.
-    """
-    with one_line_errors():
-        hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-        # The yaml file can name modules in its own folder
-        sys.path.append(str(Path(hparams_file).resolve().parent))
-        sb.utils.distributed.ddp_init_group(run_opts)
-        check_overrides(hparams_file, overrides, needs)
-        with open(hparams_file, encoding="utf-8") as fin:
-            with one_line_errors(ValueError):  # of the values in the yaml
-                hparams = load_hyperpyyaml(fin, overrides)
-
-        run_on_main(
-            check_settings,
-            args=[hparams_file, overrides, hparams, run_opts],
-        )
-        sb.create_experiment_directory(
-            experiment_directory=hparams["output_folder"],
-            # A test leaves the settings of the training as they are
-            hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
-            overrides=overrides,
-        )
-        # The yaml may plug in the preparation of other data
-        prepare = hparams.get("prepare", prepare_audioset)
-        run_on_main(prepare, kwargs=hparams.get("prepare_opts"))
-        run_on_main(check_data, args=[hparams])
-        datasets = dataio_prep(hparams)
-        if "pretrainer" in hparams:
-            run_on_main(hparams["pretrainer"].collect_files)
-            hparams["pretrainer"].load_collected()
-
-        brain = brain_class(
-            modules=hparams["modules"],
-            opt_class=hparams["opt_class"],
-            hparams=hparams,
-            run_opts=run_opts,
-            checkpointer=hparams["checkpointer"],
-        )
-        train(brain, datasets, hparams)
 
 
 if __name__ == "__main__":
-    main(TaggingBrain, dataio_prep, needs="prepare_opts")
+    main(TaggingBrain, dataio_prep)

@@ -116,4 +116,4 @@ def strong_dataio_prep(hparams):
 
 
 if __name__ == "__main__":
-    main(StrongBrain, strong_dataio_prep, needs="strong_labels")
+    main(StrongBrain, strong_dataio_prep)

@@ -9,26 +9,66 @@ silence; with --task folders, custom words, one folder per word.
 
 The same command resumes an interrupted training from its last checkpoint.
 
-It is the AudioSet recipe for clips with one class each: a softmax, accuracy and
-one-hot targets.
-
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import sys
-from pathlib import Path
 
 import torch
+from hyperpyyaml import load_hyperpyyaml
+from speechcommands_prepare import prepare_speech_commands
 
 import speechbrain as sb
+from speechbrain.dataio import audio_io
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.checkpoints import average_checkpoints
+from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.train_logger import TensorboardLogger
+from speechbrain_fftp.core import Brain, parse_arguments
+from speechbrain_fftp.dataio.errors import one_line_errors
+from speechbrain_fftp.lobes.tagger import (
+    augment_clips,
+    classify,
+    extract_features,
+    load_clips,
+)
+from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "AudioSet"))
-from train import TaggingBrain, main, make_datasets
 
+class CommandsBrain(Brain):
+    """Brain for clips with one class each."""
 
-class CommandsBrain(TaggingBrain):
-    """A TaggingBrain for clips with one class each."""
+    def compute_forward(self, batch, stage):
+        """Computes the logits of a batch.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch, with clips ``sig`` in 16 bits and one-hot ``targets``.
+        stage : sb.Stage
+            The stage; clips are augmented, mixed and masked in training only.
+
+        Returns
+        -------
+        logits, targets : torch.Tensor
+            Both ``[B, C]``; the targets of mixed clips are mixed, too.
+        """
+        wavs, lens = load_clips(batch.sig, self.device)
+        targets = batch.targets.data.to(self.device, non_blocking=True)
+        if stage == sb.Stage.TRAIN:
+            if self.hparams.wav_augment is not None:
+                augment = self.hparams.wav_augment
+                wavs, lens = augment_clips(augment, wavs, lens)
+                targets = augment.replicate_labels(targets)
+            wavs, lens, mix = self.hparams.mixup(wavs, lens)
+            targets = mix(targets)
+        feats, lens = extract_features(self.modules, wavs, lens)
+        if stage == sb.Stage.TRAIN:
+            feats = self.hparams.masking(feats, lens)
+        embeddings = self.modules.embedding_model(feats, lens)
+        return classify(self.modules.classifier, embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Computes the loss, and collects predictions for the accuracy.
@@ -52,21 +92,104 @@ class CommandsBrain(TaggingBrain):
             self.metrics.append(batch.id, logits.softmax(-1), targets)
         return self.hparams.compute_cost(logits, targets)
 
-    def score_clips(self):
-        """Scores the clips of a stage.
+    def on_fit_batch_start(self, batch, should_step):
+        """Sets the learning rate of a step.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch.
+        should_step : bool
+            Whether the optimiser steps after this batch.
+        """
+        if should_step:
+            self.hparams.lr_annealing(self.optimizer)
+
+    def on_stage_start(self, stage, epoch=None):
+        """Resets the metrics.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage that starts.
+        epoch : int, optional
+            The epoch; None in the test stage.
+        """
+        self.metrics = TaggingMetrics()
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Logs the metrics of a stage; saves a checkpoint after validation.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage that ends.
+        stage_loss : float
+            The mean loss of the stage.
+        epoch : int, optional
+            The epoch; None in the test stage.
+        """
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = {"loss": stage_loss}
+            return
+        stats = {}
+        if self.metrics.ids:  # there may be no validation clips
+            stats = {"loss": stage_loss, "accuracy": self.score_words()}
+        if stage == sb.Stage.VALID:
+            lr = self.optimizer.param_groups[0]["lr"]
+            self.hparams.train_logger.log_stats(
+                stats_meta={"epoch": epoch, "lr": lr},
+                train_stats=self.train_stats,
+                valid_stats=stats,
+            )
+            if self.hparams.use_tensorboard:
+                self.hparams.tensorboard_train_logger.log_stats(
+                    stats_meta={"lr": lr},
+                    train_stats=self.train_stats,
+                    valid_stats=stats,
+                )
+            self.checkpointer.save_and_keep_only(
+                meta={"epoch": epoch, **stats},
+                max_keys=[self.hparams.average_by],
+                num_to_keep=self.hparams.avg_checkpoints,
+            )
+        else:
+            self.hparams.train_logger.log_stats(
+                stats_meta={"Epoch loaded": self.hparams.epoch_counter.current},
+                test_stats=stats,
+            )
+
+    def score_words(self):
+        """The fraction of clips whose word is the most probable.
 
         Returns
         -------
-        dict
-            ``accuracy``: the fraction of clips whose word is the most probable.
+        float
         """
         _, probs, targets = self.metrics.gather()
-        is_right = probs.argmax(1) == targets.argmax(1)
-        return {"accuracy": float(is_right.mean())}
+        return float((probs.argmax(1) == targets.argmax(1)).mean())
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Loads the average weights of the kept checkpoints.
+
+        Arguments
+        ---------
+        max_key : str, optional
+            Key of the checkpoints' metadata; higher values are better.
+        min_key : str, optional
+            Ignored.
+        """
+        super().on_evaluate_start(max_key=max_key, min_key=min_key)
+        best = self.checkpointer.find_checkpoints(
+            max_key=max_key, max_num_checkpoints=self.hparams.avg_checkpoints
+        )
+        for name in ("embedding_model", "classifier"):
+            weights = average_checkpoints(best, name)
+            self.checkpointer.recoverables[name].load_state_dict(weights)
 
 
 def dataio_prep(hparams):
-    """Creates the datasets, with one-hot targets.
+    """Creates the datasets, with one-hot targets, and fills the label encoder.
 
     Arguments
     ---------
@@ -79,6 +202,29 @@ def dataio_prep(hparams):
         ``train``, ``valid`` and ``test``.
     """
     label_encoder = hparams["label_encoder"]
+    with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
+        names = [row["display_name"] for row in csv.DictReader(fin)]
+    label_encoder.update_from_iterable(names)
+    label_encoder.expect_len(hparams["n_classes"])
+    sample_rate = hparams["sample_rate"]
+
+    @sb.utils.data_pipeline.takes("wav", "start", "stop")
+    @sb.utils.data_pipeline.provides("sig")
+    def audio_pipeline(wav, start, stop):
+        """Loads a clip ``[S]`` in 16 bits."""
+        sig, rate = audio_io.load(
+            wav,
+            dtype=torch.int16,
+            always_2d=False,
+            frame_offset=int(start),
+            num_frames=int(stop) - int(start),
+        )
+        if rate != sample_rate or sig.dim() > 1:
+            raise ValueError(
+                f"{wav} is not mono at {sample_rate} Hz: give the --sample_rate "
+                "that it was prepared with, or prepare it without --skip_prep."
+            )
+        return sig
 
     @sb.utils.data_pipeline.takes("labels")
     @sb.utils.data_pipeline.provides("targets")
@@ -87,8 +233,73 @@ def dataio_prep(hparams):
         index = torch.tensor(label_encoder.encode_label(word))
         return torch.nn.functional.one_hot(index, len(label_encoder)).float()
 
-    return make_datasets(hparams, label_pipeline)
+    datasets = {}
+    for split in ("train", "valid", "test"):
+        datasets[split] = DynamicItemDataset.from_csv(
+            hparams[f"{split}_annotation"],
+            replacements={"data_root": hparams["data_root"]},
+            dynamic_items=[audio_pipeline, label_pipeline],
+            output_keys=["id", "sig", "targets"],
+        )
+        if split != "train":  # batches of clips of similar length
+            datasets[split] = datasets[split].filtered_sorted(
+                sort_key="duration"
+            )
+    return datasets
 
 
 if __name__ == "__main__":
-    main(CommandsBrain, dataio_prep, needs="clip_seconds")
+    hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
+    sb.utils.distributed.ddp_init_group(run_opts)
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        # A test leaves the settings of the training as they are
+        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
+        overrides=overrides,
+    )
+    if hparams["use_tensorboard"]:
+        hparams["tensorboard_train_logger"] = TensorboardLogger(
+            hparams["tensorboard_logs_folder"]
+        )
+
+    with one_line_errors():
+        run_on_main(prepare_speech_commands, kwargs=hparams["prepare_opts"])
+    datasets = dataio_prep(hparams)
+
+    brain = CommandsBrain(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    # A sampler, since several processes would not draw by the seed otherwise
+    brain.train_sampler = hparams["train_sampler"](datasets["train"])
+    train_loader = brain.make_dataloader(
+        datasets["train"],
+        sb.Stage.TRAIN,
+        sampler=brain.train_sampler,
+        **hparams["train_dataloader_opts"],
+    )
+    # The schedule needs the number of optimiser steps
+    steps = len(train_loader) // brain.grad_accumulation_factor
+    total_steps = hparams["number_of_epochs"] * steps
+    brain.hparams.lr_annealing = hparams["lr_annealing"](
+        warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
+        total_steps=total_steps,
+    )
+    brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
+    brain.fit(
+        brain.hparams.epoch_counter,
+        train_loader,
+        datasets["valid"],
+        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    brain.evaluate(
+        datasets["test"],
+        max_key=hparams["average_by"],
+        test_loader_kwargs=hparams["valid_dataloader_opts"],
+    )

@@ -18,9 +18,9 @@ class SpecAugment(torch.nn.Module):
 
     Widths are drawn uniformly from 0 to their maximum, and starts uniformly
     from all at which a mask lies within the clip, so that both ends are masked
-    equally often. SpeechBrain 1.1's ``SpectrogramDrop`` lets masks run over the
-    edge instead, and asks a GPU for the width of the widest. Active in train
-    mode only; masks are drawn on the CPU.
+    equally often. Unlike those of SpeechBrain's ``SpectrogramDrop``, masks do
+    not cover padding, and are drawn on the CPU, which waits for no GPU. Active
+    in train mode only.
 
     Arguments
     ---------

@@ -45,7 +45,7 @@ from tqdm import tqdm
 
 from speechbrain_fftp.dataio.audio import is_truncated
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
-from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.files import (
     atomic_path,
     file_sha256,
@@ -163,7 +163,8 @@ def check_prepared(folder: PathLike) -> None:
     tables = read_record(folder)["tables"]
     if not tables:
         raise InputError(
-            f"The preparation of {folder} has not ended: prepare it again"
+            f"{folder} is no prepared folder, or its preparation has not ended:"
+            " prepare it, or prepare it again"
         )
     for name, checksum in tables.items():
         table = Path(folder, name)
@@ -178,6 +179,10 @@ def check_prepared(folder: PathLike) -> None:
                 is_cut = True
             if is_cut:
                 raise damaged(pack, folder)
+
+
+# For the preparation of yaml files whose data are prepared beforehand
+use_prepared = one_line_errors()(check_prepared)
 
 
 def damaged(path: PathLike, folder: PathLike) -> InputError:

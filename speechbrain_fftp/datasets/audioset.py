@@ -1,6 +1,6 @@
 """What the package knows of AudioSet: its classes, and how to tell its data.
 
-Its clips are listed and converted by ``recipes/AudioSet/audioset_prepare.py``.
+Its clips are listed and converted beside the recipe, in ``recipes/AudioSet``.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -20,7 +20,7 @@ from speechbrain_fftp.dataio.prepared import (
     unique,
 )
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
-from speechbrain_fftp.datasets.speech_commands import read_lists, split_of
+from speechbrain_fftp.datasets.word_splits import read_lists, split_of
 
 CLIP_LIST = "clips.csv"
 SPLIT_NAMES = {

@@ -1,4 +1,4 @@
-"""Prepares a data folder: custom data, or AudioSet by the recipe's function.
+"""Prepares custom data, and counts the classes of any data folder.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,24 +13,19 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.prepared import (
     CLASSES_CSV,
     check_missing,
-    is_complete,
     preparing,
     read_classes_csv,
     usable_clips,
     write_prepared,
 )
 from speechbrain_fftp.datasets import custom, splits
-from speechbrain_fftp.datasets.audioset import (
-    PUBLISHED_CLASSES,
-    is_audioset,
-    read_classes,
-)
+from speechbrain_fftp.datasets.audioset import is_audioset, read_classes
 from speechbrain_fftp.datasets.names import text_digest
 
 logger = logging.getLogger(__name__)
 
 
-def prepare_data(
+def prepare_custom(
     data_folder,
     prepared_folder,
     *,
@@ -38,18 +33,13 @@ def prepare_data(
     max_seconds=10.0,
     allow_missing=0.2,
     test_fold=None,
-    prepare_audioset=None,
-    unbalanced=False,
-    valid_fraction=None,
-    skip_prep=False,
 ):
-    """Converts AudioSet or custom data once, and writes the manifests.
+    """Converts custom data once, and writes the manifests.
 
     Arguments
     ---------
     data_folder : str
-        Folder with AudioSet's lists and audio, its parquet shards, or custom
-        data. It may be deleted afterwards.
+        Folder with custom data, see ``LAYOUTS`` in ``custom.py``.
     prepared_folder : str
         Folder to write to, see ``speechbrain_fftp.dataio.prepared``.
     sample_rate : int
@@ -59,15 +49,7 @@ def prepare_data(
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
     test_fold : str, optional
-        The fold to evaluate on, for custom data with folds.
-    prepare_audioset : callable, optional
-        The function of ``recipes/AudioSet/audioset_prepare.py``.
-    unbalanced : bool
-        Whether to add AudioSet's unbalanced set to the training clips.
-    valid_fraction : float, optional
-        See ``prepare_audioset``, for AudioSet. By default, its default.
-    skip_prep : bool
-        Whether to do nothing.
+        The fold to evaluate on, for data with folds.
 
     Raises
     ------
@@ -77,39 +59,14 @@ def prepare_data(
         If the data are invalid, or the folder was prepared with other settings
         or from other clips.
     """
-    if skip_prep:
-        return
-    settings = {"sample_rate": sample_rate, "max_seconds": max_seconds}
-    if not os.path.isdir(data_folder) and is_complete(prepared_folder):
-        with preparing(prepared_folder, settings):
-            return
-    if prepare_audioset is not None and is_audioset(data_folder):
-        options = {}
-        if valid_fraction is not None:
-            options["valid_fraction"] = valid_fraction
-        prepare_audioset(
-            data_folder,
-            prepared_folder,
-            class_list=PUBLISHED_CLASSES,
-            allow_missing=allow_missing,
-            unbalanced=unbalanced,
-            **settings,
-            **options,
-        )
-        return
     listing = list_data(data_folder)
-    if unbalanced:
-        raise InputError(
-            f"unbalanced is for AudioSet, whose lists {data_folder} lacks"
-        )
-    if valid_fraction is not None:
-        raise InputError(
-            "valid_fraction is for AudioSet, whose lists"
-            f" {data_folder} lacks: give its clips splits to hold out others"
-        )
     rows = [clip._replace(audio=None) for clip in listing.clips]
-    settings["test_fold"] = None if test_fold is None else str(test_fold)
-    settings["clips"] = f"{len(rows)} clips, {text_digest(repr(rows))[:16]}"
+    settings = {
+        "sample_rate": sample_rate,
+        "max_seconds": max_seconds,
+        "test_fold": None if test_fold is None else str(test_fold),
+        "clips": f"{len(rows)} clips, {text_digest(repr(rows))[:16]}",
+    }
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
             clips, skipped = split_clips(listing, test_fold)
@@ -176,7 +133,7 @@ def list_data(data_folder, min_classes=2):
     if is_audioset(data_folder):
         raise InputError(
             f"{data_folder} is AudioSet: prepare it with"
-            " recipes/AudioSet/audioset_prepare.py, and give the prepared"
+            " recipes/AudioSet/packs_prepare.py, and give the prepared"
             " folder"
         )
     return custom.list_clips(data_folder, min_classes)

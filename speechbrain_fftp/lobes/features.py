@@ -11,7 +11,6 @@ import torch
 from torchaudio.compliance.kaldi import get_mel_banks
 
 from speechbrain.utils.autocast import fwd_default_precision
-from speechbrain_fftp.nnet.tokens import length_mask
 
 PREEMPHASIS = 0.97
 
@@ -218,7 +217,8 @@ class PaddedFeatures(torch.nn.Module):
         if wav_lens is not None:
             samples = (wav_lens.double() * wavs.shape[1]).round().long()
             counts = self.front_end.num_frames(samples)
-            is_valid = length_mask(counts, feats.shape[1])
+            frame = torch.arange(feats.shape[1], device=counts.device)
+            is_valid = frame < counts.unsqueeze(1)
             feats = feats.masked_fill(~is_valid.unsqueeze(2), 0.0)
         padded = torch.nn.functional.pad(feats, (0, 0, 0, self.pad_frames))
         return padded[:, : self.pad_frames]

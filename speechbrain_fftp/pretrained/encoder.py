@@ -13,12 +13,12 @@ Authors
 import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.nnet.normalization import TokenBatchNorm
 from speechbrain_fftp.nnet.tokens import (
     EncodedClips,
     count_valid,
     length_mask,
     mean_token,
-    token_batch_norm,
 )
 
 
@@ -47,7 +47,7 @@ class ChunkedTransformer(AST):
         del self.cls_tokens
         self.bin_norm = None
         if has_bin_norm:
-            self.bin_norm = torch.nn.BatchNorm1d(self.n_mels)
+            self.bin_norm = TokenBatchNorm(self.n_mels)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch, with its tokens over time; see ``AST``.
@@ -64,7 +64,7 @@ class ChunkedTransformer(AST):
             own = length_mask(n_frames, T)
             feats = feats.masked_fill(~own.unsqueeze(2), 0.0)
         if self.bin_norm is not None:
-            feats = token_batch_norm(self.bin_norm, feats, own)
+            feats = self.bin_norm(feats, own)
         # [B, T, F] -> K chunks [B * K, size, F] -> [B * K, F' * T', D]
         size = torch.sym_min(T, self.max_frames)
         K = (T + size - 1) // size

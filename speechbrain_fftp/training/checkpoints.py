@@ -13,6 +13,7 @@ class AtomicCheckpointer(Checkpointer):
 
     SpeechBrain's ``Checkpointer`` writes it first, and loads any folder that
     has it, even if the process was killed before the other files were complete.
+    A SpeechBrain in which this is repaired works as well.
     """
 
     def _save_checkpoint_metafile(self, fpath, *args, **kwargs):
@@ -24,7 +25,8 @@ class AtomicCheckpointer(Checkpointer):
         checkpoint = super().save_checkpoint(*args, **kwargs)
         if checkpoint is not None:
             meta = checkpoint.path / METAFNAME
-            meta.with_suffix(".unfinished").rename(meta)
+            if not meta.exists():  # a repaired SpeechBrain has renamed it
+                meta.with_suffix(".unfinished").rename(meta)
         # Until all processes list the same checkpoints: with different ones to
         # delete, they would wait for each other forever
         ddp_barrier()

@@ -9,7 +9,10 @@ from collections import Counter
 
 import torch
 
-from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
+from speechbrain.dataio.sampler import (
+    ReproducibleRandomSampler,
+    ReproducibleWeightedRandomSampler,
+)
 
 
 def count_labels(dataset):
@@ -43,12 +46,14 @@ def start_from_class_prior(brain, datasets, *, class_prior=True):
     linear[-1].bias.data.copy_(odds.log())
 
 
-def balance_classes(brain, datasets, *, class_balanced, samples_per_epoch=None):
-    """Draws clips of rare classes more often, if ``class_balanced``.
+def make_sampler(
+    dataset, *, class_balanced=False, samples_per_epoch=None, seed
+):
+    """Samples training clips; for ``train_sampler`` in a yaml file.
 
-    The weight of a clip is the sum of ``1 / count`` over its labels. An epoch
-    has ``samples_per_epoch`` clips, by default as many as the training set. For
-    ``before`` in a yaml file.
+    In random order, or, if ``class_balanced``, clips of rare classes more often:
+    the weight of a clip is the sum of ``1 / count`` over its labels, and an
+    epoch has ``samples_per_epoch`` clips, by default as many as there are.
     """
     if not class_balanced:
         if samples_per_epoch is not None:
@@ -56,12 +61,12 @@ def balance_classes(brain, datasets, *, class_balanced, samples_per_epoch=None):
                 f"samples_per_epoch {samples_per_epoch} is for clips that are "
                 "drawn: add --class_balanced True."
             )
-        return
-    rows = datasets["train"].data.values()
-    counts = count_labels(datasets["train"])
-    brain.train_sampler = ReproducibleWeightedRandomSampler(
+        return ReproducibleRandomSampler(dataset, seed=seed)
+    rows = dataset.data.values()
+    counts = count_labels(dataset)
+    return ReproducibleWeightedRandomSampler(
         [sum(1 / counts[x] for x in row["labels"].split(";")) for row in rows],
         num_samples=samples_per_epoch or len(rows),
         replacement=True,
-        seed=brain.hparams.seed,
+        seed=seed,
     )

@@ -83,7 +83,11 @@ def run_script(words, folder, log, variables):
         os.dup2(output.fileno(), 2)
     sys.argv = words
     sys.path.insert(0, str(Path(words[0]).parent))
-    runpy.run_path(words[0], run_name="__main__")
+    try:
+        runpy.run_path(words[0], run_name="__main__")
+    except Exception:  # multiprocessing would not call the hook of the script
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)
 
 
 def run(output_folder, *flags, processes=1, **options):

@@ -8,13 +8,13 @@ import data_folders
 import numpy as np
 import pytest
 import soundfile as sf
-from audioset_prepare import prepare_audioset
+from packs_prepare import prepare_data
 from prepared_clips import read_clips
 from recipe_brains import load_script
+from speechcommands_prepare import prepare_speech_commands
 
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.datasets.speech_commands import prepare_speech_commands
 
 
 @pytest.fixture(params=["AudioSet", "SpeechCommands"])
@@ -24,7 +24,7 @@ def recipe(request, tmp_path):
     test_table = prepared / "eval.csv"
     if request.param == "AudioSet":
         data_folders.write_lists(data)
-        prepare_audioset(data, prepared)
+        prepare_data(data, prepared)
     else:
         data_folders.write_words(data, num_speakers=9)
         prepare_speech_commands(data, prepared, task="folders")

@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile as sf
+from demo_prepare import prepare_demo
 from recipe_runs import ROOT
 
 from fftp_tag import AudioTagger
@@ -22,9 +23,11 @@ from fftp_tag.score.evaluate import list_split
 def test_the_demo_knows_its_sounds_and_silence(tmp_path):
     folder = tmp_path / "demo"
     script = ROOT / "recipes" / "AudioSet" / "train.py"
+    prepare_demo(folder / "prepared")
     subprocess.run(
         [sys.executable, script, ROOT / "hparams" / "demo.yaml"]
-        + ["--output_folder", folder],
+        + ["--output_folder", folder]
+        + ["--prepared_folder", folder / "prepared"],
         check=True,
     )
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))

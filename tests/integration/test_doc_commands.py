@@ -14,11 +14,11 @@ import pytest
 import soundfile as sf
 import tiny_onnx
 import yaml
+from demo_prepare import CLASSES
 from recipe_runs import ROOT
 
 from fftp_tag.cli import main
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_fftp.datasets.demo import CLASSES
 
 RATE = 16000
 LABELS = [label for _, label, _ in CLASSES]
@@ -149,7 +149,7 @@ def test_readme_and_setup_name_the_same_oldest_pytorch():
     found = {
         re.search(pattern, (ROOT / name).read_text("utf-8"))[1]
         for name, pattern in (
-            ("README.md", r"oldest that are supported are PyTorch ([\d.]+\d)"),
+            ("README.md", r"oldest PyTorch that is supported is ([\d.]+\d)"),
             ("setup.cfg", r"torch>=([\d.]+)"),
             ("setup.cfg", r"torchaudio>=([\d.]+)"),
         )

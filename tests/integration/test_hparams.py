@@ -37,12 +37,15 @@ def test_every_hparams_file_is_listed_once():
 @pytest.mark.parametrize("path", HPARAMS)
 def test_every_key_is_read_and_only_the_data_are_placeholders(path):
     text = (ROOT / path).read_text("utf-8")
-    scripts = [ROOT / "recipes" / "AudioSet" / "train.py"]
-    # Scripts that import from it, one of which may read the same yaml
+    scripts = [
+        ROOT / "speechbrain_fftp" / "core.py",
+        ROOT / "speechbrain_fftp" / "training" / "guard.py",
+    ]
     if "speechcommands" in path:
         scripts.append(ROOT / "recipes" / "SpeechCommands" / "train.py")
     else:
-        scripts.append(scripts[0].with_name("train_strong.py"))
+        recipe = ROOT / "recipes" / "AudioSet"
+        scripts += [recipe / "train.py", recipe / "train_strong.py"]
     script = "".join(path.read_text("utf-8") for path in scripts)
     options = RunOptions().as_dict()
     for key in re.findall(r"^(\w+):", text, re.MULTILINE):

@@ -15,7 +15,7 @@ from small_models import make_modules
 from speechbrain_fftp.lobes.features import KaldiFbank, PaddedFeatures
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.tagger import classify, extract_features
-from speechbrain_fftp.utils.run_folder import check_settings
+from speechbrain_fftp.training.guard import check_settings
 
 
 def tag_waveforms(modules, wavs, lens=None):
@@ -113,6 +113,7 @@ def test_batches_of_a_padded_training_have_one_shape(tmp_path):
 
 
 def test_another_length_than_the_maximum_is_named(tmp_path):
-    hparams = {"pad_frames": 1000, "max_frames": 1024}
+    yaml = tmp_path / "train.yaml"
+    yaml.write_text("pad_frames: 1000\nmax_frames: 1024\n", "utf-8")
     with pytest.raises(SystemExit, match="--max_frames 1000"):
-        check_settings(None, "", {**hparams, "output_folder": tmp_path}, {})
+        check_settings(yaml, "", {})

@@ -1,7 +1,7 @@
 """What holds for every data set that can be prepared.
 
-The readers of each data set are tested in tests/unit/datasets, and packs in
-tests/speechbrain/test_prepared.py.
+The readers of each data set are tested in tests/unit/recipes, and packs in
+tests/unit/dataio/test_prepared.py.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,26 +14,22 @@ import data_folders
 import numpy as np
 import pytest
 import soundfile as sf
-from audioset_prepare import prepare_audioset
+from packs_prepare import prepare_data
 from prepared_clips import read_clips, read_rows
+from speechcommands_prepare import COMMANDS, prepare_speech_commands
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.dataio.prepared import read_classes_csv
-from speechbrain_fftp.datasets.prepare import prepare_data
-from speechbrain_fftp.datasets.speech_commands import (
-    COMMANDS,
-    prepare_speech_commands,
-)
+from speechbrain_fftp.datasets.prepare import prepare_custom
 
-prepare_any = functools.partial(prepare_data, prepare_audioset=prepare_audioset)
 prepare_words = functools.partial(prepare_speech_commands, task="folders")
 LAYOUTS = {
-    "lists": (data_folders.write_lists, prepare_any),
-    "parquet": (data_folders.write_parquet, prepare_any),
-    "folders": (data_folders.write_class_folders, prepare_any),
+    "lists": (data_folders.write_lists, prepare_data),
+    "parquet": (data_folders.write_parquet, prepare_data),
+    "folders": (data_folders.write_class_folders, prepare_data),
     "folds": (
         data_folders.write_folds,
-        functools.partial(prepare_any, test_fold=2),
+        functools.partial(prepare_data, test_fold=2),
     ),
     "words": (data_folders.write_words, prepare_words),
 }
@@ -128,18 +124,18 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
         path.write_text("\n".join(part), "utf-8")
     for unbalanced, n_train in ((True, 5), (False, 2)):
         save = tmp_path / f"{n_train}"
-        prepare_audioset(data, save, unbalanced=unbalanced)
+        prepare_data(data, save, unbalanced=unbalanced)
         for split, number in (("train", n_train), ("valid", 3), ("eval", 3)):
             assert len(read_rows(save / f"{split}.csv")) == number
     with pytest.raises(ValueError, match="unbalanced=True"):
-        prepare_any(data, tmp_path / "5")
+        prepare_data(data, tmp_path / "5")
     # Commands of the application do not prepare AudioSet
-    with pytest.raises(ValueError, match="recipes/AudioSet/audioset_prepare"):
-        prepare_data(data, tmp_path / "6")
+    with pytest.raises(ValueError, match="recipes/AudioSet/packs_prepare"):
+        prepare_custom(data, tmp_path / "6")
     data_folders.write_class_folders(tmp_path / "own")
     for option in ({"unbalanced": True}, {"valid_fraction": 0}):
         with pytest.raises(ValueError, match=next(iter(option))):
-            prepare_any(tmp_path / "own", tmp_path / "save", **option)
+            prepare_data(tmp_path / "own", tmp_path / "save", **option)
 
 
 def test_audio_files_that_arrive_later_are_counted(tmp_path, caplog):
@@ -151,13 +147,13 @@ def test_audio_files_that_arrive_later_are_counted(tmp_path, caplog):
     elsewhere.mkdir()
     for file in (files[0], files[1], files[-1]):
         file.rename(elsewhere / file.name)
-    prepare_any(data, save, allow_missing=0.5)
+    prepare_data(data, save, allow_missing=0.5)
     caplog.clear()
-    prepare_any(data, save, allow_missing=0.5)
+    prepare_data(data, save, allow_missing=0.5)
     assert not caplog.messages
     for file in (files[0], files[-1]):
         (elsewhere / file.name).rename(file)
-    prepare_any(data, save, allow_missing=0.5)
+    prepare_data(data, save, allow_missing=0.5)
     (message,) = caplog.messages
     assert message.startswith("2 clips, such as") and str(save) in message
 

@@ -166,7 +166,7 @@ def test_modules_beside_the_yaml_are_found(tmp_path):
         "def stop():\n    raise SystemExit('called my module')\n", "utf-8"
     )
     path = tmp_path / "own.yaml"
-    text = "prepare_opts: {}\nmax_seconds: 10\nstop: !apply:my_sounds.stop\n"
+    text = f"output_folder: {tmp_path}/run\nstop: !apply:my_sounds.stop\n"
     path.write_text(text, "utf-8")
     script = ROOT / "recipes" / "AudioSet" / "train.py"
     _, output = run_words([str(script), str(path)], ROOT)

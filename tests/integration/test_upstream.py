@@ -8,20 +8,20 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import ast
 import difflib
 import os
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import upstream
+from exported_names import imported
+from speechbrain_trees import copy_library, patch_library
 from upstream_parts import PARTS, module_path, upstream_path
 
-import speechbrain
-from speechbrain_fftp.upstream_names import MERGED
+from speechbrain_fftp.upstream_names import MERGED, MODULES, RENAMED
 
 
 def read(folder):
@@ -37,27 +37,11 @@ def read(folder):
 def series(tmp_path_factory):
     """A folder with all parts, and its content before and after."""
     folder = tmp_path_factory.mktemp("upstream") / "checkout"
-    shutil.copytree(
-        Path(speechbrain.__file__).parent,
-        folder / "speechbrain",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    copy_library(folder)
     before = read(folder)
     for part in PARTS:
         upstream.copy_files(folder, part)
-    # Of the patches, what changes the library, which is installed here
-    for part in PARTS:
-        patch = upstream.TEXTS / f"{part}.patch"
-        if patch.is_file() and "+++ b/speechbrain/" in patch.read_text("utf-8"):
-            subprocess.run(
-                ["git", "apply", "--include=speechbrain/*", patch],
-                cwd=folder,
-                env={
-                    **os.environ,
-                    "GIT_CEILING_DIRECTORIES": str(folder.parent),
-                },
-                check=True,
-            )
+    patch_library(folder, PARTS)
     return folder, before, read(folder)
 
 
@@ -103,16 +87,73 @@ def test_patches_change_only_files_that_speechbrain_has():
         assert changed and not changed & (copied - merged), patch.name
 
 
-def test_parts_have_texts_and_the_first_model_is_small():
-    for part in PARTS:
-        text = (upstream.TEXTS / f"{part}.md").read_text("utf-8")
-        assert re.match(r"# .+\n\n## What does this PR do\?\n", text)
-    patch = (upstream.TEXTS / "fftp.patch").read_text("utf-8")
-    assert len(PARTS["fftp"]) + patch.count("\ndiff --git") + 1 <= 10
-    added = len(re.findall(r"(?m)^\+(?!\+\+)", patch))
-    for path in PARTS["fftp"]:
-        added += len((upstream.ROOT / path).read_text("utf-8").splitlines())
-    assert added <= 1500
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_has_a_text_and_is_small(part):
+    text = (upstream.TEXTS / f"{part}.md").read_text("utf-8")
+    assert re.match(r"# .+\n\n## What does this PR do\?\n", text)
+    assert re.search(r"(?m)^(Fixes|Related to) #\d+|^No issue was found", text)
+    assert len(re.findall(r"(?m)^- \[[ x]\] (?:Did you|Does your)", text)) == 7
+    assert upstream.count_lines(part) <= 1500
+
+
+def test_texts_and_patches_are_those_of_the_parts():
+    found = {path.stem for path in upstream.TEXTS.iterdir()}
+    assert found == set(PARTS)
+
+
+def find_names():
+    """The part of each module, and of each name that is appended to one."""
+    found = {}
+    for part, modules in MODULES.items():
+        for name in modules:
+            there = f"speechbrain.{RENAMED.get(name, name)}"
+            path = upstream.ROOT / module_path(name)
+            if name not in MERGED:
+                found[there] = part
+                continue
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+                    found[f"{there}.{node.name}"] = part
+    return found
+
+
+# Without `register`: the names of SpeechBrain as it is
+LOCATE = """
+import pydoc, sys
+
+print([name for name in sys.argv[1:] if pydoc.locate(name) is None])
+"""
+
+
+def test_a_part_needs_no_more_than_the_parts_before_it():
+    """And SpeechBrain, but for Triton's kernels, which are optional."""
+    parts, of_series, stock = list(PARTS), find_names(), set()
+    for index, part in enumerate(parts):
+        for path in PARTS[part]:
+            for name in imported(path):
+                module = name.rpartition(".")[0]
+                source = of_series.get(name) or of_series.get(module)
+                if source is None:
+                    stock.add(name)
+                elif source != "aum-triton":
+                    assert parts.index(source) <= index, (path, name)
+    assert "speechbrain.lobes.features.Fbank" in stock
+    command = [sys.executable, "-c", LOCATE, *sorted(stock)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_exported_code_needs_no_more_than_python_3_10():
+    paths = {path for part in PARTS.values() for path in part}
+    paths = sorted(upstream.ROOT / p for p in paths if p.endswith(".py"))
+    for path in paths:
+        ast.parse(path.read_text("utf-8"), feature_version=(3, 10))
+    vermin = pytest.importorskip("vermin")
+    config = vermin.Config()
+    config.add_exclusion("long")  # Tensor.long, not the type of Python 2
+    for path in paths:
+        _, needed = vermin.detect(path.read_text("utf-8"), config)
+        assert needed is None or needed <= (3, 10), path
 
 
 def removed(lines):
@@ -198,7 +239,7 @@ def test_doctests_and_unit_tests_pass(series, child):
     tests = [
         path
         for path in paths
-        if path.startswith("tests/unittests/") and "gsc_recipe" not in path
+        if path.startswith("tests/unittests/") and "test_gsc" not in path
     ]
     (series[0] / "conftest.py").write_text(
         "import pytest\n\n\n@pytest.fixture\ndef device():\n    return 'cpu'\n"

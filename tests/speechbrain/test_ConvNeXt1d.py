@@ -116,7 +116,7 @@ def results(function, norm, tokens, weights):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
-    from speechbrain.nnet.tokens import TokenBatchNorm, token_batch_norm
+    from speechbrain.nnet.normalization import TokenBatchNorm
 
     torch.manual_seed(0)
     tokens = (3 * torch.randn(4, 9, 5) + 7).to(device, dtype)
@@ -125,7 +125,7 @@ def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
     weights = torch.randn(4, 9, 5, device=device)
     found, expected = [], []
     for Norm, function, out in (
-        (TokenBatchNorm, token_batch_norm, found),
+        (TokenBatchNorm, TokenBatchNorm.__call__, found),
         (torch.nn.BatchNorm1d, normalise_by_index, expected),
     ):
         norm = Norm(5).to(device)
@@ -139,17 +139,17 @@ def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
     limit = 1e-5 if dtype == torch.float32 else 0.03
     for x, y in zip(found, expected):
         torch.testing.assert_close(x, y, rtol=limit, atol=limit)
-    norm.eval()
+    ours = TokenBatchNorm(5).to(device).eval()
+    ours.load_state_dict(norm.eval().state_dict())
     torch.testing.assert_close(
-        token_batch_norm(norm, tokens, valid),
-        normalise_by_index(norm, tokens, valid),
+        ours(tokens, valid), normalise_by_index(norm, tokens, valid)
     )
 
 
 def work(rank, folder, parts, results_queue):
     """A process: batch normalisation of its part of the tokens."""
     torch.set_num_threads(1)
-    from speechbrain.nnet.tokens import TokenBatchNorm, token_batch_norm
+    from speechbrain.nnet.normalization import TokenBatchNorm
 
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
@@ -157,7 +157,7 @@ def work(rank, folder, parts, results_queue):
     norm = TokenBatchNorm(5)
     tokens, valid, weights = parts[rank]
     found = results(
-        lambda norm, tokens: token_batch_norm(norm, tokens, valid),
+        lambda norm, tokens: norm(tokens, valid),
         norm,
         tokens,
         weights,
@@ -168,15 +168,13 @@ def work(rank, folder, parts, results_queue):
 
 def test_processes_share_statistics_on_a_cpu(tmp_path):
     """One has padding, the other none; together they do what one process does."""
-    from speechbrain.nnet.tokens import token_batch_norm
-
     torch.manual_seed(0)
     tokens, weights = torch.randn(2, 4, 6, 5)
     valid = torch.ones(4, 6, dtype=torch.bool)
     valid[1, 2:] = False
     norm = torch.nn.BatchNorm1d(5)
     whole = results(
-        lambda norm, tokens: token_batch_norm(norm, tokens, valid),
+        lambda norm, tokens: normalise_by_index(norm, tokens, valid),
         norm,
         tokens,
         weights,

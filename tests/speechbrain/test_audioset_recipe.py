@@ -39,7 +39,7 @@ def audioset(tmp_path):
         clip = f"-clip{number:06d}"
         mids = ("/m/096m7z", "/m/09x0r", BOTH)[number % 3]
         name = f"Y{clip}.wav" if number % 5 else f"part/{clip}.flac"
-        audio_io.save(folder / "audio" / name, wav, 16000)
+        audio_io.save(folder / "audio" / name, wav, 16000, subtype="PCM_16")
         split = "eval" if number % 4 == 3 else "balanced_train"
         lists[split].append(f'{clip}, 0.000, 1.000, "{mids}"\n')
     for split, lines in lists.items():
@@ -47,20 +47,32 @@ def audioset(tmp_path):
     return folder
 
 
-def train(folder, out, *options):
-    """Runs the command of the README for one epoch; returns the log."""
-    command = [sys.executable, RECIPE / "train.py"]
-    command += [RECIPE / "hparams" / "ast_fftp.yaml"]
-    command += [f"--data_folder={folder}", f"--output_folder={out}"]
-    command += ["--number_of_epochs=1", "--device=cpu", *SMALL, *options]
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True
-    )
+def run(*words):
+    """Runs a command of the README."""
+    command = [sys.executable, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+
+
+def train(folder, out, *options):
+    """Trains for one epoch; returns the log."""
+    run(
+        *(RECIPE / "train.py", RECIPE / "hparams" / "ast_fftp.yaml"),
+        *(f"--data_folder={folder}", f"--output_folder={out}"),
+        *("--number_of_epochs=1", "--device=cpu", *SMALL, *options),
+    )
     return (out / "train_log.txt").read_text(encoding="utf-8")
 
 
+def write_inference_folder(out, folder):
+    """Makes an inference folder of a training."""
+    options = ("--max_key", "mAP", "--num", 5)
+    run("-m", "speechbrain.utils.inference_folder", out, folder, *options)
+
+
 def test_training_and_initial_weights(audioset, tmp_path):
+    from speechbrain.dataio import audio_io
+
     lost, broken, *_ = sorted(audioset.rglob("*.wav"))  # of training clips
     lost.unlink()
     broken.write_bytes(b"no audio")
@@ -75,15 +87,54 @@ def test_training_and_initial_weights(audioset, tmp_path):
     row = rows["-clip000011"]
     assert row["labels"] == "Speech;Noise, static"
     assert float(row["duration"]) == 15000 / 16000
-    assert row["wav"] == "$data_root/wav/eval-0000.wav"
+    assert row["wav"] == "$data_root/audio/-clip000011.wav"
+    found, rate = audio_io.load(
+        tmp_path / "first" / "prepared" / row["wav"][11:]
+    )
+    expected = audio_io.load(audioset / "audio" / "Y-clip000011.wav")[0]
+    assert rate == 16000 and torch.equal(found, expected)
+    skipped = tmp_path / "first" / "prepared" / "skipped.csv"
+    assert len(skipped.read_text(encoding="utf-8").splitlines()) == 3
 
     # With a learning rate of 0, a second training keeps its initial weights
-    averaged = tmp_path / "first" / "inference"
+    averaged = tmp_path / "tagger"
+    write_inference_folder(tmp_path / "first", averaged)
     options = ("--lr=0.0", "--weight_decay=0.0", f"--pretrained={averaged}")
     train(audioset, tmp_path / "second", "--valid_fraction=0.3", *options)
+    write_inference_folder(tmp_path / "second", tmp_path / "again")
     first = torch.load(averaged / "embedding_model.ckpt")
-    path = tmp_path / "second" / "inference" / "embedding_model.ckpt"
-    second = torch.load(path)
+    second = torch.load(tmp_path / "again" / "embedding_model.ckpt")
     assert first.keys() == second.keys()
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
+
+
+def test_recordings_are_cut_and_resampled(tmp_path, monkeypatch):
+    """A whole video in stereo at another rate, and a clip on its own."""
+    monkeypatch.syspath_prepend(str(RECIPE))
+    from audioset_prepare import Segment, convert_segment
+
+    from speechbrain.dataio import audio_io
+
+    time = torch.arange(40 * 8000) / 8000  # s
+    ramp = torch.stack([time / 80, time / 40])  # of mean 3 / 160 a second
+    (tmp_path / "audio").mkdir()
+    for seconds, first, problem in (
+        (40, 20, ""),
+        (12, 0, ""),
+        (25, 20, "ends"),
+    ):
+        path = str(tmp_path / f"{seconds}.wav")
+        audio_io.save(path, ramp[:, : seconds * 8000], 8000, subtype="PCM_16")
+        segment = Segment(f"of {seconds}", "train", 20.0, 30.0, (), path)
+        stop, found = convert_segment(segment, str(tmp_path), 16000, 10.0)
+        assert problem in found and bool(problem) == bool(found)
+        if problem:
+            continue
+        wav, rate = audio_io.load(tmp_path / "audio" / f"of {seconds}.wav")
+        assert rate == 16000 and wav.shape == (1, stop) == (1, 160000)
+        expected = (first + torch.arange(160000) / 16000) * 3 / 160
+        error = (wav[0] - expected)[1000:-1000].abs().max()
+        assert error < 0.002  # of the resampling
+    missing = Segment("none", "train", 0.0, 10.0, ())
+    assert convert_segment(missing, str(tmp_path), 16000, 10.0)[1]

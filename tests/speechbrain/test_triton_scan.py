@@ -12,14 +12,10 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(
-        not torch.cuda.is_available()
-        and os.environ.get("TRITON_INTERPRET") != "1",
-        reason="neither a GPU nor TRITON_INTERPRET=1",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1",
+    reason="neither a GPU nor TRITON_INTERPRET=1",
+)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 OPTIONAL = ("D", "z", "delta_bias")
 # Batch, channels, states and steps; a chunk has 32 steps, a block 32 channels.

@@ -9,9 +9,12 @@ Authors
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 from graphlib import TopologicalSorter
+
+from speechbrain_fftp.upstream_names import MODULES as PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 # From top to bottom; a room imports only from itself and the rooms below. A
@@ -24,6 +27,7 @@ ROOMS = (
     "fftp_tag.search",
     "fftp_tag.tag",
     "fftp_tag",
+    "speechbrain_fftp.core",
     "speechbrain_fftp.training",
     "speechbrain_fftp.pretrained",
     "speechbrain_fftp.onnx",
@@ -34,6 +38,12 @@ ROOMS = (
     "speechbrain_fftp.datasets",
     "speechbrain_fftp.dataio",
     "speechbrain_fftp",
+)
+# What the recipe of a pull request has in place of SpeechBrain's core
+CORE = "speechbrain_fftp.core"
+EXPORTED_RECIPES = (
+    "recipes.AudioSet.train",
+    "recipes.AudioSet.audioset_prepare",
 )
 CONVERSION = "speechbrain_fftp.pretrained.convert"
 TORCH = {"torch", "torchaudio", "speechbrain"}
@@ -113,3 +123,29 @@ def test_modules_do_not_import_in_a_cycle():
     graph = import_graph().items()
     ours = {name: targets & set(MODULES) for name, targets in graph}
     TopologicalSorter(ours).prepare()  # raises a CycleError
+
+
+def test_what_goes_to_speechbrain_needs_nothing_else():
+    """No exported file imports what only this package has."""
+    exported = {
+        f"speechbrain_fftp.{x}" for part in PARTS.values() for x in part
+    }
+    for name in (*exported, *EXPORTED_RECIPES):
+        targets = import_graph()[name] & set(MODULES)
+        assert targets <= exported | {CORE}, (name, targets - exported)
+
+
+def test_recipes_are_on_their_own():
+    """No recipe imports another, and no yaml hands its functions on."""
+    ours = {path.stem: path for path in (ROOT / "recipes").rglob("*.py")}
+    for path in ours.values():
+        text = path.read_text("utf-8")
+        assert "sys.path" not in text, path
+        for target in imports(ast.parse(text)):
+            neighbour = path.with_name(f"{target.split('.')[0]}.py")
+            assert target.split(".")[0] not in ours or neighbour.is_file()
+    for path in (ROOT / "hparams").rglob("*.yaml"):
+        for line in path.read_text("utf-8").splitlines():
+            found = re.search(r"!\w+:(\w+)\.", line)
+            if found and found[1] in ours:
+                assert re.match(r"\w+:", line), f"{path}: {line}"

@@ -12,14 +12,9 @@ Authors
 import torch
 
 from speechbrain_fftp.nnet.convolution import depthwise_conv
+from speechbrain_fftp.nnet.normalization import TokenBatchNorm
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.nnet.tokens import (
-    EncodedClips,
-    TokenBatchNorm,
-    embed_clips,
-    mean_token,
-    token_batch_norm,
-)
+from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, mean_token
 
 
 class WideStatistics(torch.nn.Module):
@@ -64,7 +59,7 @@ class WideStatistics(torch.nn.Module):
             Embeddings ``[B, 1, D]``.
         """
         wide = torch.nn.functional.leaky_relu(self.widen(tokens))
-        wide = token_batch_norm(self.norm, wide, valid)
+        wide = self.norm(wide, valid)
         mean = mean_token(wide, valid)
         variance = mean_token((wide - mean).square(), valid)
         std = (variance + self.norm.eps).sqrt()

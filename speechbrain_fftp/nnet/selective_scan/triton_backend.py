@@ -353,12 +353,40 @@ def triton_scan(
     lengths=None,
     reverse=False,
 ):
-    """Output and last state of ``selective_scan``, on a GPU.
+    """Scans a sequence on a GPU.
 
     Computed in float32, and differentiable once, by autograd but not by
     ``torch.func``. The gradients of B and C are summed in no fixed order, so
     their last bits may differ from run to run, unless
     ``torch.use_deterministic_algorithms`` is set.
+
+    Arguments
+    ---------
+    u, delta, A, B, C, D, z, delta_bias : torch.Tensor
+        See ``selective_scan``.
+    delta_softplus : bool
+        See ``selective_scan``.
+    lengths : torch.Tensor, optional
+        See ``selective_scan``.
+    reverse : bool
+        See ``selective_scan``.
+
+    Returns
+    -------
+    output : torch.Tensor
+        ``[B, D, L]``.
+    last_state : torch.Tensor
+        ``[B, D, N]``.
+
+    Example
+    -------
+    >>> device = "cuda" if torch.cuda.is_available() else "meta"
+    >>> u, delta = torch.rand(2, 2, 4, 6, device=device)
+    >>> B, C = torch.rand(2, 2, 3, 6, device=device)
+    >>> A = -torch.rand(4, 3, device=device)
+    >>> output, last_state = triton_scan(u, delta, A, B, C)
+    >>> output.shape, last_state.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 3]))
     """
     inputs = [u, delta, A, B, C, D, z, delta_bias, lengths]
     # The kernels take the strides of three dimensions only.

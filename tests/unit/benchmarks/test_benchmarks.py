@@ -36,8 +36,8 @@ def run_script(tmp_path, monkeypatch):
     "name, package",
     [
         ("training", "transformers"),
-        ("application", "onnx"),
-        ("processes", "onnx"),
+        ("application", "transformers"),
+        ("processes", "transformers"),
         ("tagging", "timm"),
         ("recipe_speed", "torch"),
     ],
@@ -134,7 +134,8 @@ def test_the_tests_of_a_gpu_run_exist():
 
     for path in gpu.TESTS:
         text = (gpu.ROOT / path).read_text("utf-8")
-        assert "(device" in text or "pytest.mark.gpu" in text, path
+        marks = ("(device", "pytest.mark.gpu", "cuda.is_available")
+        assert any(mark in text for mark in marks), path
 
 
 def test_a_run_in_which_no_test_passed_is_an_error():

@@ -21,7 +21,7 @@ from fftp_tag import AudioTagger, evaluate
 from fftp_tag.cli.main import main
 from fftp_tag.score.events import event_metrics
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.prepare import prepare_data
+from speechbrain_fftp.datasets.prepare import prepare_custom
 
 LABELS = list(PITCHES)
 
@@ -71,7 +71,7 @@ def test_scores_are_those_of_tags(make_tagger, sounds, steps, thresholds):
 
 def test_splits(make_tagger, sounds, tmp_path):
     tagger = make_tagger()
-    prepare_data(sounds, tmp_path / "prepared", sample_rate=RATE)
+    prepare_custom(sounds, tmp_path / "prepared", sample_rate=RATE)
     parts = [evaluate(tagger, sounds, x) for x in ("train", "valid", "eval")]
     ids = sorted(clip_id for part in parts for clip_id in part.ids)
     for folder, split in (("sounds", None), ("prepared", "all")):
@@ -89,7 +89,7 @@ def test_splits(make_tagger, sounds, tmp_path):
         evaluate(tagger, tmp_path / "prepared")
     # As a preparation that was killed leaves it
     (tmp_path / "prepared" / "prepared.json").write_text('{"settings": {}}')
-    with pytest.raises(InputError, match="prepared has not ended"):
+    with pytest.raises(InputError, match="preparation has not ended"):
         evaluate(tagger, tmp_path / "prepared")
 
 

@@ -149,3 +149,31 @@ def test_a_slope_is_that_of_a_line_through_the_rows():
     values = 3 + 2 * np.array(halvings)
     assert np.isclose(np.dot(values, signs), 2, atol=1e-3)
     assert np.isclose(np.dot([5, 5, 5, 5], signs), 0)
+
+
+def test_esc10_has_its_official_folds(shared, tmp_path):
+    from speechbrain_fftp.datasets.audioset import read_classes
+    from studies.folds import groups_of, make_fold
+
+    data = shared / "data" / "esc10"
+    tested = []
+    for fold in FOLDS:
+        dest = tmp_path / str(fold)
+        splits = make_fold(data, fold, dest)
+        clips = sum(splits.values(), [])
+        groups = [{clip.group for clip in part} for part in splits.values()]
+        assert sum(map(len, groups)) == len(set().union(*groups))
+        for part in splits.values():
+            assert len({clip.label for clip in part}) == 10
+        if fold == "search":
+            assert len(clips) == 320
+            assert not any(clip.name.startswith("1-") for clip in clips)
+            continue
+        assert {len(part) for part in (clips, splits["test"])} == {400, 80}
+        assert all(c.name.startswith(f"{fold}-") for c in splits["test"])
+        tested += [clip.name for clip in splits["test"]]
+        assert len(read_classes(dest)) == 10
+    assert len(set(tested)) == 400
+    # Two parts of a recording are a group
+    names = ["1-17092-A", "1-17092-B", "2-17092-A"]
+    assert groups_of(data, names) == ["1-17092", "1-17092", "2-17092"]

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from scipy import stats
 
 STUDIES = Path(__file__).resolve().parents[3] / "studies"
 PLANS = sorted(path.stem for path in (STUDIES / "plans").glob("*.yaml"))
+LATER = yaml.safe_load((STUDIES / "contrasts.yaml").read_text("utf-8"))["later"]
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def figures():
 
 
 def test_pages_are_what_make_evidence_writes(report, figures):
-    assert sorted(figures) == PLANS
+    assert sorted([*figures, *LATER]) == PLANS
     for page, text in report.pages(figures).items():
         assert page.read_text("utf-8") == text, page
 
@@ -85,12 +87,14 @@ def value_of(metric, probs, targets):
 
 @pytest.mark.parametrize("name", PLANS)
 def test_figures_are_those_of_stored_predictions(name, report, figures):
-    plan, measured = report.Plan(name), figures[name]
+    plan, measured = report.Plan(name), figures.get(name)
     stored = plan.rows()
-    if measured is None:
+    if measured is None and name not in LATER:
         assert {row["fold"] for row in stored.values()} <= {"search"}
+    if not stored or (measured is None and name not in LATER):
         pytest.skip("not yet run")
-    assert measured["runs"] + measured["gpu_runs"] == len(stored)
+    if measured is not None:
+        assert measured["runs"] + measured["gpu_runs"] == len(stored)
     assert not any(row["changed"] for row in stored.values())
     with np.load(plan.predictions) as arrays:
         assert {key.split("/")[0] for key in arrays} == set(stored)
@@ -108,7 +112,7 @@ def test_intervals_are_those_of_scipy(report, figures):
     plans = {name: report.Plan(name) for name in PLANS}
     found = 0
     for name, plan in plans.items():
-        if figures[name] is None:
+        if figures.get(name) is None:
             continue
         for table, label, arms, signs in contrasts_of(plan, plans):
             shown = figures[name]["contrasts"][table][label]

@@ -48,3 +48,21 @@ def test_an_interrupted_checkpoint_is_absent(tmp_path):
     assert again.recover_if_possible().path == first.path
     again.save_checkpoint()
     assert len(again.list_checkpoints()) == 2
+
+
+class Renaming(Checkpointer):
+    """A ``Checkpointer`` that is repaired in another way."""
+
+    def save_checkpoint(self, *args, **kwargs):
+        checkpoint = super().save_checkpoint(*args, **kwargs)
+        meta = checkpoint.path / "CKPT.yaml"
+        meta.with_suffix(".unfinished").rename(meta)
+        return checkpoint
+
+
+def test_a_repaired_checkpointer_works_as_well(tmp_path):
+    repaired = type("Repaired", (AtomicCheckpointer, Renaming), {})
+    saver = repaired(tmp_path, {"model": linear(1.0)})
+    saved = [saver.save_checkpoint() for _ in range(2)]
+    assert len(saver.list_checkpoints()) == 2
+    assert saver.recover_if_possible().path == saved[1].path

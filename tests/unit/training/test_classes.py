@@ -41,15 +41,14 @@ def test_class_prior():
 
 def test_clips_of_rare_classes_are_drawn_more_often():
     """In proportion to the sum of ``1 / count`` over their labels."""
-    brain = SimpleNamespace(hparams=SimpleNamespace(seed=0), train_sampler=None)
-    datasets = {"train": DynamicItemDataset(ROWS)}
-    classes.balance_classes(brain, datasets, class_balanced=False)
-    assert brain.train_sampler is None
-    classes.balance_classes(brain, datasets, class_balanced=True)
+    dataset = DynamicItemDataset(ROWS)
+    plain = classes.make_sampler(dataset, seed=0)
+    assert sorted(plain) == [0, 1, 2, 3]
+    sampler = classes.make_sampler(dataset, class_balanced=True, seed=0)
     drawn = []
     for epoch in range(3000):
-        brain.train_sampler.set_epoch(epoch)
-        drawn += brain.train_sampler
+        sampler.set_epoch(epoch)
+        drawn += sampler
     frequency = torch.tensor(drawn).bincount() / len(drawn)
     expected = torch.tensor([4 / 3, 1 / 3, 1 / 3, 1]) / 3
     torch.testing.assert_close(frequency, expected, rtol=0, atol=0.02)
@@ -57,18 +56,15 @@ def test_clips_of_rare_classes_are_drawn_more_often():
 
 def test_an_epoch_may_have_fewer_clips_than_the_data():
     """Others in each epoch, and the same in an epoch that is resumed."""
-    brain = SimpleNamespace(hparams=SimpleNamespace(seed=0), train_sampler=None)
     rows = {f"{n}": {"labels": "Dog", "duration": 1.0} for n in range(1000)}
-    datasets = {"train": DynamicItemDataset(rows)}
-    options = {"class_balanced": True, "samples_per_epoch": 100}
+    dataset = DynamicItemDataset(rows)
+    options = {"samples_per_epoch": 100, "seed": 0}
     epochs = []
     for epoch in (1, 2, 1):
-        classes.balance_classes(brain, datasets, **options)
-        brain.train_sampler.set_epoch(epoch)
-        epochs.append(list(brain.train_sampler))
-    assert len(brain.train_sampler) == len(epochs[0]) == 100
+        sampler = classes.make_sampler(dataset, class_balanced=True, **options)
+        sampler.set_epoch(epoch)
+        epochs.append(list(sampler))
+    assert len(sampler) == len(epochs[0]) == 100
     assert epochs[0] == epochs[2] != epochs[1]
     with pytest.raises(SystemExit, match="--class_balanced"):
-        classes.balance_classes(
-            brain, datasets, class_balanced=False, samples_per_epoch=100
-        )
+        classes.make_sampler(dataset, **options)

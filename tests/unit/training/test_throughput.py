@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from speechbrain_fftp.utils.throughput import Throughput
+from speechbrain_fftp.training.throughput import Throughput
 
 
 def test_a_resumed_training_counts_on(tmp_path, monkeypatch):
@@ -16,19 +16,21 @@ def test_a_resumed_training_counts_on(tmp_path, monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     throughput = Throughput(batch_size=12)
-    throughput.start(step=0)
+    throughput.start()
     now = 1800
     throughput.save(tmp_path / "within")
     now = 3600
-    found = throughput.stop(step=3000)
+    throughput.steps = 3000
+    found = throughput.stop()
     assert found["clips_per_second"] == pytest.approx(10)
     assert found["hours"] == pytest.approx(1)
 
     resumed = Throughput(batch_size=12)
     resumed.load(tmp_path / "within")
-    resumed.start(step=1500)  # the other half of the epoch
+    resumed.start()  # the other half of the epoch
     now += 1800
-    assert resumed.stop(step=3000)["hours"] == pytest.approx(1)
+    resumed.steps = 1500
+    assert resumed.stop()["hours"] == pytest.approx(1)
     resumed.load(tmp_path / "within")
     assert resumed.latest["clips_per_second"] == pytest.approx(10)
     assert resumed.latest["hours"] == pytest.approx(1)

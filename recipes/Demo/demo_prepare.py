@@ -1,4 +1,7 @@
+#!/usr/bin/env python3
 """A demo set of synthetic sounds, generated into a prepared folder.
+
+> python recipes/Demo/demo_prepare.py PREPARED_FOLDER
 
 Each clip mixes one to three sounds of different AudioSet classes, at random
 times and levels, with a noise floor; a few clips have no sounds: silence, or
@@ -11,9 +14,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import argparse
 import base64
 import csv
 import hashlib
+import logging
 import os
 import shutil
 
@@ -22,7 +27,7 @@ import scipy.fft
 
 from speechbrain_fftp.dataio.audio import resample
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
-from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.prepared import PACKS, preparing, write_prepared
 
 EVENTS = "events.tsv"
@@ -40,7 +45,6 @@ def prepare_demo(
     *,
     sample_rate=SAMPLE_RATE,
     num_workers=None,
-    skip_prep=False,
     num_train=960,
     num_valid=120,
     num_eval=120,
@@ -60,8 +64,6 @@ def prepare_demo(
         Sampling rate, in Hz. Clips are generated at 16 kHz and resampled.
     num_workers : int, optional
         Number of clips to generate in parallel, by default one per CPU.
-    skip_prep : bool
-        Whether to do nothing.
     num_train, num_valid, num_eval : int
         Number of clips with sounds; one clip without is added for every 20.
     seed : int
@@ -72,8 +74,6 @@ def prepare_demo(
     InputError
         If the folder holds other data.
     """
-    if skip_prep:
-        return
     sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
     if min(sizes.values()) < 1:
         raise InputError(f"Every split needs at least one clip: {sizes}")
@@ -337,3 +337,15 @@ CLASSES = (
     ("/m/0chx_", "White noise", lambda rng, t: rng.standard_normal(len(t))),
     ("/m/0cj0r", "Pink noise", lambda rng, t: coloured_noise(rng, len(t), 1)),
 )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("prepared_folder")
+    parser.add_argument("--sample_rate", type=int, default=SAMPLE_RATE)
+    with one_line_errors():
+        prepare_demo(**vars(parser.parse_args()))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-import speechbrain.dataio.prepared as prepared
-from speechbrain.dataio.clips import Clip, as_int16, convert_clip
+from speechbrain_fftp.dataio import prepared
+from speechbrain_fftp.dataio.clips import Clip, as_int16, convert_clip
 
 RATE = 16000
 

@@ -8,9 +8,8 @@ import csv
 import hashlib
 
 import numpy as np
+from demo_prepare import prepare_demo
 from prepared_clips import read_clips, read_rows
-
-from speechbrain_fftp.datasets.demo import prepare_demo
 
 SIZES = {"num_train": 60, "num_valid": 12, "num_eval": 12}
 

@@ -30,8 +30,9 @@ class Throughput:
     Example
     -------
     >>> throughput = Throughput(batch_size=12)
-    >>> throughput.start(step=0)
-    >>> sorted(throughput.stop(step=100))
+    >>> throughput.start()
+    >>> throughput.steps += 100
+    >>> sorted(throughput.stop())
     ['clips_per_second', 'hours']
     """
 
@@ -42,26 +43,16 @@ class Throughput:
             self.processes = torch.distributed.get_world_size()
         self.seconds = 0.0
         self.started = None
+        self.steps = 0  # batches since the start
         self.latest = {}
 
-    def start(self, step):
-        """Starts the clock.
-
-        Arguments
-        ---------
-        step : int
-            Number of batches of this epoch that were trained before.
-        """
-        self.first_step = step
+    def start(self):
+        """Starts the clock."""
+        self.steps = 0
         self.started = time.perf_counter()
 
-    def stop(self, step):
+    def stop(self):
         """Stops the clock at the end of an epoch's training.
-
-        Arguments
-        ---------
-        step : int
-            Number of batches of this epoch.
 
         Returns
         -------
@@ -72,7 +63,7 @@ class Throughput:
         seconds = time.perf_counter() - self.started
         self.started = None
         self.seconds += seconds
-        clips = (step - self.first_step) * self.batch_size * self.processes
+        clips = self.steps * self.batch_size * self.processes
         self.latest = {
             "clips_per_second": clips / seconds,
             "hours": self.seconds / 3600,

@@ -56,11 +56,11 @@ MANIFESTS = ("train_annotation", "valid_annotation", "test_annotation")
 _locks = {}  # of output folders, held until the process ends
 
 
-def check_overrides(hparams_file, overrides, needs):
+def check_overrides(hparams_file, overrides):
     """Ends the process with one line if a command is wrong.
 
-    That is, if the yaml file is missing or for another script, or if an option
-    is unknown, repeated or missing; before the yaml is loaded.
+    That is, if the yaml file is missing, or an option is unknown, repeated or
+    missing; before the yaml is loaded.
 
     Arguments
     ---------
@@ -68,15 +68,13 @@ def check_overrides(hparams_file, overrides, needs):
         The yaml file.
     overrides : str
         Overrides from the command line, as yaml.
-    needs : str
-        A key that yaml files for this script have and others lack.
 
     Example
     -------
     >>> yaml = getfixture("tmpdir").join("train.yaml")
     >>> yaml.write("lr: 0.1")
-    >>> check_overrides(yaml, "lr: 0.2", needs="lr")
-    >>> check_overrides(yaml, "lrr: 0.2", needs="lr")
+    >>> check_overrides(yaml, "lr: 0.2")
+    >>> check_overrides(yaml, "lrr: 0.2")
     Traceback (most recent call last):
     ...
     SystemExit: .../train.yaml has no key lrr: its options are its keys.
@@ -86,11 +84,6 @@ def check_overrides(hparams_file, overrides, needs):
         sys.exit(f"There is no file {path}: its README lists yaml files.")
     text = path.read_text(encoding="utf-8")
     keys = re.findall(r"(?m)^(\w+):", text)
-    if needs not in keys:
-        sys.exit(
-            f"{path} has no key {needs}, so it is not for {sys.argv[0]}: its "
-            "README lists its yaml files."
-        )
     given = re.findall(r"(?m)^(\w+):", overrides)
     for key in given:
         if key not in keys:
@@ -102,7 +95,7 @@ def check_overrides(hparams_file, overrides, needs):
             sys.exit(f"{path} has no {key} yet: give --{key} PATH.")
 
 
-def check_settings(hparams_file, overrides, hparams, run_opts):
+def check_settings(hparams_file, overrides, run_opts):
     """Ends the process with one line if a training would be wasted.
 
     This is so if the output folder holds a training with other settings or is
@@ -123,9 +116,6 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         The yaml file.
     overrides : str
         Overrides from the command line, as yaml.
-    hparams : dict
-        The loaded hyperparameters, with ``output_folder`` and
-        ``number_of_epochs``.
     run_opts : speechbrain.utils.run_opts.RunOptions
         The options of ``speechbrain.parse_arguments``. A debug run, whose few
         batches would replace the results in the folder, is refused as well.
@@ -134,18 +124,22 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
     -------
     >>> from speechbrain.utils.run_opts import RunOptions
     >>> tmpdir = getfixture("tmpdir")
-    >>> _ = tmpdir.join("train.yaml").write("lr: 0.1")
-    >>> hparams = {"output_folder": tmpdir, "number_of_epochs": 1}
-    >>> check_settings(tmpdir / "train.yaml", "", hparams, RunOptions())
-    >>> _ = tmpdir.join("hyperparams.yaml").write("lr: 0.1")
-    >>> checkpoint = tmpdir.mkdir("save").mkdir("CKPT+1")
-    >>> checkpoint.join("CKPT.yaml").write("mAP: 0.5")
-    >>> check_settings(tmpdir / "train.yaml", "", hparams, RunOptions())
-    >>> check_settings(tmpdir / "train.yaml", "lr: 0.2", hparams, RunOptions())
+    >>> getfixture("monkeypatch").chdir(tmpdir)
+    >>> settings = "output_folder: run\\nlr: 0.1"
+    >>> yaml = tmpdir.join("train.yaml")
+    >>> yaml.write(settings)
+    >>> check_settings(yaml, "", RunOptions())
+    >>> run = tmpdir.join("run")
+    >>> run.join("hyperparams.yaml").write(settings)
+    >>> run.mkdir("save").mkdir("CKPT+1").join("CKPT.yaml").write("mAP: 0.5")
+    >>> check_settings(yaml, "", RunOptions())
+    >>> check_settings(yaml, "lr: 0.2", RunOptions())
     Traceback (most recent call last):
     ...
     SystemExit: ... -lr: 0.1, +lr: 0.2. Give another --output_folder.
     """
+    given = YAML().load(overrides or "{}")
+    hparams = YAML().load(_resolve(hparams_file, given))
     pad_frames, max_frames = (
         hparams.get("pad_frames"),
         hparams.get("max_frames"),
@@ -189,9 +183,7 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
     epochs = saved.get("number_of_epochs")
     if epochs is not None and epochs < hparams["number_of_epochs"]:
         kept["number_of_epochs"] = epochs
-    with open(hparams_file, encoding="utf-8") as file:
-        overrides = {**YAML().load(overrides or "{}"), **kept}
-        now = resolve_references(file, overrides).getvalue()
+    now = _resolve(hparams_file, {**given, **kept})
     changes = _changes(before, now)
     if not is_test:
         saved_options = read_json(options_path)
@@ -206,19 +198,25 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         )
 
 
-def check_data(hparams):
+def check_data(hparams, valid_set):
     """Ends the process with one line if a training had other data.
 
-    Its weights are of its classes, in their order, and its training clips must
-    not be clips of a test. Classes and checksums of the manifests are compared
+    Or if the number of classes is not that of the data, or there are no
+    validation clips to choose checkpoints by.
+
+    The weights are of the training's classes, in their order, and its training
+    clips must not be clips of a test. Classes and checksums of the manifests are compared
     with ``data.json`` of the output folder, which this writes until there is a
     checkpoint. Call it after the preparation.
 
     Arguments
     ---------
     hparams : dict
-        The loaded hyperparameters, with ``output_folder``, ``class_list`` and
-        the manifest of each split, such as ``train_annotation``.
+        The loaded hyperparameters, with ``output_folder``, ``class_list``,
+        ``n_classes``, ``average_by`` and the manifest of each split, such as
+        ``train_annotation``.
+    valid_set : Dataset
+        The validation clips.
 
     Example
     -------
@@ -227,12 +225,12 @@ def check_data(hparams):
     >>> hparams = {key: tmpdir.join(key) for key in keys}
     >>> for path in hparams.values():
     ...     path.write("display_name\\nhigh")
-    >>> hparams["output_folder"] = tmpdir
-    >>> check_data(hparams)
+    >>> hparams.update(output_folder=tmpdir, n_classes=1, average_by="mAP")
+    >>> check_data(hparams, ["clip"])
     >>> tmpdir.mkdir("save").mkdir("CKPT+1").join("CKPT.yaml").write("")
-    >>> check_data(hparams)
+    >>> check_data(hparams, ["clip"])
     >>> hparams["class_list"].write("display_name\\nlow")
-    >>> check_data(hparams)
+    >>> check_data(hparams, ["clip"])
     Traceback (most recent call last):
     ...
     SystemExit: ... holds a training with other classes (-high, +low): ...
@@ -240,6 +238,16 @@ def check_data(hparams):
     folder = Path(hparams["output_folder"])
     with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
         classes = [row["display_name"] for row in csv.DictReader(fin)]
+    if len(classes) != hparams["n_classes"]:
+        sys.exit(
+            f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
+            f"lists {len(classes)} classes: give --n_classes {len(classes)}."
+        )
+    if not len(valid_set) and hparams["average_by"] != "epoch":
+        sys.exit(
+            f"There are no validation clips, so no {hparams['average_by']} to "
+            "choose checkpoints by: add --average_by epoch."
+        )
     manifests = {name: file_sha256(hparams[name]) for name in MANIFESTS}
     now, path = {"classes": classes, **manifests}, folder / "data.json"
     if not _has_checkpoint(folder):
@@ -265,6 +273,12 @@ def check_data(hparams):
 def _has_checkpoint(folder):
     """Whether an output folder holds a complete checkpoint."""
     return any(folder.glob("*/CKPT*/CKPT.yaml"))
+
+
+def _resolve(hparams_file, overrides):
+    """The text of a yaml file with overrides, and without references."""
+    with open(hparams_file, encoding="utf-8") as file:
+        return resolve_references(file, overrides).getvalue()
 
 
 def _read_yaml(path):
@@ -294,10 +308,8 @@ def _changes(before, now):
     return list(dict.fromkeys(keys or lines))
 
 
-def count_steps(train_loader, grad_accumulation_factor):
-    """Number of optimiser steps of an epoch.
-
-    Ends the process with one line if there are none.
+def check_steps(train_loader, grad_accumulation_factor):
+    """Ends the process with one line if an epoch has no optimiser step.
 
     Arguments
     ---------
@@ -306,28 +318,20 @@ def count_steps(train_loader, grad_accumulation_factor):
     grad_accumulation_factor : int
         Number of batches of a step.
 
-    Returns
-    -------
-    int
-        The number of steps.
-
     Example
     -------
-    >>> count_steps(range(9), 4)
-    2
-    >>> count_steps(range(9), 100)
+    >>> check_steps(range(9), 4)
+    >>> check_steps(range(9), 100)
     Traceback (most recent call last):
     ...
     SystemExit: grad_accumulation_factor 100 is more than the 9 batches ...
     """
-    steps = len(train_loader) // grad_accumulation_factor
-    if steps == 0:
+    if len(train_loader) < grad_accumulation_factor:
         sys.exit(
             f"grad_accumulation_factor {grad_accumulation_factor} is more than "
             f"the {len(train_loader)} batches of an epoch, so that no step would "
             "be made: give a smaller one."
         )
-    return steps
 
 
 def _lock(folder):

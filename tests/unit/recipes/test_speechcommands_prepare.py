@@ -8,18 +8,20 @@ import hashlib
 import re
 
 import pytest
-
-from speechbrain_fftp.dataio.clips import Clip
-from speechbrain_fftp.datasets.speech_commands import (
+from speechcommands_prepare import (
     COMMANDS,
     OTHER_WORDS,
     SILENCE,
     UNKNOWN,
     draw_silence,
+    task_classes,
+)
+
+from speechbrain_fftp.dataio.clips import Clip
+from speechbrain_fftp.datasets.word_splits import (
     read_lists,
     speaker_of,
     split_of,
-    task_classes,
 )
 
 

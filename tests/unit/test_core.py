@@ -1,0 +1,209 @@
+"""Tests of the Brain of the recipes, and of its command line.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+import speechbrain as sb
+from speechbrain.utils.epoch_loop import EpochCounter
+from speechbrain_fftp import core
+from speechbrain_fftp.training.throughput import Throughput
+
+
+class Checkpoints:
+    """Remembers which checkpoints were saved."""
+
+    def __init__(self):
+        self.saved = []
+
+    def recover_if_possible(self, **options):
+        """There is none yet."""
+
+    def add_recoverable(self, name, recoverable, **options):
+        """Called for the Brain itself, its optimiser and its loader."""
+
+    def save_and_keep_only(self, **options):
+        self.saved.append(options)
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch):
+    """There are no tables of clips to check."""
+    monkeypatch.setattr(core, "check_data", lambda *args: None)
+
+
+def fit(Brain, clips, checkpointer=None, **run_opts):
+    """Trains a linear model; gives the Brain, with the means of its losses.
+
+    ``averages`` are those of epochs, ``shown`` those of the progress bar.
+    """
+    averages, shown = [], []
+
+    class Fit(Brain):
+        def compute_forward(self, batch, stage):
+            return self.modules.model(batch)
+
+        def compute_objectives(self, predictions, batch, stage):
+            return (predictions - 1).square().mean()
+
+        def update_average(self, loss, avg_loss):
+            shown.append(super().update_average(loss, avg_loss))
+            return shown[-1]
+
+        def on_stage_end(self, stage, stage_loss, epoch=None):
+            self.train_stats = {}
+            averages.append(stage_loss)
+
+    torch.manual_seed(0)
+    brain = Fit(
+        {"model": torch.nn.Linear(4, 1)},
+        lambda weights: torch.optim.SGD(weights, lr=0.1),
+        hparams={
+            "seed": 1,
+            "before": [],
+            "after": [],
+            "epoch_counter": EpochCounter(2),
+            "throughput": Throughput(batch_size=2),
+        },
+        run_opts={"max_grad_norm": 1.0, **run_opts},
+        checkpointer=checkpointer,
+    )
+    brain.averages, brain.shown = averages, shown
+    epochs = brain.hparams.epoch_counter
+    brain.fit(epochs, clips, clips[:3], progressbar=False)
+    return brain
+
+
+@pytest.mark.parametrize("options", [{}, {"grad_accumulation_factor": 3}])
+def test_losses_and_weights_are_those_of_speechbrain(options):
+    """Bit by bit. What the bar shows is one step late, but for the last."""
+    torch.manual_seed(1)
+    clips = list(torch.randn(20, 2, 4))
+    expected, found = (
+        fit(Brain, clips, **options) for Brain in (sb.Brain, core.Brain)
+    )
+    assert found.averages == expected.averages
+    assert len(found.averages) == 4  # training and validation, two epochs
+    for epoch in (0, 23):
+        assert found.shown[epoch] == 0
+        later = slice(epoch + 1, epoch + 19)
+        assert found.shown[later] == expected.shown[epoch : epoch + 18]
+        assert found.shown[epoch + 19] == expected.shown[epoch + 19] > 0
+    for x, y in zip(found.modules.parameters(), expected.modules.parameters()):
+        assert torch.equal(x, y)
+    assert found.optimizer_step == expected.optimizer_step
+
+
+@pytest.mark.parametrize(
+    "options", [{"debug": True}, {"optimizer_step_limit": 2}]
+)
+def test_no_loss_is_left_where_an_epoch_ends_early(options):
+    clips = list(torch.randn(20, 2, 4))
+    expected, found = (
+        fit(Brain, clips, **options) for Brain in (sb.Brain, core.Brain)
+    )
+    assert found.averages == expected.averages
+    assert found.unread_loss is None
+
+
+@pytest.mark.parametrize("place", [3, 7, 9])
+def test_a_loss_that_is_not_finite_ends_the_training_with_its_step(place):
+    """One step later."""
+    clips = list(torch.randn(10, 2, 4))
+    clips[place] = clips[place] * torch.nan
+    seen = []
+    with pytest.raises(SystemExit, match=f"step {place + 1} "):
+        fit(CountedBrain(seen), clips, nonfinite_patience=0)
+    assert len(seen) == min(place + 2, 10)
+    # With as much patience, the weights do not become finite again
+    with pytest.raises(SystemExit, match="Weights are not finite"):
+        fit(core.Brain, clips, nonfinite_patience=200)
+
+
+def CountedBrain(seen):
+    """A Brain that counts its steps."""
+
+    class Counted(core.Brain):
+        def on_fit_batch_end(self, *args):
+            seen.append(args)
+
+    return Counted
+
+
+@pytest.mark.parametrize("patience", [0, 200])
+@pytest.mark.parametrize("place", [9, 13])
+def test_no_bad_checkpoint_is_saved(patience, place):
+    """Not even at the step whose loss has not been read yet."""
+    clips = list(torch.randn(30, 2, 4))
+    clips[place] = clips[place] * torch.inf
+    checkpoints = Checkpoints()
+    options = {"ckpt_interval_steps": 10, "nonfinite_patience": patience}
+    with pytest.raises(SystemExit):
+        fit(core.Brain, clips, checkpoints, **options)
+    assert len(checkpoints.saved) == (place > 9)  # after step 10
+
+
+def test_errors_of_users_are_one_line(capsys):
+    def load_hyperpyyaml(error):
+        raise error
+
+    for error, is_short in (
+        (core.InputError("a.wav is missing"), True),
+        (FileNotFoundError("a.wav"), True),
+        (ValueError("a bug"), False),
+    ):
+        core.print_error(type(error), error, error.__traceback__)
+        printed = capsys.readouterr().err
+        assert str(error) in printed and (printed.count("\n") == 1)
+        assert printed.startswith("ValueError") != is_short
+    for kind in (ValueError, ImportError):
+        try:
+            load_hyperpyyaml(kind("embed_dim 200"))
+        except kind as error:
+            core.print_error(kind, error, error.__traceback__)
+        printed = capsys.readouterr().err
+        assert printed.startswith("embed_dim 200")
+        assert printed.count("\n") == 1
+
+
+def test_functions_of_the_yaml_get_the_data(monkeypatch):
+    """Those of `before` and of `after`, with all splits."""
+    seen = []
+
+    class Fit(core.Brain):
+        def compute_forward(self, batch, stage):
+            return self.modules.model(batch)
+
+        def compute_objectives(self, predictions, batch, stage):
+            return predictions.mean()
+
+        def on_stage_end(self, stage, stage_loss, epoch=None):
+            if stage == sb.Stage.TRAIN:
+                self.train_stats = {"loss": stage_loss}
+
+    def see(brain, datasets):
+        seen.append({name: len(data) for name, data in datasets.items()})
+
+    brain = Fit(
+        {"model": torch.nn.Linear(4, 1)},
+        torch.optim.AdamW,
+        hparams={
+            "seed": 1,
+            "before": [see],
+            "after": [see],
+            "epoch_counter": EpochCounter(1),
+            "throughput": Throughput(batch_size=1),
+        },
+    )
+    clips = [torch.ones(4)] * 9
+    loader = brain.make_dataloader(clips, sb.Stage.TRAIN)
+    brain.fit(brain.hparams.epoch_counter, loader, clips[:2], progressbar=False)
+    brain.evaluate(clips[:3], progressbar=False)
+    assert seen == [{"train": 9}, {"train": 9, "valid": 2, "test": 3}]
+    assert brain.train_stats["clips_per_second"] > 0
+    brain.grad_accumulation_factor = 10
+    with pytest.raises(SystemExit, match="9 batches"):
+        brain.make_dataloader(clips, sb.Stage.TRAIN)

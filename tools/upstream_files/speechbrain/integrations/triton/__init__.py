@@ -1,0 +1,5 @@
+"""Package of GPU kernels in `Triton <https://triton-lang.org>`_.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
