@@ -86,7 +86,7 @@ class Tagger(EncoderClassifier):
         list of tuple
             Label and probability of each tag, the most probable first.
         """
-        return self.tag_batch(self.load_audio(path), top_k=top_k)[1][0]
+        return self.tag_batch(self.load_audio(str(path)), top_k=top_k)[1][0]
 
     def tag_batch(self, wavs, wav_lens=None, top_k=None):
         """Finds the tags of clips.

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
@@ -12,9 +13,23 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import moved_together
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.int8 import store_in_int8
-from speechbrain_fftp.utils.inference_folder import write_inference_folder
+from speechbrain_fftp.utils.inference_folder import convert_run
 
 logger = get_logger(__name__)
+
+# In README.md, what EncoderClassifier lacks
+TAGGER = """
+Its embeddings of a frame-level model are scores of classes. A `Tagger` names
+several classes, hears no padding, and has embeddings of all models:
+
+```python
+from speechbrain_fftp.inference.tagging import Tagger
+
+model = Tagger.from_hparams(source="FOLDER")
+for label, probability in model.tag_file("clip.wav"):
+    print(label, probability)
+```
+"""
 
 
 def export_tagger(
@@ -61,30 +76,36 @@ def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
 
 def _export(brain, datasets, folder, single_label=False, **options):
     """Writes both forms of a model."""
-    thresholds = {}  # on the main process, which writes the folder
-    run_on_main(
-        lambda: thresholds.update(
-            write_model(
-                brain.hparams,
-                datasets["train"],
-                folder,
-                single_label=single_label,
-                **options,
-            )
-        )
+    write_inference_folder(
+        brain, datasets, folder=folder, single_label=single_label
     )
+    run_on_main(
+        write_model,
+        args=[brain.hparams, datasets["train"], folder],
+        kwargs={"single_label": single_label, **options},
+    )
+
+
+def write_inference_folder(brain, datasets, *, folder, single_label=None):
+    """Writes a folder that ``EncoderClassifier`` loads; for ``after`` as well.
+
+    With the average checkpoint that was evaluated. See ``convert_run``.
+    """
+    hparams = brain.hparams
+    options = {
+        "max_key": hparams.average_by,
+        "num": hparams.avg_checkpoints,
+        "single_label": single_label,
+    }
     try:
-        write_inference_folder(
-            brain,
-            datasets,
-            folder=folder,
-            single_label=single_label,
-            thresholds=thresholds,
+        run_on_main(
+            convert_run, args=[hparams.output_folder, folder], kwargs=options
         )
     except ValueError as error:
         raise InputError(
             f"{error}. The checkpoints are kept: repeat the command then."
         ) from error
+    run_on_main(_append, args=[folder, "README.md", TAGGER])
 
 
 def write_model(
@@ -97,12 +118,12 @@ def write_model(
     note=None,
     calibrate=None,
 ):
-    """Writes ``FOLDER/model.onnx``, or logs a warning if that is impossible.
+    """Adds ``model.onnx`` to a folder, or logs a warning if it is impossible.
 
-    Returns the learnt thresholds of tags, by label.
+    The thresholds that are learnt are added to the yaml file there.
     """
     durations = [float(row["duration"]) for row in dataset.data.values()]
-    labels, thresholds = list(hparams.label_encoder.lab2ind), {}
+    labels = list(hparams.label_encoder.lab2ind)
     target = Path(folder, "model.onnx")
     target.unlink(missing_ok=True)  # of an earlier training
     with moved_together(folder) as unfinished:
@@ -125,7 +146,7 @@ def write_model(
                 target,
                 error,
             )
-            return thresholds
+            return
         if int8:
             try:
                 store_in_int8(path, path)
@@ -135,10 +156,15 @@ def write_model(
             try:
                 learnt = calibrate(path)
                 if learnt.is_written:
-                    thresholds = dict(
-                        zip(labels, learnt.rules.threshold.tolist())
-                    )
+                    values = zip(labels, learnt.rules.threshold.tolist())
+                    text = f"\nthresholds: {json.dumps(dict(values))}\n"
+                    _append(folder, "hyperparams.yaml", text)
             except InputError as error:
                 logger.warning("%s has no learnt thresholds: %s", target, error)
     logger.info("Wrote %s", target)
-    return thresholds
+
+
+def _append(folder, name, text):
+    """Adds lines to a file of a folder."""
+    with open(Path(folder, name), "a", encoding="utf-8") as file:
+        file.write(text)

@@ -10,7 +10,6 @@ Authors
 
 import argparse
 import io
-import json
 import os
 import re
 import shutil
@@ -33,7 +32,6 @@ from speechbrain.utils.checkpoints import (
     get_default_hook,
     torch_save,
 )
-from speechbrain.utils.distributed import run_on_main
 
 # The modules of SpeechBrain's classes
 MODULES = {
@@ -106,19 +104,8 @@ log_probs, score, index, label = model.classify_file("clip.wav")
 ```
 
 Without Python files other than `custom.py`, by the class itself, too:
-`speechbrain.inference.classifiers.{0}.from_hparams(source="FOLDER")`.
-
-An `EncoderClassifier` names one class of a clip, takes its padding for sound,
-and gives scores of classes in place of embeddings of a frame-level model. A
-`Tagger` names several, hears no padding, and has embeddings of all models:
-
-```python
-from speechbrain_fftp.inference.tagging import Tagger
-
-model = Tagger.from_hparams(source="FOLDER")
-for label, probability in model.tag_file("clip.wav"):
-    print(label, probability)
-```
+`speechbrain.inference.classifiers.{}.from_hparams(source="FOLDER")`. It names
+one class of a clip, and takes the padding of a batch for sound.
 """
 # For a new process in another folder, as users load the model
 CLASSIFY = """
@@ -155,61 +142,15 @@ class Log1p(torch.nn.Module):
         return torch.log1p(x)
 
 
-def write_inference_folder(
-    brain, datasets, *, folder, single_label=None, thresholds=None
-):
-    """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
-
-    For ``after`` in a yaml file, with the best checkpoints as they are averaged
-    for the evaluation. Files of an earlier training are replaced once a new
-    process has loaded the new ones.
-
-    Arguments
-    ---------
-    brain : speechbrain.Brain
-        The Brain. Its ``hparams`` have ``output_folder``, which has the yaml
-        file of the training, ``hyperparams.yaml``; ``label_encoder``,
-        ``checkpointer``, ``average_by`` and ``avg_checkpoints``.
-    datasets : dict of DynamicItemDataset
-        Unused.
-    folder : str
-        The folder.
-    single_label : bool, optional
-        See ``derive_yaml``.
-    thresholds : dict, optional
-        Minimum probability of a tag by its label, for ``Tagger``.
-
-    Raises
-    ------
-    ValueError
-        If a new process finds something else.
-
-    Example
-    -------
-    >>> yaml = '''
-    ... after:
-    ...     - !name:speechbrain_fftp.utils.inference_folder.write_inference_folder
-    ...         folder: results/inference
-    ... '''
-    >>> [write] = load_hyperpyyaml(yaml)["after"]  # for write(brain, datasets)
-    >>> write.keywords
-    {'folder': 'results/inference'}
-    """
-    hparams = brain.hparams
-    training = Path(hparams.output_folder, "hyperparams.yaml")
-    checkpoints = hparams.checkpointer.find_checkpoints(
-        max_key=hparams.average_by, max_num_checkpoints=hparams.avg_checkpoints
-    )
-    text = derive_yaml(
-        training.read_text(encoding="utf-8"), vars(hparams), single_label
-    )
-    if thresholds:
-        text += f"\nthresholds: {json.dumps(thresholds)}\n"
-    run_on_main(_write, args=[folder, text, checkpoints, hparams.label_encoder])
-
-
 def convert_run(
-    run_folder, folder, max_key=None, min_key=None, num=1, labels=None, **names
+    run_folder,
+    folder,
+    max_key=None,
+    min_key=None,
+    num=1,
+    labels=None,
+    single_label=None,
+    **names,
 ):
     """Writes the folder of a run, from its checkpoints.
 
@@ -228,6 +169,8 @@ def convert_run(
     labels : str, optional
         The file of the label encoder; by default that in ``save``, or in the
         checkpoint.
+    single_label : bool, optional
+        See ``derive_yaml``.
     **names : dict
         Names of modules in the recipe, by their names in SpeechBrain's classes,
         see ``MODULES``.
@@ -265,7 +208,7 @@ def convert_run(
     label_encoder = CategoricalEncoder()
     label_encoder.load(labels)
     label_encoder.ignore_len()
-    text = derive_yaml(training, {"n_classes": len(label_encoder)}, names=names)
+    text = derive_yaml(training, len(label_encoder), single_label, names)
     return _write(folder, text, checkpoints, label_encoder)
 
 
@@ -364,7 +307,7 @@ def _classify_elsewhere(folder, wavs):
     return torch.load(elsewhere / "found")
 
 
-def derive_yaml(training, values, single_label=None, names=None):
+def derive_yaml(training, n_classes, single_label=None, names=None):
     """Derives the yaml file of a trained model from that of its training.
 
     Arguments
@@ -373,9 +316,9 @@ def derive_yaml(training, values, single_label=None, names=None):
         The yaml file of the training as SpeechBrain saves it, with references
         resolved. It has the keys ``modules``, ``checkpointer`` and
         ``sample_rate``.
-    values : dict
-        What was loaded from it. Numbers and strings replace the functions that
-        returned them, which may need the data of the training.
+    n_classes : int
+        Number of classes, in place of a function that has this name and counts
+        them in the data.
     single_label : bool, optional
         Whether a clip has exactly one label; by default, unless the cost is
         ``bce_loss``.
@@ -410,7 +353,7 @@ def derive_yaml(training, values, single_label=None, names=None):
     ...     recoverables:
     ...         classifier: *layer
     ... '''
-    >>> text = derive_yaml(training, {"lr": 0.1, "n_classes": 2})
+    >>> text = derive_yaml(training, n_classes=2)
     >>> print(text[text.index("modules") : text.index("label_encoder")].strip())
     modules:
       compute_features: &id001 !new:torch.nn.Identity
@@ -422,21 +365,19 @@ def derive_yaml(training, values, single_label=None, names=None):
     """
     yaml = YAML()
     training = yaml.load(_without_comments(training))
-    recipe, returned, used = training["modules"], {}, set()
-    for name, value in values.items():
-        if isinstance(value, (int, float, str)):
-            if _tag(training.get(name)).startswith("!apply:"):
-                returned[id(training[name])] = value
+    recipe, used = training["modules"], set()
+    count = training.get("n_classes")
 
-    def replace(node):
-        """Replaces functions in a node by the values that they returned."""
+    def collect(node):
+        """Collects the parts of a node; one is the number of classes."""
         used.add(id(node))
         items = list(enumerate(node)) if isinstance(node, list) else []
         if isinstance(node, dict):
             items = list(node.items())
         for key, part in items:
-            node[key] = returned.get(id(part), part)
-            replace(part)
+            if part is count and _tag(count).startswith("!apply:"):
+                node[key] = n_classes
+            collect(part)
 
     interface = _interface(recipe)
     for name, value in OTHER_STEPS.items():
@@ -449,7 +390,7 @@ def derive_yaml(training, values, single_label=None, names=None):
         name = (names or {}).get(role) or role
         name = name if name in recipe else NAMES.get(name)
         if name in recipe:
-            replace(recipe[name])
+            collect(recipe[name])
             modules[role] = recipe[name]
         elif role != "compute_fbank":
             raise ValueError(
@@ -527,8 +468,20 @@ def _find_files(text):
     return sorted(files)
 
 
-def main():
-    """Runs the command."""
+def main(arguments=None):
+    """Runs the command.
+
+    Arguments
+    ---------
+    arguments : list of str, optional
+        Its words; by default, those of the command line.
+
+    Example
+    -------
+    >>> main(["no_run", "folder"])
+    Traceback (most recent call last):
+    SystemExit: [Errno 2] No such file or directory: 'no_run/hyperparams.yaml'
+    """
     parser = argparse.ArgumentParser(
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -539,7 +492,7 @@ def main():
     names = ("max_key", "min_key", "labels", *sum(MODULES.values(), ()))
     for name in dict.fromkeys(names):
         parser.add_argument(f"--{name}")
-    options = vars(parser.parse_args())
+    options = vars(parser.parse_args(arguments))
     try:
         difference = convert_run(**options)
     except (OSError, ValueError) as error:

@@ -7,7 +7,6 @@ Authors
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,17 +14,11 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.inference.classifiers import AudioClassifier, EncoderClassifier
 from speechbrain_fftp.utils import inference_folder
-from speechbrain_fftp.utils.inference_folder import (
-    convert_run,
-    derive_yaml,
-    write_inference_folder,
-)
+from speechbrain_fftp.utils.inference_folder import convert_run, derive_yaml
 
 YAML = """
 sample_rate: 16000
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
-average_by: mAP
-avg_checkpoints: 1
 lr: 0.1  # which is not needed
 compute_features: !new:speechbrain_fftp.lobes.features.KaldiFbank
     n_mels: 40
@@ -45,6 +38,7 @@ checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
     recoverables:
         embedding_model: !ref <encoder>
         classifier: !ref <classifier>
+        label_encoder: !ref <label_encoder>
 """
 ENCODER = """
 import sys
@@ -89,9 +83,9 @@ def trained(own, tmp_path):
         (tmp_path / "hyperparams.yaml").write_text(text.getvalue(), "utf-8")
         torch.manual_seed(0)
         hparams = load_hyperpyyaml(text)
-        hparams["checkpointer"].save_checkpoint(meta={"mAP": 0.3})
         hparams["label_encoder"].update_from_iterable("abc")
         hparams["label_encoder"].expect_len(3)
+        hparams["checkpointer"].save_checkpoint(meta={"mAP": 0.3})
         return hparams
 
     return trained
@@ -99,13 +93,13 @@ def trained(own, tmp_path):
 
 @pytest.fixture
 def write(trained, tmp_path):
-    """Writes the folder after a training with a yaml file."""
+    """Writes the folder of a run with a yaml file."""
 
-    def write(text=YAML, **options):
-        brain = SimpleNamespace(hparams=SimpleNamespace(**trained(text)))
+    def write(text=YAML):
+        hparams = trained(text)
         folder = tmp_path / "inference"
-        write_inference_folder(brain, None, folder=folder, **options)
-        return brain.hparams, folder
+        convert_run(tmp_path, folder)
+        return hparams["modules"], folder
 
     return write
 
@@ -136,7 +130,7 @@ def test_own_files_come_along_wherever_the_folder_goes(write, own, tmp_path):
     earlier = tmp_path / "inference"
     earlier.mkdir()
     (earlier / "my_encoder.py").write_text("Encoder = None")
-    hparams, folder = write(thresholds={"b": 0.0, "c": 1.0})
+    modules, folder = write()
     assert {path.name for path in folder.iterdir()} == {
         "README.md",
         "custom.py",
@@ -150,26 +144,24 @@ def test_own_files_come_along_wherever_the_folder_goes(write, own, tmp_path):
     }
     text = (folder / "hyperparams.yaml").read_text()
     assert str(tmp_path) not in text
-    assert not re.search("lr|avg|count_classes|needed", text)
+    assert not re.search("lr|count_classes|needed", text)
 
     own.rename(tmp_path / "nowhere")
     moved = folder.rename(tmp_path / "moved")
     wavs = 0.1 * torch.randn(2, 9000)
     torch.save(wavs, tmp_path / "wavs.pt")
     readme = (moved / "README.md").read_text().replace("FOLDER", str(moved))
-    snippets = re.findall("```python\n(.*?model = .*?\n)", readme, re.S)
-    assert ["Tagger" in snippet for snippet in snippets] == [False, True]
-    for snippet in snippets:
-        command = f"""
+    (snippet,) = re.findall("```python\n(.*?)log_probs", readme, re.S)
+    command = f"""
 import torch
 {snippet}
 torch.save(model.classify_batch(torch.load("wavs.pt"))[0], "found.pt")
 """
-        subprocess.run(
-            [sys.executable, "-B", "-c", command], cwd=tmp_path, check=True
-        )
-        found = torch.load(tmp_path / "found.pt")
-        torch.testing.assert_close(found, log_probs(hparams.modules, wavs))
+    subprocess.run(
+        [sys.executable, "-B", "-c", command], cwd=tmp_path, check=True
+    )
+    found = torch.load(tmp_path / "found.pt")
+    torch.testing.assert_close(found, log_probs(modules, wavs))
 
 
 def refusal(write, text, folder):
@@ -201,7 +193,7 @@ def test_what_differs_is_refused(write, own, tmp_path):
     """As weights that are in no checkpoint."""
     text = YAML.replace("        embedding_model: !ref <encoder>\n", "")
     line = refusal(write, text, tmp_path / "inference")
-    assert "only classifier" in line and str(tmp_path / "inference") in line
+    assert "only classifier of" in line and str(tmp_path / "inference") in line
 
 
 def test_a_file_that_cannot_be_written_leaves_the_earlier_folder(
@@ -233,7 +225,6 @@ def test_best_newest_and_average_checkpoints_of_a_run(
         torch.nn.init.normal_(hparams["classifier"].weight)
         weights.append(hparams["classifier"].weight.detach().clone())
         hparams["checkpointer"].save_checkpoint(meta={"mAP": mAP})
-    hparams["label_encoder"].save(tmp_path / "save" / "label_encoder.txt")
     (own / "count_classes_of_the_data.py").unlink()
     del sys.modules["count_classes_of_the_data"]
     wavs = 0.1 * torch.randn(1, 16000)
@@ -255,13 +246,13 @@ def test_best_newest_and_average_checkpoints_of_a_run(
 
 
 def test_the_command_names_what_is_missing(trained, here, tmp_path):
-    hparams = trained()
-    command = ["inference_folder", str(tmp_path), str(tmp_path / "inference")]
+    text = YAML.replace("        label_encoder: !ref <label_encoder>\n", "")
+    hparams = trained(text)
+    folders = [str(tmp_path), str(tmp_path / "inference")]
 
     def run(*options):
-        inference_folder.sys.argv = [*command, *options]
         with pytest.raises(SystemExit) as caught:
-            inference_folder.main()
+            inference_folder.main([*folders, *options])
         return caught.value.code
 
     assert "no checkpoint" in run("--min_key", "ErrorRate")
@@ -317,7 +308,6 @@ def test_the_steps_of_esc50_are_those_of_audio_classifier(
         bins=40 if use_melspectra else 201,
     )
     hparams = trained(text)
-    hparams["checkpointer"].save_checkpoint()  # with labels
     assert convert_run(tmp_path, tmp_path / "inference") < 1e-5
     wavs = 0.1 * torch.randn(1, 8000)
     feats = hparams["compute_stft"](wavs).square().sum(-1).sqrt()
@@ -355,8 +345,8 @@ checkpointer:
 def test_modules_with_other_names():
     """Known names are found, others are given."""
     with pytest.raises(ValueError, match="network.* --embedding_model"):
-        derive_yaml(RECIPE, {})
-    text = derive_yaml(RECIPE, {}, names={"embedding_model": "network"})
+        derive_yaml(RECIPE, 3)
+    text = derive_yaml(RECIPE, 3, names={"embedding_model": "network"})
     hparams = load_hyperpyyaml(text)
     loadables = hparams["pretrainer"].loadables
     assert set(loadables) == {"label_encoder", "normalizer", "network", "layer"}
@@ -370,12 +360,12 @@ def test_steps_between_modules_are_known_or_refused():
     text = RECIPE.replace("network", "embedding_model")
     for line in ("amp_to_db: True", "normalize: False"):
         with pytest.raises(ValueError, match=line):
-            derive_yaml(f"{line}\n{text}", {})
-    derive_yaml(f"amp_to_db: False\nnormalize: True\n{text}", {})
+            derive_yaml(f"{line}\n{text}", 3)
+    derive_yaml(f"amp_to_db: False\nnormalize: True\n{text}", 3)
     # As in xvect_leaf.yaml, whose recipe normalises waveforms
     leaf = "features.Leaf\n    out_channels: 80\n    in_channels: 1"
     text = text.replace("features.Fbank", leaf)
-    modules = load_hyperpyyaml(derive_yaml(text, {}))["modules"]
+    modules = load_hyperpyyaml(derive_yaml(text, 3))["modules"]
     wavs = torch.randn(1, 8000)
     norm, leaf = modules["compute_features"]
     assert type(norm).__name__ == "InputNormalization"
