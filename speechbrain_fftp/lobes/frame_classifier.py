@@ -10,6 +10,8 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.tokens import EncodedClips, mean_token
+
 SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
 
 
@@ -212,3 +214,24 @@ class FrameTagger(torch.nn.Module):
         _, tokens, valid = self.encoder.encode(feats, lengths)
         logits, frame_logits = self.frame_classifier(tokens, valid)
         return (logits, frame_logits, valid) if return_frames else logits
+
+    def encode(self, feats, lengths=None):
+        """Encodes a batch: the embedding of a clip is its mean token.
+
+        Arguments
+        ---------
+        feats, lengths : torch.Tensor
+            See ``forward``.
+
+        Returns
+        -------
+        EncodedClips
+            Embeddings, tokens over time, and their mask.
+        """
+        _, tokens, valid = self.encoder.encode(feats, lengths)
+        return EncodedClips(mean_token(tokens, valid), tokens, valid)
+
+    @property
+    def embedding(self):
+        """The patch embedding of the encoder."""
+        return self.encoder.embedding

@@ -38,14 +38,17 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.dataio.model_info import FrameLevel, ModelInfo
-from speechbrain_fftp.lobes.frame_classifier import FrameTagger
-from speechbrain_fftp.onnx.wrapper import WaveformTagger, find_embedding
+from speechbrain_fftp.onnx.wrapper import WaveformTagger, is_frame_level
 
 logger = logging.getLogger(__name__)
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 OLDEST_TORCH = "2.11"
 TOLERANCE = 1e-4  # maximum difference from PyTorch's outputs
+
+# Of the example that PyTorch follows, beyond the shortest clip: few, since a
+# recurrent layer is followed frame by frame
+EXAMPLE_TOKENS = 3
 
 # Batches for the comparison with PyTorch: length of the batch relative to the
 # maximum clip length, and lengths of its clips relative to the batch
@@ -79,8 +82,8 @@ def export_onnx(
     modules : dict
         ``compute_features`` and ``mean_var_norm``, see ``extract_features``;
         ``embedding_model``, the encoder; and ``classifier``, see ``classify``.
-        They are not changed. A model whose encoder is a ``FrameTagger``
-        has frame-level predictions.
+        They are not changed. An encoder that classifies its tokens, such as
+        ``FrameTagger``, has frame-level predictions.
     labels : list of str
         Names of the classes; empty for an encoder without classes.
     sample_rate : int
@@ -128,7 +131,7 @@ def export_onnx(
         dir=path.parent, prefix=f".{path.name}."
     ) as folder:
         exported = Path(folder, path.name)
-        program = export_program(model, info.frame_samples)
+        program = export_program(model, info)
         program.model.metadata_props.update(info.to_metadata())
         program.save(exported)
         del program
@@ -166,14 +169,28 @@ def check_packages():
 
 @torch.no_grad()
 def check_labels(model, labels):
-    """Raises a ValueError unless there is one label per class."""
-    if labels:
-        probs = model(torch.zeros(1, model.min_samples), torch.ones(1))[0]
-        if probs.shape[1] != len(labels):
-            raise ValueError(
-                f"The model has {probs.shape[1]} classes, but there are "
-                f"{len(labels)} labels."
-            )
+    """Raises a ValueError unless there is one label per class.
+
+    An ExportError, if the shortest clip cannot be encoded.
+    """
+    try:
+        outputs = model(torch.zeros(1, model.min_samples), torch.ones(1))
+    except RuntimeError as error:
+        raise ExportError(
+            f"The {model.encoder_name} cannot encode a clip of "
+            f"{model.min_samples} samples ({first_line(error)}): pad short "
+            "features in its forward."
+        ) from error
+    if labels and outputs[0].shape[1] != len(labels):
+        raise ValueError(
+            f"The model has {outputs[0].shape[1]} classes, but there are "
+            f"{len(labels)} labels."
+        )
+
+
+def first_line(error):
+    """What is wrong, in one line."""
+    return str(error).strip().partition("\n")[0].rstrip(".!")
 
 
 def describe(modules, labels, sample_rate, max_frames, single_label):
@@ -184,14 +201,13 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
         """Number of samples of the shortest clip with this many frames."""
         return max((frames - 1) * shift + window - margin, 1)
 
-    embedding = find_embedding(modules["embedding_model"])
+    encoder = modules["embedding_model"]
+    embedding = getattr(encoder, "embedding", None)
     min_samples = num_samples(getattr(embedding, "patch_frames", 1))
     token_samples = frame_level = None
-    is_frame_level = isinstance(modules["embedding_model"], FrameTagger)
-    has_tokens = is_frame_level or hasattr(modules["embedding_model"], "encode")
-    if has_tokens and hasattr(embedding, "stride_frames"):
+    if hasattr(encoder, "encode") and hasattr(embedding, "stride_frames"):
         token_samples = embedding.stride_frames * shift
-    if is_frame_level:
+    if is_frame_level(encoder):
         frame_level = FrameLevel(
             span_samples=min_samples, hop_samples=token_samples
         )
@@ -243,17 +259,14 @@ def frame_size(compute_features):
     return window, compute_features.shift, window if is_centred else 0
 
 
-def export_program(model, frame_samples):
+def export_program(model, info):
     """Exports a ``WaveformTagger``, without paths of the machine."""
     from speechbrain_fftp.onnx.operators import OPERATORS, OPSET
 
-    batch = torch.export.Dim("batch")
-    samples = torch.export.Dim("samples")
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
-                model,
-                (torch.zeros(2, 250 * frame_samples), torch.ones(2)),
+                capture(model, info),
                 dynamo=True,
                 optimize=False,
                 verbose=False,
@@ -261,21 +274,38 @@ def export_program(model, frame_samples):
                 custom_translation_table=OPERATORS,
                 input_names=["wavs", "wav_lens"],
                 output_names=model.output_names,
-                dynamic_shapes={
-                    "wavs": {0: batch, 1: samples},
-                    "wav_lens": {0: batch},
-                },
             )
             simplify(program.model)
-    except torch.onnx.OnnxExporterError as error:
-        encoder = type(model.parts["embedding_model"]).__name__
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+    except Exception as error:  # PyTorch raises errors of many types
         raise ExportError(
-            f"PyTorch cannot export the {encoder}: {reason}"
+            f"PyTorch cannot export the {model.encoder_name} "
+            f"({first_line(error.__cause__ or error)}): no number, branch or "
+            "loop of Python may depend on a batch, see 'An encoder of your "
+            "own' in CONTRIBUTING.md."
         ) from error
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces with paths of files
     return program
+
+
+def capture(model, info):
+    """Follows a ``WaveformTagger`` on an example, for clips of any length.
+
+    ``torch.onnx.export`` would do this in several ways, if one fails.
+    """
+    batch = torch.export.Dim("batch")
+    samples = torch.export.Dim("samples")
+    extra = EXAMPLE_TOKENS * (info.token_samples or info.frame_samples)
+    return torch.export.export(
+        model,
+        (torch.zeros(2, info.min_samples + extra), torch.ones(2)),
+        dynamic_shapes={
+            "wavs": {0: batch, 1: samples},
+            "wav_lens": {0: batch},
+        },
+        strict=False,
+        prefer_deferred_runtime_asserts_over_guards=True,
+    )
 
 
 def simplify(model):
@@ -302,7 +332,7 @@ def simplify(model):
 def quiet():
     """Silences the exporters: warnings, log messages and printed graphs."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     graphs = contextlib.redirect_stderr(io.StringIO())
     try:
         with warnings.catch_warnings(), graphs:

@@ -9,10 +9,9 @@ import functools
 import torch
 
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.lobes.frame_classifier import FrameTagger
 from speechbrain_fftp.lobes.tagger import classify, filterbanks
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import count_valid, length_mask, mean_token
+from speechbrain_fftp.nnet.tokens import EncodedClips, count_valid, length_mask
 
 
 class WaveformTagger(torch.nn.Module):
@@ -25,14 +24,17 @@ class WaveformTagger(torch.nn.Module):
         super().__init__()
         self.parts = torch.nn.ModuleDict(modules)
         self.has_classes = has_classes
-        self.is_frame_level = isinstance(
-            modules["embedding_model"], FrameTagger
-        )
+        self.is_frame_level = is_frame_level(modules["embedding_model"])
         self.min_samples = min_samples
         self.activate = torch.sigmoid
         if single_label:
             self.activate = functools.partial(torch.softmax, dim=-1)
         use_one_form(self)
+
+    @property
+    def encoder_name(self):
+        """The name of the encoder's class."""
+        return type(self.parts["embedding_model"]).__name__
 
     @property
     def output_names(self):
@@ -67,17 +69,16 @@ class WaveformTagger(torch.nn.Module):
         The embedding of an encoder without tokens counts as a single token.
         """
         encoder, outputs = self.parts["embedding_model"], {}
+        if hasattr(encoder, "encode"):
+            encoded = encoder.encode(feats, lens)
+        else:
+            embedding = encoder(feats, lens)
+            encoded = EncodedClips(embedding, embedding, None)
+        embeddings, tokens, valid = encoded
+        output = embeddings
         if self.is_frame_level:
-            _, tokens, valid = encoder.encoder.encode(feats, lens)
             output, frame_logits = encoder.frame_classifier(tokens, valid)
             outputs["frame_probabilities"] = frame_logits.sigmoid()
-            embeddings = mean_token(tokens, valid)
-        elif hasattr(encoder, "encode"):
-            embeddings, tokens, valid = encoder.encode(feats, lens)
-            output = embeddings
-        else:
-            output = embeddings = tokens = encoder(feats, lens)
-            valid = None
         if valid is not None:
             tokens = tokens.masked_fill(~valid.unsqueeze(2), 0.0)
         outputs["tokens"] = tokens
@@ -102,8 +103,6 @@ def all_at_once(front_end, wavs, wav_lens=None):
     return front_end.log_mel(wavs)
 
 
-def find_embedding(encoder):
-    """The patch embedding of an encoder, or None."""
-    if isinstance(encoder, FrameTagger):
-        encoder = encoder.encoder
-    return getattr(encoder, "embedding", None)
+def is_frame_level(encoder):
+    """Whether an encoder classifies its tokens, as ``FrameTagger`` does."""
+    return hasattr(encoder, "frame_classifier")

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
@@ -12,9 +13,23 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import moved_together
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.int8 import store_in_int8
-from speechbrain_fftp.utils.inference_folder import write_inference_folder
+from speechbrain_fftp.utils.inference_folder import convert_run
 
 logger = get_logger(__name__)
+
+# In README.md, what EncoderClassifier lacks
+TAGGER = """
+Its embeddings of a frame-level model are scores of classes. A `Tagger` names
+several classes, hears no padding, and has embeddings of all models:
+
+```python
+from speechbrain_fftp.inference.tagging import Tagger
+
+model = Tagger.from_hparams(source="FOLDER")
+for label, probability in model.tag_file("clip.wav"):
+    print(label, probability)
+```
+"""
 
 
 def export_tagger(
@@ -36,22 +51,61 @@ def export_tagger(
     ``calibrate``, if given, is called with the path of the file, to learn its
     thresholds.
     """
-    run_on_main(
-        write_model,
-        args=[brain.hparams, datasets["train"], folder, max_frames],
-        kwargs={"int8": int8, "note": note, "calibrate": calibrate},
+    _export(
+        brain,
+        datasets,
+        folder,
+        max_frames=max_frames,
+        int8=int8,
+        note=note,
+        calibrate=calibrate,
     )
-    write_inference_folder(brain, datasets, folder=folder)
 
 
 def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
     """Exports a single-label model; see ``export_tagger``."""
+    _export(
+        brain,
+        datasets,
+        folder,
+        single_label=True,
+        max_frames=max_frames,
+        int8=int8,
+    )
+
+
+def _export(brain, datasets, folder, single_label=False, **options):
+    """Writes both forms of a model."""
+    write_inference_folder(
+        brain, datasets, folder=folder, single_label=single_label
+    )
     run_on_main(
         write_model,
-        args=[brain.hparams, datasets["train"], folder, max_frames],
-        kwargs={"int8": int8, "single_label": True},
+        args=[brain.hparams, datasets["train"], folder],
+        kwargs={"single_label": single_label, **options},
     )
-    write_inference_folder(brain, datasets, folder=folder, single_label=True)
+
+
+def write_inference_folder(brain, datasets, *, folder, single_label=None):
+    """Writes a folder that ``EncoderClassifier`` loads; for ``after`` as well.
+
+    With the average checkpoint that was evaluated. See ``convert_run``.
+    """
+    hparams = brain.hparams
+    options = {
+        "max_key": hparams.average_by,
+        "num": hparams.avg_checkpoints,
+        "single_label": single_label,
+    }
+    try:
+        run_on_main(
+            convert_run, args=[hparams.output_folder, folder], kwargs=options
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{error}. The checkpoints are kept: repeat the command then."
+        ) from error
+    run_on_main(_append, args=[folder, "README.md", TAGGER])
 
 
 def write_model(
@@ -64,8 +118,12 @@ def write_model(
     note=None,
     calibrate=None,
 ):
-    """Writes ``FOLDER/model.onnx``, or logs a warning if that is impossible."""
+    """Adds ``model.onnx`` to a folder, or logs a warning if it is impossible.
+
+    The thresholds that are learnt are added to the yaml file there.
+    """
     durations = [float(row["duration"]) for row in dataset.data.values()]
+    labels = list(hparams.label_encoder.lab2ind)
     target = Path(folder, "model.onnx")
     target.unlink(missing_ok=True)  # of an earlier training
     with moved_together(folder) as unfinished:
@@ -74,7 +132,7 @@ def write_model(
             export_onnx(
                 path,
                 hparams.modules,
-                list(hparams.label_encoder.lab2ind),
+                labels,
                 sample_rate=hparams.sample_rate,
                 max_frames=max_frames,
                 max_seconds=max(durations),
@@ -96,7 +154,17 @@ def write_model(
                 logger.warning("%s stays in float32: %s", target, error)
         if calibrate is not None:
             try:
-                calibrate(path)
+                learnt = calibrate(path)
+                if learnt.is_written:
+                    values = zip(labels, learnt.rules.threshold.tolist())
+                    text = f"\nthresholds: {json.dumps(dict(values))}\n"
+                    _append(folder, "hyperparams.yaml", text)
             except InputError as error:
                 logger.warning("%s has no learnt thresholds: %s", target, error)
     logger.info("Wrote %s", target)
+
+
+def _append(folder, name, text):
+    """Adds lines to a file of a folder."""
+    with open(Path(folder, name), "a", encoding="utf-8") as file:
+        file.write(text)

@@ -1,15 +1,16 @@
-"""Writes a trained model into a folder that ``EncoderClassifier`` loads.
+"""Makes the folder of a training one that SpeechBrain's classes load.
 
-Its yaml file is derived from that of the training. Before the folder is in
-place, it is loaded once, as its users load it.
+For the output folder of any recipe for classification, and without its data:
+
+> python -m speechbrain_fftp.utils.inference_folder RUN_FOLDER FOLDER
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import copy
+import argparse
 import io
-import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,130 +20,294 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import torch
-from ruamel.yaml import YAML, MappingNode, ScalarNode, SequenceNode
+from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml import YAML
 
-from speechbrain.utils.distributed import run_on_main
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import moved_together
-from speechbrain_fftp.lobes.tagger import classify, extract_features
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.inference import classifiers
+from speechbrain.utils.checkpoints import (
+    DEFAULT_SAVE_HOOKS,
+    Checkpointer,
+    average_checkpoints,
+    get_default_hook,
+    torch_save,
+)
 
-# The modules of EncoderClassifier
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+# The modules of SpeechBrain's classes
+MODULES = {
+    "EncoderClassifier": (
+        "compute_features",
+        "mean_var_norm",
+        "embedding_model",
+        "classifier",
+    ),
+    "AudioClassifier": (
+        "compute_stft",
+        "compute_fbank",
+        "embedding_model",
+        "classifier",
+    ),
+}
+# Their other names in recipes
+NAMES = {"mean_var_norm": "mean_var_norm_input"}
+# Settings with which recipes take steps that these classes lack
+OTHER_STEPS = {
+    "amp_to_db": True,
+    "normalize": False,
+    "use_tacotron2_mel_spec": True,
+}
 
-HEADER = """\
-# A trained model, for speechbrain.inference.classifiers.EncoderClassifier: what
-# inference needs of the yaml file of its training
+DESCRIPTION = """\
+Makes the output folder of a recipe one that SpeechBrain's EncoderClassifier
+loads; or AudioClassifier, for ESC50. The data are not needed.
 
+--max_key, --min_key: the checkpoint with the highest or lowest value of a key,
+    such as ErrorRate; by default, the newest
+--num: the number of checkpoints whose weights are averaged
+--labels: the file of the label encoder, if it is not in the run's folder save
+--compute_features and others: the name of a module in the recipe, if another
 """
-FOLDER = """\
-# The Python files of the model are in this folder: change this if it is moved
-__folder: !apply:sys.path.insert [0, {folder}]
-
-"""
-INFERENCE = """
+INFERENCE = """\
+sample_rate: {0}
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
-    sample_rate: {sample_rate}
-label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+    sample_rate: {0}
+modules: null
+label_encoder: &labels !new:speechbrain.dataio.encoder.CategoricalEncoder
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
-        label_encoder: !ref <label_encoder>
+        label_encoder: *labels
 """
+# Takes lengths, as a normalisation does
+SAME = """\
+!new:speechbrain.nnet.containers.LengthsCapableSequential
+- !new:torch.nn.Identity
+"""
+HEADER = """\
+# A trained model, for speechbrain.inference.classifiers.{}:
+# what inference needs of the yaml file of its training
 
-# For a new process in the folder, which finds no other file of the training, and
-# leaves none there (-B)
+"""
+CUSTOM = """\
+# For speechbrain.inference.interfaces.foreign_class
+from speechbrain.inference.classifiers import {} as CustomInterface
+"""
+README = """\
+# A trained model for SpeechBrain
+
+It is loaded with its Python files, wherever this `FOLDER` is, by
+
+```python
+from speechbrain.inference.interfaces import foreign_class
+
+model = foreign_class(source="FOLDER")
+log_probs, score, index, label = model.classify_file("clip.wav")
+```
+
+Without Python files other than `custom.py`, by the class itself, too:
+`speechbrain.inference.classifiers.{}.from_hparams(source="FOLDER")`. It names
+one class of a clip, and takes the padding of a batch for sound.
+"""
+# For a new process in another folder, as users load the model
 CLASSIFY = """
-import sys
 import torch
-from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain.inference.interfaces import foreign_class
 
-clip, outputs = sys.argv[1:]
-wavs = torch.load(clip)
-model = EncoderClassifier.from_hparams(source=".", run_opts={"device": "cpu"})
-feats = model.mods.compute_features(wavs)
-feats = model.mods.mean_var_norm(feats, torch.ones(1))
-log_probs, *_ = model.classify_batch(wavs)
-torch.save((feats, model.encode_batch(wavs), log_probs), outputs)
+model = foreign_class(source="inference", run_opts={"device": "cpu"})
+torch.save(model.classify_batch(torch.load("wavs"))[0], "found")
 """
 
 
-def write_inference_folder(brain, datasets, *, folder, single_label=False):
-    """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
-
-    For ``after`` in a yaml file. Files of an earlier training are replaced once
-    a new process has loaded the new ones, and has found in a training clip what
-    the trained model finds.
-
-    Arguments
-    ---------
-    brain : speechbrain.Brain
-        The Brain, after its evaluation. Its ``output_folder`` has the yaml file
-        of the training, ``hyperparams.yaml``.
-    datasets : dict of DynamicItemDataset
-        ``train``, with clips ``sig`` in 16 bits.
-    folder : str
-        The folder.
-    single_label : bool
-        Whether a clip has exactly one label.
-
-    Raises
-    ------
-    InputError
-        If the model cannot be loaded, or differs from the trained one.
+class Log1p(torch.nn.Module):
+    """The logarithm of 1 + x, which ``AudioClassifier`` lacks after mel bands.
 
     Example
     -------
-    >>> from hyperpyyaml import load_hyperpyyaml
-    >>> yaml = '''
-    ... after:
-    ...     - !name:speechbrain_fftp.utils.inference_folder.write_inference_folder
-    ...         folder: results/inference
-    ... '''
-    >>> [write] = load_hyperpyyaml(yaml)["after"]  # for write(brain, datasets)
-    >>> write.keywords
-    {'folder': 'results/inference'}
+    >>> Log1p()(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.6931])
     """
-    wavs = datasets["train"][0]["sig"][None] / 32768
-    run_on_main(
-        _write_folder, args=[brain.hparams, wavs, Path(folder), single_label]
-    )
+
+    def forward(self, x):
+        """Computes it.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Of any shape.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        return torch.log1p(x)
 
 
-def _write_folder(hparams, wavs, folder, single_label):
-    """Writes the folder on the main process."""
-    training = Path(hparams.output_folder, "hyperparams.yaml")
-    text, weights = derive_yaml(
-        training.read_text(encoding="utf-8"), vars(hparams), single_label
+def convert_run(
+    run_folder,
+    folder,
+    max_key=None,
+    min_key=None,
+    num=1,
+    labels=None,
+    single_label=None,
+    **names,
+):
+    """Writes the folder of a run, from its checkpoints.
+
+    Arguments
+    ---------
+    run_folder : str
+        The output folder of a recipe, with ``hyperparams.yaml`` and checkpoints
+        in ``save``.
+    folder : str
+        The folder to write.
+    max_key, min_key : str, optional
+        The checkpoints with the highest, or lowest, value of this key; by
+        default, the newest.
+    num : int
+        Number of checkpoints whose weights are averaged.
+    labels : str, optional
+        The file of the label encoder; by default that in ``save``, or in the
+        checkpoint.
+    single_label : bool, optional
+        See ``derive_yaml``.
+    **names : dict
+        Names of modules in the recipe, by their names in SpeechBrain's classes,
+        see ``MODULES``.
+
+    Returns
+    -------
+    float
+        The largest difference of what the model finds in a new process.
+
+    Raises
+    ------
+    ValueError
+        If something is missing in the run, or a new process finds something
+        else.
+
+    Example
+    -------
+    >>> run_folder = getfixture("tmpdir")
+    >>> _ = run_folder.join("hyperparams.yaml").write("modules:")
+    >>> convert_run(run_folder, "inference")
+    Traceback (most recent call last):
+    ValueError: .../save has no checkpoint, or none with this key
+    """
+    training = Path(run_folder, "hyperparams.yaml").read_text(encoding="utf-8")
+    save = Path(run_folder, "save")
+    checkpoints = Checkpointer(save).find_checkpoints(
+        max_key=max_key, min_key=min_key, max_num_checkpoints=num
     )
-    files = _find_files(text)
-    with moved_together(folder) as unfinished:
-        _write_yaml(unfinished, text, files, unfinished)
-        for path in files:
-            shutil.copy(path, unfinished)
-        for name in weights:
-            state = hparams.checkpointer.recoverables[name].state_dict()
-            state = {key: tensor.cpu() for key, tensor in state.items()}
-            torch.save(state, unfinished / f"{name}.ckpt")
+    if not checkpoints:
+        raise ValueError(f"{save} has no checkpoint, or none with this key")
+    in_checkpoint = checkpoints[0].paramfiles.get("label_encoder")
+    labels = labels or next(save.glob("*encoder.txt"), in_checkpoint)
+    if labels is None:
+        raise ValueError(f"{save} has no file of labels: give it by --labels")
+    label_encoder = CategoricalEncoder()
+    label_encoder.load(labels)
+    label_encoder.ignore_len()
+    text = derive_yaml(training, len(label_encoder), single_label, names)
+    return _write(folder, text, checkpoints, label_encoder)
+
+
+def _interface(modules):
+    """The name of SpeechBrain's class for modules with these names."""
+    if "compute_stft" in modules:
+        return "AudioClassifier"
+    return "EncoderClassifier"
+
+
+@torch.no_grad()
+def _write(folder, text, checkpoints, label_encoder):
+    """Writes the folder of a model, if a new process finds the same with it."""
+    folder, wavs = Path(folder).resolve(), 0.1 * torch.randn(1, 32000)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        model, weights = _load(text, checkpoints, label_encoder)
+        expected = model.classify_batch(wavs)[0]
+    except Exception as error:  # of whatever the yaml file names
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{folder} is not written, since its model cannot be loaded "
+            f"({reason}): its Python files must be in the current folder"
+        ) from error
+    interface = type(model).__name__
+    texts = {
+        "hyperparams.yaml": HEADER.format(interface) + text,
+        "custom.py": CUSTOM.format(interface),
+        "README.md": README.format(interface),
+    }
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=f".{folder.name}."
+    ) as temporary:
+        written = Path(temporary, "inference")
+        written.mkdir()
+        for name, content in texts.items():
+            (written / name).write_text(content, encoding="utf-8")
+        for path in _find_files(text):
+            shutil.copy(path, written)
         # .txt for people; .ckpt is the only name that Pretrainer finds by itself
-        for suffix in ("txt", "ckpt"):
-            hparams.label_encoder.save(unfinished / f"label_encoder.{suffix}")
-        problem = _compare(unfinished, hparams.modules, wavs, single_label)
-        if problem:
-            raise InputError(
-                f"{folder} is not written, since {problem}. The checkpoints "
-                "are kept: repeat the command then."
+        label_encoder.save(written / "label_encoder.txt")
+        for name, loadable in {
+            **weights,
+            "label_encoder": label_encoder,
+        }.items():
+            save = get_default_hook(loadable, DEFAULT_SAVE_HOOKS)
+            save(loadable, written / f"{name}.ckpt")
+        found = _classify_elsewhere(written, wavs)
+        difference = (found - expected).abs().max().item()
+        if not difference <= 1e-3:  # or NaN
+            raise ValueError(
+                f"{folder} is not written, since {interface} finds something "
+                f"else in a new process (difference {difference:.1g}): "
+                f"checkpoints have only {', '.join(weights)} of the model"
             )
-        _write_yaml(unfinished, text, files, folder)
+        folder.mkdir(exist_ok=True)
+        for path in written.iterdir():
+            os.replace(path, folder / path.name)
+    return difference
 
 
-def _write_yaml(unfinished, text, files, folder):
-    """Writes the yaml file of a model whose Python files are in a folder."""
-    if files:
-        text = FOLDER.format(folder=json.dumps(str(folder.resolve()))) + text
-    path = unfinished / "hyperparams.yaml"
-    path.write_text(HEADER + text, encoding="utf-8")
+def _load(text, checkpoints, label_encoder):
+    """The model of a yaml file, and its objects that checkpoints have."""
+    torch.seed()  # so that what they do not have differs in a new process
+    hparams = load_hyperpyyaml(text)
+    hparams["label_encoder"] = label_encoder
+    weights = hparams["pretrainer"].loadables
+    del weights["label_encoder"]
+    save = checkpoints[0].path.parent
+    Checkpointer(save, weights).load_checkpoint(checkpoints[0])
+    for name, loadable in weights.items():
+        # Others, such as statistics of features, have no average
+        if get_default_hook(loadable, DEFAULT_SAVE_HOOKS) is torch_save:
+            loadable.load_state_dict(average_checkpoints(checkpoints, name))
+    modules = hparams["modules"]
+    interface = getattr(classifiers, _interface(modules))
+    return interface(modules, hparams, {"device": "cpu"}), weights
 
 
-def derive_yaml(training, values, single_label=False):
+def _classify_elsewhere(folder, wavs):
+    """Log-probabilities that a new process finds with the model of a folder."""
+    elsewhere = folder.parent
+    torch.save(wavs, elsewhere / "wavs")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", CLASSIFY],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise ValueError(
+            f"the model cannot be loaded in a new process ({reason}): what its "
+            "yaml file names must be installed, or in a Python file"
+        )
+    return torch.load(elsewhere / "found")
+
+
+def derive_yaml(training, n_classes, single_label=None, names=None):
     """Derives the yaml file of a trained model from that of its training.
 
     Arguments
@@ -151,18 +316,25 @@ def derive_yaml(training, values, single_label=False):
         The yaml file of the training as SpeechBrain saves it, with references
         resolved. It has the keys ``modules``, ``checkpointer`` and
         ``sample_rate``.
-    values : dict
-        What was loaded from it. Numbers and strings replace the functions that
-        returned them, which may need the data of the training.
-    single_label : bool
-        Whether a clip has exactly one label.
+    n_classes : int
+        Number of classes, in place of a function that has this name and counts
+        them in the data.
+    single_label : bool, optional
+        Whether a clip has exactly one label; by default, unless the cost is
+        ``bce_loss``.
+    names : dict, optional
+        Names of modules in the recipe, by their names in SpeechBrain's classes.
 
     Returns
     -------
-    text : str
+    str
         The yaml file for inference.
-    weights : list of str
-        Names of the recoverables of the checkpointer that it loads.
+
+    Raises
+    ------
+    ValueError
+        If a module is missing, or the recipe has steps between its modules that
+        SpeechBrain's classes lack.
 
     Example
     -------
@@ -181,183 +353,152 @@ def derive_yaml(training, values, single_label=False):
     ...     recoverables:
     ...         classifier: *layer
     ... '''
-    >>> text, weights = derive_yaml(training, {"lr": 0.1, "n_classes": 2})
-    >>> print(text.partition("audio_normalizer")[0].rstrip())
-    sample_rate: 8000
-    <BLANKLINE>
-    n_classes: 2
-    <BLANKLINE>
-    same: !new:torch.nn.Identity
-    <BLANKLINE>
-    layer: !new:torch.nn.Linear [8, !ref <n_classes>]
-    <BLANKLINE>
+    >>> text = derive_yaml(training, n_classes=2)
+    >>> print(text[text.index("modules") : text.index("label_encoder")].strip())
     modules:
-        compute_features: !ref <same>
-        mean_var_norm: !ref <same>
-        embedding_model: !ref <same>
-        classifier: !new:torch.nn.Sequential
-            - !ref <layer>
-            - !new:torch.nn.LogSigmoid
-    >>> weights
-    ['classifier']
+      compute_features: &id001 !new:torch.nn.Identity
+      mean_var_norm: *id001
+      embedding_model: *id001
+      classifier: !new:torch.nn.Sequential
+      - &id002 !new:torch.nn.Linear [8, 2]
+      - !new:torch.nn.LogSoftmax {dim: -1}
     """
-    nodes = _read_mapping(_parse(training))
-    names = {}  # A reference is the same node as what it refers to
-    for name, node in nodes.items():
-        names.setdefault(id(node), name)
-        if node.tag.startswith("!apply:"):
-            if isinstance(values.get(name), (int, float, str)):
-                nodes[name] = _parse(json.dumps(values[name]))
-    needed = {"sample_rate"}
+    yaml = YAML()
+    training = yaml.load(_without_comments(training))
+    recipe, used = training["modules"], set()
+    count = training.get("n_classes")
 
-    def refer(node):
-        """A reference to a node with a name, or a node without inner names."""
-        name = names.get(id(node))
-        if name is not None:
-            if name not in needed:
-                needed.add(name)
-                replace_parts(nodes[name])
-            return ScalarNode("!ref", f"<{name}>")
-        if node.tag == "tag:yaml.org,2002:null":
-            node.value = "null"  # instead of nothing
-        replace_parts(node)
-        return node
+    def collect(node):
+        """Collects the parts of a node; one is the number of classes."""
+        used.add(id(node))
+        items = list(enumerate(node)) if isinstance(node, list) else []
+        if isinstance(node, dict):
+            items = list(node.items())
+        for key, part in items:
+            if part is count and _tag(count).startswith("!apply:"):
+                node[key] = n_classes
+            collect(part)
 
-    def replace_parts(node):
-        """Replaces the parts of a node that have names by references."""
-        if isinstance(node, MappingNode):
-            node.value = [(key, refer(part)) for key, part in node.value]
-        elif isinstance(node, SequenceNode):
-            node.value = [refer(part) for part in node.value]
+    interface = _interface(recipe)
+    for name, value in OTHER_STEPS.items():
+        if training.get(name) is value:
+            raise ValueError(
+                f"{interface} lacks the step of a recipe with {name}: {value}"
+            )
+    modules = {}
+    for role in MODULES[interface]:
+        name = (names or {}).get(role) or role
+        name = name if name in recipe else NAMES.get(name)
+        if name in recipe:
+            collect(recipe[name])
+            modules[role] = recipe[name]
+        elif role != "compute_fbank":
+            raise ValueError(
+                f"the recipe has no module {role}: choose one of "
+                f"{', '.join(recipe)} by --{role}"
+            )
 
-    modules = _read_mapping(nodes["modules"])
-    modules = {name: refer(modules[name]) for name in MODULES}
+    def in_sequence(*parts):
+        """A sequence of modules."""
+        nodes = yaml.load("!new:torch.nn.Sequential\n- ")
+        nodes[:] = [yaml.load(x) if isinstance(x, str) else x for x in parts]
+        return nodes
+
+    content = yaml.load(INFERENCE.format(training.get("sample_rate", 16000)))
+    if interface == "AudioClassifier":
+        for name in ("spec_mag_power", "use_melspectra"):
+            content[name] = training[name]
+        if training["use_log1p_mel"] and "compute_fbank" in modules:
+            modules["compute_fbank"] = in_sequence(
+                modules["compute_fbank"],
+                "!new:speechbrain_fftp.utils.inference_folder.Log1p",
+            )
+    elif _tag(modules["compute_features"]).endswith(".Leaf"):
+        # The recipe normalises the waveforms
+        modules["compute_features"] = in_sequence(
+            modules["mean_var_norm"], modules["compute_features"]
+        )
+        modules["mean_var_norm"] = yaml.load(SAME)
+    if single_label is None:
+        cost = _tag(training.get("compute_cost"))
+        single_label = re.search("bce|binary", cost, re.I) is None
     log = "LogSoftmax {dim: -1}" if single_label else "LogSigmoid"
-    modules["classifier"] = SequenceNode(
-        "!new:torch.nn.Sequential",
-        [modules["classifier"], _parse(f"!new:torch.nn.{log}")],
-        flow_style=False,
+    modules["classifier"] = in_sequence(
+        modules["classifier"], f"!new:torch.nn.{log}"
     )
-    recoverables = _read_mapping(nodes["checkpointer"])["recoverables"]
-    weights = {
-        name: names[id(node)]
-        for name, node in _read_mapping(recoverables).items()
-        if names.get(id(node)) in needed
-    }
-    inference = INFERENCE.format(sample_rate=nodes["sample_rate"].value)
-    for name, key in weights.items():
-        inference += f"        {name}: !ref <{key}>\n"
-    kept = {name: node for name, node in nodes.items() if name in needed}
-    content = {
-        **kept,
-        "modules": _make_mapping(modules),
-        **_read_mapping(_parse(inference)),
-    }
-    # An empty line before each key
-    text = re.sub(r"\n+(?=\w)", "\n\n", _dump(_make_mapping(content)))
-    return text, list(weights)
-
-
-def _yaml():
-    """A reader or writer of yaml without its objects, of a single use."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.indent(mapping=4, sequence=6, offset=4)
-    return yaml
-
-
-def _parse(text):
-    """The node of a yaml text."""
-    return _yaml().compose(text)
-
-
-def _dump(node):
-    """The yaml text of a node."""
+    content["modules"] = modules
+    for name, node in training["checkpointer"]["recoverables"].items():
+        if id(node) in used:
+            content["pretrainer"]["loadables"][name] = node
     stream = io.StringIO()
-    _yaml().serialize(node, stream)
+    yaml.dump(content, stream)
+    # An empty line before each key
+    return re.sub(r"\n+(?=\w)", "\n\n", stream.getvalue())
+
+
+def _without_comments(text):
+    """A yaml text without comments, which would move with the keys."""
+    yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.serialize(YAML(typ="safe", pure=True).compose(text), stream)
     return stream.getvalue()
 
 
-def _read_mapping(node):
-    """The nodes in a mapping, by key."""
-    return {key.value: part for key, part in node.value}
-
-
-def _make_mapping(nodes):
-    """A mapping of nodes."""
-    pairs = [
-        (ScalarNode("tag:yaml.org,2002:str", key), node)
-        for key, node in nodes.items()
-    ]
-    return MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
+def _tag(node):
+    """The tag of a part of a yaml text."""
+    return str(getattr(getattr(node, "tag", None), "value", None))
 
 
 def _find_files(text):
-    """The Python files that a yaml file needs and that are not installed.
+    """The Python files that a yaml file needs, and what they import there.
 
-    These are beside the yaml file of the training, as is what they import.
+    Those of packages are installed.
     """
     files = set()
     for name in set(re.findall(r"!\w+:(\w+)\.", text)):
         module = sys.modules[name]
         if hasattr(module, "__path__") or name in sys.stdlib_module_names:
-            continue  # a package of several files, or of Python
-        path = Path(module.__file__)
-        if {"site-packages", "dist-packages"} & set(path.parts):
             continue
-        finder = ModuleFinder(path=[str(path.parent)])
+        folder = Path(module.__file__).parent
+        finder = ModuleFinder(path=[str(folder)])
         finder.import_hook(name)
         for module in finder.modules.values():
             # There is no file of a module such as sys
-            if module.__file__ and Path(module.__file__).parent == path.parent:
+            if module.__file__ and Path(module.__file__).parent == folder:
                 files.add(module.__file__)
     return sorted(files)
 
 
-@torch.no_grad()
-def _compare(folder, modules, wavs, single_label):
-    """Loads a folder, and compares it with the trained modules.
+def main(arguments=None):
+    """Runs the command.
 
-    Returns what is wrong, and its remedy, or None.
+    Arguments
+    ---------
+    arguments : list of str, optional
+        Its words; by default, those of the command line.
+
+    Example
+    -------
+    >>> main(["no_run", "folder"])
+    Traceback (most recent call last):
+    SystemExit: [Errno 2] No such file or directory: 'no_run/hyperparams.yaml'
     """
-    modules = {
-        name: copy.deepcopy(modules[name]).float().cpu().eval()
-        for name in MODULES
-    }
-    feats, lens = extract_features(modules, wavs)
-    embeddings = modules["embedding_model"](feats, lens)
-    logits = classify(modules["classifier"], embeddings)
-    log_probs = torch.nn.functional.logsigmoid(logits)
-    if single_label:
-        log_probs = logits.log_softmax(-1)
-    with tempfile.TemporaryDirectory() as temporary:
-        files = [Path(temporary, name) for name in ("clip.pt", "outputs.pt")]
-        torch.save(wavs, files[0])
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", CLASSIFY, *files],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            reason = done.stderr.strip().rpartition("\n")[2]
-            return (
-                f"SpeechBrain's EncoderClassifier cannot load it ({reason}): "
-                "what the yaml file of the training names must be installed, "
-                "or in a Python file beside it"
-            )
-        found = torch.load(files[1])
-    expected = {
-        "compute_features or mean_var_norm": feats,
-        "embedding_model": embeddings,
-        "classifier": log_probs,
-    }
-    for name, outputs in zip(expected, found):
-        if outputs.shape != expected[name].shape or not torch.allclose(
-            outputs, expected[name], rtol=1e-3, atol=1e-3
-        ):
-            return (
-                f"{name}, loaded by SpeechBrain's EncoderClassifier, is not "
-                "the trained one: what it learns must be in recoverables of "
-                "the checkpointer, and its Python file as in the training"
-            )
-    return None
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in ("run_folder", "folder"):
+        parser.add_argument(name)
+    parser.add_argument("--num", type=int, default=1)
+    names = ("max_key", "min_key", "labels", *sum(MODULES.values(), ()))
+    for name in dict.fromkeys(names):
+        parser.add_argument(f"--{name}")
+    options = vars(parser.parse_args(arguments))
+    try:
+        difference = convert_run(**options)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    print(f"{options['folder']}: largest difference {difference:.0e}")
+
+
+if __name__ == "__main__":
+    main()

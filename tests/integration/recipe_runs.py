@@ -49,7 +49,7 @@ REPORT = """
 FOR_SPEECHBRAIN = """
 - !name:speechbrain_fftp.training.reports.report_tagging
   folder: !ref <output_folder>
-- !name:speechbrain_fftp.utils.inference_folder.write_inference_folder
+- !name:speechbrain_fftp.training.export.write_inference_folder
   folder: !ref <output_folder>/inference"""
 
 

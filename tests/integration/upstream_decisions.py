@@ -1,11 +1,12 @@
 """Trains with a recipe of SpeechBrain, and loads its model as the docs say.
 
-> python upstream_decisions.py SNIPPET TRAIN_PY YAML DATA OUT OPTIONS...
+> python upstream_decisions.py KEY TRAIN_PY YAML DATA OUT OPTIONS...
 
-Runs in a process of its own, in the folder of the recipe, as users do. Prints
-how many decisions on the test clips are the same in the recipe, in batches, and
-in the ``classifier`` of the snippet, for each clip on its own: by length of the
-clips, ``[same, all]``.
+Runs in a process of its own, in the folder of the recipe, as users do. KEY is
+that of the best checkpoint. Prints what is found in the test clips in the
+recipe, in batches, and in the folder that the command writes, for each clip on
+its own: by length of the clips, the number of equal decisions, the number of
+clips, and the largest difference of log-probabilities.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,25 +14,25 @@ Authors
 
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import torch
 
 import speechbrain as sb
+from speechbrain.inference.classifiers import AudioClassifier, EncoderClassifier
 
 
 def main():
     """Trains, compares and prints."""
-    snippet, script, yaml, data, out, *options = sys.argv[1:]
+    key, script, yaml, data, out, *options = sys.argv[1:]
     sys.path.insert(0, str(Path(script).parent))
     sys.argv = [script, yaml, f"--data_folder={data}", f"--output_folder={out}"]
     sys.argv += ["--device=cpu", "--number_of_epochs=1", *options]
     recipe = runpy.run_path(script, run_name="__main__")
-    if "ESC50_brain" in recipe:
-        brain, test_data = recipe["ESC50_brain"], recipe["datasets"]["test"]
-    else:
-        brain, test_data = recipe["speaker_brain"], recipe["test_data"]
+    (brain,) = (x for x in recipe.values() if isinstance(x, sb.Brain))
+    test_data = recipe.get("test_data") or recipe["datasets"]["test"]
     loader = brain.make_dataloader(
         test_data, sb.Stage.TEST, batch_size=16, ckpt_prefix=None
     )
@@ -40,18 +41,26 @@ def main():
     with torch.no_grad():
         for batch in loader:
             outputs, _ = brain.compute_forward(batch, sb.Stage.TEST)
-            expected.update(zip(batch.id, outputs.flatten(1).argmax(1)))
+            expected.update(zip(batch.id, outputs.flatten(1).log_softmax(1)))
 
-    names = {}
-    exec(Path(snippet).read_text(encoding="utf-8"), names)
+    folder = Path(out, "inference")
+    command = [sys.executable, "-m", "speechbrain_fftp.utils.inference_folder"]
+    command += [out, folder, "--min_key", key]
+    subprocess.run(command, check=True, cwd=folder.parent)
+    model = EncoderClassifier
+    if "compute_stft" in brain.modules:
+        model = AudioClassifier
+    model = model.from_hparams(source=folder, run_opts={"device": "cpu"})
     found = {}
     for item in test_data:
-        index = names["classifier"].classify_batch(item["sig"][None])[2]
-        counts = found.setdefault(len(item["sig"]), [0, 0])
-        counts[0] += int(index) == int(expected[item["id"]])
+        log_probs = model.classify_batch(item["sig"][None])[0].flatten()
+        theirs = expected[item["id"]]
+        counts = found.setdefault(len(item["sig"]), [0, 0, 0.0])
+        counts[0] += int(log_probs.argmax() == theirs.argmax())
         counts[1] += 1
-    labels = names["hparams"]["label_encoder"]
-    assert labels.ind2lab == recipe["label_encoder"].ind2lab
+        counts[2] = max(counts[2], (log_probs - theirs).abs().max().item())
+    labels = recipe.get("label_encoder") or recipe["language_encoder"]
+    assert model.hparams.label_encoder.ind2lab == labels.ind2lab
     print(json.dumps(found))
 
 

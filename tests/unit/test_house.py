@@ -31,6 +31,7 @@ ROOMS = (
     "speechbrain_fftp.training",
     "speechbrain_fftp.pretrained",
     "speechbrain_fftp.onnx",
+    "speechbrain_fftp.inference",
     "speechbrain_fftp.utils",
     "speechbrain_fftp.lobes",
     "speechbrain_fftp.augment",

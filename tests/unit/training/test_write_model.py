@@ -4,9 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import os
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.onnx.export import ExportError
@@ -24,6 +27,9 @@ def after_training(tmp_path, monkeypatch):
             modules={},
             label_encoder=SimpleNamespace(lab2ind={"Cat": 0, "Dog": 1}),
             sample_rate=16000,
+            output_folder="run",
+            average_by="mAP",
+            avg_checkpoints=5,
         )
     )
     clips = {"a": {"duration": "0.75"}, "b": {"duration": "1.5"}}
@@ -48,11 +54,20 @@ def after_training(tmp_path, monkeypatch):
         monkeypatch.setattr(
             export, "store_in_int8", lambda source, path: step("int8", path)
         )
-        monkeypatch.setattr(
-            export,
-            "write_inference_folder",
-            lambda brain, datasets, folder: steps.append("for SpeechBrain"),
-        )
+
+        def convert_run(run_folder, folder, **options):
+            assert run_folder == "run" and not options["single_label"]
+            assert (options["max_key"], options["num"]) == ("mAP", 5)
+            folder.mkdir(exist_ok=True)
+            step("for SpeechBrain", folder / "hyperparams.yaml")
+            (folder / "README.md").write_text("How to load it.\n")
+
+        def calibrate(path):
+            step("calibrate", path)
+            rules = SimpleNamespace(threshold=np.array([0.25, 0.75]))
+            return SimpleNamespace(is_written=True, rules=rules)
+
+        monkeypatch.setattr(export, "convert_run", convert_run)
         export.export_tagger(
             brain,
             datasets,
@@ -60,7 +75,7 @@ def after_training(tmp_path, monkeypatch):
             max_frames=100,
             int8=True,
             note="Two animals.",
-            calibrate=lambda path: step("calibrate", path),
+            calibrate=calibrate,
         )
         return steps
 
@@ -73,8 +88,8 @@ def test_a_failed_export_is_a_warning(after_training, tmp_path, caplog):
     model.parent.mkdir()
     model.write_text("earlier")
     steps = after_training(export=ExportError("no operator"))
-    assert steps == ["export", "for SpeechBrain"]
-    assert list(tmp_path.rglob("*")) == [model.parent]
+    assert steps == ["for SpeechBrain", "export"]
+    assert not list(tmp_path.rglob("*.onnx"))
     assert str(tmp_path) in caplog.text and "no operator" in caplog.text
 
 
@@ -83,7 +98,7 @@ def test_failed_steps_after_it_are_warnings(after_training, tmp_path, caplog):
         int8=InputError("only convolutions"),
         calibrate=InputError("no validation clips"),
     )
-    assert steps == ["export", "int8", "calibrate", "for SpeechBrain"]
+    assert steps == ["for SpeechBrain", "export", "int8", "calibrate"]
     assert (tmp_path / "inference" / "model.onnx").is_file()
     assert "only convolutions" in caplog.text
     assert "no validation clips" in caplog.text
@@ -96,4 +111,20 @@ def test_a_kill_leaves_no_model_without_thresholds(after_training, tmp_path):
         after_training(calibrate=KeyboardInterrupt())
     assert not model.exists()
     after_training()
-    assert list(tmp_path.rglob("*")) == [model.parent, model]
+    assert model.exists() and os.listdir(tmp_path) == ["inference"]
+
+
+def test_the_folder_tells_of_tagger_and_its_thresholds(
+    after_training, tmp_path
+):
+    after_training()
+    folder = tmp_path / "inference"
+    lines = (folder / "README.md").read_text()
+    assert lines.startswith("How to load it.\n") and "Tagger" in lines
+    hparams = load_hyperpyyaml((folder / "hyperparams.yaml").read_text())
+    assert hparams == {"thresholds": {"Cat": 0.25, "Dog": 0.75}}
+
+
+def test_what_cannot_be_loaded_ends_in_a_line(after_training):
+    with pytest.raises(InputError, match="no weights.* repeat the command"):
+        after_training(**{"for SpeechBrain": ValueError("no weights")})

@@ -1,0 +1,143 @@
+"""Tests of the interface for taggers.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+from small_models import PITCHES, tones
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.inference.tagging import Tagger
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+LENGTHS = (16000, 9000, 5000)
+FORMS = ("clips", "frames")
+
+
+def load(kind, modules, labels, **hparams):
+    """An interface for the modules of a model with several labels."""
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(labels)
+    encoder.expect_len(len(labels))
+    log_probs = torch.nn.Sequential(
+        modules["classifier"], torch.nn.LogSigmoid()
+    )
+    return kind(
+        {**modules, "classifier": log_probs},
+        {"label_encoder": encoder, **hparams},
+    )
+
+
+@pytest.fixture
+def model(exported, trained_on_tones):
+    """The modules of a form, its labels, and its file."""
+    hparams, folder = exported
+    models = {
+        "clips": (
+            hparams["modules"],
+            hparams["labels"],
+            folder / "model.onnx",
+        ),
+        "frames": (trained_on_tones[0], list(PITCHES), trained_on_tones[1]),
+    }
+    return models.get
+
+
+@pytest.fixture
+def batch():
+    """Clips with tones, with noise in the padding, and their lengths."""
+    wavs = np.stack(
+        [
+            tones(1, [(label, 0, 0.5)], seed)
+            for seed, label in enumerate(PITCHES)
+        ]
+    )
+    lengths = torch.tensor(LENGTHS) / max(LENGTHS)
+    return torch.from_numpy(wavs), lengths
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_padded_clip_is_as_alone(model, batch, form):
+    tagger = load(Tagger, *model(form)[:2])
+    probs, tags = tagger.tag_batch(*batch)
+    embeddings = tagger.encode_batch(*batch)
+    stock = load(EncoderClassifier, *model(form)[:2])
+    for clip, length in enumerate(LENGTHS):
+        wav = batch[0][clip : clip + 1, :length]
+        alone, (found,) = tagger.tag_batch(wav)
+        torch.testing.assert_close(probs[clip], alone[0])
+        assert [label for label, _ in tags[clip]] == [x for x, _ in found]
+        embedding = tagger.encode_batch(wav)
+        torch.testing.assert_close(embeddings[clip], embedding[0])
+        # Of a single clip, SpeechBrain's own class finds the same
+        log_probs, score, index, label = stock.classify_batch(wav)
+        torch.testing.assert_close(log_probs.exp(), alone)
+        found = tagger.classify_batch(wav)
+        torch.testing.assert_close(found[:3], (log_probs, score, index))
+        assert found[3] == label
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_embeddings_are_those_of_the_file(model, batch, form):
+    """Also of a frame-level model, whose encoder is in a FrameTagger."""
+    modules, labels, path = model(form)
+    wavs, lengths = batch
+    session = onnxruntime.InferenceSession(path)
+    inputs = {"wavs": wavs.numpy(), "wav_lens": lengths.numpy()}
+    names = ["embeddings", "probabilities"]
+    expected, probs = session.run(names, inputs)
+    tagger = load(Tagger, modules, labels)
+    found = tagger.encode_batch(wavs, lengths)
+    assert found.shape == (3, 1, expected.shape[1])
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
+    found, _ = tagger.tag_batch(wavs, lengths)
+    np.testing.assert_allclose(found, probs, atol=1e-4)
+
+
+def test_an_encoder_without_tokens_gives_its_output(model, batch):
+    class Means(torch.nn.Module):
+        def forward(self, feats, lengths=None):
+            return feats.mean(1, keepdim=True)
+
+    modules = {**model("clips")[0], "embedding_model": Means()}
+    modules["classifier"] = torch.nn.Linear(40, 3)
+    tagger = load(Tagger, modules, "abc")
+    wavs = batch[0][:1]
+    feats = modules["mean_var_norm"](modules["compute_features"](wavs))
+    found = tagger.encode_batch(wavs[0])
+    torch.testing.assert_close(found, feats.mean(1, keepdim=True))
+
+
+def test_tags_of_a_file_at_another_rate(model, tmp_path):
+    """Those above their thresholds, or the most probable."""
+    modules, labels, _ = model("frames")
+    wav = tones(2, [("Beep", 0.2, 1.0), ("Hum", 0.5, 1.5)])
+    path = tmp_path / "clip.wav"
+    wav = soxr.resample(wav, 16000, 44100)
+    soundfile.write(path, np.stack([1.5 * wav, 0.5 * wav], 1), 44100)
+    tagger = load(Tagger, modules, labels, audio_normalizer=normalizer())
+    tags = tagger.tag_file(path)
+    assert {label for label, _ in tags} == {"Beep", "Hum"}
+    probs = [prob for _, prob in tags]
+    assert probs == sorted(probs, reverse=True) and probs[-1] >= 0.5
+    ranked = tagger.tag_file(path, top_k=3)
+    assert ranked[:2] == tags and {label for label, _ in ranked} == set(labels)
+    assert tagger.classify_file(str(path))[3] == [tags[0][0]]
+
+    highest = {tags[0][0]: 1.0, ranked[2][0]: 0.0}
+    tagger.hparams.thresholds = highest
+    assert tagger.tag_file(path) == ranked[1:]
+
+
+def normalizer():
+    """What a folder has for files of any rate."""
+    from speechbrain.dataio.preprocess import AudioNormalizer
+
+    return AudioNormalizer(sample_rate=16000)
