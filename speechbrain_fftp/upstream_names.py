@@ -29,7 +29,7 @@ MODULES = {
         "nnet.schedulers",
         "utils.tagging_metrics",
     ),
-    "tagger": ("lobes.tagger",),
+    "tagger": ("lobes.tagger", "inference.tagging"),
     "convnext": (
         "nnet.convolution",
         "nnet.normalization",
