@@ -40,7 +40,10 @@ OTHER_FILES = {
         "tests/speechbrain/test_tagging_metrics.py",
         "tests/speechbrain/test_warmup_cosine.py",
     ),
-    "tagger": ("tests/speechbrain/test_tagger.py",),
+    "tagger": (
+        "tests/speechbrain/test_tagger.py",
+        "tests/speechbrain/test_tagging_interface.py",
+    ),
     "audioset": (
         "recipes/AudioSet/audioset_prepare.py",
         "recipes/AudioSet/train.py",
