@@ -20,9 +20,7 @@ class Tagger(EncoderClassifier):
     ``thresholds``: the minimum probability of a tag by its label, otherwise
     0.5. Padding has no influence on a clip.
 
-    Arguments
-    ---------
-    See ``Pretrained``
+    For arguments see ``speechbrain.inference.interfaces.Pretrained``.
 
     Example
     -------
