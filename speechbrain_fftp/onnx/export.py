@@ -50,6 +50,16 @@ TOLERANCE = 1e-4  # maximum difference from PyTorch's outputs
 # recurrent layer is followed frame by frame
 EXAMPLE_TOKENS = 3
 
+# What PyTorch raises where it cannot follow a module
+EXPORT_ERRORS = (
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 # Batches for the comparison with PyTorch: length of the batch relative to the
 # maximum clip length, and lengths of its clips relative to the batch
 CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
@@ -276,7 +286,7 @@ def export_program(model, info):
                 output_names=model.output_names,
             )
             simplify(program.model)
-    except Exception as error:  # PyTorch raises errors of many types
+    except EXPORT_ERRORS as error:
         raise ExportError(
             f"PyTorch cannot export the {model.encoder_name} "
             f"({first_line(error.__cause__ or error)}): no number, branch or "
@@ -298,23 +308,25 @@ def capture(model, info):
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
     extra = EXAMPLE_TOKENS * (info.token_samples or info.frame_samples)
-    # Sizes of 1 in the example are no constants, except in recurrent layers
-    for is_oblivious in (True, False):
-        try:
-            with _config.patch(backed_size_oblivious=is_oblivious):
-                return torch.export.export(
-                    model,
-                    (torch.zeros(2, info.min_samples + extra), torch.ones(2)),
-                    dynamic_shapes={
-                        "wavs": {0: batch, 1: samples},
-                        "wav_lens": {0: batch},
-                    },
-                    strict=False,
-                    prefer_deferred_runtime_asserts_over_guards=True,
-                )
-        except Exception as error:  # of many types
-            reason = error
-    raise reason
+
+    def follow(is_oblivious):
+        """Whether sizes of 1 in the example are no constants is a setting."""
+        with _config.patch(backed_size_oblivious=is_oblivious):
+            return torch.export.export(
+                model,
+                (torch.zeros(2, info.min_samples + extra), torch.ones(2)),
+                dynamic_shapes={
+                    "wavs": {0: batch, 1: samples},
+                    "wav_lens": {0: batch},
+                },
+                strict=False,
+                prefer_deferred_runtime_asserts_over_guards=True,
+            )
+
+    try:
+        return follow(is_oblivious=True)
+    except EXPORT_ERRORS:  # as of recurrent layers
+        return follow(is_oblivious=False)
 
 
 def simplify(model):

@@ -91,6 +91,16 @@ CUSTOM = """\
 # For speechbrain.inference.interfaces.foreign_class
 from speechbrain.inference.classifiers import {} as CustomInterface
 """
+# What the classes that a yaml file names may raise
+LOAD_ERRORS = (
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 README = """\
 # A trained model for SpeechBrain
 
@@ -227,7 +237,7 @@ def _write(folder, text, checkpoints, label_encoder):
     try:
         model, weights = _load(text, checkpoints, label_encoder)
         expected = model.classify_batch(wavs)[0]
-    except Exception as error:  # of whatever the yaml file names
+    except LOAD_ERRORS as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{folder} is not written, since its model cannot be loaded or run "
