@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import harness
 import numpy as np
@@ -23,7 +22,6 @@ import soundfile
 import torch
 from random_models import (
     CLASSES,
-    RATE,
     load_demo,
     make_ast,
     make_demo_tagger,
@@ -33,7 +31,7 @@ from random_models import (
 from tagging import write_noise
 
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
-from speechbrain_fftp.utils.inference_folder import write_inference_folder
+from speechbrain_fftp.utils.inference_folder import convert_run
 
 OURS = "fftp-tag, 10 s, the demo's model"
 PEER = "EncoderClassifier, 10 s, the demo's model"
@@ -78,9 +76,8 @@ def run_command(command, folder):
 
 def make_commands(folder):
     """Writes the demo's model in both forms; returns commands by name."""
-    demo = SimpleNamespace(hparams=SimpleNamespace(**load_demo(folder)))
-    clips = {"train": [{"sig": torch.zeros(RATE, dtype=torch.int16)}]}
-    write_inference_folder(demo, clips, folder=folder / "inference")
+    load_demo(folder)["checkpointer"].save_checkpoint()
+    convert_run(folder, folder / "inference")
     model = make_demo_tagger(folder / "demo.onnx").model.path
     clip = write_noise(folder / "clip.wav", 10)
     command = Path(sys.executable).with_name("fftp-tag")

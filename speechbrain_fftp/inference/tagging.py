@@ -18,11 +18,7 @@ class Tagger(EncoderClassifier):
     It loads the folder that ``speechbrain_fftp.utils.inference_folder`` writes,
     whose classifier gives log-probabilities. Its yaml file may have
     ``thresholds``: the minimum probability of a tag by its label, otherwise
-    0.5. Padding has no influence on a clip.
-
-    Arguments
-    ---------
-    See ``Pretrained``
+    0.5. Padding has no influence on a clip. See ``Pretrained`` for its arguments.
 
     Example
     -------

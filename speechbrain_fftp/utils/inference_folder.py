@@ -230,8 +230,9 @@ def _write(folder, text, checkpoints, label_encoder):
     except Exception as error:  # of whatever the yaml file names
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{folder} is not written, since its model cannot be loaded "
-            f"({reason}): its Python files must be in the current folder"
+            f"{folder} is not written, since its model cannot be loaded or run "
+            f"({reason}): Python files must be in the current folder, and "
+            "modules take what the one before them returns"
         ) from error
     interface = type(model).__name__
     texts = {

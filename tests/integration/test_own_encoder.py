@@ -1,61 +1,125 @@
-"""Tests that an encoder of one's own trains and loads, as CONTRIBUTING says.
+"""Tests that an encoder of one's own trains and tags, as CONTRIBUTING says.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import ast
+import json
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
+import pytest
+import soundfile
 import torch
 from prepared_clips import read_clips
-from recipe_runs import FOR_SPEECHBRAIN, ROOT, run_words, train
+from recipe_runs import ROOT, run_words, train
+from small_models import make_model
 
-CLASSIFY = """
-import sys
-import torch
-from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.onnx.export import ExportError
 
-folder, clips, outputs = sys.argv[1:]
-classifier = EncoderClassifier.from_hparams(source=folder)
-wavs = torch.load(clips)
-torch.save([classifier.classify_batch(wav)[0] for wav in wavs], outputs)
-"""
+pytest.importorskip("onnxscript")
+LAST = "        return states.gather(1, ends)\n"
+# What PyTorch cannot follow for all batches
+FAULTS = {
+    "len": "return states[torch.arange(len(feats)), ends[:, 0, 0]][:, None]",
+    "int": "return states[:, int(ends.max()) :][:, :1]",
+    "if": "return states[:, :1] if states.max() > 0 else -states[:, :1]",
+}
 
 
-def test_an_encoder_of_ones_own(data_folder, tmp_path):
-    """EncoderClassifier finds elsewhere what the training has found."""
+@pytest.fixture
+def blocks(tmp_path):
+    """The code of the section, by language, in order."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     section = text.partition("## An encoder of your own")[2]
-    python, yaml = (
-        re.search(f"```{language}\n(.*?)```", section, re.S)[1]
-        for language in ("python", "yaml")
-    )
+    found = re.findall(r"```(\w*)\n(.*?)```", section, re.S)
+    assert [language for language, _ in found] == [
+        "python",
+        "yaml",
+        "",
+        "python",
+    ]
+    return [block for _, block in found]
+
+
+def test_an_encoder_of_ones_own(blocks, data_folder, tmp_path):
+    """The tags of a clip are those of the training, also after a move."""
+    encoder, yaml, command, script = blocks
     own = tmp_path / "own"
     own.mkdir()
-    (own / "my_encoder.py").write_text(python)
+    (own / "my_encoder.py").write_text(encoder)
     text = (ROOT / "hparams" / "convnext_fftp.yaml").read_text("utf-8")
     key = r"(?ms)^embedding_model:.*?\n(?=\n)"
     (own / "gru.yaml").write_text(re.sub(key, yaml, text), "utf-8")
+    results = own / "results" / "my_encoder"
+    results.parent.mkdir()
     train(
-        tmp_path / "run",
+        results,
         hparams=own / "gru.yaml",
         data_folder=data_folder,
         max_seconds=3,
         max_frames=300,
         export=True,
-        after=FOR_SPEECHBRAIN,  # torch cannot export a GRU, and takes minutes
+        after=None,
     )
+    clips = read_clips(results / "prepared")
+    with np.load(results / "probabilities.npz") as found:
+        ids, labels, probs = found["ids"], found["labels"], found["probs"]
+    moved = own.rename(tmp_path / "moved")
+    (moved / "my_encoder.py").unlink()
+    text = (moved / "results/my_encoder/inference/hyperparams.yaml").read_text()
+    assert str(tmp_path) not in text
+    (moved / "tag.py").write_text(script)
+    (moved / "tag_all.py").write_text(
+        script.replace('wav")', 'wav", top_k=99)')
+    )
+    for number, clip in enumerate(ids[:2]):
+        soundfile.write(moved / "clip.wav", clips[clip], 16000)
+        expected = dict(zip(labels, probs[number]))
+        found = run_command(command, moved, "--top-k", "99", "--threshold", "0")
+        assert found == pytest.approx(expected, abs=1e-4)
+        found = run_snippet(moved / "tag_all.py")
+        assert found == pytest.approx(expected, abs=1e-4)
+    # Thresholds are learnt on the validation clips
+    assert "thresholds" in text
+    found = run_snippet(moved / "tag.py")
+    assert found == pytest.approx(run_command(command, moved), abs=1e-4)
 
-    own.rename(tmp_path / "elsewhere")
-    (tmp_path / "classify.py").write_text(CLASSIFY)
-    clips = read_clips(tmp_path / "run" / "prepared")
-    with np.load(tmp_path / "run" / "probabilities.npz") as found:
-        ids, expected = found["ids"], found["probs"]
-    wavs = [torch.from_numpy(clips[i] / np.float32(32768))[None] for i in ids]
-    torch.save(wavs, tmp_path / "clips.pt")
-    words = ["classify.py", "run/inference", "clips.pt", "outputs.pt"]
-    status, output = run_words([str(tmp_path / x) for x in words], tmp_path)
+
+def run_command(command, folder, *options):
+    """Probabilities by label that a command prints."""
+    program = Path(sys.executable).with_name("fftp-tag")
+    words = [*command.split()[1:], "--format", "json", *options]
+    done = subprocess.run([program, *words], cwd=folder, stdout=-1, check=True)
+    (tags,) = json.loads(done.stdout)
+    return {tag["label"]: tag["probability"] for tag in tags["tags"]}
+
+
+def run_snippet(path):
+    """Probabilities by label that a script prints."""
+    status, output = run_words([str(path)], path.parent)
     assert status == 0, output
-    log_probs = torch.cat(torch.load(tmp_path / "outputs.pt"))
-    np.testing.assert_allclose(log_probs.exp(), expected, atol=1e-5)
+    return dict(ast.literal_eval(output.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_cannot_be_exported_is_known_soon(blocks, tmp_path, capfd, fault):
+    """One line says why, and where to read what to do."""
+    encoder = blocks[0].replace(LAST, f"        {FAULTS[fault]}\n")
+    assert encoder != blocks[0]
+    names = {}
+    exec(encoder, names)
+    encoder = names["GRU"](40, 24)
+    encoder.n_mels = 40  # of the features
+    start = time.perf_counter()
+    with pytest.raises(ExportError) as caught:
+        make_model(tmp_path / "model.onnx", encoder, torch.nn.Linear(24, 3))
+    assert time.perf_counter() - start < 60  # 6 s on an idle machine
+    (line,) = str(caught.value).splitlines()
+    assert "GRU" in line and "CONTRIBUTING" in line
+    assert capfd.readouterr() == ("", "")

@@ -225,10 +225,19 @@ class Unpredictable(Means):
         return embedding if embedding.max() > 0 else -embedding
 
 
+class Shrinking(Means):
+    """An encoder of clips of at least five frames."""
+
+    def forward(self, feats, lens=None):
+        return super().forward(feats.unfold(1, 5, 1)[..., 0])
+
+
 def test_what_is_impossible_is_an_export_error(tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(ExportError, match="Unpredictable"):
         make_model(path, Unpredictable(), torch.nn.Linear(40, 3))
+    with pytest.raises(ExportError, match="Shrinking .* 400 samples"):
+        make_model(path, Shrinking(), torch.nn.Linear(40, 3))
     encoder = AST(embed_dim=24, depth=1, num_heads=2)
     with pytest.raises(ValueError, match="3 classes.* 2 labels"):
         make_model(path, encoder, torch.nn.Linear(24, 3), labels="AB")
