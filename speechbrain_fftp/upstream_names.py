@@ -23,13 +23,9 @@ MODULES = {
         "lobes.models.AST",
     ),
     "specmask": ("augment.specmask",),
-    "multi-label": (
-        "augment.mixup",
-        "dataio.ranking",
-        "nnet.schedulers",
-        "utils.tagging_metrics",
-    ),
+    "multi-label": ("augment.mixup", "dataio.ranking", "nnet.schedulers"),
     "tagger": ("lobes.tagger", "inference.tagging"),
+    "audioset": ("utils.tagging_metrics",),
     "convnext": (
         "nnet.convolution",
         "nnet.normalization",
