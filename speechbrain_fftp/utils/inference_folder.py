@@ -59,7 +59,8 @@ OTHER_STEPS = {
 
 DESCRIPTION = """\
 Makes the output folder of a recipe one that SpeechBrain's EncoderClassifier
-loads; or AudioClassifier, for ESC50. The data are not needed.
+loads; or AudioClassifier, for ESC50. The data are not needed. Python files that
+the yaml file names must be in the current folder, and are copied.
 
 --max_key, --min_key: the checkpoint with the highest or lowest value of a key,
     such as ErrorRate; by default, the newest
@@ -211,12 +212,15 @@ def convert_run(
     )
     if not checkpoints:
         raise ValueError(f"{save} has no checkpoint, or none with this key")
-    in_checkpoint = checkpoints[0].paramfiles.get("label_encoder")
-    labels = labels or next(save.glob("*encoder.txt"), in_checkpoint)
-    if labels is None:
-        raise ValueError(f"{save} has no file of labels: give it by --labels")
+    files = [labels] if labels else list(save.glob("*encoder.txt"))
+    if not files and "label_encoder" in checkpoints[0].paramfiles:
+        files = [checkpoints[0].paramfiles["label_encoder"]]
+    if len(files) != 1:
+        raise ValueError(
+            f"{save} has {len(files)} files of labels: give one by --labels"
+        )
     label_encoder = CategoricalEncoder()
-    label_encoder.load(labels)
+    label_encoder.load(files[0])
     label_encoder.ignore_len()
     text = derive_yaml(training, len(label_encoder), single_label, names)
     return _write(folder, text, checkpoints, label_encoder)
@@ -261,10 +265,8 @@ def _write(folder, text, checkpoints, label_encoder):
             shutil.copy(path, written)
         # .txt for people; .ckpt is the only name that Pretrainer finds by itself
         label_encoder.save(written / "label_encoder.txt")
-        for name, loadable in {
-            **weights,
-            "label_encoder": label_encoder,
-        }.items():
+        loadables = {**weights, "label_encoder": label_encoder}
+        for name, loadable in loadables.items():
             save = get_default_hook(loadable, DEFAULT_SAVE_HOOKS)
             save(loadable, written / f"{name}.ckpt")
         found = _classify_elsewhere(written, wavs)
