@@ -76,7 +76,10 @@ def run_command(command, folder):
 
 def make_commands(folder):
     """Writes the demo's model in both forms; returns commands by name."""
-    load_demo(folder)["checkpointer"].save_checkpoint()
+    demo = load_demo(folder)
+    demo["checkpointer"].save_checkpoint()
+    labels = Path(demo["save_folder"], "label_encoder.txt")
+    demo["label_encoder"].save(labels)
     convert_run(folder, folder / "inference")
     model = make_demo_tagger(folder / "demo.onnx").model.path
     clip = write_noise(folder / "clip.wav", 10)

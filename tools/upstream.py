@@ -33,7 +33,7 @@ def rename(text):
     >>> rename("!new:speechbrain_fftp.augment.specmask.SpecMask")
     '!new:speechbrain.augment.freq_domain.SpecMask'
     >>> rename("from speechbrain_fftp.core import Brain")
-    'from speechbrain.core import Brain'
+    'from speechbrain import Brain'
     """
     # What SpeechBrain has itself
     text = re.sub(

@@ -213,8 +213,7 @@ def read_segments(path, split, classes):
                 mids = [mid.strip() for mid in mids.split(",") if mid.strip()]
                 if not 0 <= start < stop:
                     raise ValueError("a segment must stop after its start")
-                if not set(mids) <= set(classes):
-                    raise ValueError(f"{CLASS_LIST} does not list all classes")
+                check_classes(mids, classes)
             except ValueError as error:
                 raise ValueError(
                     f"{path}, line {number}: expected id, start, end, "
@@ -225,6 +224,16 @@ def read_segments(path, split, classes):
     if not segments:
         raise ValueError(f"{path} lists no segment: the {split} split is empty")
     return segments
+
+
+def check_classes(mids, classes):
+    """Raises a ``ValueError`` for a mid that the list of classes lacks."""
+    for mid in mids:
+        if mid not in classes:
+            raise ValueError(
+                f"{CLASS_LIST} does not list {mid}: take both from the same "
+                "release, or add the class to it"
+            )
 
 
 def add_audio(data_folder, segments, extensions=EXTENSIONS):

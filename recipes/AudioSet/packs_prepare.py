@@ -19,7 +19,7 @@ import os
 import threading
 from typing import NamedTuple
 
-from audioset_prepare import CLASS_LIST, hold_out, list_segments
+from audioset_prepare import check_classes, hold_out, list_segments
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, MISSING, Clip
@@ -171,12 +171,12 @@ def prepare_packs(data_folder, prepared_folder, settings, allow_missing):
 
 
 @contextlib.contextmanager
-def input_errors():
+def input_errors(origin=""):
     """Makes the errors of ``audioset_prepare`` those of a user's input."""
     try:
         yield
     except ValueError as error:
-        raise InputError(str(error)) from error
+        raise InputError(f"{origin}{error}") from error
 
 
 def warn_of_new_files(data_folder, prepared_folder, unbalanced):
@@ -329,7 +329,8 @@ def read_shard(path, split, classes):
                 table = shard.read_row_group(group, ["video_id", "labels"])
                 for row, entry in enumerate(table.to_pylist()):
                     labels = unique(entry["labels"] or ())
-                    check_labels(labels, classes, path)
+                    with input_errors(f"{path}: "):
+                        check_classes(labels, classes)
                     audio = ShardAudio(path, group, row)
                     clip_id = entry["video_id"] or ""
                     clips.append(
@@ -341,16 +342,6 @@ def read_shard(path, split, classes):
             f" ({error})"
         ) from error
     return clips
-
-
-def check_labels(labels, classes, path):
-    """Raises an ``InputError`` for a label that is not in the class list."""
-    for label in labels:
-        if label not in classes:
-            raise InputError(
-                f"{path}: {CLASS_LIST} does not list {label}: take both from"
-                " the same release, or add the class to it"
-            )
 
 
 # For yaml files: bad input ends a training with one line

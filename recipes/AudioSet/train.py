@@ -9,6 +9,7 @@ Authors
 """
 
 import csv
+import os
 import sys
 
 import torch
@@ -86,6 +87,12 @@ class TaggingBrain(Brain):
         if stage != sb.Stage.TRAIN:
             self.metrics.append(batch.id, logits.sigmoid(), targets)
         return self.hparams.compute_cost(logits, targets)
+
+    def on_fit_start(self):
+        """Saves the names of the classes beside the checkpoints."""
+        super().on_fit_start()
+        path = os.path.join(self.hparams.save_folder, "label_encoder.txt")
+        run_on_main(self.hparams.label_encoder.save, args=[path])
 
     def on_fit_batch_start(self, batch, should_step):
         """Sets the learning rate of a step.

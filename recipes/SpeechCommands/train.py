@@ -14,6 +14,7 @@ Authors
 """
 
 import csv
+import os
 import sys
 
 import torch
@@ -92,6 +93,12 @@ class CommandsBrain(Brain):
             self.metrics.append(batch.id, logits.softmax(-1), targets)
         return self.hparams.compute_cost(logits, targets)
 
+    def on_fit_start(self):
+        """Saves the names of the classes beside the checkpoints."""
+        super().on_fit_start()
+        path = os.path.join(self.hparams.save_folder, "label_encoder.txt")
+        run_on_main(self.hparams.label_encoder.save, args=[path])
+
     def on_fit_batch_start(self, batch, should_step):
         """Sets the learning rate of a step.
 
@@ -132,9 +139,7 @@ class CommandsBrain(Brain):
         if stage == sb.Stage.TRAIN:
             self.train_stats = {"loss": stage_loss}
             return
-        stats = {}
-        if self.metrics.ids:  # there may be no validation clips
-            stats = {"loss": stage_loss, "accuracy": self.score_words()}
+        stats = {"loss": stage_loss, "accuracy": self.score_words()}
         if stage == sb.Stage.VALID:
             lr = self.optimizer.param_groups[0]["lr"]
             self.hparams.train_logger.log_stats(

@@ -95,6 +95,7 @@ def write_inference_folder(brain, datasets, *, folder, single_label=None):
     options = {
         "max_key": hparams.average_by,
         "num": hparams.avg_checkpoints,
+        "save_folder": hparams.save_folder,
         "single_label": single_label,
     }
     try:

@@ -65,7 +65,8 @@ the yaml file names must be in the current folder, and are copied.
 --max_key, --min_key: the checkpoint with the highest or lowest value of a key,
     such as ErrorRate; by default, the newest
 --num: the number of checkpoints whose weights are averaged
---labels: the file of the label encoder, if it is not in the run's folder save
+--save_folder: the folder of the checkpoints, if it is not save in the run's
+--labels: the file of the label encoder, if it is not beside the checkpoints
 --compute_features and others: the name of a module in the recipe, if another
 """
 INFERENCE = """\
@@ -160,6 +161,7 @@ def convert_run(
     min_key=None,
     num=1,
     labels=None,
+    save_folder=None,
     single_label=None,
     **names,
 ):
@@ -168,8 +170,7 @@ def convert_run(
     Arguments
     ---------
     run_folder : str
-        The output folder of a recipe, with ``hyperparams.yaml`` and checkpoints
-        in ``save``.
+        The output folder of a recipe, with ``hyperparams.yaml``.
     folder : str
         The folder to write.
     max_key, min_key : str, optional
@@ -178,8 +179,9 @@ def convert_run(
     num : int
         Number of checkpoints whose weights are averaged.
     labels : str, optional
-        The file of the label encoder; by default that in ``save``, or in the
-        checkpoint.
+        The file of the label encoder; by default that beside the checkpoints.
+    save_folder : str, optional
+        The folder of the checkpoints; by default ``save`` in the run's folder.
     single_label : bool, optional
         See ``derive_yaml``.
     **names : dict
@@ -206,15 +208,13 @@ def convert_run(
     ValueError: .../save has no checkpoint, or none with this key
     """
     training = Path(run_folder, "hyperparams.yaml").read_text(encoding="utf-8")
-    save = Path(run_folder, "save")
+    save = Path(save_folder or Path(run_folder, "save"))
     checkpoints = Checkpointer(save).find_checkpoints(
         max_key=max_key, min_key=min_key, max_num_checkpoints=num
     )
     if not checkpoints:
         raise ValueError(f"{save} has no checkpoint, or none with this key")
     files = [labels] if labels else list(save.glob("*encoder.txt"))
-    if not files and "label_encoder" in checkpoints[0].paramfiles:
-        files = [checkpoints[0].paramfiles["label_encoder"]]
     if len(files) != 1:
         raise ValueError(
             f"{save} has {len(files)} files of labels: give one by --labels"
@@ -502,7 +502,8 @@ def main(arguments=None):
     for name in ("run_folder", "folder"):
         parser.add_argument(name)
     parser.add_argument("--num", type=int, default=1)
-    names = ("max_key", "min_key", "labels", *sum(MODULES.values(), ()))
+    names = ("max_key", "min_key", "save_folder", "labels")
+    names += sum(MODULES.values(), ())
     for name in dict.fromkeys(names):
         parser.add_argument(f"--{name}")
     options = vars(parser.parse_args(arguments))

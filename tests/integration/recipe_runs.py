@@ -85,7 +85,8 @@ def run_script(words, folder, log, variables):
     sys.path.insert(0, str(Path(words[0]).parent))
     try:
         runpy.run_path(words[0], run_name="__main__")
-    except Exception:  # multiprocessing would not call the hook of the script
+    except (ImportError, OSError, ValueError):
+        # multiprocessing prints errors itself, without the script's hook
         sys.excepthook(*sys.exc_info())
         sys.exit(1)
 

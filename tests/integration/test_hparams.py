@@ -103,6 +103,8 @@ def test_inference_has_the_modules_of_training(path, tmp_path, monkeypatch):
     hparams["label_encoder"].expect_len(n_classes)
     meta = {hparams["average_by"]: 0.5}
     hparams["checkpointer"].save_checkpoint(meta=meta)
+    labels = Path(hparams["save_folder"], "label_encoder.txt")
+    hparams["label_encoder"].save(labels)
 
     def classify_here(folder, wavs):  # a new process takes longer
         loaded = EncoderClassifier.from_hparams(str(folder))

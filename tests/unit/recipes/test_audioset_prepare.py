@@ -123,6 +123,8 @@ def test_parquet_shards(tmp_path):
     found = [clip.audio.read() for clip in reversed(clips)]
     assert found[::-1] == [*(bytes([i]) for i in range(9)), b""]
 
+    with pytest.raises(ValueError, match=f"{path}: .* list /m/2"):
+        read_shard(path, "train", {"/m/1": "Speech"})
     pq.write_table(pa.table({"video_id": ["a"]}), path)
     with pytest.raises(ValueError, match=f"{path} has no column"):
         read_shard(path, "train", CLASSES)

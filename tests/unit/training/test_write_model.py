@@ -28,6 +28,7 @@ def after_training(tmp_path, monkeypatch):
             label_encoder=SimpleNamespace(lab2ind={"Cat": 0, "Dog": 1}),
             sample_rate=16000,
             output_folder="run",
+            save_folder="scratch",
             average_by="mAP",
             avg_checkpoints=5,
         )
@@ -58,6 +59,7 @@ def after_training(tmp_path, monkeypatch):
         def convert_run(run_folder, folder, **options):
             assert run_folder == "run" and not options["single_label"]
             assert (options["max_key"], options["num"]) == ("mAP", 5)
+            assert options["save_folder"] == "scratch"
             folder.mkdir(exist_ok=True)
             step("for SpeechBrain", folder / "hyperparams.yaml")
             (folder / "README.md").write_text("How to load it.\n")

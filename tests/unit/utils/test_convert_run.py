@@ -38,7 +38,6 @@ checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
     recoverables:
         embedding_model: !ref <encoder>
         classifier: !ref <classifier>
-        label_encoder: !ref <label_encoder>
 """
 ENCODER = """
 import sys
@@ -86,6 +85,7 @@ def trained(own, tmp_path):
         hparams["label_encoder"].update_from_iterable("abc")
         hparams["label_encoder"].expect_len(3)
         hparams["checkpointer"].save_checkpoint(meta={"mAP": 0.3})
+        hparams["label_encoder"].save(tmp_path / "save" / "label_encoder.txt")
         return hparams
 
     return trained
@@ -246,8 +246,8 @@ def test_best_newest_and_average_checkpoints_of_a_run(
 
 
 def test_the_command_names_what_is_missing(trained, here, tmp_path):
-    text = YAML.replace("        label_encoder: !ref <label_encoder>\n", "")
-    hparams = trained(text)
+    hparams = trained()
+    (tmp_path / "save" / "label_encoder.txt").unlink()
     folders = [str(tmp_path), str(tmp_path / "inference")]
 
     def run(*options):
@@ -268,6 +268,18 @@ def test_the_command_names_what_is_missing(trained, here, tmp_path):
     (tmp_path / "hyperparams.yaml").unlink()
     assert "hyperparams.yaml" in run(*options)
     assert not (tmp_path / "inference").exists()
+
+
+def test_checkpoints_may_be_elsewhere(trained, here, tmp_path):
+    """As with the option save_folder of a recipe."""
+    hparams = trained()
+    elsewhere = (tmp_path / "save").rename(tmp_path / "scratch")
+    folders = [str(tmp_path), str(tmp_path / "inference")]
+    inference_folder.main([*folders, "--save_folder", str(elsewhere)])
+    wavs = torch.randn(1, 16000)
+    loaded = EncoderClassifier.from_hparams(source=folders[1])
+    found = loaded.classify_batch(wavs)[0]
+    torch.testing.assert_close(found, log_probs(hparams["modules"], wavs))
 
 
 AUDIO = """
@@ -291,7 +303,6 @@ checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
     recoverables:
         embedding_model: !ref <embedding_model>
         classifier: !ref <classifier>
-        label_encoder: !ref <label_encoder>
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 """
 
