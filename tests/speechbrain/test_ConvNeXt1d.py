@@ -146,15 +146,12 @@ def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
     )
 
 
-def work(rank, folder, parts, results_queue):
+def work(rank, folder, norm, parts, results_queue):
     """A process: batch normalisation of its part of the tokens."""
     torch.set_num_threads(1)
-    from speechbrain.nnet.normalization import TokenBatchNorm
-
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
     )
-    norm = TokenBatchNorm(5)
     tokens, valid, weights = parts[rank]
     found = results(
         lambda norm, tokens: norm(tokens, valid),
@@ -168,6 +165,8 @@ def work(rank, folder, parts, results_queue):
 
 def test_processes_share_statistics_on_a_cpu(tmp_path):
     """One has padding, the other none; together they do what one process does."""
+    from speechbrain.nnet.normalization import TokenBatchNorm
+
     torch.manual_seed(0)
     tokens, weights = torch.randn(2, 4, 6, 5)
     valid = torch.ones(4, 6, dtype=torch.bool)
@@ -183,10 +182,14 @@ def test_processes_share_statistics_on_a_cpu(tmp_path):
         (tokens[:2], valid[:2], weights[:2]),
         (tokens[2:], None, weights[2:]),
     ]
-    context = multiprocessing.get_context("fork")
+    # Not forked: an earlier test may have started the threads of autograd
+    context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     started = [
-        context.Process(target=work, args=(rank, tmp_path, parts, queue))
+        context.Process(
+            target=work,
+            args=(rank, tmp_path, TokenBatchNorm(5), parts, queue),
+        )
         for rank in (0, 1)
     ]
     for process in started:
