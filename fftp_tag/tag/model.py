@@ -106,10 +106,7 @@ class Model:
             If the model fails, or returns values that are not finite, no
             probabilities, or do not match its metadata.
         """
-        inputs = {
-            "wavs": np.asarray(wavs, np.float32),
-            "wav_lens": np.ones(len(wavs), np.float32),
-        }
+        inputs = {"wavs": np.asarray(wavs, np.float32)}
         try:
             found = [
                 np.asarray(array, np.float32)

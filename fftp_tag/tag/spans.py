@@ -301,7 +301,8 @@ def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     del graph.node[:]
     build = GraphBuilder(graph, "padded")
     n_samples = build.Shape("wavs", start=1, end=2)
-    lens = build.Mul("wav_lens", build.Cast(n_samples, to=1))
+    lens = build.Expand("wav_lens", build.Shape("wavs", start=0, end=1))
+    lens = build.Mul(lens, build.Cast(n_samples, to=1))
     lens = build.Unsqueeze(build.Cast(build.Round(lens), to=7), 1)  # [B, 1]
     size = build.Max(n_samples, around)
     position = count_up(build, size)  # [S]
@@ -360,7 +361,7 @@ def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
     outputs = [output for output in graph.output if output.name not in names]
     needed = {output.name for output in outputs}
     nodes = ancestors(graph, needed)
-    needed.update(*map(names_in, nodes))
+    needed.update(*map(names_in, nodes), (x.name for x in graph.input))
     for values, kept in ((graph.output, outputs), (graph.node, nodes)):
         del values[:]
         values.extend(kept)

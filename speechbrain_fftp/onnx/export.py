@@ -4,7 +4,8 @@ A ``model.onnx`` runs without this package and without PyTorch. Inputs, for any
 batch size and number of samples:
 
 * ``wavs``, float32 ``[batch, samples]``;
-* ``wav_lens``, float32 ``[batch]``, lengths relative to ``samples``.
+* ``wav_lens``, float32 ``[batch]``, lengths relative to ``samples``; optional:
+  without it, all samples are valid.
 
 Outputs:
 
@@ -286,6 +287,7 @@ def export_program(model, info):
                 output_names=model.output_names,
             )
             simplify(program.model)
+            make_lengths_optional(program.model.graph)
     except EXPORT_ERRORS as error:
         raise ExportError(
             f"PyTorch cannot export the {model.encoder_name} "
@@ -347,6 +349,23 @@ def simplify(model):
         common.DeduplicateInitializersPass(),
         common.CommonSubexpressionEliminationPass(),
     )(model)
+
+
+def make_lengths_optional(graph):
+    """Gives the input ``wav_lens`` a default value, 1 for each clip."""
+    import onnx_ir
+
+    wavs, lengths = graph.inputs
+    batch = onnx_ir.node("Shape", [wavs], attributes={"start": 0, "end": 1})
+    of_batch = onnx_ir.node("Expand", [lengths, *batch.outputs])
+    onnx_ir.convenience.replace_all_uses_with(lengths, of_batch.outputs[0])
+    of_batch.replace_input_with(0, lengths)
+    graph.insert_before(graph[0], [batch, of_batch])
+    lengths.shape = onnx_ir.Shape(["lengths"])
+    lengths.const_value = onnx_ir.tensor(
+        np.ones(1, np.float32), name="wav_lens"
+    )
+    graph.register_initializer(lengths)
 
 
 @contextlib.contextmanager
