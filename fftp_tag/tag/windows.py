@@ -7,7 +7,16 @@ Authors
 import logging
 import math
 import os
-from typing import Iterable, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import (
+    Any,
+    BinaryIO,
+    Iterable,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -40,7 +49,7 @@ class Part(NamedTuple):
 
 
 # An array needs a sampling rate
-Source = Union[audio.Source, Part, np.ndarray]
+Source = Union[audio.Source, Part, BinaryIO, np.ndarray]
 
 BATCH_SAMPLES = 2**18  # of a batch of windows
 MAX_CHANNELS = 8  # of an array
@@ -137,9 +146,9 @@ def read_blocks(
 
     Arguments
     ---------
-    source : str, bytes, Part or numpy.ndarray
-        A path, the content of a file, a part of a file, or samples, see
-        ``mono_waveform``.
+    source : str, bytes, file object, Part or numpy.ndarray
+        A path, the content of a file, a file that is open in binary mode, a
+        part of a file, or samples, see ``mono_waveform``.
     rate : int
         Sampling rate of the blocks in Hz.
     sample_rate : int, optional
@@ -159,6 +168,7 @@ def read_blocks(
     name = "the audio"
     if isinstance(source, (str, os.PathLike, Part)):
         name = str(source)
+    source = content_of(source)
     if isinstance(source, Part):
         path, start, end = source
         blocks = audio.stream_audio(path, rate, start, end - start)
@@ -195,6 +205,11 @@ def read_blocks(
         logger.warning("%s is silent", name)
 
 
+def content_of(source: Source) -> Any:
+    """Reads a file object; returns any other source as it is."""
+    return source.read() if hasattr(source, "read") else source
+
+
 def read_part(
     path: Union[str, os.PathLike],
     rate: int,
@@ -212,9 +227,10 @@ def read_part(
 
 
 def mono_waveform(wav: np.ndarray) -> np.ndarray:
-    """Converts samples ``[S]`` or ``[S, channels]`` to mono float32.
+    """Converts samples to mono float32.
 
-    They are floating-point numbers or, as in WAV files, 16-bit integers.
+    They are floating-point numbers or, as in WAV files, 16-bit integers, of the
+    shape ``[S]``, ``[S, channels]`` or ``[channels, S]`` with up to 8 channels.
 
     Raises
     ------
@@ -222,12 +238,15 @@ def mono_waveform(wav: np.ndarray) -> np.ndarray:
         If the array has another shape or type.
     """
     wav = np.asarray(wav)
+    if wav.ndim == 2 and wav.shape[1] > MAX_CHANNELS:
+        wav = wav.T
     if wav.ndim not in (1, 2) or (
         wav.ndim == 2 and not 1 <= wav.shape[1] <= MAX_CHANNELS
     ):
         raise InputError(
-            f"An array has the shape {wav.shape} instead of [samples] or "
-            "[samples, channels]."
+            f"An array has the shape {wav.shape} instead of [samples], "
+            "[samples, channels] or [channels, samples], with at most "
+            f"{MAX_CHANNELS} channels."
         )
     if wav.dtype == np.int16:
         wav = wav / np.float32(2**15)
