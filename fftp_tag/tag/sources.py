@@ -15,6 +15,9 @@ from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# The name of the model that the package holds
+STARTER = "starter"
+STARTER_MODEL = Path(__file__).parents[1] / "starter" / "model.onnx"
 MODEL = "model.onnx"
 WEIGHTS = (".pth", ".pt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -26,8 +29,9 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     Arguments
     ---------
     source : str
-        A model.onnx; a folder that holds one, also as ``inference/model.onnx``;
-        or a published checkpoint, which is converted into the cache.
+        "starter", the model that the package holds; a model.onnx; a folder that
+        holds one, also as ``inference/model.onnx``; or a published checkpoint,
+        which is converted into the cache.
 
     Raises
     ------
@@ -36,6 +40,8 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     InputError
         If a published checkpoint cannot be converted.
     """
+    if source == STARTER:
+        return STARTER_MODEL
     path = Path(source)
     if path.suffix == ".onnx" or path.is_file() and path.suffix not in WEIGHTS:
         return path

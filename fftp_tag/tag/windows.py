@@ -168,12 +168,12 @@ def read_blocks(
     name = "the audio"
     if isinstance(source, (str, os.PathLike, Part)):
         name = str(source)
-    source = content_of(source)
-    if isinstance(source, Part):
-        path, start, end = source
+    content = content_of(source)
+    if isinstance(content, Part):
+        path, start, end = content
         blocks = audio.stream_audio(path, rate, start, end - start)
-    elif isinstance(source, (str, bytes, os.PathLike)):
-        blocks = audio.stream_audio(source, rate)
+    elif isinstance(content, (str, bytes, os.PathLike)):
+        blocks = audio.stream_audio(content, rate)
     elif sample_rate is None:
         raise InputError("An array has no sampling rate: give sample_rate.")
     elif not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
@@ -182,7 +182,7 @@ def read_blocks(
             f"{audio.MAX_RATE} Hz."
         )
     else:
-        samples = mono_waveform(source)
+        samples = mono_waveform(content)
         blocks = audio.resampled_blocks([samples], sample_rate, rate)
     n_samples = 0
     peak = 0.0
@@ -200,14 +200,15 @@ def read_blocks(
         raise InputError(f"{name} is not readable audio: {error}") from error
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
-    is_file = not isinstance(source, np.ndarray)
+    is_file = not isinstance(content, np.ndarray)
     if is_file and peak < audio.SILENCE and warn:
         logger.warning("%s is silent", name)
 
 
 def content_of(source: Source) -> Any:
     """Reads a file object; returns any other source as it is."""
-    return source.read() if hasattr(source, "read") else source
+    read = getattr(source, "read", None)
+    return source if read is None else read()
 
 
 def read_part(
