@@ -6,7 +6,8 @@
 Everyday sounds (DATA/esc10), notes of instruments (DATA/audioset_mini) and
 spoken words (DATA/speech_commands), see docs/data.md, start at random times and
 levels over recorded or generated noise; a few clips have noise alone. Parts of
-sounds are used, at a random speed. ``events.tsv`` has onsets and offsets.
+sounds are used, at a random speed. ``events.tsv`` has onsets and offsets,
+``attribution.csv`` the authors and licences of the recordings.
 
 The recordings are in five folds: those of ESC-10; instruments by recording
 session, words by speaker. One fold is for validation, and with ``--test_fold``
@@ -31,6 +32,7 @@ import soxr
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
+from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.dataio.prepared import PACKS, preparing, write_prepared
 from speechbrain_fftp.datasets.names import text_digest
 from speechbrain_fftp.datasets.word_splits import (
@@ -163,6 +165,7 @@ def prepare_starter(
         if to_do:
             mixer = Mixer(Path(data), test_fold, leave_out, seed)
             write_mixtures(prepared_folder, mixer, sizes)
+            write_attribution(Path(data), Path(prepared_folder))
 
 
 def write_mixtures(folder, mixer, sizes):
@@ -210,6 +213,26 @@ def write_mixtures(folder, mixer, sizes):
                     )
             if not drawn.events:  # a clip without events is listed, too
                 table.writerow((clip_id, "", "", ""))
+
+
+def write_attribution(data, folder):
+    """Writes attribution.csv: where the recordings are from."""
+    rows = [
+        ("Speech Commands v0.02", "", "", "Google", "CC BY 4.0"),
+    ]
+    for name, columns in (
+        ("esc10/attribution.csv", ("title", "author")),
+        ("audioset_mini/clips.csv", ("source_clip", None)),
+    ):
+        with open(data / name, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row.get("file") not in EXCLUDED:
+                    title, author = (row.get(x, "") for x in columns)
+                    number = row["freesound_id"]
+                    origin = name.partition("/")[0]
+                    rows.append((origin, number, title, author, row["license"]))
+    header = ("origin", "freesound_id", "title", "author", "license")
+    write_csv(folder / "attribution.csv", header, rows)
 
 
 class Event(NamedTuple):
