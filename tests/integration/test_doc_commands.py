@@ -30,7 +30,9 @@ PAGES = [
 SCRIPT = re.compile(r"(benchmarks|recipes|studies|tools)/\S*\.py$")
 # Blocks with these verbs are left out: other tests run them
 NOT_RUN = {"listen", "page", "evaluate", "calibrate", "import"}
-EXAMPLES = r"results/demo|my_sounds|fftp-tag (clip\.wav|recordings?)|\"starter\""
+EXAMPLES = (
+    r"results/demo|my_sounds|fftp-tag (clip\.wav|recordings?)|\"starter\""
+)
 
 
 def blocks(page):
