@@ -23,7 +23,7 @@ import csv
 import logging
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 import scipy.fft
@@ -104,6 +104,10 @@ MOST_SOUNDS = 6  # of a clip
 EMPTY = 0.05  # fraction of the clips without sounds
 SECONDS = (0.5, 5.0)  # maximum length of a sound in a clip
 SPEED = (0.87, 1.15)
+# For training, recordings of more devices and places than there are
+TRAIN_SPEED = (0.8, 1.25)
+EQUALIZER_HZ = 62.5 * 2.0 ** np.arange(8)
+EQUALIZER_DB = 5.0  # standard deviation of the gain at each of these
 SNR_DB = (6, 30)
 NOISE_LEVEL = (0.002, 0.02)  # RMS
 LOUD_DB = 20  # a part of a sound begins at most so much below its loudest 10 ms
@@ -244,6 +248,7 @@ class Event(NamedTuple):
     start: int
     end: int
     snr: float
+    gains: Optional[np.ndarray]  # in dB at ``EQUALIZER_HZ``, for training
 
 
 class Drawn(NamedTuple):
@@ -322,7 +327,7 @@ class Mixer:
         for label in rng.choice(
             list(by_class), rng.integers(1, MOST_SOUNDS + 1), p=weights
         ):
-            event = draw_event(rng, by_class[label], length)
+            event = draw_event(rng, by_class[label], length, split)
             if not any(
                 x.labels[-1] == label
                 and event.start < x.end
@@ -330,6 +335,10 @@ class Mixer:
                 for x in events
             ):
                 events.append(event)
+        if split == "train":
+            size = len(events), len(EQUALIZER_HZ)
+            gains = EQUALIZER_DB * rng.standard_normal(size)
+            events = [e._replace(gains=x) for e, x in zip(events, gains)]
         return Drawn(split, noise, level, events)
 
     def mix(self, drawn):
@@ -337,6 +346,8 @@ class Mixer:
         mixed = drawn.noise * (drawn.level / drawn.noise.std())
         for event in drawn.events:
             wav = soxr.resample(event.wav, event.speed * RATE, RATE)
+            if event.gains is not None:
+                wav = equalize(wav, event.gains)
             size = event.end - event.start
             wav = np.pad(wav, (0, max(size - len(wav), 0)))[:size]
             edge = np.linspace(0, 1, FADE, dtype=np.float32)
@@ -347,7 +358,7 @@ class Mixer:
         return mixed / max(1.0, np.abs(mixed).max())
 
 
-def draw_event(rng, sounds, length):
+def draw_event(rng, sounds, length, split):
     """Draws a part of one of the sounds, and where it is in a clip."""
     labels, wav, starts = sounds[rng.integers(len(sounds))]
     first = starts[rng.integers(len(starts))]
@@ -355,10 +366,20 @@ def draw_event(rng, sounds, length):
     if len(labels) > 1:  # a whole word
         first, size = 0, len(wav)
     wav = end_part(wav[first : first + size])
-    speed = rng.uniform(*SPEED)
+    speed = rng.uniform(*(TRAIN_SPEED if split == "train" else SPEED))
     size = int(len(wav) / speed)
     start = int(rng.integers(length - size))
-    return Event(labels, wav, speed, start, start + size, rng.uniform(*SNR_DB))
+    snr = rng.uniform(*SNR_DB)
+    return Event(labels, wav, speed, start, start + size, snr, None)
+
+
+def equalize(wav, gains):
+    """Filters a sound ``[S]``, with gains in dB at ``EQUALIZER_HZ``."""
+    spectrum = scipy.fft.rfft(wav)
+    frequency = np.maximum(scipy.fft.rfftfreq(len(wav), 1 / RATE), 1)
+    decibels = np.interp(np.log(frequency), np.log(EQUALIZER_HZ), gains)
+    filtered = spectrum * 10 ** (decibels.astype(np.float32) / 20)
+    return scipy.fft.irfft(filtered, len(wav)).astype(np.float32)
 
 
 def levels_of(wav):
