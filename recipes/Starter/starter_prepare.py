@@ -375,11 +375,11 @@ def draw_event(rng, sounds, length, split):
 
 def equalize(wav, gains):
     """Filters a sound ``[S]``, with gains in dB at ``EQUALIZER_HZ``."""
-    spectrum = scipy.fft.rfft(wav)
-    frequency = np.maximum(scipy.fft.rfftfreq(len(wav), 1 / RATE), 1)
-    decibels = np.interp(np.log(frequency), np.log(EQUALIZER_HZ), gains)
-    filtered = spectrum * 10 ** (decibels.astype(np.float32) / 20)
-    return scipy.fft.irfft(filtered, len(wav)).astype(np.float32)
+    size = scipy.fft.next_fast_len(len(wav), real=True)
+    frequency = scipy.fft.rfftfreq(size, 1 / RATE)
+    factors = np.interp(frequency, EQUALIZER_HZ, 10 ** (gains / 20))
+    spectrum = scipy.fft.rfft(wav, size) * factors.astype(np.float32)
+    return scipy.fft.irfft(spectrum, size)[: len(wav)]
 
 
 def levels_of(wav):
