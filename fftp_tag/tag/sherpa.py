@@ -111,10 +111,10 @@ def cut_front_end(graph: "onnx.GraphProto", model: Model) -> None:
     # Silence of these lengths stands for the waveforms, of which the rest of
     # the graph reads sizes only
     shape = build.Concat(n_pieces, build.Mul(n_frames, SHIFT), axis=0)
-    build.Expand(np.float32([[0]]), shape, name="wavs")
+    build.Expand(np.zeros((1, 1), np.float32), shape, name="wavs")
     lens = build.Cast(lens, to=TensorProto.FLOAT)
-    size = build.Cast(n_frames, to=TensorProto.FLOAT)
-    build.Div(lens, size, name="wav_lens")
+    longest = build.Cast(n_frames, to=TensorProto.FLOAT)
+    build.Div(lens, longest, name="wav_lens")
     shortest = -(-model.min_samples // SHIFT)
     missing = build.Max(build.Sub(shortest, n_frames), 0)
     padding = build.Concat(np.zeros(4, np.int64), missing, 0, axis=0)
@@ -162,17 +162,17 @@ def add_pieces(
     n_frames = build.Shape("x", start=1, end=2)
     more = build.Max(build.Sub(n_frames, size), 0)
     n_pieces = build.Add(build.Div(build.Add(more, hop - 1), hop), 1)
-    size = build.Min(n_frames, size)
+    length = build.Min(n_frames, size)
     # The last piece ends with the clip; it is repeated where there are fewer
     lens = build.Unsqueeze("x_lens", 1)  # [N, 1]
-    last = build.Max(build.Sub(lens, size), 0)
+    last = build.Max(build.Sub(lens, length), 0)
     last = build.Mul(build.Div(build.Add(last, step - 1), step), step)
     starts = build.Min(build.Mul(count_up(build, n_pieces), hop), last)
-    lens = build.Min(build.Sub(lens, starts), size)  # [N, K]
-    index = build.Add(build.Unsqueeze(starts, 2), count_up(build, size))
+    lens = build.Min(build.Sub(lens, starts), length)  # [N, K]
+    index = build.Add(build.Unsqueeze(starts, 2), count_up(build, length))
     index = build.Min(index, build.Sub(n_frames, 1))  # [N, K, S]
     pieces = build.GatherND("x", build.Unsqueeze(index, 3), batch_dims=1)
-    shape = build.Concat(-1, size, N_MELS, axis=0)
+    shape = build.Concat(-1, length, N_MELS, axis=0)
     return build.Reshape(pieces, shape), build.Reshape(lens, -1)
 
 
