@@ -63,9 +63,8 @@ def write_for_sherpa(model: Model, path: Union[str, os.PathLike]) -> None:
 
 def check_front_end(model: Model) -> None:
     """Raises an InputError if the features are not those of sherpa-onnx."""
-    wav = 0.1 * np.random.default_rng(0).standard_normal(
-        max(RATE, model.min_samples)
-    )
+    n_samples = min(RATE, model.max_samples)
+    wav = 0.1 * np.random.default_rng(0).standard_normal(n_samples)
     expected = kaldi_fbank(wav)
     found = model.run(["features"], wav[None])[0][0, : len(expected)]
     if (
