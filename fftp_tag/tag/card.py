@@ -186,8 +186,8 @@ def limits(model: "Model", form: str) -> str:
     lines = [
         "It knows the labels below, and takes other sounds for one of them or "
         "for none.",
-        "Scores hold for recordings like those of the measurement: measure on "
-        "your own before you rely on it.",
+        "Scores on recordings of one kind do not hold for others: measure on your "
+        "own before you rely on it.",
     ]
     if not model.rules.is_learnt:
         lines.append(

@@ -49,11 +49,17 @@ def write_for_sherpa(model: Model, path: Union[str, os.PathLike]) -> None:
     Raises
     ------
     InputError
-        If the model has another front end, or the package onnx is missing.
+        If the model has another front end or is from ``learn``, or the package
+        onnx is missing.
     """
     onnx = require("onnx", "Writing a model")
-    check_front_end(model)
     proto = onnx.load(model.path)
+    if any(PADDED["wavs"] in node.output for node in proto.graph.node):
+        raise InputError(
+            f"{model.path} is from fftp-tag learn, which adds faint noise to "
+            "short clips: sherpa-onnx cannot, give a model from a training"
+        )
+    check_front_end(model)
     cut_front_end(proto.graph, model)
     del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, {"comment": "audio tagging"})
@@ -87,11 +93,6 @@ def cut_front_end(graph: "onnx.GraphProto", model: Model) -> None:
         for node in ancestors(graph, {"features"})
         if node.op_type == "Log"
     ]
-    if PADDED["wavs"] in {name for node in graph.node for name in node.output}:
-        raise InputError(
-            f"{model.path} is from fftp-tag learn, which pads short clips with "
-            "faint noise: sherpa-onnx cannot"
-        )
     remove_outputs(graph, {x.name for x in graph.output} - {"probabilities"})
     # The default of wav_lens, which is a value of the graph from now on
     for number, weight in enumerate(graph.initializer):
@@ -201,7 +202,8 @@ def mel(frequency: Union[float, np.ndarray]) -> Union[float, np.ndarray]:
 def label_rows(labels: List[str]) -> str:
     """The content of ``class_labels_indices.csv``, as sherpa-onnx reads it.
 
-    Each name is in quotes to the end of its line, whatever it contains.
+    Each name is in quotes to the end of its line, whatever it contains; the
+    second column is not read.
     """
-    rows = [f'{n},/m/{n},"{label}"\n' for n, label in enumerate(labels)]
+    rows = [f'{n},,"{label}"\n' for n, label in enumerate(labels)]
     return "".join(["index,mid,display_name\n", *rows])
