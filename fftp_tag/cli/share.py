@@ -32,7 +32,8 @@ EXAMPLES = """\
 
 NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
-FOR_SPEECHBRAIN = "hyperparams.yaml"
+# They tell that a folder is the inference folder of a training
+FOR_SPEECHBRAIN = ("README.md", "custom.py", "hyperparams.yaml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -159,15 +160,14 @@ def write_files(folder: Path, model: "Model", form: str) -> Optional[str]:
         labels = label_rows(model.labels)
         (folder / "class_labels_indices.csv").write_text(labels, "utf-8")
         return None
-    source, name = os.path.split(model.path)
-    speechbrain = None
-    if name == path.name and Path(source, FOR_SPEECHBRAIN).is_file():
-        speechbrain = Path(source, "README.md").read_text("utf-8")
-        shutil.copytree(
-            source,
-            folder,
-            ignore=shutil.ignore_patterns("*.onnx*", "__pycache__"),
-            dirs_exist_ok=True,
-        )
     copy_model(model.path, path, model.info)
+    source, speechbrain = Path(model.path), None
+    files = [x for x in source.parent.iterdir() if x.is_file()]
+    if source.name == path.name and {x.name for x in files}.issuperset(
+        FOR_SPEECHBRAIN
+    ):
+        speechbrain = source.with_name("README.md").read_text("utf-8")
+        for file in files:
+            if ".onnx" not in file.name:
+                shutil.copy(file, folder)
     return speechbrain

@@ -111,7 +111,7 @@ def test_a_training_brings_its_scores_and_its_files_for_speechbrain(
     run = tmp_path / "run"
     (run / "inference" / "__pycache__").mkdir(parents=True)
     shutil.copy(model, run / "inference" / "model.onnx")
-    for name in ("hyperparams.yaml", "own.py", "label_encoder.txt"):
+    for name in ("hyperparams.yaml", "custom.py", "own.py"):
         (run / "inference" / name).write_text(name)
     (run / "inference" / "README.md").write_text(
         '# Title\n\nLoad it: `from_hparams(source="FOLDER")`.\n'
@@ -131,6 +131,12 @@ def test_a_training_brings_its_scores_and_its_files_for_speechbrain(
     assert "On 7 clips that its training did not learn from" in text
     assert "| accuracy | 0.500 |" in text
     assert "| High | 0.750 | 1.000 |" in text
+    # The folder of the training itself, with its data, stays where it is
+    shutil.copy(model, run / "model.onnx")
+    (run / "hyperparams.yaml").write_text("data_folder: my_sounds")
+    (run / "README.md").touch()
+    assert not share(run, tmp_path / "other")
+    assert names(tmp_path / "other") == {"README.md", "model.onnx"}
 
 
 def test_a_space_has_the_page(model, tmp_path, capsys):
