@@ -467,13 +467,11 @@ class AudioTagger:
         """
         model = self.model
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
-        size = model.max_samples
+        size, hop = piece_sizes(model)
         if not model.is_frame_level:
-            yield from cut_windows(blocks, size, size)
+            yield from cut_windows(blocks, size, hop)
             return
         step = model.hop_samples
-        overlap = max(OVERLAP * size, model.span_samples + step)
-        hop = max(int(size - overlap) // step, 1) * step
         for starts, wavs in cut_windows(blocks, size, hop):
             # The last piece may begin between steps: cut it to the next one
             skip = int(-starts[-1] % step)
@@ -513,6 +511,16 @@ class AudioTagger:
                 "least one frame, at most a window."
             )
         return round(window * rate), round(hop * rate)
+
+
+def piece_sizes(model: Model) -> Tuple[int, int]:
+    """Samples of the pieces of a file, and from one to the next."""
+    size = model.max_samples
+    if not model.is_frame_level:
+        return size, size
+    step = model.hop_samples
+    overlap = max(OVERLAP * size, model.span_samples + step)
+    return size, max(int(size - overlap) // step, 1) * step
 
 
 class CrossFade:

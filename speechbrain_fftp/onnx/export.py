@@ -238,12 +238,13 @@ def frame_size(compute_features):
     """Window, shift and margin of a front end's frames, in samples.
 
     The margin is the number of samples by which the first and the last frame
-    together exceed the clip: the window if frames are centred, else 0.
+    together exceed the shortest clip that has them: the window if frames are
+    centred, 0 if they are inside the clip.
 
     Arguments
     ---------
     compute_features : torch.nn.Module
-        A module with ``window``, ``shift`` and ``center``, such as
+        A module with ``window``, ``shift`` and ``margin``, such as
         ``KaldiFbank``, or with ``compute_STFT``, such as SpeechBrain's
         ``Fbank``.
 
@@ -265,9 +266,8 @@ def frame_size(compute_features):
             f"The frames of {type(compute_features).__name__} are unknown: "
             "give compute_features the attributes window and shift, in samples."
         )
-    window = compute_features.window
-    is_centred = getattr(compute_features, "center", False)
-    return window, compute_features.shift, window if is_centred else 0
+    margin = getattr(compute_features, "margin", 0)
+    return compute_features.window, compute_features.shift, margin
 
 
 def export_program(model, info):

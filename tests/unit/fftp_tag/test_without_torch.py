@@ -42,8 +42,9 @@ COMMANDS = [
     ["index", "data", *MODEL, "--output", "archive"],
     ["find", "data/Low/0.wav", "--index", "archive"],
     ["page", "model.onnx", "page"],
+    ["share", "model.onnx", "hub", "--name", "me/beeps", "--license", "mit"],
 ]
-OUTPUTS = ("calibrated.onnx", "my.onnx", "archive", "page/model.onnx")
+OUTPUTS = ("calibrated.onnx", "my.onnx", "archive", "page/model.onnx", "hub")
 
 
 @pytest.fixture(scope="module")

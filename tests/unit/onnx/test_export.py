@@ -5,6 +5,7 @@ Authors
 """
 
 import copy
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 from small_models import CLIP, PITCHES, make_model, make_modules
 
+from speechbrain_fftp.dataio.model_info import ModelInfo
 from speechbrain_fftp.lobes.features import PaddedFeatures
 from speechbrain_fftp.lobes.frame_classifier import FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
@@ -169,7 +171,8 @@ def test_the_file_is_complete(model):
     _, path = model("steps")
     session = onnxruntime.InferenceSession(path)
     metadata = session.get_modelmeta().custom_metadata_map
-    assert {name: json.loads(text) for name, text in metadata.items()} == {
+    names = {field.name for field in dataclasses.fields(ModelInfo)}
+    assert {name: json.loads(metadata[name]) for name in names} == {
         "labels": list(PITCHES),
         "sample_rate": 16000,
         "max_samples": 400 + 299 * 160,
