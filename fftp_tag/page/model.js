@@ -23,8 +23,10 @@ export async function loadModel(about, { runtime, integrity }, report) {
   return async (samples) => {
     const feeds = {
       wavs: new ort.Tensor("float32", samples, [1, samples.length]),
-      wav_lens: new ort.Tensor("float32", [1], [1]),
     };
+    if (session.inputNames.includes("wav_lens")) {
+      feeds.wav_lens = new ort.Tensor("float32", [1], [1]);
+    }
     const [clip, frames] = Object.values(await session.run(feeds, names));
     if (!clip.data.every(Number.isFinite)) {
       throw new Error("The model returns NaN: its weights are damaged.");

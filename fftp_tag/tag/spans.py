@@ -8,19 +8,9 @@ Authors
 """
 
 import dataclasses
-import functools
 import math
 import os
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Set,
-    Tuple,
-    Union,
-)
+from typing import TYPE_CHECKING, Dict, Iterable, Set, Tuple, Union
 
 import numpy as np
 
@@ -28,7 +18,7 @@ from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import FrameLevel
-from speechbrain_fftp.onnx.graphs import ancestors, names_in
+from speechbrain_fftp.onnx.graphs import GraphBuilder, ancestors, names_in
 
 if TYPE_CHECKING:
     import onnx
@@ -76,53 +66,6 @@ class Sizes:
     around_samples: int
     hop: int
     n_bins: int
-
-
-class GraphBuilder:
-    """Adds nodes to a graph: ``build.Add(x, y)`` returns the name of a value.
-
-    Arguments
-    ---------
-    graph : onnx.GraphProto
-        Nodes are appended to it.
-    prefix : str
-        Of the names of values.
-    """
-
-    def __init__(self, graph: "onnx.GraphProto", prefix: str):
-        self.graph = graph
-        self.prefix = prefix
-        self.count = 0
-
-    def __getattr__(self, operator: str) -> Callable[..., str]:
-        return functools.partial(self.add, operator)
-
-    def add(
-        self, operator: str, *inputs: Any, name: str = "", **attributes: Any
-    ) -> str:
-        """Adds a node; inputs are names of values, numbers or arrays."""
-        from onnx import helper
-
-        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
-        output = name or self.new_name()
-        node = helper.make_node(operator, names, [output], **attributes)
-        self.graph.node.append(node)
-        return output
-
-    def constant(self, value: Any) -> str:
-        """Adds a constant; numbers become arrays of one element."""
-        from onnx import numpy_helper
-
-        name = self.new_name()
-        array = value if isinstance(value, np.ndarray) else np.array([value])
-        tensor = numpy_helper.from_array(array, name)
-        self.graph.initializer.append(tensor)
-        return name
-
-    def new_name(self) -> str:
-        """The name of the next value."""
-        self.count += 1
-        return f"{self.prefix}.{self.count}"
 
 
 def make_span_model(
@@ -301,8 +244,12 @@ def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     del graph.node[:]
     build = GraphBuilder(graph, "padded")
     n_samples = build.Shape("wavs", start=1, end=2)
-    lens = build.Mul("wav_lens", build.Cast(n_samples, to=1))
-    lens = build.Unsqueeze(build.Cast(build.Round(lens), to=7), 1)  # [B, 1]
+    if any(value.name == "wav_lens" for value in graph.input):
+        lens = build.Mul("wav_lens", build.Cast(n_samples, to=1))
+        lens = build.Cast(build.Round(lens), to=7)
+    else:
+        lens = build.Expand(n_samples, build.Shape("wavs", end=1))
+    lens = build.Unsqueeze(lens, 1)  # [B, 1]
     size = build.Max(n_samples, around)
     position = count_up(build, size)  # [S]
     start = build.Div(build.Max(build.Sub(span, lens), 0), 2)
