@@ -114,14 +114,20 @@ class JoinedModel:
     def input_of(self, value: str, operators: Tuple[str, ...]) -> Optional[str]:
         """The first input of the operator that a value was computed by.
 
-        The nearest such operator on the way through first inputs, if any.
+        The nearest such operator, if any, on the way through the first inputs
+        that are computed.
         """
-        makers = {x: node for node in self.graph.node for x in node.output}
+        makers = {
+            output: node
+            for node in self.graph.node
+            for output in node.output
+            if node.op_type != "Constant"
+        }
         while value in makers:
             node = makers[value]
-            value = node.input[0] if node.input else ""
             if node.op_type in operators:
-                return value
+                return node.input[0]
+            value = next((x for x in node.input if x in makers), "")
         return None
 
     def embedding_of(self, output: str) -> str:

@@ -154,7 +154,13 @@ def convert(
     if found is not None:
         with atomic_path(path) as temporary_path:
             write_foreign(found, temporary_path)
-            Model(temporary_path).check()
+            try:
+                Model(temporary_path).check()
+            except InputError as error:
+                raise InputError(
+                    f"{found.found.model} does not run behind the front end "
+                    f"of its form: {error}"
+                ) from error
         return
     try:
         from speechbrain_fftp.pretrained.convert import convert_checkpoint
