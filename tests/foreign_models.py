@@ -76,13 +76,13 @@ class Zipformer(Pooled):
 
     def __init__(self):
         super().__init__()
-        self.frames = torch.nn.Conv1d(80, DIM, 7, 4)
+        self.frames = torch.nn.Conv1d(80, DIM, 9, 4)
         self.classifier = torch.nn.Linear(DIM, len(LABELS))
         torch.nn.init.normal_(self.classifier.weight)
 
     def forward(self, x, x_lens):
         x = self.frames(x.transpose(1, 2)).tanh().transpose(1, 2)
-        count = (x_lens - 7) // 4 + 1
+        count = (x_lens - 9) // 4 + 1
         is_valid = torch.arange(x.shape[1]) < count[:, None]
         return self.classifier(x * is_valid[..., None]).mean(1).sigmoid()
 

@@ -87,13 +87,13 @@ def write(found: Found, path: str) -> None:
     min_samples = options.samples(patch)
     token_samples = stride * options.shift
     embeddings = model.embedding_of(OUTPUT)
-    encoded = model.input_of(embeddings, ("Gather",))
-    if encoded is None:
+    pooling = model.maker_of(embeddings, ("Gather",))
+    if pooling is None:
         tokens, token_samples = build.Unsqueeze(embeddings, 1), None
     else:
         # Two class tokens, then rows of patches: the mean of each column
         rows = (options.n_mels - patch) // config["frequency_stride"] + 1
-        tokens = build.Slice(encoded, 2, 2**31, 1)
+        tokens = build.Slice(pooling.input[0], 2, 2**31, 1)
         columns = (n_frames - patch) // stride + 1
         shape = np.array([0, rows, columns, config["hidden_size"]])
         tokens = build.ReduceMean(build.Reshape(tokens, shape), 1, keepdims=0)

@@ -111,11 +111,12 @@ class JoinedModel:
             self.model.graph.sparse_initializer
         )
 
-    def input_of(self, value: str, operators: Tuple[str, ...]) -> Optional[str]:
-        """The first input of the operator that a value was computed by.
+    def maker_of(
+        self, value: str, operators: Tuple[str, ...]
+    ) -> "Optional[onnx.NodeProto]":
+        """The nearest node of some operators that a value was computed by.
 
-        The nearest such operator, if any, on the way through the first inputs
-        that are computed.
+        On the way through the first inputs that are computed; None without one.
         """
         makers = {
             output: node
@@ -126,7 +127,7 @@ class JoinedModel:
         while value in makers:
             node = makers[value]
             if node.op_type in operators:
-                return node.input[0]
+                return node
             value = next((x for x in node.input if x in makers), "")
         return None
 
@@ -138,14 +139,16 @@ class JoinedModel:
         InputError
             If the output is not computed by a linear classifier.
         """
-        found = self.input_of(PREFIX + output, PRODUCTS)
+        found = self.maker_of(PREFIX + output, PRODUCTS)
         if found is None:
             raise InputError(f"{self.path}: {output} has no linear classifier.")
+        (embedding,) = found.input[:1]
         # In int8, it is quantised before
-        maker = [x for x in self.graph.node if found in x.output]
-        if maker and maker[0].op_type == "DynamicQuantizeLinear":
-            found = maker[0].input[0]
-        return found
+        for node in self.graph.node:
+            if node.op_type == "DynamicQuantizeLinear":
+                if embedding in node.output:
+                    return node.input[0]
+        return embedding
 
     def save(
         self, path: Union[str, os.PathLike], info: "ModelInfo", **outputs: str

@@ -14,7 +14,13 @@ from typing import Optional
 import numpy as np
 
 from fftp_tag.foreign.front_end import Fbank, add_energies, add_log
-from fftp_tag.foreign.join import PREFIX, Found, JoinedModel, add_padding
+from fftp_tag.foreign.join import (
+    PREFIX,
+    PRODUCTS,
+    Found,
+    JoinedModel,
+    add_padding,
+)
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import ModelInfo
 from speechbrain_fftp.dataio.prepared import read_table
@@ -24,7 +30,8 @@ from speechbrain_fftp.onnx.graphs import GraphBuilder
 ACCEPTED = f"a CED or Zipformer of sherpa-onnx (with {CLASS_LIST})"
 FILES = ("model.onnx", "model.int8.onnx")
 ZIPFORMER = Fbank(80, snip_edges=False, high_freq=-400.0)
-ZIPFORMER_FRAMES = 1000  # of the clips that they are trained on
+ZIPFORMER_FRAMES = 9, 4  # of a time step, and from one to the next
+TRAINED_FRAMES = 1000  # of the clips that Zipformers are trained on
 CED = Fbank(
     64,
     milliseconds=32,
@@ -34,7 +41,7 @@ CED = Fbank(
     preemphasis=0.0,
     low_freq=0.0,
 )
-PATCH = 16  # frames and bins of a CED's patches; a Zipformer needs 9 frames
+PATCH = 16  # frames and bins of a CED's patches
 RANGE = 120.0  # decibels of a clip's levels
 
 
@@ -63,40 +70,48 @@ def write(found: Found, path: str) -> None:
             f"{found.model} has {n_classes} classes, but "
             f"{found.described_by[0]} lists {len(labels)}."
         )
-    build, token_samples = model.build, None
-    if len(names) == 2:
-        options, max_frames = ZIPFORMER, ZIPFORMER_FRAMES
-        wavs = add_padding(build, "wavs", options.samples(PATCH))
-        features = add_log(build, add_energies(build, wavs, options))
-        shape = (
-            build.Shape(features, end=1),
-            build.Shape(features, start=1, end=2),
-        )
-        lengths = build.Expand(shape[1], shape[0])
+    is_zipformer = len(names) == 2
+    options = ZIPFORMER if is_zipformer else CED
+    patch, stride = ZIPFORMER_FRAMES if is_zipformer else (PATCH, PATCH)
+    min_samples = options.samples(patch)
+    token_samples: Optional[int] = stride * options.shift
+    build = model.build
+    wavs = add_padding(build, "wavs", min_samples)
+    energies = add_energies(build, wavs, options)
+    if is_zipformer:
+        max_frames = TRAINED_FRAMES
+        features = add_log(build, energies)
+        n_frames = build.Shape(features, start=1, end=2)
+        lengths = build.Expand(n_frames, build.Shape(features, end=1))
         model.run(**{names[0]: features, names[1]: lengths})
-        encoded = model.embedding_of(output)
-        # The classifier is applied to each time step, then averaged
-        embeddings = build.ReduceMean(encoded, 1, keepdims=0)
-        tokens = build.Unsqueeze(embeddings, 1)
+        tokens = embeddings = model.embedding_of(output)
+        last = model.maker_of(PREFIX + output, ("ReduceMean", *PRODUCTS))
+        if last is not None and last.op_type == "ReduceMean":
+            # Each time step is classified, and the logits are averaged
+            embeddings = build.ReduceMean(tokens, 1, keepdims=0)
+        else:
+            tokens, token_samples = build.Unsqueeze(embeddings, 1), None
     else:
-        options, max_frames = CED, PATCH * count_positions(model)
-        wavs = add_padding(build, "wavs", options.samples(PATCH))
-        features = add_decibels(build, add_energies(build, wavs, options))
+        max_frames = PATCH * count_positions(model)
+        features = add_decibels(build, energies)
         model.run(**{names[0]: build.Transpose(features, perm=[0, 2, 1])})
         embeddings = model.embedding_of(output)
-        encoded = model.input_of(embeddings, ("ReduceMean",))
-        # Rows of patches, the mean of each column
+        pooling = model.maker_of(embeddings, ("ReduceMean",))
+        if pooling is None:
+            raise InputError(f"{found.model} is no CED: it has no mean.")
+        # Rows of patches: the mean of each column
         size = np.array([0, options.n_mels // PATCH, -1])
         size = build.Concat(size, build.Shape(embeddings, start=1), axis=0)
-        tokens = build.ReduceMean(build.Reshape(encoded, size), 1, keepdims=0)
-        token_samples = PATCH * options.shift
+        tokens = build.ReduceMean(
+            build.Reshape(pooling.input[0], size), 1, keepdims=0
+        )
     model.save(
         path,
         ModelInfo(
             labels=complete_names(labels),
             sample_rate=options.sample_rate,
             max_samples=options.samples(max_frames),
-            min_samples=options.samples(PATCH),
+            min_samples=min_samples,
             frame_samples=options.shift,
             token_samples=token_samples,
         ),

@@ -244,6 +244,12 @@ def test_models_of_sherpa_onnx(tmp_path, kind, file):
         expected = [events[label] for label in LABELS]
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
         seen.append(found)
+        # The mean of the tokens, which are in time
+        tokens, found = tagger.model.run(["tokens", "embeddings"], wav[None])
+        more = n_samples - tagger.model.min_samples
+        assert tokens.shape[1] == more // tagger.model.info.token_samples + 1
+        if kind is Zipformer:
+            np.testing.assert_allclose(tokens.mean(1), found, atol=1e-5)
     assert np.ptp(seen, axis=0).max() > 10 * TOLERANCE
 
 
