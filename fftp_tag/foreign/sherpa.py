@@ -100,8 +100,8 @@ def write(found: Found, path: str) -> None:
         if pooling is None:
             raise InputError(f"{found.model} is no CED: it has no mean.")
         # Rows of patches: the mean of each column
-        size = np.array([0, options.n_mels // PATCH, -1])
-        size = build.Concat(size, build.Shape(embeddings, start=1), axis=0)
+        sizes = np.array([0, options.n_mels // PATCH, -1])
+        size = build.Concat(sizes, build.Shape(embeddings, start=1), axis=0)
         tokens = build.ReduceMean(
             build.Reshape(pooling.input[0], size), 1, keepdims=0
         )
@@ -140,9 +140,8 @@ def count_positions(model: JoinedModel) -> int:
         If it has none.
     """
     for weight in model.model.graph.initializer:
-        one, _, *sizes = [*weight.dims, 0, 0]
-        if len(weight.dims) == 4 and one == 1 and sizes[0] == 1:
-            return sizes[1]
+        if len(weight.dims) == 4 and weight.dims[0] == weight.dims[2] == 1:
+            return int(weight.dims[3])
     raise InputError(
         f"{model.path} is no CED: it has no positions in time, [1, D, 1, T]."
     )

@@ -98,6 +98,7 @@ def make_span_model(
         inputs = {padded: name for name, padded in PADDED.items()}
         rename_inputs(graph.node, inputs)  # of a model of learnt classes
         remove_outputs(graph, {"probabilities", "frame_probabilities", OUTPUT})
+        add_lengths(graph)
         pad_to_span(graph, sizes)
         add_spans(graph, sizes)
 
@@ -233,6 +234,19 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     )
 
 
+def add_lengths(graph: "onnx.GraphProto") -> None:
+    """Adds the input wav_lens to a model of others, by default 1."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name, default = "wav_lens", np.ones(1, np.float32)
+    if all(value.name != name for value in graph.input):
+        value = helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["lengths"]
+        )
+        graph.input.append(value)
+        graph.initializer.append(numpy_helper.from_array(default, name))
+
+
 def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     """Centres clips that are shorter than a span in one, between faint noise,
     which follows clips that are shorter than a span's surroundings.
@@ -244,12 +258,9 @@ def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     del graph.node[:]
     build = GraphBuilder(graph, "padded")
     n_samples = build.Shape("wavs", start=1, end=2)
-    if any(value.name == "wav_lens" for value in graph.input):
-        lens = build.Mul("wav_lens", build.Cast(n_samples, to=1))
-        lens = build.Cast(build.Round(lens), to=7)
-    else:
-        lens = build.Expand(n_samples, build.Shape("wavs", end=1))
-    lens = build.Unsqueeze(lens, 1)  # [B, 1]
+    lens = build.Expand("wav_lens", build.Shape("wavs", start=0, end=1))
+    lens = build.Mul(lens, build.Cast(n_samples, to=1))
+    lens = build.Unsqueeze(build.Cast(build.Round(lens), to=7), 1)  # [B, 1]
     size = build.Max(n_samples, around)
     position = count_up(build, size)  # [S]
     start = build.Div(build.Max(build.Sub(span, lens), 0), 2)
@@ -307,7 +318,7 @@ def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
     outputs = [output for output in graph.output if output.name not in names]
     needed = {output.name for output in outputs}
     nodes = ancestors(graph, needed)
-    needed.update(*map(names_in, nodes))
+    needed.update(*map(names_in, nodes), (x.name for x in graph.input))
     for values, kept in ((graph.output, outputs), (graph.node, nodes)):
         del values[:]
         values.extend(kept)

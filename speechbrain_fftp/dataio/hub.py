@@ -80,7 +80,7 @@ def download(source: Union[Path, str], files: Sequence[str]) -> Path:
     name, revision = match.groups()
     try:
         folder = snapshot_download(
-            name, revision=revision, allow_patterns=files
+            name, revision=revision, allow_patterns=list(files)
         )
     except (OSError, ValueError, errors.HTTPError) as error:
         raise FileNotFoundError(

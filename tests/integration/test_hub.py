@@ -34,7 +34,7 @@ def test_ids_and_revisions(hub):
     assert find_checkpoint("lab/model") == folder
     assert find_checkpoint("lab/model@v1.0") == folder
     for call, revision in zip(calls, (None, "v1.0")):
-        options = {"revision": revision, "allow_patterns": FILES}
+        options = {"revision": revision, "allow_patterns": list(FILES)}
         assert call == ("lab/model", options)
     # Pickles are not read
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
