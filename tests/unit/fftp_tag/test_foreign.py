@@ -25,6 +25,7 @@ from foreign_models import (
     write_waveforms,
 )
 from onnx import helper
+from tiny_onnx import write_model
 from torchaudio.compliance import kaldi
 
 from fftp_tag import AudioTagger
@@ -334,11 +335,12 @@ def test_files_of_no_known_form(tmp_path, capsys):
             assert form in error
 
 
-def test_what_is_foreign(tmp_path, onnx_file):
+def test_what_is_foreign(tmp_path):
     write_waveforms(tmp_path)
     assert is_foreign(tmp_path / "birds.onnx")
-    assert not is_foreign(onnx_file)
-    content = onnx_file.read_bytes()
+    own = write_model(tmp_path / "own.onnx")
+    assert not is_foreign(own)
+    content = own.read_bytes()
     for number, damaged in enumerate((b"", b"text", content[:-9], content[9:])):
         path = tmp_path / f"{number}.onnx"
         path.write_bytes(damaged)
