@@ -94,7 +94,7 @@ def test_commands_need_no_torch(folder):
 
     None writes into the home folder, as ONNX Runtime's telemetry does.
     """
-    assert set(VERBS) == {words[0] for words in COMMANDS}
+    assert set(VERBS) <= {words[0] for words in COMMANDS}
     done = run(folder, COMMANDS)
     output = done.stdout.decode()
     for words in COMMANDS:
