@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 OPSET = 18  # the first with the operators of this package's graphs
 PREFIX = "foreign/"  # of the names of others
+LARGE = 2**12  # bytes of weights that an operator's version cannot depend on
 # The matrix product of a classifier, also in int8
 PRODUCTS = ("Gemm", "MatMul", "MatMulInteger")
+Shape = Tuple[Optional[int], ...]
 
 
 class Found(NamedTuple):
@@ -46,7 +48,7 @@ class JoinedModel:
     Attributes
     ----------
     inputs, outputs : dict
-        Values of the file by name, in its order.
+        Shapes by name, in the file's order.
 
     Raises
     ------
@@ -57,23 +59,28 @@ class JoinedModel:
     def __init__(self, path: Path):
         onnx = require("onnx", f"{path} has to be converted once, which")
         self.path = path
-        self.graph = onnx.GraphProto(name="joined")
-        self.build = GraphBuilder(self.graph, "front_end")
         try:
-            model = onnx.load(path)
-            opsets = {x.domain: x.version for x in model.opset_import}
-            if opsets.get("", OPSET) < OPSET:
-                model = onnx.version_converter.convert_version(model, OPSET)
+            model = to_opset(onnx.load(path))
         except Exception as error:  # of protobuf, or of C++
             raise InputError(f"{path} cannot be read: {error}") from error
-        weights = {x.name for x in model.graph.initializer}
-        self.inputs = {
-            x.name: x for x in model.graph.input if x.name not in weights
-        }
-        self.outputs = {x.name: x for x in model.graph.output}
-        self.model = onnx.compose.add_prefix(model, PREFIX)
+        self.model, self.graph = model, model.graph
+        weights = {x.name for x in self.graph.initializer}
+        inputs = [x for x in self.graph.input if x.name not in weights]
+        self.inputs = {x.name: get_shape(x) for x in inputs}
+        self.outputs = {x.name: get_shape(x) for x in self.graph.output}
+        # Weights stay where they are: others' models are large
+        onnx.compose.add_prefix_graph(self.graph, PREFIX, inplace=True)
+        self.nodes = list(self.graph.node)
+        for values in (
+            self.graph.node,
+            self.graph.input,
+            self.graph.output,
+            self.graph.value_info,
+        ):
+            del values[:]
+        self.build = GraphBuilder(self.graph, "front_end")
 
-    def shape(self, name: str) -> Tuple[Optional[int], ...]:
+    def shape(self, name: str) -> Shape:
         """The sizes of an input or output; None is free, as the batch has to be.
 
         Raises
@@ -81,15 +88,14 @@ class JoinedModel:
         InputError
             If there is none of this name.
         """
-        value = {**self.inputs, **self.outputs}.get(name)
-        if value is None:
+        values = {**self.inputs, **self.outputs}
+        if name not in values:
             raise InputError(
                 f"{self.path} has no {name}: its inputs are "
                 f"{', '.join(self.inputs)}, its outputs "
                 f"{', '.join(self.outputs)}."
             )
-        sizes = value.type.tensor_type.shape.dim
-        return tuple(x.dim_value or None for x in sizes)
+        return values[name]
 
     def run(self, **values: str) -> None:
         """Adds the graph of others on some values, by the names of its inputs."""
@@ -105,11 +111,7 @@ class JoinedModel:
                     "export it with a batch of any size."
                 )
             self.build.Identity(value, name=PREFIX + name)
-        self.graph.node.extend(self.model.graph.node)
-        self.graph.initializer.extend(self.model.graph.initializer)
-        self.graph.sparse_initializer.extend(
-            self.model.graph.sparse_initializer
-        )
+        self.graph.node.extend(self.nodes)
 
     def maker_of(
         self, value: str, operators: Tuple[str, ...]
@@ -172,14 +174,45 @@ class JoinedModel:
         for name, found in outputs.items():
             self.build.Identity(found, name=name)
             self.graph.output.append(value(name, shapes[name]))
-        model = helper.make_model(
-            self.graph,
-            functions=self.model.functions,
-            opset_imports=self.model.opset_import,
-            ir_version=max(self.model.ir_version, 8),
-        )
-        helper.set_model_props(model, info.to_metadata())
-        Path(path).write_bytes(model.SerializeToString())
+        helper.set_model_props(self.model, info.to_metadata())
+        Path(path).write_bytes(self.model.SerializeToString())
+
+
+def to_opset(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """The model in ``OPSET`` or a later one.
+
+    Large weights are inputs meanwhile: else, memory would be seven times them.
+    """
+    from onnx import helper, version_converter
+
+    versions = {x.domain: x.version for x in model.opset_import}
+    if versions.get("", OPSET) >= OPSET:
+        return model
+    weights = list(model.graph.initializer)
+    large = [x for x in weights if len(x.raw_data) > LARGE]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(
+        x for x in weights if len(x.raw_data) <= LARGE
+    )
+    inputs = {x.name for x in model.graph.input}
+    added = {x.name for x in large} - inputs
+    model.graph.input.extend(
+        helper.make_tensor_value_info(x.name, x.data_type, x.dims)
+        for x in large
+        if x.name in added
+    )
+    model = version_converter.convert_version(model, OPSET)
+    kept = [x for x in model.graph.input if x.name not in added]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    model.graph.initializer.extend(large)
+    return model
+
+
+def get_shape(value: "onnx.ValueInfoProto") -> Shape:
+    """The sizes of a value; None is free."""
+    sizes = value.type.tensor_type.shape.dim
+    return tuple(size.dim_value or None for size in sizes)
 
 
 def add_padding(build: GraphBuilder, wavs: str, n_samples: int) -> str:

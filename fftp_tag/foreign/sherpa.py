@@ -139,7 +139,7 @@ def count_positions(model: JoinedModel) -> int:
     InputError
         If it has none.
     """
-    for weight in model.model.graph.initializer:
+    for weight in model.graph.initializer:
         if len(weight.dims) == 4 and weight.dims[0] == weight.dims[2] == 1:
             return int(weight.dims[3])
     raise InputError(
