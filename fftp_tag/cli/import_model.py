@@ -1,11 +1,14 @@
 """``fftp-tag import``: Converts a published model to a model.onnx.
 
 SOURCE is one of
-  owner/name[@revision]  an AST, a CED or a Dasheng on the Hugging Face hub
+  an ONNX file, or a     an AST of transformers, a CED or Zipformer of
+  folder with one        sherpa-onnx, or an encoder of waveforms with a JSON file
   a folder               with config.json, model.safetensors and
-                         preprocessor_config.json, as on the hub
+                         preprocessor_config.json: an AST, a CED or a Dasheng
+  owner/name[@revision]  either of these on the Hugging Face hub
   a .pth or .pt file     an AST, an Audio Mamba or a Dasheng from its authors,
                          or an ATST-Frame from PretrainedSED
+All but ONNX files need PyTorch.
 With --int8, it may also be a model.onnx or the output folder of a training.
 
 Authors
@@ -64,26 +67,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Converts the model and prints a summary."""
+    from fftp_tag.tag import sources
     from fftp_tag.tag.model import Model
-    from fftp_tag.tag.sources import find_inside
     from speechbrain_fftp.onnx.int8 import store_in_int8
 
     path = Path(args.output)
-    source = Path(args.source)
-    existing = source if source.suffix == ".onnx" else find_inside(source)
     check_output(path)
     if (args.mean is None) != (args.std is None):
         raise InputError("--mean and --std go together")
-    if existing is None:
-        convert(args, path)
+    own = options.given(args, "labels", "mean", "std", "single_label")
+    existing = sources.find_on_disk(Path(args.source))
+    if existing is None and not own and sources.may_be_on_hub(args.source):
+        existing = sources.find_on_hub(args.source)
+    if not isinstance(existing, Path):
+        if existing is not None and own:
+            raise InputError(
+                f"{args.source} is an ONNX file, which has its labels and "
+                f"settings beside it: leave --{', --'.join(own)} out"
+            )
+        if args.labels is not None:
+            own["labels"] = (
+                Path(args.labels).read_text("utf-8-sig").splitlines()
+            )
+        sources.convert(args.source, path, existing, **own)
         existing = path
     elif not args.int8:
         raise InputError(
-            f"{source} is or holds a model.onnx already: use it as --model"
+            f"{args.source} is or holds a model.onnx already: use it as --model"
         )
-    elif options.given(args, "labels", "mean", "std", "single_label"):
+    elif own:
         raise InputError(
-            f"{source} is or holds a model.onnx already: give --int8 alone"
+            f"{args.source} is or holds a model.onnx already: give --int8 alone"
         )
     elif existing.resolve() == path.resolve():
         raise InputError(f"{path} is the source: give another output")
@@ -97,19 +111,4 @@ def run(args: argparse.Namespace) -> None:
         f"{path}: {path.stat().st_size / 1e6:.1f} MB, {n_classes} "
         f"{'class' if n_classes == 1 else 'classes'}, clips up to "
         f"{model.max_samples / model.sample_rate:.1f} s at {model.sample_rate} Hz"
-    )
-
-
-def convert(args: argparse.Namespace, path: Path) -> None:
-    """Writes a published model to a path."""
-    from fftp_tag.tag import sources
-
-    labels = None
-    if args.labels is not None:
-        labels = Path(args.labels).read_text("utf-8-sig").splitlines()
-    sources.convert(
-        args.source,
-        path,
-        labels=labels,
-        **options.given(args, "mean", "std", "single_label"),
     )

@@ -12,9 +12,9 @@ import argparse
 import os
 import signal
 
+from fftp_tag import STARTER
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
-from fftp_tag.tag.sources import STARTER
 
 HELP = "makes an index of a folder of recordings"
 EXAMPLES = """\

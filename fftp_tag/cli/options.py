@@ -8,9 +8,9 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
+from fftp_tag import STARTER
 from fftp_tag.cli import output
 from fftp_tag.errors import one_line
-from fftp_tag.tag.sources import STARTER
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:

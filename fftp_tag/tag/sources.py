@@ -1,4 +1,4 @@
-"""Finds a model.onnx, or makes one from a published checkpoint.
+"""Finds a model.onnx, or makes one from a published model.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,18 +9,41 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional, Sequence, Union
 
+from fftp_tag import STARTER
+from fftp_tag.foreign.forms import (
+    Foreign,
+    accepted,
+    find_foreign,
+    is_foreign,
+    write_foreign,
+)
+from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.hub import download
 
 logger = logging.getLogger(__name__)
 
-# The name of the model that the package holds
-STARTER = "starter"
 STARTER_MODEL = Path(__file__).parents[1] / "starter" / "model.onnx"
 MODEL = "model.onnx"
 WEIGHTS = (".pth", ".pt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+# What is downloaded of a model on the hub: first all but weights in int8
+ON_HUB = (
+    MODEL,
+    f"{MODEL}.data",
+    f"onnx/{MODEL}",
+    "model.json",
+    "config.json",
+    "preprocessor_config.json",
+    "class_labels_indices.csv",
+)
+INT8_ON_HUB = ("model.int8.onnx", "onnx/model_quantized.onnx")
+
+# A model.onnx of this package, an ONNX file of others, or neither
+Onnx = Union[Path, Foreign, None]
 
 
 def find_or_convert(source: Union[str, os.PathLike]) -> Path:
@@ -30,37 +53,35 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     ---------
     source : str
         "starter", the model that the package holds; a model.onnx; a folder that
-        holds one, also as ``inference/model.onnx``; or a published checkpoint,
-        which is converted into the cache.
+        holds one, also as ``inference/model.onnx``; or a published model, which
+        is converted into the cache: an ONNX file of a known form, or else a
+        checkpoint; on disk or on the hub.
 
     Raises
     ------
     FileNotFoundError
         If the file or folder does not exist, or holds no model.
     InputError
-        If a published checkpoint cannot be converted.
+        If a published model cannot be converted.
     """
     if source == STARTER:
         return STARTER_MODEL
     path = Path(source)
-    if path.suffix == ".onnx" or path.is_file() and path.suffix not in WEIGHTS:
-        return path
-    inside = find_inside(path)
-    if inside is not None:
-        return inside
-    if path.is_dir() and not (path / "config.json").is_file():
+    found = find_on_disk(path)
+    if isinstance(found, Path):
+        return found
+    if path.is_dir() and not found and not (path / "config.json").is_file():
         raise FileNotFoundError(
             f"{source} holds no {MODEL} and no published checkpoint: training "
             "writes inference/model.onnx when it ends."
         )
-    may_be_id = HUB_ID.fullmatch(str(source)) and not path.parent.is_dir()
-    if not path.exists() and not may_be_id:
+    if not path.exists() and not may_be_on_hub(source):
         raise FileNotFoundError(
             f"{source}: there is no such file or folder. Give a model.onnx, "
             "the output folder of a training, or a published model, such as "
             "mispeech/ced-tiny."
         )
-    converted = cache_folder() / cache_name(path)
+    converted = cache_folder() / cache_name(path, found)
     if converted.is_file():
         return converted
     if path.exists():
@@ -68,12 +89,35 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     else:
         logger.info(
             "There is no file or folder %s here: looking for it on the Hugging "
-            "Face hub. A model has to be converted once, into %s",
+            "Face hub. Others' models have to be converted once, into %s",
             source,
             converted,
         )
-    convert(source, converted)
+        found = find_on_hub(source)
+        if isinstance(found, Path):
+            return found
+    convert(source, converted, found)
     return converted
+
+
+def find_on_disk(path: Path) -> Onnx:
+    """The ONNX model that is a file or in a folder.
+
+    Raises an InputError if it has no known form.
+    """
+    if path.suffix == ".onnx" and not path.exists():
+        return path  # what loads it says so
+    if path.suffix in WEIGHTS or not path.exists():
+        return None
+    inside = find_inside(path) if path.is_dir() else path
+    if inside is not None and not is_foreign(inside):
+        return inside
+    found = find_foreign(path)
+    if found is None and inside is not None:
+        raise InputError(
+            f"{inside} is an ONNX file of no known form: give {accepted()}"
+        )
+    return found
 
 
 def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
@@ -84,22 +128,56 @@ def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
     return None
 
 
+def may_be_on_hub(source: Union[str, os.PathLike]) -> bool:
+    """Whether what is not on disk may be a model on the hub."""
+    is_id = HUB_ID.fullmatch(str(source)) is not None
+    return is_id and not Path(source).parent.is_dir()
+
+
+def find_on_hub(source: Union[str, os.PathLike]) -> Onnx:
+    """The ONNX model of ``owner/name[@revision]``, downloaded if need be."""
+    for files in (ON_HUB, INT8_ON_HUB):
+        folder = download(str(source), files)
+        found = find_on_disk(folder)
+        if found is not None:
+            logger.info("%s is revision %s of the hub", source, folder.name)
+            break
+    return found
+
+
 def convert(
-    source: Union[str, os.PathLike], path: Path, **options: Any
+    source: Union[str, os.PathLike],
+    path: Path,
+    found: Optional[Foreign] = None,
+    **options: Any,
 ) -> None:
-    """See ``speechbrain_fftp.pretrained.convert``."""
+    """Writes a model.onnx from an ONNX file of others, or else a checkpoint.
+
+    For the options of a checkpoint, see ``speechbrain_fftp.pretrained.convert``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if found is not None:
+        with atomic_path(path) as temporary_path:
+            write_foreign(found, temporary_path)
+            try:
+                Model(temporary_path).check()
+            except InputError as error:
+                raise InputError(
+                    f"{found.found.model} does not run behind the front end "
+                    f"of its form: {error}"
+                ) from error
+        return
     try:
         from speechbrain_fftp.pretrained.convert import convert_checkpoint
     except ModuleNotFoundError as error:
         kind = "is a published checkpoint"
         if not Path(source).exists():
-            kind = "is not a local file but may be a model of the hub"
+            kind = f"has no {MODEL} on the hub but may be a checkpoint"
         raise InputError(
             f"{source} {kind}. Its conversion needs {error.name}: install this "
             'package with what training needs (pip install ".[train]" in a '
             "checkout), or convert the model elsewhere with fftp-tag import"
         ) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
     convert_checkpoint(source, path, **options)
 
 
@@ -109,8 +187,8 @@ def cache_folder() -> Path:
     return Path(folder) / "fftp_tag"
 
 
-def cache_name(path: Path) -> str:
-    """The name of a converted checkpoint in the cache.
+def cache_name(path: Path, foreign: Optional[Foreign] = None) -> str:
+    """The name of a converted model in the cache.
 
     For files on disk, it depends on their sizes and times; for a hub id, on the
     id alone: a newer revision needs ``fftp-tag import``.
@@ -118,8 +196,10 @@ def cache_name(path: Path) -> str:
     name = re.sub(r"[^\w.@-]+", "--", str(path))
     if not path.exists():
         return f"{name}.onnx"
-    files = [path]
-    if path.is_dir():
+    files: Sequence[Path] = [path]
+    if foreign is not None:
+        files = [foreign.found.model, *foreign.found.described_by]
+    elif path.is_dir():
         files = sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
     states = [
         (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)

@@ -8,19 +8,9 @@ Authors
 """
 
 import dataclasses
-import functools
 import math
 import os
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Set,
-    Tuple,
-    Union,
-)
+from typing import TYPE_CHECKING, Dict, Iterable, Set, Tuple, Union
 
 import numpy as np
 
@@ -28,7 +18,7 @@ from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import FrameLevel
-from speechbrain_fftp.onnx.graphs import ancestors, names_in
+from speechbrain_fftp.onnx.graphs import GraphBuilder, ancestors, names_in
 
 if TYPE_CHECKING:
     import onnx
@@ -78,53 +68,6 @@ class Sizes:
     n_bins: int
 
 
-class GraphBuilder:
-    """Adds nodes to a graph: ``build.Add(x, y)`` returns the name of a value.
-
-    Arguments
-    ---------
-    graph : onnx.GraphProto
-        Nodes are appended to it.
-    prefix : str
-        Of the names of values.
-    """
-
-    def __init__(self, graph: "onnx.GraphProto", prefix: str):
-        self.graph = graph
-        self.prefix = prefix
-        self.count = 0
-
-    def __getattr__(self, operator: str) -> Callable[..., str]:
-        return functools.partial(self.add, operator)
-
-    def add(
-        self, operator: str, *inputs: Any, name: str = "", **attributes: Any
-    ) -> str:
-        """Adds a node; inputs are names of values, numbers or arrays."""
-        from onnx import helper
-
-        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
-        output = name or self.new_name()
-        node = helper.make_node(operator, names, [output], **attributes)
-        self.graph.node.append(node)
-        return output
-
-    def constant(self, value: Any) -> str:
-        """Adds a constant; numbers become arrays of one element."""
-        from onnx import numpy_helper
-
-        name = self.new_name()
-        array = value if isinstance(value, np.ndarray) else np.array([value])
-        tensor = numpy_helper.from_array(array, name)
-        self.graph.initializer.append(tensor)
-        return name
-
-    def new_name(self) -> str:
-        """The name of the next value."""
-        self.count += 1
-        return f"{self.prefix}.{self.count}"
-
-
 def make_span_model(
     model: Model, path: Union[str, os.PathLike], seconds: float
 ) -> Model:
@@ -155,6 +98,7 @@ def make_span_model(
         inputs = {padded: name for name, padded in PADDED.items()}
         rename_inputs(graph.node, inputs)  # of a model of learnt classes
         remove_outputs(graph, {"probabilities", "frame_probabilities", OUTPUT})
+        add_lengths(graph)
         pad_to_span(graph, sizes)
         add_spans(graph, sizes)
 
@@ -288,6 +232,19 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     graph.output.append(
         helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)
     )
+
+
+def add_lengths(graph: "onnx.GraphProto") -> None:
+    """Adds the input wav_lens to a model of others, by default 1."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name, default = "wav_lens", np.ones(1, np.float32)
+    if all(value.name != name for value in graph.input):
+        value = helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["lengths"]
+        )
+        graph.input.append(value)
+        graph.initializer.append(numpy_helper.from_array(default, name))
 
 
 def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:

@@ -493,12 +493,12 @@ class AudioTagger:
             If the window or the hop is out of range.
         """
         rate = self.sample_rate
+        low = self.model.min_samples / rate
         if window is None:
-            window = min(WINDOW, self.max_seconds)
+            window = min(max(WINDOW, low), self.max_seconds)
         frame = self.model.frame_samples / rate
         if hop is None:
             hop = max(window / 4, frame)
-        low = self.model.min_samples / rate
         if not low <= window <= self.max_seconds:
             raise InputError(
                 f"--window {window:g} must be in {low:g}..{self.max_seconds:g} "

@@ -7,8 +7,10 @@ Authors
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.prepared import (
     files_below,
     find_list,
@@ -37,3 +39,31 @@ def is_audioset(data_folder):
     return any(any(folder.glob(pattern)) for pattern in patterns) or any(
         name.endswith(".parquet") for name in files_below(folder)
     )
+
+
+def read_id2label(id2label, n_classes, path):
+    """The names of ``id2label`` of a config.json, in order."""
+    numbers = [str(number) for number in range(n_classes)]
+    if not isinstance(id2label, dict) or set(id2label) != set(numbers):
+        raise InputError(
+            f"{path}: id2label must map 0 to {n_classes - 1} to class names."
+        )
+    return [id2label[number] for number in numbers]
+
+
+def complete_names(names):
+    """Completes AudioSet's names cut at a comma, and makes names distinct."""
+    audioset = list(read_classes().values())
+    if before_commas(names) == before_commas(audioset):
+        return audioset
+    while len(counts := Counter(names)) < len(names):  # "a", "a" and "a (1)"
+        names = [
+            f"{name} ({number})" if counts[name] > 1 else name
+            for number, name in enumerate(names)
+        ]
+    return names
+
+
+def before_commas(names):
+    """The part of each name before its first comma."""
+    return [name.partition(",")[0] for name in names]

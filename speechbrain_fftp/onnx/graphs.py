@@ -4,10 +4,60 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from typing import TYPE_CHECKING, List, Set
+import functools
+from typing import TYPE_CHECKING, Any, Callable, List, Set
+
+import numpy as np
 
 if TYPE_CHECKING:
     import onnx
+
+
+class GraphBuilder:
+    """Adds nodes to a graph: ``build.Add(x, y)`` returns the name of a value.
+
+    Arguments
+    ---------
+    graph : onnx.GraphProto
+        Nodes are appended to it.
+    prefix : str
+        Of the names of values.
+    """
+
+    def __init__(self, graph: "onnx.GraphProto", prefix: str):
+        self.graph = graph
+        self.prefix = prefix
+        self.count = 0
+
+    def __getattr__(self, operator: str) -> Callable[..., str]:
+        return functools.partial(self.add, operator)
+
+    def add(
+        self, operator: str, *inputs: Any, name: str = "", **attributes: Any
+    ) -> str:
+        """Adds a node; inputs are names of values, numbers or arrays."""
+        from onnx import helper
+
+        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
+        output = name or self.new_name()
+        node = helper.make_node(operator, names, [output], **attributes)
+        self.graph.node.append(node)
+        return output
+
+    def constant(self, value: Any) -> str:
+        """Adds a constant; numbers become arrays of one element."""
+        from onnx import numpy_helper
+
+        name = self.new_name()
+        array = value if isinstance(value, np.ndarray) else np.array([value])
+        tensor = numpy_helper.from_array(array, name)
+        self.graph.initializer.append(tensor)
+        return name
+
+    def new_name(self) -> str:
+        """The name of the next value."""
+        self.count += 1
+        return f"{self.prefix}.{self.count}"
 
 
 def ancestors(

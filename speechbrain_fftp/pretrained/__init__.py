@@ -7,11 +7,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from speechbrain_fftp.dataio.hub import find_checkpoint
 from speechbrain_fftp.pretrained.families import (
     load_ast,
     load_aum,
     load_published,
 )
-from speechbrain_fftp.pretrained.hub import find_checkpoint
 from speechbrain_fftp.pretrained.square import square_to_fftp
 from speechbrain_fftp.pretrained.start import start_from

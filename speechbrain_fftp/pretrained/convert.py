@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.hub import find_checkpoint
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.pretrained import ast
@@ -22,7 +23,6 @@ from speechbrain_fftp.pretrained.families import (
     find_family,
     load_front_end,
 )
-from speechbrain_fftp.pretrained.hub import find_checkpoint
 from speechbrain_fftp.pretrained.tensors import read_checkpoint
 
 logger = logging.getLogger(__name__)

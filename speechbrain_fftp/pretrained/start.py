@@ -13,8 +13,8 @@ import torch
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.hub import find_checkpoint
 from speechbrain_fftp.pretrained.families import load_published
-from speechbrain_fftp.pretrained.hub import find_checkpoint
 from speechbrain_fftp.pretrained.square import to_full_frequency
 from speechbrain_fftp.pretrained.tensors import read_tensors
 from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS

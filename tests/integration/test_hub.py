@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from speechbrain_fftp.pretrained.hub import FILES, find_checkpoint
+from speechbrain_fftp.dataio.hub import FILES, find_checkpoint
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_ids_and_revisions(hub):
     assert find_checkpoint("lab/model") == folder
     assert find_checkpoint("lab/model@v1.0") == folder
     for call, revision in zip(calls, (None, "v1.0")):
-        options = {"revision": revision, "allow_patterns": FILES}
+        options = {"revision": revision, "allow_patterns": list(FILES)}
         assert call == ("lab/model", options)
     # Pickles are not read
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

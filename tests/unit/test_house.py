@@ -26,6 +26,7 @@ ROOMS = (
     "fftp_tag.score",
     "fftp_tag.search",
     "fftp_tag.tag",
+    "fftp_tag.foreign",
     "fftp_tag",
     "speechbrain_fftp.core",
     "speechbrain_fftp.training",

@@ -6,13 +6,18 @@ Authors
 
 import logging
 import os
+import shutil
 import sys
 
+import huggingface_hub
 import pytest
+from foreign_models import AST, LABELS, write_ast, write_ast_config
+from huggingface_hub import constants
 from tiny_onnx import write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
+from fftp_tag.tag.model import Model
 from fftp_tag.tag.sources import find_or_convert
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.pretrained import convert as conversion
@@ -23,6 +28,25 @@ def cache(tmp_path, monkeypatch):
     """The folder of converted models."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "fftp_tag"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub; returns the folder of the model of all ids there, and the calls."""
+    folder, cached, calls = tmp_path / "hub", tmp_path / "0123abc", []
+    folder.mkdir()
+
+    def snapshot_download(repo_id, revision, allow_patterns):
+        calls.append((repo_id, revision, allow_patterns))
+        cached.mkdir(exist_ok=True)
+        for name in allow_patterns:
+            if (folder / name).is_file():
+                (cached / name).parent.mkdir(exist_ok=True)
+                shutil.copy(folder / name, cached / name)
+        return str(cached)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    return folder, calls
 
 
 @pytest.fixture
@@ -77,10 +101,55 @@ def test_a_checkpoint_is_converted_once(tmp_path, converted, cache, caplog):
     assert find_or_convert(folder) != found and len(converted) == 4
 
 
-def test_hub_ids_have_a_name_each(converted):
+def test_hub_ids_have_a_name_each(converted, hub):
     ids = ["a/b", "a/b@v1", "a/b@refs/pr/1", "a/b--c"]
     found = [find_or_convert(source) for source in ids + ids]
     assert len(set(found)) == 4 and converted == ids
+
+
+def test_a_model_on_the_hub(hub, converted, tmp_path, cache):
+    """Of this package: it needs no conversion, and no copy."""
+    folder, calls = hub
+    write_model(folder / "model.onnx")
+    found = find_or_convert("lab/own@v1")
+    assert found == tmp_path / "0123abc" / "model.onnx" and found.is_file()
+    repo, revision, files = calls.pop()
+    assert (repo, revision) == ("lab/own", "v1") and "model.onnx" in files
+    assert not [name for name in files if name.endswith(("bin", "pt", "*"))]
+    assert not converted and not cache.exists()
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model_quantized.onnx"])
+def test_a_model_of_others_on_the_hub(hub, converted, tmp_path, cache, name):
+    """It is joined with its front end once; then there is no need for a hub."""
+    folder, calls = hub
+    written = write_ast(tmp_path / "ast", AST())
+    write_ast_config(folder)
+    (folder / "onnx").mkdir()
+    shutil.copy(written / "onnx" / name, folder / "onnx" / name)
+    found = find_or_convert("lab/ast")
+    assert found.parent == cache and Model(found).labels == LABELS
+    requested = [set(files) for _, _, files in calls]
+    assert len(requested) == (1 if name == "model.onnx" else 2)
+    # Weights in int8 are not downloaded beside those in float32
+    assert "onnx/model_quantized.onnx" not in requested[0]
+    assert f"onnx/{name}" in requested[-1]
+    assert find_or_convert("lab/ast") == found and len(requested) == len(calls)
+    own = tmp_path / "own.onnx"
+    assert main(["import", "lab/ast", str(own)]) == 0
+    assert Model(own).labels == LABELS and not converted
+
+
+def test_a_cached_model_of_the_hub_is_found_offline(tmp_path, monkeypatch):
+    folder = tmp_path / "models--lab--own"
+    snapshot = folder / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0" * 40)
+    own = write_model(snapshot / "model.onnx")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert find_or_convert("lab/own") == own
 
 
 @pytest.mark.parametrize("name", ["none.onnx", "a/b/none", ""])
@@ -92,8 +161,6 @@ def test_missing_models_are_named(tmp_path, converted, name, capsys):
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
-    import huggingface_hub
-
     def fail(*args, **options):
         raise OSError("no\nconnection")
 
@@ -102,11 +169,11 @@ def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
     start, error = capsys.readouterr().err.splitlines()
     assert "owner/name" in start and "converted once" in start
     assert "owner/name" in error and "no connection" in error
-    assert not list(cache.iterdir())
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize("source", ["ast.pth", "owner/name"])
-def test_without_torch_nothing_is_converted(tmp_path, monkeypatch, source):
+def test_without_torch_nothing_is_converted(tmp_path, monkeypatch, hub, source):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ast.pth").write_bytes(b"weights")
     monkeypatch.delitem(sys.modules, "speechbrain_fftp.pretrained.convert")

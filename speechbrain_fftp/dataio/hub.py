@@ -1,7 +1,7 @@
 """Finds published models on disk or on the Hugging Face Hub.
 
-Only JSON and safetensors are downloaded, never pickles. huggingface_hub caches
-and resumes downloads; cached models can be used offline.
+Only JSON, ONNX, safetensors and lists of classes are downloaded, never pickles.
+huggingface_hub caches and resumes downloads; cached models can be used offline.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,6 +9,7 @@ Authors
 
 import re
 from pathlib import Path
+from typing import Sequence, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -16,7 +17,7 @@ MODEL_ID = r"([^/@\s]+/[^/@\s]+)(?:@([^@\s]+))?"
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
-def find_checkpoint(source: Path | str) -> Path:
+def find_checkpoint(source: Union[Path, str]) -> Path:
     """Finds a file or folder on disk, or else a model on the Hugging Face Hub.
 
     Arguments
@@ -39,7 +40,35 @@ def find_checkpoint(source: Path | str) -> Path:
     path = Path(source)
     if path.exists():
         return path
+    folder = download(source, FILES)
+    if not (folder / "model.safetensors").is_file():
+        raise InputError(
+            f"The model {source} has no model.safetensors; pickles, which can "
+            "run code, are not read."
+        )
+    return folder
 
+
+def download(source: Union[Path, str], files: Sequence[str]) -> Path:
+    """Downloads those files that a model on the hub has, if they are not cached.
+
+    Arguments
+    ---------
+    source : str or Path
+        ``owner/name`` or ``owner/name@revision``.
+    files : sequence of str
+        Their names.
+
+    Returns
+    -------
+    Path
+        A folder in the cache, named after the commit.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such model, or the hub cannot be used.
+    """
     from huggingface_hub import errors, snapshot_download
 
     match = re.fullmatch(MODEL_ID, str(source))
@@ -51,7 +80,7 @@ def find_checkpoint(source: Path | str) -> Path:
     name, revision = match.groups()
     try:
         folder = snapshot_download(
-            name, revision=revision, allow_patterns=FILES
+            name, revision=revision, allow_patterns=list(files)
         )
     except (OSError, ValueError, errors.HTTPError) as error:
         raise FileNotFoundError(
@@ -60,10 +89,4 @@ def find_checkpoint(source: Path | str) -> Path:
             "is private or gated, accept its terms on its page and set "
             f"HF_TOKEN. ({error})"
         ) from error
-    folder = Path(folder)
-    if not (folder / "model.safetensors").is_file():
-        raise InputError(
-            f"The model {source} has no model.safetensors; pickles, which can "
-            "run code, are not read."
-        )
-    return folder
+    return Path(folder)

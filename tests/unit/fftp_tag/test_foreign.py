@@ -1,0 +1,365 @@
+"""Tests of ONNX files of others, against their own front ends and engines.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import soundfile as sf
+import torch
+from foreign_models import (
+    AST,
+    CED,
+    LABELS,
+    Zipformer,
+    write_ast,
+    write_ast_config,
+    write_sherpa,
+    write_waveforms,
+)
+from onnx import helper
+from tiny_onnx import write_model
+from torchaudio.compliance import kaldi
+
+from fftp_tag import AudioTagger
+from fftp_tag.cli.main import main
+from fftp_tag.foreign.forms import is_foreign
+from fftp_tag.foreign.front_end import Fbank, add_energies, add_log
+from fftp_tag.foreign.sherpa import (
+    CED as CED_OPTIONS,
+    add_decibels,
+)
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.onnx.graphs import GraphBuilder
+
+TOLERANCE = 1e-3
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The folder of joined models."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    return tmp_path / "cache" / "fftp_tag"
+
+
+def sound(n_samples, seed=0):
+    """Noise that comes and goes, with an offset, as float32 ``[S]``."""
+    rng = np.random.default_rng(seed)
+    wav = 0.1 * rng.standard_normal(n_samples) + 0.02
+    wav[n_samples // 3 : n_samples // 2] *= 1e-3
+    return wav.astype(np.float32)
+
+
+def compute(add, wavs):
+    """Runs a graph on waveforms."""
+    graph = onnx.GraphProto(name="graph")
+    output = add(GraphBuilder(graph, "x"))
+    for values, name in ((graph.input, "wavs"), (graph.output, output)):
+        values.append(helper.make_tensor_value_info(name, 1, None))
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {"wavs": wavs})[0]
+
+
+@pytest.mark.parametrize("n_samples", [560, 16123])
+@pytest.mark.parametrize("snip_edges", [True, False])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window_type": "hanning", "n_mels": 128},
+        {"window_type": "povey", "n_mels": 80, "high_freq": -400.0},
+        {
+            "window_type": "hanning",
+            "n_mels": 40,
+            "sample_rate": 22000,
+            "remove_dc_offset": False,
+            "preemphasis": 0.0,
+            "low_freq": 0.0,
+        },
+    ],
+)
+def test_filterbanks_equal_torchaudio(options, snip_edges, n_samples):
+    wavs = np.stack([sound(n_samples), sound(n_samples, 1)])
+    fbank = Fbank(**options, snip_edges=snip_edges)
+    found = compute(
+        lambda build: add_log(build, add_energies(build, "wavs", fbank)), wavs
+    )
+    names = {
+        "n_mels": "num_mel_bins",
+        "sample_rate": "sample_frequency",
+        "preemphasis": "preemphasis_coefficient",
+    }
+    theirs = {names.get(name, name): x for name, x in options.items()}
+    expected = [
+        kaldi.fbank(torch.tensor(wav)[None], snip_edges=snip_edges, **theirs)
+        for wav in wavs
+    ]
+    np.testing.assert_allclose(found, torch.stack(expected), atol=TOLERANCE)
+    n_frames = found.shape[1]
+    assert fbank.samples(n_frames) <= n_samples < fbank.samples(n_frames + 1)
+
+
+def test_decibels_equal_torchaudio():
+    from torchaudio.transforms import AmplitudeToDB
+
+    wav = 100 * sound(8000)[None]
+    wav[:, :4000] *= 1e-8
+    energies, levels = (
+        compute(lambda build, add=add: add(build), wav)
+        for add in (
+            lambda build: add_energies(build, "wavs", CED_OPTIONS),
+            lambda build: add_decibels(
+                build, add_energies(build, "wavs", CED_OPTIONS)
+            ),
+        )
+    )
+    expected = AmplitudeToDB(top_db=120)(torch.tensor(energies))
+    np.testing.assert_allclose(levels, expected, atol=TOLERANCE)
+    assert levels.min() == pytest.approx(levels.max() - 120, abs=TOLERANCE)
+
+
+def ast_features(wav):
+    """Features ``[1, 1024, 128]`` as of ASTFeatureExtractor."""
+    feats = kaldi.fbank(
+        torch.tensor(wav)[None], window_type="hanning", num_mel_bins=128
+    )
+    feats = torch.nn.functional.pad(feats, (0, 0, 0, 1024 - len(feats)))
+    return (feats[None] + 3.0) / 8.0
+
+
+def run_file(path, feats):
+    """The output of a file of others, ``[C]``."""
+    session = onnxruntime.InferenceSession(path)
+    return session.run(None, {"input_values": feats.numpy()})[0][0]
+
+
+LENGTHS = (500, 2800, 70000, 164080)
+
+
+def test_ast_of_the_web_converters(tmp_path):
+    """Float32 of the folder, and int8 of a file."""
+    model = AST()
+    folder = write_ast(tmp_path / "ast", model)
+    write_ast_config(folder)
+    tagger = AudioTagger.from_pretrained(folder)
+    assert tagger.labels == LABELS and tagger.max_seconds == 10.255
+    int8_file = folder / "onnx" / "model_quantized.onnx"
+    in_int8 = AudioTagger.from_pretrained(int8_file)
+    for n_samples in LENGTHS:
+        wav = sound(n_samples)
+        feats = ast_features(wav)
+        for tagger_of, file in (
+            (tagger, folder / "onnx" / "model.onnx"),
+            (in_int8, int8_file),
+        ):
+            found = tagger_of.model.probabilities(wav[None])[0]
+            expected = 1 / (1 + np.exp(-run_file(file, feats)))
+            np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+        with torch.no_grad():
+            tokens = model.tokens(feats)[:, 2:].view(1, 12, 101, -1).mean(1)
+            pooled = model.head[0](model.tokens(feats)[:, :2].mean(1))
+        found = tagger.model.run(["tokens", "embeddings"], wav[None])
+        count = max(n_samples - 2800, 0) // 1600 + 1
+        np.testing.assert_allclose(found[0], tokens[:, :count], atol=TOLERANCE)
+        np.testing.assert_allclose(found[1], pooled, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["multi_label", "single_label"])
+def test_ast_of_transformers(tmp_path, kind):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ASTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        id2label=dict(enumerate(LABELS)),
+        problem_type=f"{kind}_classification",
+    )
+    model = transformers.ASTForAudioClassification(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    torch.nn.init.normal_(model.classifier.dense.weight)
+    extract = transformers.ASTFeatureExtractor(mean=-3.0, std=4.0)
+    folder = write_ast(tmp_path, model)
+    config.save_pretrained(folder)
+    extract.save_pretrained(folder)
+    tagger = AudioTagger.from_pretrained(folder)
+    assert tagger.model.info.single_label == (kind == "single_label")
+    seen = []
+    for n_samples in LENGTHS:
+        wav = sound(n_samples)
+        inputs = extract(wav, sampling_rate=16000, return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**inputs).logits[0]
+        expected = logits.sigmoid()
+        if kind == "single_label":
+            expected = logits.softmax(0)
+        found = tagger.model.probabilities(wav[None])[0]
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+        seen.append(found)
+    assert np.ptp(seen, axis=0).max() > 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "model.int8.onnx"])
+@pytest.mark.parametrize("kind", [CED, Zipformer])
+def test_models_of_sherpa_onnx(tmp_path, kind, file):
+    sherpa_onnx = pytest.importorskip("sherpa_onnx")
+    folder = write_sherpa(tmp_path / "model", kind())
+    path = str(folder / file)
+    if kind is CED:
+        files = {"ced": path}
+    else:
+        files = {
+            "zipformer": sherpa_onnx.OfflineZipformerAudioTaggingModelConfig(
+                model=path
+            )
+        }
+    theirs = sherpa_onnx.AudioTagging(
+        sherpa_onnx.AudioTaggingConfig(
+            model=sherpa_onnx.AudioTaggingModelConfig(**files),
+            labels=str(folder / "class_labels_indices.csv"),
+            top_k=len(LABELS),
+        )
+    )
+    tagger = AudioTagger.from_pretrained(path)
+    assert tagger.labels == LABELS
+    longest = tagger.model.max_samples
+    assert longest == (62 * 16 * 160 - 80 if kind is CED else 1000 * 160 - 80)
+    seen = []
+    for n_samples in (2480, 16001, 77777, longest):
+        wav = sound(n_samples)
+        stream = theirs.create_stream()
+        stream.accept_waveform(16000, wav)
+        events = {event.name: event.prob for event in theirs.compute(stream)}
+        found = tagger.model.probabilities(wav[None])[0]
+        expected = [events[label] for label in LABELS]
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+        seen.append(found)
+        # The mean of the tokens, which are in time
+        tokens, found = tagger.model.run(["tokens", "embeddings"], wav[None])
+        more = n_samples - tagger.model.min_samples
+        assert tokens.shape[1] == more // tagger.model.info.token_samples + 1
+        if kind is Zipformer:
+            np.testing.assert_allclose(tokens.mean(1), found, atol=1e-5)
+    assert np.ptp(seen, axis=0).max() > 10 * TOLERANCE
+
+
+def test_an_encoder_of_waveforms(tmp_path, capsys):
+    """Tags from its logits; clips are learnt and found by its embeddings."""
+    folder = tmp_path / "birds"
+    model = write_waveforms(folder)
+    tagger = AudioTagger.from_pretrained(folder)
+    assert tagger.labels == LABELS and tagger.sample_rate == 8000
+    for n_samples in (1000, 4000):
+        wav = sound(n_samples)
+        padded = np.pad(wav, (0, 4000 - n_samples))
+        with torch.no_grad():
+            embedding, logits = model(torch.tensor(padded)[None])
+        found = tagger.model.run(["probabilities", "embeddings"], wav[None])
+        np.testing.assert_allclose(found[0], logits.sigmoid(), atol=1e-5)
+        np.testing.assert_allclose(found[1], embedding, atol=1e-5)
+    times, probs = tagger.frame_probabilities(sound(8000), sample_rate=8000)
+    assert len(times) == len(probs) == 5 and times[1] == pytest.approx(0.375)
+
+    rng = np.random.default_rng(0)
+    seconds = np.arange(6000) / 8000
+    for label, pitch in (("low", 300), ("high", 1500)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(8):
+            wav = rng.uniform(0.1, 0.5) * np.sin(2 * np.pi * pitch * seconds)
+            wav += 0.01 * rng.standard_normal(6000)
+            sf.write(tmp_path / "data" / label / f"{number}.wav", wav, 8000)
+    my, data = tmp_path / "my.onnx", tmp_path / "data"
+    index = tmp_path / "archive"
+    model = ["--model", str(folder)]
+    assert main(["learn", str(data), *model, "--output", str(my)]) == 0
+    learnt = AudioTagger.from_pretrained(my)
+    assert learnt.model.span_samples == 4000
+    for label in ("low", "high"):
+        tags = learnt.tag_file(data / label / "3.wav", top_k=1)
+        assert tags[0].label == label
+    assert main(["index", str(data), *model, "--output", str(index)]) == 0
+    example = str(data / "high" / "0.wav")
+    capsys.readouterr()
+    assert main(["find", example, "--index", str(index), "--top-k", "4"]) == 0
+    assert capsys.readouterr().out.count("/high/") == 4
+
+
+def test_an_encoder_without_classes(tmp_path):
+    classes = dict.fromkeys(("output", "activation", "labels"))
+    write_waveforms(tmp_path, **classes)
+    tagger = AudioTagger.from_pretrained(tmp_path / "birds.onnx")
+    assert tagger.labels == []
+    assert tagger.embed_file(sound(9000), sample_rate=8000).shape == (16,)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"seconds": 2}, "4000 samples.*16000"),
+        ({"embedding": "none"}, "no none: .*inputs, .*embedding, label"),
+        ({"activation": "relu"}, "activation.*sigmoid, softmax, none"),
+        ({"labels": ["one"]}, r"label has the shape \(None, 5\).*1 labels"),
+        ({"rate": 8000}, "rate. It needs sample_rate"),
+        ({"input": None}, "input. It needs"),
+    ],
+)
+def test_wrong_descriptions_of_an_encoder(tmp_path, changes, message, cache):
+    write_waveforms(tmp_path, **changes)
+    with pytest.raises(InputError, match=message):
+        AudioTagger.from_pretrained(tmp_path)
+    assert not list(cache.iterdir())
+
+
+def test_files_of_no_known_form(tmp_path, capsys):
+    """One line says what is accepted."""
+    write_waveforms(tmp_path)
+    (tmp_path / "birds.json").unlink()
+    path = tmp_path / "birds.onnx"
+    for source in (path, path.rename(tmp_path / "model.onnx").parent):
+        if source == path:
+            shutil.copy(tmp_path / "model.onnx", path)
+        assert main(["clip.wav", "--model", str(source)]) == 1
+        (error,) = capsys.readouterr().err.splitlines()
+        for form in ("no known form", "X.json", "config.json", "sherpa-onnx"):
+            assert form in error
+
+
+def test_what_is_foreign(tmp_path):
+    write_waveforms(tmp_path)
+    assert is_foreign(tmp_path / "birds.onnx")
+    own = write_model(tmp_path / "own.onnx")
+    assert not is_foreign(own)
+    content = own.read_bytes()
+    for number, damaged in enumerate((b"", b"text", content[:-9], content[9:])):
+        path = tmp_path / f"{number}.onnx"
+        path.write_bytes(damaged)
+        assert not is_foreign(path)
+
+
+def test_a_model_is_joined_once(tmp_path, caplog, cache):
+    """Until it changes; ``import`` writes it elsewhere."""
+    caplog.set_level(logging.INFO)
+    write_waveforms(tmp_path / "birds")
+    first = AudioTagger.from_pretrained(tmp_path / "birds").model.path
+    assert AudioTagger.from_pretrained(tmp_path / "birds").model.path == first
+    (message,) = (x.getMessage() for x in caplog.records)
+    assert "converted once" in message and first in message
+    described_by = tmp_path / "birds" / "birds.json"
+    given = {**json.loads(described_by.read_text()), "activation": "softmax"}
+    described_by.write_text(json.dumps(given))
+    assert AudioTagger.from_pretrained(tmp_path / "birds").model.path != first
+    own = tmp_path / "own.onnx"
+    assert main(["import", str(tmp_path / "birds"), str(own)]) == 0
+    assert AudioTagger.from_pretrained(own).model.info.single_label
+    assert len(list(cache.iterdir())) == 2
