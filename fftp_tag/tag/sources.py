@@ -100,13 +100,11 @@ def find_on_disk(path: Path) -> Onnx:
 
     Raises an InputError if it has no known form.
     """
-    if path.suffix == ".onnx" and not path.exists():
-        return path  # what loads it says so
-    if path.suffix in WEIGHTS or not path.exists():
+    if path.suffix != ".onnx" and (path.suffix in WEIGHTS or not path.exists()):
         return None
     inside = find_inside(path) if path.is_dir() else path
     if inside is not None and not is_foreign(inside):
-        return inside
+        return inside  # or a path without a file: what loads it says so
     found = find_foreign(path)
     if found is None and inside is not None:
         raise InputError(
