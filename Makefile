@@ -77,6 +77,9 @@ $(DEV_INSTALLED): EXTRAS = train,dev
 $(BENCH_INSTALLED): EXTRAS = train,dev,bench
 $(INSTALLED) $(DEV_INSTALLED) $(BENCH_INSTALLED): setup.cfg pyproject.toml \
 		constraints.txt | $(VENV)
+	@echo "Installing into $(VENV): 5.2 GB with PyTorch's builds for GPUs. For"
+	@echo "the CPU builds, of 1 GB, first install torch and torchaudio there as on"
+	@echo "https://pytorch.org/get-started/locally"
 	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[$(EXTRAS)]"
 	touch $@
 

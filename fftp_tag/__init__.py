@@ -22,6 +22,7 @@ __all__ = [
     "evaluate",
     "learn",
 ]
+STARTER = "starter"  # the name of the model that the package holds
 MODULES = {
     "AudioTagger": "fftp_tag.tag.tagger",
     "Event": "fftp_tag.tag.events",

@@ -125,6 +125,7 @@ def write_model(
 def save_model(path, nodes, outputs, weights, metadata):
     """Writes a graph: outputs are shapes by name, weights are arrays."""
     float32 = onnx.TensorProto.FLOAT
+    weights = {**weights, "wav_lens": np.ones(1, np.float32)}
 
     def value(name, shape):
         return helper.make_tensor_value_info(name, float32, shape)
@@ -132,7 +133,7 @@ def save_model(path, nodes, outputs, weights, metadata):
     graph = helper.make_graph(
         nodes,
         "graph",
-        [value("wavs", ["batch", "samples"]), value("wav_lens", ["batch"])],
+        [value("wavs", ["batch", "samples"]), value("wav_lens", ["lengths"])],
         [value(*output) for output in outputs.items()],
         [numpy_helper.from_array(np.array(x), n) for n, x in weights.items()],
     )

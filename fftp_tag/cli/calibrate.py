@@ -42,7 +42,7 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
-    options.add_model(parser)
+    options.add_model(parser, default=None, required=True)
     default = "valid, or all for custom data without splits"
     evaluate.add_clips(parser, default, required=False)
     options.add_background(parser)

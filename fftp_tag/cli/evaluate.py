@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
         **options.given(args, *CLIP_OPTIONS),
     )
     if args.output:
-        write_scores(args, found)
+        write_scores(args, tagger.model.path, found)
     print_scores(found)
 
 
@@ -115,7 +115,9 @@ def print_scores(found: "Evaluation") -> None:
         print(f"{name:17} {value:.4f}")
 
 
-def write_scores(args: argparse.Namespace, found: "Evaluation") -> None:
+def write_scores(
+    args: argparse.Namespace, model: str, found: "Evaluation"
+) -> None:
     """Writes the scores of clips and events, and the probabilities."""
     from speechbrain_fftp.dataio.files import write_csv, write_json
     from speechbrain_fftp.dataio.results import versions, write_predictions
@@ -128,7 +130,7 @@ def write_scores(args: argparse.Namespace, found: "Evaluation") -> None:
         os.path.join(args.output, "metrics.json"),
         {
             **output.rounded(metrics),
-            "model": os.path.abspath(args.model),
+            "model": os.path.abspath(model),
             "data": os.path.abspath(args.data_folder),
             "split": found.split,
             "options": options.given(args, *CLIP_OPTIONS),

@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sampling rate of the recording, those of a class into a folder of its "
         "name; files are never overwritten",
     )
-    options.add_model(parser, required=False)
+    options.add_model(parser, default=None)
 
 
 def run(args: argparse.Namespace) -> int:

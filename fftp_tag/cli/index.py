@@ -12,12 +12,13 @@ import argparse
 import os
 import signal
 
+from fftp_tag import STARTER
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
 
 HELP = "makes an index of a folder of recordings"
 EXAMPLES = """\
-  fftp-tag index archive --model mispeech/ced-tiny --output archive.index
+  fftp-tag index archive --output archive.index
   fftp-tag find bark.wav --index archive.index"""
 
 
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise FileNotFoundError(f"{args.archive}: there is no such folder.")
     # As Ctrl-C, which saves the index
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if os.path.exists(args.model):
+    if args.model != STARTER and os.path.exists(args.model):
         args.model = os.path.abspath(args.model)
     update = update_index(
         args.output,

@@ -20,13 +20,11 @@ from typing import TYPE_CHECKING, Dict, Optional
 import fftp_tag
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
-from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.learning.learn import Report
     from fftp_tag.learning.validate import Score
 
-DEMO = "results/demo"  # output folder of make demo
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
   fftp-tag learn my_sounds
@@ -41,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data_folder", metavar="CLIPS", help="folder of clips to learn from"
     )
-    options.add_model(parser, default=DEMO)
+    options.add_model(parser)
     parser.add_argument(
         "--output",
         metavar="MY.onnx",
@@ -59,11 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Learns the classes and prints the report."""
-    if args.model == DEMO and not os.path.exists(DEMO):
-        raise InputError(
-            f"There is no {DEMO} here: run the command in the folder where you "
-            "ran `make demo`, or choose a model with --model."
-        )
     tagger = options.load_tagger(args)
     path = args.output
     if path is None:

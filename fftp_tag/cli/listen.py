@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HELP = "prints the events in a stream as they begin and end"
 EXAMPLES = """\
-  fftp-tag listen --model results/demo
+  fftp-tag listen
   ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
       fftp-tag listen --raw 16000 --model results/demo"""
 BLOCKS = 10  # per second

@@ -32,6 +32,7 @@ VERBS = {
     "learn": "learn",
     "listen": "listen",
     "page": "page",
+    "share": "share",
 }
 DESCRIPTION = """\
 Tags sounds in audio files. `fftp-tag FILE...` is short for `fftp-tag tag

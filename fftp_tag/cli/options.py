@@ -8,6 +8,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
+from fftp_tag import STARTER
 from fftp_tag.cli import output
 from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
@@ -38,20 +39,22 @@ def number(kind: type, low: float, high: float = math.inf) -> Callable:
 
 def add_model(
     parser: argparse.ArgumentParser,
-    required: bool = True,
-    default: Optional[str] = None,
+    default: Optional[str] = STARTER,
+    required: bool = False,
 ) -> None:
     """Adds --model, --device and --threads."""
     text = (
         "model.onnx, output folder of a training, such as results/demo, or "
         "published model, such as mispeech/ced-tiny (see fftp-tag import)"
     )
+    if default is not None:
+        text += f" (default: {default}, which the package holds)"
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        required=required and default is None,
+        required=required,
         default=default,
-        help=text if default is None else f"{text} (default: {default})",
+        help=text,
     )
     parser.add_argument(
         "--device",

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 HELP = "prints the tags or the events of audio files"
 EXAMPLES = """\
-  fftp-tag clip.wav folder --model results/demo --top-k 3
-  fftp-tag clip.wav --model results/demo --timeline
+  fftp-tag clip.wav folder --top-k 3
+  fftp-tag clip.wav --timeline
   fftp-tag clip.wav --model results/demo --plot clip.png
-  fftp-tag folder --model results/demo --plot plots
-  fftp-tag folder --model results/demo --format csv > tags.csv
-  fftp-tag folder --model results/demo --timeline --format raven --output tables
-  fftp-tag --model results/demo -- -name-with-a-dash.wav
+  fftp-tag folder --plot plots
+  fftp-tag folder --format csv > tags.csv
+  fftp-tag folder --timeline --format raven --output tables
+  fftp-tag -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
 
 EVENT_OPTIONS = ("window", "hop", "threshold", "merge_gap", "min_duration")

@@ -21,13 +21,8 @@ export async function loadModel(about, { runtime, integrity }, report) {
   // Probabilities of samples and, if the model has them, along time. The
   // samples are transferred to the worker and cannot be used afterwards.
   return async (samples) => {
-    const feeds = {
-      wavs: new ort.Tensor("float32", samples, [1, samples.length]),
-    };
-    if (session.inputNames.includes("wav_lens")) {
-      feeds.wav_lens = new ort.Tensor("float32", [1], [1]);
-    }
-    const [clip, frames] = Object.values(await session.run(feeds, names));
+    const wavs = new ort.Tensor("float32", samples, [1, samples.length]);
+    const [clip, frames] = Object.values(await session.run({ wavs }, names));
     if (!clip.data.every(Number.isFinite)) {
       throw new Error("The model returns NaN: its weights are damaged.");
     }

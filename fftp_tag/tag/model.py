@@ -106,12 +106,7 @@ class Model:
             If the model fails, or returns values that are not finite, no
             probabilities, or do not match its metadata.
         """
-        values = {
-            "wavs": np.asarray(wavs, np.float32),
-            "wav_lens": np.ones(len(wavs), np.float32),
-        }
-        names = [value.name for value in self.session.get_inputs()]
-        inputs = {x: values[x] for x in names if x in values}
+        inputs = {"wavs": np.asarray(wavs, np.float32)}
         try:
             found = [
                 np.asarray(array, np.float32)

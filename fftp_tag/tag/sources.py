@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
 
+from fftp_tag import STARTER
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.hub import download
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STARTER_MODEL = Path(__file__).parents[1] / "starter" / "model.onnx"
 MODEL = "model.onnx"
 WEIGHTS = (".pth", ".pt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -47,9 +49,10 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     Arguments
     ---------
     source : str
-        A model.onnx; a folder that holds one, also as ``inference/model.onnx``;
-        or a published model, which is converted into the cache: an ONNX file of
-        a known form, or else a checkpoint; on disk or on the hub.
+        "starter", the model that the package holds; a model.onnx; a folder that
+        holds one, also as ``inference/model.onnx``; or a published model, which
+        is converted into the cache: an ONNX file of a known form, or else a
+        checkpoint; on disk or on the hub.
 
     Raises
     ------
@@ -58,6 +61,8 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     InputError
         If a published model cannot be converted.
     """
+    if source == STARTER:
+        return STARTER_MODEL
     path = Path(source)
     found = find_on_disk(path)
     if isinstance(found, Path):

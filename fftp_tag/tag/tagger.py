@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import os
 from typing import (
+    Any,
     Iterable,
     Iterator,
     List,
@@ -34,7 +35,13 @@ from fftp_tag.tag.events import (
     tag_threshold,
 )
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.windows import Source, Windows, cut_windows, read_blocks
+from fftp_tag.tag.windows import (
+    Source,
+    Windows,
+    content_of,
+    cut_windows,
+    read_blocks,
+)
 from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -75,8 +82,9 @@ class Chunk(NamedTuple):
 class AudioTagger:
     """Finds tags, events and embeddings of audio with a model.
 
-    A source is the path of a file, its content (bytes), or an array of samples
-    ``[S]`` or ``[S, channels]`` with its ``sample_rate``. It may have any
+    A source is the path of a file, its content (bytes), a file that is open in
+    binary mode, or an array of samples ``[S]``, ``[S, channels]`` or
+    ``[channels, S]`` with its ``sample_rate``. It may have any
     length, sampling rate and format that libsndfile or, if it is installed,
     ffmpeg reads. A path that does not exist raises a FileNotFoundError; audio
     and arguments that cannot be used raise an InputError, a ValueError.
@@ -157,7 +165,7 @@ class AudioTagger:
 
         Arguments
         ---------
-        source : str, bytes or numpy.ndarray
+        source : str, bytes, file object or numpy.ndarray
             See ``AudioTagger``.
         sample_rate : int, optional
             Sampling rate of an array in Hz.
@@ -180,7 +188,8 @@ class AudioTagger:
 
     def tag_files(
         self,
-        paths: Iterable[str],
+        sources: Iterable[Union[Source, Tuple[str, Source]]],
+        sample_rate: Optional[int] = None,
         top_k: int = 5,
         threshold: Optional[Numbers] = None,
         num_workers: int = 4,
@@ -188,19 +197,38 @@ class AudioTagger:
         """Finds the most probable labels of many files, in threads.
 
         Yields the tags of each file in order, or the reason why it cannot be
-        read. ``paths`` may be infinite. For arguments see ``tag_file``.
+        read. ``sources`` may be infinite; each is a source or, to give it a
+        name, a pair of both, such as ``("a", samples)``. A path is its own
+        name; any other source without one has its number, from 0. For other
+        arguments see ``tag_file``.
         """
-        if isinstance(paths, (str, bytes, os.PathLike)):
-            raise InputError("tag_files takes a list of paths, not one path.")
+        if isinstance(sources, (str, bytes, os.PathLike, np.ndarray)):
+            raise InputError("tag_files takes a list of files, not one file.")
         threshold = tag_threshold(self.model.rules, threshold)
-        for path, probs, error in in_order(
-            self.clip_probabilities, paths, num_workers
+
+        def named() -> Iterator[Tuple[str, Source]]:
+            """The sources with their names."""
+            source: Any
+            for number, source in enumerate(sources):
+                if type(source) is tuple:  # and no Part
+                    yield source
+                elif isinstance(source, (str, os.PathLike)):
+                    yield str(source), source
+                else:
+                    yield str(number), source
+
+        def probabilities(item: Tuple[str, Source]) -> np.ndarray:
+            """Probabilities of a source with its name."""
+            return self.clip_probabilities(item[1], sample_rate)
+
+        for (name, _), probs, error in in_order(
+            probabilities, named(), num_workers
         ):
             if probs is None:
-                yield FileTags(str(path), error=error)
+                yield FileTags(name, error=error)
             else:
                 tags = rank_tags(probs, self.labels, top_k, threshold)
-                yield FileTags(str(path), tags)
+                yield FileTags(name, tags)
 
     def tag_long(
         self,
@@ -340,7 +368,7 @@ class AudioTagger:
 
         Arguments
         ---------
-        source : str, bytes or numpy.ndarray
+        source : str, bytes, file object or numpy.ndarray
             See ``AudioTagger``.
         sample_rate : int, optional
             Sampling rate of an array in Hz.
@@ -377,6 +405,7 @@ class AudioTagger:
             times = self.model.frame_level_times(end)
         else:
             size, step = self.check_window(window, hop)
+            source = content_of(source)  # which is used twice
             clip_probs = self.clip_probabilities(source, sample_rate, progress)
             blocks = read_blocks(
                 source, self.sample_rate, sample_rate, progress, warn=False
@@ -438,13 +467,11 @@ class AudioTagger:
         """
         model = self.model
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
-        size = model.max_samples
+        size, hop = piece_sizes(model)
         if not model.is_frame_level:
-            yield from cut_windows(blocks, size, size)
+            yield from cut_windows(blocks, size, hop)
             return
         step = model.hop_samples
-        overlap = max(OVERLAP * size, model.span_samples + step)
-        hop = max(int(size - overlap) // step, 1) * step
         for starts, wavs in cut_windows(blocks, size, hop):
             # The last piece may begin between steps: cut it to the next one
             skip = int(-starts[-1] % step)
@@ -484,6 +511,16 @@ class AudioTagger:
                 "least one frame, at most a window."
             )
         return round(window * rate), round(hop * rate)
+
+
+def piece_sizes(model: Model) -> Tuple[int, int]:
+    """Samples of the pieces of a file, and from one to the next."""
+    size = model.max_samples
+    if not model.is_frame_level:
+        return size, size
+    step = model.hop_samples
+    overlap = max(OVERLAP * size, model.span_samples + step)
+    return size, max(int(size - overlap) // step, 1) * step
 
 
 class CrossFade:

@@ -7,7 +7,16 @@ Authors
 import logging
 import math
 import os
-from typing import Iterable, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import (
+    Any,
+    BinaryIO,
+    Iterable,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -40,7 +49,7 @@ class Part(NamedTuple):
 
 
 # An array needs a sampling rate
-Source = Union[audio.Source, Part, np.ndarray]
+Source = Union[audio.Source, Part, BinaryIO, np.ndarray]
 
 BATCH_SAMPLES = 2**18  # of a batch of windows
 MAX_CHANNELS = 8  # of an array
@@ -137,9 +146,9 @@ def read_blocks(
 
     Arguments
     ---------
-    source : str, bytes, Part or numpy.ndarray
-        A path, the content of a file, a part of a file, or samples, see
-        ``mono_waveform``.
+    source : str, bytes, file object, Part or numpy.ndarray
+        A path, the content of a file, a file that is open in binary mode, a
+        part of a file, or samples, see ``mono_waveform``.
     rate : int
         Sampling rate of the blocks in Hz.
     sample_rate : int, optional
@@ -159,11 +168,12 @@ def read_blocks(
     name = "the audio"
     if isinstance(source, (str, os.PathLike, Part)):
         name = str(source)
-    if isinstance(source, Part):
-        path, start, end = source
+    content = content_of(source)
+    if isinstance(content, Part):
+        path, start, end = content
         blocks = audio.stream_audio(path, rate, start, end - start)
-    elif isinstance(source, (str, bytes, os.PathLike)):
-        blocks = audio.stream_audio(source, rate)
+    elif isinstance(content, (str, bytes, os.PathLike)):
+        blocks = audio.stream_audio(content, rate)
     elif sample_rate is None:
         raise InputError("An array has no sampling rate: give sample_rate.")
     elif not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
@@ -172,7 +182,7 @@ def read_blocks(
             f"{audio.MAX_RATE} Hz."
         )
     else:
-        samples = mono_waveform(source)
+        samples = mono_waveform(content)
         blocks = audio.resampled_blocks([samples], sample_rate, rate)
     n_samples = 0
     peak = 0.0
@@ -190,9 +200,15 @@ def read_blocks(
         raise InputError(f"{name} is not readable audio: {error}") from error
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
-    is_file = not isinstance(source, np.ndarray)
+    is_file = not isinstance(content, np.ndarray)
     if is_file and peak < audio.SILENCE and warn:
         logger.warning("%s is silent", name)
+
+
+def content_of(source: Source) -> Any:
+    """Reads a file object; returns any other source as it is."""
+    read = getattr(source, "read", None)
+    return source if read is None else read()
 
 
 def read_part(
@@ -212,9 +228,10 @@ def read_part(
 
 
 def mono_waveform(wav: np.ndarray) -> np.ndarray:
-    """Converts samples ``[S]`` or ``[S, channels]`` to mono float32.
+    """Converts samples to mono float32.
 
-    They are floating-point numbers or, as in WAV files, 16-bit integers.
+    They are floating-point numbers or, as in WAV files, 16-bit integers, of the
+    shape ``[S]``, ``[S, channels]`` or ``[channels, S]`` with up to 8 channels.
 
     Raises
     ------
@@ -222,12 +239,15 @@ def mono_waveform(wav: np.ndarray) -> np.ndarray:
         If the array has another shape or type.
     """
     wav = np.asarray(wav)
+    if wav.ndim == 2 and wav.shape[1] > MAX_CHANNELS:
+        wav = wav.T
     if wav.ndim not in (1, 2) or (
         wav.ndim == 2 and not 1 <= wav.shape[1] <= MAX_CHANNELS
     ):
         raise InputError(
-            f"An array has the shape {wav.shape} instead of [samples] or "
-            "[samples, channels]."
+            f"An array has the shape {wav.shape} instead of [samples], "
+            "[samples, channels] or [channels, samples], with at most "
+            f"{MAX_CHANNELS} channels."
         )
     if wav.dtype == np.int16:
         wav = wav / np.float32(2**15)

@@ -239,11 +239,19 @@ class ModelInfo:
         return values
 
     def to_metadata(self) -> Dict[str, str]:
-        """The metadata for a file."""
-        return {
-            name: json.dumps(value, ensure_ascii=False)
-            for name, value in self.to_dict().items()
+        """The metadata for a file, also those that OpenSoundscape reads."""
+        values = {
+            **self.to_dict(),
+            "classes": self.labels,
+            "sample_duration": self.max_samples / self.sample_rate,
         }
+        texts = {
+            name: json.dumps(value, ensure_ascii=False)
+            for name, value in values.items()
+        }
+        if self.labels:
+            texts["class_outputs_key"] = "probabilities"
+        return {**texts, "embedding_outputs_key": "embeddings"}
 
 
 FIELDS = dataclasses.fields(ModelInfo)

@@ -41,9 +41,8 @@ def frame_level_times(front_end, embedding, n_samples):
     tensor([0.0575, 0.1575, 0.2575, 0.3575])
     """
     n_time_patches = embedding.time_patches(front_end.num_frames(n_samples))
-    first = (embedding.patch_frames - 1) * front_end.shift
-    if not getattr(front_end, "center", False):
-        first += front_end.window
+    first = (embedding.patch_frames - 1) * front_end.shift + front_end.window
+    first -= getattr(front_end, "margin", 0)
     starts = (
         torch.arange(n_time_patches) * embedding.stride_frames * front_end.shift
     )

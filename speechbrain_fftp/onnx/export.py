@@ -4,7 +4,8 @@ A ``model.onnx`` runs without this package and without PyTorch. Inputs, for any
 batch size and number of samples:
 
 * ``wavs``, float32 ``[batch, samples]``;
-* ``wav_lens``, float32 ``[batch]``, lengths relative to ``samples``.
+* ``wav_lens``, float32 ``[batch]``, lengths relative to ``samples``; optional:
+  without it, all samples are valid.
 
 Outputs:
 
@@ -237,12 +238,13 @@ def frame_size(compute_features):
     """Window, shift and margin of a front end's frames, in samples.
 
     The margin is the number of samples by which the first and the last frame
-    together exceed the clip: the window if frames are centred, else 0.
+    together exceed the shortest clip that has them: the window if frames are
+    centred, 0 if they are inside the clip.
 
     Arguments
     ---------
     compute_features : torch.nn.Module
-        A module with ``window``, ``shift`` and ``center``, such as
+        A module with ``window``, ``shift`` and ``margin``, such as
         ``KaldiFbank``, or with ``compute_STFT``, such as SpeechBrain's
         ``Fbank``.
 
@@ -264,9 +266,8 @@ def frame_size(compute_features):
             f"The frames of {type(compute_features).__name__} are unknown: "
             "give compute_features the attributes window and shift, in samples."
         )
-    window = compute_features.window
-    is_centred = getattr(compute_features, "center", False)
-    return window, compute_features.shift, window if is_centred else 0
+    margin = getattr(compute_features, "margin", 0)
+    return compute_features.window, compute_features.shift, margin
 
 
 def export_program(model, info):
@@ -286,6 +287,7 @@ def export_program(model, info):
                 output_names=model.output_names,
             )
             simplify(program.model)
+            make_lengths_optional(program.model.graph)
     except EXPORT_ERRORS as error:
         raise ExportError(
             f"PyTorch cannot export the {model.encoder_name} "
@@ -347,6 +349,23 @@ def simplify(model):
         common.DeduplicateInitializersPass(),
         common.CommonSubexpressionEliminationPass(),
     )(model)
+
+
+def make_lengths_optional(graph):
+    """Gives the input ``wav_lens`` a default value, 1 for each clip."""
+    import onnx_ir
+
+    wavs, lengths = graph.inputs
+    batch = onnx_ir.node("Shape", [wavs], attributes={"start": 0, "end": 1})
+    of_batch = onnx_ir.node("Expand", [lengths, *batch.outputs])
+    onnx_ir.convenience.replace_all_uses_with(lengths, of_batch.outputs[0])
+    of_batch.replace_input_with(0, lengths)
+    graph.insert_before(graph[0], [batch, of_batch])
+    lengths.shape = onnx_ir.Shape(["lengths"])
+    lengths.const_value = onnx_ir.tensor(
+        np.ones(1, np.float32), name="wav_lens"
+    )
+    graph.register_initializer(lengths)
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ def use_one_form(model):
 
 def all_at_once(front_end, wavs, wav_lens=None):
     """``KaldiFbank.forward`` on all clips of a batch at once."""
-    return front_end.log_mel(wavs)
+    return front_end.log_mel(front_end.mirror_ends(wavs, wav_lens))
 
 
 def is_frame_level(encoder):

@@ -33,8 +33,6 @@ class MelDecibels(torch.nn.Module):
         Minimum and maximum level in decibels; by default, there is no maximum.
     """
 
-    center = True  # frames are centred; read by frame_size and step_times
-
     def __init__(
         self,
         sample_rate=16000,
@@ -52,6 +50,7 @@ class MelDecibels(torch.nn.Module):
         self.n_fft = n_fft
         self.window = n_fft
         self.shift = hop_length
+        self.margin = n_fft  # frames are centred
         self.top_db = top_db
         self.low = low
         self.high = high

@@ -30,6 +30,9 @@ PAGES = [
 SCRIPT = re.compile(r"(benchmarks|recipes|studies|tools)/\S*\.py$")
 # Blocks with these verbs are left out: other tests run them
 NOT_RUN = {"listen", "page", "evaluate", "calibrate", "import"}
+EXAMPLES = (
+    r"results/demo|my_sounds|fftp-tag (clip\.wav|recordings?)|\"starter\""
+)
 
 
 def blocks(page):
@@ -119,7 +122,7 @@ def test_blocks_of_the_demo_run(page, place):
     for language, block in blocks(page):
         # Stock SpeechBrain needs a trained model
         is_stock = "from_hparams" in block
-        if is_stock or not re.search("results/demo|my_sounds", block):
+        if is_stock or not re.search(EXAMPLES, block):
             continue
         if language == "python":
             exec(block, {"__name__": "__main__"})

@@ -48,6 +48,18 @@ def test_metadata_keep_every_value():
     assert found.rules is found.frame_level is found.note is None
 
 
+def test_opensoundscape_reads_the_metadata():
+    """As its class ONNXModel does."""
+    metadata = INFO.to_metadata()
+    assert int(metadata["sample_rate"]) == 1000
+    assert float(metadata["sample_duration"]) == 2.0
+    assert json.loads(metadata["classes"]) == INFO.labels
+    assert metadata["class_outputs_key"] == "probabilities"
+    assert metadata["embedding_outputs_key"] == "embeddings"
+    encoder = dataclasses.replace(INFO, labels=[], rules=None).to_metadata()
+    assert "class_outputs_key" not in encoder
+
+
 RULES = INFO.to_dict()["rules"]
 WRONG = {
     "labels": ["abc", ["a", "b"], ["a", "b", "a"], ["a", "b", "\x1b[31m"]],

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -155,13 +157,50 @@ def test_many_files_in_order(clip_tagger, tmp_path):
     expected = [FileTags(x, clip_tagger.tag_file(x, top_k=2)) for x in paths]
     late = np.r_[0.1 * np.ones(60 * RATE), np.nan]  # after several windows
     write(tmp_path / "3.wav", late)
-    *found, missing = clip_tagger.tag_files([*paths, "missing.wav"], 2)
+    *found, missing = clip_tagger.tag_files([*paths, "missing.wav"], top_k=2)
     assert missing.tags is None and "missing.wav" in missing.error
     broken = found.pop(3)
     assert broken.tags is None and paths[3] in broken.error
     assert found == expected[:3] + expected[4:]
-    with pytest.raises(InputError, match="list of paths"):
+    with pytest.raises(InputError, match="list of files"):
         next(clip_tagger.tag_files(paths[0]))
+
+
+def test_sources_of_all_kinds(clip_tagger, step_tagger, tmp_path):
+    """A path, bytes, a file object and arrays have the same tags."""
+    wav = sounds(5.3)
+    path = Path(write(tmp_path / "clip.wav", wav))
+    stereo = np.stack([wav, wav])
+    for tagger in (clip_tagger, step_tagger):
+        expected = tagger.tag_file(path)
+        with open(path, "rb") as file, open(path, "rb") as again:
+            found = tagger.tag_files(
+                [
+                    path,
+                    path.read_bytes(),
+                    ("open", file),
+                    ("mono", wav),
+                    ("rows", stereo),
+                    ("columns", stereo.T),
+                ],
+                sample_rate=RATE,
+            )
+            found = {row.file: row.tags for row in found}
+            events = tagger.tag_long(again, threshold=0.05)
+        assert list(found) == [
+            str(path),
+            "1",
+            "open",
+            "mono",
+            "rows",
+            "columns",
+        ]
+        expected_events = tagger.tag_long(path, threshold=0.05)
+        assert events == expected_events and len(events) > 1
+        for tags in found.values():
+            assert [x.label for x in tags] == [x.label for x in expected]
+            for ours, theirs in zip(tags, expected):
+                assert abs(ours.probability - theirs.probability) < 1e-5
 
 
 def test_an_encoder_without_classes_gives_embeddings_only(tmp_path):

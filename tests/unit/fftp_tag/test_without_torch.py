@@ -43,6 +43,7 @@ COMMANDS = [
     ["index", "data", *MODEL, "--output", "archive"],
     ["find", "data/Low/0.wav", "--index", "archive"],
     ["page", "model.onnx", "page"],
+    ["share", "model.onnx", "hub", "--name", "me/beeps", "--license", "mit"],
     ["import", "birds", "birds.onnx"],
 ]
 OUTPUTS = (
@@ -50,6 +51,7 @@ OUTPUTS = (
     "my.onnx",
     "archive",
     "page/model.onnx",
+    "hub",
     "birds.onnx",
 )
 

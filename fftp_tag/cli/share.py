@@ -1,0 +1,173 @@
+"""``fftp-tag share``: Writes a folder to upload to the Hugging Face hub.
+
+The folder has the model and README.md, a card that says what it is; of a
+training, also the files for SpeechBrain. Nothing is uploaded: the command for
+it is printed.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional
+
+from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    from fftp_tag.tag.model import Model
+
+HELP = "writes a folder to upload to the Hugging Face hub"
+EXAMPLES = """\
+  fftp-tag share results/demo shared --name me/beeps --license apache-2.0
+  fftp-tag share model.onnx shared --name me/birds --license cc-by-4.0 \\
+      --about birds.md --scores scores
+  fftp-tag share model.onnx space --name me/birds --license cc-by-4.0 \\
+      --for space"""
+
+NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
+# They tell that a folder is the inference folder of a training
+FOR_SPEECHBRAIN = ("README.md", "custom.py", "hyperparams.yaml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this verb."""
+    parser.add_argument(
+        "model", metavar="MODEL", help="as --model of the other commands"
+    )
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="folder to write, new or empty"
+    )
+    parser.add_argument(
+        "--name",
+        required=True,
+        type=matching(NAME, "owner/name"),
+        metavar="OWNER/NAME",
+        help="where the folder will be on the hub",
+    )
+    parser.add_argument(
+        "--license",
+        required=True,
+        type=matching(LICENSE, "the name of a licence on the hub"),
+        metavar="LICENSE",
+        help="licence of the weights, by its name on the hub, such as "
+        "apache-2.0 or cc-by-4.0; the data may restrict it",
+    )
+    parser.add_argument(
+        "--for",
+        dest="form",
+        choices=("hub", "space", "sherpa-onnx"),
+        default="hub",
+        help="hub: for fftp-tag, SpeechBrain and ONNX Runtime (the default); "
+        "space: a page that tags sounds in the browser; sherpa-onnx: for its "
+        "apps and programs, of a model that was trained with --front_end sherpa",
+    )
+    parser.add_argument(
+        "--about",
+        metavar="FILE",
+        help="text in Markdown to add to the card: what the model has learnt "
+        "from, and whom to credit",
+    )
+    parser.add_argument(
+        "--scores",
+        metavar="DIR",
+        help="output folder of fftp-tag evaluate (default: scores of the "
+        "training, if they are beside the model)",
+    )
+
+
+def matching(
+    pattern: "re.Pattern[str]", description: str
+) -> Callable[[str], str]:
+    """An argument type: texts that match a pattern."""
+
+    def check(text: str) -> str:
+        """The text."""
+        if not pattern.fullmatch(text):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {description}")
+        return text
+
+    return check
+
+
+def run(args: argparse.Namespace) -> None:
+    """Writes the folder and prints how to upload it."""
+    from fftp_tag.tag.card import find_scores, write_card
+    from fftp_tag.tag.model import NO_CLASSES, Model
+    from fftp_tag.tag.sources import find_or_convert
+
+    target = Path(args.folder)
+    if target.exists() and os.listdir(target):
+        raise InputError(f"{target} is not empty: give a new FOLDER.")
+    about = ""
+    if args.about is not None:
+        about = Path(args.about).read_text("utf-8-sig")
+    model = Model(find_or_convert(args.model))
+    if not model.labels:
+        raise InputError(NO_CLASSES.format(model.path))
+    model.check()
+    scores = find_scores(model.path)
+    if args.scores is not None:
+        scores = Path(args.scores)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=target.parent, prefix=f".{target.name}."
+    ) as made:
+        speechbrain = write_files(Path(made), model, args.form)
+        write_card(
+            made,
+            model,
+            args.name,
+            args.license,
+            args.form,
+            about,
+            speechbrain,
+            scores,
+        )
+        target.mkdir(exist_ok=True)
+        for name in os.listdir(made):
+            os.replace(Path(made, name), target / name)
+    print(f"wrote {target}: read its README.md, then upload it with")
+    space = ""
+    if args.form == "space":
+        print(f"hf repos create {args.name} --type space --space-sdk static")
+        space = " --repo-type space"
+    print(f"hf upload {args.name} {shlex.quote(str(target))}{space}")
+
+
+def write_files(folder: Path, model: "Model", form: str) -> Optional[str]:
+    """Writes all files but the card.
+
+    Returns how SpeechBrain loads the folder, if its files are beside the model.
+    """
+    from fftp_tag.cli.page import check_weights, write_page
+    from fftp_tag.tag.edit import copy_model
+    from fftp_tag.tag.sherpa import label_rows, write_for_sherpa
+
+    path = folder / "model.onnx"
+    if form == "space":
+        write_page(folder, model, dist=None, example=None)
+        check_weights(model, path)
+        return None
+    if form == "sherpa-onnx":
+        write_for_sherpa(model, path)
+        labels = label_rows(model.labels)
+        (folder / "class_labels_indices.csv").write_text(labels, "utf-8")
+        return None
+    copy_model(model.path, path, model.info)
+    source, speechbrain = Path(model.path), None
+    files = [x for x in source.parent.iterdir() if x.is_file()]
+    if source.name == path.name and {x.name for x in files}.issuperset(
+        FOR_SPEECHBRAIN
+    ):
+        speechbrain = source.with_name("README.md").read_text("utf-8")
+        for file in files:
+            if ".onnx" not in file.name:
+                shutil.copy(file, folder)
+    return speechbrain

@@ -1,0 +1,76 @@
+"""Tests of the model that the package holds.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+
+import numpy as np
+import soundfile as sf
+
+from fftp_tag import AudioTagger
+from fftp_tag.cli.main import main
+from fftp_tag.tag.sources import STARTER_MODEL
+from speechbrain_fftp.datasets.audioset import read_classes
+
+RATE = 16000
+
+
+def test_it_is_small_and_names_its_sounds_and_their_sources():
+    tagger = AudioTagger.from_pretrained("starter")
+    assert STARTER_MODEL.stat().st_size < 2e6
+    assert len(tagger.labels) == 21
+    assert set(tagger.labels) < set(read_classes().values())
+    assert tagger.model.is_frame_level and tagger.model.rules.is_learnt
+    assert "21 sounds" in tagger.model.info.note
+    with open(
+        STARTER_MODEL.with_name("attribution.csv"), encoding="utf-8"
+    ) as file:
+        rows = list(csv.DictReader(file))
+    licenses = {row["license"].replace("-", " ") for row in rows}
+    assert licenses == {"CC0", "CC BY", "CC BY 4.0"}
+    assert len(rows) == 1 + 398 + 300
+
+
+def test_it_is_the_default(tmp_path, monkeypatch, capsys):
+    """Whatever is in the folder where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "starter").mkdir()
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 3 * RATE)
+    sf.write("clip.wav", noise, RATE)
+    assert main(["clip.wav", "--format", "csv", "--threshold", "0"]) == 0
+    out, err = capsys.readouterr()
+    assert "21 sounds" in err
+    probs = AudioTagger.from_pretrained("starter").tag_file(
+        "clip.wav", top_k=3, threshold=0.0
+    )
+    for tag in probs:
+        assert f"{tag.label}" in out.replace('"', "")
+
+
+def test_everyday_sounds_of_recordings_that_it_has_not_learnt(shared):
+    """ESC-10's fold 1, of which it has thresholds: most of the first tags."""
+    folder = shared / "data" / "esc10"
+    names = {
+        "baby_cry": "Baby cry, infant cry",
+        "chainsaw": "Chainsaw",
+        "clock_tick": "Tick-tock",
+        "dog_bark": "Dog",
+        "fire_crackling": "Fire",
+        "helicopter": "Helicopter",
+        "person_sneeze": "Sneeze",
+        "rain": "Rain",
+        "rooster": "Chicken, rooster",
+        "sea_waves": "Waves, surf",
+    }
+    tagger = AudioTagger.from_pretrained("starter", threads=1)
+    right = []
+    with open(folder / "esc10.csv", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["fold"] == "1":
+                found = tagger.tag_file(
+                    folder / "audio" / row["file"], top_k=1, threshold=0.0
+                )
+                right.append(found[0].label == names[row["label"]])
+    assert len(right) == 80 and np.mean(right) > 0.6
