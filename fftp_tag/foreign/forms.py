@@ -50,6 +50,8 @@ def is_foreign(path: Path) -> bool:
 
     Weights are skipped, not read.
     """
+    if not path.is_file():
+        return False
     try:
         with open(path, "rb") as file:
             fields = dict.fromkeys(read_fields(file, path.stat().st_size))

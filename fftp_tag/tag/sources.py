@@ -9,20 +9,17 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Any, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
 
 from fftp_tag import STARTER
-from fftp_tag.foreign.forms import (
-    Foreign,
-    accepted,
-    find_foreign,
-    is_foreign,
-    write_foreign,
-)
-from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.hub import download
+
+# Commands import this module to parse their options: what is slow to import is
+# imported in functions
+if TYPE_CHECKING:
+    from fftp_tag.foreign.forms import Foreign
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +40,7 @@ ON_HUB = (
 INT8_ON_HUB = ("model.int8.onnx", "onnx/model_quantized.onnx")
 
 # A model.onnx of this package, an ONNX file of others, or neither
-Onnx = Union[Path, Foreign, None]
+Onnx = Union[Path, "Foreign", None]
 
 
 def find_or_convert(source: Union[str, os.PathLike]) -> Path:
@@ -105,13 +102,13 @@ def find_on_disk(path: Path) -> Onnx:
 
     Raises an InputError if it has no known form.
     """
-    if path.suffix == ".onnx" and not path.exists():
-        return path  # what loads it says so
-    if path.suffix in WEIGHTS or not path.exists():
+    from fftp_tag.foreign.forms import accepted, find_foreign, is_foreign
+
+    if path.suffix != ".onnx" and (path.suffix in WEIGHTS or not path.exists()):
         return None
     inside = find_inside(path) if path.is_dir() else path
     if inside is not None and not is_foreign(inside):
-        return inside
+        return inside  # or a path without a file: what loads it says so
     found = find_foreign(path)
     if found is None and inside is not None:
         raise InputError(
@@ -148,7 +145,7 @@ def find_on_hub(source: Union[str, os.PathLike]) -> Onnx:
 def convert(
     source: Union[str, os.PathLike],
     path: Path,
-    found: Optional[Foreign] = None,
+    found: "Optional[Foreign]" = None,
     **options: Any,
 ) -> None:
     """Writes a model.onnx from an ONNX file of others, or else a checkpoint.
@@ -157,6 +154,9 @@ def convert(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if found is not None:
+        from fftp_tag.foreign.forms import write_foreign
+        from fftp_tag.tag.model import Model
+
         with atomic_path(path) as temporary_path:
             write_foreign(found, temporary_path)
             try:
@@ -187,7 +187,7 @@ def cache_folder() -> Path:
     return Path(folder) / "fftp_tag"
 
 
-def cache_name(path: Path, foreign: Optional[Foreign] = None) -> str:
+def cache_name(path: Path, foreign: "Optional[Foreign]" = None) -> str:
     """The name of a converted model in the cache.
 
     For files on disk, it depends on their sizes and times; for a hub id, on the
