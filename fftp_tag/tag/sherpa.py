@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING, List, Tuple, Union
 
 import numpy as np
 
+from fftp_tag.foreign.front_end import FLOOR, Fbank
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import PADDED, GraphBuilder, count_up, remove_outputs
+from fftp_tag.tag.spans import PADDED, count_up, remove_outputs
 from fftp_tag.tag.tagger import piece_sizes
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.packages import require
-from speechbrain_fftp.onnx.graphs import ancestors
+from speechbrain_fftp.onnx.graphs import GraphBuilder, ancestors
 
 if TYPE_CHECKING:
     import onnx
 
 # What sherpa-onnx computes
 RATE, N_MELS = 16000, 80
-WINDOW, SHIFT, N_FFT = 400, 160, 512  # samples
-LOW, HIGH = 20.0, 7600.0  # Hz
-PREEMPHASIS = 0.97
+FBANK = Fbank(N_MELS, snip_edges=False, high_freq=-400.0)
+WINDOW, SHIFT = FBANK.size, FBANK.shift  # samples
 
 TOLERANCE = 1e-2  # of features; those of another front end differ by more
 
@@ -183,20 +183,10 @@ def kaldi_fbank(wav: np.ndarray) -> np.ndarray:
     times = np.where(times < 0, -1 - times, times)
     times = np.where(times < len(wav), times, 2 * len(wav) - 1 - times)
     frames = wav[times] - wav[times].mean(1, keepdims=True)
-    frames[:, 1:] -= PREEMPHASIS * frames[:, :-1].copy()
-    povey = np.hanning(WINDOW) ** 0.85  # 0 for the first sample
-    power = np.abs(np.fft.rfft(frames * povey, N_FFT)) ** 2
-    edges = np.linspace(mel(LOW), mel(HIGH), N_MELS + 2)[:, None]
-    places = mel(np.arange(N_FFT // 2 + 1) * RATE / N_FFT)
-    rise = (places - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - places) / (edges[2:] - edges[1:-1])
-    banks = np.maximum(np.minimum(rise, fall), 0)  # [80, bins]
-    return np.log(np.maximum(power @ banks.T, np.finfo(np.float32).eps))
-
-
-def mel(frequency: Union[float, np.ndarray]) -> Union[float, np.ndarray]:
-    """Kaldi's mel scale, of frequencies in Hz."""
-    return 1127 * np.log(1 + frequency / 700)
+    frames[:, 1:] -= FBANK.preemphasis * frames[:, :-1].copy()
+    # The first factor of the window is 0: that sample has no previous one
+    power = np.abs(np.fft.rfft(frames * FBANK.window(), FBANK.n_fft)) ** 2
+    return np.log(np.maximum(power[:, :-1] @ FBANK.banks(), FLOOR))
 
 
 def label_rows(labels: List[str]) -> str:
