@@ -10,9 +10,8 @@ sounds are used, at a random speed. ``events.tsv`` has onsets and offsets,
 ``attribution.csv`` the authors and licences of the recordings.
 
 The recordings are in five folds: those of ESC-10; instruments by recording
-session, words by speaker. One fold is for validation, and with ``--test_fold``
-another one for the evaluation. The clips of a split are made of its recordings
-and noises alone.
+session, words by speaker. One fold is for the evaluation, the next one for
+validation. The clips of a split are made of its recordings and noises alone.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -23,7 +22,7 @@ import csv
 import logging
 import shutil
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -104,10 +103,6 @@ MOST_SOUNDS = 6  # of a clip
 EMPTY = 0.05  # fraction of the clips without sounds
 SECONDS = (0.5, 5.0)  # maximum length of a sound in a clip
 SPEED = (0.87, 1.15)
-# For training, recordings of more devices and places than there are
-TRAIN_SPEED = (0.8, 1.25)
-EQUALIZER_HZ = 62.5 * 2.0 ** np.arange(8)
-EQUALIZER_DB = 5.0  # standard deviation of the gain at each of these
 SNR_DB = (6, 30)
 NOISE_LEVEL = (0.002, 0.02)  # RMS
 LOUD_DB = 20  # a part of a sound begins at most so much below its loudest 10 ms
@@ -128,7 +123,7 @@ def prepare_starter(
     data,
     prepared_folder,
     *,
-    test_fold=None,
+    test_fold=5,
     leave_out=(),
     num_train=20000,
     num_valid=500,
@@ -143,9 +138,9 @@ def prepare_starter(
         Folder of esc10, audioset_mini and speech_commands.
     prepared_folder : str
         Folder to write to.
-    test_fold : int, optional
-        1 to 5, the recordings of the evaluation; the next fold is for
-        validation. By default, fold 1 is for both, and the others for training.
+    test_fold : int
+        1 to 5, the recordings of the evaluation; those of the next fold, after
+        5 of fold 1, are for validation.
     leave_out : list of str
         Sounds that are not used, such as dog_bark, Cello or yes.
     num_train, num_valid, num_eval : int
@@ -248,7 +243,6 @@ class Event(NamedTuple):
     start: int
     end: int
     snr: float
-    gains: Optional[np.ndarray]  # in dB at ``EQUALIZER_HZ``, for training
 
 
 class Drawn(NamedTuple):
@@ -327,7 +321,7 @@ class Mixer:
         for label in rng.choice(
             list(by_class), rng.integers(1, MOST_SOUNDS + 1), p=weights
         ):
-            event = draw_event(rng, by_class[label], length, split)
+            event = draw_event(rng, by_class[label], length)
             if not any(
                 x.labels[-1] == label
                 and event.start < x.end
@@ -335,10 +329,6 @@ class Mixer:
                 for x in events
             ):
                 events.append(event)
-        if split == "train":
-            size = len(events), len(EQUALIZER_HZ)
-            gains = EQUALIZER_DB * rng.standard_normal(size)
-            events = [e._replace(gains=x) for e, x in zip(events, gains)]
         return Drawn(split, noise, level, events)
 
     def mix(self, drawn):
@@ -346,8 +336,6 @@ class Mixer:
         mixed = drawn.noise * (drawn.level / drawn.noise.std())
         for event in drawn.events:
             wav = soxr.resample(event.wav, event.speed * RATE, RATE)
-            if event.gains is not None:
-                wav = equalize(wav, event.gains)
             size = event.end - event.start
             wav = np.pad(wav, (0, max(size - len(wav), 0)))[:size]
             edge = np.linspace(0, 1, FADE, dtype=np.float32)
@@ -358,7 +346,7 @@ class Mixer:
         return mixed / max(1.0, np.abs(mixed).max())
 
 
-def draw_event(rng, sounds, length, split):
+def draw_event(rng, sounds, length):
     """Draws a part of one of the sounds, and where it is in a clip."""
     labels, wav, starts = sounds[rng.integers(len(sounds))]
     first = starts[rng.integers(len(starts))]
@@ -366,20 +354,10 @@ def draw_event(rng, sounds, length, split):
     if len(labels) > 1:  # a whole word
         first, size = 0, len(wav)
     wav = end_part(wav[first : first + size])
-    speed = rng.uniform(*(TRAIN_SPEED if split == "train" else SPEED))
+    speed = rng.uniform(*SPEED)
     size = int(len(wav) / speed)
     start = int(rng.integers(length - size))
-    snr = rng.uniform(*SNR_DB)
-    return Event(labels, wav, speed, start, start + size, snr, None)
-
-
-def equalize(wav, gains):
-    """Filters a sound ``[S]``, with gains in dB at ``EQUALIZER_HZ``."""
-    size = scipy.fft.next_fast_len(len(wav), real=True)
-    frequency = scipy.fft.rfftfreq(size, 1 / RATE)
-    factors = np.interp(frequency, EQUALIZER_HZ, 10 ** (gains / 20))
-    spectrum = scipy.fft.rfft(wav, size) * factors.astype(np.float32)
-    return scipy.fft.irfft(spectrum, size)[: len(wav)]
+    return Event(labels, wav, speed, start, start + size, rng.uniform(*SNR_DB))
 
 
 def levels_of(wav):
@@ -417,11 +395,9 @@ def coloured_noise(rng, exponent, seconds=30):
 
 def split_folds(test_fold):
     """The folds of each split."""
-    if test_fold is None:
-        return {"train": range(2, FOLDS + 1), "valid": [1], "eval": [1]}
     valid = test_fold % FOLDS + 1
     others = set(range(1, FOLDS + 1)) - {test_fold, valid}
-    return {"train": others, "valid": [valid], "eval": [test_fold]}
+    return {"train": others, "valid": {valid}, "eval": {test_fold}}
 
 
 def class_of(name):
@@ -482,7 +458,9 @@ if __name__ == "__main__":
     )
     parser.add_argument("data")
     parser.add_argument("prepared_folder")
-    parser.add_argument("--test_fold", type=int, choices=range(1, FOLDS + 1))
+    parser.add_argument(
+        "--test_fold", type=int, choices=range(1, FOLDS + 1), default=5
+    )
     parser.add_argument("--leave_out", nargs="*", default=())
     parser.add_argument("--num_train", type=int, default=20000)
     parser.add_argument("--num_valid", type=int, default=500)

@@ -94,7 +94,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepared(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
-    prepare_starter(data, folder, test_fold=5, **SIZES)
+    prepare_starter(data, folder, **SIZES)
     return folder
 
 
