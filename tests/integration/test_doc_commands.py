@@ -30,6 +30,7 @@ PAGES = [
 SCRIPT = re.compile(r"(benchmarks|recipes|studies|tools)/\S*\.py$")
 # Blocks with these verbs are left out: other tests run them
 NOT_RUN = {"listen", "page", "evaluate", "calibrate", "import"}
+ON_HUB = r"--model [A-Z]\w*/"
 EXAMPLES = (
     r"results/demo|my_sounds|fftp-tag (clip\.wav|recordings?)|\"starter\""
 )
@@ -120,9 +121,9 @@ def place(tmp_path, monkeypatch):
 def test_blocks_of_the_demo_run(page, place):
     found = 0
     for language, block in blocks(page):
-        # Stock SpeechBrain needs a trained model
-        is_stock = "from_hparams" in block
-        if is_stock or not re.search(EXAMPLES, block):
+        # Stock SpeechBrain needs a trained model, and the hub a network
+        is_left_out = "from_hparams" in block or re.search(ON_HUB, block)
+        if is_left_out or not re.search(EXAMPLES, block):
             continue
         if language == "python":
             exec(block, {"__name__": "__main__"})
@@ -133,7 +134,7 @@ def test_blocks_of_the_demo_run(page, place):
             for words in lines:
                 assert main.main(words) == 0, words
                 found += 1
-    assert found > 3
+    assert found >= 3
 
 
 def test_demo_fits_the_options_to_start_from_it():

@@ -134,7 +134,7 @@ def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
         (["a.wav", "--model", "m", "--top_k", "3"], "--top_k"),
         (["a.wav", "--model", "m", "--top-k", "0"], "'0'"),
         (["a.wav", "--model", "m", "--threshold", "nan"], "'nan'"),
-        (["a.wav"], "--model"),
+        (["calibrate", "--background", "a.wav"], "--model"),
         (["calibrat", "--force"], "calibrate?"),
     ],
 )

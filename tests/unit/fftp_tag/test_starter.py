@@ -50,7 +50,7 @@ def test_it_is_the_default(tmp_path, monkeypatch, capsys):
 
 
 def test_everyday_sounds_of_recordings_that_it_has_not_learnt(shared):
-    """ESC-10's fold 1, of which it has thresholds: most of the first tags."""
+    """ESC-10's fold 5: most of the first tags are right."""
     folder = shared / "data" / "esc10"
     names = {
         "baby_cry": "Baby cry, infant cry",
@@ -68,9 +68,9 @@ def test_everyday_sounds_of_recordings_that_it_has_not_learnt(shared):
     right = []
     with open(folder / "esc10.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["fold"] == "1":
+            if row["fold"] == "5":
                 found = tagger.tag_file(
                     folder / "audio" / row["file"], top_k=1, threshold=0.0
                 )
                 right.append(found[0].label == names[row["label"]])
-    assert len(right) == 80 and np.mean(right) > 0.6
+    assert len(right) == 80 and np.mean(right) > 0.6  # 0.66
