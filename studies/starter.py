@@ -1,15 +1,18 @@
-"""Measures encoders with ``fftp-tag learn`` on sounds that they have not learnt.
+"""Measures the starter model, and encoders of ``fftp-tag learn``.
 
-A trial of the starter model is trained without the sounds of ``LEFT_OUT``, see
+The starter tags recordings of the fold that it has not learnt, as they are.
+
+With TRIAL and DEMO, also measures ``learn`` on sounds that the encoders have not
+learnt. A trial of the starter model is trained without the sounds of ``LEFT_OUT``, see
 recipes/Starter/README.md. These are then learnt from a few clips of each, on
 its encoder and on that of the demo's model, and are scored
 on clips of one of the five folds, in each draw of another one. Clips to learn
 from are drawn from the other folds: other recordings, sessions and speakers.
 Intervals (95 %) are Student's t over the five draws.
 
-Adds to studies/results/tables/starter.json:
+Writes studies/results/tables/starter.json:
 
-> python studies/starter.py DATA TRIAL results/demo
+> python studies/starter.py DATA [TRIAL results/demo]
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -31,6 +34,7 @@ sys.path[:0] = [
     str(ROOT / "recipes" / "Starter"),
 ]
 from starter_prepare import (
+    CLASSES,
     FOLDS,
     RATE,
     class_of,
@@ -41,7 +45,7 @@ from starter_prepare import (
 
 from fftp_tag import AudioTagger, learn
 from speechbrain_fftp.dataio.audio import read_audio
-from studies.tables import mean_of, write_tables
+from studies.tables import mean_of, read_rows, write_tables
 
 # By kind: what a trial has not learnt, and the number of clips of each to learn
 LEFT_OUT = {
@@ -57,6 +61,12 @@ LEFT_OUT = {
 }
 SECONDS = 5.0  # of a clip
 MOST_TESTED = 30  # clips of a class
+TEST_FOLD = 5  # which the starter has not learnt
+ENCODERS = "Encoders of learn"
+RECORDINGS_NOTE = (
+    "Recordings of fold 5 as they are, in %: whether the starter's first tag is "
+    "right, and whether the class is among the tags at its learnt thresholds."
+)
 NOTE = (
     "Accuracy in % on clips of classes that the encoders have not learnt, after "
     "learning from a few clips of each; the mean of five draws with its interval. "
@@ -120,21 +130,38 @@ def accuracy(tagger, learnt, tested):
     return 100 * np.mean(right)
 
 
-def main():
-    """Measures both encoders, and writes the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("trial", type=Path, help="the trial's model")
-    parser.add_argument("demo", type=Path, help="the demo's model")
-    args = parser.parse_args()
-    taggers = {
-        "trial of the starter": AudioTagger.from_pretrained(
-            args.trial, threads=1
-        ),
-        "the demo's": AudioTagger.from_pretrained(args.demo, threads=1),
-    }
+def tag_recordings(data):
+    """The rows of the starter's tags of recordings of the held-back fold."""
+    tagger = AudioTagger.from_pretrained("starter", threads=1)
     rows = []
-    for kind, clips in clips_of(args.data.resolve()).items():
+    for kind, sounds in (
+        ("everyday sounds", list_everyday(data / "esc10")),
+        ("instruments", list_instruments(data / "audioset_mini")),
+    ):
+        first, found = [], []
+        for sound in sounds:
+            if sound.fold == TEST_FOLD:
+                label = CLASSES[sound.labels[0]]
+                timeline = tagger.analyze(sound.path)
+                [best] = timeline.tags(top_k=1, threshold=0.0)
+                first.append(best.label == label)
+                tags = timeline.tags(top_k=len(CLASSES))
+                found.append(label in [tag.label for tag in tags])
+        rows.append(
+            {
+                "recordings": kind,
+                "clips": len(first),
+                "first tag is right": f"{100 * np.mean(first):.0f}",
+                "class is a tag": f"{100 * np.mean(found):.0f}",
+            }
+        )
+    return rows
+
+
+def compare_encoders(data, taggers):
+    """The rows of ``learn`` on two encoders."""
+    rows = []
+    for kind, clips in clips_of(data).items():
         count = LEFT_OUT[kind][1]
         found = {name: [] for name in taggers}
         for fold in range(1, FOLDS + 1):
@@ -153,7 +180,32 @@ def main():
                 "draws": {name: list(x) for name, x in found.items()},
             }
         )
-    write_tables("starter", {"Encoders of learn": (NOTE, rows)})
+    return rows
+
+
+def main():
+    """Measures, and writes the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument(
+        "models", type=Path, nargs="*", help="the trial's, and the demo's"
+    )
+    args = parser.parse_args()
+    data = args.data.resolve()
+    rows = read_rows("starter", ENCODERS)
+    if args.models:
+        trial, demo = (
+            AudioTagger.from_pretrained(path, threads=1) for path in args.models
+        )
+        taggers = {"trial of the starter": trial, "the demo's": demo}
+        rows = compare_encoders(data, taggers)
+    write_tables(
+        "starter",
+        {
+            "Recordings": (RECORDINGS_NOTE, tag_recordings(data)),
+            ENCODERS: (NOTE, rows),
+        },
+    )
 
 
 if __name__ == "__main__":

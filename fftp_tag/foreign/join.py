@@ -58,10 +58,19 @@ class JoinedModel:
 
     def __init__(self, path: Path):
         onnx = require("onnx", f"{path} has to be converted once, which")
+        from google.protobuf.message import DecodeError
+        from onnx.version_converter import ConvertError
+
         self.path = path
         try:
             model = to_opset(onnx.load(path))
-        except Exception as error:  # of protobuf, or of C++
+        except (
+            ConvertError,
+            DecodeError,
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             raise InputError(f"{path} cannot be read: {error}") from error
         self.model, self.graph = model, model.graph
         weights = {x.name for x in self.graph.initializer}

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, List, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.foreign.front_end import FLOOR, Fbank
+from fftp_tag.foreign.front_end import FLOOR
+from fftp_tag.foreign.sherpa import ZIPFORMER as FBANK
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import PADDED, count_up, remove_outputs
 from fftp_tag.tag.tagger import piece_sizes
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     import onnx
 
 # What sherpa-onnx computes
-RATE, N_MELS = 16000, 80
-FBANK = Fbank(N_MELS, snip_edges=False, high_freq=-400.0)
+RATE, N_MELS = FBANK.sample_rate, FBANK.n_mels
 WINDOW, SHIFT = FBANK.size, FBANK.shift  # samples
 
 TOLERANCE = 1e-2  # of features; those of another front end differ by more

@@ -33,6 +33,7 @@ from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.dataio.prepared import PACKS, preparing, write_prepared
+from speechbrain_fftp.datasets.audioset import read_classes
 from speechbrain_fftp.datasets.names import text_digest
 from speechbrain_fftp.datasets.word_splits import (
     NOISE_FOLDER,
@@ -48,7 +49,7 @@ SESSION = 20  # maximum gap of Freesound's ids within a recording session
 EXCLUDED = ("1-40730-A.flac", "2-96460-A.flac")
 
 SPEECH = "/m/09x0r"
-# Mids of AudioSet; its names are in ``CLASSES``
+# Mids of AudioSet
 MIDS = {
     "dog_bark": "/m/0bt9lr",
     "rooster": "/m/09b5t",
@@ -71,28 +72,11 @@ MIDS = {
     "Snare_drum": "/m/06rvn",
     "Violin_or_fiddle": "/m/07y_7",
 }
+# In AudioSet's order
 CLASSES = {
-    SPEECH: "Speech",
-    "/t/dd00002": "Baby cry, infant cry",
-    "/m/01hsr_": "Sneeze",
-    "/m/0bt9lr": "Dog",
-    "/m/09b5t": "Chicken, rooster",
-    "/m/042v_gx": "Acoustic guitar",
-    "/m/06rvn": "Snare drum",
-    "/m/0bm02": "Bass drum",
-    "/m/03qtq": "Hi-hat",
-    "/m/07y_7": "Violin, fiddle",
-    "/m/01xqw": "Cello",
-    "/m/02fsn": "Double bass",
-    "/m/0l14j_": "Flute",
-    "/m/06ncr": "Saxophone",
-    "/m/01wy6": "Clarinet",
-    "/m/06mb1": "Rain",
-    "/m/034srq": "Waves, surf",
-    "/m/02_41": "Fire",
-    "/m/09ct_": "Helicopter",
-    "/m/01j4z9": "Chainsaw",
-    "/m/07qjznl": "Tick-tock",
+    mid: name
+    for mid, name in read_classes().items()
+    if mid in (SPEECH, *MIDS.values())
 }
 # Learnt as well, but no classes of the model that is given away
 WORDS = "down go left no off on right stop up yes".split()

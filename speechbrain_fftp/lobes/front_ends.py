@@ -23,6 +23,12 @@ def make_fbank(name, sample_rate, n_mels):
     """Makes the filterbanks of AST ("ast") or of sherpa-onnx ("sherpa").
 
     Yaml files call this: what cannot be used ends the script with one line.
+
+    Example
+    -------
+    >>> import torch
+    >>> make_fbank("sherpa", 16000, 80)(torch.rand(2, 16000)).shape
+    torch.Size([2, 100, 80])
     """
     if name not in FRONT_ENDS:
         raise SystemExit(f"--front_end {name} must be ast or sherpa.")

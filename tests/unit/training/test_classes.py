@@ -11,6 +11,7 @@ import torch
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.training import classes
 
 ROWS = {
@@ -68,3 +69,19 @@ def test_an_epoch_may_have_fewer_clips_than_the_data():
     assert epochs[0] == epochs[2] != epochs[1]
     with pytest.raises(SystemExit, match="--class_balanced"):
         classes.make_sampler(dataset, **options)
+
+
+def test_dropped_classes_leave_the_others_as_they_were():
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(["Speech", "Dog", "yes", "no"])
+    classifier = FrameClassifier(6, 4)
+    tokens = torch.randn(2, 5, 6)
+    with torch.no_grad():
+        expected = [logits[..., :2] for logits in classifier(tokens)]
+        brain = SimpleNamespace(hparams=SimpleNamespace(label_encoder=encoder))
+        classes.keep_classes(brain, {}, classifier=classifier, count=2)
+        found = classifier(tokens)
+    for ours, theirs in zip(found, expected):
+        torch.testing.assert_close(ours, theirs)
+    assert encoder.decode_ndim(torch.arange(2)) == ["Speech", "Dog"]
+    assert list(encoder.lab2ind) == ["Speech", "Dog"]
