@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     if (args.mean is None) != (args.std is None):
         raise InputError("--mean and --std go together")
     own = options.given(args, "labels", "mean", "std", "single_label")
-    existing = sources.find_on_disk(Path(args.source))
+    existing = sources.find_on_disk(args.source)
     if existing is None and not own and sources.may_be_on_hub(args.source):
         existing = sources.find_on_hub(args.source)
     if not isinstance(existing, Path):

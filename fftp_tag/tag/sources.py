@@ -61,10 +61,8 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     InputError
         If a published model cannot be converted.
     """
-    if source == STARTER:
-        return STARTER_MODEL
     path = Path(source)
-    found = find_on_disk(path)
+    found = find_on_disk(source)
     if isinstance(found, Path):
         return found
     if path.is_dir() and not found and not (path / "config.json").is_file():
@@ -97,13 +95,16 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     return converted
 
 
-def find_on_disk(path: Path) -> Onnx:
-    """The ONNX model that is a file or in a folder.
+def find_on_disk(source: Union[str, os.PathLike]) -> Onnx:
+    """The ONNX model that is a file, in a folder or in the package.
 
     Raises an InputError if it has no known form.
     """
     from fftp_tag.foreign.forms import accepted, find_foreign, is_foreign
 
+    if source == STARTER:
+        return STARTER_MODEL
+    path = Path(source)
     if path.suffix != ".onnx" and (path.suffix in WEIGHTS or not path.exists()):
         return None
     inside = find_inside(path) if path.is_dir() else path

@@ -47,6 +47,8 @@ def test_it_is_the_default(tmp_path, monkeypatch, capsys):
     )
     for tag in probs:
         assert f"{tag.label}" in out.replace('"', "")
+    assert main(["import", "starter", "copy.onnx"]) == 1
+    assert "--model" in capsys.readouterr().err
 
 
 def test_everyday_sounds_of_recordings_that_it_has_not_learnt(shared):
