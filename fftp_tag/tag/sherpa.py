@@ -136,9 +136,7 @@ def cut_front_end(graph: "onnx.GraphProto", model: Model) -> None:
     remove_outputs(graph, set())  # what only the front end needed
 
 
-def add_pieces(
-    build: GraphBuilder, size: int, hop: int
-) -> Tuple[str, str]:
+def add_pieces(build: GraphBuilder, size: int, hop: int) -> Tuple[str, str]:
     """Adds nodes that cut features into pieces, see ``AudioTagger.pieces``.
 
     Arguments

@@ -261,7 +261,9 @@ class ModelInfo:
 
     def windows(self, seconds: Optional[float] = None) -> Parts:
         """Windows for the timeline of a model of clips, by default of 2 s."""
-        size = round((WINDOW if seconds is None else seconds) * self.sample_rate)
+        size = round(
+            (WINDOW if seconds is None else seconds) * self.sample_rate
+        )
         size = min(max(size, self.min_samples), self.max_samples)
         return Parts(size, max(round(size / 4), self.frame_samples))
 
