@@ -8,7 +8,10 @@ import { highest } from "./events.js";
 // that it throws stops the analysis.
 export async function analyze(samples, about, run, report) {
   const { labels, sample_rate, frame_level } = about;
-  const pieces = cut(samples.length, about.pieces);
+  const pieces = cut(samples.length, about.pieces).map(({ start, end }) => ({
+    start: pieceStart(start, end, about),
+    end,
+  }));
   const windows = frame_level ? [] : cut(samples.length, about.windows);
   const parts = [...pieces, ...windows];
   const total = parts.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -45,6 +48,15 @@ function cut(nSamples, { size, hop }) {
     start,
     end: Math.min(start + size, nSamples),
   }));
+}
+
+// Where a piece begins: predictions are in step in all pieces, unless a piece
+// would be too short for one.
+function pieceStart(start, end, { frame_level }) {
+  if (!frame_level) return start;
+  const { span_samples, hop_samples } = frame_level;
+  const first = Math.ceil(start / hop_samples) * hop_samples;
+  return end - first >= span_samples ? first : start;
 }
 
 // The predictions of overlapping pieces, in order: of each, those that are

@@ -614,8 +614,7 @@ def index_windows(
     wav = np.concatenate([*read_blocks(source, rate, sample_rate)])
     times, rows = encoder.span_features(wav, rate)
     starts = np.round(times * rate - span / 2).astype(int)
-    # The first window at each hop or after it
-    kept = np.diff(starts // hop, prepend=-1) > 0
+    kept = starts % hop == 0
     kept[-1] = True
     peaks = [np.abs(wav[start : start + span]).max() for start in starts]
     kept &= np.array(peaks) >= SILENCE

@@ -19,6 +19,7 @@ from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Windows, slide
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import ModelInfo
 
 HOP = 0.25  # default seconds between two runs of a frame-level model
 # Seconds of audio after a prediction before it is used: its probabilities are
@@ -119,6 +120,7 @@ def hear_predictions(
     model = tagger.model
     rate, longest = model.sample_rate, tagger.max_seconds
     span, frame = model.span_samples / rate, model.frame_samples / rate
+    least = span + model.hop_samples / rate  # of which a prediction is in step
     context = longest if context is None else context
     hop = HOP if hop is None else hop
     if not frame <= hop <= longest:
@@ -126,15 +128,15 @@ def hear_predictions(
             f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at least "
             "one frame, at most the model's maximum clip length."
         )
-    low = min(span + LOOK_AHEAD + hop, longest)
+    low = min(least + LOOK_AHEAD + hop, longest)
     if not low <= context <= longest:
         raise InputError(
             f"--context {context:g} must be in {low:g}..{longest:g} "
             f"seconds with --hop {hop:g}."
         )
-    ahead = min(LOOK_AHEAD, max(context - span - hop, 0.0))
+    ahead = min(LOOK_AHEAD, max(context - least - hop, 0.0))
     sizes = round(context * rate), round(hop * rate)
-    pieces = last_samples(blocks, *sizes, least=round(MIN_SECONDS * rate))
+    pieces = last_samples(model.info, blocks, *sizes)
     for chunk in tagger.join(
         ["frame_probabilities"], pieces, (span / 2 + ahead) * rate
     ):
@@ -143,22 +145,27 @@ def hear_predictions(
 
 
 def last_samples(
-    blocks: Iterable[np.ndarray], size: int, hop: int, least: int
+    info: ModelInfo, blocks: Iterable[np.ndarray], size: int, hop: int
 ) -> Iterator[Windows]:
-    """Yields the last ``size`` samples so far: every ``hop``, and at the end.
-
-    Nothing, if there are fewer than ``least``.
-    """
+    """Yields the last ``size`` samples so far: every ``hop``, and at the end."""
     held = np.zeros(0, np.float32)  # samples that are still needed
-    end = 0  # of them
-    due = hop
+    begin = 0  # position of the first held sample
+
+    def piece(end: int) -> Windows:
+        """The last samples before ``end``."""
+        start = info.piece_start(max(end - size, begin), end)
+        wav = held[start - begin : end - begin]
+        return Windows(np.array([start]), wav[None])
+
+    due = hop  # position at which the model runs next
     for block in blocks:
         held = np.concatenate([held, block])
-        end += len(block)
+        end = begin + len(held)
         while due <= end:
-            wav = held[: len(held) - (end - due)][-size:]
-            yield Windows(np.array([due - len(wav)]), wav[None])
+            yield piece(due)
             due += hop
-        held = held[-size:]
-    if end % hop and end >= least:
-        yield Windows(np.array([end - len(held)]), held[None])
+        begin = max(end - size, begin)
+        held = held[begin - end :]
+    end = begin + len(held)
+    if end % hop and end >= MIN_SECONDS * info.sample_rate:
+        yield piece(end)

@@ -136,7 +136,9 @@ def cut_front_end(graph: "onnx.GraphProto", model: Model) -> None:
     remove_outputs(graph, set())  # what only the front end needed
 
 
-def add_pieces(build: GraphBuilder, size: int, hop: int) -> Tuple[str, str]:
+def add_pieces(
+    build: GraphBuilder, size: int, hop: int, step: int
+) -> Tuple[str, str]:
     """Adds nodes that cut features into pieces, see ``AudioTagger.pieces``.
 
     Arguments
@@ -145,6 +147,8 @@ def add_pieces(build: GraphBuilder, size: int, hop: int) -> Tuple[str, str]:
         Of a graph with the inputs ``x [N, T, F]`` and ``x_lens [N]``.
     size, hop : int
         Frames of a piece, and from one piece to the next.
+    step : int
+        All pieces begin at a multiple of this.
 
     Returns
     -------
@@ -160,6 +164,7 @@ def add_pieces(build: GraphBuilder, size: int, hop: int) -> Tuple[str, str]:
     # The last piece ends with the clip; it is repeated where there are fewer
     lens = build.Unsqueeze("x_lens", 1)  # [N, 1]
     last = build.Max(build.Sub(lens, length), 0)
+    last = build.Mul(build.Div(build.Add(last, step - 1), step), step)
     starts = build.Min(build.Mul(count_up(build, n_pieces), hop), last)
     lens = build.Min(build.Sub(lens, starts), length)  # [N, K]
     index = build.Add(build.Unsqueeze(starts, 2), count_up(build, length))

@@ -479,9 +479,18 @@ class AudioTagger:
         progress: bool = False,
     ) -> Iterator[Windows]:
         """Yields a file in pieces, see ``ModelInfo.pieces``."""
-        model = self.model
-        blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
-        return cut_windows(blocks, *model.info.pieces)
+        info = self.model.info
+        blocks = read_blocks(source, info.sample_rate, sample_rate, progress)
+        for windows in cut_windows(blocks, *info.pieces):
+            starts, wavs = windows
+            first = info.piece_start(int(starts[-1]), int(windows.ends[-1]))
+            skip = first - starts[-1]
+            if skip == 0:
+                yield windows
+                continue
+            if len(starts) > 1:
+                yield Windows(starts[:-1], wavs[:-1])
+            yield Windows(starts[-1:] + skip, wavs[-1:, skip:])
 
     def check_window(
         self, window: Optional[float] = None, hop: Optional[float] = None

@@ -259,6 +259,18 @@ class ModelInfo:
         overlap = max(OVERLAP * size, self.frame_level.span_samples + step)
         return Parts(size, max(int(size - overlap) // step, 1) * step)
 
+    def piece_start(self, start: int, end: int) -> int:
+        """Where a piece begins that could hold the samples from ``start``.
+
+        Frame-level predictions are in step in all pieces, unless a piece, the
+        last one, would be too short for one.
+        """
+        if self.frame_level is None:
+            return start
+        step = self.frame_level.hop_samples
+        first = -(-start // step) * step
+        return first if end - first >= self.frame_level.span_samples else start
+
     def windows(self, seconds: Optional[float] = None) -> Parts:
         """Windows for the timeline of a model of clips, by default of 2 s."""
         size = round(
