@@ -17,7 +17,7 @@ import time
 import numpy as np
 import pytest
 import soundfile as sf
-from tiny_onnx import write_model
+from tiny_onnx import STEP, write_model
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
@@ -78,7 +78,7 @@ def windows_of(encoder, wav, hop):
     """The first sample and the features of each window, one after another."""
     size, step = encoder.model.span_samples, encoder.model.hop_samples
     hop = max(round(hop * RATE) // step, 1) * step
-    last = max(len(wav) - size, 0) // step * step
+    last = max(len(wav) - size, 0) // STEP * STEP  # of whole tokens
     for start in [*range(0, last, hop), last]:
         part = wav[start : start + size]
         [rows] = encoder.model.run(["spans"], part[None])[0]
@@ -282,8 +282,8 @@ def find(archive, model, tmp_path, capsys):
     index = str(tmp_path / "a.index")
     options = ["--model", str(model), "--output", index, "--window", "1"]
     assert main(["index", str(archive), *options]) == 0
-    # Windows begin every 1 s, at one of eight steps, or end with the file
-    assert len(SoundIndex.load(index).rows) == 4 + 8 + 1
+    # Windows begin every 1 s, at one of eight steps, and end with the file
+    assert len(SoundIndex.load(index).rows) == 5 + 8 + 1
     assert "3 files added" in capsys.readouterr().out
 
     def find(*arguments, code=0):

@@ -268,6 +268,7 @@ def test_an_encoder_of_waveforms(tmp_path, capsys):
         found = tagger.model.run(["probabilities", "embeddings"], wav[None])
         np.testing.assert_allclose(found[0], logits.sigmoid(), atol=1e-5)
         np.testing.assert_allclose(found[1], embedding, atol=1e-5)
+    assert not tagger.model.probabilities(np.zeros((1, 4000))).any()
     times, probs = tagger.frame_probabilities(sound(8000), sample_rate=8000)
     assert len(times) == len(probs) == 5 and times[1] == pytest.approx(0.375)
 
@@ -291,8 +292,8 @@ def test_an_encoder_of_waveforms(tmp_path, capsys):
     assert main(["index", str(data), *model, "--output", str(index)]) == 0
     example = str(data / "high" / "0.wav")
     capsys.readouterr()
-    assert main(["find", example, "--index", str(index), "--top-k", "4"]) == 0
-    assert capsys.readouterr().out.count("/high/") == 4
+    assert main(["find", example, "--index", str(index), "--top-k", "2"]) == 0
+    assert capsys.readouterr().out.count("/high/") == 2
 
 
 def test_an_encoder_without_classes(tmp_path):

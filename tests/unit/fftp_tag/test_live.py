@@ -122,7 +122,7 @@ def test_an_event_is_known_soon(taggers, name, late):
         ("clips", {"context": 2.0}, "context"),
         ("steps", {"window": 2.0}, "window"),
         ("steps", {"context": 2.1}, "context"),
-        ("steps", {"hop": 0.01}, "hop"),
+        ("steps", {"hop": 0.009}, "hop"),
         ("steps", {"threshold": 2.0}, "threshold"),
     ],
 )

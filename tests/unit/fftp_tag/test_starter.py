@@ -13,6 +13,7 @@ from starter_prepare import CLASSES, MIDS
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
 from fftp_tag.tag.sources import STARTER_MODEL
+from fftp_tag.tag.tagger import FRAME_OUTPUTS
 
 RATE = 16000
 
@@ -24,6 +25,10 @@ def test_it_is_small_and_names_its_sounds_and_their_sources():
     assert tagger.labels == list(CLASSES.values())
     assert tagger.model.is_frame_level and tagger.model.rules.is_learnt
     assert "21 sounds" in tagger.model.info.note
+    # As the export writes it
+    silence = np.zeros((1, RATE), np.float32)
+    for probs in tagger.model.run(FRAME_OUTPUTS, silence):
+        assert probs.size and not probs.any()
     with open(
         STARTER_MODEL.with_name("attribution.csv"), encoding="utf-8"
     ) as file:

@@ -153,6 +153,23 @@ def test_without_lengths_all_samples_are_valid(model, form):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_silence_has_no_probability(model):
+    """Of a clip, and of each frame-level prediction that is made from it."""
+    _, path = model("steps")
+    session = onnxruntime.InferenceSession(path)
+    wavs = noise(2, 32000).numpy()
+    wavs[0, 8000:24000] = 9e-5
+    wavs[1] = 9e-5
+    names = ["probabilities", "frame_probabilities"]
+    clips, steps = session.run(names, {"wavs": wavs})
+    assert (clips[0] > 0).all() and not clips[1].any() and not steps[1].any()
+    starts = 800 * np.arange(steps.shape[1])
+    is_silent = (starts >= 8000) & (starts + 1840 <= 24000)
+    assert is_silent.sum() == 18
+    np.testing.assert_array_equal((steps[0] == 0).all(1), is_silent)
+    np.testing.assert_array_equal((steps[0] > 0).all(1), ~is_silent)
+
+
 @torch.no_grad()
 def test_probabilities_of_single_labels_sum_to_one(model):
     """They are the softmax of the logits, of which others are the sigmoid."""
