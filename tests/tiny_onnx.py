@@ -14,11 +14,13 @@ import onnx
 import soundfile as sf
 from onnx import helper, numpy_helper
 
+from fftp_tag.tag.edit import copy_model
 from speechbrain_fftp.dataio.model_info import (
     FrameLevel,
     ModelInfo,
     default_rules,
 )
+from speechbrain_fftp.onnx.silence import mask_silence
 
 RATE = 1000
 PATCH, STEP, FRAME = 100, 50, 10  # samples
@@ -51,11 +53,14 @@ def write_model(
     pitches=PITCHES,
     thresholds=None,
     merge_gap=None,
+    in_silence=0.0,
     **changes,
 ):
     """Writes a model of clips or a frame-level one; returns its path.
 
-    ``nodes`` come before the model's nodes; ``changes`` replace metadata.
+    ``nodes`` come before the model's nodes; ``in_silence`` is what all levels
+    are raised by; ``changes`` replace metadata. Silence is masked, as by the
+    export.
     """
     own = {
         "labels": list(pitches),
@@ -79,7 +84,8 @@ def write_model(
         node("Pad", ["wavs", "padding", "", "one"], ["padded"]),
         node("Unsqueeze", ["padded", "one"], ["channels"]),
         node("Conv", ["channels", "kernels"], ["heard"], strides=[FRAME]),
-        node("Abs", ["heard"], ["levels"]),
+        node("Abs", ["heard"], ["of_pitches"]),
+        node("Add", ["of_pitches", "in_silence"], ["levels"]),
         node("Transpose", ["levels"], ["frames"], perm=[0, 2, 1]),
         node("Add", ["frames", "floor"], ["audible"]),
         node("Log", ["audible"], ["features"]),
@@ -96,6 +102,7 @@ def write_model(
         body.append(node("Min", ["mean", "unit"], ["probabilities"]))
     weights = {
         "kernels": make_kernels(pitches)[:, None].astype(np.float32),
+        "in_silence": np.float32(in_silence),
         "floor": np.float32(1e-4),
         "gain": np.float32(GAIN),
         "unit": np.float32(1),
@@ -113,13 +120,15 @@ def write_model(
         "tokens": ["batch", "frames", n_classes],
         "features": ["batch", "frames", n_classes],
     }
-    return save_model(
+    save_model(
         path,
         [*nodes, *body],
         {name: shapes[name] for name in names},
         weights,
         info.to_metadata(),
     )
+    copy_model(path, path, info, lambda graph: mask_silence(graph, info))
+    return path
 
 
 def save_model(path, nodes, outputs, weights, metadata):

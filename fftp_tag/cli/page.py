@@ -113,7 +113,7 @@ def write_page(
     for file in STATIC.iterdir():
         shutil.copyfile(file, folder / file.name)
     shutil.copyfile(model.path, folder / "model.onnx")
-    write_json(folder / "model.json", model.info.to_dict())
+    write_json(folder / "model.json", model.info.to_page())
     settings = {"runtime": HOST, "integrity": INTEGRITY, "example": None}
     if dist is not None:
         settings["runtime"] = "runtime/"

@@ -13,6 +13,7 @@ import numpy as np
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.onnx.graphs import GraphBuilder
+from speechbrain_fftp.onnx.silence import mask_silence
 
 if TYPE_CHECKING:
     import onnx
@@ -183,6 +184,7 @@ class JoinedModel:
         for name, found in outputs.items():
             self.build.Identity(found, name=name)
             self.graph.output.append(value(name, shapes[name]))
+        mask_silence(self.graph, info)
         helper.set_model_props(self.model, info.to_metadata())
         Path(path).write_bytes(self.model.SerializeToString())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, List, Tuple
 
 import numpy as np
 
-from fftp_tag.tag.spans import IS_VALID, OUTPUT, GraphBuilder, remove_outputs
+from fftp_tag.tag.spans import IS_HEARD, OUTPUT, GraphBuilder, remove_outputs
 
 if TYPE_CHECKING:
     import onnx
@@ -81,11 +81,13 @@ class ClipClassifier:
         probs = build.Sigmoid(logits)
         if self.single_label:
             probs = build.Softmax(logits, axis=2)
-        frames = build.Slice(
-            probs, 0, self.n_classes, 2, name="frame_probabilities"
+        frames = build.Where(
+            IS_HEARD,
+            build.Slice(probs, 0, self.n_classes, 2),
+            np.float32(0),
+            name="frame_probabilities",
         )
-        valid = build.Where(IS_VALID, frames, np.float32(0))
-        clips = build.ReduceMax(valid, 1, keepdims=0, name="probabilities")
+        clips = build.ReduceMax(frames, 1, keepdims=0, name="probabilities")
         for name, dims in ((clips, ["batch"]), (frames, ["batch", "frames"])):
             shape: List[Any] = [*dims, self.n_classes]
             graph.output.append(

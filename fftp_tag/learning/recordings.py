@@ -187,7 +187,7 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     if recording.is_background:
         spans = background_spans(encoder, recording.part, recording.hop)
     else:
-        spans = encoder.span_features(recording.part)
+        _, spans = encoder.span_features(recording.part)
     copies = [spans[:0]]
     if recording.has_copies:
         copies += features_of_copies(encoder, recording)
@@ -231,12 +231,11 @@ def features_at(
 ) -> np.ndarray:
     """Mean features ``[1, F]`` of the spans of a clip, or the one around it."""
     model = encoder.model
-    spans = encoder.span_features(scene, model.sample_rate)
-    more = size - model.span_samples
-    first = round((start + min(more, 0) / 2) / model.hop_samples)
-    first = min(max(first, 0), len(spans) - 1)
-    last = first + max(more, 0) // model.hop_samples
-    return spans[first : last + 1].mean(0, keepdims=True)
+    times, spans = encoder.span_features(scene, model.sample_rate)
+    more = max(size - model.span_samples, 0) / model.sample_rate
+    distance = np.abs(times - (start + size / 2) / model.sample_rate)
+    is_own = distance <= max(more / 2, distance.min())
+    return spans[is_own].mean(0, keepdims=True)
 
 
 def augmented_copies(

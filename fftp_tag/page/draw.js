@@ -177,12 +177,15 @@ export function formatTime(seconds, decimals = seconds % 1 ? 1 : 0) {
   return `${Math.floor(rounded / 60)}:${rest.padStart(decimals ? 3 + decimals : 2, "0")}`;
 }
 
-// The index of the prediction or window nearest to a time; `times` are equally
-// spaced, except for the last one.
+// The index of the prediction or window nearest to a time; `times` ascend.
 function nearest(times, time) {
-  const step = times.length > 1 ? times[1] - times[0] : 1;
-  const number = Math.round((time - times[0]) / step);
-  return Math.max(0, Math.min(number, times.length - 1));
+  let [first, last] = [0, times.length - 1];
+  while (first < last) {
+    const middle = (first + last) >> 1;
+    if (times[middle] + times[middle + 1] < 2 * time) first = middle + 1;
+    else last = middle;
+  }
+  return first;
 }
 
 // Clears a canvas and sets its size in pixels of the screen; returns its context

@@ -612,13 +612,14 @@ def index_windows(
     model = encoder.model
     rate, span = model.sample_rate, model.span_samples
     wav = np.concatenate([*read_blocks(source, rate, sample_rate)])
-    rows = encoder.span_features(wav, rate).astype(np.float16)
-    starts = model.hop_samples * np.arange(len(rows))
-    kept = starts % hop == 0
+    times, rows = encoder.span_features(wav, rate)
+    starts = np.round(times * rate - span / 2).astype(int)
+    # The first window at each hop or after it
+    kept = np.diff(starts // hop, prepend=-1) > 0
     kept[-1] = True
     peaks = [np.abs(wav[start : start + span]).max() for start in starts]
     kept &= np.array(peaks) >= SILENCE
-    return starts[kept], rows[kept], len(wav)
+    return starts[kept], rows[kept].astype(np.float16), len(wav)
 
 
 def measure_spread(rows: np.ndarray, n_around: int) -> Spread:

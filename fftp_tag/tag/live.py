@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
 from typing import Iterable, Iterator, Optional, Set
 
 import numpy as np
@@ -17,7 +16,7 @@ from fftp_tag.tag.events import (
     between_middles,
 )
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import slide
+from fftp_tag.tag.windows import Windows, slide
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -47,7 +46,7 @@ def stream_events(
     ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
     recording, which a stream cannot know. A frame-level model runs on the
     last ``context`` seconds every ``hop``; a prediction is used once 0.3 s have
-    followed it.
+    followed it, or as much as the context holds.
 
     Arguments
     ---------
@@ -116,47 +115,50 @@ def hear_predictions(
     context: Optional[float],
     hop: Optional[float],
 ) -> Iterator[Prediction]:
-    """Yields each prediction once 0.3 s have followed it."""
+    """Yields the predictions of a frame-level model; all in seconds."""
     model = tagger.model
-    rate, size = model.sample_rate, model.hop_samples
-    context = tagger.max_seconds if context is None else context
+    rate, longest = model.sample_rate, tagger.max_seconds
+    span, frame = model.span_samples / rate, model.frame_samples / rate
+    context = longest if context is None else context
     hop = HOP if hop is None else hop
-    late = math.ceil(LOOK_AHEAD * rate / size)
-    low = hop + (2 * late * size + model.span_samples) / rate
-    if not hop >= size / rate:
+    if not frame <= hop <= longest:
         raise InputError(
-            f"--hop {hop:g} is below a prediction, {size / rate:g} s."
+            f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at least "
+            "one frame, at most the model's maximum clip length."
         )
-    if not low <= context <= tagger.max_seconds:
+    low = min(span + LOOK_AHEAD + hop, longest)
+    if not low <= context <= longest:
         raise InputError(
-            f"--context {context:g} must be in {low:g}..{tagger.max_seconds:g} "
+            f"--context {context:g} must be in {low:g}..{longest:g} "
             f"seconds with --hop {hop:g}."
         )
+    ahead = min(LOOK_AHEAD, max(context - span - hop, 0.0))
+    sizes = round(context * rate), round(hop * rate)
+    pieces = last_samples(blocks, *sizes, least=round(MIN_SECONDS * rate))
+    for chunk in tagger.join(
+        ["frame_probabilities"], pieces, (span / 2 + ahead) * rate
+    ):
+        for centre, probs in zip(chunk.times.tolist(), chunk.rows):
+            yield Prediction(centre, chunk.end / rate, probs)
+
+
+def last_samples(
+    blocks: Iterable[np.ndarray], size: int, hop: int, least: int
+) -> Iterator[Windows]:
+    """Yields the last ``size`` samples so far: every ``hop``, and at the end.
+
+    Nothing, if there are fewer than ``least``.
+    """
     held = np.zeros(0, np.float32)  # samples that are still needed
-    begin = 0  # position of the first held sample, a multiple of ``size``
-    done = 0  # number of predictions that were yielded
-
-    def hear(end: int, late: int) -> Iterator[Prediction]:
-        """Yields new predictions before ``end``, except the last ones."""
-        nonlocal held, begin, done
-        n_old = math.ceil(max(end - begin - context * rate, 0) / size)
-        begin += n_old * size
-        held = held[n_old * size :]
-        wav = held[: end - begin]
-        if len(wav) < MIN_SECONDS * rate:
-            return
-        (probs,) = model.run(["frame_probabilities"], wav[None])
-        first = begin // size
-        for n in range(done, first + probs.shape[1] - late):
-            yield Prediction(
-                model.frame_level_time(n), end / rate, probs[0, n - first]
-            )
-            done = n + 1
-
-    due = round(hop * rate)  # position at which the model runs next
+    end = 0  # of them
+    due = hop
     for block in blocks:
         held = np.concatenate([held, block])
-        while due <= begin + len(held):
-            yield from hear(due, late)
-            due += round(hop * rate)
-    yield from hear(begin + len(held), 0)
+        end += len(block)
+        while due <= end:
+            wav = held[: len(held) - (end - due)][-size:]
+            yield Windows(np.array([due - len(wav)]), wav[None])
+            due += hop
+        held = held[-size:]
+    if end % hop and end >= least:
+        yield Windows(np.array([end - len(held)]), held[None])

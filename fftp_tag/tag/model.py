@@ -7,7 +7,6 @@ Authors
 import os
 from typing import (
     TYPE_CHECKING,
-    Any,
     Dict,
     List,
     Optional,
@@ -19,9 +18,8 @@ from typing import (
 
 import numpy as np
 
-from speechbrain_fftp.dataio.audio import SILENCE
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import ModelInfo, Numbers, default_rules
+from speechbrain_fftp.dataio.model_info import ModelInfo, default_rules
 from speechbrain_fftp.dataio.packages import require
 
 if TYPE_CHECKING:
@@ -98,8 +96,6 @@ class Model:
     def run(self, outputs: Sequence[str], wavs: np.ndarray) -> List[np.ndarray]:
         """Computes outputs, by name, of waveforms ``[B, S]`` of equal length.
 
-        All probabilities of a silent waveform are 0.
-
         Raises
         ------
         InputError
@@ -123,10 +119,7 @@ class Model:
         if self.is_frame_level:
             n_predictions = len(self.frame_level_times(n_samples))
             shapes["frame_probabilities"] = n_clips, n_predictions, n_classes
-        is_silent = np.abs(wavs).max(1, initial=0.0) < SILENCE
         for name, array in zip(outputs, found):
-            if "probabilities" in name:
-                array[is_silent] = 0.0
             if array.shape != shapes.get(name, array.shape):
                 raise InputError(
                     f"{self.path} returns {name} of the shape {array.shape} "
@@ -164,13 +157,8 @@ class Model:
 
     def frame_level_times(self, n_samples: int) -> np.ndarray:
         """The centre of each prediction of a clip in seconds, ``[N]``."""
-        count = max(n_samples - self.span_samples, 0) // self.hop_samples + 1
-        return self.frame_level_time(np.arange(count))
-
-    def frame_level_time(self, number: Numbers) -> Any:
-        """The centre of a prediction in seconds, by its number."""
-        start = self.hop_samples * number
-        return (start + self.span_samples / 2) / self.sample_rate
+        starts = self.info.prediction_starts(n_samples)
+        return (starts + self.span_samples / 2) / self.sample_rate
 
 
 def start_session(

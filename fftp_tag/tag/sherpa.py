@@ -20,7 +20,6 @@ from fftp_tag.foreign.front_end import FLOOR
 from fftp_tag.foreign.sherpa import ZIPFORMER as FBANK
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import PADDED, count_up, remove_outputs
-from fftp_tag.tag.tagger import piece_sizes
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.packages import require
@@ -102,16 +101,15 @@ def cut_front_end(graph: "onnx.GraphProto", model: Model) -> None:
     tail = [node for node in graph.node if features not in node.output]
     del graph.node[:]
     build = GraphBuilder(graph, "pieces")
-    size, hop = piece_sizes(model)
+    size, hop = model.info.pieces
     size, hop = (size + SHIFT // 2) // SHIFT, hop // SHIFT
-    step = model.hop_samples // SHIFT if model.is_frame_level else 1
-    feats, lens = add_pieces(build, size, hop, step)
+    feats, lens = add_pieces(build, size, hop)
     n_pieces = build.Shape(feats, start=0, end=1)
     n_frames = build.Shape(feats, start=1, end=2)
-    # Silence of these lengths stands for the waveforms, of which the rest of
-    # the graph reads sizes only
+    # Samples that are not silent stand for the waveforms, of which the rest of
+    # the graph reads sizes and silence only
     shape = build.Concat(n_pieces, build.Mul(n_frames, SHIFT), axis=0)
-    build.Expand(np.zeros((1, 1), np.float32), shape, name="wavs")
+    build.Expand(np.ones((1, 1), np.float32), shape, name="wavs")
     lens = build.Cast(lens, to=TensorProto.FLOAT)
     longest = build.Cast(n_frames, to=TensorProto.FLOAT)
     build.Div(lens, longest, name="wav_lens")
@@ -138,9 +136,7 @@ def cut_front_end(graph: "onnx.GraphProto", model: Model) -> None:
     remove_outputs(graph, set())  # what only the front end needed
 
 
-def add_pieces(
-    build: GraphBuilder, size: int, hop: int, step: int
-) -> Tuple[str, str]:
+def add_pieces(build: GraphBuilder, size: int, hop: int) -> Tuple[str, str]:
     """Adds nodes that cut features into pieces, see ``AudioTagger.pieces``.
 
     Arguments
@@ -149,8 +145,6 @@ def add_pieces(
         Of a graph with the inputs ``x [N, T, F]`` and ``x_lens [N]``.
     size, hop : int
         Frames of a piece, and from one piece to the next.
-    step : int
-        All pieces begin at a multiple of this.
 
     Returns
     -------
@@ -166,7 +160,6 @@ def add_pieces(
     # The last piece ends with the clip; it is repeated where there are fewer
     lens = build.Unsqueeze("x_lens", 1)  # [N, 1]
     last = build.Max(build.Sub(lens, length), 0)
-    last = build.Mul(build.Div(build.Add(last, step - 1), step), step)
     starts = build.Min(build.Mul(count_up(build, n_pieces), hop), last)
     lens = build.Min(build.Sub(lens, starts), length)  # [N, K]
     index = build.Add(build.Unsqueeze(starts, 2), count_up(build, length))

@@ -19,12 +19,13 @@ from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import FrameLevel
 from speechbrain_fftp.onnx.graphs import GraphBuilder, ancestors, names_in
+from speechbrain_fftp.onnx.silence import add_is_heard
 
 if TYPE_CHECKING:
     import onnx
 
 OUTPUT = "spans"
-IS_VALID = "is_valid_span"  # whether a span is within its clip, [B, N, 1]
+IS_HEARD = "is_heard_span"  # whether a span is not silent, [B, N, 1]
 # What replaces the inputs of the encoder
 PADDED = {"wavs": "padded_wavs", "wav_lens": "padded_wav_lens"}
 LENS = "span_lens"  # of clips, at least a span, in samples, [B, 1]
@@ -176,15 +177,19 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
 
     build = GraphBuilder(graph, OUTPUT)
 
-    # The first token of each span; spans within the clip are valid, [B, N, 1]
-    n_more = build.Sub(build.Shape("wavs", start=1, end=2), sizes.span_samples)
-    hop_samples = sizes.hop * sizes.token_samples
-    n_spans = build.Add(build.Div(build.Max(n_more, 0), hop_samples), 1)
-    starts = build.Mul(count_up(build, n_spans), sizes.hop)
-    starts = build.Unsqueeze(starts, 1)
+    # The first token of each span, [B, N]; the last span ends with its clip,
+    # and is repeated in shorter clips of a batch. See FrameLevel
+    n_samples = build.Shape("wavs", start=1, end=2)
+    n_more = build.Max(build.Sub(n_samples, sizes.span_samples), 0)
+    n_more = build.Div(n_more, sizes.token_samples)
+    n_hops = build.Div(build.Add(n_more, sizes.hop - 1), sizes.hop)
+    starts = build.Mul(count_up(build, build.Add(n_hops, 1)), sizes.hop)
+    last = build.Sub(LENS, sizes.span_samples)
+    last = build.Div(last, sizes.token_samples)
+    starts = build.Min(starts, last)
     start_samples = build.Mul(starts, sizes.token_samples)
-    end = build.Add(start_samples, sizes.span_samples)
-    build.LessOrEqual(end, build.Unsqueeze(LENS, 2), name=IS_VALID)
+    add_is_heard(build, start_samples, sizes.span_samples, name=IS_HEARD)
+    starts = build.Unsqueeze(starts, 2)
 
     def moments(values: str, offsets: str, size: int) -> Tuple[str, str]:
         """Mean and standard deviation of values of each span, ``[B, N, K]``.
@@ -212,11 +217,9 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     first = build.Max(build.Min(first, last), 0)
     _, std = moments("tokens", build.Sub(tokens, first), sizes.around)
     over_time = build.Transpose("tokens", perm=[0, 2, 1])
-    highest = build.MaxPool(
-        over_time, kernel_shape=[sizes.span], strides=[sizes.hop]
-    )
+    highest = build.MaxPool(over_time, kernel_shape=[sizes.span])
     highest = build.Transpose(highest, perm=[0, 2, 1])
-    highest = build.Slice(highest, 0, n_spans, 1)
+    highest = build.GatherND(highest, starts, batch_dims=1)
     rows = [std, mean, highest]
 
     # Statistics of frames: those that the tokens of a span cover

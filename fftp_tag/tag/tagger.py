@@ -43,12 +43,11 @@ from fftp_tag.tag.windows import (
     read_blocks,
 )
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import Parts
 
 logger = logging.getLogger(__name__)
 
 FRAME_OUTPUTS = ("frame_probabilities", "probabilities")
-WINDOW = 2.0  # default seconds of a window of a model of clips
-OVERLAP = 0.1  # of consecutive pieces, as a fraction of the maximum clip length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +73,8 @@ class FileTags:
 class Chunk(NamedTuple):
     """Consecutive frame-level predictions of a file."""
 
-    rows: np.ndarray  # outputs of frame-level predictions, [N, X]
+    times: np.ndarray  # of the centres of predictions in seconds, [N]
+    rows: np.ndarray  # their outputs, [N, X]
     clip_probs: np.ndarray  # probabilities of the file so far, [C]
     end: int  # number of samples so far
 
@@ -89,8 +89,8 @@ class AudioTagger:
     ffmpeg reads. A path that does not exist raises a FileNotFoundError; audio
     and arguments that cannot be used raise an InputError, a ValueError.
 
-    All methods analyse a file in the same way. A frame-level model runs on
-    overlapping pieces of its maximum clip length, which are cross-faded. A
+    All methods analyse a file in the same way, as ``ModelInfo`` says. A
+    frame-level model runs on overlapping pieces of its maximum clip length. A
     model of clips runs on consecutive pieces, and on windows for timelines and
     events. The probabilities of a file are the maximum over its pieces.
 
@@ -288,17 +288,13 @@ class AudioTagger:
         def predictions() -> Iterator[Prediction]:
             """The frame-level predictions of the file."""
             nonlocal clip_probs
-            n = 0
             for chunk in self.frame_level_chunks(
                 FRAME_OUTPUTS, source, sample_rate, progress
             ):
                 clip_probs = chunk.clip_probs
-                for probs in chunk.rows:
-                    centre = self.model.frame_level_time(n)
-                    yield Prediction(
-                        centre, chunk.end / self.sample_rate, probs
-                    )
-                    n += 1
+                end = chunk.end / self.sample_rate
+                for centre, probs in zip(chunk.times.tolist(), chunk.rows):
+                    yield Prediction(centre, end, probs)
 
         kept: List[Event] = []
         for start, end, probs in between_middles(predictions()):
@@ -339,13 +335,15 @@ class AudioTagger:
 
     def span_features(
         self, source: Source, sample_rate: Optional[int] = None
-    ) -> np.ndarray:
-        """Features of the spans of a file ``[N, F]``.
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Centres of the spans of a file in seconds ``[N]``, and their features
+        ``[N, F]``.
 
         For a model of ``make_span_model``, with a prediction for each span.
         """
-        chunks = self.frame_level_chunks(["spans"], source, sample_rate)
-        return np.concatenate([chunk.rows for chunk in chunks])
+        chunks = [*self.frame_level_chunks(["spans"], source, sample_rate)]
+        times = np.concatenate([chunk.times for chunk in chunks])
+        return times, np.concatenate([chunk.rows for chunk in chunks])
 
     def frame_probabilities(
         self, source: Source, sample_rate: Optional[int] = None
@@ -401,17 +399,17 @@ class AudioTagger:
                 )
             )
             probs = [chunk.rows for chunk in found]
+            times = np.concatenate([chunk.times for chunk in found])
             clip_probs, end = found[-1].clip_probs, found[-1].end
-            times = self.model.frame_level_times(end)
         else:
-            size, step = self.check_window(window, hop)
+            parts = self.check_window(window, hop)
             source = content_of(source)  # which is used twice
             clip_probs = self.clip_probabilities(source, sample_rate, progress)
             blocks = read_blocks(
                 source, self.sample_rate, sample_rate, progress, warn=False
             )
             probs, middles = [], []
-            for windows in cut_windows(blocks, size, step):
+            for windows in cut_windows(blocks, *parts):
                 probs.append(self.model.probabilities(windows.wavs))
                 middles.append((windows.starts + windows.ends) / 2)
             end = int(windows.ends[-1])
@@ -437,22 +435,42 @@ class AudioTagger:
         ``outputs`` are the frame-level one and, for models with classes,
         ``probabilities``.
         """
+        size, hop = self.model.info.pieces
+        pieces = self.pieces(source, sample_rate, progress)
+        return self.join(outputs, pieces, (size - hop) / 2)
+
+    def join(
+        self, outputs: Sequence[str], pieces: Iterable[Windows], margin: float
+    ) -> Iterator[Chunk]:
+        """Yields the frame-level predictions of overlapping pieces, in order.
+
+        ``outputs`` are the frame-level one and, for models with classes,
+        ``probabilities``. Except for the last piece, predictions are used whose
+        centres are at least ``margin`` samples before its end.
+        """
         model = self.model
-        fade = CrossFade()
+        half = model.span_samples / 2
         best = np.zeros(len(self.labels), np.float32)
-        end = 0
-        for starts, wavs in self.pieces(source, sample_rate, progress):
+        done = -1  # the first sample of the last prediction that was used
+        rest: List[Chunk] = []  # what the next piece hears better
+
+        def chunk(is_used: np.ndarray) -> Chunk:
+            """Some predictions of the piece."""
+            times = (firsts[is_used] + half) / model.sample_rate
+            return Chunk(times, rows[number, is_used], best, end)
+
+        for starts, wavs in pieces:
             rows, *clips = model.run(outputs, wavs)
+            inside = model.info.prediction_starts(wavs.shape[1])
             for number, start in enumerate(starts.tolist()):
-                end = start + wavs.shape[1]
-                first = start // model.hop_samples
-                # The last piece may be shorter than a prediction's span
-                n_whole = len(model.frame_level_times(end)) - first
-                if n_whole > 0:
-                    best = np.max([best, *(x[number] for x in clips)], 0)
-                    done = fade.add(first, rows[number, :n_whole])
-                    yield Chunk(done, best, end)
-        yield Chunk(fade.finish(), best, end)
+                firsts, end = start + inside, start + wavs.shape[1]
+                best = np.max([best, *(x[number] for x in clips)], 0)
+                is_sure = firsts + half <= end - margin
+                is_new = firsts > done
+                yield chunk(is_new & is_sure)
+                rest = [chunk(is_new & ~is_sure)]
+                done = firsts[is_sure].max(initial=done)
+        yield from rest
 
     def pieces(
         self,
@@ -460,32 +478,15 @@ class AudioTagger:
         sample_rate: Optional[int] = None,
         progress: bool = False,
     ) -> Iterator[Windows]:
-        """Yields a file as ``Windows`` of the maximum clip length.
-
-        For a frame-level model, windows begin at a prediction and overlap by
-        at least the span of a prediction, so that no prediction is missed.
-        """
+        """Yields a file in pieces, see ``ModelInfo.pieces``."""
         model = self.model
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
-        size, hop = piece_sizes(model)
-        if not model.is_frame_level:
-            yield from cut_windows(blocks, size, hop)
-            return
-        step = model.hop_samples
-        for starts, wavs in cut_windows(blocks, size, hop):
-            # The last piece may begin between steps: cut it to the next one
-            skip = int(-starts[-1] % step)
-            if skip == 0:
-                yield Windows(starts, wavs)
-                continue
-            if len(starts) > 1:
-                yield Windows(starts[:-1], wavs[:-1])
-            yield Windows(starts[-1:] + skip, wavs[-1:, skip:])
+        return cut_windows(blocks, *model.info.pieces)
 
     def check_window(
         self, window: Optional[float] = None, hop: Optional[float] = None
-    ) -> Tuple[int, int]:
-        """Window length and hop in samples; for arguments see ``analyze``.
+    ) -> Parts:
+        """The windows of a model of clips; for arguments see ``analyze``.
 
         Raises
         ------
@@ -494,64 +495,19 @@ class AudioTagger:
         """
         rate = self.sample_rate
         low = self.model.min_samples / rate
-        if window is None:
-            window = min(max(WINDOW, low), self.max_seconds)
-        frame = self.model.frame_samples / rate
-        if hop is None:
-            hop = max(window / 4, frame)
-        if not low <= window <= self.max_seconds:
+        if window is not None and not low <= window <= self.max_seconds:
             raise InputError(
                 f"--window {window:g} must be in {low:g}..{self.max_seconds:g} "
                 "seconds: at least one patch, at most the model's maximum clip "
                 "length."
             )
-        if not frame <= hop <= max(window, frame):
+        parts = self.model.info.windows(window)
+        if hop is None:
+            return parts
+        frame, longest = self.model.frame_samples / rate, parts.size / rate
+        if not frame <= hop <= max(longest, frame):
             raise InputError(
-                f"--hop {hop:g} must be in {frame:g}..{window:g} seconds: at "
+                f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at "
                 "least one frame, at most a window."
             )
-        return round(window * rate), round(hop * rate)
-
-
-def piece_sizes(model: Model) -> Tuple[int, int]:
-    """Samples of the pieces of a file, and from one to the next."""
-    size = model.max_samples
-    if not model.is_frame_level:
-        return size, size
-    step = model.hop_samples
-    overlap = max(OVERLAP * size, model.span_samples + step)
-    return size, max(int(size - overlap) // step, 1) * step
-
-
-class CrossFade:
-    """Joins overlapping pieces of a file, whose weights fall to their ends."""
-
-    def __init__(self) -> None:
-        self.first = 0  # index of the first row that is held
-        self.total = np.zeros((0, 1), np.float32)
-        self.weights = np.zeros((0, 1), np.float32)
-
-    def add(self, first: int, rows: np.ndarray) -> np.ndarray:
-        """Adds a piece ``[N, X]``, and returns the rows before it."""
-        if not len(self.total):
-            self.total = rows[:0]
-        done = self.take(first - self.first)
-        distance = np.arange(1, len(rows) + 1, dtype=np.float32)
-        weight = np.minimum(distance, distance[::-1])[:, None]
-        n_new = max(len(rows) - len(self.total), 0)
-        self.total = np.pad(self.total, ((0, n_new), (0, 0)))
-        self.weights = np.pad(self.weights, ((0, n_new), (0, 0)))
-        self.total[: len(rows)] += weight * rows
-        self.weights[: len(rows)] += weight
-        return done
-
-    def take(self, count: int) -> np.ndarray:
-        """Returns the first rows, which are complete, and drops them."""
-        done = self.total[:count] / self.weights[:count]
-        self.total, self.weights = self.total[count:], self.weights[count:]
-        self.first += count
-        return done
-
-    def finish(self) -> np.ndarray:
-        """Returns the remaining rows."""
-        return self.take(len(self.total))
+        return parts._replace(hop=round(hop * rate))

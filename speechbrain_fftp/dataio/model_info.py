@@ -8,7 +8,7 @@ Authors
 
 import dataclasses
 import json
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -19,6 +19,8 @@ Numbers = Union[float, np.ndarray]  # for all classes, or one per class [C]
 
 THRESHOLD = 0.5  # of a model without learnt rules
 MOST_SAMPLES = 2**31  # of a clip
+WINDOW = 2.0  # seconds, of a model of clips
+OVERLAP = 0.1  # of consecutive pieces, as a fraction of the maximum clip length
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,13 +104,15 @@ def default_rules(n_classes: int) -> Rules:
 class FrameLevel:
     """The times of frame-level predictions.
 
+    The first prediction begins with the clip. The last one ends with the clip,
+    or with its last whole token: it is less than a hop after the one before.
+
     Arguments
     ---------
     span_samples : int
         Length of the audio that a prediction is made from, such as a patch.
-        The first prediction begins with the clip.
     hop_samples : int
-        From one prediction to the next.
+        From one prediction to the next, of whole tokens.
     of_clips : bool
         Whether the classes were learnt from clips of about this length: then
         labels of clips do not tell how long events last.
@@ -119,12 +123,22 @@ class FrameLevel:
     of_clips: bool = False
 
 
+class Parts(NamedTuple):
+    """Parts of a recording that a model runs on, in samples.
+
+    One begins every ``hop``; the last one ends with the recording. A recording
+    that is shorter than a part is one part.
+    """
+
+    size: int
+    hop: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ModelInfo:
     """What a program needs to know to run a model.onnx.
 
-    The metadata of the file have these names, each with a value in JSON; so has
-    ``model.json`` of a page.
+    The metadata of the file have these names, each with a value in JSON.
 
     Arguments
     ---------
@@ -133,8 +147,7 @@ class ModelInfo:
     sample_rate : int
         Sampling rate of the waveforms in Hz.
     max_samples : int
-        Maximum clip length. Longer clips are cut into pieces of this length,
-        the last of which ends with the clip.
+        Maximum clip length. Longer clips are cut into ``pieces``.
     min_samples, frame_samples : int
         Length of a patch, and hop between frames.
     single_label : bool
@@ -144,7 +157,8 @@ class ModelInfo:
         The rules of tags and events that are learnt, in JSON an object of lists
         without ``is_learnt``. Default: a threshold of 0.5 for events.
     token_samples : int, optional
-        From one token of the encoder to the next, if its tokens are in time.
+        From one token of the encoder to the next, if its tokens are in time, as
+        those of a frame-level model are.
     frame_level : FrameLevel, optional
         For a frame-level model.
     note : str, optional
@@ -190,7 +204,8 @@ class ModelInfo:
             "token_samples": self.token_samples is None
             or is_whole(self.token_samples, 1, longest),
             "frame_level": self.frame_level is None
-            or is_whole(self.frame_level.hop_samples, 1, longest)
+            or self.token_samples is not None
+            and is_whole(self.frame_level.hop_samples, 1, longest)
             and is_whole(self.frame_level.span_samples, 1, longest)
             and isinstance(self.frame_level.of_clips, bool),
             "note": self.note is None or are_names([self.note]),
@@ -228,6 +243,45 @@ class ModelInfo:
             raise InputError(
                 f"metadata that lack a value or have a wrong one ({error})"
             ) from error
+
+    @property
+    def pieces(self) -> Parts:
+        """The pieces of a recording.
+
+        Those of a frame-level model overlap by more than a prediction's span,
+        unless they are too short: of a prediction, the piece is used in which
+        at least half of the overlap follows its centre.
+        """
+        size = self.max_samples
+        if self.frame_level is None:
+            return Parts(size, size)
+        step = self.frame_level.hop_samples
+        overlap = max(OVERLAP * size, self.frame_level.span_samples + step)
+        return Parts(size, max(int(size - overlap) // step, 1) * step)
+
+    def windows(self, seconds: Optional[float] = None) -> Parts:
+        """Windows for the timeline of a model of clips, by default of 2 s."""
+        size = round(
+            (WINDOW if seconds is None else seconds) * self.sample_rate
+        )
+        size = min(max(size, self.min_samples), self.max_samples)
+        return Parts(size, max(round(size / 4), self.frame_samples))
+
+    def prediction_starts(self, n_samples: int) -> np.ndarray:
+        """The first sample of each frame-level prediction of a clip, ``[N]``."""
+        assert self.frame_level is not None and self.token_samples is not None
+        hop, token = self.frame_level.hop_samples, self.token_samples
+        more = max(n_samples - self.frame_level.span_samples, 0)
+        last = more // token * token
+        return np.minimum(hop * np.arange(-(-last // hop) + 1), last)
+
+    def to_page(self) -> Dict[str, Any]:
+        """What a page needs to know: the values, and how recordings are cut."""
+        return {
+            **self.to_dict(),
+            "pieces": self.pieces._asdict(),
+            "windows": self.windows()._asdict(),
+        }
 
     def to_dict(self) -> Dict[str, Any]:
         """The values by name, in JSON's types."""

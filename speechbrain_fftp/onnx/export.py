@@ -9,7 +9,8 @@ batch size and number of samples:
 
 Outputs:
 
-* ``probabilities`` ``[batch, classes]``, if the model has classes;
+* ``probabilities`` ``[batch, classes]``, if the model has classes; 0 in
+  silence, see ``onnx.silence``;
 * ``embeddings`` ``[batch, dim]``;
 * ``frame_probabilities`` ``[batch, frames, classes]``, if the model classifies
   frame-level predictions; undefined after a clip's end;
@@ -39,6 +40,7 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.dataio.model_info import FrameLevel, ModelInfo
+from speechbrain_fftp.onnx.silence import mask_silence
 from speechbrain_fftp.onnx.wrapper import WaveformTagger, is_frame_level
 
 logger = logging.getLogger(__name__)
@@ -146,6 +148,7 @@ def export_onnx(
         program.model.metadata_props.update(info.to_metadata())
         program.save(exported)
         del program
+        mask_file(exported, info)
         compared = "not compared with PyTorch, which needs onnxruntime"
         if importlib.util.find_spec("onnxruntime") is not None:
             error = compare(exported, model, info.max_samples)
@@ -408,6 +411,15 @@ def quiet():
             yield
     finally:
         logging.disable(before)
+
+
+def mask_file(path, info):
+    """Makes the probabilities of silence 0 in a file."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    mask_silence(model.graph, info)
+    path.write_bytes(model.SerializeToString())
 
 
 def compare(path, model, max_samples):

@@ -14,6 +14,7 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import (
     FrameLevel,
     ModelInfo,
+    Parts,
     default_rules,
 )
 
@@ -46,6 +47,31 @@ def test_metadata_keep_every_value():
     plain = dataclasses.replace(INFO, rules=None, frame_level=None, note=None)
     found = ModelInfo.from_metadata(plain.to_metadata())
     assert found.rules is found.frame_level is found.note is None
+
+
+@pytest.mark.parametrize(
+    "span, hop, piece_hop, last",
+    [(100, 50, 1800, 1900), (800, 100, 1100, 1200), (1900, 450, 450, 100)],
+)
+def test_how_recordings_are_cut(span, hop, piece_hop, last):
+    """Pieces overlap by a tenth, or by more than the span of a prediction."""
+    info = dataclasses.replace(INFO, frame_level=FrameLevel(span, hop))
+    assert info.pieces == Parts(2000, piece_hop)
+    found = info.prediction_starts(2049)
+    assert found.tolist() == [*range(0, last, hop), last]
+    assert info.prediction_starts(span - 1).tolist() == [0]
+    of_clips = dataclasses.replace(INFO, frame_level=None)
+    assert of_clips.pieces == Parts(2000, 2000)
+
+
+def test_windows_of_clips():
+    info = dataclasses.replace(INFO, frame_level=None, max_samples=3000)
+    assert info.windows() == Parts(2000, 500)
+    assert info.windows(0.3) == Parts(300, 75)
+    assert info.windows(0.01) == Parts(100, 25)
+    coarse = dataclasses.replace(info, frame_samples=60)
+    assert coarse.windows(0.1) == Parts(100, 60)
+    assert info.to_page()["windows"] == {"size": 2000, "hop": 500}
 
 
 def test_opensoundscape_reads_the_metadata():

@@ -1,13 +1,22 @@
-"""What tests of the command ``fftp-tag`` share.
+"""What tests of the command ``fftp-tag`` and of its page share.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 from tiny_onnx import write_model
 
 from fftp_tag.cli.main import main
+from fftp_tag.cli.page import PACKAGE, STATIC
+
+MODULES = Path(__file__).resolve().parents[3] / "node_modules"
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +39,54 @@ def run(models, capsys):
         return capsys.readouterr()
 
     return call
+
+
+def missing(what):
+    """Skips a test, or fails where all must be there."""
+    if os.environ.get("CI_REQUIRE_BROWSER") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """A function that runs JavaScript with ``given``; returns its result.
+
+    The code is an async function's, and has all that a module exports, and the
+    folder of all modules.
+    """
+    command = shutil.which("node")
+    if command is None:
+        missing("node is not installed")
+    folder = tmp_path_factory.mktemp("static")
+    (folder / "package.json").write_text('{"type": "module"}')
+    for path in STATIC.glob("*.js"):
+        shutil.copyfile(path, folder / path.name)
+
+    def run(module, code, given):
+        text = f"""
+            import * as page from {json.dumps(str(folder / module))};
+            import fs from "node:fs";
+            const folder = {json.dumps(f"{folder}/")};
+            const given = JSON.parse(fs.readFileSync(0, "utf8"));
+            const result = await (async () => {{ {code} }})();
+            fs.writeSync(1, JSON.stringify(result));"""
+        done = subprocess.run(
+            [command, "--input-type=module", "--eval", text],
+            input=json.dumps(given),
+            capture_output=True,
+            encoding="utf-8",
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    """The folder of ONNX Runtime for browsers."""
+    folder = MODULES / PACKAGE / "dist"
+    if not folder.is_dir():
+        missing("onnxruntime-web is not installed: npm install")
+    return folder

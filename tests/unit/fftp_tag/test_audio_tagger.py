@@ -23,7 +23,6 @@ from tiny_onnx import (
 )
 
 from fftp_tag import AudioTagger, FileTags
-from fftp_tag.tag.tagger import CrossFade
 from speechbrain_fftp.dataio.errors import InputError
 
 # In samples: shorter than a patch, a piece, little more, several pieces, and
@@ -78,7 +77,10 @@ def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
     wav = sounds(n_samples / RATE)
     path = write(tmp_path / "a.wav", wav)
     if tagger.model.is_frame_level:
-        expected = expected_steps(wav).max(0)
+        starts = [*range(0, n_samples - LONGEST, LONGEST * 9 // 10)]
+        starts.append(max(n_samples - LONGEST, 0))
+        steps = [expected_steps(wav[s : s + LONGEST]) for s in starts]
+        expected = np.concatenate(steps).max(0)
     else:
         expected = np.max([expected_clip(piece) for piece in pieces(wav)], 0)
     timeline = tagger.analyze(path)
@@ -105,15 +107,22 @@ def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
     "longest", [LONGEST, PATCH, PATCH + 7, PATCH + STEP, 449]
 )
 def test_time_steps_are_as_if_found_at_once(tmp_path, longest):
-    """Even those of a model whose pieces are single predictions."""
+    """Even those of a model whose pieces are single predictions.
+
+    The last piece ends with the file, and is not in step with the others.
+    """
     tagger = load(tmp_path, is_frame_level=True, max_samples=longest)
     for n_samples in (40, longest, longest + 20, 731, *LENGTHS):
         wav = sounds(n_samples / RATE)
         found = tagger.analyze(wav, RATE)
-        expected = expected_steps(wav)
+        starts = np.round(found.times * RATE - PATCH / 2).astype(int)
+        expected = [expected_steps(wav[s : s + PATCH])[0] for s in starts]
         np.testing.assert_allclose(found.probs, expected, atol=1e-5)
-        centres = (PATCH / 2 + STEP * np.arange(len(expected))) / RATE
-        np.testing.assert_allclose(found.times, centres)
+        apart = np.diff(starts)
+        assert starts[0] == 0 and ((0 < apart) & (apart <= STEP)).all()
+        assert (apart == STEP).sum() >= len(apart) - LONGEST / STEP
+        unheard = max(n_samples - PATCH, 0) - starts[-1]
+        assert 0 <= unheard < STEP
 
 
 @pytest.mark.parametrize("window, hop", [(0.5, 0.3), (2.0, 0.125), (0.9, 0.9)])
@@ -212,16 +221,28 @@ def test_an_encoder_without_classes_gives_embeddings_only(tmp_path):
         tagger.tag_file(wav, RATE)
 
 
-def test_pieces_fade_into_each_other():
-    first, second = np.random.default_rng(0).random((2, 11, 2))
-    fade = CrossFade()
-    parts = [fade.add(0, first), fade.add(8, second), fade.finish()]
-    assert list(map(len, parts)) == [0, 8, 11]
-    probs = np.concatenate(parts)
-    weights = np.array([[3, 1], [2, 2], [1, 3]]) / 4
-    faded = weights[:, :1] * first[8:] + weights[:, 1:] * second[:3]
-    expected = np.concatenate([first[:8], faded, second[3:]])
-    np.testing.assert_allclose(probs, expected, rtol=1e-5)
+@pytest.mark.parametrize("n_samples", [LONGEST, 2020, 7401, 37777])
+def test_predictions_are_far_from_the_ends_of_pieces(
+    step_tagger, monkeypatch, n_samples
+):
+    """By at least half of the overlap, except at the ends of the file."""
+
+    def run(outputs, wavs):
+        """Predictions are their distance from the nearer end."""
+        starts = np.arange(0, wavs.shape[1] - PATCH + 1, STEP)
+        ends = wavs.shape[1] - starts - PATCH
+        nearer = np.minimum(starts, ends) + PATCH / 2
+        rows = np.tile(nearer[None, :, None], (len(wavs), 1, 3))
+        return [rows, rows.max(1)]
+
+    monkeypatch.setattr(step_tagger.model, "run", run)
+    found = step_tagger.analyze(sounds(n_samples / RATE), RATE)
+    centres = found.times * RATE
+    own = np.minimum(centres, n_samples - centres)
+    overlap = LONGEST / 10
+    least = np.minimum(own, overlap / 2)
+    assert (found.probs[:, 0] >= least - STEP).all()
+    assert found.probs[:, 0].max() > LONGEST / 2 - STEP
 
 
 @pytest.mark.parametrize("seconds", [3, 10])

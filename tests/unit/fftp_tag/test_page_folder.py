@@ -47,7 +47,7 @@ def test_the_folder_has_all_that_the_page_needs(model, tmp_path):
     assert names(target) == names(page.STATIC) | written
     assert (target / "model.onnx").read_bytes() == model.read_bytes()
     about = json.loads((target / "model.json").read_text("utf-8"))
-    assert about == INFO.to_dict()
+    assert about == INFO.to_page()
     settings = json.loads((target / "page.json").read_text())
     assert f"onnxruntime-web@{page.VERSION}/" in settings["runtime"]
     assert settings["integrity"] == page.INTEGRITY

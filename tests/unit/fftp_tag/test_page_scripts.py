@@ -11,56 +11,17 @@ import base64
 import dataclasses
 import io
 import json
-import os
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 from fftp_tag.cli.formats import FORMATS, Context, Result
-from fftp_tag.cli.page import STATIC
 from fftp_tag.tag.events import Event, Timeline, rank_tags
 from fftp_tag.tag.plots import TICKS, to_mel
 from speechbrain_fftp.dataio.model_info import default_rules
 
 LABELS = ["Speech", "Bark, dog", 'A "siren"', "Music", "Rain"]
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    """A function that runs JavaScript with ``given``; returns its result.
-
-    The code is an async function's, and has all that a module exports.
-    """
-    command = shutil.which("node")
-    if command is None:
-        if os.environ.get("CI_REQUIRE_BROWSER") == "1":
-            pytest.fail("node is not installed")
-        pytest.skip("node is not installed")
-    folder = tmp_path_factory.mktemp("static")
-    (folder / "package.json").write_text('{"type": "module"}')
-    for path in STATIC.glob("*.js"):
-        shutil.copyfile(path, folder / path.name)
-
-    def run(module, code, given):
-        text = f"""
-            import * as page from {json.dumps(str(folder / module))};
-            import fs from "node:fs";
-            const given = JSON.parse(fs.readFileSync(0, "utf8"));
-            const result = await (async () => {{ {code} }})();
-            fs.writeSync(1, JSON.stringify(result));"""
-        done = subprocess.run(
-            [command, "--input-type=module", "--eval", text],
-            input=json.dumps(given),
-            capture_output=True,
-            encoding="utf-8",
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
 
 
 def random_timeline(seed, n_steps, rules):
