@@ -47,7 +47,7 @@ def read_onnx(path: Path, encoder: torch.nn.Module) -> dict[str, torch.Tensor]:
             state[name] = torch.tensor(array)
         if name not in state:
             raise InputError(
-                f"{path} has no weights named {name}: it has another encoder "
-                "than the yaml, or cannot be trained further"
+                f"it has no weights named {name}, since it has another encoder "
+                "than the yaml or is of an earlier version"
             )
     return state
