@@ -38,11 +38,11 @@ from starter_prepare import (
     CLASSES,
     FOLDS,
     RATE,
-    Mixer,
     class_of,
     list_everyday,
     list_instruments,
     list_words,
+    make_mixer,
 )
 
 from fftp_tag import AudioTagger, learn
@@ -174,7 +174,7 @@ def tag_recordings(data):
 def score_mixtures(data):
     """The rows of the starter's mAP on new mixtures of each split."""
     tagger = AudioTagger.from_pretrained("starter", threads=1)
-    mixer = Mixer(data, TEST_FOLD, (), seed=1)
+    mixer = make_mixer(data, TEST_FOLD, (), seed=1)
     rows = []
     for split, recordings in SPLITS.items():
         targets = np.zeros((MIXTURES, len(tagger.labels)))

@@ -290,6 +290,7 @@ def export_program(model, info):
                 output_names=model.output_names,
             )
             simplify(program.model)
+            name_weights(program.model.graph, model)
             make_lengths_optional(program.model.graph)
     except EXPORT_ERRORS as error:
         raise ExportError(
@@ -352,6 +353,33 @@ def simplify(model):
         common.DeduplicateInitializersPass(),
         common.CommonSubexpressionEliminationPass(),
     )(model)
+
+
+def name_weights(graph, model):
+    """Gives the encoder's weights their names, with ``.T`` if transposed.
+
+    PyTorch numbers those that it transposes or reshapes, such as the weights of
+    linear layers, which could then not be read back, see
+    ``pretrained.onnx_weights``.
+    """
+    unnamed = {}  # by their number of values
+    for value in graph.initializers.values():
+        if value.name not in model.state_dict():
+            unnamed.setdefault(value.const_value.size, []).append(value)
+    for name, tensor in model.state_dict().items():
+        if name in graph.initializers:
+            continue
+        weights = tensor.numpy()
+        for value in unnamed.get(weights.size, ()):
+            found = value.const_value.numpy()
+            if np.array_equal(found.ravel(), weights.ravel()):
+                value.name = name
+            elif np.array_equal(found, weights.T):
+                value.name = f"{name}.T"
+            else:
+                continue
+            unnamed[weights.size].remove(value)
+            break
 
 
 def make_lengths_optional(graph):

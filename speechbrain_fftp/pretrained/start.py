@@ -15,6 +15,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.hub import find_checkpoint
 from speechbrain_fftp.pretrained.families import load_published
+from speechbrain_fftp.pretrained.onnx_weights import read_onnx
 from speechbrain_fftp.pretrained.square import to_full_frequency
 from speechbrain_fftp.pretrained.tensors import read_tensors
 from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS
@@ -42,8 +43,8 @@ def start_from(
     ---------
     encoder : torch.nn.Module
     source : str or Path, optional
-        The inference folder of a recipe, or its embedding_model.ckpt; or a
-        published model, on disk or as ``owner/name[@revision]`` on the hub.
+        The inference folder of a recipe, its embedding_model.ckpt or its
+        model.onnx; or a published model, on disk or as ``owner/name[@revision]`` on the hub.
         None does nothing. The main process alone downloads.
     sample_rate : int
         What the encoder will be trained at, in Hz.
@@ -65,15 +66,12 @@ def _start_from(encoder, source, sample_rate):
     """Finds and reads the weights, and gives them to the encoder."""
     run_on_main(find_checkpoint, args=[source])
     path = find_checkpoint(source)
-    if path.suffix == ".onnx":
-        raise InputError(
-            "a model.onnx cannot be trained further: give the inference folder "
-            "of its training, or a published model"
-        )
     if (path / "embedding_model.ckpt").is_file():
         path = path / "embedding_model.ckpt"
     if path.suffix == ".ckpt":
         state = read_tensors(path)
+    elif path.suffix == ".onnx":
+        state = read_onnx(path, encoder)
     else:
         state = _read_published(path, encoder, sample_rate)
     n_rows = len(state.get(POSITIONS, ()))

@@ -27,6 +27,7 @@ from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.onnx import export
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.wrapper import WaveformTagger
+from speechbrain_fftp.pretrained.onnx_weights import read_onnx
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -111,6 +112,18 @@ def outputs_of_clip(modules, wav):
     outputs["tokens"] = tokens
     outputs["embeddings"] = embedding[:, 0]
     return {name: output[0].numpy() for name, output in outputs.items()}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_are_read_back(model, form):
+    """By their names, as an encoder starts from them."""
+    modules, path = model(form)
+    encoder = modules["embedding_model"]
+    encoder = getattr(encoder, "encoder", encoder)
+    found = read_onnx(path, encoder)
+    assert found.keys() == encoder.state_dict().keys()
+    for name, tensor in encoder.state_dict().items():
+        torch.testing.assert_close(found[name], tensor)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -9,8 +9,12 @@ import copy
 import pytest
 import torch
 
+from fftp_tag import AudioTagger
+from fftp_tag.tag.sources import find_or_convert
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     PatchEmbedding,
@@ -63,6 +67,27 @@ def test_inference_folder_or_its_weights(tmp_path):
     path = save(trained, tmp_path)
     check_start(small_ast(fftp()), path, trained)
     check_start(small_ast(fftp(), max_frames=300), str(tmp_path), trained)
+
+
+@torch.no_grad()
+def test_the_starter_model():
+    """From weights in int8: embeddings are those of the model's own engine."""
+    tagger = AudioTagger.from_pretrained("starter")
+    encoder = ConvNeXt1d(
+        embed_dim=128,
+        depth=6,
+        kernel=15,
+        embedding=FFTPEmbedding(128, 128, 10, 5),
+    )
+    start_from(encoder.eval(), find_or_convert("starter"))
+    wavs = 0.1 * torch.randn(1, 48000).cumsum(1).sin()
+    feats = DatasetNormalization()(KaldiFbank()(wavs))
+    expected = torch.tensor(tagger.model.embeddings(wavs.numpy()))
+    found = encoder(feats)[:, 0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.03)
+    assert expected.std() > 0.3
+    with pytest.raises(SystemExit, match="no weights named cls_tokens"):
+        start_from(small_ast(fftp()), find_or_convert("starter"))
 
 
 def test_published_models(form, published):
