@@ -128,7 +128,8 @@ def _read_stride(path):
     if not path.is_file():
         return None
     model = YAML().load(path)["modules"]["embedding_model"]
-    embedding = model.get("embedding", {})
+    # In a model with frame-level predictions, what is saved is the encoder
+    embedding = model.get("encoder", model).get("embedding", {})
     if "stride" in embedding:
         return embedding["stride"][0]
     return embedding.get("stride_frames")
