@@ -12,6 +12,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import math
 import os
 import sys
@@ -105,6 +106,7 @@ class Brain(sb.Brain):
         super().__init__(*args, **kwargs)
         self.datasets = {}  # train, valid and test
         self.unread_loss = None  # of the last step: the step, and a function
+        self.moving_average = None  # of the weights: a MovingAverage
 
     def _compile(self):
         """Compiles modules, without an analysis that fails for dynamic shapes.
@@ -153,6 +155,22 @@ class Brain(sb.Brain):
                 function(self, self.datasets)
         return loss
 
+    def averaged(self):
+        """Puts the moving average in place of the weights, if there is one."""
+        if self.moving_average is None:
+            return contextlib.nullcontext()
+        return self.moving_average.in_place(self.modules)
+
+    def on_fit_start(self):
+        """Creates the optimiser, and resumes from a checkpoint."""
+        with self.averaged():
+            super().on_fit_start()
+
+    def _fit_valid(self, valid_set, epoch, enable):
+        """Validates, and saves a checkpoint."""
+        with self.averaged():
+            super()._fit_valid(valid_set, epoch, enable)
+
     def _fit_train(self, train_set, epoch, enable):
         """Trains for an epoch; adds its clips per second to ``train_stats``."""
         self.last_step = len(train_set)
@@ -175,9 +193,31 @@ class Brain(sb.Brain):
             self.scaler.scale(loss / self.grad_accumulation_factor).backward()
         if should_step:
             self.optimizers_step()
+            if self.moving_average is not None:
+                self.moving_average.update_parameters(self.modules)
         self.on_fit_batch_end(batch, outputs, loss, should_step)
         self.hparams.throughput.steps += 1
         return loss.detach()
+
+    def optimizers_step(self):
+        """Takes a step; gradients of several groups are clipped together.
+
+        SpeechBrain clips those of the first group alone.
+        """
+        groups = self.optimizer.param_groups
+        if len(groups) == 1:
+            return super().optimizers_step()
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(
+            [weight for group in groups for weight in group["params"]],
+            self.max_grad_norm,
+        )
+        if self.skip_nonfinite_grads and not self.scaler.is_enabled():
+            self.check_gradients()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        self.optimizer_step += 1
 
     def update_average(self, loss, avg_loss):
         """Adds a loss to the mean; in training, that of the step before.
@@ -215,7 +255,8 @@ class Brain(sb.Brain):
         """Saves a checkpoint within an epoch, unless weights are not finite."""
         self.avg_train_loss = self._read_loss(self.avg_train_loss)
         self._check_weights()
-        super()._save_intra_epoch_ckpt()
+        with self.averaged():
+            super()._save_intra_epoch_ckpt()
 
     def _check_weights(self):
         """Ends the process if weights are not finite."""

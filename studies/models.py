@@ -64,6 +64,7 @@ def load_hparams(row, plan):
         **row.options,
         "data_folder": "none",
     }
+    options.pop("pretrained", None)  # weights, which may be elsewhere
     with tempfile.TemporaryDirectory() as folder:
         options["output_folder"] = folder
         # Without options of SpeechBrain's Brain, such as precision

@@ -14,7 +14,7 @@ from speechbrain_fftp.nnet.tokens import count_valid
 
 
 class SpecAugment(torch.nn.Module):
-    """Masks a range of bins and a range of frames of each clip with zeros.
+    """Masks a range of bins and a range of frames of each clip.
 
     Widths are drawn uniformly from 0 to their maximum, and starts uniformly
     from all at which a mask lies within the clip, so that both ends are masked
@@ -26,6 +26,10 @@ class SpecAugment(torch.nn.Module):
     ---------
     bins, frames : int
         Maximum width of a mask in frequency, and in time.
+    fill : float
+        Value of masked cells: 0.0, the mean of normalised features, or another.
+        The code of AST masks log-mels with 0 before it normalises them, which
+        then is ``-mean / (2 * std)``, 0.467 on AudioSet.
 
     Example
     -------
@@ -35,10 +39,11 @@ class SpecAugment(torch.nn.Module):
     True
     """
 
-    def __init__(self, bins, frames):
+    def __init__(self, bins, frames, fill=0.0):
         super().__init__()
         self.bins = bins
         self.frames = frames
+        self.fill = fill
 
     def forward(self, feats, lengths=None):
         """Masks a batch.
@@ -69,7 +74,7 @@ class SpecAugment(torch.nn.Module):
         masked = masked | in_frequency.unsqueeze(1).to(
             feats.device, non_blocking=True
         )
-        return feats.masked_fill(masked, 0.0)
+        return feats.masked_fill(masked, self.fill)
 
 
 def draw_range(sizes, longest, N):

@@ -38,7 +38,9 @@ class SpecMask(torch.nn.Module):
     goes into full-frequency time masks. The rest (rounded to grid cells) goes
     into boxes that leave at least one row of patches unmasked. Masks lie on the
     patch grid within the valid frames and do not share columns, so they never
-    overlap. Masked cells are set to the mean over the clip's valid frames.
+    overlap. As they lie within the clip, its ends are masked less often: 20 % of
+    1000 frames cover the first and last 50 frames 0.7 times as often as the
+    middle. Masked cells are set to the mean over the clip's valid frames.
     Active in train mode only. Masks are drawn on the CPU, which saves a GPU a
     hundred small kernels.
 

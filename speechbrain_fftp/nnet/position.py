@@ -8,7 +8,10 @@ import torch
 
 
 def resize_positions(table, time_patches):
-    """Interpolates positions to another number of patches along time.
+    """Fits positions to another clip length.
+
+    Shorter clips have the first positions, as within a longer table. For longer
+    ones, they are interpolated.
 
     Arguments
     ---------
@@ -27,8 +30,8 @@ def resize_positions(table, time_patches):
     >>> resize_positions(torch.rand(1, 196, 8), 96).shape
     torch.Size([1, 96, 8])
     """
-    if table.shape[1] == time_patches:
-        return table
+    if table.shape[1] >= time_patches:
+        return table[:, :time_patches]
     resized = torch.nn.functional.interpolate(
         table.transpose(1, 2), size=time_patches, mode="linear"
     )
@@ -40,8 +43,8 @@ class PositionEmbedding(torch.nn.Module):
 
     A clip uses the first positions of the table; if it has more patches along
     time than the table, the table is stretched to its length. The padding of
-    the batch has no influence. A state dict with another number of positions
-    along time (another clip length or stride) is interpolated when loaded.
+    the batch has no influence. The positions of a state dict are fitted to the
+    table when they are loaded (see ``resize_positions``).
 
     Arguments
     ---------
@@ -121,7 +124,7 @@ class PositionEmbedding(torch.nn.Module):
         return stretched.transpose(0, 1).flatten(1, 2)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        """Loads the table, interpolated if its length differs."""
+        """Loads the table, fitted to the clip length."""
         key = prefix + "table"
         saved = state_dict.get(key)
         if saved is not None and saved.shape[0] == self.table.shape[0]:

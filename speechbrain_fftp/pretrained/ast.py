@@ -70,14 +70,7 @@ def _build_hugging_face(tensors, config):
     """Encoder and classifier of a Hugging Face folder."""
     require(config, "hidden_act", "gelu")
     tensors = rename(tensors, HUGGING_FACE)
-    for number in range(config["num_hidden_layers"]):
-        block = f"blocks.{number}"
-        for kind in ("weight", "bias"):
-            parts = [
-                tensors.pop(f"{block}.{part}.{kind}")
-                for part in ("query", "key", "value")
-            ]
-            tensors[f"{block}.qkv.{kind}"] = torch.cat(parts)
+    join_attention(tensors, config["num_hidden_layers"])
     return _load(
         tensors,
         n_mels=config["num_mel_bins"],
@@ -87,6 +80,18 @@ def _build_hugging_face(tensors, config):
         norm_eps=config["layer_norm_eps"],
         classifier_eps=config["layer_norm_eps"],
     )
+
+
+def join_attention(tensors, depth):
+    """Joins the layers of queries, keys and values in each block, in place."""
+    for number in range(depth):
+        block = f"blocks.{number}"
+        for kind in ("weight", "bias"):
+            parts = [
+                tensors.pop(f"{block}.{part}.{kind}")
+                for part in ("query", "key", "value")
+            ]
+            tensors[f"{block}.qkv.{kind}"] = torch.cat(parts)
 
 
 def _build_original(tensors):

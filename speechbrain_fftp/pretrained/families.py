@@ -15,7 +15,7 @@ import torch
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import read_json
-from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng
+from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng, vit
 from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_checkpoint
 
 
@@ -28,14 +28,14 @@ class Family:
     name : str
         The name in messages.
     prefixes : tuple of str
-        Prefixes of tensor names that no other family has, by which a checkpoint
+        Prefixes of tensor names that no later family has, by which a checkpoint
         is recognised; one for each file format.
     build : callable
         Maps the tensors and the config of a ``Checkpoint`` to an encoder and a
         classifier.
-    front_end : callable
+    front_end : callable or None
         Maps the encoder and the content of preprocessor_config.json, ``{}``
-        for a single file, to a ``FrontEnd``.
+        for a single file, to a ``FrontEnd``; None for models of images.
     class_names : callable, optional
         Returns the class names for models that do not have them; by default,
         AudioSet's.
@@ -44,7 +44,7 @@ class Family:
     name: str
     prefixes: tuple[str, ...]
     build: Callable
-    front_end: Callable
+    front_end: Callable | None
     class_names: Callable | None = None
 
 
@@ -80,6 +80,12 @@ FAMILIES = (
         build=dasheng.build,
         front_end=dasheng.front_end,
     ),
+    Family(
+        name="ViT or DeiT",
+        prefixes=("vit.", "deit.", "embeddings.cls_token", "cls_token"),
+        build=vit.build,
+        front_end=None,
+    ),
 )
 
 
@@ -112,6 +118,11 @@ def build_modules(family, checkpoint):
 
 def load_front_end(family, encoder, checkpoint):
     """The ``FrontEnd`` of a published model."""
+    if family.front_end is None:
+        raise InputError(
+            f"{checkpoint.path} is a {family.name}, a model of images, which "
+            "cannot tag sounds: a training can start from it, by --pretrained."
+        )
     if not checkpoint.path.is_dir():
         return family.front_end(encoder, {})
     path = checkpoint.path / "preprocessor_config.json"

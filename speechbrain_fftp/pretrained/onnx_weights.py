@@ -10,14 +10,19 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import ModelInfo
 from speechbrain_fftp.dataio.packages import require
 
 # Of an encoder in the exported model; the second classifies its tokens
 PREFIXES = ("parts.embedding_model.", "parts.embedding_model.encoder.")
 
 
-def read_onnx(path: Path, encoder: torch.nn.Module) -> dict[str, torch.Tensor]:
+def read_onnx(
+    path: Path, encoder: torch.nn.Module
+) -> tuple[dict[str, torch.Tensor], int]:
     """Reads the tensors of an encoder's state; those in int8 as float32.
+
+    Returns them, and the encoder's stride in frames.
 
     Raises
     ------
@@ -25,9 +30,12 @@ def read_onnx(path: Path, encoder: torch.nn.Module) -> dict[str, torch.Tensor]:
         If the model has no weights of some names.
     """
     onnx = require("onnx", "Reading a model.onnx")
+    model = onnx.load(path)
+    info = ModelInfo.from_metadata(
+        {x.key: x.value for x in model.metadata_props}
+    )
     arrays = {
-        x.name: onnx.numpy_helper.to_array(x)
-        for x in onnx.load(path).graph.initializer
+        x.name: onnx.numpy_helper.to_array(x) for x in model.graph.initializer
     }
     for name in [x for x in arrays if x.endswith("_quantized")]:
         own = name.removesuffix("_quantized")
@@ -50,4 +58,4 @@ def read_onnx(path: Path, encoder: torch.nn.Module) -> dict[str, torch.Tensor]:
                 f"it has no weights named {name}, since it has another encoder "
                 "than the yaml or is of an earlier version"
             )
-    return state
+    return state, (info.token_samples or 0) // info.frame_samples

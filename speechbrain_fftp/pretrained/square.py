@@ -41,11 +41,29 @@ def square_to_fftp(
     new.position = PositionEmbedding(1, columns, encoder.embed_dim)
     square = encoder.embedding
     size = (square.patch_frames, square.patch_bins)
-    state = to_full_frequency(
-        encoder.state_dict(), embedding, size, square.stride_bins
+    state = encoder.state_dict()
+    state[POSITIONS] = change_stride(
+        state[POSITIONS], square.stride_frames, embedding.stride_frames
     )
+    state = to_full_frequency(state, embedding, size, square.stride_bins)
     new.load_state_dict(state)
     return new
+
+
+def change_stride(table, stride, new_stride):
+    """Interpolates positions ``[F', T', D]`` to another stride in time."""
+    if stride == new_stride:
+        return table
+    columns = round(table.shape[1] * stride / new_stride)
+    return interpolate(table, (len(table), max(columns, 1)))
+
+
+def interpolate(table, size):
+    """Interpolates positions ``[F', T', D]`` to a size ``(F', T')``."""
+    resized = torch.nn.functional.interpolate(
+        table.movedim(2, 0).unsqueeze(0), size, mode="bilinear"
+    )
+    return resized.squeeze(0).movedim(0, 2)
 
 
 def to_full_frequency(state, embedding, size, stride_bins):
@@ -54,7 +72,7 @@ def to_full_frequency(state, embedding, size, stride_bins):
     Square patches have ``size`` frames and bins, and start every
     ``stride_bins``. They are centred in longer full-frequency patches; shorter
     full-frequency patches are assumed to repeat their first and last frame.
-    Position embeddings still have the time patches of the square patches.
+    Position embeddings keep the time patches of the square patches.
     """
     table = state[POSITIONS]
     square = state[PATCHES].unflatten(1, size)  # [D, frames, bins]

@@ -9,15 +9,20 @@ import textwrap
 from pathlib import Path
 
 import torch
+from ruamel.yaml import YAML
 
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.hub import find_checkpoint
-from speechbrain_fftp.pretrained.families import load_published
+from speechbrain_fftp.pretrained.families import build_modules, find_family
 from speechbrain_fftp.pretrained.onnx_weights import read_onnx
-from speechbrain_fftp.pretrained.square import to_full_frequency
-from speechbrain_fftp.pretrained.tensors import read_tensors
+from speechbrain_fftp.pretrained.square import (
+    change_stride,
+    interpolate,
+    to_full_frequency,
+)
+from speechbrain_fftp.pretrained.tensors import read_checkpoint, read_tensors
 from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS
 
 logger = get_logger(__name__)
@@ -33,11 +38,12 @@ def start_from(
 ) -> None:
     """Initialises an encoder with the weights of another model.
 
-    All sizes must be the encoder's, but positions of another clip length are
-    interpolated, and square patches, such as a published AST's, become
-    full-frequency ones, see ``square_to_fftp``. Yaml files call this: what
-    cannot be used ends the script with one line, where a traceback would be one
-    of the yaml's reader.
+    All sizes must be the encoder's, with two exceptions. Positions are fitted:
+    a shorter clip has the first ones; those of another stride, of a shorter
+    clip or of an image are interpolated. Square patches, such as a published
+    AST's, become full-frequency ones, see ``square_to_fftp``. Yaml files call
+    this: what cannot be used ends the script with one line, where a traceback
+    would be one of the yaml's reader.
 
     Arguments
     ---------
@@ -68,12 +74,16 @@ def _start_from(encoder, source, sample_rate):
     path = find_checkpoint(source)
     if (path / "embedding_model.ckpt").is_file():
         path = path / "embedding_model.ckpt"
+    new_stride = encoder.embedding.stride_frames
     if path.suffix == ".ckpt":
         state = read_tensors(path)
+        stride = _read_stride(path.with_name("hyperparams.yaml")) or new_stride
     elif path.suffix == ".onnx":
-        state = read_onnx(path, encoder)
+        state, stride = read_onnx(path, encoder)
     else:
-        state = _read_published(path, encoder, sample_rate)
+        state, stride = _read_published(path, encoder, sample_rate)
+    if POSITIONS in state:
+        state[POSITIONS] = change_stride(state[POSITIONS], stride, new_stride)
     n_rows = len(state.get(POSITIONS, ()))
     if n_rows > 1 and encoder.embedding.freq_patches == 1:
         logger.info("Full-frequency patches start as the means of square ones.")
@@ -108,10 +118,33 @@ def _start_from(encoder, source, sample_rate):
     logger.info("The encoder starts from %s; its classifier is not used.", path)
 
 
+def _read_stride(path):
+    """The frames from one patch to the next, in the yaml of a trained model.
+
+    None if the file is not there, or the model is one without patches.
+    """
+    if not path.is_file():
+        return None
+    model = YAML().load(path)["modules"]["embedding_model"]
+    # In a model with frame-level predictions, what is saved is the encoder
+    embedding = model.get("encoder", model).get("embedding", {})
+    if "stride" in embedding:
+        return embedding["stride"][0]
+    return embedding.get("stride_frames")
+
+
 def _read_published(path, encoder, sample_rate):
-    """The tensors of a published encoder, which say nothing of two sizes."""
-    published, _ = load_published(path)
-    if sample_rate != PUBLISHED_RATE:
+    """The tensors of a published encoder, and its stride in frames.
+
+    Checks two sizes that tensors do not tell. The positions of an image are
+    interpolated to the encoder's patches; where these are full-frequency, to
+    square ones that do not overlap.
+    """
+    checkpoint = read_checkpoint(path)
+    family = find_family(checkpoint)
+    published, _ = build_modules(family, checkpoint)
+    is_image = family.front_end is None
+    if sample_rate != PUBLISHED_RATE and not is_image:
         raise InputError(
             f"sample_rate {PUBLISHED_RATE} instead of {sample_rate}"
         )
@@ -119,7 +152,15 @@ def _read_published(path, encoder, sample_rate):
     wanted = getattr(encoder, "num_heads", None)
     if num_heads != wanted:
         raise InputError(f"num_heads {num_heads} instead of {wanted}")
-    return published.state_dict()
+    state, new = published.state_dict(), encoder.embedding
+    if not is_image:
+        return state, published.embedding.stride_frames
+    rows = new.freq_patches
+    if rows == 1:
+        rows = max(new.n_mels // published.embedding.patch_bins, 1)
+    size = (rows, new.time_patches(encoder.max_frames))
+    state[POSITIONS] = interpolate(state[POSITIONS], size)
+    return state, new.stride_frames
 
 
 def _sizes(state):

@@ -56,3 +56,14 @@ def test_positions_of_long_and_short_clips(device):
     both = position(39, counts).unflatten(1, (2, 39))
     torch.testing.assert_close(both[0, :, ::2], rows)
     torch.testing.assert_close(both[1, :, :20], rows)
+
+
+def test_saved_positions_are_fitted_to_the_clip_length():
+    from speechbrain.nnet.position import PositionEmbedding
+
+    saved = PositionEmbedding(2, 20, 4)
+    shorter, longer = PositionEmbedding(2, 7, 4), PositionEmbedding(2, 60, 4)
+    for position in (shorter, longer):
+        position.load_state_dict(saved.state_dict())
+    assert torch.equal(shorter.table, saved.table[:, :7])
+    torch.testing.assert_close(longer.table[:, 1::3], saved.table)

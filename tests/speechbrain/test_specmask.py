@@ -28,6 +28,19 @@ def test_budget_grid_and_share(device, frames, budget, patch):
     assert ((columns - 0.7 * budget).abs() <= patch[0] * 128).all()
 
 
+def test_ends_of_a_clip_are_masked_less_often(device):
+    """As the docstring says; both ends alike."""
+    from speechbrain.augment.freq_domain import SpecMask
+
+    torch.manual_seed(0)
+    feats = torch.rand(1, 1000, 128, device=device).expand(1000, -1, -1)
+    masked = (SpecMask(0.2, patch=(5, 16))(feats) != feats).float()
+    often = masked.mean((0, 2))
+    middle = often[250:750].mean()
+    for end in (often[:50], often[-50:]):
+        assert (end.mean() / middle).item() == pytest.approx(0.68, abs=0.04)
+
+
 def test_only_in_training_and_not_in_place(device):
     from speechbrain.augment.freq_domain import SpecMask
 

@@ -9,8 +9,9 @@ import torch
 
 
 def sgd():
-    """An optimiser with two groups of parameters."""
+    """An optimiser with two groups of parameters, the second with a scale."""
     groups = [{"params": [torch.zeros(1)], "lr": 7.0 + g} for g in (0, 1)]
+    groups[1]["lr_scale"] = 0.25
     return torch.optim.SGD(groups)
 
 
@@ -31,7 +32,8 @@ def test_equals_torch(warmup, total, final):
     )
     for _ in range(total):
         rate = schedule(optimizer)
-        assert [group["lr"] for group in optimizer.param_groups] == [rate] * 2
+        rates = [group["lr"] for group in optimizer.param_groups]
+        assert rates == [rate, rate / 4]
         assert rate == pytest.approx(peer.param_groups[0]["lr"], abs=1e-9)
         peer.step()
         sequence.step()

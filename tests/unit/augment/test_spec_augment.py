@@ -4,7 +4,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import pytest
 import torch
+from recipe_brains import load_tiny
 
 from speechbrain_fftp.augment.spec_augment import SpecAugment
 
@@ -18,6 +20,19 @@ def runs(masked):
     last = masked.shape[1] - masked.flip(1).float().argmax(1)
     assert torch.equal((last - first)[width > 0], width[width > 0])  # one range
     return first, width
+
+
+@pytest.mark.parametrize("yaml", ["", "speechcommands/"])
+def test_fill_is_that_of_ast(yaml, tmp_path):
+    """Its code masks log-mels with 0, then normalises them."""
+    hparams = load_tiny(f"{yaml}ast_fftp.yaml", tmp_path)
+    augment = hparams["spec_augment"]
+    feats = hparams["mean_var_norm"](torch.full((1, 8, BINS), -6.0))
+    augment.bins = BINS
+    masked = augment(feats.expand(CLIPS, -1, -1))
+    zero = hparams["mean_var_norm"](torch.zeros(()))
+    torch.testing.assert_close(masked.max(), zero)
+    assert masked.unique().numel() == 2
 
 
 def draw(bins, frames, lengths=None):

@@ -120,7 +120,8 @@ def test_weights_are_read_back(model, form):
     modules, path = model(form)
     encoder = modules["embedding_model"]
     encoder = getattr(encoder, "encoder", encoder)
-    found = read_onnx(path, encoder)
+    found, stride = read_onnx(path, encoder)
+    assert stride == encoder.embedding.stride_frames
     assert found.keys() == encoder.state_dict().keys()
     for name, tensor in encoder.state_dict().items():
         torch.testing.assert_close(found[name], tensor)

@@ -40,12 +40,16 @@ def small_ast(embedding, max_frames=128, depth=2, heads=2):
     )
 
 
-def fftp(n_mels=40, embed_dim=24, patch_frames=10):
-    return FFTPEmbedding(n_mels, embed_dim, patch_frames, 5)
+def fftp(n_mels=40, embed_dim=24, patch_frames=10, stride=5):
+    return FFTPEmbedding(n_mels, embed_dim, patch_frames, stride)
 
 
 def save(encoder, folder):
-    """Writes the weights as training does; returns their file."""
+    """Writes an inference folder as training does; returns its weights."""
+    (folder / "hyperparams.yaml").write_text(
+        "modules:\n  embedding_model: !new:a.AST\n    embedding: !new:a.B\n"
+        f"      stride: [{encoder.embedding.stride_frames}, 1]\n"
+    )
     torch.save(encoder.state_dict(), folder / "embedding_model.ckpt")
     return folder / "embedding_model.ckpt"
 
@@ -88,6 +92,25 @@ def test_the_starter_model():
     assert expected.std() > 0.3
     with pytest.raises(SystemExit, match="no weights named cls_tokens"):
         start_from(small_ast(fftp()), find_or_convert("starter"))
+
+
+def test_a_shorter_clip_is_encoded_as_by_the_trained_model(tmp_path):
+    trained, encoder = small_ast(fftp()), small_ast(fftp(), max_frames=48)
+    start_from(encoder, save(trained, tmp_path))
+    feats = torch.randn(2, 48, 40)
+    torch.testing.assert_close(encoder(feats), trained(feats))
+
+
+@pytest.mark.parametrize("stride", ["stride_frames: 5", "stride: [5, 1]"])
+def test_positions_of_another_stride_are_interpolated(stride, tmp_path):
+    """The yaml of the folder tells the stride."""
+    trained = small_ast(fftp(), max_frames=105)
+    path = save(trained, tmp_path).with_name("hyperparams.yaml")
+    path.write_text(path.read_text().replace("stride: [5, 1]", stride))
+    encoder = small_ast(fftp(stride=10), max_frames=85)
+    start_from(encoder, tmp_path)
+    pairs = trained.position.table[:, :16].unflatten(1, (8, 2)).mean(2)
+    torch.testing.assert_close(encoder.position.table, pairs)
 
 
 def test_published_models(form, published):
