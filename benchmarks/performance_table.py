@@ -50,6 +50,10 @@ def cell(rows, name):
     text += f" {row['unit']}"
     if "median" in rows.get(row.get("against"), {}):
         text += f", {speed_of(rows, name):.3g}x"
+    if "busy" in row:
+        text += f", GPU busy {row['busy']} %"
+    if "waiting" in row:
+        text += f", waiting {row['waiting']} %"
     return text
 
 

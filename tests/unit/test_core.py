@@ -97,6 +97,12 @@ def test_losses_and_weights_are_those_of_speechbrain(options):
     assert found.optimizer_step == expected.optimizer_step
 
 
+def test_cuda_graphs_do_not_accumulate_gradients():
+    options = {"compile": True, "grad_accumulation_factor": 3}
+    with pytest.raises(SystemExit, match="reduce-overhead.*accumulat"):
+        fit(core.Brain, [], compile_mode="reduce-overhead", **options)
+
+
 @pytest.mark.parametrize(
     "options", [{"debug": True}, {"optimizer_step_limit": 2}]
 )

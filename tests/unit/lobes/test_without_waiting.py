@@ -7,6 +7,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import itertools
+
 import pytest
 import torch
 from recipe_brains import HPARAMS, make_batch, make_brain
@@ -20,7 +22,11 @@ from speechbrain_fftp.augment.mixup import Mixup
 from speechbrain_fftp.augment.specmask import SpecMask
 from speechbrain_fftp.augment.waveform import RandomGain, RandomShift
 from speechbrain_fftp.lobes import tagger
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    PaddedFeatures,
+)
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -64,6 +70,7 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.is_strict = is_strict
         self.launches = 0
+        self.in_encoder = 0  # of these
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
@@ -82,6 +89,20 @@ class Watch(TorchDispatchMode):
             raise AssertionError(f"{function} of a tensor on the CPU")
         self.launches += any(outputs) and not function.is_view
         return result
+
+    def count(self, encoder):
+        """Counts operations of an encoder's next forward pass."""
+
+        def enter(module, args):
+            self.in_encoder -= self.launches
+            entered.remove()
+
+        def leave(module, args, result):
+            self.in_encoder += self.launches
+            left.remove()
+
+        entered = encoder.register_forward_pre_hook(enter)
+        left = encoder.register_forward_hook(leave)
 
 
 def on_gpu(*shape):
@@ -142,15 +163,37 @@ def test_a_training_step(lens, monkeypatch):
 
 @pytest.mark.parametrize("yaml", YAMLS)
 def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
-    """All of it, from a batch of the loader to the optimiser.
+    """All of it but the backward pass, from the loader to the optimiser."""
+    simulate_steps(yaml, tmp_path, monkeypatch)
 
-    Of clips of equal lengths or not. But for the backward pass: PyTorch's
-    engine needs a real GPU.
+
+CLIPS = ("ast_fftp.yaml", "aum_fftp.yaml", "convnext_fftp.yaml")
+
+
+@pytest.mark.parametrize("yaml", CLIPS)
+def test_kernels_of_a_step(yaml, tmp_path, monkeypatch):
+    """Most are the encoder's, which a CUDA graph launches at once.
+
+    It needs one shape: padded clips have no lengths in the encoder, in which
+    masks launch more kernels.
+    """
+    options = {"depth": 12}
+    padded = simulate_steps(yaml, tmp_path, monkeypatch, **options)
+    options["pad_frames"] = None
+    equal, masked = simulate_steps(yaml, tmp_path, monkeypatch, **options)
+    counts = [(x.launches, x.in_encoder) for x in (*padded, equal, masked)]
+    print(yaml, counts)
+
+
+def simulate_steps(yaml, folder, monkeypatch, **options):
+    """The ``Watch`` of a step of clips of equal lengths, and of another.
+
+    The backward pass is left out: PyTorch's engine needs a real GPU.
     """
     for name in ("manual_seed_all", "manual_seed"):
         monkeypatch.setattr(torch.cuda, name, lambda seed: None)
     with unset_fake_temporarily():
-        brain = make_brain(yaml, tmp_path)
+        brain = make_brain(yaml, folder, **options)
         batches = [make_batch(brain, lengths) for lengths in LENGTHS]
     for module in brain.modules.values():
         simulate(module)
@@ -174,6 +217,7 @@ def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
     # A simulated GPU has no events, nor values to read
     monkeypatch.setattr(core, "start_copy", lambda loss: lambda: 1.0)
     brain.last_step = len(batches) + 1
+    steps = []
     for brain.step, batch in enumerate(batches, 1):
         lengths = LENGTHS[brain.step - 1]
         for name in ("sig", "targets", "frame_targets", "known"):
@@ -181,13 +225,22 @@ def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
                 item = getattr(batch, name)
                 data = torch.empty(item.data.shape, dtype=item.data.dtype)
                 setattr(batch, name, PaddedData(data, item.lengths))
-        # See above
+        # See above; features may be padded, as waveforms are not
         lens = None if min(lengths) == 1 else torch.tensor(lengths)
-        monkeypatch.setattr(tagger, "unequal_lengths", lambda _, x=lens: x)
-        with Watch():
+        is_padded = isinstance(brain.modules.compute_features, PaddedFeatures)
+        found = itertools.chain([lens], itertools.repeat(lens))
+        if is_padded:
+            found = itertools.chain([lens], itertools.repeat(None))
+        monkeypatch.setattr(
+            tagger, "unequal_lengths", lambda _, found=found: next(found)
+        )
+        with Watch() as step:
+            step.count(brain.modules.embedding_model)
             loss = brain.fit_batch(batch)
             average = brain.update_average(loss, brain.avg_train_loss)
         assert loss.is_cuda and average == brain.step - 1
+        steps.append(step)
+    return steps
 
 
 def simulate(module):
