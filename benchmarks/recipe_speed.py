@@ -86,12 +86,21 @@ COMPILED = ("--compile", "--compile_mode", "reduce-overhead")
 MASKED = "AST, 196 tokens, batch 48, masked"
 
 
+SMOKE = ("AST, 196 tokens, batch 48", "words, AST, 60 tokens, batch 128")
+
+
 class Machine(NamedTuple):
     """The options, the device, and the folder of the clips."""
 
     args: object
     device: str
     folder: Path
+
+    @property
+    def cases(self):
+        """The cases by name; with --smoke, one of each recipe."""
+        names = SMOKE if self.args.smoke else CASES
+        return {name: CASES[name] for name in names}
 
 
 def make_clips(folder, names, seconds, train, others):
@@ -216,28 +225,31 @@ def compile_all(machine, seconds):
     """Compiles all cases at the same time, for the cache; the row of that."""
     start, processes = time.monotonic(), {}
     with tempfile.TemporaryDirectory(dir=machine.folder) as folder:
-        for name, case in CASES.items():
+        for name, case in machine.cases.items():
             output = Path(folder, str(len(processes)))
             words, env = command(machine, case, output, ["--debug", *COMPILED])
             with open(f"{output}.txt", "w") as printed:
-                processes[name] = output, subprocess.Popen(
-                    [sys.executable, *map(str, words)],
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=printed,
-                    stderr=subprocess.STDOUT,
+                processes[name] = (
+                    output,
+                    subprocess.Popen(
+                        [sys.executable, *map(str, words)],
+                        env=env,
+                        stdin=subprocess.DEVNULL,
+                        stdout=printed,
+                        stderr=subprocess.STDOUT,
+                    ),
                 )
         failures = []
         for name, (output, process) in processes.items():
             try:
                 left = start + seconds - time.monotonic()
-                status = process.wait(timeout=max(left, 0.1))
+                process.wait(timeout=max(left, 0.1))
             except subprocess.TimeoutExpired:
                 process.kill()
-                status = process.wait()
-            if status != 0:
+            if process.wait() != 0:
                 printed = Path(f"{output}.txt").read_text("utf-8")
-                failures.append(f"{name}: {printed[-500:]}")
+                status = process.returncode
+                failures.append(f"{name}, status {status}: {printed[-300:]}")
     if failures:
         raise RuntimeError("\n".join(failures))
     return harness.summary([time.monotonic() - start], "s")
@@ -326,11 +338,13 @@ def main():
         if args.only_compile:
             return
         if has_recipes:
-            for name, case in CASES.items():
+            for name, case in machine.cases.items():
                 for mode, flags in (("", ()), (", compiled", COMPILED)):
                     work = functools.partial(run, machine, case, flags, left())
                     results.measure(f"{name}{mode}", work)
-            case = CASES[against[MASKED]]._replace(options={"pad_frames": "null"})
+            case = CASES[against[MASKED]]._replace(
+                options={"pad_frames": "null"}
+            )
             work = functools.partial(run, machine, case, (), left())
             results.measure(MASKED, work)
         results.add(time_reading(args, folder / "clips"))

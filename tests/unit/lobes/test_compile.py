@@ -11,7 +11,6 @@ import torch
 from recipe_brains import load_tiny, make_batch, make_brain
 
 import speechbrain as sb
-
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
