@@ -226,10 +226,15 @@ class Results:
             self.rows[name] = row
         if not self.is_stored:
             return
-        stored = {}
+        stored, earlier = {}, {}
         if self.path.exists():
             stored = json.loads(self.path.read_text("utf-8"))
-        stored[self.machine] = {**self.about, "rows": self.rows}
+            earlier = stored.get(self.machine, {})
+        kept = {}
+        if earlier.get("commit") == self.about["commit"]:
+            kept = earlier["rows"]
+        rows = {**kept, **self.rows}
+        stored[self.machine] = {**self.about, "rows": rows}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, stored)
 

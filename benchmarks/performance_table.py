@@ -35,7 +35,8 @@ def load(name):
 def speed_of(rows, name):
     """The speed of a row relative to the one that it is compared with."""
     row = rows[name]
-    return rows[row["against"]]["median"] / row["median"]
+    ratio = rows[row["against"]]["median"] / row["median"]
+    return 1 / ratio if row["unit"] == "clips/s" else ratio
 
 
 def cell(rows, name):
@@ -50,6 +51,10 @@ def cell(rows, name):
     text += f" {row['unit']}"
     if "median" in rows.get(row.get("against"), {}):
         text += f", {speed_of(rows, name):.3g}x"
+    if "busy" in row:
+        text += f", GPU busy {row['busy']} %"
+    if "waiting" in row:
+        text += f", waiting {row['waiting']} %"
     return text
 
 

@@ -28,10 +28,14 @@ from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.training.guard import (
     check_data,
+    check_flags,
     check_overrides,
     check_settings,
     check_steps,
 )
+
+# Of torch.compile. Graphs reuse the memory of gradients in the next batch.
+CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
 
 
 def parse_arguments(arg_list):
@@ -53,6 +57,7 @@ def parse_arguments(arg_list):
     """
     sys.excepthook = print_error
     with one_line_errors(ValueError):
+        check_flags(arg_list)
         hparams_file, run_opts, overrides = sb.parse_arguments(arg_list)
         check_overrides(hparams_file, overrides)
         if os.environ.get("RANK", "0") == "0":
@@ -87,6 +92,10 @@ class Brain(sb.Brain):
     Each step has a seed, so that a resumed training draws the same random
     numbers as one without interruption.
 
+    A module that is compiled for one shape (``compile_dynamic: False``) is
+    compiled once, for the first training batch. Batches of other shapes, such
+    as an epoch's last one, and evaluation use it in eager mode.
+
     Clips that are not trained on are distributed over processes as well. The
     clips per second join ``train_stats``, which a recipe sets at the end of an
     epoch's training.
@@ -113,6 +122,14 @@ class Brain(sb.Brain):
 
         See https://github.com/pytorch/pytorch/issues/181563
         """
+        uses_graphs = self.compile and self.compile_mode in CUDA_GRAPH_MODES
+        if uses_graphs and self.grad_accumulation_factor > 1:
+            # https://github.com/pytorch/pytorch/issues/169545
+            sys.exit(
+                f"--compile_mode {self.compile_mode} cannot accumulate "
+                "gradients: give --compile_mode default, or leave out "
+                "--grad_accumulation_factor."
+            )
         if self.compile:
             from torch._inductor import config
 
@@ -181,6 +198,7 @@ class Brain(sb.Brain):
 
     def fit_batch(self, batch):
         """Trains on a batch; returns the loss, on the device."""
+        self.hparams.throughput.start_step()
         epoch = self.hparams.epoch_counter.current
         step = (self.hparams.seed, epoch, self.step, get_rank() or 0)
         sb.utils.seed_everything(hash(step) % 2**32, verbose=False)
@@ -196,7 +214,8 @@ class Brain(sb.Brain):
             if self.moving_average is not None:
                 self.moving_average.update_parameters(self.modules)
         self.on_fit_batch_end(batch, outputs, loss, should_step)
-        self.hparams.throughput.steps += 1
+        if self.compile and self.compile_using_dynamic_shape_tracing is False:
+            torch.compiler.set_stance("eager_on_recompile")
         return loss.detach()
 
     def optimizers_step(self):
@@ -234,7 +253,9 @@ class Brain(sb.Brain):
             or (self.debug and self.step == self.debug_batches)
             or self._optimizer_step_limit_exceeded
         )
-        return self._read_loss(avg_loss) if is_last else avg_loss
+        avg_loss = self._read_loss(avg_loss) if is_last else avg_loss
+        self.hparams.throughput.end_step()
+        return avg_loss
 
     def _read_loss(self, avg_loss):
         """Adds the loss that has not been read yet, if any, to the mean."""

@@ -20,12 +20,13 @@ logger = get_logger(__name__)
 def compare_features(brain, datasets, *, num_clips=64):
     """Logs mean and standard deviation of training features, and the yaml's.
 
-    Warns if they are far apart. Ends the process with one line if the longest
-    training clip is shorter than a patch, or longer than ``max_frames``. For
-    ``before`` in a yaml file.
+    Warns if they are far apart, or if most frames are padding. Ends the process
+    with one line if the longest training clip is shorter than a patch, or
+    longer than ``max_frames``. For ``before`` in a yaml file.
     """
     rows = datasets["train"].data.values()
-    seconds = max(float(row["duration"]) for row in rows)
+    durations = [float(row["duration"]) for row in rows]
+    seconds = max(durations)
     silence = torch.zeros(round(seconds * brain.hparams.sample_rate))
     longest = len(_features(brain, silence))
     embedding = getattr(brain.hparams, "embedding", None)
@@ -41,6 +42,17 @@ def compare_features(brain, datasets, *, num_clips=64):
             f"longest training clip, {seconds:g} s: give --max_frames "
             f"{longest}, or let the preparation cut clips to a shorter length."
         )
+    front_end = brain.modules["compute_features"]
+    if isinstance(front_end, PaddedFeatures):
+        mean_frames = longest * sum(durations) / len(durations) / seconds
+        if mean_frames < front_end.pad_frames / 2:
+            logger.warning(
+                "Training clips have %d frames on average, and all are padded "
+                "to %d: training and tagging take less time with --pad_frames "
+                "null, or with a lower --max_frames.",
+                mean_frames,
+                front_end.pad_frames,
+            )
     norm = brain.modules["mean_var_norm"]
     if not isinstance(norm, DatasetNormalization):
         return

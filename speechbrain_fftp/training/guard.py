@@ -16,6 +16,7 @@ from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256, read_json, write_json
 
@@ -31,6 +32,8 @@ FREE_KEYS = (
     "train_log",
     "use_tensorboard",
     "tensorboard_logs_folder",
+    "compile_dynamic",
+    "compile_using_dynamic_shape_tracing",
 )
 
 # Options of the command line that change the result
@@ -54,6 +57,34 @@ TEST_KEYS = (
 MANIFESTS = ("train_annotation", "valid_annotation", "test_annotation")
 
 _locks = {}  # of output folders, held until the process ends
+
+
+def check_flags(arg_list):
+    """Ends the process with one line if a flag of SpeechBrain has a value.
+
+    SpeechBrain would add it to the value of another option.
+
+    Arguments
+    ---------
+    arg_list : list of str
+        The command line.
+
+    Example
+    -------
+    >>> check_flags(["--debug", "train.yaml", "--compile", "--lr", "0.1"])
+    >>> check_flags(["train.yaml", "--compile", "False"])
+    Traceback (most recent call last):
+    ...
+    SystemExit: --compile takes no value, such as False: give it alone, or not at all.
+    """
+    flags = {f"--{name}" for name, x in RunOptions().items() if x is False}
+    for flag, value in zip(arg_list, arg_list[1:]):
+        if flag in flags and not value.startswith("-"):
+            if not value.endswith((".yaml", ".yml")):  # the yaml file
+                sys.exit(
+                    f"{flag} takes no value, such as {value}: give it alone, "
+                    "or not at all."
+                )
 
 
 def check_overrides(hparams_file, overrides):

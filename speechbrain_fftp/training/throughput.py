@@ -1,4 +1,4 @@
-"""Clips per second of a training, and its hours.
+"""Clips per second of a training, its hours, and how long it waits for clips.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -31,9 +31,10 @@ class Throughput:
     -------
     >>> throughput = Throughput(batch_size=12)
     >>> throughput.start()
-    >>> throughput.steps += 100
+    >>> throughput.start_step()
+    >>> throughput.end_step()
     >>> sorted(throughput.stop())
-    ['clips_per_second', 'hours']
+    ['clips_per_second', 'hours', 'waiting']
     """
 
     def __init__(self, batch_size):
@@ -44,12 +45,24 @@ class Throughput:
         self.seconds = 0.0
         self.started = None
         self.steps = 0  # batches since the start
+        self.waited = 0.0  # seconds between steps since the start
+        self.step_ended = time.perf_counter()
         self.latest = {}
 
     def start(self):
         """Starts the clock."""
         self.steps = 0
-        self.started = time.perf_counter()
+        self.waited = 0.0
+        self.started = self.step_ended = time.perf_counter()
+
+    def start_step(self):
+        """Notes that a batch has been received."""
+        self.waited += time.perf_counter() - self.step_ended
+
+    def end_step(self):
+        """Notes that the next batch can be received."""
+        self.steps += 1
+        self.step_ended = time.perf_counter()
 
     def stop(self):
         """Stops the clock at the end of an epoch's training.
@@ -57,8 +70,9 @@ class Throughput:
         Returns
         -------
         dict
-            ``clips_per_second`` of all processes in this epoch, and ``hours``
-            of all epochs, without validation.
+            ``clips_per_second`` of all processes in this epoch; ``waiting``,
+            the fraction of its time between steps, in which this process waits
+            for clips; and ``hours`` of all epochs, without validation.
         """
         seconds = time.perf_counter() - self.started
         self.started = None
@@ -66,6 +80,7 @@ class Throughput:
         clips = self.steps * self.batch_size * self.processes
         self.latest = {
             "clips_per_second": clips / seconds,
+            "waiting": self.waited / seconds,
             "hours": self.seconds / 3600,
         }
         return self.latest

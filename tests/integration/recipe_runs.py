@@ -147,7 +147,7 @@ def train(output_folder, *flags, **options):
 def read_metrics(path):
     """Reads a metrics.json, without what differs between equal runs."""
     metrics = json.loads(path.read_text())
-    for name in ("clips_per_second", "hours"):
+    for name in ("clips_per_second", "waiting", "hours"):
         del metrics[name]
     return metrics
 

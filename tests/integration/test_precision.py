@@ -48,25 +48,44 @@ def test_augmentation_and_features_are_those_of_float32(yaml, tmp_path):
     assert loss == pytest.approx(expected, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    "yaml, device",
-    [
-        *(pytest.param(y, "cpu", marks=pytest.mark.slow) for y in HPARAMS),
-        *(
-            pytest.param(y, "cuda", marks=pytest.mark.gpu)
-            for y in ("ast_fftp.yaml", "aum_fftp.yaml")
-        ),
-    ],
-)
-def test_a_compiled_step(yaml, device, tmp_path):
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
+@pytest.fixture
+def compiler():
+    """Without what earlier tests compiled, or whether they compile again."""
     torch.compiler.reset()
-    options = {"precision": "bf16", "device": device}
+    yield
+    torch.compiler.set_stance("default")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("yaml", HPARAMS)
+def test_a_compiled_step(yaml, tmp_path, compiler):
+    options = {"precision": "bf16", "device": "cpu"}
     expected, _ = first_step(yaml, tmp_path, **options)
     options["compile"] = True
-    if device == "cpu" and not Path(yaml).name.startswith(("ast", "atst")):
+    if not Path(yaml).name.startswith(("ast", "atst")):
         # On a CPU, PyTorch 2.11 compiles convolutions for one shape only
         options["compile_using_dynamic_shape_tracing"] = False
     loss, _ = first_step(yaml, tmp_path, **options)
     assert loss == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "yaml", ["ast_fftp.yaml", "aum_fftp.yaml", "convnext_fftp.yaml"]
+)
+def test_steps_in_cuda_graphs(yaml, tmp_path, compiler):
+    """The first ones record the graphs; a smaller batch runs in eager mode."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    options = {"precision": "bf16", "device": "cuda"}
+    losses = []
+    for more in ({}, {"compile": True, "compile_mode": "reduce-overhead"}):
+        brain = make_brain(yaml, tmp_path, {**options, **more}, max_frames=100)
+        torch.manual_seed(0)
+        batches = [make_batch(brain, (1.0, 0.9, 0.6)) for _ in range(5)]
+        batches.append(make_batch(brain, (0.4, 1.0)))
+        found = []
+        for brain.step, batch in enumerate(batches, 1):
+            found.append(brain.fit_batch(batch).item())
+        losses.append(found)
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)

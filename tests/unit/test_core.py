@@ -114,6 +114,12 @@ def test_groups_of_parameters_are_clipped_together():
     assert found.optimizer_step == expected.optimizer_step
 
 
+def test_cuda_graphs_do_not_accumulate_gradients():
+    options = {"compile": True, "grad_accumulation_factor": 3}
+    with pytest.raises(SystemExit, match="reduce-overhead.*accumulat"):
+        fit(core.Brain, [], compile_mode="reduce-overhead", **options)
+
+
 @pytest.mark.parametrize(
     "options", [{"debug": True}, {"optimizer_step_limit": 2}]
 )

@@ -52,7 +52,8 @@ def test_rows_are_those_that_are_stored(name, package, run_script):
         assert machine["rows"].keys() <= rows.keys()
         for row, stored in machine["rows"].items():
             assert rows[row].get("against") == stored.get("against")
-            assert rows[row]["unit"] == stored["unit"]
+            if "error" not in stored:
+                assert rows[row]["unit"] == stored["unit"]
 
 
 def test_all_cases_of_a_gpu_run(run_script):
@@ -122,11 +123,45 @@ def test_speed_is_that_of_the_last_epoch():
     from recipe_speed import read_speed
 
     log = """\
-epoch: 1 - train loss: 1.2e+00, train clips_per_second: 4.0e+01
-epoch: 2 - train loss: 1.1e+00, train clips_per_second: 2.5e+03
+epoch: 1 - train clips_per_second: 4.0e+01, train waiting: 5.0e-01
+epoch: 2 - train clips_per_second: 2.5e+03, train waiting: 1.24e-01
 Epoch loaded: 2 - test loss: 7.0e-01
 """
-    assert read_speed(log)["median"] == 2500
+    row = read_speed(log)
+    assert row["median"] == 2500 and row["waiting"] == 12
+
+
+def test_recipes_in_the_table(monkeypatch):
+    """A compiled recipe of twice the clips per second is twice as fast."""
+    import performance_table
+
+    eager = {"median": 500.0, "unit": "clips/s", "busy": 41, "waiting": 3}
+    faster = {**eager, "median": 1000.0, "against": "AST", "busy": 97}
+    failed = {"error": "RuntimeError: no", "against": "AST"}
+    rows = {"AST": eager, "compiled": faster, "AuM": failed}
+    found = [performance_table.cell(rows, name) for name in rows]
+    assert found == [
+        "500 clips/s, GPU busy 41 %, waiting 3 %",
+        "1,000 clips/s, 2x, GPU busy 97 %, waiting 3 %",
+        "not yet measured",
+    ]
+
+
+def test_rows_of_one_commit_are_kept(tmp_path, monkeypatch):
+    """Of another script's call; those of another commit are not."""
+    import harness
+
+    def store(commit, row):
+        monkeypatch.setenv("FFTP_COMMIT", commit)
+        monkeypatch.setattr(sys, "argv", ["name", "--out", str(tmp_path)])
+        results = harness.Results(harness.read_options(""), "name")
+        results.add({row: {"text": "done"}})
+        (found,) = json.loads((tmp_path / "name.json").read_text()).values()
+        return list(found["rows"])
+
+    assert store("a", "first") == ["first"]
+    assert store("a", "second") == ["first", "second"]
+    assert store("b", "third") == ["third"]
 
 
 def test_the_tests_of_a_gpu_run_exist():
@@ -141,8 +176,12 @@ def test_the_tests_of_a_gpu_run_exist():
 def test_a_run_in_which_no_test_passed_is_an_error():
     from gpu import count_tests
 
-    found = count_tests("32 passed, 3 skipped, 1 failed in 40.14s")
-    assert found == {"text": "32 passed, 3 skipped, 1 failed"}
+    failure = "FAILED test_AST.py::test_x[cuda] - assert 1 == 2"
+    last = "32 passed, 3 skipped, 1 failed in 40.14s"
+    assert count_tests(f"{failure}\n{last}") == {
+        "text": "32 passed, 3 skipped, 1 failed",
+        "failures": [failure],
+    }
     for line in ("180 deselected in 2.43s", "3 skipped in 2.43s", ""):
         assert "error" in count_tests(line)
 

@@ -188,12 +188,13 @@ def test_the_features_are_those_of_kaldi_native_fbank():
         np.testing.assert_allclose(kaldi_fbank(wav), expected, atol=1e-3)
 
 
-@pytest.fixture(scope="module", params=["ast", "steps"])
+@pytest.fixture(scope="module", params=["ast", "padded", "steps"])
 def sherpa(request, tmp_path_factory):
     """A model with the front end of sherpa-onnx: its tagger and modules."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
 
+    from speechbrain_fftp.lobes.features import pad_features
     from speechbrain_fftp.lobes.frame_classifier import (
         FrameClassifier,
         FrameTagger,
@@ -215,7 +216,10 @@ def sherpa(request, tmp_path_factory):
     if request.param == "steps":
         encoder = FrameTagger(encoder, FrameClassifier(24, len(LABELS)))
     modules = make_modules(encoder, labels=LABELS)
-    modules["compute_features"] = make_fbank("sherpa", RATE, 80)
+    modules["compute_features"] = pad_features(
+        make_fbank("sherpa", RATE, 80),
+        FRAMES if request.param == "padded" else None,
+    )
     for module in modules.values():
         for parameter in module.eval().parameters():  # so that clips differ
             torch.nn.init.normal_(parameter, std=0.3)

@@ -4,10 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
+
 import pytest
 import torch
-from recipe_brains import load_tiny
+from recipe_brains import load_tiny, make_batch, make_brain
 
+import speechbrain as sb
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -26,12 +29,12 @@ def graphs():
         compiled.append(graph)
         return graph.forward
 
-    def compile_module(module, dynamic=True):
-        return torch.compile(
-            module, backend=count, dynamic=dynamic, fullgraph=True
-        )
+    compile_module = functools.partial(
+        torch.compile, backend=count, dynamic=True, fullgraph=True
+    )
 
-    return compiled, compile_module
+    yield compiled, compile_module
+    torch.compiler.set_stance("default")
 
 
 @torch.no_grad()
@@ -109,9 +112,10 @@ def run_epoch(encoder, compiled, epoch):
     ["ast_fftp.yaml", pytest.param("aum_fftp.yaml", marks=pytest.mark.slow)],
 )
 def test_four_graphs_serve_the_batches_of_trainings(graphs, yaml, tmp_path):
-    """As the yaml files compile: in training or not, equal lengths or not."""
+    """Of clips that are not padded: in training or not, of equal lengths or not."""
     compiled, compile_module = graphs
-    hparams = load_tiny(yaml, tmp_path, n_mels=16, mask_patch=[5, 16])
+    options = {"n_mels": 16, "mask_patch": [5, 16], "pad_frames": None}
+    hparams = load_tiny(yaml, tmp_path, **options)
     encoder = hparams["embedding_model"]
     fast = compile_module(
         encoder, dynamic=hparams["compile_using_dynamic_shape_tracing"]
@@ -119,3 +123,42 @@ def test_four_graphs_serve_the_batches_of_trainings(graphs, yaml, tmp_path):
     for epoch in (0, 1):
         run_epoch(encoder, fast, epoch)
     assert len(compiled) == 4
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "ast_fftp.yaml",
+        "convnext_fftp.yaml",
+        pytest.param("aum_fftp.yaml", marks=pytest.mark.slow),
+    ],
+)
+def test_one_graph_serves_a_padded_training(
+    graphs, yaml, tmp_path, monkeypatch
+):
+    """Of clips of any lengths, with smaller last batches and evaluation.
+
+    As the Brain compiles by the yaml file, without a break in the graph.
+    """
+    compiled, compile_module = graphs
+    monkeypatch.setattr(torch, "compile", compile_module)
+    options = {"compile": True, "compile_using_fullgraph": True}
+    brain = make_brain(yaml, tmp_path, options, max_frames=60)
+    assert not brain.compile_using_dynamic_shape_tracing
+    weights = [w.clone() for w in brain.modules.parameters()]
+    for _ in range(2):
+        brain.modules.train()
+        for lengths, seconds in (
+            ((1.0, 1.0, 1.0), 0.6),
+            ((1.0, 0.9, 0.6), 0.5),
+            ((0.8, 1.0), 0.6),
+        ):
+            brain.fit_batch(make_batch(brain, lengths, seconds))
+        brain.modules.eval()
+        for lengths in ((1.0, 0.4, 1.0), (1.0,)):
+            batch = make_batch(brain, lengths, 0.6)
+            with torch.no_grad():
+                brain.compute_forward(batch, sb.Stage.VALID)
+    assert len(compiled) == 1
+    pairs = zip(weights, brain.modules.parameters())
+    assert not any(torch.equal(before, now) for before, now in pairs)

@@ -7,6 +7,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import itertools
+
 import pytest
 import torch
 from recipe_brains import HPARAMS, make_batch, make_brain
@@ -20,7 +22,11 @@ from speechbrain_fftp.augment.mixup import Mixup
 from speechbrain_fftp.augment.specmask import SpecMask
 from speechbrain_fftp.augment.waveform import RandomGain, RandomShift
 from speechbrain_fftp.lobes import tagger
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    PaddedFeatures,
+)
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -64,6 +70,8 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.is_strict = is_strict
         self.launches = 0
+        self.in_encoder = 0  # of these
+        self.in_forward = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
@@ -80,8 +88,23 @@ class Watch(TorchDispatchMode):
                 raise AssertionError(f"Python waits for {function}")
         if self.is_strict and not all(inputs + outputs):
             raise AssertionError(f"{function} of a tensor on the CPU")
-        self.launches += any(outputs) and not function.is_view
+        if any(outputs) and "empty" not in function.__name__:
+            self.launches += not function.is_view
         return result
+
+    def count(self, encoder):
+        """Counts operations of an encoder's next forward pass."""
+
+        def enter(module, args):
+            self.in_encoder -= self.launches
+            entered.remove()
+
+        def leave(module, args, result):
+            self.in_encoder += self.launches
+            left.remove()
+
+        entered = encoder.register_forward_pre_hook(enter)
+        left = encoder.register_forward_hook(leave)
 
 
 def on_gpu(*shape):
@@ -142,15 +165,46 @@ def test_a_training_step(lens, monkeypatch):
 
 @pytest.mark.parametrize("yaml", YAMLS)
 def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
-    """All of it, from a batch of the loader to the optimiser.
+    """All of it but the backward pass, from the loader to the optimiser."""
+    simulate_steps(yaml, tmp_path, monkeypatch)
 
-    Of clips of equal lengths or not. But for the backward pass: PyTorch's
-    engine needs a real GPU.
+
+@pytest.mark.parametrize(
+    "yaml, depth, of_padded, of_masked",
+    [
+        ("ast_fftp.yaml", 12, 202, 263),
+        ("aum_fftp.yaml", 24, 446, 566),
+        ("convnext_fftp.yaml", 18, 171, 224),
+    ],
+)
+def test_kernels_of_a_step(
+    yaml, depth, of_padded, of_masked, tmp_path, monkeypatch
+):
+    """Most are the encoder's, which a CUDA graph launches at once.
+
+    Its kernels are the same for clips of any lengths if they are padded to one
+    length; masks need more of them.
+    """
+    padded = simulate_steps(yaml, tmp_path, monkeypatch, depth=depth)
+    assert {step.in_encoder for step in padded} == {of_padded}
+    options = {"depth": depth, "pad_frames": None}
+    equal, masked = simulate_steps(yaml, tmp_path, monkeypatch, **options)
+    assert equal.in_encoder == of_padded
+    assert masked.in_encoder == of_masked
+    for step in (*padded, equal, masked):
+        print(yaml, step.in_forward, step.in_encoder)
+        assert step.in_forward - step.in_encoder < 70
+
+
+def simulate_steps(yaml, folder, monkeypatch, **options):
+    """The ``Watch`` of a step of clips of equal lengths, and of another.
+
+    The backward pass is left out: PyTorch's engine needs a real GPU.
     """
     for name in ("manual_seed_all", "manual_seed"):
         monkeypatch.setattr(torch.cuda, name, lambda seed: None)
     with unset_fake_temporarily():
-        brain = make_brain(yaml, tmp_path)
+        brain = make_brain(yaml, folder, **options)
         batches = [make_batch(brain, lengths) for lengths in LENGTHS]
     for module in brain.modules.values():
         simulate(module)
@@ -164,9 +218,10 @@ def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
         )
     brain.device = "cuda"
     brain.on_fit_start()
-    weights = [*brain.modules.parameters()]
+    steps, weights = [], [*brain.modules.parameters()]
 
     def backward(loss):
+        steps[-1].in_forward = steps[-1].launches
         for weight in weights:
             weight.grad = torch.empty_like(weight)
 
@@ -181,13 +236,21 @@ def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
                 item = getattr(batch, name)
                 data = torch.empty(item.data.shape, dtype=item.data.dtype)
                 setattr(batch, name, PaddedData(data, item.lengths))
-        # See above
+        # See above; features may be padded, as waveforms are not
         lens = None if min(lengths) == 1 else torch.tensor(lengths)
-        monkeypatch.setattr(tagger, "unequal_lengths", lambda _, x=lens: x)
-        with Watch():
+        is_padded = isinstance(brain.modules.compute_features, PaddedFeatures)
+        later = None if is_padded else lens
+        found = itertools.chain([lens], itertools.repeat(later))
+        monkeypatch.setattr(
+            tagger, "unequal_lengths", lambda _, found=found: next(found)
+        )
+        steps.append(Watch())
+        with steps[-1] as step:
+            step.count(brain.modules.embedding_model)
             loss = brain.fit_batch(batch)
             average = brain.update_average(loss, brain.avg_train_loss)
         assert loss.is_cuda and average == brain.step - 1
+    return steps
 
 
 def simulate(module):

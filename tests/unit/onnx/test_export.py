@@ -95,10 +95,11 @@ def noise(*shape):
 
 @torch.no_grad()
 def outputs_of_clip(modules, wav):
-    """All outputs of PyTorch for one clip ``[S]``."""
+    """All outputs of PyTorch for one clip ``[S]``, without padding."""
     encoder = modules["embedding_model"]
     feats, lens = extract_features(modules, wav[None])
-    outputs = {"features": modules["compute_features"](wav[None])}
+    front_end = modules["compute_features"]
+    outputs = {"features": front_end(wav[None])}
     if isinstance(encoder, FrameTagger):
         logits, frame_logits, _ = encoder(feats, return_frames=True)
         outputs["frame_probabilities"] = frame_logits.sigmoid()
@@ -107,6 +108,10 @@ def outputs_of_clip(modules, wav):
     else:
         logits = embedding = encoder(feats)
         tokens = encoder.encode(feats).tokens
+    if isinstance(front_end, PaddedFeatures):
+        outputs["features"] = front_end.front_end(wav[None])[:, :128]
+        count = encoder.embedding.time_patches(outputs["features"].shape[1])
+        tokens = tokens[:, :count]
     logits = classify(modules["classifier"], logits)
     outputs["probabilities"] = logits.sigmoid()
     outputs["tokens"] = tokens

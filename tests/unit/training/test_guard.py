@@ -5,12 +5,14 @@ Authors
 """
 
 import multiprocessing
+import sys
 from pathlib import Path
 
 import pytest
 
 import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
+from speechbrain_fftp.core import parse_arguments
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.training.guard import check_overrides, check_settings
 
@@ -85,6 +87,26 @@ def test_commands_that_waste_a_training(
     assert "\n" not in str(stopped.value)
 
 
+@pytest.mark.parametrize("value", ["null", "False", "0"])
+def test_a_flag_of_speechbrain_with_a_value_is_refused(
+    value, tmp_path, monkeypatch
+):
+    """Where SpeechBrain would add the value to the folder's name."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    words = [str(HPARAMS / "ast_fftp.yaml"), "--data_folder", "data"]
+    words += ["--output_folder", str(tmp_path / "run")]
+    flag = "--compile_using_dynamic_shape_tracing"
+    _, run_opts, overrides = sb.parse_arguments([*words, flag, value])
+    assert run_opts[flag[2:]] and f"run {value}" in overrides
+    with pytest.raises(SystemExit, match=f"{flag} takes no value.* {value}:"):
+        parse_arguments([*words, flag, value])
+    assert not list(tmp_path.iterdir())
+    # The yaml's own key takes any
+    for flag in ("--compile", "--noprogressbar"):
+        parse_arguments([*words, flag, "--compile_dynamic", value])
+
+
 def test_two_runs_do_not_share_a_folder(start):
     """Until the first one is killed."""
     context = multiprocessing.get_context("fork")
@@ -135,6 +157,20 @@ def test_what_may_differ(start):
     start("data_folder: elsewhere", "num_workers: 0", "number_of_epochs: 4")
     start.yaml.write_text(YAML.replace("seed: 1", "seed: 1  # a comment"))
     start("number_of_epochs: 5", "use_tensorboard: False")
+
+
+@pytest.mark.parametrize("before, now", [((), ("True",)), (("True",), ())])
+def test_compilation_may_differ(before, now, start):
+    """Also where the saved value is an expression of the yaml file."""
+    start.yaml.write_text(
+        f"{YAML}pad_frames: null\n"
+        "compile_dynamic: !apply:operator.not_ [!ref <pad_frames>]\n"
+        "compile_using_dynamic_shape_tracing: !ref <compile_dynamic>\n"
+    )
+    start(*(f"compile_dynamic: {value}" for value in before))
+    train(start.folder)
+    start()
+    start(*(f"compile_dynamic: {value}" for value in now))
 
 
 def test_what_may_differ_in_a_test(start):

@@ -34,3 +34,20 @@ def test_a_resumed_training_counts_on(tmp_path, monkeypatch):
     resumed.load(tmp_path / "within")
     assert resumed.latest["clips_per_second"] == pytest.approx(10)
     assert resumed.latest["hours"] == pytest.approx(1)
+
+
+def test_waiting_is_the_time_between_steps(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    throughput = Throughput(batch_size=12)
+    for seconds_per_step in (3.0, 1.0):
+        throughput.start()
+        for _ in range(10):
+            now += 1.0
+            throughput.start_step()
+            now += seconds_per_step
+            throughput.end_step()
+        found = throughput.stop()
+        assert found["waiting"] == pytest.approx(1 / (1 + seconds_per_step))
+        assert found["clips_per_second"] == pytest.approx(12 * 10 / now)
+        now = 0.0
