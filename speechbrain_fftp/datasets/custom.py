@@ -12,24 +12,14 @@ from pathlib import PureWindowsPath
 from typing import Dict, List
 
 from speechbrain_fftp.dataio.audio import find_audio_files
+from speechbrain_fftp.dataio.class_names import class_name, class_names
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import (
-    check_class_names,
-    read_table,
-    unique,
-)
+from speechbrain_fftp.dataio.prepared import SPLIT_NAMES, read_table
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.word_splits import read_lists, split_of
 
 CLIP_LIST = "clips.csv"
-SPLIT_NAMES = {
-    "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "eval": "eval",
-    "test": "eval",
-}
 BACKGROUND = "background"  # the folder of clips without a class
 # Columns of published tables that stand for the columns of clips.csv
 PUBLISHED_TABLES = {
@@ -122,7 +112,6 @@ def list_clips(data_folder, min_classes=2):
     ids = clip_ids([clip.id for clip in clips])
     clips = [clip._replace(id=ids[clip.id]) for clip in clips]
     names = sorted({label for clip in clips for label in clip.labels})
-    check_class_names(names, data_folder)
     has_negatives = any(not clip.labels for clip in clips)
     if len(names) < (1 if has_negatives else min_classes):
         raise InputError(
@@ -186,7 +175,7 @@ def parse_row(data_folder, row):
     clip = Clip(
         id=path,
         audio=os.path.join(data_folder, path),
-        labels=unique(row["labels"].split(";")),
+        labels=class_names(row["labels"].split(";")),
         split=SPLIT_NAMES.get(split, ""),
         group=row.get("group") or path,
         fold=fold,
@@ -238,7 +227,9 @@ def list_classes(data_folder, names, split=""):
     clips = []
     empty = []
     for name in names:
-        labels = () if name == BACKGROUND else (name.strip(),)
+        labels = ()
+        if name != BACKGROUND:
+            labels = (class_name(name, data_folder),)
         paths = audio_below(data_folder, os.path.join(split, name))
         for path in paths:
             audio = os.path.join(data_folder, path)

@@ -13,6 +13,7 @@ from pathlib import PureWindowsPath
 import numpy as np
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.prepared import open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
@@ -54,6 +55,7 @@ def read_strong_labels(path, clips, classes, split):
             start, end = float(start), float(end)
             if not 0 <= start < end:
                 raise ValueError("an event must end after its start")
+            label = class_name(label)
         except ValueError as error:
             raise InputError(f"{path}, line {line}: {error}") from error
         label = label if classes is None else classes.get(label, label)
