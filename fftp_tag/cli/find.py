@@ -15,15 +15,13 @@ Authors
 
 import argparse
 import collections
-import csv
-import json
 import math
 import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
 
-from fftp_tag.cli import options, output
+from fftp_tag.cli import formats, options, output
 from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -162,28 +160,17 @@ def print_table(rows: List[Dict[str, Any]]) -> None:
         print(numbers, *label, output.printable(file), sep="  ")
 
 
-def print_json(rows: List[Dict[str, Any]]) -> None:
-    """One list of all matches."""
-    print(json.dumps(rows, indent=2))
-
-
-def print_jsonl(rows: List[Dict[str, Any]]) -> None:
-    """A line for each match."""
-    for row in rows:
-        print(json.dumps(row))
-
-
 def print_csv(rows: List[Dict[str, Any]]) -> None:
     """A header, unless there are no matches, and a row for each match."""
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerows(rows[:1])
-    table.writerows(output.cells(row.values()) for row in rows)
+    if rows:
+        values = (row.values() for row in rows)
+        formats.rows_as_csv(rows[0], values, sys.stdout)
 
 
 FORMATS = {
     "table": print_table,
-    "json": print_json,
-    "jsonl": print_jsonl,
+    "json": lambda rows: formats.rows_as_json(rows, sys.stdout),
+    "jsonl": lambda rows: formats.rows_as_jsonl(rows, sys.stdout),
     "csv": print_csv,
 }
 

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     import onnx
 
 PROPERTY = "learnt_from"  # of the classifier in a learnt model
-CHANGED = (
-    "changed or gone since the index was made: update it with fftp-tag index"
-)
+UPDATE = "update the index with fftp-tag index"  # if files have changed
 
 
 class ClipSource(NamedTuple):
@@ -55,7 +53,7 @@ def cut_clip(part: Part, identity: str, clip: str) -> None:
     """
     path, start, end = part
     if not is_unchanged(path, identity):
-        raise InputError(f"{path} is {CHANGED}")
+        raise InputError(f"{path} has changed or is gone: {UPDATE}")
     with open_audio(path) as audio:
         rate = audio.rate
     samples = read_part(path, rate, start, end - start)

@@ -22,7 +22,7 @@ import numpy as np
 from fftp_tag.errors import counted, one_line
 from fftp_tag.parallel import in_order
 from fftp_tag.search.clips import (
-    CHANGED,
+    UPDATE,
     ClipSource,
     classifier_of,
     read_sources,
@@ -422,11 +422,11 @@ class SoundIndex:
             found.append((row, FoundWindow(path, *times, part.identity)))
         if changed:
             logger.warning(
-                "%s left out: %s, such as %s, %s",
+                "%s left out, of %s changed or gone, such as %s: %s",
                 counted(sum(changed.values()), "window"),
                 counted(len(changed), "file"),
                 next(iter(changed)),
-                CHANGED,
+                UPDATE,
             )
         if n_known:
             logger.info(
@@ -491,6 +491,10 @@ def update_index(
         hop = hop or before.hop / before.sample_rate
         for part in index.parts:
             known.setdefault(part.path, []).append(part)
+    else:
+        window = window or min(WINDOW, tagger.max_seconds)
+        hop = hop or window
+        tagger.check_window(window, hop)
     settings, encoder = make_settings(tagger, archive, window, hop, model)
     if before is not None and before != settings:
         raise InputError(
@@ -562,14 +566,11 @@ def update_index(
 def make_settings(
     tagger: AudioTagger,
     archive: str,
-    window: Optional[float],
-    hop: Optional[float],
+    window: float,
+    hop: float,
     model: Optional[str],
 ) -> Tuple[Settings, AudioTagger]:
     """The settings of an index, and the model of its features."""
-    window = window or min(WINDOW, tagger.max_seconds)
-    hop = hop or window
-    tagger.check_window(window, hop)
     encoder, digest = span_encoder(tagger, window)
     step = encoder.model.hop_samples
     settings = Settings(

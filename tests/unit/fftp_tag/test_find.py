@@ -229,6 +229,15 @@ def test_only_new_and_changed_files_are_read(tagger, archive, tmp_path):
     assert contents(tmp_path / "fresh.index") == contents(path)
 
 
+def test_windows_of_whole_tokens_may_be_shorter_than_a_hop(archive, tmp_path):
+    """Such an index is updated without its options, too."""
+    starter = AudioTagger.from_pretrained("starter")
+    update_index(tmp_path / "a.index", starter, archive, window=1.0)
+    settings = SoundIndex.load(tmp_path / "a.index").settings
+    assert settings.span < settings.hop
+    assert update_index(tmp_path / "a.index", starter, archive).unchanged == 3
+
+
 def test_an_index_keeps_its_archive_model_and_windows(
     tagger, archive, tmp_path
 ):
