@@ -32,17 +32,20 @@ def read_rows(name, title):
 
 
 def write_tables(name, sections):
-    """Writes NAME.json, and the page of all tables.
+    """Writes tables into NAME.json, and the page of all tables.
 
     ``sections`` maps titles to a note and rows: dicts with the columns of the
-    first row. Values that are dicts are in the JSON file only.
+    first row. Values that are dicts are in the JSON file only. Stored tables of
+    other titles are kept.
     """
     about = environment("cpu")
     sections = {
         title: {"note": note, "environment": about, "rows": rows}
         for title, (note, rows) in sections.items()
     }
-    write_json(TABLES / f"{name}.json", sections)
+    path = TABLES / f"{name}.json"
+    stored = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    write_json(path, {**stored, **sections})
     (TABLES / "README.md").write_text(page(), "utf-8")
     print(section_text(sections))
 

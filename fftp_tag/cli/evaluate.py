@@ -65,8 +65,9 @@ def add_clips(
     parser.add_argument(
         "--strong-labels",
         metavar="TABLE",
-        help="table of true events, in the format of AudioSet-Strong or DCASE, "
-        "or label track of Audacity for a recording",
+        help="table of true events, in the format of AudioSet-Strong, DCASE or "
+        "--format csv; or label track of Audacity or Raven, for a recording; or "
+        "folder of label tracks",
     )
     parser.add_argument(
         "--split",
@@ -106,13 +107,15 @@ def run(args: argparse.Namespace) -> None:
 
 
 def print_scores(found: "Evaluation") -> None:
-    """Prints the scores of clips and of events."""
+    """Prints the scores of events, if there are any, and of clips."""
     from fftp_tag.score.tags import tagging_table
 
-    print(f"split    {found.split}")
-    print(tagging_table(found.metrics, found.labels))
     for name, value in found.events.items():
         print(f"{name:17} {value:.4f}")
+    if found.events:
+        print("Tags of whole clips:")
+    print(f"split    {found.split}")
+    print(tagging_table(found.metrics, found.labels))
 
 
 def write_scores(

@@ -2,7 +2,8 @@
 
 CLIPS is a folder with one folder of clips for each class, or with a table
 clips.csv, as for training; a folder named background holds clips without any of
-the sounds. The encoder of the model is frozen: a linear classifier is learnt on
+the sounds. It may also hold recordings with label tracks beside them, of
+Audacity, Raven or this program, in which all events are labelled. The encoder of the model is frozen: a linear classifier is learnt on
 it, in seconds. The first half of each --background recording is used to learn,
 the second half to count false alarms.
 
@@ -31,7 +32,8 @@ EXAMPLES = """\
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx \\
       --background street.wav
-  fftp-tag clip.wav --model my.onnx --timeline"""
+  fftp-tag clip.wav --model my.onnx --timeline
+  fftp-tag learn recordings --strong-labels corrected_tracks"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give each class a probability of its own, as if clips had "
         "several classes (default: if a clip has several)",
     )
+    parser.add_argument(
+        "--strong-labels",
+        metavar="TABLE",
+        help="table of events of the recordings in CLIPS, or folder of label "
+        "tracks (default: the label tracks beside recordings)",
+    )
+    parser.add_argument(
+        "--partly-labelled",
+        action="store_true",
+        help="recordings also have sounds that are not labelled (default: what "
+        "is not labelled is background)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,6 +81,8 @@ def run(args: argparse.Namespace) -> None:
         path,
         background=args.background,
         single_label=args.single_label,
+        strong_labels=args.strong_labels,
+        partly_labelled=args.partly_labelled,
         progress=True,
     )
     print_report(report)

@@ -156,6 +156,8 @@ def learn(
     output: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]] = None,
     single_label: bool = True,
+    strong_labels: Optional[Union[str, os.PathLike]] = None,
+    partly_labelled: bool = False,
     num_workers: int = 4,
     progress: bool = False,
 ) -> Report:
@@ -171,8 +173,9 @@ def learn(
         A model with an encoder; its classes are dropped.
     data_folder : str
         A folder of clips for each class, and ``background`` for clips without
-        any of the sounds; or a table, see ``speechbrain_fftp.datasets.custom``.
-        Clips of the eval split are only scored.
+        any of the sounds; or a table, see ``speechbrain_fftp.datasets.custom``;
+        or recordings with label tracks beside them. Clips of the eval split are
+        only scored.
     output : str
         The model.onnx to write.
     background : str, optional
@@ -181,6 +184,11 @@ def learn(
     single_label : bool
         Whether a sound has one class or is background, so that probabilities
         of all classes and background sum to 1; unless a clip has several.
+    strong_labels : str, optional
+        A table of events of the recordings, or a folder of label tracks.
+    partly_labelled : bool
+        Whether recordings have sounds that are not labelled; otherwise, what is
+        around events is background.
     num_workers : int
         Number of threads that read and encode.
     progress : bool
@@ -204,7 +212,9 @@ def learn(
     check_output(output)
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
-    sounds = list_sounds(data_folder, background, single_label)
+    sounds = list_sounds(
+        data_folder, background, single_label, strong_labels, partly_labelled
+    )
     lengths = measure_lengths(sounds, num_workers)
     sources = list_sources(sounds, lengths, num_workers)
     span = choose_span(sounds, lengths)
@@ -258,6 +268,8 @@ def list_sounds(
     data_folder: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]],
     single_label: bool,
+    strong_labels: Optional[Union[str, os.PathLike]],
+    partly_labelled: bool,
 ) -> Sounds:
     """Lists the clips without copies, and the recordings; see ``learn``."""
     if is_audioset(data_folder):
@@ -265,7 +277,7 @@ def list_sounds(
             f"{data_folder} holds AudioSet's lists: learn takes a folder of "
             "clips for each class, or a table clips.csv."
         )
-    data = custom.list_clips(data_folder, min_classes=1)
+    data = custom.list_clips(data_folder, 1, strong_labels, partly_labelled)
     labels = list(data.classes)
     clips, _ = drop_copies(data.clips, data.folder)
     has_background = background is not None or not all(x.labels for x in clips)
@@ -344,8 +356,8 @@ def encode_clips(
     name of the clips and recordings that cannot be read.
     """
     others = list_others(sounds, lengths)
-    of_clips = {clip: recording_of(clip, others) for clip in sounds.clips}
     hop = choose_hop(sounds, lengths, encoder.model)
+    of_clips = {clip: recording_of(clip, others, hop) for clip in sounds.clips}
     halves = [
         Recording(
             Part(path, end=lengths.get(path, 0.0) / 2),
@@ -373,11 +385,16 @@ def encode_clips(
 
 
 def choose_hop(sounds: Sounds, lengths: Dict[str, float], model: Model) -> int:
-    """Predictions from one span of background recordings to the next.
+    """Predictions from one span of background to the next.
 
     Spans overlap by half, or less if there would be too many for the memory.
     """
     seconds = sum(lengths.get(path, 0.0) for path in sounds.recordings) / 2
+    seconds += sum(
+        min(clip.end, lengths.get(str(clip.audio), 0.0)) - clip.start
+        for clip in sounds.clips
+        if not clip.labels
+    )
     n_predictions = seconds * model.sample_rate / model.hop_samples
     return max(HOPS // 2, math.ceil(n_predictions / MOST_SPANS))
 
@@ -403,34 +420,42 @@ def list_others(
 
 
 def recording_of(
-    clip: Clip, others: Tuple[Sequence[Part], Sequence[Part]]
+    clip: Clip, others: Tuple[Sequence[Part], Sequence[Part]], hop: int
 ) -> Recording:
     """What is read of a clip.
 
     A few others are chosen by their names and the clip's, so that a new clip
     changes the choice for few of the clips.
     """
-    path = str(clip.audio)
-    has_copies = bool(clip.labels) and clip.split != "eval"
-    clips, rooms = others if has_copies else ((), ())
+    own = Part(str(clip.audio), clip.start, clip.end)
+    if not clip.labels:
+        return Recording(own, is_background=True, hop=hop)
+    if clip.split == "eval":
+        return Recording(own)
+    clips, rooms = others
     return Recording(
-        Part(path, clip.start, clip.end),
-        is_background=not clip.labels,
-        has_copies=has_copies,
-        clips=choose_parts(clips, path),
-        rooms=choose_parts(rooms, path),
+        own,
+        has_copies=True,
+        clips=choose_parts(clips, own),
+        rooms=choose_parts(rooms, own),
     )
 
 
-def choose_parts(parts: Sequence[Part], path: str) -> Tuple[Part, ...]:
-    """A few parts of other files, at random for each file and part."""
-    others = [part for part in parts if part.path != path]
-    return tuple(sorted(others, key=lambda part: rank(path, part))[:N_OTHERS])
+def choose_parts(parts: Sequence[Part], own: Part) -> Tuple[Part, ...]:
+    """A few parts that do not overlap with a clip, at random for each clip."""
+    others = [
+        part
+        for part in parts
+        if part.path != own.path
+        or part.end <= own.start
+        or part.start >= own.end
+    ]
+    return tuple(sorted(others, key=lambda part: rank(own, part))[:N_OTHERS])
 
 
-def rank(path: str, part: Part) -> int:
+def rank(own: Part, part: Part) -> int:
     """A number that is random for each pair of a clip and a part."""
-    names = os.path.basename(path), os.path.basename(part.path), part.start
+    names = [(os.path.basename(x.path), x.start) for x in (own, part)]
     return zlib.crc32(repr(names).encode())
 
 

@@ -178,9 +178,9 @@ def evaluate(
     progress : bool
         Whether to show progress.
     strong_labels : str, optional
-        Table of true events, in the format of AudioSet's strong labels or of
-        DCASE; or a label track of Audacity, of one recording. Events are scored
-        as well, in the clips that it lists.
+        Table of true events, or label tracks, see
+        ``speechbrain_fftp.datasets.strong_labels``. Events are scored as well,
+        in the clips that it lists.
     **options
         Options for data that are not prepared, see ``list_split``.
 

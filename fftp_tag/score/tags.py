@@ -16,14 +16,17 @@ def f1_scores(
 ) -> Dict[str, Any]:
     """F1 of the tags whose probability reaches a threshold.
 
-    Returns ``micro_F1``, of all tags, and ``macro_F1``, the mean over classes
-    with positive and negative clips, None if there are none.
+    Returns ``micro_F1``, of all tags but those of classes that all clips have,
+    and ``macro_F1``, the mean over classes with positive and negative clips;
+    None if there are none.
     """
     true = targets > 0.5
     tagged = probs >= np.asarray(thresholds, np.float32)
     of_class = column_f1(true, tagged)[true.any(0) & ~true.all(0)]
+    varied = ~true.all(0)
+    of_all = column_f1(true[:, varied].ravel(), tagged[:, varied].ravel())
     return {
-        "micro_F1": float(column_f1(true.ravel(), tagged.ravel())),
+        "micro_F1": float(of_all) if varied.any() else None,
         "macro_F1": float(of_class.mean()) if len(of_class) else None,
     }
 

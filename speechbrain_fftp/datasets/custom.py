@@ -5,22 +5,42 @@ Authors
 """
 
 import dataclasses
+import logging
 import math
 import os
 import re
 from pathlib import PureWindowsPath
 from typing import Dict, List
 
-from speechbrain_fftp.dataio.audio import find_audio_files
+from speechbrain_fftp.dataio.audio import (
+    AUDIO_EXTENSIONS,
+    find_audio_files,
+    read_duration,
+)
 from speechbrain_fftp.dataio.class_names import class_name, class_names
-from speechbrain_fftp.dataio.clips import Clip
+from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import SPLIT_NAMES, read_table
+from speechbrain_fftp.dataio.prepared import (
+    SPLIT_NAMES,
+    files_below,
+    read_table,
+)
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
+from speechbrain_fftp.datasets.strong_labels import (
+    find_tracks,
+    read_strong_labels,
+)
 from speechbrain_fftp.datasets.word_splits import read_lists, split_of
 
+logger = logging.getLogger(__name__)
+
 CLIP_LIST = "clips.csv"
-BACKGROUND = "background"  # the folder of clips without a class
+BACKGROUND = "background"  # the folder, or label, of clips without a class
+# Of recordings with label tracks: seconds around events that are no background,
+# the shortest background, and how many groups there are at least
+MARGIN = 0.25
+MIN_BACKGROUND = 1.0
+MIN_GROUPS = 5
 # Columns of published tables that stand for the columns of clips.csv
 PUBLISHED_TABLES = {
     "meta/esc50.csv": {
@@ -51,7 +71,7 @@ LAYOUTS = (
     " ';') and, optionally, split or fold, group, and start and end in seconds;"
     " or one folder per class with clips in it, and a folder background for"
     " clips of no class; or train, valid and test with one folder per class"
-    " each; or ESC-50, UrbanSound8K or FSD50K with their tables; or AudioSet's"
+    " each; or recordings with label tracks of the same name; or ESC-50, UrbanSound8K or FSD50K with their tables; or AudioSet's"
     " lists and audio, or parquet shards."
 )
 
@@ -66,10 +86,15 @@ class Listing:
     tables: List[str]  # the files that list the clips
 
 
-def list_clips(data_folder, min_classes=2):
+def list_clips(
+    data_folder, min_classes=2, strong_labels=None, partly_labelled=False
+):
     """Lists custom clips.
 
-    One class is enough if there are background clips.
+    One class is enough if there are background clips. Of recordings with events
+    in ``strong_labels`` (see ``read_strong_labels``), by default label tracks
+    beside them, each event is a clip. What is around events is background,
+    unless recordings are ``partly_labelled``.
 
     Raises
     ------
@@ -89,11 +114,13 @@ def list_clips(data_folder, min_classes=2):
     ]
     if CLIP_LIST in tables:
         tables = [CLIP_LIST]
+    if strong_labels is not None:
+        tables = []
     clips = []
     for name in tables:
         clips += read_clips(data_folder, name)
     if not tables:
-        clips = list_class_folders(data_folder)
+        clips = list_labelled(data_folder, strong_labels, partly_labelled)
         lists = read_lists(data_folder)  # of Speech Commands
         if lists is not None:
             clips = [
@@ -121,6 +148,100 @@ def list_clips(data_folder, min_classes=2):
     classes = dict(zip(names, names))
     paths = [os.path.join(data_folder, name) for name in tables]
     return Listing(data_folder, classes, clips, paths)
+
+
+def list_labelled(data_folder, strong_labels, partly_labelled):
+    """Lists the parts of recordings with strong labels, and class folders.
+
+    A folder that has label tracks is no class.
+    """
+    paths = [
+        path
+        for path in files_below(data_folder)
+        if path.lower().endswith(AUDIO_EXTENSIONS)
+    ]
+    names = {number: path for path, number in clip_ids(paths).items()}
+    if strong_labels is None and not find_tracks(data_folder, names):
+        return list_class_folders(data_folder, folders_in(data_folder))
+    listed = read_strong_labels(
+        strong_labels or data_folder, names, None, "only"
+    )
+    recordings = {names[number]: listed[number] for number in listed}
+    clips = list_parts(data_folder, recordings, partly_labelled)
+    if strong_labels is not None:
+        return clips
+    labelled = {path.partition("/")[0] for path in recordings if "/" in path}
+    classes = [x for x in folders_in(data_folder) if x not in labelled]
+    without = [
+        path
+        for path in paths
+        if path not in recordings and path.partition("/")[0] not in classes
+    ]
+    if without:
+        logger.warning(
+            "%s: left out %d recordings without a label track, such as %s",
+            data_folder,
+            len(without),
+            without[0],
+        )
+    return clips + list_class_folders(data_folder, classes)
+
+
+def list_parts(data_folder, recordings, partly_labelled):
+    """Lists the events of recordings, and the background around them.
+
+    ``recordings`` are events by path. Groups are recordings or, of a few, their
+    parts.
+    """
+    clips = []
+    for path, events in recordings.items():
+        audio = os.path.join(data_folder, path)
+        try:
+            duration = read_duration(audio)
+        except (InputError, OSError):  # reported when it is read
+            duration = max((end for _, end, _ in events), default=0.0)
+        parts = {}
+        for start, end, label in events:
+            if start < duration:
+                part = start, min(end, duration)
+                parts.setdefault(part, []).append(label)
+        if not partly_labelled:
+            parts.update((x, ()) for x in background_of(parts, duration))
+        for (start, end), labels in parts.items():
+            group = path
+            if len(recordings) < MIN_GROUPS:
+                number = int(MIN_GROUPS * (start + end) / 2 / duration)
+                group = f"{path}, part {number}"
+            clip = Clip(
+                path,
+                audio,
+                class_names(labels),
+                start=start,
+                end=end,
+                group=group,
+            )
+            if BACKGROUND in clip.labels:
+                clip = clip._replace(labels=())
+            clips.append(clip._replace(id=part_id(path, start, end)))
+    return clips
+
+
+def background_of(events, duration):
+    """Parts without events of a recording, of 10 s at most."""
+    end = 0.0
+    for start, stop in [*sorted(events), (duration + MARGIN, math.inf)]:
+        first = end + MARGIN if end else 0.0
+        while start - MARGIN - first >= MIN_BACKGROUND:
+            last = min(first + CLIP_SECONDS, start - MARGIN)
+            yield first, last
+            first = last
+        end = max(end, stop)
+
+
+def part_id(path, start, end):
+    """A name for a part of a recording."""
+    stem, extension = os.path.splitext(path)
+    return f"{stem}_{start:g}-{end:g}{extension}"
 
 
 def read_clips(data_folder, name):
@@ -182,8 +303,7 @@ def parse_row(data_folder, row):
     )
     if row.get("start") or row.get("end"):
         start, end = parse_times(row.get("start"), row.get("end"))
-        stem, extension = os.path.splitext(path)
-        name = f"{stem}_{start:g}-{end:g}{extension}"
+        name = part_id(path, start, end)
         clip = clip._replace(id=name, start=start, end=end)
     return clip
 
@@ -202,9 +322,8 @@ def parse_times(start, end):
     return times
 
 
-def list_class_folders(data_folder):
+def list_class_folders(data_folder, folders):
     """Lists the clips in one folder per class, or per split and class."""
-    folders = folders_in(data_folder)
     splits = [name for name in folders if name in SPLIT_NAMES]
     if not splits:
         return list_classes(data_folder, folders)

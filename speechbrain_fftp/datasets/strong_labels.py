@@ -1,4 +1,8 @@
-"""Reads tables of events (strong labels) of AudioSet-Strong, DCASE and Audacity.
+"""Reads tables of events (strong labels), and label tracks of recordings.
+
+Tables name the clip of each event: those of AudioSet-Strong, of DCASE, and of
+``fftp-tag --timeline --format csv``. Label tracks are of one recording: those
+of Audacity and Raven, and any table that names one recording only.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,26 +19,38 @@ import numpy as np
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import open_csv, read_table
+from speechbrain_fftp.dataio.prepared import files_below, open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
 
 logger = logging.getLogger(__name__)
 
-# Columns of the tables of AudioSet-Strong and of DCASE
-STRONG_COLUMNS = (
-    ("segment_id", "start_time_seconds", "end_time_seconds", "label"),
-    ("filename", "onset", "offset", "event_label"),
+# Columns of the clip, start, end and label of an event; Raven names no clip,
+# and lets users name the column of labels
+AUDIOSET = "segment_id", "start_time_seconds", "end_time_seconds", "label"
+DCASE = "filename", "onset", "offset", "event_label"
+FFTP_TAG = "file", "start", "end", "label"
+RAVEN = [
+    (None, "Begin Time (s)", "End Time (s)", label)
+    for label in ("Label", "Annotation", "Common Name")
+]
+# What the name of a label track has after that of its recording
+TRACK_ENDINGS = (
+    ".Table.1.selections.txt",
+    ".selections.txt",
+    ".txt",
+    ".csv",
+    ".tsv",
 )
 
 
 def read_strong_labels(path, clips, classes, split):
     """Reads the events (start and end in seconds, label) of clips, by id.
 
-    ``path`` is a tab-separated table with one of ``STRONG_COLUMNS``, or a label
-    track of Audacity if there is one clip. ``classes`` maps its labels, such as
-    mids, to the returned labels; None keeps all labels. ``clips`` that the
-    table does not list are left out; a row with a name alone lists a clip
-    without events.
+    ``path`` is a table, a label track if there is one clip, or a folder of
+    label tracks that are named after the clips. ``classes`` maps labels of the
+    table, such as mids, to the returned labels; None keeps all labels.
+    ``clips`` that are not listed are left out; a row with a name alone lists a
+    clip without events, and so does an empty label track.
 
     Raises
     ------
@@ -42,30 +58,21 @@ def read_strong_labels(path, clips, classes, split):
         If a row is invalid, or there is no clip of the split, or no event of
         the classes.
     """
-    names, rows = _read_rows(path, clips)
-    listed = {}
-    ids = {}
-    for line, clip, start, end, label in rows:
-        if clip not in ids:
-            ids[clip] = _find_clip(clip, names[0], clips)
-        events = listed.setdefault(ids[clip], []) if ids[clip] else []
-        if not (start or end or label):
-            continue
-        try:
-            start, end = float(start), float(end)
-            if not 0 <= start < end:
-                raise ValueError("an event must end after its start")
-            label = class_name(label)
-        except ValueError as error:
-            raise InputError(f"{path}, line {line}: {error}") from error
-        label = label if classes is None else classes.get(label, label)
-        events.append((start, end, label))
+    if os.path.isdir(path):
+        listed, names = _read_tracks(path, clips)
+    else:
+        listed, names = _read_file(path, clips)
     if not listed:
         raise InputError(
             f"{path} lists no clip of the {split} split: it lists"
-            f" {next(iter(ids), None)!r}, the split has {next(iter(clips))!r}."
+            f" {next(iter(names), None)!r}, the split has {next(iter(clips))!r}."
             " Name clips by their ids, or their paths in the data folder."
         )
+    if classes is not None:
+        listed = {
+            clip: [(start, end, classes.get(x, x)) for start, end, x in events]
+            for clip, events in listed.items()
+        }
     found = {label for events in listed.values() for *_, label in events}
     if classes is not None and not found.intersection(classes.values()):
         raise InputError(
@@ -76,46 +83,137 @@ def read_strong_labels(path, clips, classes, split):
     return listed
 
 
-def _read_rows(path, clips):
-    """The columns of a table, and its rows: line, clip, start, end, label."""
-    with open_csv(path) as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    header = set(rows[0]) if rows else set()
-    for names in STRONG_COLUMNS:
-        if set(names) <= header:
-            table = read_table(path, names, delimiter="\t")
-            return names, ((n, *(row[x] for x in names)) for n, row in table)
-    # Audacity adds rows that begin with a backslash, for frequencies
-    events = [(n, row) for n, row in enumerate(rows, 1) if row]
-    events = [(n, row) for n, row in events if row[0] != "\\"]
-    if not events or any(len(row) != 3 for _, row in events):
-        known = (", ".join(columns) for columns in STRONG_COLUMNS)
-        raise InputError(
-            f"{path} needs the tab-separated columns {', or '.join(known)}; or"
-            " start, end and label in each row, without a header, as Audacity"
-            " exports them."
-        )
-    if len(clips) > 1:
+def find_tracks(folder, clips):
+    """The label tracks below a folder that are named after clips, by id.
+
+    A track of ``a.wav`` is ``a.txt`` or ``a.wav.txt``, for example.
+
+    Raises
+    ------
+    InputError
+        If a clip has several.
+    """
+    tracks = {}
+    for path in files_below(folder):
+        ending = next((x for x in TRACK_ENDINGS if path.endswith(x)), None)
+        if ending is None:
+            continue
+        clip = _find_clip(path.removesuffix(ending), DCASE[0], clips)
+        path = os.path.join(folder, path)
+        if clip in tracks:
+            raise InputError(
+                f"{tracks[clip]} and {path} are label tracks of one recording:"
+                " keep one of them."
+            )
+        if clip is not None:
+            tracks[clip] = path
+    return tracks
+
+
+def _read_tracks(folder, clips):
+    """The events of each clip with a label track, and names of the tracks."""
+    listed = {}
+    for clip, path in find_tracks(folder, clips).items():
+        _, rows = _read_rows(path)
+        if len({name for _, name, *_ in rows}) > 1:
+            raise InputError(
+                f"{path} names several recordings: give it as the table, or"
+                " rename it if it is no label track."
+            )
+        listed[clip] = [
+            _parse_event(path, *row) for row in rows if any(row[2:])
+        ]
+    return listed, sorted(os.listdir(folder))
+
+
+def _read_file(path, clips):
+    """The events of the clips in a table, and the names in the table."""
+    column, rows = _read_rows(path)
+    if column is None and len(clips) > 1:
         raise InputError(
             f"{path} is a label track, of one recording, but there are"
-            f" {len(clips)} clips: give the recording as data folder, or a table"
-            f" with the columns {', '.join(STRONG_COLUMNS[1])}."
+            f" {len(clips)} clips: give the recording as data folder, a folder"
+            f" of label tracks, or a table with the columns {', '.join(DCASE)}."
         )
-    [clip] = clips
-    rows = [(n, clip, *map(str.strip, row)) for n, row in events]
-    return STRONG_COLUMNS[1], rows
+    listed = {next(iter(clips)): []} if column is None else {}
+    ids = {}
+    for line, name, start, end, label in rows:
+        if name not in ids:
+            ids[name] = _find_clip(name, column, clips)
+        if ids[name] is None:
+            continue
+        events = listed.setdefault(ids[name], [])
+        if start or end or label:
+            events.append(_parse_event(path, line, name, start, end, label))
+    return listed, ids
+
+
+def _read_rows(path):
+    """The column that names clips, if any, and the rows of a table.
+
+    A row is the line, the name of the clip, start, end and label.
+    """
+    with open_csv(path) as file:
+        first = file.readline().rstrip("\r\n")
+    delimiter = "\t" if "\t" in first else ","
+    header = set(first.split(delimiter))
+    for column, *others in (AUDIOSET, DCASE, FFTP_TAG, *RAVEN):
+        if header.issuperset(others) and (column is None or column in header):
+            table = read_table(path, others, delimiter)
+            rows = [
+                (n, row.get(column), *(row[x] for x in others))
+                for n, row in table
+            ]
+            if column is None:  # a selection has a row for each of its views
+                rows = list({row[2:]: row for row in rows}.values())
+            return column, rows
+    # Audacity adds rows that begin with a backslash, for frequencies
+    with open_csv(path) as file:
+        table = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        events = [(n, row) for n, row in enumerate(table, 1) if row]
+    events = [(n, row) for n, row in events if row[0] != "\\"]
+    if any(len(row) != 3 for _, row in events):
+        known = (", ".join(columns) for columns in (AUDIOSET, DCASE))
+        raise InputError(
+            f"{path} needs the tab-separated columns {', or '.join(known)}; or"
+            f" {', '.join(FFTP_TAG)}, separated by commas; or start, end and"
+            " label in each row, without a header, as Audacity exports them; or"
+            f" those of Raven: {', '.join(RAVEN[0][1:])}."
+        )
+    return None, [(n, None, *map(str.strip, row)) for n, row in events]
+
+
+def _parse_event(path, line, name, start, end, label):
+    """Start and end in seconds, and label of an event in a row."""
+    try:
+        start, end = float(start), float(end)
+        if not 0 <= start < end:
+            raise ValueError("an event must end after its start")
+        if not label:
+            raise ValueError("an event needs a label")
+        label = class_name(label)
+    except ValueError as error:
+        raise InputError(f"{path}, line {line}: {error}") from error
+    return start, end, label
 
 
 def _find_clip(name, column, clips):
     """The id of the clip that a column of a table names, or None."""
+    if column is None:
+        return next(iter(clips))
     ids = [name]
-    if column == "segment_id":  # YouTube's id, with the start of the segment
+    if column == AUDIOSET[0]:  # YouTube's id, with the start of the segment
         ids += re.findall(r"^([\w-]{11})_\d+$", name)
     else:
         path = PureWindowsPath(name).as_posix()
         if not path.lower().endswith(AUDIO_EXTENSIONS):
             path = f"{path}.wav"
         ids += [os.path.splitext(path)[0], *possible_ids(path)]
+        if column == FFTP_TAG[0]:  # as the command names it
+            folders = path.split("/")[:-1]
+            for folder in folders:
+                path = path.removeprefix(f"{folder}/")
+                ids += possible_ids(path)
     return next((clip for clip in ids if clip in clips), None)
 
 

@@ -9,6 +9,7 @@ import os
 import re
 
 import pytest
+import soundfile as sf
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.custom import list_clips
@@ -52,6 +53,44 @@ def test_class_folders(tmp_path):
         ("linked/7.mp3", ("linked",), ""),
     ]
     assert list(list_clips(tmp_path).classes) == ["cat", "dog", "linked"]
+
+
+def parts_of(folder, **options):
+    """Path, start, end and labels of each clip."""
+    return [
+        (os.path.relpath(x.audio, folder), x.start, x.end, x.labels)
+        for x in list_clips(folder, 1, **options).clips
+    ]
+
+
+def test_recordings_with_label_tracks(tmp_path, caplog):
+    touch(tmp_path, "dog/1.wav", "yard/unlabelled.wav")
+    sf.write(tmp_path / "yard" / "day.wav", [0.0] * 20 * 1000, 1000)
+    events = [(2, 3, ("cat",)), (2.5, 3.5, ("dog",)), (19, 20, ("cat",))]
+    background = [(0, 1.75, ()), (3.75, 13.75, ()), (13.75, 18.75, ())]
+    rows = ["2\t3\tcat", "2.5\t3.5\tdog", "19\t25\tcat", "30\t31\tcat"]
+    write(tmp_path, "yard/day.txt", *rows)
+    day = [("yard/day.wav", *x) for x in events + background]
+    dog = ("dog/1.wav", 0, math.inf, ("dog",))
+    assert parts_of(tmp_path) == [*day, dog]
+    assert "yard/unlabelled.wav" in caplog.text
+    found = parts_of(tmp_path, partly_labelled=True)
+    assert found == [*day[: len(events)], dog]
+    # Parts of few recordings are groups
+    groups = [clip.group[-1] for clip in list_clips(tmp_path, 1).clips[:-1]]
+    assert groups == ["0", "0", "4", "0", "2", "4"]
+    table = tmp_path / "events.tsv"
+    table.write_text(
+        "filename\tonset\toffset\tevent_label\n"
+        "yard/day.wav\t5\t6\tbird\n"
+        "yard/day.wav\t5\t6\tcrow\n"
+        "yard/day.wav\t0\t3\tbackground\n"
+    )
+    options = {"strong_labels": table, "partly_labelled": True}
+    assert parts_of(tmp_path, **options) == [
+        ("yard/day.wav", 5, 6, ("bird", "crow")),
+        ("yard/day.wav", 0, 3, ()),
+    ]
 
 
 def test_folders_of_splits(tmp_path):

@@ -169,7 +169,7 @@ def test_clips_of_the_same_class_have_no_map(make_tagger, sounds, capsys):
     tagger = make_tagger()
     found = evaluate(tagger, sounds)
     assert found.labels == ["Low"] and found.metrics["mAP"] is None
-    assert 0 < found.metrics["micro_F1"] <= 1
+    assert found.metrics["micro_F1"] is None
     output = sounds.with_name("scores")
     command = ["--model", tagger.model.path, "--data-folder", sounds]
     assert run(*command, "--output", output) == 0

@@ -510,6 +510,44 @@ def test_parts_of_a_recording_are_as_clips_of_their_own(
     assert "accuracy" in printed and "[" not in printed
 
 
+def test_a_corrected_label_track_is_learnt_from(tmp_path, tagger, capsys):
+    """Tagged into a track, from which what is wrong is deleted."""
+    names = ["low", "noise", "high", "noise", "middle", "noise"] * 6
+    recording, other = tmp_path / "all" / "day.wav", tmp_path / "other.wav"
+    recording.parent.mkdir()
+    for path, first in ((recording, 0), (other, 200)):
+        parts = [make_sound(x, first + n, 2) for n, x in enumerate(names)]
+        sf.write(path, np.concatenate(parts), RATE)
+    rows = [
+        f"{2 * n}\t{2 * n + 2}\t{name}"
+        for n, name in enumerate(names)
+        if name in ("low", "high")
+    ]
+    (tmp_path / "all" / "day.txt").write_text("\n".join(rows))
+    my = tmp_path / "my.onnx"
+    command = ["learn", recording.parent, "--model", tagger.model.path]
+    assert main([*map(str, command), "--output", str(my)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"  6 .* high\n +6 .* low\n", printed)
+    # It hears the sounds in another recording, and its track is learnt from
+    command = [other, "--model", my, "--timeline", "--format", "audacity"]
+    assert main([*map(str, command), "--output", str(tmp_path / "tracks")]) == 0
+    track = tmp_path / "tracks" / "other.wav.txt"
+    found = [row.split("\t") for row in track.read_text().splitlines()]
+    centres = [
+        (round((float(start) + float(end)) / 4 - 0.5), label)
+        for start, end, label in found
+    ]
+    true = [(n, x) for n, x in enumerate(names) if x in ("low", "high")]
+    assert len(set(true) & set(centres)) >= 10 and len(found) < 16
+    (tmp_path / "new").mkdir()
+    other.rename(tmp_path / "new" / "other.wav")
+    again = learn(
+        tagger, tmp_path / "new", my, strong_labels=tmp_path / "tracks"
+    )
+    assert sum(again.counts) == len(found)
+
+
 def test_parts_of_a_recording_are_recognised_by_name():
     def related(*names):
         targets = np.zeros((len(names), 1))
