@@ -7,9 +7,19 @@ Authors
 import collections
 import concurrent.futures
 import itertools
-from typing import Any, Callable, Iterable, Iterator, Optional, Tuple, TypeVar
+from typing import (
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    Optional,
+    Sized,
+    Tuple,
+    TypeVar,
+)
 
 from fftp_tag.errors import one_line
+from fftp_tag.progress import show_progress
 from speechbrain_fftp.dataio.errors import InputError
 
 Item = TypeVar("Item")
@@ -20,13 +30,25 @@ def in_order(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     num_workers: int = 4,
+    progress: bool = False,
+    unit: str = "files",
 ) -> Iterator[Tuple[Item, Optional[Result], Optional[str]]]:
     """Yields each item with the result of a function, or with its error.
 
-    ``items`` may be infinite: at most ``2 * num_workers`` are processed ahead.
-    An InputError or OSError is returned as one line of text; other exceptions
-    are raised.
+    All commands run over files by this. ``items`` may be infinite: at most
+    ``2 * num_workers`` are processed ahead. An InputError or OSError is
+    returned as one line of text; other exceptions are raised. ``progress`` is
+    shown in a unit.
     """
+    total = len(items) if isinstance(items, Sized) else None
+    found = run_ahead(function, items, num_workers)
+    return show_progress(found, total, unit, progress)
+
+
+def run_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], num_workers: int
+) -> Iterator[Tuple[Item, Optional[Result], Optional[str]]]:
+    """The same as ``in_order``, without progress."""
     items = iter(items)
     waiting: collections.deque = collections.deque()
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)

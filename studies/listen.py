@@ -63,12 +63,7 @@ def main():
     demo = parser.parse_args().demo
     tagger = AudioTagger.from_pretrained(demo, threads=1)
     strong_labels = str(demo / "prepared" / "events.tsv")
-    split = list_split(
-        demo / "prepared",
-        "eval",
-        tagger.sample_rate,
-        strong_labels=strong_labels,
-    )
+    split = list_split(demo / "prepared", "eval", strong_labels=strong_labels)
     truth = read_truth(strong_labels, split, tagger.labels)
     wavs = {
         clip.id: clip.read()[0] / np.float32(2**15)

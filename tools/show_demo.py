@@ -49,7 +49,7 @@ def main(folder):
     prepared = Path(folder, "prepared")
     strong_labels = prepared / "events.tsv"
     tagger = AudioTagger.from_pretrained(folder)
-    split = list_split(prepared, "eval", tagger.sample_rate)
+    split = list_split(prepared, "eval")
     truth = read_truth(strong_labels, split, tagger.labels)
     wav, true = join_clips(split.clips[:N_CLIPS], truth)
     path = Path(folder, "clip.wav")

@@ -71,8 +71,8 @@ def add_clips(
     )
     parser.add_argument(
         "--split",
-        choices=("train", "valid", "eval", "all"),
-        help=f"clips to use (default: {split})",
+        metavar="SPLIT",
+        help=f"clips to use: train, valid, eval or all (default: {split})",
     )
     parser.add_argument(
         "--test-fold",
@@ -122,34 +122,34 @@ def write_scores(
     args: argparse.Namespace, model: str, found: "Evaluation"
 ) -> None:
     """Writes the scores of clips and events, and the probabilities."""
-    from speechbrain_fftp.dataio.files import write_csv, write_json
+    from speechbrain_fftp.dataio.files import (
+        moved_together,
+        write_csv,
+        write_json,
+    )
     from speechbrain_fftp.dataio.results import versions, write_predictions
 
     metrics = dict(found.metrics)
     per_class = metrics.pop("per_class")
     if found.events:
         metrics["events"] = found.events
-    write_json(
-        os.path.join(args.output, "metrics.json"),
-        {
-            **output.rounded(metrics),
-            "model": os.path.abspath(model),
-            "data": os.path.abspath(args.data_folder),
-            "split": found.split,
-            "options": options.given(args, *CLIP_OPTIONS),
-            "skipped": found.skipped,
-            "made_with": versions(),
-        },
-        strict=True,
-    )
-    write_csv(
-        os.path.join(args.output, "per_class.csv"),
-        ("label", "positives", "AP", "AUC"),
-        [
-            (found.labels[c], row["positives"], row["AP"], row["AUC"])
-            for c, row in output.rounded(per_class).items()
-        ],
-    )
-    write_predictions(
-        args.output, found.ids, found.targets, found.probs, found.labels
-    )
+    content = {
+        **output.rounded(metrics),
+        "model": os.path.abspath(model),
+        "data": os.path.abspath(args.data_folder),
+        "split": found.split,
+        "options": options.given(args, *CLIP_OPTIONS),
+        "skipped": found.skipped,
+        "made_with": versions(),
+    }
+    rows = [
+        (found.labels[c], row["positives"], row["AP"], row["AUC"])
+        for c, row in output.rounded(per_class).items()
+    ]
+    with moved_together(args.output) as folder:
+        write_json(folder / "metrics.json", content, strict=True)
+        header = ("label", "positives", "AP", "AUC")
+        write_csv(folder / "per_class.csv", header, rows)
+        write_predictions(
+            folder, found.ids, found.targets, found.probs, found.labels
+        )

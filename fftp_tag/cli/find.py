@@ -15,15 +15,14 @@ Authors
 
 import argparse
 import collections
-import csv
-import json
 import math
 import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
 
-from fftp_tag.cli import options, output
+from fftp_tag.cli import formats, options, output
+from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         matches, code = index.find_classes(tagger.model, args.top_k), 0
     FORMATS[args.format]([output.rounded(x.to_dict()) for x in matches])
     if args.cut is not None:
-        cut_matches(matches, args.cut)
+        code |= cut_matches(matches, args.cut)
     return code
 
 
@@ -132,24 +131,25 @@ def find_examples(
     import numpy as np
 
     from fftp_tag.parallel import in_order
-    from fftp_tag.search.clips import source_of
+    from fftp_tag.search.clips import ClipSource, source_of
     from fftp_tag.tag.windows import Part
 
-    def embed(file: str) -> "np.ndarray":
-        """The features of an example."""
-        return index.embed(encoder, Part(file, args.start, args.end))
+    def embed(file: str) -> Tuple["np.ndarray", ClipSource]:
+        """The features of an example, and where it is from."""
+        part = Part(file, args.start, args.end)
+        return index.embed(encoder, part), source_of(part)
 
-    examples, sources = [], []
-    for file, example, error in in_order(embed, files):
+    found = []
+    for _, example, error in in_order(embed, files):
         if example is None:
             output.report(str(error))
         else:
-            examples.append(example)
-            sources.append(source_of(file, args.start, args.end))
-    if not examples:
+            found.append(example)
+    if not found:
         return [], 1
+    examples, sources = zip(*found)
     matches = index.find(np.stack(examples), args.top_k, sources)
-    return matches, int(len(examples) < len(files))
+    return matches, int(len(found) < len(files))
 
 
 def print_table(rows: List[Dict[str, Any]]) -> None:
@@ -160,43 +160,44 @@ def print_table(rows: List[Dict[str, Any]]) -> None:
         print(numbers, *label, output.printable(file), sep="  ")
 
 
-def print_json(rows: List[Dict[str, Any]]) -> None:
-    """One list of all matches."""
-    print(json.dumps(rows, indent=2))
-
-
-def print_jsonl(rows: List[Dict[str, Any]]) -> None:
-    """A line for each match."""
-    for row in rows:
-        print(json.dumps(row))
-
-
 def print_csv(rows: List[Dict[str, Any]]) -> None:
     """A header, unless there are no matches, and a row for each match."""
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerows(rows[:1])
-    table.writerows(output.cells(row.values()) for row in rows)
+    if rows:
+        values = (row.values() for row in rows)
+        formats.rows_as_csv(rows[0], values, sys.stdout)
 
 
 FORMATS = {
     "table": print_table,
-    "json": print_json,
-    "jsonl": print_jsonl,
+    "json": lambda rows: formats.rows_as_json(rows, sys.stdout),
+    "jsonl": lambda rows: formats.rows_as_jsonl(rows, sys.stdout),
     "csv": print_csv,
 }
 
 
-def cut_matches(matches: "Matches", folder: str) -> None:
-    """Writes matches as WAV files, named by rank, file and time."""
+def cut_matches(matches: "Matches", folder: str) -> int:
+    """Writes matches as WAV files, named by rank, file and time.
+
+    Returns the exit code: 1 if one of them cannot be written.
+    """
     from fftp_tag.search.clips import cut_clip
+    from fftp_tag.tag.windows import Part
+    from speechbrain_fftp.dataio.files import shortened
 
     ranks: Dict[str, int] = collections.Counter()
+    code = 0
     for match in matches:
         label = re.sub(r"[^\w .-]", "_", match.to_dict().get("label", ""))
-        target = os.path.join(folder, label.strip("."))
-        os.makedirs(target, exist_ok=True)
+        target = os.path.join(folder, shortened(label.strip(".")))
         ranks[target] += 1
         stem = os.path.splitext(os.path.basename(match.file))[0]
         times = f"{match.start:.2f}-{match.end:.2f}"
-        clip = os.path.join(target, f"{ranks[target]:03d}_{stem}_{times}.wav")
-        cut_clip(match.file, match.start, match.end, clip)
+        name = f"{ranks[target]:03d}_{shortened(stem)}_{times}.wav"
+        part = Part(match.file, match.start, match.end)
+        try:
+            os.makedirs(target, exist_ok=True)
+            cut_clip(part, match.identity, os.path.join(target, name))
+        except (InputError, OSError) as error:
+            output.report(one_line(error))
+            code = 1
+    return code

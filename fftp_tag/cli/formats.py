@@ -1,4 +1,6 @@
-"""Output formats of ``fftp-tag tag``: a row of ``FORMATS`` and a function each.
+"""Output formats: a row of ``FORMATS`` and a function for each of ``tag``'s.
+
+The formats of ``find`` and ``listen`` are made of the same rows.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,6 +13,8 @@ from typing import (
     Callable,
     Dict,
     Iterable,
+    Iterator,
+    List,
     NamedTuple,
     Optional,
     Sequence,
@@ -49,6 +53,26 @@ class Context(NamedTuple):
     sample_rate: int  # of the model, in Hz
 
 
+def rows_as_json(rows: Iterable[Dict[str, Any]], stream: TextIO) -> None:
+    """One list."""
+    print(json.dumps(list(rows), indent=2, allow_nan=False), file=stream)
+
+
+def rows_as_jsonl(rows: Iterable[Dict[str, Any]], stream: TextIO) -> None:
+    """A line for each."""
+    for row in rows:
+        print(json.dumps(row, allow_nan=False), file=stream)
+
+
+def rows_as_csv(
+    columns: Iterable[str], rows: Iterable[Iterable[Any]], stream: TextIO
+) -> None:
+    """A header and rows."""
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows(map(cells, rows))
+
+
 def write_table(
     results: Iterable[Result], stream: TextIO, context: Context
 ) -> None:
@@ -81,8 +105,7 @@ def write_json(
     results: Iterable[Result], stream: TextIO, context: Context
 ) -> None:
     """One list of all files."""
-    rows = [to_dict(result, context) for result in results]
-    print(json.dumps(rows, indent=2, allow_nan=False), file=stream)
+    rows_as_json((to_dict(result, context) for result in results), stream)
 
 
 def write_jsonl(
@@ -93,25 +116,28 @@ def write_jsonl(
         rows = [to_dict(result, context)]
         if context.timeline and result.error is None:
             rows = [{"file": result.file, **row} for row in rows[0]["events"]]
-        for row in rows:
-            print(json.dumps(row, allow_nan=False), file=stream)
+        rows_as_jsonl(rows, stream)
 
 
 def write_csv(
     results: Iterable[Result], stream: TextIO, context: Context
 ) -> None:
     """A row for each event or tag, which may be below the model's threshold."""
-    table = csv.writer(stream, lineterminator="\n")
+    columns = ["file", "label", "probability", "reaches_threshold"]
     if context.timeline:
-        table.writerow(["file", "start", "end", "label", "probability"])
-    else:
-        table.writerow(["file", "label", "probability", "reaches_threshold"])
-    for result in results:
-        for item in result.found:
-            row = [result.file, *rounded(item.to_dict()).values()]
-            if not context.timeline:
-                row.append(item.probability >= context.thresholds[item.label])
-            table.writerow(cells(row))
+        columns = ["file", "start", "end", "label", "probability"]
+
+    def rows() -> Iterator[List[Any]]:
+        """Yields the rows of all files."""
+        for result in results:
+            for item in result.found:
+                row = [result.file, *rounded(item.to_dict()).values()]
+                if not context.timeline:
+                    threshold = context.thresholds[item.label]
+                    row.append(item.probability >= threshold)
+                yield row
+
+    rows_as_csv(columns, rows(), stream)
 
 
 def write_audacity(

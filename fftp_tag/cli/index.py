@@ -10,7 +10,6 @@ Authors
 
 import argparse
 import os
-import signal
 
 from fftp_tag import STARTER
 from fftp_tag.cli import options, output
@@ -45,8 +44,6 @@ def run(args: argparse.Namespace) -> int:
 
     if not os.path.isdir(args.archive):
         raise FileNotFoundError(f"{args.archive}: there is no such folder.")
-    # As Ctrl-C, which saves the index
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if args.model != STARTER and os.path.exists(args.model):
         args.model = os.path.abspath(args.model)
     update = update_index(

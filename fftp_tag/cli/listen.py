@@ -12,14 +12,13 @@ Authors
 
 import argparse
 import contextlib
-import json
 import queue
 import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional
 
-from fftp_tag.cli import options, output
+from fftp_tag.cli import formats, options, output
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.packages import require
 
@@ -105,23 +104,24 @@ def run(args: argparse.Namespace) -> int:
             min_duration=args.min_duration,
             context=args.context,
         ):
-            print(FORMATS[args.format](event), flush=True)
+            FORMATS[args.format](event)
+            sys.stdout.flush()
     return 130 if interrupted.is_set() else 0
 
 
-def table_line(event: "Event") -> str:
+def print_event(event: "Event") -> None:
     """For people: start, end, probability and label."""
     end = "..." if event.end is None else f"{event.end:.2f}"
     times = f"{event.start:9.2f} {end:>9}"
-    return f"{times}  {event.probability:.3f}  {event.label}"
+    print(f"{times}  {event.probability:.3f}  {event.label}")
 
 
-def json_line(event: "Event") -> str:
-    """An object with the same; the end of an ongoing event is null."""
-    return json.dumps(output.rounded(event.to_dict()))
+def print_object(event: "Event") -> None:
+    """A line with the same; the end of an ongoing event is null."""
+    formats.rows_as_jsonl([output.rounded(event.to_dict())], sys.stdout)
 
 
-FORMATS = {"table": table_line, "jsonl": json_line}
+FORMATS = {"table": print_event, "jsonl": print_object}
 
 
 def until_interrupted(

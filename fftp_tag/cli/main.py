@@ -13,6 +13,7 @@ import argparse
 import difflib
 import importlib
 import os
+import signal
 import sys
 from typing import List, Optional
 
@@ -89,6 +90,8 @@ def main(argv: Optional[List[str]] = None) -> int:
             )
         argv.insert(0, "tag")
     args = parser.parse_args(argv)
+    # As Ctrl-C: what is done is kept, and what is half written is removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
             with output.shown_messages():

@@ -19,7 +19,7 @@ from typing import (
 
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
-from fftp_tag.errors import one_line
+from fftp_tag.errors import counted, one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "in the same subfolders; files are never overwritten",
     )
     parser.add_argument(
+        "--continue",
+        dest="resume",
+        action="store_true",
+        help="skip recordings whose file is in the folder --output, or whose "
+        "figure is in the folder --plot",
+    )
+    parser.add_argument(
         "--plot",
         metavar="PATH",
         help="draw the spectrogram and the timeline. If PATH has an extension, "
@@ -91,6 +98,10 @@ def run(args: argparse.Namespace) -> int:
     files = options.find_files(args.files)
     paths = output_paths(args, files)
     plots = plot_paths(args.plot, files) if args.plot else {}
+    if args.resume:
+        done = {x for x in files if os.path.exists((paths or plots)[x])}
+        output.report(f"{counted(len(done), 'file')} skipped: already done")
+        files = [x for x in files if x not in done]
     tagger = options.load_tagger(args)
     rules = tagger.model.rules
     thresholds = rules.high if args.timeline else rules.threshold
@@ -100,17 +111,22 @@ def run(args: argparse.Namespace) -> int:
         show_thresholds=rules.is_learnt and args.threshold is None,
         sample_rate=tagger.sample_rate,
     )
-    failed: List[Result] = []
-    results = reported(find_results(args, tagger, files, plots), failed)
     write = FORMATS[args.format].write
+
+    def save(result: Result) -> None:
+        """Writes a file into the folder --output, if it is given."""
+        if paths:
+            write_file(paths[result.file], write, result, context)
+
+    failed: List[Result] = []
+    found = find_results(args, tagger, files, plots, save)
+    results = reported(found, failed)
     if args.output is None:
         write(results, sys.stdout, context)
     else:
         for result in results:
             if result.error is None:
-                path = paths[result.file]
-                write_file(path, write, result, context)
-                print(f"wrote {output.printable(path)}")
+                print(f"wrote {output.printable(paths[result.file])}")
     if failed and len(files) > 1:
         output.report(f"{len(failed)} of {len(files)} files failed")
     return 1 if failed else 0
@@ -120,8 +136,14 @@ def write_file(
     path: str, write: Callable, result: Result, context: Context
 ) -> None:
     """Writes a result in a format; its file name may be no text."""
-    with open(
-        path, "w", newline="", encoding="utf-8", errors="backslashreplace"
+    from speechbrain_fftp.dataio.files import atomic_path
+
+    with atomic_path(path) as temporary_path, open(
+        temporary_path,
+        "w",
+        newline="",
+        encoding="utf-8",
+        errors="backslashreplace",
     ) as stream:
         write([result], stream, context)
 
@@ -149,6 +171,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"--{name} needs --timeline or --plot")
     if args.timeline and args.top_k:
         raise InputError("--top-k is for tags, not for events: use --threshold")
+    if args.resume and not (args.output or args.plot):
+        raise InputError("--continue needs --output or --plot")
     if FORMATS[args.format].events_of_one_file and not args.timeline:
         raise InputError(f"--format {args.format} needs --timeline")
 
@@ -165,8 +189,11 @@ def output_paths(args: argparse.Namespace, files: List[str]) -> Dict[str, str]:
         return {}
     paths = paths_in(args.output, files, output_format.extension)
     for path in paths.values():
-        if os.path.exists(path):
-            raise InputError(f"{path} exists: give another --output")
+        if os.path.exists(path) and not args.resume:
+            raise InputError(
+                f"{path} exists: give another --output, or --continue to skip "
+                "what is done"
+            )
     return paths
 
 
@@ -209,10 +236,13 @@ def find_results(
     tagger: "AudioTagger",
     files: List[str],
     plots: Dict[str, str],
+    save: Callable[[Result], None],
 ) -> Iterator[Result]:
-    """Yields the tags or events of files; of one file, perhaps event by event."""
+    """Yields the tags or events of files; of one file, perhaps event by event.
+
+    They are saved before.
+    """
     from fftp_tag.parallel import in_order
-    from fftp_tag.progress import show_progress
 
     is_one = len(files) == 1
     as_events_end = FORMATS[args.format].as_events_end and args.output is None
@@ -227,13 +257,19 @@ def find_results(
         except (InputError, OSError) as error:
             yield Result(files[0], [], one_line(error))
         return
-    results = in_order(
-        lambda file: analyze(args, tagger, file, plots.get(file), is_one),
+
+    def analyze_file(file: str) -> list:
+        """The tags or events of a file, which are saved."""
+        found = analyze(args, tagger, file, plots.get(file), is_one)
+        save(Result(file, found))
+        return found
+
+    for file, found, reason in in_order(
+        analyze_file,
         files,
         num_workers=1 if is_one or plots else 4,
-    )
-    results = show_progress(results, len(files), is_shown=not is_one)
-    for file, found, reason in results:
+        progress=not is_one,
+    ):
         yield Result(file, found or [], reason)
 
 
@@ -267,4 +303,8 @@ def read_source(file: str) -> Union[str, bytes]:
 
     Some formats need random access, which standard input lacks.
     """
-    return sys.stdin.buffer.read() if file == "-" else file
+    if file != "-":
+        return file
+    if sys.stdin is None:
+        raise InputError("standard input is closed")
+    return sys.stdin.buffer.read()

@@ -17,6 +17,7 @@ from fftp_tag.foreign.join import (
     add_activation,
     add_padding,
 )
+from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import read_json
 from speechbrain_fftp.dataio.model_info import ModelInfo
@@ -125,4 +126,4 @@ def read_labels(labels: Any, described_by: Path) -> list:
     if isinstance(labels, str):
         text = (described_by.parent / labels).read_text("utf-8-sig")
         labels = text.splitlines()
-    return labels
+    return [class_name(str(label), described_by) for label in labels]

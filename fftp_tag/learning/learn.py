@@ -50,7 +50,7 @@ from fftp_tag.score.background import (
     list_recordings,
     listen_to_background,
 )
-from fftp_tag.search.clips import add_sources, source_of
+from fftp_tag.search.clips import ClipSource, add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import (
@@ -61,6 +61,7 @@ from fftp_tag.tag.spans import (
 )
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part
+from speechbrain_fftp import __version__
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
@@ -215,6 +216,7 @@ def learn(
         data_folder, background, single_label, strong_labels, partly_labelled
     )
     lengths = measure_lengths(sounds, num_workers)
+    sources = list_sources(sounds, lengths, num_workers)
     span = choose_span(sounds, lengths)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
@@ -222,7 +224,7 @@ def learn(
         )
         cache = FeatureCache(
             output.with_name(f"{output.name}.npz"),
-            model_digest(encoder.model.path),
+            f"{__version__} {model_digest(encoder.model.path)}",
         )
         learnt, held_out, errors = encode_clips(
             encoder, sounds, lengths, cache, num_workers, progress
@@ -235,7 +237,9 @@ def learn(
         )
         classifier = learnt.learn(sounds.single_label)
         classifier = classifier.soften(validation.temperature)
-        write_learnt(encoder.model, output, sounds, validation, classifier)
+        write_learnt(
+            encoder.model, output, sounds, sources, validation, classifier
+        )
     eval_scores = {}
     if held_out.names:
         probs = classifier.probabilities(held_out.spans)
@@ -299,6 +303,19 @@ def measure_lengths(sounds: Sounds, num_workers: int) -> Dict[str, float]:
     return {path: seconds for path, seconds, _ in found if seconds is not None}
 
 
+def list_sources(
+    sounds: Sounds, lengths: Dict[str, float], num_workers: int
+) -> List[ClipSource]:
+    """Where the clips that can be read are from."""
+    parts = [
+        Part(str(clip.audio), clip.start, clip.end)
+        for clip in sounds.clips
+        if str(clip.audio) in lengths
+    ]
+    found = in_order(source_of, parts, num_workers)
+    return [source for _, source, _ in found if source is not None]
+
+
 def choose_span(sounds: Sounds, lengths: Dict[str, float]) -> float:
     """About the median length of the clips of the classes, in seconds.
 
@@ -352,7 +369,6 @@ def encode_clips(
     features, errors = compute_features(
         encoder, [*of_clips.values(), *halves], cache, num_workers, progress
     )
-    cache.save()
     learnt, held_out = make_examples(
         sounds,
         {
@@ -548,6 +564,7 @@ def write_learnt(
     encoder: Model,
     output: Path,
     sounds: Sounds,
+    sources: List[ClipSource],
     validation: Validation,
     classifier: ClipClassifier,
 ) -> None:
@@ -565,7 +582,6 @@ def write_learnt(
             is_learnt=True,
         ),
     )
-    sources = [source_of(str(x.audio), x.start, x.end) for x in sounds.clips]
 
     def change(graph: "onnx.GraphProto") -> None:
         """Adds the classifier, and where its clips are from."""

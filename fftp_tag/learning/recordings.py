@@ -4,23 +4,27 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
-import os
+import time
 import zlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from fftp_tag.errors import one_line
 from fftp_tag.parallel import in_order
-from fftp_tag.progress import show_progress
 from fftp_tag.tag.spans import HOPS, OUTPUT
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, read_part
-from speechbrain_fftp.dataio.files import DAMAGE, atomic_path
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import (
+    atomic_path,
+    file_identity,
+    named_damage,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,7 @@ COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
 TINY = 1e-6  # instead of a level of 0
+SAVE_SECONDS = 60.0  # from one time that the cache is saved to the next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +66,13 @@ class Recording:
     @property
     def key(self) -> str:
         """A key for the cache: all that affects the features but the model."""
-        path = os.path.abspath(self.part.path)
-        stat = os.stat(path)
-        absolute = self.part._replace(path=path)
-        own = dataclasses.astuple(dataclasses.replace(self, part=absolute))
-        return json.dumps([*own, stat.st_size, stat.st_mtime_ns])
+        parts = [
+            [(file_identity(x.path), x.start, x.end) for x in parts]
+            for parts in ((self.part,), self.clips, self.rooms)
+        ]
+        return json.dumps(
+            [parts, self.is_background, self.hop, self.has_copies]
+        )
 
 
 class Features(NamedTuple):
@@ -103,36 +110,34 @@ class FeatureCache:
             return
         try:
             self.known = self.read()
-        except DAMAGE as error:
-            logger.warning(
-                "%s is damaged (%s): all features are computed again",
-                path,
-                one_line(error),
-            )
+        except InputError as error:
+            logger.warning("%s", error)
 
     def read(self) -> Dict[str, Features]:
         """The features in the file by key, if they are of this model."""
-        with np.load(self.path, allow_pickle=False) as file:
+        remedy = "all features are computed again"
+        with named_damage(self.path, remedy), np.load(self.path) as file:
             if str(file["digest"]) != self.digest:
                 return {}
             ends = np.cumsum(file["counts"].ravel())[:-1]
             parts = np.split(file["features"], ends)
             keys = file["keys"].tolist()
-        return dict(zip(keys, map(Features, parts[::2], parts[1::2])))
+            return dict(zip(keys, map(Features, parts[::2], parts[1::2])))
 
     def save(self) -> None:
-        """Writes the features that were used, if any."""
-        if not self.used:
+        """Writes the features, if there are any."""
+        features = {**self.known, **self.used}
+        if not features:
             return
-        used = self.used.values()
+        parts = features.values()
         with atomic_path(self.path) as temporary_path:
             with open(temporary_path, "wb") as file:
                 np.savez(
                     file,
                     digest=np.array(self.digest),
-                    keys=np.array(list(self.used)),
-                    counts=np.array([[len(x[0]), len(x[1])] for x in used]),
-                    features=np.concatenate([y for x in used for y in x]),
+                    keys=np.array(list(features)),
+                    counts=np.array([[len(x[0]), len(x[1])] for x in parts]),
+                    features=np.concatenate([y for x in parts for y in x]),
                 )
 
 
@@ -144,6 +149,9 @@ def compute_features(
     progress: bool = False,
 ) -> Tuple[Dict[Recording, Features], Dict[str, str]]:
     """Computes the features of recordings that are not in the cache.
+
+    The cache is saved once a minute, and when this is interrupted. At the end,
+    it has only the features of these recordings.
 
     Arguments
     ---------
@@ -170,15 +178,21 @@ def compute_features(
         return key, cache.known.get(key) or features_of(encoder, recording)
 
     features, errors = {}, {}
-    found = in_order(look_up, recordings, num_workers)
-    for recording, result, error in show_progress(
-        found, len(recordings), "clips", progress
-    ):
-        if result is None:
-            errors[str(recording.part)] = str(error)
-            continue
-        key, features[recording] = result
-        cache.used[key] = features[recording]
+    found = in_order(look_up, recordings, num_workers, progress, "clips")
+    saved = time.monotonic()
+    try:
+        for recording, result, error in found:
+            if result is None:
+                errors[str(recording.part)] = str(error)
+                continue
+            key, features[recording] = result
+            cache.used[key] = features[recording]
+            if time.monotonic() - saved > SAVE_SECONDS:
+                cache.save()
+                saved = time.monotonic()
+        cache.known.clear()
+    finally:
+        cache.save()
     return features, errors
 
 
@@ -312,8 +326,10 @@ def other_sound(
         path, begin, end = others[int(rng.integers(len(others)))]
         start = rng.uniform(begin, max(end - size / rate, begin))
         seconds = min(end - start, (size + 1) / rate)  # of hours, perhaps
-        wav = read_part(path, rate, start, seconds)[:size]
-        if len(wav) == 0:  # it is shorter than it states
+        wav = np.zeros(0, np.float32)
+        with contextlib.suppress(InputError):  # which is its own clip's error
+            wav = read_part(path, rate, start, seconds)[:size]
+        if len(wav) == 0:  # or it is shorter than it states
             wav = np.zeros(size, np.float32)
         yield wav * np.float32(from_decibels(rng.uniform(*OTHER_LEVELS)))
         size -= len(wav)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Union
 
 import numpy as np
 
-from fftp_tag.errors import one_line
-from fftp_tag.progress import show_progress
+from fftp_tag.parallel import in_order
 from fftp_tag.score.events import join_overlapping
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.windows import Part, cut_windows, read_blocks
@@ -22,7 +21,6 @@ from speechbrain_fftp.dataio.audio import (
     find_audio_files,
     read_duration,
 )
-from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -129,16 +127,21 @@ def analyze_background(
         Whether to show progress.
     """
     rate = tagger.sample_rate
+
+    def hear(path: str) -> Heard:
+        """Runs the model on a recording."""
+        start = read_duration(path) / 2 if is_second_half else 0.0
+        source = Part(path, start)
+        timeline = tagger.analyze(source)
+        blocks = read_blocks(source, rate, warn=False)
+        return without_silence(timeline, find_silence(blocks, rate))
+
     heard = []
-    for path in show_progress(recordings, len(recordings), is_shown=progress):
-        try:
-            start = read_duration(path) / 2 if is_second_half else 0.0
-            source = Part(path, start)
-            timeline = tagger.analyze(source)
-            blocks = read_blocks(source, rate, warn=False)
-            heard.append(without_silence(timeline, find_silence(blocks, rate)))
-        except (InputError, OSError) as error:
-            logger.warning("not counted: %s", one_line(error))
+    for path, found, error in in_order(hear, recordings, 1, progress):
+        if found is None:
+            logger.warning("not counted: %s: %s", path, error)
+        else:
+            heard.append(found)
     return heard
 
 

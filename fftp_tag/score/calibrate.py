@@ -147,7 +147,6 @@ def calibrate(
     listed = list_split(
         data_folder,
         split,
-        tagger.sample_rate,
         default="valid",
         strong_labels=strong_labels,
         **options,

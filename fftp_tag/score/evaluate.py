@@ -7,7 +7,6 @@ Authors
 import dataclasses
 import functools
 import logging
-import math
 import os
 from pathlib import Path
 from typing import (
@@ -25,17 +24,18 @@ from typing import (
 import numpy as np
 
 from fftp_tag.parallel import in_order
-from fftp_tag.progress import show_progress
 from fftp_tag.score.events import Truth, event_metrics
 from fftp_tag.score.tags import f1_scores
 from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
-from fftp_tag.tag.windows import Source
-from speechbrain_fftp.dataio.clips import Clip, convert_clip
+from fftp_tag.tag.windows import Part, Source
+from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
 from speechbrain_fftp.dataio.prepared import (
     PREPARED,
+    SPLIT_NAMES,
+    SPLITS,
     PackedClip,
     check_missing,
     check_prepared,
@@ -57,8 +57,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The tables of each split. The Speech Commands recipe writes test.csv
-SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
 ALL = "all"  # all splits
 
 
@@ -195,7 +193,6 @@ def evaluate(
     listed = list_split(
         data_folder,
         split,
-        tagger.sample_rate,
         strong_labels=strong_labels,
         **options,
     )
@@ -237,7 +234,6 @@ def evaluate(
 def list_split(
     data_folder: Union[str, os.PathLike],
     split: Optional[str],
-    sample_rate: int,
     default: str = "eval",
     allow_missing: float = 0.2,
     test_fold: Optional[str] = None,
@@ -248,8 +244,6 @@ def list_split(
     Arguments
     ---------
     data_folder, split : str
-    sample_rate : int
-        The model's sampling rate, to which parts of recordings are converted.
     default : str
         The split that is used by default, if there are splits.
     allow_missing : float
@@ -279,7 +273,7 @@ def list_split(
                 f"{data_folder} holds recordings, which have no splits: leave "
                 "--split and --test-fold out."
             )
-        return list_annotated(recordings, strong_labels, sample_rate)
+        return list_annotated(recordings, strong_labels)
     if os.path.isfile(data_folder):
         raise InputError(
             f"{data_folder} is one recording: give its events with "
@@ -306,18 +300,16 @@ def list_split(
         LabelledClip(
             id=clip.id,
             labels=[listing.classes[label] for label in clip.labels],
-            read=functools.partial(source_of, clip, sample_rate),
+            read=functools.partial(part_of, clip),
         )
         for clip in clips
     ]
     return Split(split, labelled, listing.classes)
 
 
-def source_of(clip: Clip, sample_rate: int) -> Tuple[Source, Optional[int]]:
-    """The file of a clip, or the samples of a part of it and their rate."""
-    if clip.start == 0 and clip.end == math.inf:
-        return clip.audio, None
-    return convert_clip(clip, sample_rate), sample_rate
+def part_of(clip: Clip) -> Tuple[Source, Optional[int]]:
+    """The part of a file that a clip is."""
+    return Part(clip.audio, clip.start, clip.end), None
 
 
 def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
@@ -336,9 +328,7 @@ def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
     return {name: str(path / name) for name in names}
 
 
-def list_annotated(
-    recordings: Dict[str, str], strong_labels: str, sample_rate: int
-) -> Split:
+def list_annotated(recordings: Dict[str, str], strong_labels: str) -> Split:
     """Lists the recordings of which a table has events."""
     paths = {id: recordings[name] for name, id in clip_ids(recordings).items()}
     truth = read_strong_labels(strong_labels, set(paths), None, ALL)
@@ -346,9 +336,7 @@ def list_annotated(
         LabelledClip(
             id=clip,
             labels=sorted({label for *_, label in events}),
-            read=functools.partial(
-                source_of, Clip(clip, paths[clip]), sample_rate
-            ),
+            read=functools.partial(part_of, Clip(clip, paths[clip])),
         )
         for clip, events in truth.items()
     ]
@@ -358,7 +346,8 @@ def list_annotated(
 
 def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
     """Lists the clips of a split of a prepared folder."""
-    names = sum(SPLITS.values(), []) if split == ALL else SPLITS[split]
+    # The Speech Commands recipe writes test.csv
+    names = [x for x, own in SPLIT_NAMES.items() if split in (own, ALL)]
     paths = [Path(folder, f"{name}.csv") for name in names]
     paths = [path for path in paths if path.is_file()]
     if not paths:
@@ -456,11 +445,8 @@ def analyze_clips(
         return timeline.clip_probs, timeline
 
     clips, probs, timelines, skipped = [], [], {}, {}
-    for clip, result, error in show_progress(
-        in_order(analyze, split.clips, num_workers),
-        len(split.clips),
-        "clips",
-        progress,
+    for clip, result, error in in_order(
+        analyze, split.clips, num_workers, progress, "clips"
     ):
         if result is None:
             skipped[clip.id] = str(error)

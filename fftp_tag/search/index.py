@@ -21,11 +21,10 @@ import numpy as np
 
 from fftp_tag.errors import counted, one_line
 from fftp_tag.parallel import in_order
-from fftp_tag.progress import show_progress
 from fftp_tag.search.clips import (
+    UPDATE,
     ClipSource,
     classifier_of,
-    path_digest,
     read_sources,
 )
 from fftp_tag.tag.edit import model_digest
@@ -41,10 +40,12 @@ from speechbrain_fftp.dataio.audio import (
 )
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
-    DAMAGE,
     Path,
     atomic_path,
     check_target,
+    file_identity,
+    is_unchanged,
+    named_damage,
 )
 from speechbrain_fftp.dataio.packages import require
 
@@ -88,8 +89,7 @@ class IndexedPart(NamedTuple):
     """A part of a file of the archive."""
 
     path: str  # relative to the archive
-    size: int  # of the file, in bytes
-    mtime_ns: int
+    identity: str  # of the file when it was indexed
     number: int  # of the part
     n_parts: int  # of the file
     end: int = 0  # the sample after the part
@@ -108,38 +108,40 @@ class Spread(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Match:
-    """A part of a file, in seconds, and how similar it is to an example.
-
-    Example
-    -------
-    >>> Match("a.wav", start=5.0, end=10.0, similarity=0.75).to_dict()
-    {'file': 'a.wav', 'start': 5.0, 'end': 10.0, 'similarity': 0.75}
-    """
+class FoundWindow:
+    """A part of a file, in seconds."""
 
     file: str
     start: float
     end: float
-    similarity: float
+    identity: str  # of the file when it was indexed
 
     def to_dict(self) -> dict:
-        """The fields by name."""
-        return dataclasses.asdict(self)
+        """The fields by name, but the identity."""
+        values = dataclasses.asdict(self)
+        del values["identity"]
+        return values
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassMatch:
-    """A part of a file, in seconds, and the probability of a learnt class."""
+class Match(FoundWindow):
+    """A part of a file, and how similar it is to an example.
 
-    file: str
-    start: float
-    end: float
+    Example
+    -------
+    >>> Match("a.wav", 5.0, 10.0, "0f1e", similarity=0.75).to_dict()
+    {'file': 'a.wav', 'start': 5.0, 'end': 10.0, 'similarity': 0.75}
+    """
+
+    similarity: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassMatch(FoundWindow):
+    """A part of a file, and the probability of a learnt class."""
+
     label: str
     probability: float
-
-    def to_dict(self) -> dict:
-        """The fields by name."""
-        return dataclasses.asdict(self)
 
 
 class Update(NamedTuple):
@@ -193,23 +195,25 @@ class SoundIndex:
         """
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path}: there is no such file.")
-        try:
-            with np.load(path, allow_pickle=False) as found:
-                settings = Settings(**json.loads(str(found["settings"])))
-                about = json.loads(str(found["parts"]))
-                ends = np.cumsum(found["counts"])[:-1]
-                starts = np.split(found["starts"], ends)
-                rows = found["features"]
-                spread = Spread(*(found[name] for name in Spread._fields))
+        remedy = "index again into another file"
+        with named_damage(path, remedy), np.load(path) as file:
+            settings = Settings(**json.loads(str(file["settings"])))
+            about = json.loads(str(file["parts"]))
+            counts, starts, rows = map(
+                file.get, ("counts", "starts", "features")
+            )
+            spread = Spread(*(file[name] for name in Spread._fields))
+            if rows.dtype != np.float16 or not (
+                counts.sum() == len(starts) == len(rows) == len(spread.lengths)
+            ):
+                raise ValueError("its parts do not match")
+            ends = np.cumsum(counts)[:-1]
             parts = [
                 IndexedPart(*values, *windows)
-                for values, *windows in zip(about, starts, np.split(rows, ends))
+                for values, *windows in zip(
+                    about, np.split(starts, ends), np.split(rows, ends)
+                )
             ]
-        except DAMAGE as error:
-            raise InputError(
-                f"{path} is no index, or damaged ({error}): remove it and "
-                "index again, or give another file."
-            ) from error
         return cls(settings, parts, rows, spread)
 
     def save(self, path: Path) -> None:
@@ -312,8 +316,8 @@ class SoundIndex:
         scores = self.multiply(weight[:, None])[:, 0] - weight @ spread.mean
         scores /= spread.lengths
         return [
-            Match(*match, float(scores[row]))
-            for row, match in self.best(scores, top_k, known)
+            Match(**vars(window), similarity=float(scores[row]))
+            for row, window in self.best(scores, top_k, known)
         ]
 
     def find_classes(self, model: Model, top_k: int = 20) -> List[ClassMatch]:
@@ -351,9 +355,13 @@ class SoundIndex:
             if model.info.single_label:  # log-odds, as of other models
                 others = np.delete(logits, number, axis=1)
                 scores = scores - np.logaddexp.reduce(others, axis=1)
-            for row, match in self.best(scores, top_k, known):
+            for row, window in self.best(scores, top_k, known):
                 probability = 1 / (1 + math.exp(min(-scores[row], 700)))
-                found.append(ClassMatch(*match, label, probability))
+                found.append(
+                    ClassMatch(
+                        **vars(window), label=label, probability=probability
+                    )
+                )
         return found
 
     def check_rows(self) -> None:
@@ -373,16 +381,21 @@ class SoundIndex:
 
     def best(
         self, scores: np.ndarray, top_k: int, known: Sequence[ClipSource]
-    ) -> List[Tuple[int, Tuple[str, float, float]]]:
-        """Finds the rows with the highest scores ``[N]``, and their matches.
+    ) -> List[Tuple[int, FoundWindow]]:
+        """Finds the rows with the highest scores ``[N]``, and their windows.
 
-        They do not overlap each other, nor what is known.
+        They do not overlap each other, nor what is known, and their files are
+        unchanged.
         """
         settings, rate = self.settings, self.settings.sample_rate
         first_rows = np.cumsum([0, *(len(part.rows) for part in self.parts)])
         known_in: Dict[str, List[Tuple[float, float]]] = {}
+        for source in known:
+            times = source.start, source.end
+            known_in.setdefault(source.file, []).append(times)
         taken: Dict[str, List[Tuple[float, float]]] = {}
-        found: List[Tuple[int, Tuple[str, float, float]]] = []
+        changed: Dict[str, int] = {}  # windows by file
+        found: List[Tuple[int, FoundWindow]] = []
         n_known = 0
         for row in np.argsort(-scores, kind="stable").tolist():
             if len(found) == top_k:
@@ -394,20 +407,27 @@ class SoundIndex:
             times = start / rate, end / rate
             path = os.path.join(settings.archive, part.path)
             if path not in taken:
-                digest = path_digest(path)
                 taken[path] = []
-                known_in[path] = [
-                    (source.start, source.end)
-                    for source in known
-                    if source.file == digest
-                ]
+                if not is_unchanged(path, part.identity):
+                    changed[path] = 0
+            if path in changed:
+                changed[path] += 1
+                continue
             if any(overlap(times, other) for other in taken[path]):
                 continue
-            if any(overlap(times, other) for other in known_in[path]):
+            if any(overlap(times, x) for x in known_in.get(part.identity, [])):
                 n_known += 1
                 continue
             taken[path].append(times)
-            found.append((row, (path, *times)))
+            found.append((row, FoundWindow(path, *times, part.identity)))
+        if changed:
+            logger.warning(
+                "%s left out, of %s changed or gone, such as %s: %s",
+                counted(sum(changed.values()), "window"),
+                counted(len(changed), "file"),
+                next(iter(changed)),
+                UPDATE,
+            )
         if n_known:
             logger.info(
                 "%s left out: you have clips of them",
@@ -471,6 +491,10 @@ def update_index(
         hop = hop or before.hop / before.sample_rate
         for part in index.parts:
             known.setdefault(part.path, []).append(part)
+    else:
+        window = window or min(WINDOW, tagger.max_seconds)
+        hop = hop or window
+        tagger.check_window(window, hop)
     settings, encoder = make_settings(tagger, archive, window, hop, model)
     if before is not None and before != settings:
         raise InputError(
@@ -481,27 +505,26 @@ def update_index(
         )
     errors = [one_line(error) for error in failed]
     parts: List[IndexedPart] = []
-    unfinished: List[Tuple[str, os.stat_result, List[IndexedPart]]] = []
+    unfinished: List[Tuple[str, str, List[IndexedPart]]] = []
     n_kept = n_unchanged = 0
     for audio in paths:
         try:
-            stat = os.stat(audio)
+            identity = file_identity(audio)
         except OSError as error:
             errors.append(one_line(error))
             continue
-        state = stat.st_size, stat.st_mtime_ns
         name = os.path.relpath(audio, archive)
-        kept = [x for x in known.get(name, []) if (x.size, x.mtime_ns) == state]
+        kept = [x for x in known.get(name, []) if x.identity == identity]
         parts += kept
         n_kept += len(kept) > 0
         if kept and len(kept) == kept[0].n_parts:
             n_unchanged += 1
         else:
-            unfinished.append((name, stat, kept))
+            unfinished.append((name, identity, kept))
 
     def missing_parts() -> Iterator[IndexedPart]:
         """The parts that are to be indexed, without windows."""
-        for name, stat, kept in unfinished:
+        for name, identity, kept in unfinished:
             audio = os.path.join(archive, name)
             try:
                 n_samples = int(read_duration(audio) * settings.sample_rate)
@@ -512,19 +535,14 @@ def update_index(
             n_more = max(n_samples - settings.span, 0)
             n_parts = n_more // settings.part_samples + 1
             for number in set(range(n_parts)) - {x.number for x in kept}:
-                yield IndexedPart(
-                    name, stat.st_size, stat.st_mtime_ns, number, n_parts
-                )
+                yield IndexedPart(name, identity, number, n_parts)
 
     read = functools.partial(index_part, settings, encoder)
     added = set()
+    found = in_order(read, missing_parts(), num_workers, progress, "parts")
     saved = time.monotonic()
     try:
-        for _, indexed, reason in show_progress(
-            in_order(read, missing_parts(), num_workers),
-            unit="parts of files",
-            is_shown=progress,
-        ):
+        for _, indexed, reason in found:
             if indexed is None:
                 errors.append(str(reason))
                 continue
@@ -548,14 +566,11 @@ def update_index(
 def make_settings(
     tagger: AudioTagger,
     archive: str,
-    window: Optional[float],
-    hop: Optional[float],
+    window: float,
+    hop: float,
     model: Optional[str],
 ) -> Tuple[Settings, AudioTagger]:
     """The settings of an index, and the model of its features."""
-    window = window or min(WINDOW, tagger.max_seconds)
-    hop = hop or window
-    tagger.check_window(window, hop)
     encoder, digest = span_encoder(tagger, window)
     step = encoder.model.hop_samples
     settings = Settings(
@@ -697,9 +712,10 @@ def read_classifier(
             onnx.numpy_helper.to_array(tensors[node.input[1]])
             for node in (product, added)
         )
-    except (KeyError, StopIteration):
+        sources = read_sources(graph)
+    except (InputError, KeyError, StopIteration):
         raise InputError(
             f"{model.path} is not a model that fftp-tag learn has written: give "
             "one, or an EXAMPLE."
         ) from None
-    return weight, bias, read_sources(graph)
+    return weight, bias, sources

@@ -70,7 +70,8 @@ def plot_tags(
     plot_spectrogram(power, frequencies, timeline.duration, axes[0])
     plot_timeline(timeline, axes[1], events, truth)
     axes[1].set(xlabel="seconds", xlim=(0, timeline.duration))
-    figure.savefig(path)
+    with files.atomic_path(path) as temporary_path:
+        figure.savefig(temporary_path, format=Path(path).suffix[1:])
 
 
 def spectrogram(

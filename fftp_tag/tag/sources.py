@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
 
 from fftp_tag import STARTER
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.files import atomic_path, file_identity
 from speechbrain_fftp.dataio.hub import download
 
 # Commands import this module to parse their options: what is slow to import is
@@ -191,8 +191,8 @@ def cache_folder() -> Path:
 def cache_name(path: Path, foreign: "Optional[Foreign]" = None) -> str:
     """The name of a converted model in the cache.
 
-    For files on disk, it depends on their sizes and times; for a hub id, on the
-    id alone: a newer revision needs ``fftp-tag import``.
+    For files on disk, it depends on their identities; for a hub id, on the id
+    alone: a newer revision needs ``fftp-tag import``.
     """
     name = re.sub(r"[^\w.@-]+", "--", str(path))
     if not path.exists():
@@ -202,9 +202,6 @@ def cache_name(path: Path, foreign: "Optional[Foreign]" = None) -> str:
         files = [foreign.found.model, *foreign.found.described_by]
     elif path.is_dir():
         files = sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
-    states = [
-        (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
-        for file in files
-    ]
-    digest = hashlib.sha256(repr(states).encode()).hexdigest()[:16]
+    identities = "".join(map(file_identity, files))
+    digest = hashlib.sha256(identities.encode()).hexdigest()[:16]
     return f"{path.resolve().name}-{digest}.onnx"

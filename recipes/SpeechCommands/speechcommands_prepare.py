@@ -33,12 +33,12 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import read_duration
+from speechbrain_fftp.dataio.class_names import class_name, class_names
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.prepared import (
     CLASSES_CSV,
-    check_class_names,
     is_complete,
     preparing,
     read_classes_csv,
@@ -161,7 +161,7 @@ def list_clips(data_folder, words, splits, noise, task, clip_seconds):
     splits; ``noise`` are the training parts of the background recordings.
     """
     classes, folders, pool = task_classes(task, words, bool(noise), data_folder)
-    check_class_names(classes, data_folder)
+    classes = class_names(classes, data_folder)
     unused = sorted(set(words) - {*folders, *pool})
     if unused:
         logger.warning(
@@ -176,7 +176,7 @@ def list_clips(data_folder, words, splits, noise, task, clip_seconds):
         return Clip(
             id=ids[path],
             audio=os.path.join(data_folder, path),
-            labels=(label,),
+            labels=(class_name(label),),
             split=splits[path],
             end=clip_seconds,
         )

@@ -46,6 +46,7 @@ AUDIO_EXTENSIONS = (
 )
 # Containers that ffmpeg may open: a playlist could name other files
 FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf"
+SDS = b"\xf0\x7e"  # of which libsndfile prints errors on standard output
 AU_HEADER = struct.Struct(">4s5I")  # as ffmpeg writes it
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
@@ -72,13 +73,14 @@ class TruncatedAudio(InputError):
 class OpenAudio(NamedTuple):
     """An open audio file.
 
-    Its sampling rate in Hz; its number of frames, if the format tells; and its
-    mono blocks ``[S]`` in float32.
+    Its sampling rate in Hz; its number of frames, if the format tells; its mono
+    blocks ``[S]`` in float32; and its comment, if libsndfile reads it.
     """
 
     rate: int
     frames: Optional[int]
     blocks: Iterator[np.ndarray]
+    comment: str
 
 
 def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
@@ -119,8 +121,13 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
     """
     with contextlib.ExitStack() as stack:
         content = open_binary(source, stack)
-        if content.seek(0, os.SEEK_END) == 0:
+        beginning = content.read(len(SDS))
+        if not beginning:
             raise InputError("empty file")
+        if beginning == SDS:
+            raise InputError(
+                "MIDI sample dumps are not read: convert it to wav"
+            )
         content.seek(0)
         try:
             # A descriptor: soundfile would infer the format from a name
@@ -137,17 +144,17 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
             stack.enter_context(process)
             stack.callback(process.kill)
             rate, channels = read_au_header(process, log)
-            frames = None
+            frames, comment = None, ""
             blocks = ffmpeg_blocks(process, log, rate, channels)
         else:
-            rate, frames = file.samplerate, file.frames
+            rate, frames, comment = file.samplerate, file.frames, file.comment
             frames = frames if frames < UNKNOWN_FRAMES else None
             blocks = soundfile_blocks(file, start)
         if not MIN_RATE <= rate <= MAX_RATE:
             raise InputError(
                 f"sampling rate of {rate} Hz, not in {MIN_RATE}..{MAX_RATE}"
             )
-        yield OpenAudio(rate, frames, blocks)
+        yield OpenAudio(rate, frames, blocks, comment)
 
 
 def open_binary(

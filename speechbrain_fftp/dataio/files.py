@@ -1,4 +1,4 @@
-"""Atomic writing of files, and their checksums.
+"""Atomic writing of files, and what identifies them.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,7 +21,7 @@ from speechbrain_fftp.dataio.errors import InputError
 Path = Union[str, os.PathLike]
 
 # What numpy.load raises for a damaged npz file, and its reader for a wrong one
-DAMAGE = (
+NPZ_DAMAGE = (
     EOFError,
     KeyError,
     MemoryError,
@@ -43,7 +43,9 @@ def atomic_path(path: Path) -> Iterator[str]:
     block fails, an existing file is left unchanged; a full disk is an OSError
     that names it.
     """
-    temporary_path = f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
+    folder, name = os.path.split(path)
+    name = f"{shortened(name)}.{secrets.token_hex(4)}.tmp"
+    temporary_path = os.path.join(folder, name)
     try:
         yield temporary_path
         replace_file(temporary_path, path)
@@ -94,10 +96,50 @@ def check_target(path: Path) -> None:
         )
 
 
+def shortened(name: str) -> str:
+    """The first 200 bytes of a file name: file systems allow 255."""
+    return os.fsencode(name)[:200].decode("utf-8", "ignore")
+
+
+def file_identity(path: Path) -> str:
+    """A checksum of a file's real path, its size and the time of its change.
+
+    Caches, indexes, matches and cuts have it, to tell whether what they were
+    made from is still there. It does not show the path.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    stat = os.stat(path)
+    state = os.path.realpath(path), stat.st_size, stat.st_mtime_ns
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+
+
+def is_unchanged(path: Path, identity: str) -> bool:
+    """Whether a file is there, and has this ``file_identity``."""
+    try:
+        return file_identity(path) == identity
+    except OSError:
+        return False
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 checksum of a file of any size, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def named_damage(path: Path, remedy: str) -> Iterator[None]:
+    """Makes errors of reading an npz file an InputError that names it."""
+    try:
+        yield
+    except NPZ_DAMAGE as error:
+        raise InputError(
+            f"{path} is damaged, or another kind of file ({error}): {remedy}"
+        ) from error
 
 
 def write_csv(path: Path, header: Iterable, rows: Iterable) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
 import numpy as np
 
 from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
+from speechbrain_fftp.dataio.class_names import are_class_names
 from speechbrain_fftp.dataio.errors import InputError
 
 Numbers = Union[float, np.ndarray]  # for all classes, or one per class [C]
@@ -190,7 +191,7 @@ class ModelInfo:
     def __post_init__(self) -> None:
         longest = self.max_samples
         is_right = {
-            "labels": are_names(self.labels),
+            "labels": are_class_names(self.labels),
             "sample_rate": is_whole(self.sample_rate, MIN_RATE, MAX_RATE),
             "max_samples": is_whole(longest, 1, MOST_SAMPLES),
             "min_samples": is_whole(self.min_samples, 1, longest),
@@ -208,7 +209,7 @@ class ModelInfo:
             and is_whole(self.frame_level.hop_samples, 1, longest)
             and is_whole(self.frame_level.span_samples, 1, longest)
             and isinstance(self.frame_level.of_clips, bool),
-            "note": self.note is None or are_names([self.note]),
+            "note": self.note is None or is_sentence(self.note),
         }
         wrong = [name for name in is_right if not is_right[name]]
         if wrong:
@@ -239,7 +240,13 @@ class ModelInfo:
             if values["frame_level"] is not None:
                 values["frame_level"] = FrameLevel(**values["frame_level"])
             return cls(**values)
-        except (KeyError, RecursionError, TypeError, ValueError) as error:
+        except (
+            KeyError,
+            OverflowError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InputError(
                 f"metadata that lack a value or have a wrong one ({error})"
             ) from error
@@ -325,14 +332,9 @@ SECONDS = ("merge_gap", "min_duration")
 RULES = ("threshold", "low", "high", *SECONDS)
 
 
-def are_names(texts: Any) -> bool:
-    """Whether a list has distinct names of printable characters."""
-    return (
-        isinstance(texts, list)
-        and all(isinstance(text, str) for text in texts)
-        and all(text.strip() and text.isprintable() for text in texts)
-        and len(set(texts)) == len(texts)
-    )
+def is_sentence(value: Any) -> bool:
+    """Whether a value is a text in one line."""
+    return isinstance(value, str) and value.isprintable() and value != ""
 
 
 def is_whole(value: Any, low: int, high: int) -> bool:

@@ -17,7 +17,6 @@ import logging
 import math
 import os
 import posixpath
-import re
 import shutil
 import wave
 from collections import Counter
@@ -44,6 +43,7 @@ import soundfile as sf
 from tqdm import tqdm
 
 from speechbrain_fftp.dataio.audio import is_truncated
+from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.files import (
@@ -59,7 +59,15 @@ logger = logging.getLogger(__name__)
 PathLike = Union[str, os.PathLike]
 Skipped = Tuple[str, str, str]  # id, split and reason
 
-SPLITS = ("train", "valid", "eval")
+# The split that each name of a folder, a table or an entry stands for
+SPLIT_NAMES = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "eval": "eval",
+    "test": "eval",
+}
+SPLITS = tuple(dict.fromkeys(SPLIT_NAMES.values()))
 PREPARED = "prepared.json"
 CLASSES_CSV = "classes.csv"
 SKIPPED = "skipped.csv"
@@ -67,8 +75,6 @@ PACKS = "wav"
 PACK_SECONDS = 10_000  # 320 MB at 16 kHz; a thousand clips of AudioSet
 # A clip in several splits stays in the first of them
 PRECEDENCE = ("eval", "valid", "train", "")
-# SpeechBrain's label encoder writes ' => ' between name and number
-NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => ")
 
 
 class PackedClip(NamedTuple):
@@ -578,8 +584,8 @@ def read_class_list(path: PathLike) -> Dict[str, str]:
     classes: Dict[str, str] = {}
     for line, row in read_table(path, ("mid", "display_name")):
         mid = row["mid"]
-        name = row["display_name"]
-        if not mid or not name or mid in classes or name in classes.values():
+        name = class_name(row["display_name"], f"{path}, line {line}")
+        if not mid or mid in classes or name in classes.values():
             raise InputError(
                 f"{path}, line {line}: each class needs a unique mid and a"
                 f" unique name, found {mid!r} and {name!r}"
@@ -587,23 +593,12 @@ def read_class_list(path: PathLike) -> Dict[str, str]:
         classes[mid] = name
     if not classes:
         raise InputError(f"{path} lists no classes")
-    check_class_names(classes.values(), path)
     return classes
 
 
 def read_classes_csv(folder: PathLike) -> Dict[str, str]:
     """Reads a prepared folder's classes as a dict from mid to display name."""
     return read_class_list(os.path.join(folder, CLASSES_CSV))
-
-
-def check_class_names(names: Iterable[str], origin: PathLike) -> None:
-    """Raises an ``InputError`` for names that manifests cannot hold."""
-    for name in names:
-        if NOT_IN_CLASS_NAMES.search(name):
-            raise InputError(
-                f"{origin}: rename {name!r}: ';', '$', ' => ' and control"
-                " characters have a special meaning in manifests"
-            )
 
 
 def unique(names: Iterable[str]) -> Tuple[str, ...]:

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.prepared import (
     files_below,
@@ -53,6 +54,7 @@ def read_id2label(id2label, n_classes, path):
 
 def complete_names(names):
     """Completes AudioSet's names cut at a comma, and makes names distinct."""
+    names = [class_name(name) for name in names]
     audioset = list(read_classes().values())
     if before_commas(names) == before_commas(audioset):
         return audioset

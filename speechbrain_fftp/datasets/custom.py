@@ -17,13 +17,13 @@ from speechbrain_fftp.dataio.audio import (
     find_audio_files,
     read_duration,
 )
+from speechbrain_fftp.dataio.class_names import class_name, class_names
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.prepared import (
-    check_class_names,
+    SPLIT_NAMES,
     files_below,
     read_table,
-    unique,
 )
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.strong_labels import (
@@ -35,13 +35,6 @@ from speechbrain_fftp.datasets.word_splits import read_lists, split_of
 logger = logging.getLogger(__name__)
 
 CLIP_LIST = "clips.csv"
-SPLIT_NAMES = {
-    "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "eval": "eval",
-    "test": "eval",
-}
 BACKGROUND = "background"  # the folder, or label, of clips without a class
 # Of recordings with label tracks: seconds around events that are no background,
 # the shortest background, and how many groups there are at least
@@ -146,7 +139,6 @@ def list_clips(
     ids = clip_ids([clip.id for clip in clips])
     clips = [clip._replace(id=ids[clip.id]) for clip in clips]
     names = sorted({label for clip in clips for label in clip.labels})
-    check_class_names(names, data_folder)
     has_negatives = any(not clip.labels for clip in clips)
     if len(names) < (1 if has_negatives else min_classes):
         raise InputError(
@@ -221,7 +213,12 @@ def list_parts(data_folder, recordings, partly_labelled):
                 number = int(MIN_GROUPS * (start + end) / 2 / duration)
                 group = f"{path}, part {number}"
             clip = Clip(
-                path, audio, unique(labels), start=start, end=end, group=group
+                path,
+                audio,
+                class_names(labels),
+                start=start,
+                end=end,
+                group=group,
             )
             if BACKGROUND in clip.labels:
                 clip = clip._replace(labels=())
@@ -299,7 +296,7 @@ def parse_row(data_folder, row):
     clip = Clip(
         id=path,
         audio=os.path.join(data_folder, path),
-        labels=unique(row["labels"].split(";")),
+        labels=class_names(row["labels"].split(";")),
         split=SPLIT_NAMES.get(split, ""),
         group=row.get("group") or path,
         fold=fold,
@@ -349,7 +346,9 @@ def list_classes(data_folder, names, split=""):
     clips = []
     empty = []
     for name in names:
-        labels = () if name == BACKGROUND else (name.strip(),)
+        labels = ()
+        if name != BACKGROUND:
+            labels = (class_name(name, data_folder),)
         paths = audio_below(data_folder, os.path.join(split, name))
         for path in paths:
             audio = os.path.join(data_folder, path)

@@ -17,6 +17,7 @@ from pathlib import PureWindowsPath
 import numpy as np
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.prepared import files_below, open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
@@ -190,6 +191,7 @@ def _parse_event(path, line, name, start, end, label):
             raise ValueError("an event must end after its start")
         if not label:
             raise ValueError("an event needs a label")
+        label = class_name(label)
     except ValueError as error:
         raise InputError(f"{path}, line {line}: {error}") from error
     return start, end, label

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -122,6 +123,20 @@ def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
     assert "<svg" in (tmp_path / "one.svg").read_text("utf-8")
 
 
+def test_a_figure_for_which_there_is_no_space(run, clips, tmp_path):
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "plots"
+    run(clips[1][0], "--plot", tmp_path / "before.png")  # caches of matplotlib
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        errors = run(*clips[1], "--plot", target, code=1).err
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "2 of 2 files failed" in errors and "B.WAV.png" in errors
+    assert [path for path in target.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize(
     "arguments, word",
     [
@@ -218,6 +233,18 @@ def test_a_closed_standard_output(models, clips):
     )
     assert done.returncode == 1
     assert done.stderr == "fftp-tag: standard output is closed\n"
+
+
+def test_a_closed_standard_input(models):
+    """As ``fftp-tag - <&-`` in a shell."""
+    done = subprocess.run(
+        [*COMMAND, "-", "--model", models / "clips.onnx"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.close(0),
+    )
+    assert done.returncode == 1
+    assert done.stderr == "fftp-tag: standard input is closed\n"
 
 
 def closed_pipe():

@@ -21,7 +21,7 @@ from tiny_onnx import STEP, write_model
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
-from fftp_tag.search.clips import cut_clip
+from fftp_tag.search.clips import cut_clip, source_of
 from fftp_tag.search.index import (
     SoundIndex,
     as_float32,
@@ -31,6 +31,7 @@ from fftp_tag.search.index import (
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import file_identity
 
 RATE = 16000
 PITCHES = {str(pitch): pitch for pitch in range(50, 450, 50)}  # at 1000 Hz
@@ -228,6 +229,15 @@ def test_only_new_and_changed_files_are_read(tagger, archive, tmp_path):
     assert contents(tmp_path / "fresh.index") == contents(path)
 
 
+def test_windows_of_whole_tokens_may_be_shorter_than_a_hop(archive, tmp_path):
+    """Such an index is updated without its options, too."""
+    starter = AudioTagger.from_pretrained("starter")
+    update_index(tmp_path / "a.index", starter, archive, window=1.0)
+    settings = SoundIndex.load(tmp_path / "a.index").settings
+    assert settings.span < settings.hop
+    assert update_index(tmp_path / "a.index", starter, archive).unchanged == 3
+
+
 def test_an_index_keeps_its_archive_model_and_windows(
     tagger, archive, tmp_path
 ):
@@ -331,13 +341,73 @@ def test_a_clip_for_which_there_is_no_space(archive, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
+        source = archive / "short.wav"
         with pytest.raises(OSError, match="a.wav"):
             cut_clip(
-                archive / "short.wav", 0.0, 1.0, tmp_path / "cut" / "a.wav"
+                Part(source, 0.0, 1.0),
+                file_identity(source),
+                tmp_path / "cut" / "a.wav",
             )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert os.listdir(tmp_path / "cut") == []
+
+
+def test_files_that_have_changed_are_left_out(archive, find, tmp_path):
+    """And counted, with the remedy; nor are they cut."""
+    source, changed = archive / "day 1" / "b.flac", archive / "a.wav"
+    before = json.loads(find(source, "--format", "json").out)
+    assert str(changed) in {match["file"] for match in before}
+    # As long as before, and newer
+    sf.write(changed, noise(4.001, seed=8), RATE)
+    os.utime(changed, (1, 1))
+    (archive / "short.wav").unlink()
+    found = find(source, "--format", "json", "--cut", tmp_path / "cut")
+    assert json.loads(found.out) == []  # the example itself is left out, too
+    [text] = [x for x in found.err.splitlines() if "changed" in x]
+    assert "5 windows" in text and "2 files" in text
+    assert "fftp-tag index" in text
+    clip = str(tmp_path / "b.wav")
+    for path in (changed, archive / "short.wav"):
+        with pytest.raises(InputError, match="fftp-tag index"):
+            cut_clip(Part(path, 0.0, 0.5), "0" * 16, clip)
+    assert not os.path.exists(clip)
+
+
+def test_a_clip_does_not_show_where_it_is_from(archive, find, tagger, tmp_path):
+    """And its name is no longer than file systems allow."""
+    name = "\u6d77" * 80
+    (archive / "short.wav").rename(archive / f"{name}.wav")
+    update_index(tmp_path / "a.index", tagger, archive)
+    find(archive / "a.wav", "--cut", tmp_path / "cut", "--top-k", 20)
+    clips = list((tmp_path / "cut").iterdir())
+    assert any("\u6d77" * 60 in clip.name for clip in clips)
+    for clip in clips:
+        content = clip.read_bytes()
+        assert b"start" in content and b"archive" not in content
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "Recorded at 19:12:00 by AudioMoth",
+        '{"file": null, "start": 0.0, "end": 1.0}',
+        '{"file": "0", "start": 0.0, "end": NaN}',
+        '{"file": "0", "start": 1' + "0" * 400 + ', "end": Infinity}',
+        '{"file": "0", "start": [], "end": {}, "more": 1}',
+        "[" * 5000,
+        "[]",
+        "\x01",
+    ],
+)
+def test_comments_of_others_tell_nothing(tmp_path, comment):
+    """The clip itself is its source."""
+    path = tmp_path / "a.wav"
+    with sf.SoundFile(path, "w", RATE, 1) as file:
+        file.comment = comment
+        file.write(noise(1, seed=1))
+    found = source_of(Part(path, 0.25, 0.75))
+    assert found == (file_identity(path), 0.25, 0.75)
 
 
 def share(match, other):

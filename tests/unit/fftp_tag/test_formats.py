@@ -194,6 +194,26 @@ def test_recordings_beside_one_that_cannot_be_read(run, files, tmp_path):
     assert names == ["west"]
 
 
+def test_a_batch_is_continued(run, files, tmp_path):
+    """Without the one whose name is too long, and without what is done."""
+    long = tmp_path / "sounds" / "west" / f"{'x' * 246}.wav"
+    Path(files[1]).rename(long)
+    options = [tmp_path / "sounds", "--timeline", "--format"]
+    options += ["raven", "--output", tmp_path / "found"]
+    found = run(*options, code=1)
+    assert long.name in found.err and "too long" in found.err
+    [line] = found.out.splitlines()
+    path = Path(line.removeprefix("wrote "))
+    content = path.read_bytes()
+    assert "--continue" in run(*options, code=1).err
+    long.rename(long.with_name("short.wav"))
+    found = run(*options, "--continue")
+    assert "1 file skipped" in found.err
+    assert found.out.endswith("west/short.wav.selections.txt\n")
+    assert path.read_bytes() == content
+    assert all(x.suffix == ".txt" for x in path.parent.rglob("*.*"))
+
+
 def test_csv_says_whether_a_tag_reaches_its_threshold(run, files):
     """That of the model; 0.5 if it has learnt none."""
     for model, thresholds in (

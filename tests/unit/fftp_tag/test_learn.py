@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import shutil
+import time
 
 import numpy as np
 import onnx
@@ -378,6 +379,70 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, monkeypatch):
     cache = tmp_path / "my.onnx.npz"
     cache.write_bytes(cache.read_bytes()[:-100])
     assert encode(AudioTagger(Model(path))) == 19
+
+
+def test_features_depend_on_what_copies_are_mixed_with(tmp_path, tagger, clips):
+    """A room of equal length is another room."""
+    room = tmp_path / "room.wav"
+    for number in range(2):
+        wavs = [make_sound("noise", 20 * number + n) for n in range(8)]
+        sf.write(room, (1 + 4 * number) * np.concatenate(wavs), RATE)
+        learn(tagger, clips, tmp_path / "my.onnx", room)
+    learn(tagger, clips, tmp_path / "fresh.onnx", room)
+    found, expected = (
+        (tmp_path / f"{name}.onnx").read_bytes() for name in ("my", "fresh")
+    )
+    assert found == expected
+
+
+def test_an_interrupted_command_keeps_features(
+    tmp_path, tagger, clips, monkeypatch
+):
+    """Those of this time and of the last, also if it was killed."""
+    output, encoded, saved = tmp_path / "my.onnx", [], []
+    features_of = recordings.features_of
+
+    def interrupted(encoder, recording):
+        encoded.append(recording)
+        if len(encoded) == 4:
+            time.sleep(0.5)  # until the others are saved
+            with np.load(tmp_path / "my.onnx.npz") as file:
+                saved.append(len(file["keys"]))
+            raise KeyboardInterrupt
+        return features_of(encoder, recording)
+
+    learn(tagger, clips, output)
+    for path in (clips / "high").iterdir():
+        os.utime(path, (1, 1))
+    monkeypatch.setattr(recordings, "SAVE_SECONDS", 0)
+    monkeypatch.setattr(recordings, "features_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learn(tagger, clips, output, num_workers=1)
+    assert saved[0] >= 18 + 2
+    before = {recording.part for recording in encoded[:3]}
+    encoded[:] = [None] * 4
+    learn(tagger, clips, output)
+    assert not before & {recording.part for recording in encoded[4:]}
+    with np.load(tmp_path / "my.onnx.npz") as file:
+        assert len(file["keys"]) == 18
+
+
+def test_an_error_of_a_clip_is_its_own(tmp_path, tagger, clips):
+    """Also of one that would be around copies of others."""
+    bad = np.full(RATE, np.nan, np.float32)
+    sf.write(clips / "low" / "bad.wav", bad, RATE, "FLOAT")
+    report = learn(tagger, clips, tmp_path / "my.onnx")
+    [name] = report.not_read
+    assert name.endswith("bad.wav") and report.counts == [6, 6, 6]
+
+
+def test_names_of_classes_are_one_form(tmp_path, tagger, clips):
+    """A no-break space is a space; what cannot be is refused before work."""
+    (clips / "low").rename(clips / "low\u00a0tone")
+    assert "low tone" in learn(tagger, clips, tmp_path / "my.onnx").labels
+    (clips / "high").rename(clips / "high\u200btone")
+    with pytest.raises(InputError, match=r"high\\u200btone"):
+        learn(tagger, clips, tmp_path / "no.onnx")
 
 
 def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips):
