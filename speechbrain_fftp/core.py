@@ -31,6 +31,7 @@ from speechbrain_fftp.training.guard import (
     check_settings,
     check_steps,
 )
+from speechbrain_fftp.training.mixing import MixedClips, MixupSampler
 
 
 def parse_arguments(arg_list):
@@ -92,7 +93,8 @@ class Brain(sb.Brain):
 
     Keys of the yaml file: ``before`` and ``after``, lists of functions of the
     Brain and the data sets, which are called before ``fit`` and after
-    ``evaluate``; ``throughput``, a ``Throughput``; ``seed``, ``epoch_counter``,
+    ``evaluate``, and of which the former may add to ``epoch_ends``, functions that
+    are called after each epoch's training; ``throughput``, a ``Throughput``; ``seed``, ``epoch_counter``,
     ``average_by``, and those that ``check_data`` reads.
 
     Arguments
@@ -105,6 +107,7 @@ class Brain(sb.Brain):
         super().__init__(*args, **kwargs)
         self.datasets = {}  # train, valid and test
         self.unread_loss = None  # of the last step: the step, and a function
+        self.epoch_ends = []  # functions of the epoch that has been trained
 
     def _compile(self):
         """Compiles modules, without an analysis that fails for dynamic shapes.
@@ -130,6 +133,8 @@ class Brain(sb.Brain):
             loader_kwargs = distributed_loader_specifics(
                 self.distributed_launch, get_rank(), dataset, loader_kwargs
             )
+        if isinstance(loader_kwargs.get("sampler"), MixupSampler):
+            dataset = MixedClips(dataset)
         loader = super().make_dataloader(
             dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
         )
@@ -160,6 +165,12 @@ class Brain(sb.Brain):
         super()._fit_train(train_set, epoch, enable)
         self.train_stats.update(self.hparams.throughput.stop())
         self._check_weights()
+
+    def _fit_valid(self, valid_set, epoch, enable):
+        """Calls ``epoch_ends``; then validates, and saves a checkpoint."""
+        for function in self.epoch_ends:
+            function(epoch)
+        super()._fit_valid(valid_set, epoch, enable)
 
     def fit_batch(self, batch):
         """Trains on a batch; returns the loss, on the device."""
