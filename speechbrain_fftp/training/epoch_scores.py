@@ -46,20 +46,21 @@ def score_eval_each_epoch(brain, datasets, *, folder, score_eval_each_epoch):
                 brain.evaluate_batch(batch, sb.Stage.TEST)
         scores = brain.metrics.summarize()
         hparams.train_logger.log_stats({"epoch": epoch}, test_stats=scores)
-        run_on_main(write_scores, args=[Path(folder, BY_EPOCH), epoch, scores])
+        run_on_main(add_epoch, args=[folder, epoch, scores])
 
     brain.epoch_ends.append(score)
 
 
-def write_scores(path, epoch, scores):
+def add_epoch(folder, epoch, scores):
     """Writes the scores of an epoch after those of the epochs before it."""
-    rows = [row for row in read_scores(path) if int(row["epoch"]) < epoch]
+    rows = [row for row in read_epochs(folder) if int(row["epoch"]) < epoch]
     rows.append({"epoch": epoch, **scores})
-    write_csv(path, rows[0], [row.values() for row in rows])
+    write_csv(Path(folder, BY_EPOCH), rows[0], [row.values() for row in rows])
 
 
-def read_scores(path):
+def read_epochs(folder):
     """The scores of each epoch, as dicts of text; none without a file."""
+    path = Path(folder, BY_EPOCH)
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:
@@ -67,12 +68,12 @@ def read_scores(path):
 
 
 def last_and_best(folder, name):
-    """The metric after the last epoch, and after the best one by itself.
+    """The metric after the last epoch, and after the epoch with the best one.
 
-    The latter is chosen on the evaluation clips, as AuM's script does, and so
+    The latter is chosen on the evaluation clips, as AuM's script does, and so is
     optimistic. Empty without scores of each epoch.
     """
-    values = [float(row[name]) for row in read_scores(Path(folder, BY_EPOCH))]
+    values = [float(row[name]) for row in read_epochs(folder)]
     if not values:
         return {}
     best = max(values)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[3]
-PATCHES = {1212: (16, 10), 991: (10, 1), 196: (25, 5), 96: (50, 10)}
+PATCHES = {512: (16, 16), 1212: (16, 10), 991: (10, 1), 196: (25, 5), 96: (50, 10)}
 
 
 def test_the_paper_table_has_the_papers_models():
@@ -27,7 +28,10 @@ def test_the_paper_table_has_the_papers_models():
     plan = Plan("paper_table")
     rows = [row for table in plan.tables().values() for row in table.values()]
     masks = ("SpecAugment", "SpecMask")
-    expected = itertools.product(("AST", "AuM"), PATCHES, masks)
+    expected = [
+        *itertools.product(("AST", "AuM"), list(PATCHES)[1:], masks),
+        ("AuM", 512, "SpecAugment"),
+    ]
     for row, (model, tokens, mask) in itertools.zip_longest(
         sorted(rows, key=lambda row: row.label),
         sorted(expected, key=lambda x: f"{x[0]}, {x[1]} tokens, {x[2]}"),
@@ -41,14 +45,16 @@ def test_the_paper_table_has_the_papers_models():
         assert embedding.embed_dim == 768
         size = embedding.patch_frames, embedding.stride_frames
         assert size == PATCHES[tokens]
-        frames = 1024 if tokens == 1212 else 1000
-        assert embedding.num_patches(frames) == tokens
+        feats = hparams["compute_features"](torch.zeros(1, 160000))
+        assert embedding.num_patches(feats.shape[1]) == tokens
         assert isinstance(hparams["masking"], SpecMask) == (mask == "SpecMask")
         assert hparams["spec_mask"].budget == 25600
         settings = ("lr", "batch_size", "number_of_epochs", "avg_checkpoints")
-        assert [hparams[x] for x in settings] == [5e-5, 12, 25, 1]
+        assert [hparams[x] for x in settings] == [5e-5, 12, 25, 5]
         assert row.options["max_grad_norm"] == "inf"
-    assert len(plan.runs(folds=[1])) == 16
+        sampler = hparams["train_sampler"](range(9))
+        assert sampler.prob == 0.5 and hparams["mixup"].prob == 0
+    assert len(plan.runs(folds=[1])) == 17
 
 
 @pytest.mark.slow
