@@ -33,6 +33,7 @@ from speechbrain_fftp.training.guard import (
     check_settings,
     check_steps,
 )
+from speechbrain_fftp.training.mixing import MixedClips, MixupSampler
 
 # Of torch.compile. Graphs reuse the memory of gradients in the next batch.
 CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
@@ -102,7 +103,8 @@ class Brain(sb.Brain):
 
     Keys of the yaml file: ``before`` and ``after``, lists of functions of the
     Brain and the data sets, which are called before ``fit`` and after
-    ``evaluate``; ``throughput``, a ``Throughput``; ``seed``, ``epoch_counter``,
+    ``evaluate``, and of which the former may add to ``epoch_ends``, functions that
+    are called after each epoch's training; ``throughput``, a ``Throughput``; ``seed``, ``epoch_counter``,
     ``average_by``, and those that ``check_data`` reads.
 
     Arguments
@@ -116,6 +118,7 @@ class Brain(sb.Brain):
         self.datasets = {}  # train, valid and test
         self.unread_loss = None  # of the last step: the step, and a function
         self.moving_average = None  # of the weights: a MovingAverage
+        self.epoch_ends = []  # functions of the epoch that has been trained
 
     def _compile(self):
         """Compiles modules, without an analysis that fails for dynamic shapes.
@@ -149,6 +152,8 @@ class Brain(sb.Brain):
             loader_kwargs = distributed_loader_specifics(
                 self.distributed_launch, get_rank(), dataset, loader_kwargs
             )
+        if isinstance(loader_kwargs.get("sampler"), MixupSampler):
+            dataset = MixedClips(dataset)
         loader = super().make_dataloader(
             dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
         )
@@ -183,11 +188,6 @@ class Brain(sb.Brain):
         with self.averaged():
             super().on_fit_start()
 
-    def _fit_valid(self, valid_set, epoch, enable):
-        """Validates, and saves a checkpoint."""
-        with self.averaged():
-            super()._fit_valid(valid_set, epoch, enable)
-
     def _fit_train(self, train_set, epoch, enable):
         """Trains for an epoch; adds its clips per second to ``train_stats``."""
         self.last_step = len(train_set)
@@ -195,6 +195,13 @@ class Brain(sb.Brain):
         super()._fit_train(train_set, epoch, enable)
         self.train_stats.update(self.hparams.throughput.stop())
         self._check_weights()
+
+    def _fit_valid(self, valid_set, epoch, enable):
+        """Calls ``epoch_ends``; then validates, and saves a checkpoint."""
+        with self.averaged():
+            for function in self.epoch_ends:
+                function(epoch)
+            super()._fit_valid(valid_set, epoch, enable)
 
     def fit_batch(self, batch):
         """Trains on a batch; returns the loss, on the device."""

@@ -79,7 +79,10 @@ def groups_of(folder, ids):
     """The groups of clips, given their ids in a recipe."""
     if (folder / ESC10).exists():
         return [clip_id.rpartition("-")[0] for clip_id in ids]
-    if (folder / SPLIT_LISTS["valid"]).exists():
+    # Speech Commands, or its packs
+    if (folder / SPLIT_LISTS["valid"]).exists() or (
+        folder / "test.csv"
+    ).exists():
         names = (clip_id.partition("_nohash_")[0] for clip_id in ids)
         return [name.rpartition("_")[2] for name in names]
     if not (folder / "clips.csv").exists():  # AudioSet's, whose clips differ

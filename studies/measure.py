@@ -111,6 +111,22 @@ def measure_row(plan, row):
         "by_fold": by_fold,
         "failed": failed(plan, row),
         "mean": statistics.mean(by_fold.values()),
+        **by_epoch(runs.values()),
+    }
+
+
+def by_epoch(runs):
+    """Means over runs after the last epoch, and after each run's best epoch.
+
+    The latter is chosen on the evaluation clips. Empty where these were not
+    scored after each epoch.
+    """
+    found = [run.get("eval_by_epoch") for run in runs]
+    if not all(found):
+        return {}
+    return {
+        "last_epoch": 100 * statistics.mean(values[-1] for values in found),
+        "best_on_eval": 100 * statistics.mean(map(max, found)),
     }
 
 

@@ -42,9 +42,13 @@ from filelock import FileLock, Timeout
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from harness import environment, run_recipe
+from performance_table import table
 
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.dataio.files import write_json
+from speechbrain_fftp.dataio.prepared import is_complete, preparing
 from speechbrain_fftp.datasets.word_splits import SILENCE
+from speechbrain_fftp.training.epoch_scores import read_epochs
 from studies.comparison import METRICS, Scores
 from studies.folds import (
     SEARCH,
@@ -53,6 +57,7 @@ from studies.folds import (
     make_fold,
     prepared_counts,
 )
+from studies.measure import measure_row
 from studies.models import arguments, compose, figures, read_yaml
 from studies.plan import RESULTS, Plan
 
@@ -71,6 +76,8 @@ CODE = (
     ":(exclude)studies/results",
     ":(exclude)studies/plans/*_chosen.json",
 )
+# Columns of runs that score their evaluation clips after each epoch
+BY_EPOCH = {"last_epoch": "last epoch", "best_on_eval": "best epoch on eval"}
 # Options of the preparation that a row may have
 PREPARE_OPTIONS = ("task", "valid_fraction")
 
@@ -92,6 +99,8 @@ class Study:
     def __init__(self, plan, data_folder, work, machine=Machine()):
         self.plan, self.data_folder, self.work = plan, data_folder, work
         self.machine = machine
+        # The data folder is already what the preparation would make
+        self.has_packs = plan.is_given and is_complete(data_folder)
 
     def folder(self, run):
         """The run's folder, the same at each start."""
@@ -100,6 +109,8 @@ class Study:
 
     def folders(self, run):
         """The run's data folder and prepared folder."""
+        if self.has_packs:
+            return self.data_folder, self.data_folder
         if self.plan.is_given:
             return self.data_folder, self.work / "prepared" / "given"
         if self.plan.is_mixed:
@@ -118,13 +129,27 @@ class Study:
             elif not self.plan.is_given and not self.plan.is_mixed:
                 clips = make_fold(self.data_folder, run.fold, folder)
                 counts = {name: len(part) for name, part in clips.items()}
-            if not prepared.exists():
-                run_recipe(self.preparation(run, folder, prepared), **options)
-            if not prepared.exists():
-                raise SystemExit("study: preparing the clips failed")
+            if self.has_packs:
+                with preparing(prepared, prepare_options(run)):
+                    pass  # an error if they were made with others
+            elif not self.is_prepared(prepared):
+                words = self.preparation(run, folder, prepared)
+                status, *_ = run_recipe(words, **options)
+                if status != 0:
+                    path = options["stdout"].name
+                    raise SystemExit(
+                        f"study: preparing the clips failed: {cause(path)} "
+                        f"({path})"
+                    )
             if self.plan.is_mixed and run.fold != SEARCH:
                 self.plan.add_sources(run.fold, prepared / "sources.npz")
         return counts or prepared_counts(prepared)
+
+    def is_prepared(self, prepared):
+        """Whether a prepared folder is complete."""
+        if self.plan.is_mixed:  # renamed when it was
+            return prepared.exists()
+        return is_complete(prepared)
 
     def preparation(self, run, folder, prepared):
         """The command that prepares, or mixes, the clips of a run's fold."""
@@ -136,13 +161,8 @@ class Study:
                 prepared,
                 *arguments({"fold": run.fold, **self.plan.sizes}),
             ]
-        options = {
-            key: value
-            for key, value in run.row.options.items()
-            if key in PREPARE_OPTIONS
-        }
         script = ROOT / self.plan.facts["prepare"]
-        return [script, folder, prepared, *arguments(options)]
+        return [script, folder, prepared, *arguments(prepare_options(run))]
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
@@ -156,7 +176,7 @@ class Study:
             "seed": run.seed,
             "num_workers": self.machine.num_workers,
             "device": self.machine.device,
-            "skip_prep": self.plan.is_mixed,
+            "skip_prep": self.plan.is_mixed or self.has_packs,
             # Reports only, without exporting the model
             "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
         }
@@ -171,17 +191,19 @@ class Study:
         ]
 
     def execute(self, run):
-        """Trains, scores and stores a run once; returns False if it failed."""
+        """Trains, scores and stores a run once; returns why it failed, if so."""
         if self.plan.find(run):
-            return True
+            return None
         folder = self.folder(run)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / "lock", timeout=0):
-                return self.plan.find(run) or self.train(run, folder)
+                if self.plan.find(run):
+                    return None
+                return self.train(run, folder)
         except Timeout:
             print(f"{run}: running in another shell", flush=True)
-            return True
+            return None
 
     def train(self, run, folder):
         """Trains, scores and stores a run whose lock is held."""
@@ -202,10 +224,10 @@ class Study:
                 self.command(run), **options
             )
         if status != 0:
-            text = (folder / "output.txt").read_text("utf-8", errors="replace")
-            last = "\n".join(text.splitlines()[-15:])
-            print(f"{run}: FAILED, exit status {status}\n{last}\n{folder}")
-            return False
+            path = folder / "output.txt"
+            why = f"{run}: exit status {status}: {cause(path)} ({path})"
+            print(why, flush=True)
+            return why
         scores, silence = self.read_scores(folder)
         row = {
             **self.describe(run, scores, folder, clips),
@@ -220,7 +242,7 @@ class Study:
             f"{run}: {100 * row['value']:.2f} %, {cpu_minutes:.1f} CPU minutes",
             flush=True,
         )
-        return True
+        return None
 
     def read_scores(self, folder):
         """The ``Scores`` of a run's test clips, and accuracy on silence, if any."""
@@ -250,6 +272,7 @@ class Study:
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
         commit, changed = commit_of_code()
+        by_epoch = [float(x[plan.metric]) for x in read_epochs(folder)]
         yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
         return {
             "recipe": plan.facts["recipe"],
@@ -260,6 +283,7 @@ class Study:
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
             "valid_by_epoch": valid_by_epoch(folder, plan.metric),
+            **({"eval_by_epoch": by_epoch} if by_epoch else {}),
             "clips_per_second": metrics["clips_per_second"],
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],
@@ -274,6 +298,26 @@ class Study:
             "changed": changed,
             "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
         }
+
+
+def prepare_options(run):
+    """The options of a run that its preparation takes."""
+    options = run.row.options
+    return {key: options[key] for key in PREPARE_OPTIONS if key in options}
+
+
+def cause(path):
+    """The line of a script's output that says why it failed.
+
+    The last one that names an exception, whose message may have more lines, or
+    the last one.
+    """
+    text = Path(path).read_text("utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [
+        x for x in lines[-20:] if re.match(r"[\w.]*(Error|Exception): ", x)
+    ]
+    return (named or lines or ["no output"])[-1]
 
 
 def valid_by_epoch(folder, metric):
@@ -386,9 +430,31 @@ def main(argv=None):
     failed, others = [], []
     while runs and runs != others and not failed:
         others = runs  # by other shells
-        failed = [run for run in runs if not study.execute(run)]
+        with one_line_errors():
+            failed = list(filter(None, map(study.execute, runs)))
         runs = [run for run in list_runs() if not plan.find(run)]
-    return 1 if failed else 0
+    print(format_results(plan), flush=True)
+    if failed:
+        raise SystemExit("\n".join(failed))
+    return 0
+
+
+def format_results(plan):
+    """The tables of a plan's stored runs, in percent."""
+    texts = []
+    for name, rows in plan.tables().items():
+        found = {label: measure_row(plan, row) for label, row in rows.items()}
+        cells = []
+        columns = {"mean": f"{plan.metric} in %", **BY_EPOCH}
+        for label, row in found.items():
+            if row:
+                values = [row[key] for key in columns if key in row]
+                cells.append([label, *(f"{value:.1f}" for value in values)])
+        if cells:
+            title = plan.facts["tables"][name]["title"]
+            head = [title, *columns.values()][: len(cells[0])]
+            texts.append(table(head, cells))
+    return "\n".join(texts)
 
 
 if __name__ == "__main__":

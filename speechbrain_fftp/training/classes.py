@@ -13,6 +13,7 @@ from speechbrain.dataio.sampler import (
     ReproducibleRandomSampler,
     ReproducibleWeightedRandomSampler,
 )
+from speechbrain_fftp.training.mixing import MixupSampler
 
 
 def count_labels(dataset):
@@ -61,21 +62,38 @@ def keep_classes(brain, datasets, *, classifier, count):
 
 
 def make_sampler(
-    dataset, *, class_balanced=False, samples_per_epoch=None, seed
+    dataset,
+    *,
+    class_balanced=False,
+    samples_per_epoch=None,
+    set_mixup_prob=0.0,
+    seed,
 ):
     """Samples training clips; for ``train_sampler`` in a yaml file.
 
     In random order, or, if ``class_balanced``, clips of rare classes more often:
     the weight of a clip is the sum of ``1 / count`` over its labels, and an
     epoch has ``samples_per_epoch`` clips, by default as many as there are.
+
+    With ``set_mixup_prob``, the clips are paired with any clips of the set: a
+    ``MixupSampler``.
     """
-    if not class_balanced:
-        if samples_per_epoch is not None:
-            sys.exit(
-                f"samples_per_epoch {samples_per_epoch} is for clips that are "
-                "drawn: add --class_balanced True."
-            )
-        return ReproducibleRandomSampler(dataset, seed=seed)
+    if class_balanced:
+        sampler = balanced_sampler(dataset, samples_per_epoch, seed)
+    elif samples_per_epoch is not None:
+        sys.exit(
+            f"samples_per_epoch {samples_per_epoch} is for clips that are "
+            "drawn: add --class_balanced True."
+        )
+    else:
+        sampler = ReproducibleRandomSampler(dataset, seed=seed)
+    if set_mixup_prob == 0:
+        return sampler
+    return MixupSampler(sampler, len(dataset), prob=set_mixup_prob, seed=seed)
+
+
+def balanced_sampler(dataset, samples_per_epoch, seed):
+    """Samples clips of rare classes more often, see ``make_sampler``."""
     rows = dataset.data.values()
     counts = count_labels(dataset)
     return ReproducibleWeightedRandomSampler(

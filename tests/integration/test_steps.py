@@ -17,6 +17,7 @@ from step_record import RECORD, read_evaluated, read_steps
 
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+from speechbrain_fftp.training.epoch_scores import BY_EPOCH
 
 EPOCHS = 2
 LR = 0.001
@@ -37,6 +38,11 @@ saver = AtomicCheckpointer("saved", {"model": torch.nn.Linear(1, 1)})
 for number in range(3):
     saver.save_and_keep_only({"number": number})
 """
+# For the option ``before``, after RECORD
+SCORE = """
+- !name:speechbrain_fftp.training.epoch_scores.score_eval_each_epoch
+  folder: !ref <output_folder>
+  score_eval_each_epoch: True"""
 slow = pytest.mark.slow
 
 
@@ -78,13 +84,15 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(
         "batch_size": 4 // processes,
         "data_folder": clips,
         "prepared_folder": clips.parent / "prepared",
-        "before": RECORD,
+        "before": RECORD + SCORE,
         "precision": precision,
         "number_of_epochs": EPOCHS,
         "lr": LR,
         "patch_frames": 5,
         "stride_frames": 5,
         "num_workers": 1,
+        "mixup_prob": 0.25,
+        "set_mixup_prob": 0.5,
     }
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     _, expected_metrics = train(whole, **options)
@@ -113,6 +121,14 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(
     for key in ("mAP", "AUC"):
         limit = 0.02 if is_compiled else 1e-6
         assert metrics[key] == pytest.approx(expected_metrics[key], abs=limit)
+    scores = [float(row["mAP"]) for row in read_rows(folder / BY_EPOCH)]
+    expected = [float(row["mAP"]) for row in read_rows(whole / BY_EPOCH)]
+    limit = 0.02 if is_compiled else 1e-6
+    assert (
+        scores == pytest.approx(expected, abs=limit) and len(scores) == EPOCHS
+    )
+    assert metrics["mAP_of_last_epoch"] == scores[-1]
+    assert metrics["mAP_of_best_epoch_on_eval"] == max(scores)
     rows = read_rows(options["prepared_folder"] / "train.csv")
     ids = [row["ID"] for row in rows]
     for epoch in range(1, EPOCHS + 1):

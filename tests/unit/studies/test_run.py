@@ -4,17 +4,26 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import io
 import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[3]
-PATCHES = {1212: (16, 10), 991: (10, 1), 196: (25, 5), 96: (50, 10)}
+PATCHES = {
+    512: (16, 16),
+    1212: (16, 10),
+    991: (10, 1),
+    196: (25, 5),
+    96: (50, 10),
+}
 
 
 def test_the_paper_table_has_the_papers_models():
@@ -27,7 +36,10 @@ def test_the_paper_table_has_the_papers_models():
     plan = Plan("paper_table")
     rows = [row for table in plan.tables().values() for row in table.values()]
     masks = ("SpecAugment", "SpecMask")
-    expected = itertools.product(("AST", "AuM"), PATCHES, masks)
+    expected = [
+        *itertools.product(("AST", "AuM"), list(PATCHES)[1:], masks),
+        ("AuM", 512, "SpecAugment"),
+    ]
     for row, (model, tokens, mask) in itertools.zip_longest(
         sorted(rows, key=lambda row: row.label),
         sorted(expected, key=lambda x: f"{x[0]}, {x[1]} tokens, {x[2]}"),
@@ -41,14 +53,120 @@ def test_the_paper_table_has_the_papers_models():
         assert embedding.embed_dim == 768
         size = embedding.patch_frames, embedding.stride_frames
         assert size == PATCHES[tokens]
-        frames = 1024 if tokens == 1212 else 1000
-        assert embedding.num_patches(frames) == tokens
+        feats = hparams["compute_features"](torch.zeros(1, 160000))
+        assert embedding.num_patches(feats.shape[1]) == tokens
         assert isinstance(hparams["masking"], SpecMask) == (mask == "SpecMask")
         assert hparams["spec_mask"].budget == 25600
         settings = ("lr", "batch_size", "number_of_epochs", "avg_checkpoints")
-        assert [hparams[x] for x in settings] == [5e-5, 12, 25, 1]
+        assert [hparams[x] for x in settings] == [5e-5, 12, 25, 5]
         assert row.options["max_grad_norm"] == "inf"
-    assert len(plan.runs(folds=[1])) == 16
+        sampler = hparams["train_sampler"](range(9))
+        assert sampler.prob == 0.5 and hparams["mixup"].prob == 0
+    assert len(plan.runs(folds=[1])) == 17
+
+
+class Recipes:
+    """Stands for ``run_recipe``: each script prints a text and fails."""
+
+    def __init__(self, text):
+        self.text, self.scripts, self.words = text, [], []
+
+    def __call__(self, words, stdout, **options):
+        self.words = list(map(str, words))
+        self.scripts.append(Path(words[0]).name)
+        stdout.write(self.text)
+        stdout.flush()
+        return 3, 0.0, 0.0
+
+
+def start(monkeypatch, text, data, work):
+    """Runs paper_table with scripts that fail; gives them and the message."""
+    from studies import run
+
+    recipes = Recipes(text)
+    monkeypatch.setattr(run, "run_recipe", recipes)
+    options = ["--plan=paper_table", "--smoke", "--folds=1", f"--work={work}"]
+    with pytest.raises(SystemExit) as error:
+        run.main([str(data), *options])
+    return recipes, str(error.value).splitlines()
+
+
+def test_an_interrupted_preparation_goes_on(monkeypatch, tmp_path):
+    """And says why it failed, in the last line."""
+    folder = tmp_path / "work" / "prepared" / "given"
+    folder.mkdir(parents=True)
+    (folder / "prepared.json").write_text('{"settings": {}}', "utf-8")
+    text = "10 clips\nThere is no audio: add it.\n\n"
+    recipes, lines = start(monkeypatch, text, tmp_path, tmp_path / "work")
+    assert recipes.scripts == ["packs_prepare.py"]
+    assert "There is no audio: add it." in lines[-1]
+    assert "output.txt" in lines[-1]
+
+
+def test_packs_are_trained_on_as_they_are(monkeypatch, tmp_path):
+    """All runs fail, each with its reason, the last one in the last line."""
+    from speechbrain_fftp.dataio.prepared import preparing
+
+    data, text = tmp_path / "packs", "torch.OutOfMemoryError: full\nTry\n"
+    with preparing(data, {"valid_fraction": 0.0}):
+        for split in ("train", "valid", "eval"):
+            (data / f"{split}.csv").write_text("ID\n", "utf-8")
+    recipes, lines = start(monkeypatch, text, data, tmp_path / "work")
+    assert set(recipes.scripts) == {"train.py"} and len(recipes.scripts) == 17
+    assert {f"--prepared_folder={data}", "--skip_prep=True"} <= {*recipes.words}
+    assert len(lines) == 17 and "SpecMask" in lines[-1]
+    assert "exit status 3: torch.OutOfMemoryError: full" in lines[-1]
+
+
+def test_packs_with_other_splits_are_refused(monkeypatch, tmp_path):
+    from speechbrain_fftp.dataio.prepared import preparing
+
+    data = tmp_path / "packs"
+    with preparing(data, {"valid_fraction": 0.05}):
+        (data / "train.csv").write_text("ID\n", "utf-8")
+    recipes, lines = start(monkeypatch, "", data, tmp_path / "work")
+    assert not recipes.scripts
+    assert str(data) in lines[-1] and "valid_fraction" in lines[-1]
+
+
+@pytest.mark.slow
+def test_the_paper_table_is_made_of_shards(tmp_path):
+    """As on the hub, without lists, from nothing to the table."""
+    import soundfile as sf
+    from pyarrow import Table, parquet
+
+    from speechbrain_fftp.datasets.audioset import read_classes
+
+    mids, rng = list(read_classes()), np.random.default_rng(0)
+    for split in ("bal_train", "eval"):
+        rows = []
+        for number in range(6):
+            file = io.BytesIO()
+            sf.write(file, rng.uniform(-0.5, 0.5, 48000), 48000, format="flac")
+            audio = {"bytes": file.getvalue(), "path": f"{number}.flac"}
+            labels = [mids[number % 2]]
+            clip = {"video_id": f"{split}{number}", "audio": audio}
+            rows.append({**clip, "labels": labels})
+        path = tmp_path / "AudioSet" / "data" / split / "00.parquet"
+        path.parent.mkdir(parents=True)
+        parquet.write_table(Table.from_pylist(rows), path)
+    script, work = ROOT / "studies" / "run.py", tmp_path / "work"
+    words = [script, tmp_path / "AudioSet", "--plan=paper_table", "--folds=1"]
+    done = subprocess.run(
+        [sys.executable, *map(str, [*words, "--smoke", f"--work={work}"])],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = list(map(json.loads, (work / "paper_table.jsonl").open()))
+    assert len(stored) == 17
+    for row in stored:
+        assert row["clips"] == {"train": 6, "valid": 0, "test": 6}
+        # One epoch: all weights are the same
+        assert row["eval_by_epoch"] == pytest.approx([row["value"]], abs=1e-6)
+    for tokens in PATCHES:
+        line = rf"\| AuM, {tokens} tokens, SpecAugment( \| [\d.]+){{3}} \|"
+        assert re.search(line, done.stdout), done.stdout
 
 
 @pytest.mark.slow
