@@ -16,6 +16,7 @@ import soundfile as sf
 import tiny_onnx
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny_onnx import LONGEST, RATE, write_model
@@ -30,8 +31,17 @@ from fftp_tag.learning.learn import (
     choose_hop,
     related_names,
 )
-from fftp_tag.learning.recordings import augmented_copies, place_between
-from fftp_tag.learning.validate import Examples, assign_folds
+from fftp_tag.learning.recordings import (
+    augmented_copies,
+    place_between,
+    place_over,
+)
+from fftp_tag.learning.validate import (
+    Examples,
+    assign_folds,
+    cross_validate,
+    score_clips,
+)
 from fftp_tag.score.calibrate import calibrate
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
@@ -188,6 +198,11 @@ def test_copies_are_of_the_sound(tmp_path):
                 if len(around) > rate / 10:
                     assert pitch(around, rate) == pytest.approx(200, abs=1)
                     assert 0.02 < around.std() < 0.15
+            scene, start = place_over(copy, 3 * rate, others, rate, rng)
+            scene[start:][: len(copy)] -= copy
+            fainter = 20 * np.log10(copy.std() / scene.std())
+            assert pitch(scene, rate) == pytest.approx(200, abs=1)
+            assert 5.9 < fainter < 30.1
 
 
 def pitch(wav, rate):
@@ -380,8 +395,16 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, monkeypatch):
     assert encode(AudioTagger(Model(path))) == 19
 
 
-def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips):
+def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, monkeypatch):
     """Nor are copies of them learnt from, or others of their groups."""
+    read = []
+    features_of = recordings.features_of
+
+    def remember(encoder, recording):
+        read.append(recording)
+        return features_of(encoder, recording)
+
+    monkeypatch.setattr(recordings, "features_of", remember)
 
     def score(label_of_eval, more=()):
         """The score of the split eval, and what the model says."""
@@ -402,15 +425,82 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips):
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert right > wrong
+    # No sound of theirs is around copies of others
+    around = {x.path for own in read for x in (*own.clips, *own.rooms)}
+    held_out = [x for x in read if x.part.path.endswith("4.wav")]
+    assert around and held_out
+    assert not around & {x.part.path for x in held_out}
+    assert not any(x.has_copies for x in held_out)
+
+
+def make_examples(features, targets, groups=None):
+    """Clips of one span each, by default each a group of its own."""
+    names = [f"{n}.wav" for n in range(len(targets))]
+    spans = [row[None] for row in features]
+    copies = [row[None, :0].reshape(0, len(row)) for row in features]
+    return Examples(names, groups or names, spans, copies, targets)
 
 
 def test_clips_of_a_group_are_in_one_fold():
     draw = np.random.default_rng(0)
     groups = [f"day {n}" for n in draw.integers(12, size=60)]
     targets = np.eye(3)[draw.integers(3, size=60)]
-    folds = assign_folds(Examples(groups, groups, [], [], targets))
+    folds = assign_folds(make_examples(targets, targets, groups))
     assert set(folds) == set(range(5))
     assert len(set(zip(groups, folds))) == len(set(groups))
+
+
+def test_a_fold_is_classified_by_the_others_alone():
+    """Its temperature is theirs, too: the clips of fold 0 are mislabelled."""
+    draw = np.random.default_rng(0)
+    classes, folds = np.repeat(np.arange(3), 20), np.tile(np.arange(4), 15)
+    features = draw.standard_normal((60, 8)) + 3 * np.eye(3, 8)[classes]
+    labels = np.where(folds == 0, (classes + 1) % 3, classes)
+    examples = make_examples(features, np.eye(3)[labels])
+    logits = np.zeros((60, 3))
+    for fold in range(4):
+        own, others = folds == fold, np.flatnonzero(folds != fold)
+        classifier = examples.part(others).learn(single_label=True)
+        logits[own] = classifier.logits(features[own])
+
+    def best_softmax(rows):
+        """Probabilities by the temperature that suits some clips best."""
+        found = []
+        for temperature in np.geomspace(5, 100, 200):
+            probs = np.exp(logits / temperature)
+            probs /= probs.sum(1, keepdims=True)
+            found.append((log_loss(labels[rows], probs[rows]), temperature))
+        temperature = min(found)[1]
+        probs = np.exp(logits / temperature)
+        return probs / probs.sum(1, keepdims=True), temperature
+
+    probs, temperature = cross_validate(examples, folds, single_label=True)
+    _, expected = best_softmax(np.full(60, True))
+    assert temperature == pytest.approx(expected, rel=0.1)
+    for fold in range(4):
+        expected, of_others = best_softmax(folds != fold)
+        own = folds == fold
+        np.testing.assert_allclose(probs[own], expected[own], atol=0.03)
+        assert (of_others < 0.7 * temperature) == (fold == 0)
+
+
+@pytest.mark.parametrize("clips_per_group", [1, 2])
+def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
+    """Of n of which p are right: the variance of both is 2 p (1 - p) / n."""
+    n_groups = 400 // clips_per_group
+    is_right = np.arange(n_groups) % 10 < 7
+    targets = np.tile(np.eye(2), (n_groups // 2, 1))
+    probs = np.where(is_right[:, None], targets, 1 - targets)
+    groups = [f"{n}" for n in range(n_groups)] * clips_per_group
+    probs, targets = (
+        np.tile(x, (clips_per_group, 1)) for x in (probs, targets)
+    )
+    examples = make_examples(probs, targets, groups)
+    found = score_clips(examples, probs, probs > 0.5)["accuracy"]
+    assert found.value == pytest.approx(0.7)
+    expected = 1.96 * (2 * 0.7 * 0.3 / n_groups) ** 0.5
+    assert found.high - found.value == pytest.approx(expected, rel=0.2)
+    assert found.value - found.low == pytest.approx(expected, rel=0.2)
 
 
 def test_parts_of_a_recording_are_as_clips_of_their_own(
