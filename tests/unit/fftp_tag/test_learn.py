@@ -14,9 +14,10 @@ import onnx
 import pytest
 import soundfile as sf
 import tiny_onnx
+from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import f1_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny_onnx import LONGEST, RATE, write_model
@@ -24,15 +25,17 @@ from tiny_onnx import LONGEST, RATE, write_model
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.learning import recordings
-from fftp_tag.learning.classifier import find_temperature, learn_classifier
+from fftp_tag.learning.classifier import learn_classifier
 from fftp_tag.learning.learn import (
     MOST_SPANS,
     Sounds,
+    add_background,
     choose_hop,
     related_names,
 )
 from fftp_tag.learning.recordings import (
     augmented_copies,
+    features_at,
     place_between,
     place_over,
 )
@@ -41,8 +44,10 @@ from fftp_tag.learning.validate import (
     assign_folds,
     cross_validate,
     score_clips,
+    validate,
 )
 from fftp_tag.score.calibrate import calibrate
+from fftp_tag.score.thresholds import learn_thresholds
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import HOPS, OUTPUT, make_span_model
@@ -167,17 +172,6 @@ def test_a_class_without_clips_or_others_can_be_learnt():
         assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
 
 
-@pytest.mark.parametrize("temperature", [6.0, 70.0])
-def test_the_temperature_is_found(temperature):
-    """By which the logits of known probabilities were multiplied."""
-    draw = np.random.default_rng(0)
-    logits = draw.standard_normal((5000, 3)) * 2
-    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    classes = np.array([draw.choice(3, p=row) for row in probs])
-    found = find_temperature(temperature * logits, classes)
-    assert found == pytest.approx(temperature, rel=0.13)
-
-
 def test_copies_are_of_the_sound(tmp_path):
     """A tone of 1000 Hz at another speed, also within another tone."""
     rate = 16000
@@ -203,6 +197,18 @@ def test_copies_are_of_the_sound(tmp_path):
             fainter = 20 * np.log10(copy.std() / scene.std())
             assert pitch(scene, rate) == pytest.approx(200, abs=1)
             assert 5.9 < fainter < 30.1
+
+
+def test_a_copy_in_a_scene_has_the_features_of_its_spans(encoder):
+    """But for those of its surroundings, which come first."""
+    wav = make_sound("low", seed=0)
+    expected = encoder.run([OUTPUT], wav[None])[0][0].mean(0)
+    for start in (0, 6 * encoder.hop_samples, RATE):
+        scene = make_sound("high", seed=1, seconds=2)
+        scene[start:][: len(wav)] = wav
+        [found] = features_at(AudioTagger(encoder), scene, start, len(wav))
+        own = slice(len(PITCHES), None)
+        np.testing.assert_allclose(found[own], expected[own], atol=1e-3)
 
 
 def pitch(wav, rate):
@@ -433,55 +439,81 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, monkeypatch):
     assert not any(x.has_copies for x in held_out)
 
 
-def make_examples(features, targets, groups=None):
-    """Clips of one span each, by default each a group of its own."""
+def make_examples(spans, targets, groups=None):
+    """Clips of spans ``[N, K, F]``, by default each a group of its own."""
     names = [f"{n}.wav" for n in range(len(targets))]
-    spans = [row[None] for row in features]
-    copies = [row[None, :0].reshape(0, len(row)) for row in features]
-    return Examples(names, groups or names, spans, copies, targets)
+    copies = [rows[:0] for rows in spans]
+    return Examples(names, groups or names, [*spans], copies, targets)
 
 
-def test_clips_of_a_group_are_in_one_fold():
+def test_folds_hold_whole_groups_and_some_background():
     draw = np.random.default_rng(0)
     groups = [f"day {n}" for n in draw.integers(12, size=60)]
     targets = np.eye(3)[draw.integers(3, size=60)]
-    folds = assign_folds(make_examples(targets, targets, groups))
-    assert set(folds) == set(range(5))
+    examples = make_examples(targets[:, None], targets, groups[:])
+    add_background(examples, Part("room.wav", end=50.0), np.zeros((40, 3)))
+    folds = assign_folds(examples)
+    assert set(folds) == set(folds[60:]) == set(range(5))
     assert len(set(zip(groups, folds))) == len(set(groups))
 
 
 def test_a_fold_is_classified_by_the_others_alone():
-    """Its temperature is theirs, too: the clips of fold 0 are mislabelled."""
+    """Its temperature is theirs, too: the clips of fold 0 are mislabelled.
+
+    The only clip of the last class tells no fold anything.
+    """
     draw = np.random.default_rng(0)
-    classes, folds = np.repeat(np.arange(3), 20), np.tile(np.arange(4), 15)
-    features = draw.standard_normal((60, 8)) + 3 * np.eye(3, 8)[classes]
+    classes = np.append(np.repeat(np.arange(3), 20), 3)
+    folds = np.append(np.tile(np.arange(4), 15), 1)
+    spans = draw.standard_normal((61, 2, 8)) / 2
+    spans += draw.standard_normal((61, 1, 8)) + 3 * np.eye(4, 8)[classes, None]
     labels = np.where(folds == 0, (classes + 1) % 3, classes)
-    examples = make_examples(features, np.eye(3)[labels])
-    logits = np.zeros((60, 3))
+    examples = make_examples(spans, np.eye(4)[labels])
+    logits = np.zeros((61, 2, 4))
     for fold in range(4):
         own, others = folds == fold, np.flatnonzero(folds != fold)
         classifier = examples.part(others).learn(single_label=True)
-        logits[own] = classifier.logits(features[own])
+        logits[own] = classifier.logits(spans[own])
 
-    def best_softmax(rows):
-        """Probabilities by the temperature that suits some clips best."""
-        found = []
+    def find_best(rows):
+        """The temperature that suits some clips best, and probabilities."""
+        losses = {}
         for temperature in np.geomspace(5, 100, 200):
-            probs = np.exp(logits / temperature)
-            probs /= probs.sum(1, keepdims=True)
-            found.append((log_loss(labels[rows], probs[rows]), temperature))
-        temperature = min(found)[1]
-        probs = np.exp(logits / temperature)
-        return probs / probs.sum(1, keepdims=True), temperature
+            probs = softmax(logits[rows].mean(1) / temperature, 1)
+            loss = log_loss(labels[rows], probs, labels=range(4))
+            losses[temperature] = loss
+        temperature = min(losses, key=losses.get)
+        return temperature, softmax(logits / temperature, 2).max(1)
 
     probs, temperature = cross_validate(examples, folds, single_label=True)
-    _, expected = best_softmax(np.full(60, True))
+    is_known = labels < 3
+    expected, _ = find_best(is_known)
     assert temperature == pytest.approx(expected, rel=0.1)
     for fold in range(4):
-        expected, of_others = best_softmax(folds != fold)
         own = folds == fold
+        of_others, expected = find_best(is_known & ~own)
         np.testing.assert_allclose(probs[own], expected[own], atol=0.03)
         assert (of_others < 0.7 * temperature) == (fold == 0)
+
+
+def test_a_fold_is_scored_by_thresholds_of_the_others():
+    """Of features that say nothing: its own would look better."""
+    draw = np.random.default_rng(6)
+    spans = draw.standard_normal((60, 1, 5))
+    targets = (draw.random((60, 2)) < 0.4).astype(float)
+    examples = make_examples(spans, targets)
+    folds = assign_folds(examples)
+    probs, _ = cross_validate(examples, folds, single_label=False)
+    tagged = np.zeros((60, 2), bool)
+    for fold in range(5):
+        own = folds == fold
+        limits = learn_thresholds(targets[~own], probs[~own])
+        tagged[own] = probs[own] >= limits
+    found = validate(["a", "b"], examples, 4, single_label=False)
+    expected = f1_score(targets, tagged, average="macro")
+    assert found.scores["macro_F1"].value == pytest.approx(expected)
+    looks = f1_score(targets, probs >= found.thresholds, average="macro")
+    assert expected < looks - 0.03
 
 
 @pytest.mark.parametrize("clips_per_group", [1, 2])
@@ -495,7 +527,7 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     probs, targets = (
         np.tile(x, (clips_per_group, 1)) for x in (probs, targets)
     )
-    examples = make_examples(probs, targets, groups)
+    examples = make_examples(probs[:, None], targets, groups)
     found = score_clips(examples, probs, probs > 0.5)["accuracy"]
     assert found.value == pytest.approx(0.7)
     expected = 1.96 * (2 * 0.7 * 0.3 / n_groups) ** 0.5
