@@ -17,6 +17,7 @@ from upstream_parts import PARTS
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.run_opts import RunOptions
+from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.tagger import classify, extract_features
 from speechbrain_fftp.training import export
 from speechbrain_fftp.utils import inference_folder
@@ -25,6 +26,24 @@ ROOT = Path(__file__).resolve().parents[2]
 # They read what another script has prepared
 WITHOUT_DATA = ("hparams/demo.yaml", "hparams/starter.yaml")
 HPARAMS = [f"hparams/{name}" for name in recipe_brains.HPARAMS]
+# Values of https://arxiv.org/abs/2508.21243, and of AST's and AuM's recipes,
+# which it follows. Those of AudioSet are also defaults of the package.
+PAPER = {
+    "hparams": {
+        "frames": 1000,
+        "masked": 25600,  # cells
+        "mean_std": (-4.2677393, 4.5689974),
+        "mixup": 0.5,
+        "schedule": (25, 12, 5e-5, 1000),
+    },
+    "hparams/speechcommands": {
+        "frames": 128,
+        "masked": 1024,
+        "mean_std": (-6.845978, 5.5654526),
+        "mixup": 0.6,
+        "schedule": (30, 128, 2.5e-4, 1000),
+    },
+}
 STOCK = sorted((ROOT / "hparams" / "stock").rglob("*.yaml"))
 
 
@@ -63,6 +82,28 @@ def test_every_key_is_read_and_only_the_data_are_placeholders(path):
         assert read, f"{key} of {path} is never read"
     found = re.findall(r"^(\w+): !PLACEHOLDER", text, re.MULTILINE)
     assert found == ([] if path in WITHOUT_DATA else ["data_folder"])
+
+
+@pytest.mark.parametrize("encoder", ["ast", "aum"])
+@pytest.mark.parametrize("folder", PAPER)
+def test_values_are_those_of_the_paper(folder, encoder):
+    options = {"data_folder": "data", "embed_dim": 64, "depth": 1}
+    text = (ROOT / folder / f"{encoder}_fftp.yaml").read_text("utf-8")
+    hparams, paper = load_hyperpyyaml(text, options), PAPER[folder]
+    names = ("number_of_epochs", "batch_size", "lr", "warmup_steps")
+    assert tuple(hparams[name] for name in names) == paper["schedule"]
+    optimizer = hparams["opt_class"].keywords
+    assert tuple(optimizer["betas"]) == (0.95, 0.999)
+    assert optimizer["weight_decay"] == 5e-7
+    norm, default = hparams["mean_var_norm"], DatasetNormalization()
+    assert (norm.mean, norm.std) == paper["mean_std"]
+    assert (default.mean, default.std) == PAPER["hparams"]["mean_std"]
+    mixup = hparams["mixup"]
+    assert (mixup.prob, mixup.alpha) == (paper["mixup"], 10.0)
+    feats = torch.rand(4, paper["frames"], 128)
+    masked = (hparams["spec_mask"](feats) != feats).sum((1, 2))
+    assert (masked - paper["masked"]).abs().max() <= 40  # half a grid cell
+    assert hparams["spec_mask"].full_freq_ratio == 0.7
 
 
 @pytest.mark.parametrize("path", STOCK, ids=lambda x: f"{x.parts[-2]}-{x.stem}")

@@ -62,6 +62,27 @@ def test_poolings(device):
 
 
 @torch.no_grad()
+def test_both_class_tokens_count_alike(device):
+    encoder = make_encoder(device)
+    encoder.pooling = "cls"
+    feats = torch.randn(2, 40, 16, dtype=torch.float64, device=device)
+    expected = encoder(feats)
+    encoder.cls_tokens.copy_(encoder.cls_tokens.flip(0))
+    torch.testing.assert_close(encoder(feats), expected)
+
+
+def test_initial_values_are_those_of_the_original(device):
+    from speechbrain.lobes.models.AST import AST
+
+    torch.manual_seed(0)
+    encoder = AST(16, 48, 1, 3).to(device)
+    for weight in (encoder.blocks[0].qkv.weight, encoder.position.table):
+        assert weight.std().item() == pytest.approx(0.02, rel=0.05)
+    norms = [x for x in encoder.modules() if hasattr(x, "eps")]
+    assert len(norms) == 3 and {norm.eps for norm in norms} == {1e-6}
+
+
+@torch.no_grad()
 def test_block_equals_torch_encoder_layer(device):
     from speechbrain.lobes.models.AST import TransformerBlock
 

@@ -34,11 +34,12 @@ def test_embeddings_do_not_depend_on_padding(device, bidirectional, square):
     torch.testing.assert_close(encoder(batch, lengths), alone)
 
 
-def test_initial_step_sizes_and_decay_rates(device):
-    from speechbrain.nnet.mamba import Mamba
+def test_initial_values_are_those_of_the_original(device):
+    from speechbrain.lobes.models.AuM import AuM
 
     torch.manual_seed(0)
-    layer = Mamba(64, "bi-bi").to(device)
+    encoder = AuM(16, 64, 4, "bi-bi").to(device)
+    layer = encoder.blocks[0].mixer
     steps = torch.nn.functional.softplus(layer.dt_proj.bias)
     assert 0.00099 < steps.min() < 0.003 and 0.03 < steps.max() < 0.101
     # Log-uniform: the median is the geometric mean.
@@ -46,30 +47,62 @@ def test_initial_step_sizes_and_decay_rates(device):
     assert not layer.dt_proj_b.bias.any()
     rates = torch.arange(1.0, 17, device=device).expand(128, 16)
     torch.testing.assert_close(layer.A_log.exp(), rates)
+    # Torch's bound of a linear layer, over the root of the depth
+    largest = layer.out_proj.weight.abs().max().item()
+    assert largest == pytest.approx(128**-0.5 / 2, rel=0.01)
+    norms = [x for x in encoder.modules() if hasattr(x, "eps")]
+    assert len(norms) == 5 and {norm.eps for norm in norms} == {1e-5}
+
+
+def scan_by_hand(weights, suffix, A_log, u, z):
+    """Scans gated tokens ``[B, N, D]`` from the first to the last."""
+    delta, B, C = (u @ weights[f"x_proj{suffix}.weight"].T).split((2, 4, 4), 2)
+    delta = delta @ weights[f"dt_proj{suffix}.weight"].T
+    delta = (delta + weights[f"dt_proj{suffix}.bias"]).exp().log1p()
+    state, outputs = 0.0, []
+    for t in range(u.shape[1]):
+        decay = torch.exp(-delta[:, t, :, None] * A_log.exp())
+        new = (delta * u)[:, t, :, None] * B[:, t, None]
+        state = decay * state + new
+        outputs.append((state * C[:, t, None]).sum(2))
+    out = torch.stack(outputs, 1) + weights[f"D{suffix}"] * u
+    return out * z * z.sigmoid()
+
+
+def convolve_by_hand(weights, suffix, x):
+    """A causal convolution of tokens ``[B, N, D]``, and SiLU."""
+    kernel = weights[f"conv1d{suffix}.weight"]
+    padded = torch.nn.functional.pad(x, (0, 0, 3, 0))
+    out = sum(padded[:, k : k + x.shape[1]] * kernel[:, 0, k] for k in range(4))
+    out = out + weights[f"conv1d{suffix}.bias"]
+    return out * out.sigmoid()
 
 
 @pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi"])
 @torch.no_grad()
-def test_directions_mirror_each_other(device, bidirectional):
-    """Reversed tokens and swapped directions give the reversed output."""
+def test_layer_is_that_of_the_original_by_hand(device, bidirectional):
+    """Forms v1 and v2 of https://github.com/kaistmm/Audio-Mamba-AuM."""
     from speechbrain.nnet.mamba import Mamba
 
     torch.manual_seed(0)
-    # The one convolution of fo-bi runs forwards, so it is left out
-    options = {"d_state": 4, "d_conv": 1 if bidirectional == "fo-bi" else 4}
-    layer = Mamba(24, bidirectional, **options).to(device).double()
-    mirrored = Mamba(24, bidirectional, **options).to(device).double()
+    layer = Mamba(24, bidirectional, d_state=4).to(device).double()
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     weights = layer.state_dict()
-    for name in [name for name in weights if "_b" in name]:
-        other = name.replace("_b", "")
-        weights[name], weights[other] = weights[other], weights[name]
-    mirrored.load_state_dict(weights)
-    tokens = torch.randn(2, 30, 24, device=device).double()
-    out = layer(tokens)
-    torch.testing.assert_close(mirrored(tokens.flip(1)), out.flip(1))
-    assert not torch.allclose(layer(tokens.flip(1)), out.flip(1))
+    tokens = torch.randn(2, 9, 24, dtype=torch.float64, device=device)
+    x, z = (tokens @ weights["in_proj.weight"].T).chunk(2, 2)
+    forward, backward = weights["A_log"], weights["A_b_log"]
+    u = convolve_by_hand(weights, "", x)
+    out = scan_by_hand(weights, "", forward, u, z)
+    if bidirectional == "fo-bi":  # the sum; the convolution runs forwards
+        u, z = u.flip(1), z.flip(1)
+        out = out + scan_by_hand(weights, "", backward, u, z).flip(1)
+    else:  # the mean; each direction has its own weights
+        u, z = convolve_by_hand(weights, "_b", x.flip(1)), z.flip(1)
+        out = out + scan_by_hand(weights, "_b", backward, u, z).flip(1)
+        out = out / 2
+    expected = out @ weights["out_proj.weight"].T
+    torch.testing.assert_close(layer(tokens), expected)
 
 
 def test_options_that_do_not_exist_are_errors():

@@ -27,13 +27,15 @@ def test_labels_are_mixed_as_the_waveforms_are(device):
     torch.testing.assert_close(mix(frames), expected)
 
 
-@pytest.mark.parametrize("alpha", [1.0, 10.0])
-def test_shares_follow_the_beta_distribution(device, alpha):
+@pytest.mark.parametrize("options", [{}, {"alpha": 1.0}])
+def test_shares_follow_the_beta_distribution(device, options):
+    """By default half of the clips, and Beta(10, 10), as in AST."""
     from speechbrain.augment.mixup import Mixup
 
     torch.manual_seed(0)
     wavs = torch.randn(4096, 2, device=device)
-    shares = Mixup(prob=0.5, alpha=alpha)(wavs)[2].weight
+    shares = Mixup(**options)(wavs)[2].weight
+    alpha = options.get("alpha", 10.0)
     assert abs((shares < 1).float().mean() - 0.5) < 0.03
     shares = shares[shares < 1]
     assert abs(shares.mean() - 0.5) < 0.02

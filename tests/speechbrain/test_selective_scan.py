@@ -11,7 +11,10 @@ DIRECTIONS = ("forward", "reverse", "both")
 
 
 def make_inputs(device, direction="forward", steps=150):
-    """Random values in float64; 150 steps are more than two chunks."""
+    """Random values in float64; 150 steps are more than two chunks.
+
+    Of each channel, one state forgets at once: ``exp(delta * A)`` is 0.
+    """
     torch.manual_seed(1)
     sizes = {
         "u": (2, 6, steps),
@@ -28,11 +31,12 @@ def make_inputs(device, direction="forward", steps=150):
         for name, size in sizes.items()
     }
     inputs["A"] = -inputs["A"].abs() - 0.1
+    inputs["A"][..., -1] *= 1e5
     return inputs
 
 
 def scan_step_by_step(u, delta, A, B, C, D, z, delta_bias):
-    """The recursion as it is written in the paper."""
+    """The recursion as it is written in the paper, and its last state."""
     delta = torch.nn.functional.softplus(delta + delta_bias[:, None])
     state, outputs = 0.0, []
     for t in range(u.shape[2]):
@@ -41,7 +45,7 @@ def scan_step_by_step(u, delta, A, B, C, D, z, delta_bias):
         state = decay * state + new
         outputs.append((state * C[:, None, :, t]).sum(2))
     out = torch.stack(outputs, 2) + D[:, None] * u
-    return out * torch.nn.functional.silu(z)
+    return out * torch.nn.functional.silu(z), state
 
 
 def scan_backward(**inputs):
@@ -49,7 +53,8 @@ def scan_backward(**inputs):
     flipped = {
         name: x.flip(2) if x.dim() == 3 else x for name, x in inputs.items()
     }
-    return scan_step_by_step(**flipped).flip(2)
+    out, state = scan_step_by_step(**flipped)
+    return out.flip(2), state
 
 
 @pytest.mark.parametrize("steps", [1, 64, 150])
@@ -62,7 +67,10 @@ def test_scan_and_gradients_are_those_of_the_recursion(
     inputs = make_inputs(device, direction, steps)
     tensors = [x.requires_grad_() for x in inputs.values()]
     found = selective_scan(
-        **inputs, delta_softplus=True, reverse=direction == "reverse"
+        **inputs,
+        delta_softplus=True,
+        return_last_state=direction != "both",
+        reverse=direction == "reverse",
     )
     A = inputs.pop("A")
     if direction == "forward":
@@ -70,12 +78,14 @@ def test_scan_and_gradients_are_those_of_the_recursion(
     elif direction == "reverse":
         expected = scan_backward(A=A, **inputs)
     else:
-        expected = scan_step_by_step(A=A[0], **inputs)
-        expected = expected + scan_backward(A=A[1], **inputs)
-    results = [
-        [out, *torch.autograd.grad(out.sin().sum(), tensors)]
-        for out in (found, expected)
-    ]
+        found = (found,)
+        there, _ = scan_step_by_step(A=A[0], **inputs)
+        back, _ = scan_backward(A=A[1], **inputs)
+        expected = (there + back,)
+    results = []
+    for outputs in (found, expected):
+        loss = sum(x.sin().sum() for x in outputs)
+        results.append([*outputs, *torch.autograd.grad(loss, tensors)])
     torch.testing.assert_close(*results)
 
 
@@ -94,6 +104,19 @@ def test_items_of_other_lengths_are_as_alone(device, direction):
     }
     expected = selective_scan(**alone, **options)
     torch.testing.assert_close(out[:1, :, :90], expected)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_half_precision_is_scanned_in_float32(device, direction):
+    from speechbrain.nnet.selective_scan import selective_scan
+
+    inputs = make_inputs(device, direction)
+    half = {name: x.to(torch.bfloat16) for name, x in inputs.items()}
+    single = {name: x.float() for name, x in half.items()}
+    options = {"delta_softplus": True, "reverse": direction == "reverse"}
+    found = selective_scan(**half, **options)
+    expected = selective_scan(**single, **options).bfloat16()
+    torch.testing.assert_close(found, expected)
 
 
 def test_what_kernels_do_not_check_is_an_error(device):

@@ -9,13 +9,16 @@ import torch
 
 
 @pytest.mark.parametrize(
-    "frames, budget, patch", [(1000, 25600, (5, 16)), (128, 1024, (2, 16))]
+    "frames, budget, options",
+    [(1000, 25600, {}), (128, 1024, {"patch": (2, 16)})],
 )
-def test_budget_grid_and_share(device, frames, budget, patch):
+def test_budget_grid_and_share(device, frames, budget, options):
+    """Those of the paper: the defaults are for AudioSet."""
     from speechbrain.augment.freq_domain import SpecMask
 
     feats = torch.rand(8, frames, 128, device=device)
-    masked = SpecMask(budget, full_freq_ratio=0.7, patch=patch)(feats) != feats
+    masked = SpecMask(budget, **options)(feats) != feats
+    patch = options.get("patch", (5, 16))
     # The budget in each clip, to half a cell of the grid
     cell = patch[0] * patch[1]
     assert ((masked.sum((1, 2)) - budget).abs() <= cell / 2).all()
@@ -23,9 +26,10 @@ def test_budget_grid_and_share(device, frames, budget, patch):
     cells = masked.unfold(1, patch[0], patch[0]).unfold(2, patch[1], patch[1])
     counts = cells.sum((3, 4))
     assert ((counts == 0) | (counts == cell)).all()
-    # Seven tenths of the budget in full-height columns
-    columns = (counts > 0).all(2).sum(1) * patch[0] * 128
-    assert ((columns - 0.7 * budget).abs() <= patch[0] * 128).all()
+    # Seven tenths of the budget in full-height columns, to half a column
+    columns = (counts > 0).all(2).sum(1)
+    error = columns - 0.7 * budget / (patch[0] * 128)
+    assert (error.abs() <= 0.5).all()
 
 
 def test_ends_of_a_clip_are_masked_less_often(device):
@@ -82,6 +86,11 @@ def test_random_sizes_spend_the_budget_to_half_a_cell(device):
         half_a_cell = patch[0] * patch[1] / 2 + 1e-3
         assert (error[fits].abs() <= half_a_cell).all()
         assert (error <= half_a_cell).all()
+        # The nearest number of full columns, if there are some to share
+        columns = masked[:, :: patch[0]].all(2).sum(1)
+        budget = fraction * n_frames / patch[0]
+        error = columns - ratio * budget
+        assert (error[fits & (budget >= 2)].abs() <= 0.5 + 1e-3).all()
         mean = feats.nanmean((1, 2)).repeat_interleave(masked.sum((1, 2)))
         torch.testing.assert_close(out[masked], mean, rtol=0, atol=1e-4)
 
@@ -100,6 +109,20 @@ def test_positions_cover_the_whole_clip(device):
     boxes = cells * (cells.amin(2, keepdim=True) == 0)
     rows = boxes.mean((0, 1))
     torch.testing.assert_close(rows, rows.flip(0), rtol=0.15, atol=0)
+
+
+def test_up_to_four_masks_of_each_kind(device):
+    """Boxes have a remainder each, one column wide."""
+    from speechbrain.augment.freq_domain import SpecMask
+
+    torch.manual_seed(0)
+    feats = torch.randn(500, 400, 8, device=device)
+    for ratio, most in ((1.0, 4), (0.0, 8)):
+        masked = SpecMask(0.2, ratio, patch=(4, 1))(feats) != feats
+        columns = masked[:, ::4]
+        before = torch.nn.functional.pad(columns, (0, 0, 1, 0))[:, :-1]
+        begins = columns.any(2) & (columns != before).any(2)
+        assert begins.sum(1).max() == most
 
 
 def test_a_number_of_cells_is_at_most_three_quarters_of_a_short_clip(device):

@@ -16,7 +16,8 @@ def sgd():
 
 
 @pytest.mark.parametrize("warmup, total, final", [(5, 20, 0.0), (2, 9, 0.02)])
-def test_equals_torch(warmup, total, final):
+def test_equals_torch(tmp_path, warmup, total, final):
+    """Also if a checkpoint is loaded within the warm-up."""
     from speechbrain.nnet.schedulers import LinearWarmupCosine
 
     schedule = LinearWarmupCosine(0.1, warmup, total, final)
@@ -30,13 +31,19 @@ def test_equals_torch(warmup, total, final):
     sequence = torch.optim.lr_scheduler.SequentialLR(
         peer, [linear, cosine], milestones=[warmup - 1]
     )
-    for _ in range(total):
+    for step in range(total):
+        if step == 1:
+            schedule.save(tmp_path / "schedule")
+            schedule = LinearWarmupCosine(0.1, warmup, total, final)
+            schedule.load(tmp_path / "schedule")
         rate = schedule(optimizer)
         rates = [group["lr"] for group in optimizer.param_groups]
         assert rates == [rate, rate / 4]
         assert rate == pytest.approx(peer.param_groups[0]["lr"], abs=1e-9)
         peer.step()
         sequence.step()
+    # torch's rises again
+    assert [schedule(optimizer) for _ in range(3)] == [pytest.approx(final)] * 3
 
 
 def test_a_warmup_to_the_end_is_an_error():

@@ -187,8 +187,8 @@ def find_slots(is_valid):
 
     Example
     -------
-    >>> find_slots(torch.tensor([[True, False, True, False]]))
-    (tensor([[0, 3, 2, 4]]), tensor([[1]]))
+    >>> find_slots(torch.tensor([[True, False, True, True]]))
+    (tensor([[0, 4, 2, 3]]), tensor([[1]]))
     """
     count = is_valid.sum(1, keepdim=True)
     middle = count // 2

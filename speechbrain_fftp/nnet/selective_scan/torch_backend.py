@@ -77,9 +77,9 @@ def torch_scan(
             D = 2 * D  # in the output of each direction
         out = out.transpose(1, 2)
         if D is not None:
-            out = out + D.unsqueeze(1) * u_out
+            out = out + D.unsqueeze(1) * u_out.to(dtype)
         if z is not None:
-            out = out * torch.nn.functional.silu(z)
+            out = out * torch.nn.functional.silu(z.to(dtype))
         return out.to(u.dtype), last_state
 
 

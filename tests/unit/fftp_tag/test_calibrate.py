@@ -68,8 +68,8 @@ def test_rules_of_events_by_hand():
     for number in range(20):
         is_true = number % 2
         probs = np.full((100, 2), 0.05, np.float32)
-        probs[10:40, 0] = 0.2
-        probs[25:30, 0] = 0.05  # a pause
+        probs[10:55, 0] = 0.2
+        probs[25:50, 0] = 0.05  # a pause of 2.5 s
         probs[20, 0] = (0.8 if is_true else 0.5) + number / 100
         probs[90, 0] = 0.99  # shorter than what is learnt
         timelines[f"{number}"] = Timeline(
@@ -87,7 +87,7 @@ def test_rules_of_events_by_hand():
     for number, timeline in enumerate(timelines.values()):
         timeline = dataclasses.replace(timeline, rules=rules)
         events = [(event.start, event.end) for event in timeline.events()]
-        expected = [pytest.approx((1.0, 4.0))] if number % 2 else []
+        expected = [pytest.approx((1.0, 5.5))] if number % 2 else []
         assert events == expected
 
 

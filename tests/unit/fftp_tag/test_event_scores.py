@@ -71,6 +71,13 @@ def test_psds_by_hand():
         assert scores[f"{name}_alpha_st_1"] == pytest.approx(mean - spread)
 
 
+def test_an_onset_at_the_collar_is_on_time():
+    """Although 0.9 - 0.7 is more than 0.2 in floating point."""
+    clip = ClipEvents(np.array([[0.7, 2.0]]), np.array([[0.9, 2.2]]))
+    assert is_on_time(clip).all()
+    assert not is_on_time(clip._replace(found=clip.found + 0.001)).any()
+
+
 def random_events(seed):
     """True and found events of a class, which may overlap each other."""
     rng = np.random.default_rng(seed)

@@ -15,8 +15,10 @@ import onnx
 import pytest
 import soundfile as sf
 import tiny_onnx
+from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny_onnx import LONGEST, RATE, write_model
@@ -24,16 +26,29 @@ from tiny_onnx import LONGEST, RATE, write_model
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.learning import recordings
-from fftp_tag.learning.classifier import find_temperature, learn_classifier
+from fftp_tag.learning.classifier import learn_classifier
 from fftp_tag.learning.learn import (
     MOST_SPANS,
     Sounds,
+    add_background,
     choose_hop,
     related_names,
 )
-from fftp_tag.learning.recordings import augmented_copies, place_between
-from fftp_tag.learning.validate import Examples, assign_folds
+from fftp_tag.learning.recordings import (
+    augmented_copies,
+    features_at,
+    place_between,
+    place_over,
+)
+from fftp_tag.learning.validate import (
+    Examples,
+    assign_folds,
+    cross_validate,
+    score_clips,
+    validate,
+)
 from fftp_tag.score.calibrate import calibrate
+from fftp_tag.score.thresholds import learn_thresholds
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import HOPS, OUTPUT, make_span_model
@@ -158,17 +173,6 @@ def test_a_class_without_clips_or_others_can_be_learnt():
         assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
 
 
-@pytest.mark.parametrize("temperature", [6.0, 70.0])
-def test_the_temperature_is_found(temperature):
-    """By which the logits of known probabilities were multiplied."""
-    draw = np.random.default_rng(0)
-    logits = draw.standard_normal((5000, 3)) * 2
-    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    classes = np.array([draw.choice(3, p=row) for row in probs])
-    found = find_temperature(temperature * logits, classes)
-    assert found == pytest.approx(temperature, rel=0.13)
-
-
 def test_copies_are_of_the_sound(tmp_path):
     """A tone of 1000 Hz at another speed, also within another tone."""
     rate = 16000
@@ -189,6 +193,23 @@ def test_copies_are_of_the_sound(tmp_path):
                 if len(around) > rate / 10:
                     assert pitch(around, rate) == pytest.approx(200, abs=1)
                     assert 0.02 < around.std() < 0.15
+            scene, start = place_over(copy, 3 * rate, others, rate, rng)
+            scene[start:][: len(copy)] -= copy
+            fainter = 20 * np.log10(copy.std() / scene.std())
+            assert pitch(scene, rate) == pytest.approx(200, abs=1)
+            assert 5.9 < fainter < 30.1
+
+
+def test_a_copy_in_a_scene_has_the_features_of_its_spans(encoder):
+    """But for those of its surroundings, which come first."""
+    wav = make_sound("low", seed=0)
+    expected = encoder.run([OUTPUT], wav[None])[0][0].mean(0)
+    for start in (0, 6 * encoder.hop_samples, RATE):
+        scene = make_sound("high", seed=1, seconds=2)
+        scene[start:][: len(wav)] = wav
+        [found] = features_at(AudioTagger(encoder), scene, start, len(wav))
+        own = slice(len(PITCHES), None)
+        np.testing.assert_allclose(found[own], expected[own], atol=1e-3)
 
 
 def pitch(wav, rate):
@@ -445,8 +466,16 @@ def test_names_of_classes_are_one_form(tmp_path, tagger, clips):
         learn(tagger, clips, tmp_path / "no.onnx")
 
 
-def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips):
+def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, monkeypatch):
     """Nor are copies of them learnt from, or others of their groups."""
+    read = []
+    features_of = recordings.features_of
+
+    def remember(encoder, recording):
+        read.append(recording)
+        return features_of(encoder, recording)
+
+    monkeypatch.setattr(recordings, "features_of", remember)
 
     def score(label_of_eval, more=()):
         """The score of the split eval, and what the model says."""
@@ -467,15 +496,108 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips):
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert right > wrong
+    # No sound of theirs is around copies of others
+    around = {x.path for own in read for x in (*own.clips, *own.rooms)}
+    held_out = [x for x in read if x.part.path.endswith("4.wav")]
+    assert around and held_out
+    assert not around & {x.part.path for x in held_out}
+    assert not any(x.has_copies for x in held_out)
 
 
-def test_clips_of_a_group_are_in_one_fold():
+def make_examples(spans, targets, groups=None):
+    """Clips of spans ``[N, K, F]``, by default each a group of its own."""
+    names = [f"{n}.wav" for n in range(len(targets))]
+    copies = [rows[:0] for rows in spans]
+    return Examples(names, groups or names, [*spans], copies, targets)
+
+
+def test_folds_hold_whole_groups_and_some_background():
     draw = np.random.default_rng(0)
     groups = [f"day {n}" for n in draw.integers(12, size=60)]
     targets = np.eye(3)[draw.integers(3, size=60)]
-    folds = assign_folds(Examples(groups, groups, [], [], targets))
-    assert set(folds) == set(range(5))
+    examples = make_examples(targets[:, None], targets, groups[:])
+    add_background(examples, Part("room.wav", end=50.0), np.zeros((40, 3)))
+    folds = assign_folds(examples)
+    assert set(folds) == set(folds[60:]) == set(range(5))
     assert len(set(zip(groups, folds))) == len(set(groups))
+
+
+def test_a_fold_is_classified_by_the_others_alone():
+    """Its temperature is theirs, too: the clips of fold 0 are mislabelled.
+
+    The only clip of the last class tells no fold anything.
+    """
+    draw = np.random.default_rng(0)
+    classes = np.append(np.repeat(np.arange(3), 20), 3)
+    folds = np.append(np.tile(np.arange(4), 15), 1)
+    spans = draw.standard_normal((61, 2, 8)) / 2
+    spans += draw.standard_normal((61, 1, 8)) + 3 * np.eye(4, 8)[classes, None]
+    labels = np.where(folds == 0, (classes + 1) % 3, classes)
+    examples = make_examples(spans, np.eye(4)[labels])
+    logits = np.zeros((61, 2, 4))
+    for fold in range(4):
+        own, others = folds == fold, np.flatnonzero(folds != fold)
+        classifier = examples.part(others).learn(single_label=True)
+        logits[own] = classifier.logits(spans[own])
+
+    def find_best(rows):
+        """The temperature that suits some clips best, and probabilities."""
+        losses = {}
+        for temperature in np.geomspace(5, 100, 200):
+            probs = softmax(logits[rows].mean(1) / temperature, 1)
+            loss = log_loss(labels[rows], probs, labels=range(4))
+            losses[temperature] = loss
+        temperature = min(losses, key=losses.get)
+        return temperature, softmax(logits / temperature, 2).max(1)
+
+    probs, temperature = cross_validate(examples, folds, single_label=True)
+    is_known = labels < 3
+    expected, _ = find_best(is_known)
+    assert temperature == pytest.approx(expected, rel=0.1)
+    for fold in range(4):
+        own = folds == fold
+        of_others, expected = find_best(is_known & ~own)
+        np.testing.assert_allclose(probs[own], expected[own], atol=0.03)
+        assert (of_others < 0.7 * temperature) == (fold == 0)
+
+
+def test_a_fold_is_scored_by_thresholds_of_the_others():
+    """Of features that say nothing: its own would look better."""
+    draw = np.random.default_rng(6)
+    spans = draw.standard_normal((60, 1, 5))
+    targets = (draw.random((60, 2)) < 0.4).astype(float)
+    examples = make_examples(spans, targets)
+    folds = assign_folds(examples)
+    probs, _ = cross_validate(examples, folds, single_label=False)
+    tagged = np.zeros((60, 2), bool)
+    for fold in range(5):
+        own = folds == fold
+        limits = learn_thresholds(targets[~own], probs[~own])
+        tagged[own] = probs[own] >= limits
+    found = validate(["a", "b"], examples, 4, single_label=False)
+    expected = f1_score(targets, tagged, average="macro")
+    assert found.scores["macro_F1"].value == pytest.approx(expected)
+    looks = f1_score(targets, probs >= found.thresholds, average="macro")
+    assert expected < looks - 0.03
+
+
+@pytest.mark.parametrize("clips_per_group", [1, 2])
+def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
+    """Of n of which p are right: the variance of both is 2 p (1 - p) / n."""
+    n_groups = 400 // clips_per_group
+    is_right = np.arange(n_groups) % 10 < 7
+    targets = np.tile(np.eye(2), (n_groups // 2, 1))
+    probs = np.where(is_right[:, None], targets, 1 - targets)
+    groups = [f"{n}" for n in range(n_groups)] * clips_per_group
+    probs, targets = (
+        np.tile(x, (clips_per_group, 1)) for x in (probs, targets)
+    )
+    examples = make_examples(probs[:, None], targets, groups)
+    found = score_clips(examples, probs, probs > 0.5)["accuracy"]
+    assert found.value == pytest.approx(0.7)
+    expected = 1.96 * (2 * 0.7 * 0.3 / n_groups) ** 0.5
+    assert found.high - found.value == pytest.approx(expected, rel=0.2)
+    assert found.value - found.low == pytest.approx(expected, rel=0.2)
 
 
 def test_parts_of_a_recording_are_as_clips_of_their_own(

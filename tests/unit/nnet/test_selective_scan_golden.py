@@ -108,12 +108,18 @@ def test_mamba_ssm_gets_what_it_expects(monkeypatch):
     monkeypatch.setitem(sys.modules, "mamba_ssm", types.ModuleType("mamba_ssm"))
     monkeypatch.setitem(sys.modules, "mamba_ssm.ops", types.ModuleType("ops"))
     monkeypatch.setitem(sys.modules, name, module)
-    u, z = torch.randn(2, 3, 6, 21).unbind()
-    delta, B, C = u.abs(), *torch.randn(2, 3, 4, 21).unbind()
+    u, delta, z = torch.randn(3, 3, 6, 21).unbind()
+    B, C = torch.randn(2, 3, 4, 21).unbind()
     A = -torch.rand(2, 6, 4)  # of both directions
-    options = {"z": z, "lengths": torch.tensor([21, 10, 1])}
-    found, expected = (
-        selective_scan(u, delta, A, B, C, **options, backend=backend)
-        for backend in ("mamba_ssm", "torch")
-    )
-    torch.testing.assert_close(found, expected)
+    D, delta_bias = torch.randn(2, 6).unbind()
+    for lengths in (None, torch.tensor([21, 10, 1])):
+        found, expected = (
+            selective_scan(
+                *(u, delta, A, B, C, D, z, delta_bias),
+                delta_softplus=True,
+                lengths=lengths,
+                backend=backend,
+            )
+            for backend in ("mamba_ssm", "torch")
+        )
+        torch.testing.assert_close(found, expected)

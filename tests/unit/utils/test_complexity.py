@@ -12,11 +12,12 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
-# Patches, and GMACs that the paper states: arXiv 2508.21243.
+# Patches, and GMACs that the paper states: arXiv 2508.21243. The defaults are 16
+# bins and frames every 10 of AST, and the paper's 25 frames every 5.
 PAPER = [
-    (SquarePatchEmbedding, (16, 10), 1024, 1212, 103.35),
+    (SquarePatchEmbedding, (), 1024, 1212, 103.35),
     (FFTPEmbedding, (10, 1), 1000, 991, 85.32),
-    (FFTPEmbedding, (25, 5), 1000, 196, 17.30),
+    (FFTPEmbedding, (), 1000, 196, 17.30),
     (FFTPEmbedding, (50, 10), 1000, 96, 8.8),
 ]
 
