@@ -24,6 +24,7 @@ from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
 from speechbrain.dataio.dataloader import distributed_loader_specifics
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.training.guard import (
@@ -34,6 +35,7 @@ from speechbrain_fftp.training.guard import (
     check_steps,
 )
 from speechbrain_fftp.training.mixing import MixedClips, MixupSampler
+from speechbrain_fftp.training.rows import store_in_arrays
 
 # Of torch.compile. Graphs reuse the memory of gradients in the next batch.
 CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
@@ -74,6 +76,9 @@ def print_error(kind, error, trace):
     if of_yaml and isinstance(error, ImportError):
         message = f"{error}: is the yaml file for {sys.argv[0]}?"
         print(message, file=sys.stderr)
+    elif of_yaml and isinstance(error, TypeError):
+        # HyperPyYAML adds the class to its arguments
+        print(*error.args, sep=": ", file=sys.stderr)
     elif isinstance(error, (InputError, OSError)) or (
         of_yaml and isinstance(error, ValueError)
     ):
@@ -145,6 +150,8 @@ class Brain(sb.Brain):
     ):
         """Creates a loader, see ``speechbrain.Brain``."""
         self.datasets[stage.name.lower()] = dataset
+        if isinstance(dataset, DynamicItemDataset):
+            store_in_arrays(dataset)
         # There may be no validation clips to distribute
         if stage != sb.Stage.TRAIN and len(dataset):
             # Explicit, since several processes would shuffle otherwise
@@ -154,9 +161,10 @@ class Brain(sb.Brain):
             )
         if isinstance(loader_kwargs.get("sampler"), MixupSampler):
             dataset = MixedClips(dataset)
-        loader = super().make_dataloader(
-            dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
-        )
+        with one_line_errors(ValueError):  # such as a batch_size of 0
+            loader = super().make_dataloader(
+                dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
+            )
         if stage == sb.Stage.TRAIN:
             check_steps(loader, self.grad_accumulation_factor)
         return loader

@@ -62,13 +62,18 @@ def moved_together(folder: Path) -> Iterator[pathlib.Path]:
     """Yields an empty folder, whose files are moved to ``folder`` after the block.
 
     It is ``FOLDER.unfinished``: one process may write a folder at a time, and
-    what a killed one left there is deleted by the next.
+    what a killed one left there is deleted by the next. A full disk is an OSError
+    that names the folder.
     """
     folder = pathlib.Path(folder)
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    yield unfinished
+    try:
+        yield unfinished
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
     folder.mkdir(exist_ok=True)
     # A file that others belong to, such as NAME of NAME.data, comes last
     for path in sorted(unfinished.iterdir(), reverse=True):

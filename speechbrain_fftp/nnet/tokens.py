@@ -11,6 +11,8 @@ from typing import NamedTuple, Optional
 
 import torch
 
+POOLINGS = ("cls", "mean", "cls+mean")
+
 
 def count_valid(lengths, size):
     """Converts relative lengths to numbers of samples, frames or tokens.
@@ -137,7 +139,7 @@ def pool_tokens(pooling, cls, tokens, valid=None):
     Arguments
     ---------
     pooling : str
-        "cls", "mean" or "cls+mean".
+        One of ``POOLINGS``.
     cls : torch.Tensor
         The mean of the class tokens ``[B, 1, D]``.
     tokens : torch.Tensor
@@ -150,11 +152,6 @@ def pool_tokens(pooling, cls, tokens, valid=None):
     torch.Tensor
         ``[B, 1, D]``.
 
-    Raises
-    ------
-    ValueError
-        If the pooling is unknown.
-
     Example
     -------
     >>> cls, tokens = torch.tensor([[[1.0]]]), torch.tensor([[[2.0], [4.0]]])
@@ -165,9 +162,7 @@ def pool_tokens(pooling, cls, tokens, valid=None):
         return cls
     if pooling == "mean":
         return mean_token(tokens, valid)
-    if pooling == "cls+mean":
-        return (cls + mean_token(tokens, valid)) / 2
-    raise ValueError(f"pooling={pooling!r} must be cls, mean or cls+mean.")
+    return (cls + mean_token(tokens, valid)) / 2
 
 
 def mean_token(tokens, valid=None):

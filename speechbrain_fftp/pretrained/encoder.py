@@ -43,7 +43,8 @@ class ChunkedTransformer(AST):
     """
 
     def __init__(self, *args, pooling="mean", has_bin_norm=False, **kwargs):
-        super().__init__(*args, pooling=pooling, **kwargs)
+        super().__init__(*args, **kwargs)
+        self.pooling = pooling
         del self.cls_tokens
         self.bin_norm = None
         if has_bin_norm:

@@ -4,8 +4,21 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import shutil
+
 from speechbrain.utils.checkpoints import METAFNAME, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier
+from speechbrain_fftp.dataio.errors import InputError
+
+
+def with_free_space(error, folder):
+    """The first line of an error, with the free space of a folder's disk.
+
+    The error of ``torch.save`` does not tell of a full disk.
+    """
+    free = shutil.disk_usage(folder).free / 1e9
+    cause, *_ = str(error).splitlines() or [repr(error)]
+    return f"{cause}; {free:.1f} GB are free"
 
 
 class AtomicCheckpointer(Checkpointer):
@@ -22,7 +35,15 @@ class AtomicCheckpointer(Checkpointer):
 
     def save_checkpoint(self, *args, **kwargs):
         """Saves a checkpoint; returns it on the main process."""
-        checkpoint = super().save_checkpoint(*args, **kwargs)
+        try:
+            checkpoint = super().save_checkpoint(*args, **kwargs)
+        except (OSError, RuntimeError) as error:  # RuntimeError: torch.save
+            folder = self.checkpoints_dir
+            raise InputError(
+                f"{folder}: a checkpoint could not be saved "
+                f"({with_free_space(error, folder)}). If the disk is full, free "
+                "space and repeat the command: it resumes from the last checkpoint."
+            ) from error
         if checkpoint is not None:
             meta = checkpoint.path / METAFNAME
             if not meta.exists():  # a repaired SpeechBrain has renamed it

@@ -13,6 +13,7 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import moved_together
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.int8 import store_in_int8
+from speechbrain_fftp.training.checkpoints import with_free_space
 from speechbrain_fftp.utils.inference_folder import convert_run
 
 logger = get_logger(__name__)
@@ -75,7 +76,9 @@ def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
 
 
 def _export(brain, datasets, folder, single_label=False, **options):
-    """Writes both forms of a model."""
+    """Writes both forms of a model, unless it is only tested."""
+    if brain.test_only:
+        return
     write_inference_folder(
         brain, datasets, folder=folder, single_label=single_label
     )
@@ -89,8 +92,11 @@ def _export(brain, datasets, folder, single_label=False, **options):
 def write_inference_folder(brain, datasets, *, folder, single_label=None):
     """Writes a folder that ``EncoderClassifier`` loads; for ``after`` as well.
 
-    With the average checkpoint that was evaluated. See ``convert_run``.
+    With the average checkpoint that was evaluated. See ``convert_run``. Writes
+    nothing if the model is only tested: the folder is the training's.
     """
+    if brain.test_only:
+        return
     hparams = brain.hparams
     options = {
         "max_key": hparams.average_by,
@@ -105,6 +111,12 @@ def write_inference_folder(brain, datasets, *, folder, single_label=None):
     except ValueError as error:
         raise InputError(
             f"{error}. The checkpoints are kept: repeat the command then."
+        ) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: torch.save
+        raise InputError(
+            f"{folder} could not be written "
+            f"({with_free_space(error, hparams.output_folder)}). The checkpoints "
+            "are kept: if the disk is full, free space and repeat the command."
         ) from error
     run_on_main(_append, args=[folder, "README.md", TAGGER])
 

@@ -5,7 +5,6 @@ Authors
 """
 
 import csv
-import difflib
 import os
 import re
 import shutil
@@ -34,6 +33,7 @@ FREE_KEYS = (
     "tensorboard_logs_folder",
     "compile_dynamic",
     "compile_using_dynamic_shape_tracing",
+    "after",
 )
 
 # Options of the command line that change the result
@@ -130,8 +130,8 @@ def check_settings(hparams_file, overrides, run_opts):
     """Ends the process with one line if a training would be wasted.
 
     This is so if the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, or if clips are to
-    be padded to another length than the maximum.
+    in use by another process, if there is nothing to test, if prepared data
+    are missing, or if clips are to be padded to another length than the maximum.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
@@ -167,7 +167,7 @@ def check_settings(hparams_file, overrides, run_opts):
     >>> check_settings(yaml, "lr: 0.2", RunOptions())
     Traceback (most recent call last):
     ...
-    SystemExit: ... -lr: 0.1, +lr: 0.2. Give another --output_folder.
+    SystemExit: ... Give another --output_folder, ...: lr: 0.1 -> 0.2
     """
     given = YAML().load(overrides or "{}")
     hparams = YAML().load(_resolve(hparams_file, given))
@@ -180,6 +180,13 @@ def check_settings(hparams_file, overrides, run_opts):
             f"pad_frames {pad_frames} is not max_frames {max_frames}: give "
             f"--max_frames {pad_frames} as well, the length of all clips."
         )
+    if hparams.get("skip_prep"):
+        for key in ("class_list", *MANIFESTS):
+            if not Path(hparams[key]).is_file():
+                sys.exit(
+                    f"There is no {key} {hparams[key]}: prepare the data, "
+                    f"without --skip_prep, or give another --{key}."
+                )
     folder = Path(hparams["output_folder"])
     if run_opts["test_only"] and not _has_checkpoint(folder):
         sys.exit(
@@ -207,25 +214,27 @@ def check_settings(hparams_file, overrides, run_opts):
             f"{folder} holds a training: give another --output_folder for "
             "--debug."
         )
-    before, saved = _read_yaml(folder / "hyperparams.yaml")
+    text, saved = _read_yaml(folder / "hyperparams.yaml")
     is_test = run_opts["test_only"]
     free_keys = (*FREE_KEYS, *TEST_KEYS) if is_test else FREE_KEYS
-    kept = {key: saved[key] for key in free_keys if key in saved}
+    values = {key: x for key, x in saved.items() if _is_plain(x)}
+    kept = {key: values[key] for key in free_keys if key in values}
     epochs = saved.get("number_of_epochs")
     if epochs is not None and epochs < hparams["number_of_epochs"]:
         kept["number_of_epochs"] = epochs
-    now = _resolve(hparams_file, {**given, **kept})
-    changes = _changes(before, now)
+    changes = _changes(text, values, free_keys, hparams_file, {**given, **kept})
     if not is_test:
         saved_options = read_json(options_path)
         for name, value in options.items():
-            before = saved_options.get(name)
-            if value != before:
-                changes.append(f"-{name}: {before}, +{name}: {value}")
+            if value != saved_options.get(name):
+                changes.append(f"{name}: {saved_options.get(name)} -> {value}")
     if changes:
+        listed = " " + "; ".join(changes)
+        if len(changes) > 3:
+            listed = "".join(f"\n  {change}" for change in changes)
         sys.exit(
-            f"{folder} holds a training with other settings (- before, + now): "
-            f"{', '.join(changes[:4])}. Give another --output_folder."
+            f"{folder} holds a training with other settings. Give another "
+            f"--output_folder, or the training's settings (before -> now):{listed}"
         )
 
 
@@ -324,19 +333,64 @@ def _read_yaml(path):
     return text, content
 
 
-def _changes(before, now):
-    """The lines that differ in two yaml files; of keys that do, only these.
+def _changes(text, values, free_keys, hparams_file, overrides):
+    """The settings that differ from those in the yaml file of a training.
 
-    Other lines repeat their values.
+    Arguments
+    ---------
+    text : str
+        The training's file.
+    values : dict
+        Its values that overrides can set. One that differs is set back before
+        the next keys are compared, since they may refer to it.
+    free_keys : tuple of str
+        Keys that may differ.
+    hparams_file : str
+        The yaml file.
+    overrides : dict
+        Its overrides.
     """
-    diff = difflib.unified_diff(_lines(before), _lines(now), n=0)
-    headers = ("---", "+++", "@@")
-    lines = [line for line in diff if not line.startswith(headers)]
-    old, new = YAML().load(before), YAML().load(now)
-    keys = [
-        line for line in lines if line[1:].partition(":")[0] in {*old, *new}
-    ]
-    return list(dict.fromkeys(keys or lines))
+    before = _settings(text)
+    now = _settings(_resolve(hparams_file, overrides))
+    changes = []
+    for key in [*before, *(key for key in now if key not in before)]:
+        old, new = before.get(key, []), now.get(key, [])
+        if old == new or key in free_keys:
+            continue
+        was = " ".join(line for line in old if line not in new)
+        is_now = " ".join(line for line in new if line not in old)
+        changes.append(f"{key}: {was or 'null'} -> {is_now or 'null'}")
+        if key in values and key in now:
+            overrides = {**overrides, key: values[key]}
+            now = _settings(_resolve(hparams_file, overrides))
+    return changes
+
+
+def _is_plain(value):
+    """Whether a value of a yaml file is text, a number, null or a list of them."""
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(x, (str, int, float, type(None))) for x in items)
+
+
+def _settings(text):
+    """The keys of a resolved yaml file, each with the lines of its value.
+
+    Without comments and indentation, and with names instead of numbered anchors.
+    """
+    names = re.findall(r"(?m)^(\w+): &(id\d+) ", text)
+    keys = {anchor: key for key, anchor in names}
+    text = re.sub(r"&id\d+ ", "", text)
+    text = re.sub(r"\*(id\d+)", lambda x: f"<{keys.get(x[1], x[1])}>", text)
+    settings, lines = {}, []
+    for line in text.splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line)
+        start = re.match(r"(\w+):", line)
+        if start:
+            lines = settings[start[1]] = []
+            line = line[start.end() :]
+        if line.strip():
+            lines.append(line.strip())
+    return settings
 
 
 def check_steps(train_loader, grad_accumulation_factor):
@@ -378,9 +432,3 @@ def _lock(folder):
             f"{folder} is in use by another training: wait for its end, or "
             "give another --output_folder."
         )
-
-
-def _lines(text):
-    """The lines of a yaml file without comments and indentation."""
-    lines = [re.sub(r"(^|\s)#.*", "", line) for line in text.splitlines()]
-    return [line.strip() for line in lines if line.strip()]

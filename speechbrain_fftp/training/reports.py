@@ -1,5 +1,7 @@
 """Results of a training: metrics.json, per_class.csv, probabilities.npz.
 
+With ``--test_only``, they are in a folder ``test``: the training's stay.
+
 Authors
  * The speechbrain_fftp authors 2026
 """
@@ -83,16 +85,21 @@ def write_report(brain, folder, name, metrics, table):
         "compiled": brain.compile,
         "batch_size": hparams.batch_size,
         "processes": hparams.throughput.processes,
-        **hparams.throughput.latest,
         "made_with": versions(),
     }
     labels = list(hparams.label_encoder.lab2ind)
+    if brain.test_only:
+        folder = Path(folder, "test")
+    else:
+        folder = Path(folder)
+        metrics.update(hparams.throughput.latest)
 
     def write():
         """Writes on the main process."""
-        write_json(Path(folder, "metrics.json"), metrics, strict=True)
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "metrics.json", metrics, strict=True)
         logger.info("Test clips:\n%s", format_table(metrics, table))
-        write_csv(Path(folder, "per_class.csv"), table[0], table[1:])
+        write_csv(folder / "per_class.csv", table[0], table[1:])
         write_predictions(folder, ids, targets, probs, labels)
 
     # The other processes wait: Gloo aborts a process that ends while gathered

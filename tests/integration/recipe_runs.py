@@ -85,7 +85,7 @@ def run_script(words, folder, log, variables):
     sys.path.insert(0, str(Path(words[0]).parent))
     try:
         runpy.run_path(words[0], run_name="__main__")
-    except (ImportError, OSError, ValueError):
+    except Exception:
         # multiprocessing prints errors itself, without the script's hook
         sys.excepthook(*sys.exc_info())
         sys.exit(1)
@@ -141,14 +141,17 @@ def train(output_folder, *flags, **options):
     """Runs the recipe; gives its output and metrics.json."""
     status, output = run(output_folder, *flags, **options)
     assert status == 0, output
-    return output, read_metrics(output_folder / "metrics.json")
+    results = output_folder
+    if "--test_only" in flags:
+        results = output_folder / "test"
+    return output, read_metrics(results / "metrics.json")
 
 
 def read_metrics(path):
     """Reads a metrics.json, without what differs between equal runs."""
     metrics = json.loads(path.read_text())
     for name in ("clips_per_second", "waiting", "hours"):
-        del metrics[name]
+        metrics.pop(name, None)
     return metrics
 
 

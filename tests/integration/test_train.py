@@ -158,7 +158,17 @@ def test_a_training_belongs_to_its_data(tmp_path):
     assert (run / "metrics.json").read_bytes() == before
     (data / "cat" / "new.wav").unlink()
     shutil.rmtree(run / "prepared")
-    train(run, "--test_only", **options)
+    # A test writes its own files, and leaves the training's as they are
+    files = {path.name for path in run.iterdir()} - {"prepared"}
+    options["batch_size"] = 3
+    _, metrics = train(run, "--test_only", **options, after=FOR_SPEECHBRAIN)
+    assert metrics["batch_size"] == 3 and "hours" not in metrics
+    assert (run / "metrics.json").read_bytes() == before
+    names = {"metrics.json", "per_class.csv"}
+    names |= {"predictions.csv", "probabilities.npz"}
+    assert {path.name for path in (run / "test").iterdir()} == names
+    found = {path.name for path in run.iterdir()} - {"prepared", "test"}
+    assert found == files
 
 
 def test_modules_beside_the_yaml_are_found(tmp_path):

@@ -182,7 +182,7 @@ def test_errors_of_users_are_one_line(capsys):
         printed = capsys.readouterr().err
         assert str(error) in printed and (printed.count("\n") == 1)
         assert printed.startswith("ValueError") != is_short
-    for kind in (ValueError, ImportError):
+    for kind in (ValueError, TypeError, ImportError):
         try:
             load_hyperpyyaml(kind("embed_dim 200"))
         except kind as error:

@@ -13,7 +13,12 @@ import torch
 
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
+from speechbrain_fftp.nnet.tokens import (
+    POOLINGS,
+    EncodedClips,
+    embed_clips,
+    pool_tokens,
+)
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -130,6 +135,11 @@ class AST(torch.nn.Module):
         "cls", the class tokens as in the original; "mean", the mean over the
         clip's valid tokens; or "cls+mean", the mean of both.
 
+    Raises
+    ------
+    ValueError
+        If the pooling is unknown.
+
     Example
     -------
     >>> encoder = AST(embed_dim=48, depth=2, num_heads=3)
@@ -152,6 +162,8 @@ class AST(torch.nn.Module):
         pooling="cls",
     ):
         super().__init__()
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling {pooling} must be one of {POOLINGS}.")
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels

@@ -16,7 +16,12 @@ import torch
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import EncodedClips, embed_clips, pool_tokens
+from speechbrain_fftp.nnet.tokens import (
+    POOLINGS,
+    EncodedClips,
+    embed_clips,
+    pool_tokens,
+)
 
 
 class AuM(torch.nn.Module):
@@ -48,6 +53,11 @@ class AuM(torch.nn.Module):
     pooling : str
         "cls" as in the original, "mean" or "cls+mean"; see ``AST``.
 
+    Raises
+    ------
+    ValueError
+        If the pooling is unknown.
+
     Example
     -------
     >>> encoder = AuM(embed_dim=32, depth=2)
@@ -72,6 +82,8 @@ class AuM(torch.nn.Module):
         scan="auto",
     ):
         super().__init__()
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling {pooling} must be one of {POOLINGS}.")
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels

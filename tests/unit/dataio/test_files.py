@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import errno
 import json
 import math
 import os
@@ -64,6 +65,12 @@ def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
         )
     write_json(tmp_path / "a.json", {})
     assert steps == ["fsync", "replace"]
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(OSError, match=f"No space.*'{tmp_path}'"):
+        with moved_together(tmp_path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_two_writers_of_a_file_do_not_collide(tmp_path):

@@ -4,10 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import resource
+
 import pytest
 import torch
 
 from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.training.checkpoints import AtomicCheckpointer
 
 
@@ -48,6 +51,22 @@ def test_an_interrupted_checkpoint_is_absent(tmp_path):
     assert again.recover_if_possible().path == first.path
     again.save_checkpoint()
     assert len(again.list_checkpoints()) == 2
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_full_disk_ends_in_a_line(size, tmp_path):
+    """As files cannot be larger here; torch raises a RuntimeError for its own."""
+    saver = AtomicCheckpointer(tmp_path, {"model": torch.nn.Linear(100, 100)})
+    first = saver.save_checkpoint()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(InputError, match="GB are free") as error:
+            saver.save_checkpoint()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+    assert saver.recover_if_possible().path == first.path
 
 
 class Renaming(Checkpointer):

@@ -14,7 +14,11 @@ import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.core import parse_arguments
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.training.guard import check_overrides, check_settings
+from speechbrain_fftp.training.guard import (
+    MANIFESTS,
+    check_overrides,
+    check_settings,
+)
 
 HPARAMS = Path(__file__).resolve().parents[3] / "hparams"
 YAML = """\
@@ -149,6 +153,20 @@ def test_other_settings_are_refused(options, run_opts, name, start):
     start(precision="bf16")  # as in the yaml
 
 
+def test_missing_tables_are_named(start, tmp_path):
+    """Where the preparation would not write them."""
+    paths = {
+        name: tmp_path / f"{name}.csv" for name in ("class_list", *MANIFESTS)
+    }
+    lines = [f"{name}: {path}\n" for name, path in paths.items()]
+    start.yaml.write_text(YAML + "skip_prep: False\n" + "".join(lines))
+    for name, path in paths.items():
+        with pytest.raises(SystemExit, match=f"{path}.*--skip_prep.*--{name}"):
+            start("skip_prep: True")
+        path.touch()
+    start("skip_prep: True")
+
+
 def test_what_may_differ(start):
     """All, until there is a checkpoint."""
     start("lr: 0.2", debug=True)
@@ -208,11 +226,33 @@ def test_another_default_or_number_of_processes_is_refused(start, monkeypatch):
     start()
     train(start.folder)
     monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(SystemExit, match="processes: 1.*processes: 4"):
+    with pytest.raises(SystemExit, match="processes: 1 -> 4"):
         start()
     start.yaml.write_text(YAML.replace("builtins.abs", "builtins.max"))
-    with pytest.raises(SystemExit, match="cost"):
+    with pytest.raises(SystemExit, match="cost: .*abs -> .*max"):
         start()
+
+
+def test_all_changes_are_named_but_not_what_follows_from_them(start):
+    """One a line if there are many; nested settings and references, too."""
+    text = YAML + "width: !ref <lr> * 10\nfirst: !new:set\nsecond: !new:set\n"
+    start.yaml.write_text(
+        text + "masking: !ref <first>\nafter:\n- !ref <first>\n- b\n"
+    )
+    start()
+    train(start.folder)
+    start("after: []")
+    text = text.replace("x: !ref <lr>", "x: !ref <lr>\n    y: 2")
+    start.yaml.write_text(text + "masking: !ref <second>\nafter: []\nnew: 3\n")
+    with pytest.raises(SystemExit) as error:
+        start("lr: 0.3", "patch: [16, 5]")
+    assert [line.strip() for line in str(error.value).split("\n")[1:]] == [
+        "lr: 0.1 -> 0.3",
+        "patch: [5, 16] -> [16, 5]",
+        "cost: null -> y: 2",
+        "masking: <first> -> <second>",
+        "new: null -> 3",
+    ]
 
 
 @pytest.mark.parametrize("name", ["hyperparams.yaml", "run_options.json"])

@@ -23,15 +23,16 @@ def after_training(tmp_path, monkeypatch):
     A step raises the error that is given for it.
     """
     brain = SimpleNamespace(
+        test_only=False,
         hparams=SimpleNamespace(
             modules={},
             label_encoder=SimpleNamespace(lab2ind={"Cat": 0, "Dog": 1}),
             sample_rate=16000,
-            output_folder="run",
+            output_folder=tmp_path,
             save_folder="scratch",
             average_by="mAP",
             avg_checkpoints=5,
-        )
+        ),
     )
     clips = {"a": {"duration": "0.75"}, "b": {"duration": "1.5"}}
     datasets = {"train": SimpleNamespace(data=clips)}
@@ -57,7 +58,7 @@ def after_training(tmp_path, monkeypatch):
         )
 
         def convert_run(run_folder, folder, **options):
-            assert run_folder == "run" and not options["single_label"]
+            assert run_folder == tmp_path and not options["single_label"]
             assert (options["max_key"], options["num"]) == ("mAP", 5)
             assert options["save_folder"] == "scratch"
             folder.mkdir(exist_ok=True)
@@ -130,3 +131,12 @@ def test_the_folder_tells_of_tagger_and_its_thresholds(
 def test_what_cannot_be_loaded_ends_in_a_line(after_training):
     with pytest.raises(InputError, match="no weights.* repeat the command"):
         after_training(**{"for SpeechBrain": ValueError("no weights")})
+
+
+def test_a_full_disk_ends_in_a_line(after_training, tmp_path):
+    """For which torch raises a RuntimeError."""
+    error = RuntimeError("unexpected pos 704 vs 598\nmore")
+    with pytest.raises(InputError, match="704 vs 598; .* GB are free") as ended:
+        after_training(**{"for SpeechBrain": error})
+    assert str(tmp_path / "inference") in str(ended.value)
+    assert "\n" not in str(ended.value)

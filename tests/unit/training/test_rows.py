@@ -1,0 +1,93 @@
+"""Tests of the rows of a data set in arrays.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import multiprocessing
+import re
+from pathlib import Path
+
+import pytest
+
+import speechbrain as sb
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_fftp.core import Brain
+from speechbrain_fftp.training.rows import Rows, store_in_arrays
+
+
+def make_dataset(count):
+    """Clips whose durations fall; a pipeline, and columns of all kinds."""
+    rows = {
+        f"clip {number}": {
+            "duration": float(count - number),
+            "labels": ";".join(["Dög"] * (number % 20)),
+            "times": [number],  # neither text nor number
+        }
+        for number in range(count)
+    }
+    return DynamicItemDataset(
+        rows,
+        [{"func": len, "takes": "labels", "provides": "length"}],
+        ["id", "duration", "labels", "times", "length"],
+    )
+
+
+@pytest.mark.parametrize("is_sorted", [False, True])
+def test_clips_stay_as_they_were(is_sorted):
+    dataset = make_dataset(30)
+    if is_sorted:
+        dataset = dataset.filtered_sorted(sort_key="duration", select_n=20)
+    before = list(dataset)
+    rows = [dataset.data[clip] for clip in dataset.data_ids]
+    for _ in range(2):  # such as for two evaluations
+        store_in_arrays(dataset)
+    assert list(dataset) == before and len(dataset) == len(before)
+    for row, found in zip(rows, dataset.data.values()):
+        assert found.items() >= row.items()
+    item = dataset[0]["labels"], dataset[0]["duration"]
+    assert list(map(type, item)) == [str, float]
+
+
+def test_a_loader_has_the_rows_in_arrays():
+    dataset = make_dataset(5)
+    loader = Brain().make_dataloader(dataset, sb.Stage.VALID, batch_size=2)
+    assert isinstance(dataset.data, Rows)
+    assert [x for batch in loader for x in batch.id] == [
+        f"clip {number}" for number in range(5)
+    ]
+
+
+def private_memory():
+    """The memory of this process that no other shares, in bytes."""
+    text = Path("/proc/self/smaps_rollup").read_text("ascii")
+    return 1024 * int(re.search(r"Private_Dirty: *(\d+) kB", text)[1])
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/smaps_rollup").exists(), reason="only on Linux"
+)
+def test_a_worker_shares_the_table():
+    """Unlike one that reads dictionaries."""
+    dataset = make_dataset(20_000)
+    dataset.set_output_keys(["id", "duration", "labels"])
+    context = multiprocessing.get_context("fork")
+    growth = context.Value("q")
+
+    def read():
+        dataset[0]
+        before = private_memory()
+        for _ in dataset:
+            pass
+        growth.value = private_memory() - before
+
+    def growth_of_worker():
+        worker = context.Process(target=read)
+        worker.start()
+        worker.join()
+        return growth.value
+
+    assert growth_of_worker() > 3e6
+    store_in_arrays(dataset)
+    del dataset.data.columns["times"]  # Python objects
+    assert growth_of_worker() < 1e6
