@@ -103,7 +103,8 @@ def cut_front_end(graph: "onnx.GraphProto", model: Model) -> None:
     build = GraphBuilder(graph, "pieces")
     size, hop = model.info.pieces
     size, hop = (size + SHIFT // 2) // SHIFT, hop // SHIFT
-    feats, lens = add_pieces(build, size, hop)
+    step = model.hop_samples // SHIFT if model.is_frame_level else 1
+    feats, lens = add_pieces(build, size, hop, step)
     n_pieces = build.Shape(feats, start=0, end=1)
     n_frames = build.Shape(feats, start=1, end=2)
     # Samples that are not silent stand for the waveforms, of which the rest of
