@@ -4,10 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import io
 import itertools
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,46 +125,6 @@ def test_packs_with_other_splits_are_refused(monkeypatch, tmp_path):
     recipes, lines = start(monkeypatch, "", data, tmp_path / "work")
     assert not recipes.scripts
     assert str(data) in lines[-1] and "valid_fraction" in lines[-1]
-
-
-@pytest.mark.slow
-def test_the_paper_table_is_made_of_shards(tmp_path):
-    """As on the hub, without lists, from nothing to the table."""
-    import soundfile as sf
-    from pyarrow import Table, parquet
-
-    from speechbrain_fftp.datasets.audioset import read_classes
-
-    mids, rng = list(read_classes()), np.random.default_rng(0)
-    for split in ("bal_train", "eval"):
-        rows = []
-        for number in range(6):
-            file = io.BytesIO()
-            sf.write(file, rng.uniform(-0.5, 0.5, 48000), 48000, format="flac")
-            audio = {"bytes": file.getvalue(), "path": f"{number}.flac"}
-            labels = [mids[number % 2]]
-            clip = {"video_id": f"{split}{number}", "audio": audio}
-            rows.append({**clip, "labels": labels})
-        path = tmp_path / "AudioSet" / "data" / split / "00.parquet"
-        path.parent.mkdir(parents=True)
-        parquet.write_table(Table.from_pylist(rows), path)
-    script, work = ROOT / "studies" / "run.py", tmp_path / "work"
-    words = [script, tmp_path / "AudioSet", "--plan=paper_table", "--folds=1"]
-    done = subprocess.run(
-        [sys.executable, *map(str, [*words, "--smoke", f"--work={work}"])],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    stored = list(map(json.loads, (work / "paper_table.jsonl").open()))
-    assert len(stored) == 17
-    for row in stored:
-        assert row["clips"] == {"train": 6, "valid": 0, "test": 6}
-        # One epoch: all weights are the same
-        assert row["eval_by_epoch"] == pytest.approx([row["value"]], abs=1e-6)
-    for tokens in PATCHES:
-        line = rf"\| AuM, {tokens} tokens, SpecAugment( \| [\d.]+){{3}} \|"
-        assert re.search(line, done.stdout), done.stdout
 
 
 @pytest.mark.slow
