@@ -234,7 +234,7 @@ def find_results(
     )
     results = show_progress(results, len(files), is_shown=not is_one)
     for file, found, reason in results:
-        yield Result(file, found or [], reason)
+        yield found or Result(file, [], reason)
 
 
 def analyze(
@@ -243,10 +243,11 @@ def analyze(
     file: str,
     plot: Optional[str],
     progress: bool,
-) -> list:
+) -> Result:
     """The tags or events of a file; draws them into ``plot`` if it is given."""
+    from fftp_tag.tag.events import rank_tags, tag_threshold
+
     source = read_source(file)
-    tag_options = options.given(args, "top_k", "threshold")
     if plot is not None:
         from fftp_tag.tag.plots import plot_tags
 
@@ -255,11 +256,20 @@ def analyze(
         rules = options.given(args, "threshold", "merge_gap", "min_duration")
         events = timeline.events(**rules)
         plot_tags(plot, tagger, source, timeline, events)
-        return events if args.timeline else timeline.tags(**tag_options)
-    if args.timeline:
+        if args.timeline:
+            return Result(file, events)
+        probs = timeline.clip_probs
+    elif args.timeline:
         event_options = options.given(args, *EVENT_OPTIONS)
-        return tagger.tag_long(source, progress=progress, **event_options)
-    return tagger.tag_file(source, progress=progress, **tag_options)
+        events = tagger.tag_long(source, progress=progress, **event_options)
+        return Result(file, events)
+    else:
+        probs = tagger.clip_probabilities(source, progress=progress)
+    threshold = tag_threshold(tagger.model.rules, args.threshold)
+    top_k = options.given(args, "top_k")
+    tags = rank_tags(probs, tagger.labels, threshold=threshold, **top_k)
+    best = rank_tags(probs, tagger.labels, top_k=1)
+    return Result(file, tags, best=best)
 
 
 def read_source(file: str) -> Union[str, bytes]:

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     import onnx
 
 NEVER = -20.0  # logit of a class without positive clips
-# Temperature of a linear discriminant analysis without cross-validation: for
-# small encoders, 12 to 22 were best. With a few clips that are all classified
-# correctly, minimising the log-loss would choose the lowest temperature.
+# Divides the logits of a linear discriminant analysis, which is overconfident.
+# It is not fitted to the probabilities of cross-validation: a few groups that are
+# far off made it so high that most sounds reached no threshold (docs/learn.md)
 TEMPERATURE = 15.0
-TEMPERATURES = np.geomspace(5, 100, 31)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,18 +45,6 @@ class ClipClassifier:
     n_classes: int
     single_label: bool
 
-    def soften(self, temperature: float) -> "ClipClassifier":
-        """A copy whose logits are divided by a temperature."""
-        return dataclasses.replace(
-            self,
-            weight=self.weight / temperature,
-            bias=self.bias / temperature,
-        )
-
-    def logits(self, features: np.ndarray) -> np.ndarray:
-        """Logits of spans with features ``[N, F]``, including background."""
-        return features @ self.weight.T + self.bias
-
     def probabilities(self, spans: List[np.ndarray]) -> np.ndarray:
         """Probabilities of clips ``[clips, C]``, the maximum over their spans.
 
@@ -65,7 +52,7 @@ class ClipClassifier:
         """
         from scipy.special import expit, softmax
 
-        logits = self.logits(np.concatenate(spans))
+        logits = np.concatenate(spans) @ self.weight.T + self.bias
         probs = softmax(logits, axis=1) if self.single_label else expit(logits)
         probs = probs[:, : self.n_classes].astype(np.float32)
         starts = np.cumsum([0, *map(len, spans[:-1])])
@@ -105,7 +92,7 @@ def learn_classifier(
     """Learns a classifier of standardised features.
 
     For single-label clips, it is a linear discriminant analysis with a shrunk
-    covariance, which is overconfident: ``soften`` it. For several labels per
+    covariance, its logits divided by ``TEMPERATURE``. For several labels per
     clip, it is a logistic regression per class.
 
     Arguments
@@ -140,7 +127,7 @@ def fit_discriminant(
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     weight = np.zeros((n_classes, inputs.shape[1]))
-    bias = np.full(n_classes, NEVER * TEMPERATURE)
+    bias = np.full(n_classes, NEVER)
     known = np.unique(classes)
     if len(known) == 1:
         bias[known] = 0.0
@@ -151,11 +138,11 @@ def fit_discriminant(
         warnings.filterwarnings("ignore", "Only one sample available")
         analysis.fit(inputs, classes)
     if len(known) == 2:  # scikit-learn has one row for the second class
-        weight[known[1]] = analysis.coef_[0]
-        bias[known] = 0.0, analysis.intercept_[0]
+        weight[known[1]] = analysis.coef_[0] / TEMPERATURE
+        bias[known] = 0.0, analysis.intercept_[0] / TEMPERATURE
     else:
-        weight[known] = analysis.coef_
-        bias[known] = analysis.intercept_
+        weight[known] = analysis.coef_ / TEMPERATURE
+        bias[known] = analysis.intercept_ / TEMPERATURE
     return weight, bias
 
 
@@ -175,23 +162,3 @@ def fit_regressions(
         regression = LogisticRegression(max_iter=1000).fit(inputs, column)
         weight[c], bias[c] = regression.coef_[0], regression.intercept_[0]
     return weight, bias
-
-
-def find_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
-    """The temperature with the lowest log-loss on held-out clips.
-
-    Arguments
-    ---------
-    logits, classes : numpy.ndarray
-        Logits ``[clips, C]``, and class indices ``[clips]``.
-    """
-    from scipy.special import log_softmax
-
-    if not len(classes):
-        return TEMPERATURE
-    rows = np.arange(len(classes))
-    losses = [
-        -log_softmax(logits / temperature, axis=1)[rows, classes].mean()
-        for temperature in TEMPERATURES
-    ]
-    return float(TEMPERATURES[np.argmin(losses)])

@@ -41,6 +41,7 @@ from fftp_tag.learning.validate import (
     Examples,
     Score,
     Validation,
+    score_arrays,
     score_clips,
     validate,
 )
@@ -64,7 +65,7 @@ from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import default_rules
+from speechbrain_fftp.dataio.model_info import THRESHOLD, default_rules
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import is_audioset
@@ -131,6 +132,7 @@ class Report:
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
     eval_scores : dict of Score
+    eval_scores_without_encoder : dict of float
         Scores of the clips of the eval split, if there are any.
     false_alarms : Background, optional
         False alarms in the second half of each recording of background.
@@ -145,6 +147,7 @@ class Report:
     hop_seconds: float
     validation: Validation
     eval_scores: Dict[str, Score]
+    eval_scores_without_encoder: Dict[str, float]
     false_alarms: Optional[Background]
     not_read: Dict[str, str]
 
@@ -217,20 +220,23 @@ def learn(
         learnt, held_out, errors = encode_clips(
             encoder, sounds, lengths, cache, num_workers, progress
         )
+        n_of_tokens = N_TOKEN_STATISTICS * token_size(tagger.model)
         validation = validate(
-            sounds.labels,
-            learnt,
-            N_TOKEN_STATISTICS * token_size(tagger.model),
-            sounds.single_label,
+            sounds.labels, learnt, n_of_tokens, sounds.single_label
         )
         classifier = learnt.learn(sounds.single_label)
-        classifier = classifier.soften(validation.temperature)
         write_learnt(encoder.model, output, sounds, validation, classifier)
-    eval_scores = {}
+    eval_scores, without_encoder = {}, {}
     if held_out.names:
         probs = classifier.probabilities(held_out.spans)
         tagged = probs >= validation.thresholds
         eval_scores = score_clips(held_out, probs, tagged)
+        spectrum = learnt.features_from(n_of_tokens).learn(sounds.single_label)
+        bands = held_out.features_from(n_of_tokens)
+        probs = spectrum.probabilities(bands.spans)
+        without_encoder = score_arrays(
+            held_out.targets, probs, probs >= THRESHOLD
+        )
     false_alarms = None
     if sounds.recordings:
         heard = [path for path in sounds.recordings if path not in errors]
@@ -245,6 +251,7 @@ def learn(
         hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
         validation=validation,
         eval_scores=eval_scores,
+        eval_scores_without_encoder=without_encoder,
         false_alarms=false_alarms,
         not_read=errors,
     )

@@ -58,7 +58,8 @@ def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
         f"macro F1 {decimal(metrics['macro_F1'])}  (thresholds {thresholds})",
     ]
     if "accuracy" in metrics:
-        lines.append(f"accuracy {decimal(metrics['accuracy'])}")
+        text = decimal(metrics["accuracy"])
+        lines.append(f"accuracy {text}  (of the most probable class)")
     lines += [
         f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
         f"those with positive and negative clips among {metrics['num_clips']}.",
