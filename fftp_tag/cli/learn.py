@@ -23,7 +23,7 @@ from fftp_tag.errors import counted
 
 if TYPE_CHECKING:
     from fftp_tag.learning.learn import Report
-    from fftp_tag.learning.validate import Score
+    from fftp_tag.score.groups import Score
 
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\

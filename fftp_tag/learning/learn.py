@@ -39,7 +39,6 @@ from fftp_tag.learning.recordings import (
 )
 from fftp_tag.learning.validate import (
     Examples,
-    Score,
     Validation,
     score_arrays,
     score_clips,
@@ -51,6 +50,7 @@ from fftp_tag.score.background import (
     list_recordings,
     listen_to_background,
 )
+from fftp_tag.score.groups import Score
 from fftp_tag.search.clips import add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model

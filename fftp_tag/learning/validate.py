@@ -7,28 +7,20 @@ Authors
 import dataclasses
 import logging
 import math
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Dict, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
 from fftp_tag.learning.classifier import ClipClassifier, learn_classifier
-from fftp_tag.score.groups import MIN_GROUPS, assign_folds, resample
-from fftp_tag.score.tags import column_f1
-from fftp_tag.score.thresholds import learn_thresholds
+from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, resample
+from fftp_tag.score.tags import f1_of_tags
+from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 from speechbrain_fftp.dataio.model_info import THRESHOLD
 
 logger = logging.getLogger(__name__)
 
 MAX_CONFUSIONS = 5
 MAX_NAMES = 3  # clips that are named per confusion
-
-
-class Score(NamedTuple):
-    """A score, with a 95 % interval if there are enough groups of clips."""
-
-    value: float
-    low: Optional[float] = None
-    high: Optional[float] = None
 
 
 class Confusion(NamedTuple):
@@ -189,7 +181,9 @@ def validate(
         thresholds = learn_thresholds(targets, probs)
         for fold in np.unique(folds):
             rows, others = folds == fold, folds != fold
-            of_others = learn_thresholds(targets[others], probs[others])
+            of_others = learn_thresholds(
+                targets[others], probs[others], are_learnable(targets)
+            )
             tagged[rows] = probs[rows] >= of_others
     spectrum = examples.features_from(n_token_features)
     spectrum_probs = cross_validate(spectrum, folds, single_label)
@@ -267,9 +261,9 @@ def score_arrays(
     """The scores of ``score_clips`` by name."""
     true = targets > 0.5
     scores = {}
-    scored = true.any(0) & ~true.all(0)
-    if scored.any():
-        scores["macro_F1"] = float(column_f1(true, tagged)[scored].mean())
+    macro_f1 = f1_of_tags(true, tagged)["macro_F1"]
+    if macro_f1 is not None:
+        scores["macro_F1"] = macro_f1
     rows = true.any(1)
     if rows.any():
         scores["no_tag"] = float((~tagged[rows].any(1)).mean())

@@ -8,13 +8,21 @@ Authors
 """
 
 import warnings
-from typing import Iterator, List, Optional
+from typing import Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
 FOLDS = 5
 RESAMPLES = 200  # of the bootstrap
 MIN_GROUPS = 5  # for an interval: fewer do not show how much scores vary
+
+
+class Score(NamedTuple):
+    """A score, with a 95 % interval if there are enough groups of clips."""
+
+    value: float
+    low: Optional[float] = None
+    high: Optional[float] = None
 
 
 def assign_folds(

@@ -19,8 +19,13 @@ def f1_scores(
     Returns ``micro_F1``, of all tags, and ``macro_F1``, the mean over classes
     with positive and negative clips, None if there are none.
     """
-    true = targets > 0.5
-    tagged = probs >= np.asarray(thresholds, np.float32)
+    return f1_of_tags(
+        targets > 0.5, probs >= np.asarray(thresholds, np.float32)
+    )
+
+
+def f1_of_tags(true: np.ndarray, tagged: np.ndarray) -> Dict[str, Any]:
+    """The scores of ``f1_scores``, from booleans ``[clips, C]``."""
     of_class = column_f1(true, tagged)[true.any(0) & ~true.all(0)]
     return {
         "micro_F1": float(column_f1(true.ravel(), tagged.ravel())),

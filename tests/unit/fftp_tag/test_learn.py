@@ -14,6 +14,7 @@ import onnx
 import pytest
 import soundfile as sf
 import tiny_onnx
+from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -23,7 +24,7 @@ from tiny_onnx import LONGEST, RATE, write_model
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.learning import recordings
-from fftp_tag.learning.classifier import find_temperature, learn_classifier
+from fftp_tag.learning.classifier import TEMPERATURE, learn_classifier
 from fftp_tag.learning.learn import (
     MOST_SPANS,
     Sounds,
@@ -31,8 +32,9 @@ from fftp_tag.learning.learn import (
     related_names,
 )
 from fftp_tag.learning.recordings import augmented_copies, place_between
-from fftp_tag.learning.validate import Examples, assign_folds
+from fftp_tag.learning.validate import Examples
 from fftp_tag.score.calibrate import calibrate
+from fftp_tag.score.groups import assign_folds
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import HOPS, OUTPUT, make_span_model
@@ -113,8 +115,10 @@ def test_the_learnt_graph_is_scikit_learns(
     if single_label:
         analysis = LinearDiscriminantAnalysis("lsqr", shrinkage="auto")
         pipeline = make_pipeline(StandardScaler(), analysis)
-        expected = pipeline.fit(features, classes).predict_proba(features)
-        expected = expected[:, :n_classes]
+        scores = pipeline.fit(features, classes).decision_function(features)
+        if scores.ndim == 1:  # of the second class, against the first
+            scores = np.stack([0 * scores, scores], axis=1)
+        expected = softmax(scores / TEMPERATURE, axis=1)[:, :n_classes]
     else:
         pipeline = make_pipeline(StandardScaler(), LogisticRegression())
         expected = [
@@ -125,17 +129,16 @@ def test_the_learnt_graph_is_scikit_learns(
     classifier = learn_classifier(features, targets, single_label)
     found = classifier.probabilities(list(features[:, None]))
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    softer = classifier.soften(20.0)
     info = dataclasses.replace(
         encoder.info, labels=names[:n_classes], single_label=single_label
     )
-    copy_model(encoder.path, tmp_path / "my.onnx", info, softer.add_to)
+    copy_model(encoder.path, tmp_path / "my.onnx", info, classifier.add_to)
     onnx.checker.check_model(onnx.load(tmp_path / "my.onnx"))
     learnt = Model(tmp_path / "my.onnx")
     clips, steps = learnt.run(
         ["probabilities", "frame_probabilities"], np.stack(wavs)
     )
-    expected = [softer.probabilities(list(x[:, None])) for x in spans]
+    expected = [classifier.probabilities(list(x[:, None])) for x in spans]
     np.testing.assert_allclose(steps, expected, atol=1e-4)
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)
     # A clip in a batch of longer ones has the steps of its own
@@ -155,17 +158,6 @@ def test_a_class_without_clips_or_others_can_be_learnt():
         classifier = learn_classifier(features, targets, single_label)
         probs = classifier.probabilities([features])
         assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
-
-
-@pytest.mark.parametrize("temperature", [6.0, 70.0])
-def test_the_temperature_is_found(temperature):
-    """By which the logits of known probabilities were multiplied."""
-    draw = np.random.default_rng(0)
-    logits = draw.standard_normal((5000, 3)) * 2
-    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    classes = np.array([draw.choice(3, p=row) for row in probs])
-    found = find_temperature(temperature * logits, classes)
-    assert found == pytest.approx(temperature, rel=0.13)
 
 
 def test_copies_are_of_the_sound(tmp_path):
@@ -280,7 +272,8 @@ def test_a_file_has_the_tags_of_its_events(tmp_path, tagger, clips):
     first = timeline.events()[0]
     assert (first.start, first.end) == pytest.approx((0, 3), abs=0.5)
     # Labels of clips do not tell how long their events last
-    found = calibrate(tmp_path / "my.onnx", clips, force=True)
+    path = tmp_path / "my.onnx"
+    found = calibrate(path, clips, path, force=True)
     assert found.is_written and (found.rules.threshold != 0.5).any()
     again = AudioTagger.from_pretrained(tmp_path / "my.onnx").model.rules
     for name in ("low", "high", "merge_gap", "min_duration"):
@@ -301,6 +294,7 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     assert main(["learn", *map(str, [clips, *options])]) == 0
     printed, messages = capsys.readouterr()
     assert re.search(r"\d\d  +spans of background", printed)
+    assert re.search(r"no_tag .* \(clips of which no class reaches", printed)
     numbers = re.search(r"accuracy  (\S+) \[(\S+), (\S+)\]", printed).groups()
     accuracy, low, high = map(float, numbers)
     assert 0.5 < low < accuracy < high == 1 and accuracy > 0.8
@@ -393,6 +387,8 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips):
         (clips / "clips.csv").write_text("\n".join([*rows, *more]))
         report = learn(tagger, clips, tmp_path / "my.onnx")
         score = report.eval_scores["accuracy"].value
+        bands = report.eval_scores_without_encoder["accuracy"]
+        assert (bands == 1) == (label_of_eval == "right")
         return score, probabilities_of(tmp_path / "my.onnx")
 
     right, expected = score("right")
@@ -408,7 +404,7 @@ def test_clips_of_a_group_are_in_one_fold():
     draw = np.random.default_rng(0)
     groups = [f"day {n}" for n in draw.integers(12, size=60)]
     targets = np.eye(3)[draw.integers(3, size=60)]
-    folds = assign_folds(Examples(groups, groups, [], [], targets))
+    folds = assign_folds(targets, groups)
     assert set(folds) == set(range(5))
     assert len(set(zip(groups, folds))) == len(set(groups))
 
