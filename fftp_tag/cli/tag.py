@@ -36,6 +36,7 @@ EXAMPLES = """\
   fftp-tag -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
 
+LEAST = 0.0005  # a lower probability is printed as 0.000
 EVENT_OPTIONS = ("window", "hop", "threshold", "merge_gap", "min_duration")
 
 
@@ -268,7 +269,7 @@ def analyze(
     threshold = tag_threshold(tagger.model.rules, args.threshold)
     top_k = options.given(args, "top_k")
     tags = rank_tags(probs, tagger.labels, threshold=threshold, **top_k)
-    best = rank_tags(probs, tagger.labels, top_k=1)
+    best = rank_tags(probs, tagger.labels, top_k=1, threshold=LEAST)
     return Result(file, tags, best=best)
 
 

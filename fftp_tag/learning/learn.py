@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
-LOW, HIGH = 0.3, 0.7  # probabilities while an event lasts, and of its peak
+LOW, HIGH = 0.3, 0.8  # probabilities while an event lasts, and of its peak
 LONG = 4  # spans in a clip: more cause a warning
 MOST_SPANS = 4000  # of recordings of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
@@ -225,6 +225,7 @@ def learn(
             sounds.labels, learnt, n_of_tokens, sounds.single_label
         )
         classifier = learnt.learn(sounds.single_label)
+        classifier = classifier.soften(validation.temperature)
         write_learnt(encoder.model, output, sounds, validation, classifier)
     eval_scores, without_encoder = {}, {}
     if held_out.names:
@@ -232,6 +233,7 @@ def learn(
         tagged = probs >= validation.thresholds
         eval_scores = score_clips(held_out, probs, tagged)
         spectrum = learnt.features_from(n_of_tokens).learn(sounds.single_label)
+        spectrum = spectrum.soften(validation.temperature_without_encoder)
         bands = held_out.features_from(n_of_tokens)
         probs = spectrum.probabilities(bands.spans)
         without_encoder = score_arrays(

@@ -11,7 +11,13 @@ from typing import Dict, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.learning.classifier import ClipClassifier, learn_classifier
+from fftp_tag.learning.classifier import (
+    TEMPERATURE,
+    ClipClassifier,
+    class_numbers,
+    find_temperature,
+    learn_classifier,
+)
 from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, resample
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
@@ -38,8 +44,12 @@ class Validation:
 
     Arguments
     ---------
+    temperature : float
+        For the classifier of all clips; 1 if clips have several labels.
     thresholds : numpy.ndarray
         For the classifier of all clips, ``[C]``.
+    temperature_without_encoder : float
+        Of log-mel statistics alone.
     n_folds : int
     scores : dict of Score
         See ``score_clips``.
@@ -49,7 +59,9 @@ class Validation:
         The most frequent ones.
     """
 
+    temperature: float
     thresholds: np.ndarray
+    temperature_without_encoder: float = 1.0
     n_folds: int = 0
     scores: Dict[str, Score] = dataclasses.field(default_factory=dict)
     scores_without_encoder: Dict[str, float] = dataclasses.field(
@@ -105,6 +117,11 @@ class Examples:
         self.copies.append(spans[:0])
         no_class = np.zeros((1, self.targets.shape[1]), self.targets.dtype)
         self.targets = np.concatenate([self.targets, no_class])
+
+    @property
+    def features(self) -> np.ndarray:
+        """Features of each clip, the mean over its spans, ``[clips, F]``."""
+        return np.stack([spans.mean(0) for spans in self.spans])
 
     @property
     def is_background(self) -> np.ndarray:
@@ -163,7 +180,8 @@ def validate(
             "All clips are in one group or each class has one clip, so the "
             "accuracy cannot be estimated"
         )
-        return Validation(thresholds)
+        temperature = TEMPERATURE if single_label else 1.0
+        return Validation(temperature, thresholds)
     alone = [
         label
         for label, column in zip(labels, targets.T)
@@ -175,7 +193,7 @@ def validate(
             "one group, cannot be learnt from and tested at once",
             ", ".join(alone),
         )
-    probs = cross_validate(examples, folds, single_label)
+    probs, temperature = cross_validate(examples, folds, single_label)
     tagged = probs >= THRESHOLD
     if not single_label:
         thresholds = learn_thresholds(targets, probs)
@@ -186,9 +204,11 @@ def validate(
             )
             tagged[rows] = probs[rows] >= of_others
     spectrum = examples.features_from(n_token_features)
-    spectrum_probs = cross_validate(spectrum, folds, single_label)
+    spectrum_probs, of_spectrum = cross_validate(spectrum, folds, single_label)
     return Validation(
+        temperature,
         thresholds,
+        of_spectrum,
         n_folds=int(folds.max()) + 1,
         scores=score_clips(examples, probs, tagged),
         scores_without_encoder=score_arrays(
@@ -200,18 +220,40 @@ def validate(
 
 def cross_validate(
     examples: Examples, folds: np.ndarray, single_label: bool
-) -> np.ndarray:
+) -> Tuple[np.ndarray, float]:
     """Classifies the clips of each fold by a classifier of the other folds.
 
-    Returns probabilities ``[clips, C]``.
+    Returns probabilities ``[clips, C]``, and the temperature for a classifier
+    of all clips. The temperature of a fold is found on the other folds.
     """
+    classifiers = [
+        examples.part(np.flatnonzero(folds != fold)).learn(single_label)
+        for fold in range(folds.max() + 1)
+    ]
+    temperature = 1.0
+    if single_label:
+        features, classes = examples.features, class_numbers(examples.targets)
+        n_classes = examples.targets.shape[1]
+        logits = np.full((len(folds), classes.max() + 1), -np.inf)
+        is_known = np.zeros(len(folds), bool)  # class is in the other folds
+        for fold, classifier in enumerate(classifiers):
+            rows = np.flatnonzero(folds == fold)
+            found = classifier.logits(features[rows])
+            logits[rows, : found.shape[1]] = found
+            is_known[rows] = np.isin(classes[rows], classes[folds != fold])
+        for fold, classifier in enumerate(classifiers):
+            rows = np.flatnonzero(is_known & (folds != fold))
+            own = find_temperature(logits[rows], classes[rows], n_classes)
+            classifiers[fold] = classifier.soften(own)
+        temperature = find_temperature(
+            logits[is_known], classes[is_known], n_classes
+        )
     probs = np.zeros(examples.targets.shape, np.float32)
-    for fold in range(folds.max() + 1):
+    for fold, classifier in enumerate(classifiers):
         rows = np.flatnonzero(folds == fold)
-        others = examples.part(np.flatnonzero(folds != fold))
         spans = [examples.spans[row] for row in rows]
-        probs[rows] = others.learn(single_label).probabilities(spans)
-    return probs
+        probs[rows] = classifier.probabilities(spans)
+    return probs, temperature
 
 
 def score_clips(

@@ -231,7 +231,7 @@ def calibrate(
     def apply(of_clips: List[Rules]) -> Found:
         """What the rules of each clip find in it."""
         limits = np.stack([x.threshold[columns] for x in of_clips])
-        timelines = {}
+        timelines: Dict[str, Timeline] = {}
         n_events = np.zeros((len(ids), 3))
         for row, (clip, own) in enumerate(zip(ids, of_clips)):
             if clip in truth:

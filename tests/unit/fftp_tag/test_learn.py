@@ -24,7 +24,11 @@ from tiny_onnx import LONGEST, RATE, write_model
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.learning import recordings
-from fftp_tag.learning.classifier import TEMPERATURE, learn_classifier
+from fftp_tag.learning.classifier import (
+    REACH,
+    find_temperature,
+    learn_classifier,
+)
 from fftp_tag.learning.learn import (
     MOST_SPANS,
     Sounds,
@@ -115,10 +119,8 @@ def test_the_learnt_graph_is_scikit_learns(
     if single_label:
         analysis = LinearDiscriminantAnalysis("lsqr", shrinkage="auto")
         pipeline = make_pipeline(StandardScaler(), analysis)
-        scores = pipeline.fit(features, classes).decision_function(features)
-        if scores.ndim == 1:  # of the second class, against the first
-            scores = np.stack([0 * scores, scores], axis=1)
-        expected = softmax(scores / TEMPERATURE, axis=1)[:, :n_classes]
+        expected = pipeline.fit(features, classes).predict_proba(features)
+        expected = expected[:, :n_classes]
     else:
         pipeline = make_pipeline(StandardScaler(), LogisticRegression())
         expected = [
@@ -129,16 +131,17 @@ def test_the_learnt_graph_is_scikit_learns(
     classifier = learn_classifier(features, targets, single_label)
     found = classifier.probabilities(list(features[:, None]))
     np.testing.assert_allclose(found, expected, atol=1e-3)
+    softer = classifier.soften(20.0)
     info = dataclasses.replace(
         encoder.info, labels=names[:n_classes], single_label=single_label
     )
-    copy_model(encoder.path, tmp_path / "my.onnx", info, classifier.add_to)
+    copy_model(encoder.path, tmp_path / "my.onnx", info, softer.add_to)
     onnx.checker.check_model(onnx.load(tmp_path / "my.onnx"))
     learnt = Model(tmp_path / "my.onnx")
     clips, steps = learnt.run(
         ["probabilities", "frame_probabilities"], np.stack(wavs)
     )
-    expected = [classifier.probabilities(list(x[:, None])) for x in spans]
+    expected = [softer.probabilities(list(x[:, None])) for x in spans]
     np.testing.assert_allclose(steps, expected, atol=1e-4)
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)
     # A clip in a batch of longer ones has the steps of its own
@@ -158,6 +161,28 @@ def test_a_class_without_clips_or_others_can_be_learnt():
         classifier = learn_classifier(features, targets, single_label)
         probs = classifier.probabilities([features])
         assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
+
+
+@pytest.mark.parametrize("temperature", [6.0, 70.0])
+def test_the_temperature_is_found(temperature):
+    """By which the logits of known probabilities were multiplied."""
+    draw = np.random.default_rng(0)
+    logits = draw.standard_normal((5000, 3)) * 3
+    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    classes = np.array([draw.choice(3, p=row) for row in probs])
+    found = find_temperature(temperature * logits, classes, 3)
+    assert found == pytest.approx(temperature, rel=0.13)
+
+
+def test_most_sounds_reach_the_threshold():
+    """Even if the best log-loss is that of lower probabilities."""
+    draw = np.random.default_rng(0)
+    logits, classes = draw.standard_normal((100, 4)), draw.integers(3, size=100)
+    classes[90:], logits[90:, 3] = 3, 100.0  # background
+    found = find_temperature(20 * logits, classes, 3)
+    for temperature, is_enough in ((found, True), (1.15 * found, False)):
+        probs = softmax(20 * logits / temperature, axis=1)[:90, :3]
+        assert ((probs.max(1) >= 0.5).mean() >= REACH) == is_enough
 
 
 def test_copies_are_of_the_sound(tmp_path):
