@@ -1,6 +1,6 @@
 """``fftp-tag calibrate``: Learns thresholds and rules of events.
 
-They are written into the model, or into a copy with --output.
+They are written into a copy of the model, or into the model with --in-place.
 
 With --data-folder, the threshold of a class maximises F1 of the tags of the
 clips. For a frame-level model, an event lasts while the probability is at
@@ -9,9 +9,11 @@ maximises F1 of the clips with an event. A model that fftp-tag learn has written
 keeps its own rules of events. Classes with fewer than 5 clips get a threshold
 of 0.5.
 
-With --strong-labels, the events of the rules are scored as well; with
---background, their false alarms in recordings without any of the sounds are
-counted. Learnt rules that are worse than the model's own are not written. With
+Learnt rules are scored by cross-validation: each clip by rules that are learnt
+from clips of other groups. With --strong-labels, the events of the rules are
+scored as well; with --background, their false alarms in recordings without any
+of the sounds are counted. Rules that are worse than the model's own are not
+written, nor are those that replace learnt ones without a certain gain. With
 --background alone, false alarms are counted with the model's own rules.
 
 Authors
@@ -19,11 +21,12 @@ Authors
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
-from fftp_tag.tag.sources import find_inside
+from fftp_tag.tag.sources import STARTER_MODEL, find_on_disk, find_or_convert
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.packages import require
 
@@ -36,7 +39,7 @@ HELP = "learns thresholds and rules of events"
 EXAMPLES = """\
   fftp-tag calibrate --model results/demo --data-folder results/demo/prepared
   fftp-tag calibrate --model my.onnx --data-folder other_clips \\
-      --background room.wav --output calibrated.onnx
+      --background room.wav --output other.onnx
   fftp-tag calibrate --model my.onnx --background room.wav"""
 
 
@@ -49,21 +52,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         metavar="MODEL.onnx",
-        help="file to write (default: the model itself)",
+        help="file to write (default: the name of the model, with "
+        "_calibrated.onnx)",
+    )
+    parser.add_argument(
+        "--in-place",
+        action="store_true",
+        default=None,
+        help="write the rules into the model itself",
     )
     parser.add_argument(
         "--force",
         action="store_true",
         default=None,
-        help="write rules that are worse than the model's own, too",
+        help="write rules that are not better than the model's own, too",
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Learns from clips, or from background, or from both."""
-    model = find_file(args.model)
-    target = Path(args.output) if args.output else model
     check_options(args)
+    target = choose_output(args)
+    model = find_or_convert(args.model)
     recordings = []
     if args.background:
         require("sklearn", "--background")
@@ -88,16 +98,21 @@ def run(args: argparse.Namespace) -> None:
         count_in_background(args, model, recordings)
 
 
-def find_file(source: str) -> Path:
-    """The model.onnx to calibrate, which must not be in the cache."""
-    inside = find_inside(source)
-    path = Path(source) if inside is None else inside
-    if path.suffix == ".onnx" and path.is_file():
-        return path
-    raise InputError(
-        f"{source} is not a model.onnx or a folder with one: convert a "
-        "published model with fftp-tag import first"
-    )
+def choose_output(args: argparse.Namespace) -> Path:
+    """The file to write."""
+    if not args.in_place:
+        name = os.path.basename(os.path.abspath(args.model))
+        name = f"{name.removesuffix('.onnx')}_calibrated.onnx"
+        return Path(args.output or name)
+    if args.output:
+        raise InputError("give --output or --in-place, not both")
+    found = find_on_disk(args.model)
+    if not isinstance(found, Path) or found == STARTER_MODEL:
+        raise InputError(
+            f"--in-place needs a model.onnx of yours: of {args.model}, only a "
+            "copy can be calibrated, without --in-place"
+        )
+    return found
 
 
 def check_options(args: argparse.Namespace) -> None:
@@ -106,7 +121,7 @@ def check_options(args: argparse.Namespace) -> None:
         raise InputError("give --data-folder, --background, or both")
     if not args.data_folder:
         for name in options.given(
-            args, "output", "force", *evaluate.CLIP_OPTIONS
+            args, "output", "in_place", "force", *evaluate.CLIP_OPTIONS
         ):
             name = name.replace("_", "-")
             raise InputError(f"--{name} needs --data-folder")
@@ -124,7 +139,6 @@ def report_calibration(target: Path, found: "Calibration") -> None:
     InputError
         If they are not.
     """
-    from fftp_tag.score.calibrate import what_is_worse
     from fftp_tag.score.tags import decimal
     from fftp_tag.score.thresholds import MIN_POSITIVES
 
@@ -133,10 +147,20 @@ def report_calibration(target: Path, found: "Calibration") -> None:
             f"{len(found.few)} classes with fewer than {MIN_POSITIVES} "
             f"positives get a threshold of 0.5, such as {found.few[0]}"
         )
-    print("rules         before  learnt")
+    print(
+        f"learnt rules are scored by cross-validation in {found.n_folds} folds "
+        f"of {found.n_clips} clips"
+    )
+    print("rules         before  learnt  gain [95 % interval]")
     for name, before in found.before.f1.items():
         after = found.after.f1[name]
-        print(f"{name:12}  {decimal(before):6}  {decimal(after)}")
+        line = f"{name:12}  {decimal(before):6}  {decimal(after):6}"
+        if name in found.gains:
+            gain = found.gains[name]
+            line += f"  {gain.value:+.4f}"
+            if gain.low is not None:
+                line += f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+        print(line.rstrip())
     old, new = found.before.background, found.after.background
     if old is not None and new is not None:
         counts = old.together.count, new.together.count
@@ -144,8 +168,7 @@ def report_calibration(target: Path, found: "Calibration") -> None:
         print_false_alarms(new, found.rules)
     if not found.is_written:
         raise InputError(
-            f"{target} is not written: with the learnt rules, "
-            f"{what_is_worse(found.before, found.after)}. --force writes them"
+            f"{target} is not written: {found.objection}. --force writes it"
         )
     print(f"wrote {target}")
 

@@ -42,6 +42,7 @@ class Result(NamedTuple):
     file: str
     found: Sequence[Any]  # of Tag or Event
     error: Optional[str] = None
+    best: Sequence[Any] = ()  # the most probable class, a tag or not
 
 
 class Context(NamedTuple):
@@ -81,11 +82,15 @@ def write_table(
         if result.error is not None:
             continue
         print(printable(result.file), file=stream)
-        if not result.found:
-            kind = "events" if context.timeline else "tags"
-            print(f"  no {kind}", file=stream)
-        for item in result.found:
-            line = f"  {item.probability:.3f}  {item.label}"
+        start = ""
+        if not result.found and result.best:
+            start = "  none reaches its threshold; most probable:"
+        elif not result.found:
+            print(
+                f"  no {'events' if context.timeline else 'tags'}", file=stream
+            )
+        for item in result.found or result.best:
+            line = f"{start}  {item.probability:.3f}  {item.label}"
             if context.timeline:
                 line = f"{item.start:9.2f} {item.end:9.2f}{line}"
             if context.show_thresholds:

@@ -16,7 +16,7 @@ Authors
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Dict, Optional
+from typing import TYPE_CHECKING, Dict
 
 import fftp_tag
 from fftp_tag.cli import options, output
@@ -24,7 +24,7 @@ from fftp_tag.errors import counted
 
 if TYPE_CHECKING:
     from fftp_tag.learning.learn import Report
-    from fftp_tag.learning.validate import Score
+    from fftp_tag.score.groups import Score
 
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
@@ -34,6 +34,13 @@ EXAMPLES = """\
       --background street.wav
   fftp-tag clip.wav --model my.onnx --timeline
   fftp-tag learn recordings --strong-labels corrected_tracks"""
+
+# What the scores count
+COUNTED = {
+    "macro_F1": "of tags, which reach their thresholds",
+    "no_tag": "clips of which no class reaches its threshold",
+    "accuracy": "of the most probable class, a tag or not",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +125,7 @@ def print_report(report: "Report") -> None:
         print_intervals(validation.scores, validation.scores_without_encoder)
     if report.eval_scores:
         print("clips of the eval split, not learnt from:")
-        print_intervals(report.eval_scores)
+        print_intervals(report.eval_scores, report.eval_scores_without_encoder)
     for pair in validation.confusions:
         names_of_clips = output.printable("; ".join(pair.clips))
         print(
@@ -130,17 +137,15 @@ def print_report(report: "Report") -> None:
 
 
 def print_intervals(
-    scores: Dict[str, "Score"],
-    without_encoder: Optional[Dict[str, float]] = None,
+    scores: Dict[str, "Score"], without_encoder: Dict[str, float]
 ) -> None:
     """Prints scores with their intervals."""
     for name, score in scores.items():
         line = f"  {name:8}  {score.value:.3f}"
         if score.low is not None:
             line += f" [{score.low:.3f}, {score.high:.3f}]"
-        if without_encoder is not None:
-            line += f", without the encoder {without_encoder[name]:.3f}"
-        print(line)
+        line += f", without the encoder {without_encoder[name]:.3f}"
+        print(f"{line}  ({COUNTED[name]})")
     if any(score.low is not None for score in scores.values()):
         print("  [95 % interval for as many new clips like these]")
     else:

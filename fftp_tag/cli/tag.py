@@ -36,6 +36,7 @@ EXAMPLES = """\
   fftp-tag -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
 
+LEAST = 0.0005  # a lower probability is printed as 0.000
 EVENT_OPTIONS = ("window", "hop", "threshold", "merge_gap", "min_duration")
 
 
@@ -258,19 +259,19 @@ def find_results(
             yield Result(files[0], [], one_line(error))
         return
 
-    def analyze_file(file: str) -> list:
+    def analyze_file(file: str) -> Result:
         """The tags or events of a file, which are saved."""
-        found = analyze(args, tagger, file, plots.get(file), is_one)
-        save(Result(file, found))
-        return found
+        result = analyze(args, tagger, file, plots.get(file), is_one)
+        save(result)
+        return result
 
-    for file, found, reason in in_order(
+    for file, result, reason in in_order(
         analyze_file,
         files,
         num_workers=1 if is_one or plots else 4,
         progress=not is_one,
     ):
-        yield Result(file, found or [], reason)
+        yield result or Result(file, [], reason)
 
 
 def analyze(
@@ -279,10 +280,11 @@ def analyze(
     file: str,
     plot: Optional[str],
     progress: bool,
-) -> list:
+) -> Result:
     """The tags or events of a file; draws them into ``plot`` if it is given."""
+    from fftp_tag.tag.events import rank_tags, tag_threshold
+
     source = read_source(file)
-    tag_options = options.given(args, "top_k", "threshold")
     if plot is not None:
         from fftp_tag.tag.plots import plot_tags
 
@@ -291,11 +293,20 @@ def analyze(
         rules = options.given(args, "threshold", "merge_gap", "min_duration")
         events = timeline.events(**rules)
         plot_tags(plot, tagger, source, timeline, events)
-        return events if args.timeline else timeline.tags(**tag_options)
-    if args.timeline:
+        if args.timeline:
+            return Result(file, events)
+        probs = timeline.clip_probs
+    elif args.timeline:
         event_options = options.given(args, *EVENT_OPTIONS)
-        return tagger.tag_long(source, progress=progress, **event_options)
-    return tagger.tag_file(source, progress=progress, **tag_options)
+        events = tagger.tag_long(source, progress=progress, **event_options)
+        return Result(file, events)
+    else:
+        probs = tagger.clip_probabilities(source, progress=progress)
+    threshold = tag_threshold(tagger.model.rules, args.threshold)
+    top_k = options.given(args, "top_k")
+    tags = rank_tags(probs, tagger.labels, threshold=threshold, **top_k)
+    best = rank_tags(probs, tagger.labels, top_k=1, threshold=LEAST)
+    return Result(file, tags, best=best)
 
 
 def read_source(file: str) -> Union[str, bytes]:

@@ -39,8 +39,8 @@ from fftp_tag.learning.recordings import (
 )
 from fftp_tag.learning.validate import (
     Examples,
-    Score,
     Validation,
+    score_arrays,
     score_clips,
     validate,
 )
@@ -50,6 +50,7 @@ from fftp_tag.score.background import (
     list_recordings,
     listen_to_background,
 )
+from fftp_tag.score.groups import Score
 from fftp_tag.search.clips import ClipSource, add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
@@ -65,7 +66,7 @@ from speechbrain_fftp import __version__
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import default_rules
+from speechbrain_fftp.dataio.model_info import THRESHOLD, default_rules
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import is_audioset
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
-LOW, HIGH = 0.3, 0.7  # probabilities while an event lasts, and of its peak
+LOW, HIGH = 0.3, 0.8  # probabilities while an event lasts, and of its peak
 LONG = 4  # spans in a clip: more cause a warning
 MOST_SPANS = 4000  # of recordings of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
@@ -132,6 +133,7 @@ class Report:
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
     eval_scores : dict of Score
+    eval_scores_without_encoder : dict of float
         Scores of the clips of the eval split, if there are any.
     false_alarms : Background, optional
         False alarms in the second half of each recording of background.
@@ -146,6 +148,7 @@ class Report:
     hop_seconds: float
     validation: Validation
     eval_scores: Dict[str, Score]
+    eval_scores_without_encoder: Dict[str, float]
     false_alarms: Optional[Background]
     not_read: Dict[str, str]
 
@@ -229,22 +232,27 @@ def learn(
         learnt, held_out, errors = encode_clips(
             encoder, sounds, lengths, cache, num_workers, progress
         )
+        n_of_tokens = N_TOKEN_STATISTICS * token_size(tagger.model)
         validation = validate(
-            sounds.labels,
-            learnt,
-            N_TOKEN_STATISTICS * token_size(tagger.model),
-            sounds.single_label,
+            sounds.labels, learnt, n_of_tokens, sounds.single_label
         )
         classifier = learnt.learn(sounds.single_label)
         classifier = classifier.soften(validation.temperature)
         write_learnt(
             encoder.model, output, sounds, sources, validation, classifier
         )
-    eval_scores = {}
+    eval_scores, without_encoder = {}, {}
     if held_out.names:
         probs = classifier.probabilities(held_out.spans)
         tagged = probs >= validation.thresholds
         eval_scores = score_clips(held_out, probs, tagged)
+        spectrum = learnt.features_from(n_of_tokens).learn(sounds.single_label)
+        spectrum = spectrum.soften(validation.temperature_without_encoder)
+        bands = held_out.features_from(n_of_tokens)
+        probs = spectrum.probabilities(bands.spans)
+        without_encoder = score_arrays(
+            held_out.targets, probs, probs >= THRESHOLD
+        )
     false_alarms = None
     if sounds.recordings:
         heard = [path for path in sounds.recordings if path not in errors]
@@ -259,6 +267,7 @@ def learn(
         hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
         validation=validation,
         eval_scores=eval_scores,
+        eval_scores_without_encoder=without_encoder,
         false_alarms=false_alarms,
         not_read=errors,
     )

@@ -7,9 +7,7 @@ Authors
 import dataclasses
 import logging
 import math
-import warnings
-from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Dict, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
@@ -20,25 +18,15 @@ from fftp_tag.learning.classifier import (
     find_temperature,
     learn_classifier,
 )
-from fftp_tag.score.tags import column_f1
-from fftp_tag.score.thresholds import learn_thresholds
+from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, resample
+from fftp_tag.score.tags import f1_of_tags
+from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 from speechbrain_fftp.dataio.model_info import THRESHOLD
 
 logger = logging.getLogger(__name__)
 
-FOLDS = 5
-RESAMPLES = 200  # of the bootstrap
-MIN_GROUPS = 5  # for an interval: fewer do not show how much scores vary
 MAX_CONFUSIONS = 5
 MAX_NAMES = 3  # clips that are named per confusion
-
-
-class Score(NamedTuple):
-    """A score, with a 95 % interval if there are enough groups of clips."""
-
-    value: float
-    low: Optional[float] = None
-    high: Optional[float] = None
 
 
 class Confusion(NamedTuple):
@@ -60,6 +48,8 @@ class Validation:
         For the classifier of all clips; 1 if clips have several labels.
     thresholds : numpy.ndarray
         For the classifier of all clips, ``[C]``.
+    temperature_without_encoder : float
+        Of log-mel statistics alone.
     n_folds : int
     scores : dict of Score
         See ``score_clips``.
@@ -71,6 +61,7 @@ class Validation:
 
     temperature: float
     thresholds: np.ndarray
+    temperature_without_encoder: float = 1.0
     n_folds: int = 0
     scores: Dict[str, Score] = dataclasses.field(default_factory=dict)
     scores_without_encoder: Dict[str, float] = dataclasses.field(
@@ -118,11 +109,6 @@ class Examples:
             copies=[rows[:, first:] for rows in self.copies],
         )
 
-    @property
-    def features(self) -> np.ndarray:
-        """Features of each clip, the mean over its spans, ``[clips, F]``."""
-        return np.stack([spans.mean(0) for spans in self.spans])
-
     def add_background(self, name: str, spans: np.ndarray) -> None:
         """Adds a clip without a class, which is a group of its own."""
         self.names.append(name)
@@ -131,6 +117,11 @@ class Examples:
         self.copies.append(spans[:0])
         no_class = np.zeros((1, self.targets.shape[1]), self.targets.dtype)
         self.targets = np.concatenate([self.targets, no_class])
+
+    @property
+    def features(self) -> np.ndarray:
+        """Features of each clip, the mean over its spans, ``[clips, F]``."""
+        return np.stack([spans.mean(0) for spans in self.spans])
 
     @property
     def is_background(self) -> np.ndarray:
@@ -183,13 +174,14 @@ def validate(
     """
     targets = examples.targets
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
-    folds = assign_folds(examples)
+    folds = assign_folds(targets, examples.groups)
     if folds is None:
         logger.warning(
             "All clips are in one group or each class has one clip, so the "
             "accuracy cannot be estimated"
         )
-        return Validation(TEMPERATURE if single_label else 1.0, thresholds)
+        temperature = TEMPERATURE if single_label else 1.0
+        return Validation(temperature, thresholds)
     alone = [
         label
         for label, column in zip(labels, targets.T)
@@ -207,13 +199,16 @@ def validate(
         thresholds = learn_thresholds(targets, probs)
         for fold in np.unique(folds):
             rows, others = folds == fold, folds != fold
-            of_others = learn_thresholds(targets[others], probs[others])
+            of_others = learn_thresholds(
+                targets[others], probs[others], are_learnable(targets)
+            )
             tagged[rows] = probs[rows] >= of_others
     spectrum = examples.features_from(n_token_features)
-    spectrum_probs, _ = cross_validate(spectrum, folds, single_label)
+    spectrum_probs, of_spectrum = cross_validate(spectrum, folds, single_label)
     return Validation(
         temperature,
         thresholds,
+        of_spectrum,
         n_folds=int(folds.max()) + 1,
         scores=score_clips(examples, probs, tagged),
         scores_without_encoder=score_arrays(
@@ -238,6 +233,7 @@ def cross_validate(
     temperature = 1.0
     if single_label:
         features, classes = examples.features, class_numbers(examples.targets)
+        n_classes = examples.targets.shape[1]
         logits = np.full((len(folds), classes.max() + 1), -np.inf)
         is_known = np.zeros(len(folds), bool)  # class is in the other folds
         for fold, classifier in enumerate(classifiers):
@@ -247,35 +243,17 @@ def cross_validate(
             is_known[rows] = np.isin(classes[rows], classes[folds != fold])
         for fold, classifier in enumerate(classifiers):
             rows = np.flatnonzero(is_known & (folds != fold))
-            own = find_temperature(logits[rows], classes[rows])
+            own = find_temperature(logits[rows], classes[rows], n_classes)
             classifiers[fold] = classifier.soften(own)
-        temperature = find_temperature(logits[is_known], classes[is_known])
+        temperature = find_temperature(
+            logits[is_known], classes[is_known], n_classes
+        )
     probs = np.zeros(examples.targets.shape, np.float32)
     for fold, classifier in enumerate(classifiers):
         rows = np.flatnonzero(folds == fold)
         spans = [examples.spans[row] for row in rows]
         probs[rows] = classifier.probabilities(spans)
     return probs, temperature
-
-
-def assign_folds(examples: Examples) -> Optional[np.ndarray]:
-    """The fold of each clip, or None if folds are impossible."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    classes = [row.tobytes() for row in examples.targets]
-    most = max(Counter(classes).values())
-    n_folds = min(FOLDS, len(set(examples.groups)), most)
-    if n_folds < 2:
-        return None
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
-    folds = np.zeros(len(classes), int)
-    numbers = np.unique(classes, return_inverse=True)[1]
-    with warnings.catch_warnings():  # learn warns of classes of few clips
-        warnings.filterwarnings("ignore", "The least populated class")
-        splits = list(splitter.split(classes, numbers, examples.groups))
-    for fold, (_, rows) in enumerate(splits):
-        folds[rows] = fold
-    return folds
 
 
 def score_clips(
@@ -296,24 +274,20 @@ def score_clips(
     Returns
     -------
     dict of Score
-        ``macro_F1`` and, if there are several classes and no clip has more
-        than one, ``accuracy``. Scores that are undefined are missing.
+        ``macro_F1`` of the tags; ``no_tag``, the share of the clips with a
+        class that have none; and, if there are several classes and no clip has
+        more than one, ``accuracy`` of the most probable class, whether it is a
+        tag or not. Scores that are undefined are missing.
     """
     of_all = score_arrays(examples.targets, probs, tagged)
     is_sound = ~examples.is_background
     n_groups = len(set(np.array(examples.groups)[is_sound]))
     if n_groups < MIN_GROUPS:
         return {name: Score(value) for name, value in of_all.items()}
-    draw = np.random.default_rng(0)
-    numbers = np.unique(examples.groups, return_inverse=True)[1]
-    members = [np.flatnonzero(numbers == n) for n in range(numbers.max() + 1)]
-    resampled = []
-    for _ in range(RESAMPLES):
-        chosen = draw.integers(len(members), size=len(members))
-        rows = np.concatenate([members[number] for number in chosen])
-        resampled.append(
-            score_arrays(examples.targets[rows], probs[rows], tagged[rows])
-        )
+    resampled = [
+        score_arrays(examples.targets[rows], probs[rows], tagged[rows])
+        for rows in resample(examples.groups)
+    ]
     scores = {}
     for name, value in of_all.items():
         found = [sample[name] for sample in resampled if name in sample]
@@ -329,10 +303,12 @@ def score_arrays(
     """The scores of ``score_clips`` by name."""
     true = targets > 0.5
     scores = {}
-    scored = true.any(0) & ~true.all(0)
-    if scored.any():
-        scores["macro_F1"] = float(column_f1(true, tagged)[scored].mean())
+    macro_f1 = f1_of_tags(true, tagged)["macro_F1"]
+    if macro_f1 is not None:
+        scores["macro_F1"] = macro_f1
     rows = true.any(1)
+    if rows.any():
+        scores["no_tag"] = float((~tagged[rows].any(1)).mean())
     if true.shape[1] > 1 and (true.sum(1) <= 1).all() and rows.any():
         right = probs[rows].argmax(1) == true[rows].argmax(1)
         scores["accuracy"] = float(right.mean())

@@ -7,7 +7,9 @@ Authors
 import dataclasses
 import logging
 import os
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+
+import numpy as np
 
 from fftp_tag.score.background import (
     Background,
@@ -21,19 +23,24 @@ from fftp_tag.score.evaluate import (
     multi_hot,
     read_truth,
 )
-from fftp_tag.score.events import Truth, event_f1
-from fftp_tag.score.tags import f1_scores
+from fftp_tag.score.events import Truth, count_overlapping, event_f1
+from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, resample
+from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import (
     MIN_POSITIVES,
+    are_learnable,
     learn_from_clips,
     with_rules,
 )
 from fftp_tag.tag.edit import check_output, copy_model
+from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import Model
+from fftp_tag.tag.sources import MODEL
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import Rules
 from speechbrain_fftp.dataio.packages import require
+from speechbrain_fftp.dataio.tagger_yaml import YAML, store_thresholds
 from speechbrain_fftp.datasets.strong_labels import cut_events
 
 logger = logging.getLogger(__name__)
@@ -72,7 +79,13 @@ class Calibration:
     few : list of str
         Labels of classes with too few positives.
     before, after : Scores
-        With the model's own rules, and with the learnt ones.
+        With the model's own rules, and with learnt ones: of each clip, those
+        that are learnt from other folds; of the background, ``rules``.
+    gains : dict of Score
+        By how much decisive scores rise.
+    n_clips, n_folds : int
+    objection : str
+        Why the learnt rules should not be used; empty: they are better.
     is_written : bool
         Whether the learnt rules are in the file.
     """
@@ -81,14 +94,26 @@ class Calibration:
     few: List[str]
     before: Scores
     after: Scores
+    gains: Dict[str, Score]
+    n_clips: int
+    n_folds: int
+    objection: str
     is_written: bool
+
+
+class Found(NamedTuple):
+    """What rules find in clips."""
+
+    tagged: np.ndarray  # [clips, C]
+    timelines: Dict[str, Timeline]  # of the clips with true events
+    n_events: np.ndarray  # right, true and found, [clips, 3]
 
 
 def calibrate(
     path: Path,
     data_folder: Path,
+    output: Path,
     split: Optional[str] = None,
-    output: Optional[Path] = None,
     device: str = "cpu",
     threads: Optional[int] = None,
     num_workers: int = 4,
@@ -98,11 +123,11 @@ def calibrate(
     force: bool = False,
     **options,
 ) -> Calibration:
-    """Learns rules on labelled clips and writes them into a model.onnx.
+    """Learns rules on labelled clips and writes a model.onnx with them.
 
     ``learn_from_clips`` describes what is learnt; of a model from ``learn``, it
-    is the thresholds of tags. Rules that are worse than the model's own are not
-    written.
+    is the thresholds of tags. Learnt rules are scored by cross-validation, and
+    are not written if ``find_objection`` has one.
 
     Arguments
     ---------
@@ -111,8 +136,9 @@ def calibrate(
     data_folder, split : str
         The clips, see ``evaluate``; by default of the split valid, or all
         custom data without splits.
-    output : str, optional
-        The file to write; by default ``path``, in place.
+    output : str
+        The file to write, which may be ``path``. If it is the model.onnx of a
+        folder for SpeechBrain, ``Tagger`` gets the thresholds as well.
     device, threads : str, int
         See ``AudioTagger.from_pretrained``.
     num_workers : int
@@ -124,7 +150,7 @@ def calibrate(
     background : list of str
         Recordings without any of the sounds, to score the rules by.
     force : bool
-        Whether to write rules that are worse than the model's own.
+        Whether to write rules in spite of an objection.
     **options
         See ``list_split``.
 
@@ -135,13 +161,12 @@ def calibrate(
     Raises
     ------
     InputError
-        If the model or the clips cannot be used, or the clips are too few. The
-        model is then left unchanged.
+        If the model or the clips cannot be used, or the clips are too few. No
+        file is then written.
     OSError
         If the file cannot be written.
     """
     require("sklearn", "Calibrating")
-    output = output or path
     check_output(output)
     tagger = AudioTagger(Model(path, device, threads))
     listed = list_split(
@@ -162,31 +187,63 @@ def calibrate(
     if learns_events:
         timeline_ids = {clip.id for clip in listed.clips}
     found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
+    ids = [clip.id for clip in found.clips]
     targets = multi_hot(found.clips, tagger.labels)
-    rules = learn_from_clips(
-        targets, found.probs, found.timelines if learns_events else {}
-    )
-    if not rules.is_learnt:
+    learnable = are_learnable(targets)
+    if not learnable.any():
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
-            f"split {listed.name}: nothing is learnt, and the model is left "
-            "unchanged. Use another split, or more clips."
+            f"split {listed.name}: nothing is learnt. Use another split, or "
+            "more clips."
         )
-    if is_of_clips:
-        thresholds = rules.threshold
-        rules = dataclasses.replace(tagger.model.rules, threshold=thresholds)
+    groups = [clip.group or clip.id for clip in found.clips]
+    folds = assign_folds(targets, groups)
+    if folds is None:
+        raise InputError(
+            f"{data_folder}: all clips are of one group, so learnt rules cannot "
+            "be scored: add clips of other recordings."
+        )
+
+    def learn(rows: np.ndarray) -> Rules:
+        """Learns rules from some of the clips."""
+        timelines = {}
+        if learns_events:
+            timelines = {ids[row]: found.timelines[ids[row]] for row in rows}
+        rules = learn_from_clips(
+            targets[rows], found.probs[rows], timelines, learnable
+        )
+        if is_of_clips:
+            rules = dataclasses.replace(
+                tagger.model.rules, threshold=rules.threshold
+            )
+        return rules
+
+    n_folds = int(folds.max()) + 1
+    rules = learn(np.arange(len(ids)))
+    of_folds = [learn(np.flatnonzero(folds != x)) for x in range(n_folds)]
     columns = [tagger.labels.index(label) for label in labels]
-    targets, probs = targets[:, columns], found.probs[:, columns]
+    true, probs = targets[:, columns] > 0.5, found.probs[:, columns]
     heard = analyze_background(tagger, list(background))
-    timelines = {x: y for x, y in found.timelines.items() if x in truth}
-    durations = {clip: x.duration for clip, x in timelines.items()}
+    durations = {x: found.timelines[x].duration for x in truth if x in ids}
     truth = cut_events(truth, durations, strong_labels)
 
-    def score(rules: Rules) -> Scores:
-        """Scores rules on the clips, the true events and the background."""
-        f1 = f1_scores(targets, probs, rules.threshold[columns])
+    def apply(of_clips: List[Rules]) -> Found:
+        """What the rules of each clip find in it."""
+        limits = np.stack([x.threshold[columns] for x in of_clips])
+        timelines: Dict[str, Timeline] = {}
+        n_events = np.zeros((len(ids), 3))
+        for row, (clip, own) in enumerate(zip(ids, of_clips)):
+            if clip in truth:
+                timeline = with_rules({clip: found.timelines[clip]}, own)
+                n_events[row] = count_overlapping(timeline, truth, labels)
+                timelines |= timeline
+        return Found(probs >= limits, timelines, n_events)
+
+    def score(what: Found, rules: Rules) -> Scores:
+        """Scores what is found, and the false alarms of rules."""
+        f1 = f1_of_tags(true, what.tagged)
         if truth:
-            of_events = event_f1(with_rules(timelines, rules), truth, labels)
+            of_events = event_f1(what.timelines, truth, labels)
             f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
         if not heard:
             return Scores(f1, None)
@@ -196,29 +253,100 @@ def calibrate(
         ]
         return Scores(f1, count_false_alarms(tagger.labels, own))
 
-    before, after = score(tagger.model.rules), score(rules)
-    is_written = force or not what_is_worse(before, after)
-    few = [x for x, n in zip(labels, targets.sum(0)) if n < MIN_POSITIVES]
+    old = apply([tagger.model.rules] * len(ids))
+    new = apply([of_folds[fold] for fold in folds])
+    before, after = score(old, tagger.model.rules), score(new, rules)
+    gains = measure_gains(true, old, new, groups)
+    objection = find_objection(
+        before, after, gains, len(ids), tagger.model.rules.is_learnt
+    )
+    is_written = force or not objection
+    few = [x for x, n in zip(labels, true.sum(0)) if n < MIN_POSITIVES]
     if is_written:
         info = dataclasses.replace(tagger.model.info, rules=rules)
         copy_model(path, output, info)
+        folder, name = os.path.split(output)
+        if name == MODEL and os.path.isfile(os.path.join(folder, YAML)):
+            store_thresholds(folder, tagger.labels, rules.threshold)
         logger.info(
             "%s: learnt the rules of %d classes",
             os.path.basename(output),
             len(labels) - len(few),
         )
-    return Calibration(rules, few, before, after, is_written)
+    return Calibration(
+        rules=rules,
+        few=few,
+        before=before,
+        after=after,
+        gains=gains,
+        n_clips=len(ids),
+        n_folds=n_folds,
+        objection=objection,
+        is_written=is_written,
+    )
 
 
-def what_is_worse(before: Scores, after: Scores) -> str:
-    """The first score that is worse after than before; empty if none is."""
-    for name in DECISIVE:
-        old, new = before.f1.get(name), after.f1.get(name)
-        if old is not None and new is not None and new < old:
+def measure_gains(
+    true: np.ndarray, old: Found, new: Found, groups: List[str]
+) -> Dict[str, Score]:
+    """The differences of decisive scores, with intervals over groups."""
+
+    def decisive(found: Found, rows: np.ndarray) -> Dict[str, float]:
+        """Those scores of some clips that are defined."""
+        macro = f1_of_tags(true[rows], found.tagged[rows])["macro_F1"]
+        right, *others = found.n_events[rows].sum(0)
+        overlap = 2 * right / sum(others) if sum(others) else None
+        scores = zip(DECISIVE, (macro, overlap))
+        return {name: x for name, x in scores if x is not None}
+
+    def differences(rows: np.ndarray) -> Dict[str, float]:
+        """The gains of some clips."""
+        before, after = decisive(old, rows), decisive(new, rows)
+        return {x: after[x] - before[x] for x in before.keys() & after.keys()}
+
+    gains = differences(np.arange(len(true)))
+    if len(set(groups)) < MIN_GROUPS:
+        return {name: Score(value) for name, value in gains.items()}
+    resampled = [differences(rows) for rows in resample(groups)]
+    scores = {}
+    for name, value in gains.items():
+        found = [sample[name] for sample in resampled if name in sample]
+        low, high = np.percentile(found, [2.5, 97.5]).tolist()
+        scores[name] = Score(value, low, high)
+    return scores
+
+
+def find_objection(
+    before: Scores,
+    after: Scores,
+    gains: Dict[str, Score],
+    n_clips: int,
+    was_learnt: bool,
+) -> str:
+    """Why learnt rules should not replace those of the model, if so.
+
+    They must not be worse. Other learnt rules are only replaced by better ones:
+    a gain whose interval is above 0.
+    """
+    for name, gain in gains.items():
+        if gain.value < 0:
+            old, new = before.f1[name], after.f1[name]
             return f"{name} falls from {old:.4f} to {new:.4f}"
     if before.background is not None and after.background is not None:
         n_old = before.background.together.count
         n_new = after.background.together.count
         if n_new > n_old:
             return f"false alarms rise from {n_old} to {n_new}"
-    return ""
+    if not was_learnt or any((x.low or 0) > 0 for x in gains.values()):
+        return ""
+    name, gain = max(gains.items(), key=lambda item: item[1].value)
+    if gain.value == 0:
+        return f"{name} stays {before.f1[name]:.4f}"
+    if gain.low is None:
+        return f"clips of fewer than {MIN_GROUPS} groups show no certain gain"
+    factor = ((gain.value - gain.low) / gain.value) ** 2
+    return (
+        f"the gain of {name} may be chance: to show one of {gain.value:.4f}, "
+        f"about {float(f'{factor * n_clips:.1e}'):.0f} clips are needed, and "
+        f"there are {n_clips}"
+    )

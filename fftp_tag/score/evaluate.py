@@ -71,11 +71,15 @@ class LabelledClip:
     read : callable
         Returns a source of an ``AudioTagger``: the samples ``[S]`` of the clip,
         and their rate in Hz; or the path of a file, and None.
+    group : str
+        Clips of a group are alike, such as those of a recording; empty: the
+        clip is alone.
     """
 
     id: str
     labels: List[str]
     read: Callable[[], Tuple[Source, Optional[int]]]
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,6 +305,7 @@ def list_split(
             id=clip.id,
             labels=[listing.classes[label] for label in clip.labels],
             read=functools.partial(part_of, clip),
+            group=clip.fold or clip.group,
         )
         for clip in clips
     ]

@@ -144,12 +144,24 @@ def overlap_scores(
     of_class: Dict[str, List[ClipEvents]],
 ) -> Dict[str, float]:
     """``overlap_F1``, ``overlap_precision`` and ``overlap_recall``."""
-    total = count_events(sum(of_class.values(), []), overlap_by_half)
+    total = count_all(of_class)
     return {
         "overlap_F1": total.f1,
         "overlap_precision": total.right / max(total.found, 1),
         "overlap_recall": total.right / max(total.true, 1),
     }
+
+
+def count_overlapping(
+    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
+) -> Counts:
+    """The counts of ``overlap_F1``."""
+    return count_all(pair_events(timelines, truth, labels))
+
+
+def count_all(of_class: Dict[str, List[ClipEvents]]) -> Counts:
+    """Counts the events of all classes, which match if they overlap by half."""
+    return count_events(sum(of_class.values(), []), overlap_by_half)
 
 
 def count_events(

@@ -20,8 +20,13 @@ def f1_scores(
     and ``macro_F1``, the mean over classes with positive and negative clips;
     None if there are none.
     """
-    true = targets > 0.5
-    tagged = probs >= np.asarray(thresholds, np.float32)
+    return f1_of_tags(
+        targets > 0.5, probs >= np.asarray(thresholds, np.float32)
+    )
+
+
+def f1_of_tags(true: np.ndarray, tagged: np.ndarray) -> Dict[str, Any]:
+    """The scores of ``f1_scores``, from booleans ``[clips, C]``."""
     of_class = column_f1(true, tagged)[true.any(0) & ~true.all(0)]
     varied = ~true.all(0)
     of_all = column_f1(true[:, varied].ravel(), tagged[:, varied].ravel())
@@ -61,7 +66,8 @@ def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
         f"macro F1 {decimal(metrics['macro_F1'])}  (thresholds {thresholds})",
     ]
     if "accuracy" in metrics:
-        lines.append(f"accuracy {decimal(metrics['accuracy'])}")
+        text = decimal(metrics["accuracy"])
+        lines.append(f"accuracy {text}  (of the most probable class)")
     lines += [
         f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
         f"those with positive and negative clips among {metrics['num_clips']}.",

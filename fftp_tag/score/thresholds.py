@@ -5,7 +5,7 @@ Authors
 """
 
 import dataclasses
-from typing import Dict
+from typing import Dict, Optional
 
 import numpy as np
 
@@ -33,8 +33,16 @@ def with_rules(
     }
 
 
+def are_learnable(targets: np.ndarray) -> np.ndarray:
+    """Whether classes have enough positive clips, ``[C]``."""
+    return (targets > 0.5).sum(0) >= MIN_POSITIVES
+
+
 def learn_from_clips(
-    targets: np.ndarray, probs: np.ndarray, timelines: Dict[str, Timeline]
+    targets: np.ndarray,
+    probs: np.ndarray,
+    timelines: Dict[str, Timeline],
+    learnable: Optional[np.ndarray] = None,
 ) -> Rules:
     """Learns from the labels of clips.
 
@@ -49,12 +57,14 @@ def learn_from_clips(
         Multi-hot labels and probabilities, ``[clips, C]``.
     timelines : dict
         Timelines of the clips in the same order, or an empty dict.
+    learnable : numpy.ndarray, optional
+        Which classes to learn, ``[C]``; by default, see ``are_learnable``.
     """
     rules = default_rules(targets.shape[1])
-    is_learnt = targets.sum(0) >= MIN_POSITIVES
+    is_learnt = are_learnable(targets) if learnable is None else learnable
     if not is_learnt.any():
         return rules
-    thresholds = learn_thresholds(targets, probs)
+    thresholds = learn_thresholds(targets, probs, is_learnt)
     rules = dataclasses.replace(
         rules,
         threshold=thresholds,
@@ -70,19 +80,25 @@ def learn_from_clips(
     minima = learn_minima(with_rules(timelines, rules), targets)
     rules = rules.replace(min_duration=np.where(is_learnt, minima, 0.0))
     peaks = highest_peaks(with_rules(timelines, rules))
-    high = np.maximum(learn_thresholds(targets, peaks), low)
+    high = np.maximum(learn_thresholds(targets, peaks, is_learnt), low)
     return dataclasses.replace(rules, high=high)
 
 
-def learn_thresholds(targets: np.ndarray, probs: np.ndarray) -> np.ndarray:
+def learn_thresholds(
+    targets: np.ndarray,
+    probs: np.ndarray,
+    learnable: Optional[np.ndarray] = None,
+) -> np.ndarray:
     """Learns the threshold of each class that maximises its F1.
 
-    Classes with too few positive clips get 0.5.
+    Other classes get 0.5.
 
     Arguments
     ---------
     targets, probs : numpy.ndarray
         Multi-hot labels and probabilities, ``[clips, C]``.
+    learnable : numpy.ndarray, optional
+        Which classes to learn, ``[C]``; by default, see ``are_learnable``.
 
     Returns
     -------
@@ -91,7 +107,9 @@ def learn_thresholds(targets: np.ndarray, probs: np.ndarray) -> np.ndarray:
     """
     is_true = targets > 0.5
     thresholds = np.full(targets.shape[1], THRESHOLD, np.float32)
-    for c in np.flatnonzero(is_true.sum(0) >= MIN_POSITIVES):
+    if learnable is None:
+        learnable = are_learnable(targets)
+    for c in np.flatnonzero(learnable & is_true.any(0)):
         thresholds[c] = best_threshold(is_true[:, c], probs[:, c])
     return thresholds
 

@@ -4,13 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import moved_together
+from speechbrain_fftp.dataio.tagger_yaml import store_thresholds
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.training.checkpoints import with_free_space
@@ -50,7 +50,7 @@ def export_tagger(
     longer than ``max_frames``, or than all training clips, are tagged in
     pieces. ``note`` is a sentence that users of the model should read first.
     ``calibrate``, if given, is called with the path of the file, to learn its
-    thresholds.
+    thresholds in place.
     """
     _export(
         brain,
@@ -118,7 +118,7 @@ def write_inference_folder(brain, datasets, *, folder, single_label=None):
             f"({with_free_space(error, hparams.output_folder)}). The checkpoints "
             "are kept: if the disk is full, free space and repeat the command."
         ) from error
-    run_on_main(_append, args=[folder, "README.md", TAGGER])
+    run_on_main(_describe_tagger, args=[folder])
 
 
 def write_model(
@@ -167,17 +167,16 @@ def write_model(
                 logger.warning("%s stays in float32: %s", target, error)
         if calibrate is not None:
             try:
-                learnt = calibrate(path)
-                if learnt.is_written:
-                    values = zip(labels, learnt.rules.threshold.tolist())
-                    text = f"\nthresholds: {json.dumps(dict(values))}\n"
-                    _append(folder, "hyperparams.yaml", text)
+                learnt = calibrate(path, output=path)
+                if not learnt.is_written:
+                    raise InputError(learnt.objection)
+                store_thresholds(folder, labels, learnt.rules.threshold)
             except InputError as error:
                 logger.warning("%s has no learnt thresholds: %s", target, error)
     logger.info("Wrote %s", target)
 
 
-def _append(folder, name, text):
-    """Adds lines to a file of a folder."""
-    with open(Path(folder, name), "a", encoding="utf-8") as file:
-        file.write(text)
+def _describe_tagger(folder):
+    """Adds ``TAGGER`` to the README.md of a folder."""
+    with open(Path(folder, "README.md"), "a", encoding="utf-8") as file:
+        file.write(TAGGER)

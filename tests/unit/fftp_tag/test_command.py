@@ -63,9 +63,15 @@ def test_the_threshold_of_a_tag(run, clips):
     lines = run(path, model="learnt").out.splitlines()
     assert lines[1:] and all("(threshold 0." in line for line in lines[1:])
     assert "(thres" not in run(path, "--threshold", 0, model="learnt").out
-    for options, text in (([], "no tags"), (["--timeline"], "no events")):
-        output = run(path, "--threshold", 1, *options).out
-        assert output.splitlines() == [path, f"  {text}"]
+    output = run(path, "--threshold", 1, "--timeline").out
+    assert output.splitlines() == [path, "  no events"]
+    # The most probable class is named nevertheless, but is no tag
+    [_, best, *_] = run(path, "--threshold", 0).out.splitlines()
+    output = run(path, "--threshold", 1).out
+    start = "  none reaches its threshold; most probable:"
+    assert output.splitlines() == [path, start + best]
+    output = run(path, "--threshold", 1, "--format", "json").out
+    assert json.loads(output)[0]["tags"] == []
 
 
 def test_unusable_files_beside_others(run, clips):

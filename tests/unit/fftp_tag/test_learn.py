@@ -26,7 +26,11 @@ from tiny_onnx import LONGEST, RATE, write_model
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.learning import recordings
-from fftp_tag.learning.classifier import learn_classifier
+from fftp_tag.learning.classifier import (
+    REACH,
+    find_temperature,
+    learn_classifier,
+)
 from fftp_tag.learning.learn import (
     MOST_SPANS,
     Sounds,
@@ -42,12 +46,12 @@ from fftp_tag.learning.recordings import (
 )
 from fftp_tag.learning.validate import (
     Examples,
-    assign_folds,
     cross_validate,
     score_clips,
     validate,
 )
 from fftp_tag.score.calibrate import calibrate
+from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.thresholds import learn_thresholds
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
@@ -171,6 +175,28 @@ def test_a_class_without_clips_or_others_can_be_learnt():
         classifier = learn_classifier(features, targets, single_label)
         probs = classifier.probabilities([features])
         assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
+
+
+@pytest.mark.parametrize("temperature", [6.0, 70.0])
+def test_the_temperature_is_found(temperature):
+    """By which the logits of known probabilities were multiplied."""
+    draw = np.random.default_rng(0)
+    logits = draw.standard_normal((5000, 3)) * 3
+    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    classes = np.array([draw.choice(3, p=row) for row in probs])
+    found = find_temperature(temperature * logits, classes, 3)
+    assert found == pytest.approx(temperature, rel=0.13)
+
+
+def test_most_sounds_reach_the_threshold():
+    """Even if the best log-loss is that of lower probabilities."""
+    draw = np.random.default_rng(0)
+    logits, classes = draw.standard_normal((100, 4)), draw.integers(3, size=100)
+    classes[90:], logits[90:, 3] = 3, 100.0  # background
+    found = find_temperature(20 * logits, classes, 3)
+    for temperature, is_enough in ((found, True), (1.15 * found, False)):
+        probs = softmax(20 * logits / temperature, axis=1)[:90, :3]
+        assert ((probs.max(1) >= 0.5).mean() >= REACH) == is_enough
 
 
 def test_copies_are_of_the_sound(tmp_path):
@@ -302,7 +328,8 @@ def test_a_file_has_the_tags_of_its_events(tmp_path, tagger, clips):
     first = timeline.events()[0]
     assert (first.start, first.end) == pytest.approx((0, 3), abs=0.5)
     # Labels of clips do not tell how long their events last
-    found = calibrate(tmp_path / "my.onnx", clips, force=True)
+    path = tmp_path / "my.onnx"
+    found = calibrate(path, clips, path, force=True)
     assert found.is_written and (found.rules.threshold != 0.5).any()
     again = AudioTagger.from_pretrained(tmp_path / "my.onnx").model.rules
     for name in ("low", "high", "merge_gap", "min_duration"):
@@ -323,6 +350,7 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     assert main(["learn", *map(str, [clips, *options])]) == 0
     printed, messages = capsys.readouterr()
     assert re.search(r"\d\d  +spans of background", printed)
+    assert re.search(r"no_tag .* \(clips of which no class reaches", printed)
     numbers = re.search(r"accuracy  (\S+) \[(\S+), (\S+)\]", printed).groups()
     accuracy, low, high = map(float, numbers)
     assert 0.5 < low < accuracy < high == 1 and accuracy > 0.8
@@ -487,6 +515,8 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, monkeypatch):
         (clips / "clips.csv").write_text("\n".join([*rows, *more]))
         report = learn(tagger, clips, tmp_path / "my.onnx")
         score = report.eval_scores["accuracy"].value
+        bands = report.eval_scores_without_encoder["accuracy"]
+        assert (bands == 1) == (label_of_eval == "right")
         return score, probabilities_of(tmp_path / "my.onnx")
 
     right, expected = score("right")
@@ -517,7 +547,7 @@ def test_folds_hold_whole_groups_and_some_background():
     targets = np.eye(3)[draw.integers(3, size=60)]
     examples = make_examples(targets[:, None], targets, groups[:])
     add_background(examples, Part("room.wav", end=50.0), np.zeros((40, 3)))
-    folds = assign_folds(examples)
+    folds = assign_folds(examples.targets, examples.groups)
     assert set(folds) == set(folds[60:]) == set(range(5))
     assert len(set(zip(groups, folds))) == len(set(groups))
 

@@ -65,10 +65,14 @@ def after_training(tmp_path, monkeypatch):
             step("for SpeechBrain", folder / "hyperparams.yaml")
             (folder / "README.md").write_text("How to load it.\n")
 
-        def calibrate(path):
-            step("calibrate", path)
+        def calibrate(path, output):
+            step("calibrate", output)
             rules = SimpleNamespace(threshold=np.array([0.25, 0.75]))
-            return SimpleNamespace(is_written=True, rules=rules)
+            return SimpleNamespace(
+                is_written="too few" not in errors,
+                objection="may be chance",
+                rules=rules,
+            )
 
         monkeypatch.setattr(export, "convert_run", convert_run)
         export.export_tagger(
@@ -126,6 +130,13 @@ def test_the_folder_tells_of_tagger_and_its_thresholds(
     assert lines.startswith("How to load it.\n") and "Tagger" in lines
     hparams = load_hyperpyyaml((folder / "hyperparams.yaml").read_text())
     assert hparams == {"thresholds": {"Cat": 0.25, "Dog": 0.75}}
+
+
+def test_worse_thresholds_are_a_warning(after_training, tmp_path, caplog):
+    after_training(**{"too few": None})
+    assert "may be chance" in caplog.text
+    text = (tmp_path / "inference" / "hyperparams.yaml").read_text()
+    assert "thresholds" not in text
 
 
 def test_what_cannot_be_loaded_ends_in_a_line(after_training):
