@@ -23,6 +23,7 @@ from fftp_tag.errors import counted, one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
+    from fftp_tag.tag.events import Event
     from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "prints the tags or the events of audio files"
@@ -59,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeline",
         action="store_true",
         help="print events with start and end in seconds instead of tags",
+    )
+    parser.add_argument(
+        "--uncertain",
+        type=options.number(int, 1),
+        metavar="N",
+        help="with --timeline, print only the N events whose probabilities are "
+        "nearest to their thresholds, of all files",
     )
     options.add_rules(parser)
     options.add_windows(
@@ -122,6 +130,8 @@ def run(args: argparse.Namespace) -> int:
     failed: List[Result] = []
     found = find_results(args, tagger, files, plots, save)
     results = reported(found, failed)
+    if args.uncertain:
+        results = least_certain(results, args.uncertain, context.thresholds)
     if args.output is None:
         write(results, sys.stdout, context)
     else:
@@ -162,6 +172,19 @@ def reported(
             sys.stdout.flush()
 
 
+def least_certain(
+    results: Iterator[Result], count: int, thresholds: Dict[str, float]
+) -> Iterator[Result]:
+    """Keeps the events whose probabilities are nearest to their thresholds."""
+    found = [(x, event) for x in results for event in x.found]
+    found.sort(key=lambda x: abs(x[1].probability - thresholds[x[1].label]))
+    kept: Dict[str, List["Event"]] = {}
+    for result, event in found[:count]:
+        kept.setdefault(result.file, []).append(event)
+    for file, events in kept.items():
+        yield Result(file, sorted(events, key=lambda event: event.start))
+
+
 def check_arguments(args: argparse.Namespace) -> None:
     """Raises an InputError for options that do not suit each other."""
     of_events = options.given(
@@ -172,6 +195,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"--{name} needs --timeline or --plot")
     if args.timeline and args.top_k:
         raise InputError("--top-k is for tags, not for events: use --threshold")
+    if args.uncertain and (not args.timeline or args.output):
+        raise InputError("--uncertain needs --timeline, and no --output")
     if args.resume and not (args.output or args.plot):
         raise InputError("--continue needs --output or --plot")
     if FORMATS[args.format].events_of_one_file and not args.timeline:

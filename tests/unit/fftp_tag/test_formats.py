@@ -238,3 +238,14 @@ def test_an_unknown_format_ends_the_process(run, files, capsys):
         run(files[0], "--format", "xml")
     assert error.value.code == 2
     assert "'xml'" in capsys.readouterr().err
+
+
+def test_the_least_certain_events(run, files):
+    """Those nearest to their thresholds, of all files."""
+    options = ["--timeline", "--format", "json"]
+    options += ["--window=1.0", "--hop=0.5", "--threshold=0.08"]
+    rows = list(read_json(run(*files, *options).out))
+    few = list(read_json(run(*files, *options, "--uncertain", "3").out))
+    margins = sorted(abs(row["probability"] - 0.5) for row in rows)
+    assert sorted(abs(row["probability"] - 0.5) for row in few) == margins[:3]
+    assert len(rows) > 3 and all(row in rows for row in few)
