@@ -100,7 +100,7 @@ def test_losses_and_weights_are_those_of_speechbrain(options):
 def test_cuda_graphs_do_not_accumulate_gradients():
     options = {"compile": True, "grad_accumulation_factor": 3}
     with pytest.raises(SystemExit, match="reduce-overhead.*accumulat"):
-        fit(core.Brain, [], compile_mode="reduce-overhead", **options)
+        fit(core.Brain, 9 * [1], compile_mode="reduce-overhead", **options)
 
 
 @pytest.mark.parametrize(
