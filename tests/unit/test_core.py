@@ -117,7 +117,7 @@ def test_groups_of_parameters_are_clipped_together():
 def test_cuda_graphs_do_not_accumulate_gradients():
     options = {"compile": True, "grad_accumulation_factor": 3}
     with pytest.raises(SystemExit, match="reduce-overhead.*accumulat"):
-        fit(core.Brain, [], compile_mode="reduce-overhead", **options)
+        fit(core.Brain, 9 * [1], compile_mode="reduce-overhead", **options)
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,8 @@ def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
     "yaml, depth, of_padded, of_masked",
     [
         ("ast_fftp.yaml", 12, 202, 263),
-        ("aum_fftp.yaml", 24, 446, 566),
-        ("convnext_fftp.yaml", 18, 171, 224),
+        ("aum_fftp.yaml", 24, 434, 542),
+        ("convnext_fftp.yaml", 18, 153, 194),
     ],
 )
 def test_kernels_of_a_step(
@@ -185,15 +185,15 @@ def test_kernels_of_a_step(
     Its kernels are the same for clips of any lengths if they are padded to one
     length; masks need more of them.
     """
-    padded = simulate_steps(yaml, tmp_path, monkeypatch, depth=depth)
-    assert {step.in_encoder for step in padded} == {of_padded}
     options = {"depth": depth, "pad_frames": None}
-    equal, masked = simulate_steps(yaml, tmp_path, monkeypatch, **options)
-    assert equal.in_encoder == of_padded
-    assert masked.in_encoder == of_masked
-    for step in (*padded, equal, masked):
-        print(yaml, step.in_forward, step.in_encoder)
-        assert step.in_forward - step.in_encoder < 70
+    steps = [
+        *simulate_steps(yaml, tmp_path, monkeypatch, depth=depth),
+        *simulate_steps(yaml, tmp_path, monkeypatch, **options),
+    ]
+    found = [step.in_encoder for step in steps]
+    assert found == [*3 * [of_padded], of_masked]
+    outside = [step.in_forward - step.in_encoder for step in steps]
+    assert outside == [43, 62, 42, 54]
 
 
 def simulate_steps(yaml, folder, monkeypatch, **options):
