@@ -178,7 +178,7 @@ def least_certain(
     """Keeps the events whose probabilities are nearest to their thresholds."""
     found = [(x, event) for x in results for event in x.found]
     found.sort(key=lambda x: abs(x[1].probability - thresholds[x[1].label]))
-    kept: Dict[str, List["Event"]] = {}
+    kept: Dict[str, List[Event]] = {}
     for result, event in found[:count]:
         kept.setdefault(result.file, []).append(event)
     for file, events in kept.items():
