@@ -155,7 +155,7 @@ def test_inference_has_the_modules_of_training(path, tmp_path, monkeypatch):
 
     monkeypatch.setattr(inference_folder, "_classify_elsewhere", classify_here)
     monkeypatch.setattr(export, "write_model", lambda *args, **kwargs: None)
-    brain = SimpleNamespace(hparams=SimpleNamespace(**hparams))
+    brain = SimpleNamespace(test_only=False, hparams=SimpleNamespace(**hparams))
     hparams["after"][-1](brain, {"train": None})
 
     wavs = torch.randn(1, 16000) / 5

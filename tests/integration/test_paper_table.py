@@ -50,15 +50,12 @@ def write_shards(folder):
         parquet.write_table(Table.from_pylist(rows), path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "table, labels",
     [
         ("ast", r"AST, (1212|991|196|96) tokens, Spec(Augment|Mask)"),
-        pytest.param(
-            "aum",
-            r"AuM, (512|1212|991|196|96) tokens, Spec(Augment|Mask)",
-            marks=pytest.mark.slow,
-        ),
+        ("aum", r"AuM, (512|1212|991|196|96) tokens, Spec(Augment|Mask)"),
     ],
 )
 def test_the_table_is_made_of_shards(table, labels, run, tmp_path, capsys):
