@@ -50,8 +50,8 @@ def read_onnx(
                 array = arrays[f"{full}.T"].T
             else:
                 continue
-            if array.size == tensor.numel():  # a kernel has one more axis
-                array = array.reshape(tensor.shape)
+            if array.ndim > tensor.dim():  # a kernel has one more axis
+                array = array.squeeze(2)
             state[name] = torch.tensor(array)
         if name not in state:
             raise InputError(
