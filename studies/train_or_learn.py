@@ -1,7 +1,7 @@
 """Compares training on own sounds with ``fftp-tag learn``, on the same clips.
 
-Ten classes: five everyday sounds and five instruments. Clips to learn from are
-of folds 2 to 4 (recipes/Starter/starter_prepare.py), four recordings of noise
+Ten classes: five everyday sounds and five instruments. Clips to learn from, or as
+many as there are, are of folds 2 to 4 (recipes/Starter/starter_prepare.py), four recordings of noise
 are the background. Both ways start from the starter model, which has learnt
 these classes from these folds, so that only differences tell something.
 
@@ -157,12 +157,10 @@ def main():
         for number in range(args.draws):
             folder = work / f"{count}-{number}"
             rng = random.Random(str((count, number)))
-            learnt = {
-                name: rng.sample(
-                    [x for fold, x in clips if fold in LEARNT], count
-                )
-                for name, clips in clips_of(data).items()
-            }
+            learnt = {}
+            for name, clips in clips_of(data).items():
+                known = [path for fold, path in clips if fold in LEARNT]
+                learnt[name] = rng.sample(known, min(count, len(known)))
             write_clips(folder / "clips", learnt)
             if not (folder / "learnt.onnx").exists():
                 learn(
