@@ -85,8 +85,7 @@ def test_an_encoder_of_ones_own(blocks, data_folder, tmp_path):
         assert found == pytest.approx(expected, abs=1e-4)
         found = run_snippet(moved / "tag_all.py")
         assert found == pytest.approx(expected, abs=1e-4)
-    # Thresholds are learnt on the validation clips
-    assert "thresholds" in text
+    # Of both, the thresholds are those that were learnt, if any
     found = run_snippet(moved / "tag.py")
     assert found == pytest.approx(run_command(command, moved), abs=1e-4)
 
