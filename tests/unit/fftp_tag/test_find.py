@@ -365,7 +365,7 @@ def test_files_that_have_changed_are_left_out(archive, find, tmp_path):
     found = find(source, "--format", "json", "--cut", tmp_path / "cut")
     assert json.loads(found.out) == []  # the example itself is left out, too
     [text] = [x for x in found.err.splitlines() if "changed" in x]
-    assert "5 windows" in text and "2 files" in text
+    assert "6 windows" in text and "2 files" in text
     assert "fftp-tag index" in text
     clip = str(tmp_path / "b.wav")
     for path in (changed, archive / "short.wav"):

@@ -136,10 +136,10 @@ def test_downloads_are_as_of_the_command(node, output_format):
         timeline=True, thresholds={}, show_thresholds=False, sample_rate=16000
     )
     given = [
-        {"file": file, "events": [event.to_dict() for event in events]}
-        if error is None
-        else {"file": file, "error": error}
-        for file, events, error in results
+        {"file": x.file, "events": [event.to_dict() for event in x.found]}
+        if x.error is None
+        else {"file": x.file, "error": x.error}
+        for x in results
     ]
     stream = io.StringIO()
     FORMATS[output_format].write(results, stream, context)
