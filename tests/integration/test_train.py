@@ -109,7 +109,11 @@ def test_custom_data_and_pretrained_square_patches(data_folder, tmp_path):
         path.symlink_to(clip)
     embedding = SquarePatchEmbedding(128, TINY["embed_dim"], 16, 16)
     encoder = AST(
-        embed_dim=TINY["embed_dim"], depth=1, num_heads=1, embedding=embedding
+        embed_dim=TINY["embed_dim"],
+        depth=1,
+        num_heads=1,
+        embedding=embedding,
+        max_frames=1000,
     )
     pretrained = tmp_path / "embedding_model.ckpt"
     torch.save(encoder.state_dict(), pretrained)

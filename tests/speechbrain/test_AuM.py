@@ -91,16 +91,14 @@ def test_layer_is_that_of_the_original_by_hand(device, bidirectional):
     weights = layer.state_dict()
     tokens = torch.randn(2, 9, 24, dtype=torch.float64, device=device)
     x, z = (tokens @ weights["in_proj.weight"].T).chunk(2, 2)
-    forward, backward = weights["A_log"], weights["A_b_log"]
-    u = convolve_by_hand(weights, "", x)
-    out = scan_by_hand(weights, "", forward, u, z)
+    u, backward = convolve_by_hand(weights, "", x), weights["A_b_log"]
+    out = scan_by_hand(weights, "", weights["A_log"], u, z)
     if bidirectional == "fo-bi":  # the sum; the convolution runs forwards
         u, z = u.flip(1), z.flip(1)
         out = out + scan_by_hand(weights, "", backward, u, z).flip(1)
     else:  # the mean; each direction has its own weights
         u, z = convolve_by_hand(weights, "_b", x.flip(1)), z.flip(1)
-        out = out + scan_by_hand(weights, "_b", backward, u, z).flip(1)
-        out = out / 2
+        out = (out + scan_by_hand(weights, "_b", backward, u, z).flip(1)) / 2
     expected = out @ weights["out_proj.weight"].T
     torch.testing.assert_close(layer(tokens), expected)
 

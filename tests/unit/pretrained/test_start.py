@@ -170,7 +170,7 @@ def test_what_tensors_do_not_show(published, tmp_path):
     for missing, named in (
         (tmp_path / "nowhere", tmp_path / "nowhere"),
         (tmp_path, "model.s"),
-        (model, "inference folder"),
+        (model, "metadata"),
     ):
         with pytest.raises(SystemExit, match=str(named)):
             start_from(encoder, missing)
