@@ -356,7 +356,8 @@ def simplify(model):
 
 
 def name_weights(graph, model):
-    """Gives the encoder's weights their names, with ``.T`` if transposed.
+    """Gives the encoder's weights their names, with ``.T`` if the first two
+    axes are exchanged.
 
     PyTorch numbers those that it transposes or reshapes, such as the weights of
     linear layers, which could then not be read back, see
@@ -372,10 +373,14 @@ def name_weights(graph, model):
         weights = tensor.numpy()
         for value in unnamed.get(weights.size, ()):
             found = value.const_value.numpy()
-            if np.array_equal(found.ravel(), weights.ravel()):
+            if np.array_equal(found, weights):
                 value.name = name
-            elif np.array_equal(found, weights.T):
+            elif weights.ndim > 1 and np.array_equal(
+                found, weights.swapaxes(0, 1)
+            ):
                 value.name = f"{name}.T"
+            elif np.array_equal(found.ravel(), weights.ravel()):
+                value.name = name  # of a kernel, with one more axis
             else:
                 continue
             unnamed[weights.size].remove(value)

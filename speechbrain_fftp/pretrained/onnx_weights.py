@@ -47,7 +47,7 @@ def read_onnx(
             if full in arrays:
                 array = arrays[full]
             elif f"{full}.T" in arrays:
-                array = arrays[f"{full}.T"].T
+                array = arrays[f"{full}.T"].swapaxes(0, 1)
             else:
                 continue
             if array.ndim > tensor.dim():  # a kernel has one more axis
