@@ -110,7 +110,14 @@ def run_snippet(path):
     return dict(ast.literal_eval(output.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "len",
+        pytest.param("int", marks=pytest.mark.slow),
+        pytest.param("if", marks=pytest.mark.slow),
+    ],
+)
 def test_what_cannot_be_exported_is_known_soon(blocks, tmp_path, capfd, fault):
     """One line says why, and where to read what to do."""
     encoder = blocks[0].replace(LAST, f"        {FAULTS[fault]}\n")

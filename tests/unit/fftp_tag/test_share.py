@@ -188,7 +188,10 @@ def test_the_features_are_those_of_kaldi_native_fbank():
         np.testing.assert_allclose(kaldi_fbank(wav), expected, atol=1e-3)
 
 
-@pytest.fixture(scope="module", params=["ast", "padded", "steps"])
+@pytest.fixture(
+    scope="module",
+    params=["ast", pytest.param("padded", marks=pytest.mark.slow), "steps"],
+)
 def sherpa(request, tmp_path_factory):
     """A model with the front end of sherpa-onnx: its tagger and modules."""
     torch = pytest.importorskip("torch")
