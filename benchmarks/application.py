@@ -69,8 +69,7 @@ def make_index():
     parts = [
         IndexedPart(
             path=f"{hour}.wav",
-            size=0,
-            mtime_ns=0,
+            identity="",
             number=0,
             n_parts=1,
             end=count * WINDOW * RATE,
