@@ -39,20 +39,22 @@ sys.path[:0] = [
     str(ROOT / "recipes" / "Starter"),
 ]
 from starter_prepare import (
-    NOISE_LEVEL,
-    RATE,
-    SNR_DB,
     list_everyday,
     list_instruments,
     list_noises,
     list_words,
-    loud_part,
 )
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.score.background import listen_to_background
 from fftp_tag.score.events import event_f1
 from speechbrain_fftp.dataio.audio import read_audio
+from speechbrain_fftp.datasets.mixtures import (
+    NOISE_LEVEL,
+    RATE,
+    SNR_DB,
+    loud_part,
+)
 from speechbrain_fftp.datasets.word_splits import UNKNOWN, speaker_of
 from studies.folds import audioset_clips
 from studies.tables import write_tables
