@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     recordings = []
     if args.background:
         require("sklearn", "--background")
-        from fftp_tag.score.background import list_recordings
+        from speechbrain_fftp.dataio.audio import list_recordings
 
         recordings = list_recordings(args.background)
     if args.data_folder:

@@ -19,7 +19,16 @@ import math
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    List,
+    Sequence,
+    TextIO,
+    Tuple,
+    Union,
+)
 
 from fftp_tag.cli import formats, options, output
 from fftp_tag.errors import one_line
@@ -115,7 +124,8 @@ def run(args: argparse.Namespace) -> int:
         matches, code = find_examples(args, index, encoder, files)
     else:
         matches, code = index.find_classes(tagger.model, args.top_k), 0
-    FORMATS[args.format]([output.rounded(x.to_dict()) for x in matches])
+    rows = [output.rounded(x.to_dict()) for x in matches]
+    FORMATS[args.format](rows, sys.stdout)
     if args.cut is not None:
         code |= cut_matches(matches, args.cut)
     return code
@@ -152,26 +162,27 @@ def find_examples(
     return matches, int(len(found) < len(files))
 
 
-def print_table(rows: List[Dict[str, Any]]) -> None:
+def write_table(rows: List[Dict[str, Any]], stream: TextIO) -> None:
     """For people: score, start, end, label if there is one, and file."""
     for row in rows:
         file, start, end, *label, score = row.values()
         numbers = f"{score:6.3f} {start:9.2f} {end:9.2f}"
-        print(numbers, *label, output.printable(file), sep="  ")
+        name = output.printable(file)
+        print(numbers, *label, name, sep="  ", file=stream)
 
 
-def print_csv(rows: List[Dict[str, Any]]) -> None:
+def write_csv(rows: List[Dict[str, Any]], stream: TextIO) -> None:
     """A header, unless there are no matches, and a row for each match."""
     if rows:
         values = (row.values() for row in rows)
-        formats.rows_as_csv(rows[0], values, sys.stdout)
+        formats.rows_as_csv(rows[0], values, stream)
 
 
 FORMATS = {
-    "table": print_table,
-    "json": lambda rows: formats.rows_as_json(rows, sys.stdout),
-    "jsonl": lambda rows: formats.rows_as_jsonl(rows, sys.stdout),
-    "csv": print_csv,
+    "table": write_table,
+    "json": formats.rows_as_json,
+    "jsonl": formats.rows_as_jsonl,
+    "csv": write_csv,
 }
 
 

@@ -45,11 +45,7 @@ from fftp_tag.learning.validate import (
     validate,
 )
 from fftp_tag.parallel import in_order
-from fftp_tag.score.background import (
-    Background,
-    list_recordings,
-    listen_to_background,
-)
+from fftp_tag.score.background import Background, listen_to_background
 from fftp_tag.score.groups import Score
 from fftp_tag.search.clips import ClipSource, add_sources, source_of
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
@@ -63,7 +59,11 @@ from fftp_tag.tag.spans import (
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp import __version__
-from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
+from speechbrain_fftp.dataio.audio import (
+    MIN_SECONDS,
+    list_recordings,
+    read_duration,
+)
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD, default_rules

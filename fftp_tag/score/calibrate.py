@@ -13,10 +13,12 @@ import numpy as np
 
 from fftp_tag.score.background import (
     Background,
+    Heard,
     analyze_background,
     count_false_alarms,
 )
 from fftp_tag.score.evaluate import (
+    Split,
     analyze_clips,
     common_labels,
     list_split,
@@ -24,7 +26,7 @@ from fftp_tag.score.evaluate import (
     read_truth,
 )
 from fftp_tag.score.events import Truth, count_overlapping, event_f1
-from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, resample
+from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, score_groups
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import (
     MIN_POSITIVES,
@@ -101,10 +103,44 @@ class Calibration:
     is_written: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Labelled clips, and what a model finds in them.
+
+    Arguments
+    ---------
+    labels : list of str
+        The classes that the data have, of the C of the model.
+    columns : list of int
+        Their numbers in the model.
+    ids, groups : list of str
+    targets, probs : numpy.ndarray
+        Multi-hot labels and probabilities, ``[clips, C]``.
+    timelines : dict
+        By id, of the clips that rules of events are learnt from or scored by.
+    truth : dict
+        True events of clips, by id.
+    """
+
+    labels: List[str]
+    columns: List[int]
+    ids: List[str]
+    groups: List[str]
+    targets: np.ndarray
+    probs: np.ndarray
+    timelines: Dict[str, Timeline]
+    truth: Truth
+
+    @property
+    def true(self) -> np.ndarray:
+        """Whether clips have the classes that are scored."""
+        return self.targets[:, self.columns] > 0.5
+
+
 class Found(NamedTuple):
     """What rules find in clips."""
 
-    tagged: np.ndarray  # [clips, C]
+    tagged: np.ndarray  # whether they have the classes that are scored
     timelines: Dict[str, Timeline]  # of the clips with true events
     n_events: np.ndarray  # right, true and found, [clips, 3]
 
@@ -176,102 +212,35 @@ def calibrate(
         strong_labels=strong_labels,
         **options,
     )
-    labels = common_labels(tagger, listed.classes, data_folder)
-    truth: Truth = {}
-    if strong_labels is not None:
-        truth = read_truth(strong_labels, listed, labels)
-    frame_level = tagger.model.info.frame_level
-    is_of_clips = frame_level is not None and frame_level.of_clips
-    learns_events = frame_level is not None and not is_of_clips
-    timeline_ids = set(truth)
-    if learns_events:
-        timeline_ids = {clip.id for clip in listed.clips}
-    found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
-    ids = [clip.id for clip in found.clips]
-    targets = multi_hot(found.clips, tagger.labels)
-    learnable = are_learnable(targets)
-    if not learnable.any():
-        raise InputError(
-            f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
-            f"split {listed.name}: nothing is learnt. Use another split, or "
-            "more clips."
-        )
-    groups = [clip.group or clip.id for clip in found.clips]
-    folds = assign_folds(targets, groups)
-    if folds is None:
-        raise InputError(
-            f"{data_folder}: all clips are of one group, so learnt rules cannot "
-            "be scored: add clips of other recordings."
-        )
-
-    def learn(rows: np.ndarray) -> Rules:
-        """Learns rules from some of the clips."""
-        timelines = {}
-        if learns_events:
-            timelines = {ids[row]: found.timelines[ids[row]] for row in rows}
-        rules = learn_from_clips(
-            targets[rows], found.probs[rows], timelines, learnable
-        )
-        if is_of_clips:
-            rules = dataclasses.replace(
-                tagger.model.rules, threshold=rules.threshold
-            )
-        return rules
-
+    examples = analyze_examples(
+        tagger, listed, data_folder, strong_labels, num_workers, progress
+    )
+    folds = check_examples(examples, data_folder, listed.name)
     n_folds = int(folds.max()) + 1
-    rules = learn(np.arange(len(ids)))
-    of_folds = [learn(np.flatnonzero(folds != x)) for x in range(n_folds)]
-    columns = [tagger.labels.index(label) for label in labels]
-    true, probs = targets[:, columns] > 0.5, found.probs[:, columns]
+    model = tagger.model
+    rules = learn_rules(model, examples, np.arange(len(folds)))
+    of_folds = [
+        learn_rules(model, examples, np.flatnonzero(folds != fold))
+        for fold in range(n_folds)
+    ]
+    old = apply_rules(examples, [model.rules] * len(folds))
+    new = apply_rules(examples, [of_folds[fold] for fold in folds])
     heard = analyze_background(tagger, list(background))
-    durations = {x: found.timelines[x].duration for x in truth if x in ids}
-    truth = cut_events(truth, durations, strong_labels)
-
-    def apply(of_clips: List[Rules]) -> Found:
-        """What the rules of each clip find in it."""
-        limits = np.stack([x.threshold[columns] for x in of_clips])
-        timelines: Dict[str, Timeline] = {}
-        n_events = np.zeros((len(ids), 3))
-        for row, (clip, own) in enumerate(zip(ids, of_clips)):
-            if clip in truth:
-                timeline = with_rules({clip: found.timelines[clip]}, own)
-                n_events[row] = count_overlapping(timeline, truth, labels)
-                timelines |= timeline
-        return Found(probs >= limits, timelines, n_events)
-
-    def score(what: Found, rules: Rules) -> Scores:
-        """Scores what is found, and the false alarms of rules."""
-        f1 = f1_of_tags(true, what.tagged)
-        if truth:
-            of_events = event_f1(what.timelines, truth, labels)
-            f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
-        if not heard:
-            return Scores(f1, None)
-        own = [
-            x._replace(timeline=dataclasses.replace(x.timeline, rules=rules))
-            for x in heard
-        ]
-        return Scores(f1, count_false_alarms(tagger.labels, own))
-
-    old = apply([tagger.model.rules] * len(ids))
-    new = apply([of_folds[fold] for fold in folds])
-    before, after = score(old, tagger.model.rules), score(new, rules)
-    gains = measure_gains(true, old, new, groups)
+    before = score_found(examples, old, heard, model.rules)
+    after = score_found(examples, new, heard, rules)
+    gains = measure_gains(examples, old, new)
     objection = find_objection(
-        before, after, gains, len(ids), tagger.model.rules.is_learnt
+        before, after, gains, len(folds), model.rules.is_learnt
     )
     is_written = force or not objection
-    few = [x for x, n in zip(labels, true.sum(0)) if n < MIN_POSITIVES]
+    n_positives = zip(examples.labels, examples.true.sum(0))
+    few = [label for label, n in n_positives if n < MIN_POSITIVES]
     if is_written:
-        info = dataclasses.replace(tagger.model.info, rules=rules)
-        copy_model(path, output, info)
-        folder, name = os.path.split(output)
-        if name == MODEL and os.path.isfile(os.path.join(folder, YAML)):
-            store_thresholds(folder, tagger.labels, rules.threshold)
+        write_rules(model, output, rules)
         logger.info(
             "%s: learnt the rules of %d classes",
             os.path.basename(output),
-            len(labels) - len(few),
+            len(examples.labels) - len(few),
         )
     return Calibration(
         rules=rules,
@@ -279,21 +248,140 @@ def calibrate(
         before=before,
         after=after,
         gains=gains,
-        n_clips=len(ids),
+        n_clips=len(folds),
         n_folds=n_folds,
         objection=objection,
         is_written=is_written,
     )
 
 
+def analyze_examples(
+    tagger: AudioTagger,
+    listed: Split,
+    data_folder: Path,
+    strong_labels: Optional[str],
+    num_workers: int,
+    progress: bool,
+) -> Examples:
+    """Runs a model on the clips of a split, see ``calibrate``."""
+    labels = common_labels(tagger, listed.classes, data_folder)
+    truth: Truth = {}
+    if strong_labels is not None:
+        truth = read_truth(strong_labels, listed, labels)
+    timeline_ids = set(truth)
+    if learns_events(tagger.model):
+        timeline_ids = {clip.id for clip in listed.clips}
+    found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
+    durations = {
+        clip: timeline.duration
+        for clip, timeline in found.timelines.items()
+        if clip in truth
+    }
+    return Examples(
+        labels=labels,
+        columns=[tagger.labels.index(label) for label in labels],
+        ids=[clip.id for clip in found.clips],
+        groups=[clip.group or clip.id for clip in found.clips],
+        targets=multi_hot(found.clips, tagger.labels),
+        probs=found.probs,
+        timelines=found.timelines,
+        truth=cut_events(truth, durations, strong_labels),
+    )
+
+
+def learns_events(model: Model) -> bool:
+    """Whether rules of events are learnt; ``learn`` has rules of its own."""
+    frame_level = model.info.frame_level
+    return frame_level is not None and not frame_level.of_clips
+
+
+def check_examples(
+    examples: Examples, data_folder: Path, split: str
+) -> np.ndarray:
+    """The fold of each clip; raises an InputError if there are too few clips."""
+    if not are_learnable(examples.targets).any():
+        raise InputError(
+            f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
+            f"split {split}: nothing is learnt. Use another split, or more "
+            "clips."
+        )
+    folds = assign_folds(examples.targets, examples.groups)
+    if folds is None:
+        raise InputError(
+            f"{data_folder}: all clips are of one group, so learnt rules cannot "
+            "be scored: add clips of other recordings."
+        )
+    return folds
+
+
+def learn_rules(model: Model, examples: Examples, rows: np.ndarray) -> Rules:
+    """Learns rules from some of the clips, by index."""
+    timelines = {}
+    if learns_events(model):
+        ids = [examples.ids[row] for row in rows]
+        timelines = {clip: examples.timelines[clip] for clip in ids}
+    rules = learn_from_clips(
+        examples.targets[rows],
+        examples.probs[rows],
+        timelines,
+        are_learnable(examples.targets),
+    )
+    if model.is_frame_level and not learns_events(model):
+        rules = dataclasses.replace(model.rules, threshold=rules.threshold)
+    return rules
+
+
+def apply_rules(examples: Examples, of_clips: List[Rules]) -> Found:
+    """What the rules of each clip find in it."""
+    limits = np.stack([rules.threshold for rules in of_clips])
+    tagged = (examples.probs >= limits)[:, examples.columns]
+    timelines: Dict[str, Timeline] = {}
+    n_events = np.zeros((len(examples.ids), 3))
+    for row, (clip, rules) in enumerate(zip(examples.ids, of_clips)):
+        if clip in examples.truth:
+            timeline = with_rules({clip: examples.timelines[clip]}, rules)
+            n_events[row] = count_overlapping(
+                timeline, examples.truth, examples.labels
+            )
+            timelines |= timeline
+    return Found(tagged, timelines, n_events)
+
+
+def score_found(
+    examples: Examples, found: Found, heard: List[Heard], rules: Rules
+) -> Scores:
+    """Scores what is found in clips, and the false alarms of rules."""
+    f1 = f1_of_tags(examples.true, found.tagged)
+    if examples.truth:
+        of_events = event_f1(found.timelines, examples.truth, examples.labels)
+        f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
+    if not heard:
+        return Scores(f1, None)
+    own = [
+        x._replace(timeline=dataclasses.replace(x.timeline, rules=rules))
+        for x in heard
+    ]
+    return Scores(f1, count_false_alarms(heard[0].timeline.labels, own))
+
+
+def write_rules(model: Model, output: Path, rules: Rules) -> None:
+    """Writes a copy of a model with other rules, or changes the model."""
+    info = dataclasses.replace(model.info, rules=rules)
+    copy_model(model.path, output, info)
+    folder, name = os.path.split(output)
+    if name == MODEL and os.path.isfile(os.path.join(folder, YAML)):
+        store_thresholds(folder, model.labels, rules.threshold)
+
+
 def measure_gains(
-    true: np.ndarray, old: Found, new: Found, groups: List[str]
+    examples: Examples, old: Found, new: Found
 ) -> Dict[str, Score]:
     """The differences of decisive scores, with intervals over groups."""
 
     def decisive(found: Found, rows: np.ndarray) -> Dict[str, float]:
         """Those scores of some clips that are defined."""
-        macro = f1_of_tags(true[rows], found.tagged[rows])["macro_F1"]
+        tagged = found.tagged[rows]
+        macro = f1_of_tags(examples.true[rows], tagged)["macro_F1"]
         right, *others = found.n_events[rows].sum(0)
         overlap = 2 * right / sum(others) if sum(others) else None
         scores = zip(DECISIVE, (macro, overlap))
@@ -304,16 +392,7 @@ def measure_gains(
         before, after = decisive(old, rows), decisive(new, rows)
         return {x: after[x] - before[x] for x in before.keys() & after.keys()}
 
-    gains = differences(np.arange(len(true)))
-    if len(set(groups)) < MIN_GROUPS:
-        return {name: Score(value) for name, value in gains.items()}
-    resampled = [differences(rows) for rows in resample(groups)]
-    scores = {}
-    for name, value in gains.items():
-        found = [sample[name] for sample in resampled if name in sample]
-        low, high = np.percentile(found, [2.5, 97.5]).tolist()
-        scores[name] = Score(value, low, high)
-    return scores
+    return score_groups(differences, examples.groups)
 
 
 def find_objection(

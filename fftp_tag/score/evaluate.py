@@ -329,8 +329,7 @@ def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
         return {}
     if any(audio_below(path, name) for name in folders_in(path)):
         return {}
-    names = [name.removeprefix("./") for name in audio_below(path, ".")]
-    return {name: str(path / name) for name in names}
+    return {name: str(path / name) for name in audio_below(path)}
 
 
 def list_annotated(recordings: Dict[str, str], strong_labels: str) -> Split:

@@ -33,7 +33,6 @@ from fftp_tag.tag.spans import make_span_model, token_size
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, Source, read_blocks
 from speechbrain_fftp.dataio.audio import (
-    AUDIO_EXTENSIONS,
     SILENCE,
     find_audio_files,
     read_duration,
@@ -479,9 +478,6 @@ def update_index(
     check_target(path)
     archive = os.path.abspath(archive)
     paths, failed = find_audio_files(archive)
-    if not paths:
-        extensions = ", ".join(AUDIO_EXTENSIONS)
-        raise FileNotFoundError(f"{archive} has no audio files ({extensions}).")
     known: Dict[str, List[IndexedPart]] = {}
     before: Optional[Settings] = None
     if os.path.exists(path):

@@ -24,11 +24,11 @@ from audioset_prepare import check_classes, hold_out, list_segments
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, MISSING, Clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
+from speechbrain_fftp.dataio.files import files_below
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     SKIPPED,
     check_missing,
-    files_below,
     is_complete,
     preparing,
     read_table,

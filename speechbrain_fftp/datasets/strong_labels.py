@@ -19,7 +19,8 @@ import numpy as np
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import files_below, open_csv, read_table
+from speechbrain_fftp.dataio.files import files_below
+from speechbrain_fftp.dataio.prepared import open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
 
 logger = logging.getLogger(__name__)
