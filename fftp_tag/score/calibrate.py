@@ -17,15 +17,8 @@ from fftp_tag.score.background import (
     analyze_background,
     count_false_alarms,
 )
-from fftp_tag.score.evaluate import (
-    Split,
-    analyze_clips,
-    common_labels,
-    list_split,
-    multi_hot,
-    read_truth,
-)
-from fftp_tag.score.events import Truth, count_overlapping, event_f1
+from fftp_tag.score.evaluate import Analysis, analyze_split, list_split
+from fftp_tag.score.events import count_overlapping, event_f1
 from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, score_groups
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import (
@@ -43,7 +36,6 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import Rules
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.tagger_yaml import YAML, store_thresholds
-from speechbrain_fftp.datasets.strong_labels import cut_events
 
 logger = logging.getLogger(__name__)
 
@@ -103,44 +95,10 @@ class Calibration:
     is_written: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Labelled clips, and what a model finds in them.
-
-    Arguments
-    ---------
-    labels : list of str
-        The classes that the data have, of the C of the model.
-    columns : list of int
-        Their numbers in the model.
-    ids, groups : list of str
-    targets, probs : numpy.ndarray
-        Multi-hot labels and probabilities, ``[clips, C]``.
-    timelines : dict
-        By id, of the clips that rules of events are learnt from or scored by.
-    truth : dict
-        True events of clips, by id.
-    """
-
-    labels: List[str]
-    columns: List[int]
-    ids: List[str]
-    groups: List[str]
-    targets: np.ndarray
-    probs: np.ndarray
-    timelines: Dict[str, Timeline]
-    truth: Truth
-
-    @property
-    def true(self) -> np.ndarray:
-        """Whether clips have the classes that are scored."""
-        return self.targets[:, self.columns] > 0.5
-
-
 class Found(NamedTuple):
     """What rules find in clips."""
 
-    tagged: np.ndarray  # whether they have the classes that are scored
+    tagged: np.ndarray  # whether they have the scored classes, [clips, K]
     timelines: Dict[str, Timeline]  # of the clips with true events
     n_events: np.ndarray  # right, true and found, [clips, 3]
 
@@ -212,35 +170,41 @@ def calibrate(
         strong_labels=strong_labels,
         **options,
     )
-    examples = analyze_examples(
-        tagger, listed, data_folder, strong_labels, num_workers, progress
-    )
-    folds = check_examples(examples, data_folder, listed.name)
-    n_folds = int(folds.max()) + 1
     model = tagger.model
-    rules = learn_rules(model, examples, np.arange(len(folds)))
+    analysis = analyze_split(
+        tagger,
+        listed,
+        data_folder,
+        strong_labels,
+        num_workers,
+        progress,
+        all_timelines=learns_events(model),
+    )
+    folds = assign_clips(analysis, data_folder, listed.name)
+    n_folds = int(folds.max()) + 1
+    rules = learn_rules(model, analysis, np.arange(len(folds)))
     of_folds = [
-        learn_rules(model, examples, np.flatnonzero(folds != fold))
+        learn_rules(model, analysis, np.flatnonzero(folds != fold))
         for fold in range(n_folds)
     ]
-    old = apply_rules(examples, [model.rules] * len(folds))
-    new = apply_rules(examples, [of_folds[fold] for fold in folds])
+    old = apply_rules(analysis, [model.rules] * len(folds))
+    new = apply_rules(analysis, [of_folds[fold] for fold in folds])
     heard = analyze_background(tagger, list(background))
-    before = score_found(examples, old, heard, model.rules)
-    after = score_found(examples, new, heard, rules)
-    gains = measure_gains(examples, old, new)
+    before = score_found(analysis, old, heard, model.rules)
+    after = score_found(analysis, new, heard, rules)
+    gains = measure_gains(analysis, old, new)
     objection = find_objection(
         before, after, gains, len(folds), model.rules.is_learnt
     )
     is_written = force or not objection
-    n_positives = zip(examples.labels, examples.true.sum(0))
-    few = [label for label, n in n_positives if n < MIN_POSITIVES]
+    is_learnt = are_learnable(analysis.targets)[analysis.columns]
+    few = [x for x, learnt in zip(analysis.labels, is_learnt) if not learnt]
     if is_written:
         write_rules(model, output, rules)
         logger.info(
             "%s: learnt the rules of %d classes",
             os.path.basename(output),
-            len(examples.labels) - len(few),
+            len(analysis.labels) - len(few),
         )
     return Calibration(
         rules=rules,
@@ -255,57 +219,23 @@ def calibrate(
     )
 
 
-def analyze_examples(
-    tagger: AudioTagger,
-    listed: Split,
-    data_folder: Path,
-    strong_labels: Optional[str],
-    num_workers: int,
-    progress: bool,
-) -> Examples:
-    """Runs a model on the clips of a split, see ``calibrate``."""
-    labels = common_labels(tagger, listed.classes, data_folder)
-    truth: Truth = {}
-    if strong_labels is not None:
-        truth = read_truth(strong_labels, listed, labels)
-    timeline_ids = set(truth)
-    if learns_events(tagger.model):
-        timeline_ids = {clip.id for clip in listed.clips}
-    found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
-    durations = {
-        clip: timeline.duration
-        for clip, timeline in found.timelines.items()
-        if clip in truth
-    }
-    return Examples(
-        labels=labels,
-        columns=[tagger.labels.index(label) for label in labels],
-        ids=[clip.id for clip in found.clips],
-        groups=[clip.group or clip.id for clip in found.clips],
-        targets=multi_hot(found.clips, tagger.labels),
-        probs=found.probs,
-        timelines=found.timelines,
-        truth=cut_events(truth, durations, strong_labels),
-    )
-
-
 def learns_events(model: Model) -> bool:
     """Whether rules of events are learnt; ``learn`` has rules of its own."""
     frame_level = model.info.frame_level
     return frame_level is not None and not frame_level.of_clips
 
 
-def check_examples(
-    examples: Examples, data_folder: Path, split: str
+def assign_clips(
+    analysis: Analysis, data_folder: Path, split: str
 ) -> np.ndarray:
     """The fold of each clip; raises an InputError if there are too few clips."""
-    if not are_learnable(examples.targets).any():
+    if not are_learnable(analysis.targets).any():
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
             f"split {split}: nothing is learnt. Use another split, or more "
             "clips."
         )
-    folds = assign_folds(examples.targets, examples.groups)
+    folds = assign_folds(analysis.targets, analysis.groups)
     if folds is None:
         raise InputError(
             f"{data_folder}: all clips are of one group, so learnt rules cannot "
@@ -314,46 +244,51 @@ def check_examples(
     return folds
 
 
-def learn_rules(model: Model, examples: Examples, rows: np.ndarray) -> Rules:
+def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
     """Learns rules from some of the clips, by index."""
     timelines = {}
     if learns_events(model):
-        ids = [examples.ids[row] for row in rows]
-        timelines = {clip: examples.timelines[clip] for clip in ids}
+        ids = analysis.ids
+        timelines = {ids[row]: analysis.timelines[ids[row]] for row in rows}
     rules = learn_from_clips(
-        examples.targets[rows],
-        examples.probs[rows],
+        analysis.targets[rows],
+        analysis.probs[rows],
         timelines,
-        are_learnable(examples.targets),
+        are_learnable(analysis.targets),
     )
     if model.is_frame_level and not learns_events(model):
         rules = dataclasses.replace(model.rules, threshold=rules.threshold)
     return rules
 
 
-def apply_rules(examples: Examples, of_clips: List[Rules]) -> Found:
+def apply_rules(analysis: Analysis, of_clips: List[Rules]) -> Found:
     """What the rules of each clip find in it."""
     limits = np.stack([rules.threshold for rules in of_clips])
-    tagged = (examples.probs >= limits)[:, examples.columns]
+    tagged = (analysis.probs >= limits)[:, analysis.columns]
     timelines: Dict[str, Timeline] = {}
-    n_events = np.zeros((len(examples.ids), 3))
-    for row, (clip, rules) in enumerate(zip(examples.ids, of_clips)):
-        if clip in examples.truth:
-            timeline = with_rules({clip: examples.timelines[clip]}, rules)
+    n_events = np.zeros((len(of_clips), 3))
+    for row, (clip, rules) in enumerate(zip(analysis.ids, of_clips)):
+        if clip in analysis.truth:
+            timeline = with_rules({clip: analysis.timelines[clip]}, rules)
             n_events[row] = count_overlapping(
-                timeline, examples.truth, examples.labels
+                timeline, analysis.truth, analysis.labels
             )
             timelines |= timeline
     return Found(tagged, timelines, n_events)
 
 
+def true_tags(analysis: Analysis) -> np.ndarray:
+    """Whether clips have the scored classes, ``[clips, K]``."""
+    return analysis.targets[:, analysis.columns] > 0.5
+
+
 def score_found(
-    examples: Examples, found: Found, heard: List[Heard], rules: Rules
+    analysis: Analysis, found: Found, heard: List[Heard], rules: Rules
 ) -> Scores:
     """Scores what is found in clips, and the false alarms of rules."""
-    f1 = f1_of_tags(examples.true, found.tagged)
-    if examples.truth:
-        of_events = event_f1(found.timelines, examples.truth, examples.labels)
+    f1 = f1_of_tags(true_tags(analysis), found.tagged)
+    if analysis.truth:
+        of_events = event_f1(found.timelines, analysis.truth, analysis.labels)
         f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
     if not heard:
         return Scores(f1, None)
@@ -374,14 +309,13 @@ def write_rules(model: Model, output: Path, rules: Rules) -> None:
 
 
 def measure_gains(
-    examples: Examples, old: Found, new: Found
+    analysis: Analysis, old: Found, new: Found
 ) -> Dict[str, Score]:
     """The differences of decisive scores, with intervals over groups."""
 
     def decisive(found: Found, rows: np.ndarray) -> Dict[str, float]:
         """Those scores of some clips that are defined."""
-        tagged = found.tagged[rows]
-        macro = f1_of_tags(examples.true[rows], tagged)["macro_F1"]
+        macro = f1_of_tags(true[rows], found.tagged[rows])["macro_F1"]
         right, *others = found.n_events[rows].sum(0)
         overlap = 2 * right / sum(others) if sum(others) else None
         scores = zip(DECISIVE, (macro, overlap))
@@ -392,7 +326,8 @@ def measure_gains(
         before, after = decisive(old, rows), decisive(new, rows)
         return {x: after[x] - before[x] for x in before.keys() & after.keys()}
 
-    return score_groups(differences, examples.groups)
+    true = true_tags(analysis)
+    return score_groups(differences, analysis.groups)
 
 
 def find_objection(

@@ -13,7 +13,6 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Collection,
     Dict,
     List,
     Optional,
@@ -102,24 +101,44 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """Outputs of a model for clips.
+    """Labelled clips, and the outputs of a model for them.
 
     Arguments
     ---------
+    labels : list of str
+        Those of the model's C classes that the data have too.
+    columns : list of int
+        Their numbers.
     clips : list of LabelledClip
         The clips that could be read.
-    probs : numpy.ndarray
-        Probabilities of the model's C classes in these clips, ``[clips, C]``.
+    targets, probs : numpy.ndarray
+        Multi-hot labels, and probabilities, ``[clips, C]``.
     timelines : dict
         ``Timeline`` by clip id, for some of these clips.
+    truth : dict
+        True events by id, of the clips that strong labels list.
     skipped : dict
         Reasons by id of the clips that could not be read.
     """
 
+    labels: List[str]
+    columns: List[int]
     clips: List[LabelledClip]
+    targets: np.ndarray
     probs: np.ndarray
     timelines: Dict[str, Timeline]
+    truth: Truth
     skipped: Dict[str, str]
+
+    @property
+    def ids(self) -> List[str]:
+        """Ids of the clips."""
+        return [clip.id for clip in self.clips]
+
+    @property
+    def groups(self) -> List[str]:
+        """Groups of the clips; one that is alone is its own."""
+        return [clip.group or clip.id for clip in self.clips]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,18 +219,15 @@ def evaluate(
         strong_labels=strong_labels,
         **options,
     )
-    labels = common_labels(tagger, listed.classes, data_folder)
-    truth: Truth = {}
-    if strong_labels is not None:
-        truth = read_truth(strong_labels, listed, labels)
-    found = analyze_clips(tagger, listed, truth, num_workers, progress)
+    found = analyze_split(
+        tagger, listed, data_folder, strong_labels, num_workers, progress
+    )
     rules = tagger.model.rules
-    columns = [tagger.labels.index(label) for label in labels]
-    targets = multi_hot(found.clips, labels)
-    probs = found.probs[:, columns]
+    targets = found.targets[:, found.columns]
+    probs = found.probs[:, found.columns]
     metrics = {
         **ranking_metrics(targets, probs),
-        **f1_scores(targets, probs, rules.threshold[columns]),
+        **f1_scores(targets, probs, rules.threshold[found.columns]),
         "thresholds": "learnt" if rules.is_learnt else THRESHOLD,
     }
     if all(len(clip.labels) == 1 for clip in found.clips):
@@ -220,16 +236,14 @@ def evaluate(
         metrics["accuracy"] = float(np.mean(right))
     events = {}
     if strong_labels is not None:
-        durations = {x: found.timelines[x].duration for x in found.timelines}
-        truth = cut_events(truth, durations, strong_labels)
-        events = event_metrics(found.timelines, truth, labels)
+        events = event_metrics(found.timelines, found.truth, found.labels)
     return Evaluation(
         metrics=metrics,
         events=events,
-        ids=[clip.id for clip in found.clips],
+        ids=found.ids,
         targets=targets,
         probs=probs,
-        labels=labels,
+        labels=found.labels,
         skipped=found.skipped,
         split=listed.name,
     )
@@ -424,26 +438,33 @@ def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
     }
 
 
-def analyze_clips(
+def analyze_split(
     tagger: "AudioTagger",
     split: Split,
-    timeline_ids: Collection[str],
+    data_folder: Union[str, os.PathLike],
+    strong_labels: Optional[str],
     num_workers: int = 4,
     progress: bool = False,
+    all_timelines: bool = False,
 ) -> Analysis:
-    """Runs a model on clips, with timelines of the clips in ``timeline_ids``.
+    """Runs a model on clips, with the timelines of those that strong labels list.
 
     Clips that cannot be read are skipped, counted and logged.
 
     Raises
     ------
     InputError
-        If no clip can be read.
+        If the model and the data have no class in common, the strong labels
+        cannot be used, or no clip can be read.
     """
+    labels = common_labels(tagger, split.classes, data_folder)
+    truth: Truth = {}
+    if strong_labels is not None:
+        truth = read_truth(strong_labels, split, labels)
 
     def analyze(clip):
         """The probabilities of a clip, and its timeline if needed."""
-        if clip.id not in timeline_ids:
+        if clip.id not in truth and not all_timelines:
             return tagger.clip_probabilities(*clip.read()), None
         timeline = tagger.analyze(*clip.read())
         return timeline.clip_probs, timeline
@@ -474,10 +495,15 @@ def analyze_clips(
             clip_id,
             reason,
         )
-    return Analysis(clips, np.stack(probs), timelines, skipped)
-
-
-def multi_hot(clips: List[LabelledClip], labels: List[str]) -> np.ndarray:
-    """Targets ``[clips, C]``: 1 for each of the labels that a clip has."""
-    targets = [[label in clip.labels for label in labels] for clip in clips]
-    return np.array(targets, np.float32)
+    targets = [[x in clip.labels for x in tagger.labels] for clip in clips]
+    durations = {x: timelines[x].duration for x in timelines if x in truth}
+    return Analysis(
+        labels=labels,
+        columns=[tagger.labels.index(label) for label in labels],
+        clips=clips,
+        targets=np.array(targets, np.float32),
+        probs=np.stack(probs),
+        timelines=timelines,
+        truth=cut_events(truth, durations, strong_labels),
+        skipped=skipped,
+    )

@@ -156,10 +156,19 @@ def clips_of(tmp_path, monkeypatch):
             for n, (c, group) in enumerate(zip(classes, groups))
         ]
         split = Split("all", clips, dict(zip(labels, labels)))
-        found = Analysis(clips, probs, {}, {})
+        found = Analysis(
+            labels=labels,
+            columns=[0, 1, 2],
+            clips=clips,
+            targets=np.eye(3, dtype=np.float32)[classes],
+            probs=probs,
+            timelines={},
+            truth={},
+            skipped={},
+        )
         module = "fftp_tag.score.calibrate"
         monkeypatch.setattr(f"{module}.list_split", lambda *_, **__: split)
-        monkeypatch.setattr(f"{module}.analyze_clips", lambda *_: found)
+        monkeypatch.setattr(f"{module}.analyze_split", lambda *_, **__: found)
         return calibrate(path, "clips", tmp_path / "new.onnx")
 
     return calibrate_on
