@@ -53,4 +53,5 @@ def is_own(path: Path) -> bool:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, OSError):
         return True  # what loads it says what is wrong
-    return any(entry.key == OWN for entry in model.metadata_props)
+    is_empty = not model.graph.node
+    return is_empty or any(x.key == OWN for x in model.metadata_props)

@@ -43,7 +43,12 @@ from speechbrain_fftp.dataio.prepared import (
     read_table,
 )
 from speechbrain_fftp.dataio.ranking import ranking_metrics
-from speechbrain_fftp.datasets.custom import CLIP_LIST
+from speechbrain_fftp.datasets.audioset import is_audioset
+from speechbrain_fftp.datasets.custom import (
+    BACKGROUND,
+    CLIP_LIST,
+    PUBLISHED_TABLES,
+)
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.prepare import list_data, split_clips
 from speechbrain_fftp.datasets.strong_labels import (
@@ -286,12 +291,14 @@ def list_split(
         return list_prepared(data_folder, split or default)
     recordings = find_recordings(data_folder)
     if recordings and strong_labels is not None:
-        if split not in (None, ALL) or test_fold is not None:
-            raise InputError(
-                f"{data_folder} holds recordings, which have no splits: leave "
-                "--split and --test-fold out."
-            )
-        return list_annotated(recordings, strong_labels)
+        listed = list_annotated(recordings, strong_labels)
+        if not has_class_folders(data_folder, listed):
+            if split not in (None, ALL) or test_fold is not None:
+                raise InputError(
+                    f"{data_folder} holds recordings, which have no splits: "
+                    "leave --split and --test-fold out."
+                )
+            return listed
     if os.path.isfile(data_folder):
         raise InputError(
             f"{data_folder} is one recording: give its events with "
@@ -332,16 +339,19 @@ def part_of(clip: Clip) -> Tuple[Source, Optional[int]]:
 
 
 def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
-    """A recording, or those in a folder without folders of classes.
+    """A recording, or those below a folder without a table of clips.
 
     Returns their paths by their names in the data folder.
     """
     path = Path(data_folder)
     if path.is_file():
         return {path.name: str(path)}
-    if not path.is_dir() or (path / CLIP_LIST).exists():
-        return {}
-    if any(audio_below(path, name) for name in folders_in(path)):
+    tables = (CLIP_LIST, *PUBLISHED_TABLES)
+    if (
+        not path.is_dir()
+        or is_audioset(path)
+        or any((path / table).exists() for table in tables)
+    ):
         return {}
     return {name: str(path / name) for name in audio_below(path)}
 
@@ -349,17 +359,29 @@ def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
 def list_annotated(recordings: Dict[str, str], strong_labels: str) -> Split:
     """Lists the recordings of which a table has events."""
     paths = {id: recordings[name] for name, id in clip_ids(recordings).items()}
-    truth = read_strong_labels(strong_labels, set(paths), None, ALL)
+    truth = read_strong_labels(
+        strong_labels, set(paths), None, "the recordings"
+    )
     clips = [
         LabelledClip(
             id=clip,
-            labels=sorted({label for *_, label in events}),
+            labels=sorted({label for *_, label in events} - {BACKGROUND}),
             read=functools.partial(part_of, Clip(clip, paths[clip])),
         )
         for clip, events in truth.items()
     ]
     labels = sorted({label for clip in clips for label in clip.labels})
     return Split(ALL, clips, dict(zip(labels, labels)))
+
+
+def has_class_folders(
+    data_folder: Union[str, os.PathLike], listed: Split
+) -> bool:
+    """Whether folders are named after classes of events, or after splits."""
+    if not os.path.isdir(data_folder):
+        return False
+    names = {*listed.classes, *SPLIT_NAMES}
+    return not names.isdisjoint(folders_in(data_folder))
 
 
 def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
@@ -422,7 +444,8 @@ def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
     """The true events of these labels in the clips that a table lists."""
     known = {x: label for x, label in split.classes.items() if label in labels}
     ids = {clip.id for clip in split.clips}
-    listed = read_strong_labels(strong_labels, ids, known, split.name)
+    where = f"the clips of the split {split.name}"
+    listed = read_strong_labels(strong_labels, ids, known, where)
     if len(listed) < len(ids):
         logger.info(
             "%s lists %d of the %d clips of the %s split: events are scored in "

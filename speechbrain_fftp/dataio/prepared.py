@@ -498,7 +498,9 @@ def open_csv(path: PathLike) -> Iterator[TextIO]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             yield file
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV file in UTF-8: {error}")
+        raise InputError(
+            f"{path} is not a table in UTF-8, save it again as one: {error}"
+        )
 
 
 def read_table(

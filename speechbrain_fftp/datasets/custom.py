@@ -152,14 +152,16 @@ def list_labelled(data_folder, strong_labels, partly_labelled):
     if strong_labels is None and not find_tracks(data_folder, names):
         return list_class_folders(data_folder, folders_in(data_folder))
     listed = read_strong_labels(
-        strong_labels or data_folder, names, None, "only"
+        strong_labels or data_folder, names, None, "the recordings"
     )
     recordings = {names[number]: listed[number] for number in listed}
     clips = list_parts(data_folder, recordings, partly_labelled)
-    if strong_labels is not None:
-        return clips
-    labelled = {path.partition("/")[0] for path in recordings if "/" in path}
-    classes = [x for x in folders_in(data_folder) if x not in labelled]
+    classes = []
+    if strong_labels is None:
+        labelled = {
+            path.partition("/")[0] for path in recordings if "/" in path
+        }
+        classes = [x for x in folders_in(data_folder) if x not in labelled]
     without = [
         path
         for path in paths
@@ -167,7 +169,7 @@ def list_labelled(data_folder, strong_labels, partly_labelled):
     ]
     if without:
         logger.warning(
-            "%s: left out %d recordings without a label track, such as %s",
+            "%s: skipped %d recordings without strong labels, such as %s",
             data_folder,
             len(without),
             without[0],

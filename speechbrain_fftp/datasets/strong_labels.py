@@ -44,7 +44,7 @@ TRACK_ENDINGS = (
 )
 
 
-def read_strong_labels(path, clips, classes, split):
+def read_strong_labels(path, clips, classes, where):
     """Reads the events (start and end in seconds, label) of clips, by id.
 
     ``path`` is a table, a label track if there is one clip, or a folder of
@@ -56,8 +56,8 @@ def read_strong_labels(path, clips, classes, split):
     Raises
     ------
     InputError
-        If a row is invalid, or there is no clip of the split, or no event of
-        the classes.
+        If a row is invalid, or there is none of the clips, or no event of the
+        classes. ``where`` describes the clips in messages.
     """
     if os.path.isdir(path):
         listed, names = _read_tracks(path, clips)
@@ -65,8 +65,8 @@ def read_strong_labels(path, clips, classes, split):
         listed, names = _read_file(path, clips)
     if not listed:
         raise InputError(
-            f"{path} lists no clip of the {split} split: it lists"
-            f" {next(iter(names), None)!r}, the split has {next(iter(clips))!r}."
+            f"{path} lists none of {where}: it lists"
+            f" {next(iter(names), None)!r}, they include {next(iter(clips))!r}."
             " Name clips by their ids, or their paths in the data folder."
         )
     if classes is not None:
@@ -77,7 +77,7 @@ def read_strong_labels(path, clips, classes, split):
     found = {label for events in listed.values() for *_, label in events}
     if classes is not None and not found.intersection(classes.values()):
         raise InputError(
-            f"{path} has no event of a known class in the {split} split: its"
+            f"{path} has no event of a known class in {where}: its"
             f" labels include {sorted(found)[:3]}, the classes include"
             f" {list(classes.values())[:3]}."
         )
