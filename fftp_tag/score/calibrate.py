@@ -33,7 +33,7 @@ from fftp_tag.tag.model import Model
 from fftp_tag.tag.sources import MODEL
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import Rules
+from speechbrain_fftp.dataio.model_info import RULES, Rules
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.tagger_yaml import YAML, store_thresholds
 
@@ -71,7 +71,7 @@ class Calibration:
     rules : Rules
         The learnt rules.
     few : list of str
-        Labels of classes with too few positives.
+        Labels of classes with too few positives, which keep the model's rules.
     before, after : Scores
         With the model's own rules, and with learnt ones: of each clip, those
         that are learnt from other folds; of the background, ``rules``.
@@ -245,20 +245,26 @@ def assign_clips(
 
 
 def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
-    """Learns rules from some of the clips, by index."""
+    """Learns rules from some of the clips, by index.
+
+    Classes with too few clips keep the model's rules.
+    """
     timelines = {}
     if learns_events(model):
         ids = analysis.ids
         timelines = {ids[row]: analysis.timelines[ids[row]] for row in rows}
+    learnable = are_learnable(analysis.targets)
     rules = learn_from_clips(
-        analysis.targets[rows],
-        analysis.probs[rows],
-        timelines,
-        are_learnable(analysis.targets),
+        analysis.targets[rows], analysis.probs[rows], timelines, learnable
     )
-    if model.is_frame_level and not learns_events(model):
-        rules = dataclasses.replace(model.rules, threshold=rules.threshold)
-    return rules
+    is_of_clips = model.is_frame_level and not learns_events(model)
+    values = {
+        name: np.where(
+            learnable, getattr(rules, name), getattr(model.rules, name)
+        )
+        for name in (("threshold",) if is_of_clips else RULES)
+    }
+    return dataclasses.replace(model.rules, **values, is_learnt=True)
 
 
 def apply_rules(analysis: Analysis, of_clips: List[Rules]) -> Found:
