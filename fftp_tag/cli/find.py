@@ -1,8 +1,9 @@
 """``fftp-tag find``: Finds what sounds like an example in an archive.
 
 Prints the most similar matches first. With several examples, the similarity to
-their mean counts. Matches that an example was cut from are left out, and so are
-matches that overlap a more similar match. The model of the index is used: give
+their mean counts. Matches that an example was cut from are left out, as are
+those that clips in the folder of --cut are from, and matches that overlap a more
+similar match. The model of the index is used: give
 --model if it has been moved.
 
 Without an EXAMPLE, prints the most probable matches for each class of --model,
@@ -24,6 +25,7 @@ from typing import (
     Any,
     Dict,
     List,
+    Optional,
     Sequence,
     TextIO,
     Tuple,
@@ -35,6 +37,9 @@ from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from fftp_tag.search.clips import ClipSource
     from fftp_tag.search.index import ClassMatch, Match, SoundIndex
     from fftp_tag.tag.tagger import AudioTagger
 
@@ -120,10 +125,12 @@ def run(args: argparse.Namespace) -> int:
     args.model = args.model or index.settings.model
     tagger = options.load_tagger(args)
     encoder = index.load_encoder(tagger)
+    known = list_known(args.cut)
     if files:
-        matches, code = find_examples(args, index, encoder, files)
+        matches, code = find_examples(args, index, encoder, files, known)
     else:
-        matches, code = index.find_classes(tagger.model, args.top_k), 0
+        matches = index.find_classes(tagger.model, args.top_k, known)
+        code = 0
     rows = [output.rounded(x.to_dict()) for x in matches]
     FORMATS[args.format](rows, sys.stdout)
     if args.cut is not None:
@@ -131,20 +138,35 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
+def list_known(folder: Optional[str]) -> List["ClipSource"]:
+    """Where the clips in the folder of --cut are from."""
+    from fftp_tag.parallel import in_order
+    from fftp_tag.search.clips import source_of
+    from fftp_tag.tag.windows import Part
+    from speechbrain_fftp.datasets.names import audio_below
+
+    if folder is None:
+        return []
+    parts = [Part(os.path.join(folder, x)) for x in audio_below(folder)]
+    sources = (source for _, source, _ in in_order(source_of, parts))
+    return [source for source in sources if source is not None]
+
+
 def find_examples(
     args: argparse.Namespace,
     index: "SoundIndex",
     encoder: "AudioTagger",
     files: List[str],
+    known: List["ClipSource"],
 ) -> Tuple["Matches", int]:
     """Finds matches by the examples that can be read; returns the exit code."""
     import numpy as np
 
     from fftp_tag.parallel import in_order
-    from fftp_tag.search.clips import ClipSource, source_of
+    from fftp_tag.search.clips import source_of
     from fftp_tag.tag.windows import Part
 
-    def embed(file: str) -> Tuple["np.ndarray", ClipSource]:
+    def embed(file: str) -> Tuple["np.ndarray", "ClipSource"]:
         """The features of an example, and where it is from."""
         part = Part(file, args.start, args.end)
         return index.embed(encoder, part), source_of(part)
@@ -158,7 +180,8 @@ def find_examples(
     if not found:
         return [], 1
     examples, sources = zip(*found)
-    matches = index.find(np.stack(examples), args.top_k, sources)
+    known = [*sources, *known]
+    matches = index.find(np.stack(examples), args.top_k, known)
     return matches, int(len(found) < len(files))
 
 
