@@ -16,6 +16,7 @@ Authors
 
 import argparse
 import collections
+import functools
 import math
 import os
 import re
@@ -25,7 +26,6 @@ from typing import (
     Any,
     Dict,
     List,
-    Optional,
     Sequence,
     TextIO,
     Tuple,
@@ -37,11 +37,10 @@ from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from fftp_tag.search.clips import ClipSource
     from fftp_tag.search.index import ClassMatch, Match, SoundIndex
     from fftp_tag.tag.tagger import AudioTagger
+    from fftp_tag.tag.windows import Part
 
     Matches = Sequence[Union[ClassMatch, Match]]
 
@@ -108,7 +107,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the matches, and writes them with --cut; returns the exit code."""
+    from fftp_tag.search.clips import list_sources
     from fftp_tag.search.index import SoundIndex
+    from fftp_tag.tag.windows import Part
+    from speechbrain_fftp.datasets.names import audio_below
 
     files = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
@@ -125,9 +127,14 @@ def run(args: argparse.Namespace) -> int:
     args.model = args.model or index.settings.model
     tagger = options.load_tagger(args)
     encoder = index.load_encoder(tagger)
-    known = list_known(args.cut)
+    examples = [Part(file, args.start, args.end) for file in files]
+    clips: List[Part] = []
+    if args.cut is not None:
+        names = audio_below(args.cut)
+        clips = [Part(os.path.join(args.cut, name)) for name in names]
+    known = list_sources([*examples, *clips])
     if files:
-        matches, code = find_examples(args, index, encoder, files, known)
+        matches, code = find_examples(args, index, encoder, examples, known)
     else:
         matches = index.find_classes(tagger.model, args.top_k, known)
         code = 0
@@ -138,51 +145,29 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def list_known(folder: Optional[str]) -> List["ClipSource"]:
-    """Where the clips in the folder of --cut are from."""
-    from fftp_tag.parallel import in_order
-    from fftp_tag.search.clips import source_of
-    from fftp_tag.tag.windows import Part
-    from speechbrain_fftp.datasets.names import audio_below
-
-    if folder is None:
-        return []
-    parts = [Part(os.path.join(folder, x)) for x in audio_below(folder)]
-    sources = (source for _, source, _ in in_order(source_of, parts))
-    return [source for source in sources if source is not None]
-
-
 def find_examples(
     args: argparse.Namespace,
     index: "SoundIndex",
     encoder: "AudioTagger",
-    files: List[str],
+    examples: List["Part"],
     known: List["ClipSource"],
 ) -> Tuple["Matches", int]:
     """Finds matches by the examples that can be read; returns the exit code."""
     import numpy as np
 
     from fftp_tag.parallel import in_order
-    from fftp_tag.search.clips import source_of
-    from fftp_tag.tag.windows import Part
 
-    def embed(file: str) -> Tuple["np.ndarray", "ClipSource"]:
-        """The features of an example, and where it is from."""
-        part = Part(file, args.start, args.end)
-        return index.embed(encoder, part), source_of(part)
-
+    embed = functools.partial(index.embed, encoder)
     found = []
-    for _, example, error in in_order(embed, files):
+    for _, example, error in in_order(embed, examples):
         if example is None:
             output.report(str(error))
         else:
             found.append(example)
     if not found:
         return [], 1
-    examples, sources = zip(*found)
-    known = [*sources, *known]
-    matches = index.find(np.stack(examples), args.top_k, known)
-    return matches, int(len(found) < len(files))
+    matches = index.find(np.stack(found), args.top_k, known)
+    return matches, int(len(found) < len(examples))
 
 
 def write_table(rows: List[Dict[str, Any]], stream: TextIO) -> None:

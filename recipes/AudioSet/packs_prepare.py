@@ -32,7 +32,6 @@ from speechbrain_fftp.dataio.prepared import (
     is_complete,
     preparing,
     read_table,
-    unique,
     usable_clips,
     write_prepared,
 )
@@ -328,7 +327,8 @@ def read_shard(path, split, classes):
             for group in range(shard.num_row_groups):
                 table = shard.read_row_group(group, ["video_id", "labels"])
                 for row, entry in enumerate(table.to_pylist()):
-                    labels = unique(entry["labels"] or ())
+                    mids = (mid.strip() for mid in entry["labels"] or () if mid)
+                    labels = tuple(dict.fromkeys(filter(None, mids)))
                     with input_errors(f"{path}: "):
                         check_classes(labels, classes)
                     audio = ShardAudio(path, group, row)

@@ -570,10 +570,3 @@ def read_class_list(path: PathLike) -> Dict[str, str]:
 def read_classes_csv(folder: PathLike) -> Dict[str, str]:
     """Reads a prepared folder's classes as a dict from mid to display name."""
     return read_class_list(os.path.join(folder, CLASSES_CSV))
-
-
-def unique(names: Iterable[str]) -> Tuple[str, ...]:
-    """Drops blanks and duplicates and keeps the order."""
-    return tuple(
-        dict.fromkeys(name.strip() for name in names if name and name.strip())
-    )
