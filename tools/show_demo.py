@@ -18,21 +18,10 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from fftp_tag import AudioTagger, Event
-from fftp_tag.score.evaluate import (
-    analyze_clips,
-    list_split,
-    multi_hot,
-    read_truth,
-)
-from fftp_tag.score.events import (
-    match,
-    overlap_by_half,
-    overlap_scores,
-    pair_events,
-)
+from fftp_tag import AudioTagger, Event, evaluate
+from fftp_tag.score.evaluate import list_split, read_truth
+from fftp_tag.score.events import match, overlap_by_half, pair_events
 from fftp_tag.tag.plots import plot_tags
-from speechbrain_fftp.dataio.ranking import ranking_metrics
 
 N_CLIPS = 3
 NEXT = """\
@@ -74,17 +63,13 @@ def main(folder):
     print(f"\nPicture: {picture}\n")
 
     logging.getLogger("fftp_tag").setLevel(logging.ERROR)  # silent clips
-    analysis = analyze_clips(tagger, split, truth)
-    targets = multi_hot(analysis.clips, tagger.labels)
-    mean_ap = ranking_metrics(targets, analysis.probs)["mAP"]
-    scores = overlap_scores(
-        pair_events(analysis.timelines, truth, tagger.labels)
-    )
+    found = evaluate(tagger, prepared, strong_labels=strong_labels)
     print(
-        f"All {len(analysis.clips)} evaluation clips (synthetic): mAP "
-        f"{mean_ap:.3f}; {scores['overlap_precision']:.0%} of the events found "
-        f"are right, and\n{scores['overlap_recall']:.0%} of the true events "
-        "are found. An event is right if it overlaps a true event by half.\n"
+        f"All {len(found.ids)} evaluation clips (synthetic): mAP "
+        f"{found.metrics['mAP']:.3f}; {found.events['overlap_precision']:.0%} of "
+        f"the events found are right, and\n"
+        f"{found.events['overlap_recall']:.0%} of the true events are found. An "
+        "event is right if it overlaps a true event by half.\n"
     )
     command = os.path.relpath(Path(sys.executable).with_name("fftp-tag"))
     print(NEXT.format(command=command, wav=path, folder=folder))

@@ -6,8 +6,8 @@ With --data-folder, the threshold of a class maximises F1 of the tags of the
 clips. For a frame-level model, an event lasts while the probability is at
 least 0.1, with pauses of less than 3 s; how long and how probable it must be
 maximises F1 of the clips with an event. A model that fftp-tag learn has written
-keeps its own rules of events. Classes with fewer than 5 clips get a threshold
-of 0.5.
+keeps its own rules of events. Classes with fewer than 5 clips keep the rules of
+the model.
 
 Learnt rules are scored by cross-validation: each clip by rules that are learnt
 from clips of other groups. With --strong-labels, the events of the rules are
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     recordings = []
     if args.background:
         require("sklearn", "--background")
-        from fftp_tag.score.background import list_recordings
+        from speechbrain_fftp.dataio.audio import list_recordings
 
         recordings = list_recordings(args.background)
     if args.data_folder:
@@ -144,8 +144,8 @@ def report_calibration(target: Path, found: "Calibration") -> None:
 
     if found.few:
         print(
-            f"{len(found.few)} classes with fewer than {MIN_POSITIVES} "
-            f"positives get a threshold of 0.5, such as {found.few[0]}"
+            f"fewer than {MIN_POSITIVES} positives, so that rules stay as they "
+            f"are: {', '.join(found.few)}"
         )
     print(
         f"learnt rules are scored by cross-validation in {found.n_folds} folds "

@@ -1,8 +1,9 @@
 """``fftp-tag find``: Finds what sounds like an example in an archive.
 
 Prints the most similar matches first. With several examples, the similarity to
-their mean counts. Matches that an example was cut from are left out, and so are
-matches that overlap a more similar match. The model of the index is used: give
+their mean counts. Matches that an example was cut from are left out, as are
+those that clips in the folder of --cut are from, and matches that overlap a more
+similar match. The model of the index is used: give
 --model if it has been moved.
 
 Without an EXAMPLE, prints the most probable matches for each class of --model,
@@ -15,19 +16,31 @@ Authors
 
 import argparse
 import collections
+import functools
 import math
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    List,
+    Sequence,
+    TextIO,
+    Tuple,
+    Union,
+)
 
 from fftp_tag.cli import formats, options, output
 from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
+    from fftp_tag.search.clips import ClipSource
     from fftp_tag.search.index import ClassMatch, Match, SoundIndex
     from fftp_tag.tag.tagger import AudioTagger
+    from fftp_tag.tag.windows import Part
 
     Matches = Sequence[Union[ClassMatch, Match]]
 
@@ -94,7 +107,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the matches, and writes them with --cut; returns the exit code."""
+    from fftp_tag.search.clips import list_sources
     from fftp_tag.search.index import SoundIndex
+    from fftp_tag.tag.windows import Part
+    from speechbrain_fftp.datasets.names import audio_below
 
     files = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
@@ -111,11 +127,19 @@ def run(args: argparse.Namespace) -> int:
     args.model = args.model or index.settings.model
     tagger = options.load_tagger(args)
     encoder = index.load_encoder(tagger)
+    examples = [Part(file, args.start, args.end) for file in files]
+    clips: List[Part] = []
+    if args.cut is not None:
+        names = audio_below(args.cut)
+        clips = [Part(os.path.join(args.cut, name)) for name in names]
+    known = list_sources([*examples, *clips])
     if files:
-        matches, code = find_examples(args, index, encoder, files)
+        matches, code = find_examples(args, index, encoder, examples, known)
     else:
-        matches, code = index.find_classes(tagger.model, args.top_k), 0
-    FORMATS[args.format]([output.rounded(x.to_dict()) for x in matches])
+        matches = index.find_classes(tagger.model, args.top_k, known)
+        code = 0
+    rows = [output.rounded(x.to_dict()) for x in matches]
+    FORMATS[args.format](rows, sys.stdout)
     if args.cut is not None:
         code |= cut_matches(matches, args.cut)
     return code
@@ -125,53 +149,48 @@ def find_examples(
     args: argparse.Namespace,
     index: "SoundIndex",
     encoder: "AudioTagger",
-    files: List[str],
+    examples: List["Part"],
+    known: List["ClipSource"],
 ) -> Tuple["Matches", int]:
     """Finds matches by the examples that can be read; returns the exit code."""
     import numpy as np
 
     from fftp_tag.parallel import in_order
-    from fftp_tag.search.clips import ClipSource, source_of
-    from fftp_tag.tag.windows import Part
 
-    def embed(file: str) -> Tuple["np.ndarray", ClipSource]:
-        """The features of an example, and where it is from."""
-        part = Part(file, args.start, args.end)
-        return index.embed(encoder, part), source_of(part)
-
+    embed = functools.partial(index.embed, encoder)
     found = []
-    for _, example, error in in_order(embed, files):
+    for _, example, error in in_order(embed, examples):
         if example is None:
             output.report(str(error))
         else:
             found.append(example)
     if not found:
         return [], 1
-    examples, sources = zip(*found)
-    matches = index.find(np.stack(examples), args.top_k, sources)
-    return matches, int(len(found) < len(files))
+    matches = index.find(np.stack(found), args.top_k, known)
+    return matches, int(len(found) < len(examples))
 
 
-def print_table(rows: List[Dict[str, Any]]) -> None:
+def write_table(rows: List[Dict[str, Any]], stream: TextIO) -> None:
     """For people: score, start, end, label if there is one, and file."""
     for row in rows:
         file, start, end, *label, score = row.values()
         numbers = f"{score:6.3f} {start:9.2f} {end:9.2f}"
-        print(numbers, *label, output.printable(file), sep="  ")
+        name = output.printable(file)
+        print(numbers, *label, name, sep="  ", file=stream)
 
 
-def print_csv(rows: List[Dict[str, Any]]) -> None:
+def write_csv(rows: List[Dict[str, Any]], stream: TextIO) -> None:
     """A header, unless there are no matches, and a row for each match."""
     if rows:
         values = (row.values() for row in rows)
-        formats.rows_as_csv(rows[0], values, sys.stdout)
+        formats.rows_as_csv(rows[0], values, stream)
 
 
 FORMATS = {
-    "table": print_table,
-    "json": lambda rows: formats.rows_as_json(rows, sys.stdout),
-    "jsonl": lambda rows: formats.rows_as_jsonl(rows, sys.stdout),
-    "csv": print_csv,
+    "table": write_table,
+    "json": formats.rows_as_json,
+    "jsonl": formats.rows_as_jsonl,
+    "csv": write_csv,
 }
 
 

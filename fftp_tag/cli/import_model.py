@@ -91,18 +91,20 @@ def run(args: argparse.Namespace) -> None:
             )
         sources.convert(args.source, path, existing, **own)
         existing = path
-    elif not args.int8:
-        raise InputError(
-            f"{args.source} is or holds a model.onnx already: use it as --model"
-        )
-    elif own:
-        raise InputError(
-            f"{args.source} is or holds a model.onnx already: give --int8 alone"
-        )
-    elif existing.resolve() == path.resolve():
-        raise InputError(f"{path} is the source: give another output")
     else:
         Model(existing).check()
+        if not args.int8:
+            raise InputError(
+                f"{args.source} is or holds a model.onnx already: use it as "
+                "--model"
+            )
+        if own:
+            raise InputError(
+                f"{args.source} is or holds a model.onnx already: give --int8 "
+                "alone"
+            )
+        if existing.resolve() == path.resolve():
+            raise InputError(f"{path} is the source: give another output")
     if args.int8:
         store_in_int8(existing, path)
     model = Model(path)

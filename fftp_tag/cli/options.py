@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 from fftp_tag import STARTER
 from fftp_tag.cli import output
 from fftp_tag.errors import one_line
-from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -138,12 +137,12 @@ def find_files(names: List[str]) -> List[str]:
 
     Raises
     ------
-    InputError
+    OSError
         If a folder has no audio files.
     """
     import os
 
-    from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
+    from speechbrain_fftp.dataio.audio import find_audio_files
 
     files: List[str] = []
     for name in names:
@@ -153,8 +152,5 @@ def find_files(names: List[str]) -> List[str]:
         found, errors = find_audio_files(name)
         for error in errors:
             output.report(f"warning: {one_line(error)}")
-        if not found:
-            known = ", ".join(AUDIO_EXTENSIONS)
-            raise InputError(f"{name} has no audio files ({known})")
         files += found
     return files

@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     check_arguments(args)
     files = options.find_files(args.files)
     paths = output_paths(args, files)
-    plots = plot_paths(args.plot, files) if args.plot else {}
+    plots = plot_paths(args, files)
     if args.resume:
         done = {x for x in files if os.path.exists((paths or plots)[x])}
         output.report(f"{counted(len(done), 'file')} skipped: already done")
@@ -213,7 +213,7 @@ def output_paths(args: argparse.Namespace, files: List[str]) -> Dict[str, str]:
                 f"{len(files)}: give --output DIR"
             )
         return {}
-    paths = paths_in(args.output, files, output_format.extension)
+    paths = paths_in(args.output, args.files, files, output_format.extension)
     for path in paths.values():
         if os.path.exists(path) and not args.resume:
             raise InputError(
@@ -223,8 +223,11 @@ def output_paths(args: argparse.Namespace, files: List[str]) -> Dict[str, str]:
     return paths
 
 
-def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
-    """The path of each file's figure: --plot, or a path in this folder."""
+def plot_paths(args: argparse.Namespace, files: List[str]) -> Dict[str, str]:
+    """The path of each file's figure, if --plot is given: it, or in it."""
+    target = args.plot
+    if target is None:
+        return {}
     from fftp_tag.tag.plots import check_figure
 
     if os.path.splitext(target)[1] and not os.path.isdir(target):
@@ -235,19 +238,24 @@ def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
             )
         check_figure(target)
         return {files[0]: target}
-    paths = paths_in(target, files, ".png")
+    paths = paths_in(target, args.files, files, ".png")
     check_figure(paths[files[0]])
     return paths
 
 
-def paths_in(folder: str, files: List[str], extension: str) -> Dict[str, str]:
+def paths_in(
+    folder: str, names: List[str], files: List[str], extension: str
+) -> Dict[str, str]:
     """A path in a folder for each file, and makes its subfolder.
 
-    Subfolders are those of the files, so that files of one name have different
-    paths.
+    Subfolders are those below what the given names, of files and folders, have
+    in common, so that files of one name have different paths.
     """
     top = os.path.commonpath(
-        [os.path.dirname(os.path.abspath(file)) for file in files]
+        [
+            os.path.abspath(x if os.path.isdir(x) else os.path.dirname(x))
+            for x in names
+        ]
     )
     paths = {}
     for file in files:

@@ -7,15 +7,14 @@ Authors
 import os
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import NamedTuple, Optional, Union
 
 from fftp_tag.foreign import ast, sherpa, waveform
 from fftp_tag.foreign.join import Found
+from speechbrain_fftp.dataio.packages import require
 
 FORMS = (waveform, ast, sherpa)
-METADATA = 14  # number of this field of an ONNX file
-OWN = b"frame_samples"  # a key that the metadata of this package have
-BYTES, FIXED = 2, {1: 8, 5: 4}  # kinds of fields, and sizes
+OWN = "frame_samples"  # a key that the metadata of this package have
 
 
 class Foreign(NamedTuple):
@@ -45,49 +44,14 @@ def accepted() -> str:
     return f"a model.onnx of this package, {', '.join(others)}, or {last}"
 
 
-def is_foreign(path: Path) -> bool:
-    """Whether a file is ONNX and has no metadata of this package.
+def is_own(path: Path) -> bool:
+    """Whether a file has metadata of this package, or is no ONNX."""
+    onnx = require("onnx", "An ONNX file of others")
+    from google.protobuf.message import DecodeError
 
-    Weights are skipped, not read.
-    """
-    if not path.is_file():
-        return False
     try:
-        with open(path, "rb") as file:
-            fields = dict.fromkeys(read_fields(file, path.stat().st_size))
-    except (EOFError, KeyError):
-        return False  # no ONNX: what loads it says so
-    numbers = {number for number, _ in fields}
-    has_own = any(OWN in text for number, text in fields if number == METADATA)
-    return {1, 7} <= numbers and not has_own  # IR version and graph
-
-
-def read_fields(file: BinaryIO, size: int) -> Iterator[Tuple[int, bytes]]:
-    """The fields of a protocol buffer: numbers, and texts of metadata."""
-    while file.tell() < size:
-        tag = read_number(file)
-        number, kind, content = tag >> 3, tag & 7, b""
-        if kind == 0:
-            read_number(file)
-        else:
-            length = read_number(file) if kind == BYTES else FIXED[kind]
-            if file.tell() + length > size:
-                raise EOFError
-            if number == METADATA:
-                content = file.read(length)
-            else:
-                file.seek(length, os.SEEK_CUR)
-        yield number, content
-
-
-def read_number(file: BinaryIO) -> int:
-    """A number in seven bits a byte, the lowest first."""
-    value = shift = 0
-    while True:
-        (byte,) = file.read(1) or [None]
-        if byte is None or shift > 63:
-            raise EOFError
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, OSError):
+        return True  # what loads it says what is wrong
+    is_empty = not model.graph.node
+    return is_empty or any(x.key == OWN for x in model.metadata_props)

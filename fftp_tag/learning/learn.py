@@ -45,13 +45,9 @@ from fftp_tag.learning.validate import (
     validate,
 )
 from fftp_tag.parallel import in_order
-from fftp_tag.score.background import (
-    Background,
-    list_recordings,
-    listen_to_background,
-)
+from fftp_tag.score.background import Background, listen_to_background
 from fftp_tag.score.groups import Score
-from fftp_tag.search.clips import ClipSource, add_sources, source_of
+from fftp_tag.search.clips import ClipSource, add_sources, list_sources
 from fftp_tag.tag.edit import check_output, copy_model, model_digest
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import (
@@ -63,7 +59,11 @@ from fftp_tag.tag.spans import (
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp import __version__
-from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_duration
+from speechbrain_fftp.dataio.audio import (
+    MIN_SECONDS,
+    list_recordings,
+    read_duration,
+)
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD, default_rules
@@ -219,7 +219,9 @@ def learn(
         data_folder, background, single_label, strong_labels, partly_labelled
     )
     lengths = measure_lengths(sounds, num_workers)
-    sources = list_sources(sounds, lengths, num_workers)
+    sources = list_sources(
+        [Part(str(x.audio), x.start, x.end) for x in sounds.clips], num_workers
+    )
     span = choose_span(sounds, lengths)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
@@ -310,19 +312,6 @@ def measure_lengths(sounds: Sounds, num_workers: int) -> Dict[str, float]:
     paths = [str(clip.audio) for clip in sounds.clips] + sounds.recordings
     found = in_order(read_duration, dict.fromkeys(paths), num_workers)
     return {path: seconds for path, seconds, _ in found if seconds is not None}
-
-
-def list_sources(
-    sounds: Sounds, lengths: Dict[str, float], num_workers: int
-) -> List[ClipSource]:
-    """Where the clips that can be read are from."""
-    parts = [
-        Part(str(clip.audio), clip.start, clip.end)
-        for clip in sounds.clips
-        if str(clip.audio) in lengths
-    ]
-    found = in_order(source_of, parts, num_workers)
-    return [source for _, source, _ in found if source is not None]
 
 
 def choose_span(sounds: Sounds, lengths: Dict[str, float]) -> float:

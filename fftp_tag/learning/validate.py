@@ -18,7 +18,7 @@ from fftp_tag.learning.classifier import (
     find_temperature,
     learn_classifier,
 )
-from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, resample
+from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, score_groups
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 from speechbrain_fftp.dataio.model_info import THRESHOLD
@@ -279,20 +279,18 @@ def score_clips(
         more than one, ``accuracy`` of the most probable class, whether it is a
         tag or not. Scores that are undefined are missing.
     """
-    of_all = score_arrays(examples.targets, probs, tagged)
+
+    def score(rows: np.ndarray) -> Dict[str, float]:
+        """The scores of some clips."""
+        return score_arrays(examples.targets[rows], probs[rows], tagged[rows])
+
     is_sound = ~examples.is_background
-    n_groups = len(set(np.array(examples.groups)[is_sound]))
-    if n_groups < MIN_GROUPS:
+    if len(set(np.array(examples.groups)[is_sound])) < MIN_GROUPS:
+        of_all = score(np.arange(len(probs)))
         return {name: Score(value) for name, value in of_all.items()}
-    resampled = [
-        score_arrays(examples.targets[rows], probs[rows], tagged[rows])
-        for rows in resample(examples.groups)
-    ]
     scores = {}
-    for name, value in of_all.items():
-        found = [sample[name] for sample in resampled if name in sample]
-        bounds = np.percentile(found, [2.5, 97.5])
-        low, high = value + math.sqrt(2) * (bounds - value)
+    for name, (value, *bounds) in score_groups(score, examples.groups).items():
+        low, high = value + math.sqrt(2) * (np.array(bounds) - value)
         scores[name] = Score(value, max(float(low), 0.0), min(float(high), 1.0))
     return scores
 

@@ -7,8 +7,7 @@ Authors
 import dataclasses
 import logging
 import math
-import os
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Union
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple
 
 import numpy as np
 
@@ -16,11 +15,7 @@ from fftp_tag.parallel import in_order
 from fftp_tag.score.events import join_overlapping
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.windows import Part, cut_windows, read_blocks
-from speechbrain_fftp.dataio.audio import (
-    SILENCE,
-    find_audio_files,
-    read_duration,
-)
+from speechbrain_fftp.dataio.audio import SILENCE, read_duration
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -77,24 +72,6 @@ class Heard(NamedTuple):
 
     timeline: Timeline  # all probabilities are 0 in digital silence
     silent_seconds: float  # length of the digital silence
-
-
-def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
-    """Lists the audio files in a folder, sorted; or a single file.
-
-    Raises
-    ------
-    OSError
-        If there are no audio files, or a folder cannot be read.
-    """
-    if os.path.isfile(source):
-        return [os.fspath(source)]
-    files, errors = find_audio_files(os.fspath(source))
-    if errors:
-        raise errors[0]
-    if not files:
-        raise FileNotFoundError(f"{source} holds no audio files.")
-    return files
 
 
 def listen_to_background(

@@ -13,18 +13,13 @@ import numpy as np
 
 from fftp_tag.score.background import (
     Background,
+    Heard,
     analyze_background,
     count_false_alarms,
 )
-from fftp_tag.score.evaluate import (
-    analyze_clips,
-    common_labels,
-    list_split,
-    multi_hot,
-    read_truth,
-)
-from fftp_tag.score.events import Truth, count_overlapping, event_f1
-from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, resample
+from fftp_tag.score.evaluate import Analysis, analyze_split, list_split
+from fftp_tag.score.events import count_overlapping, event_f1
+from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, score_groups
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import (
     MIN_POSITIVES,
@@ -38,10 +33,9 @@ from fftp_tag.tag.model import Model
 from fftp_tag.tag.sources import MODEL
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import Rules
+from speechbrain_fftp.dataio.model_info import RULES, Rules
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.tagger_yaml import YAML, store_thresholds
-from speechbrain_fftp.datasets.strong_labels import cut_events
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +71,7 @@ class Calibration:
     rules : Rules
         The learnt rules.
     few : list of str
-        Labels of classes with too few positives.
+        Labels of classes with too few positives, which keep the model's rules.
     before, after : Scores
         With the model's own rules, and with learnt ones: of each clip, those
         that are learnt from other folds; of the background, ``rules``.
@@ -104,7 +98,7 @@ class Calibration:
 class Found(NamedTuple):
     """What rules find in clips."""
 
-    tagged: np.ndarray  # [clips, C]
+    tagged: np.ndarray  # whether they have the scored classes, [clips, K]
     timelines: Dict[str, Timeline]  # of the clips with true events
     n_events: np.ndarray  # right, true and found, [clips, 3]
 
@@ -176,102 +170,41 @@ def calibrate(
         strong_labels=strong_labels,
         **options,
     )
-    labels = common_labels(tagger, listed.classes, data_folder)
-    truth: Truth = {}
-    if strong_labels is not None:
-        truth = read_truth(strong_labels, listed, labels)
-    frame_level = tagger.model.info.frame_level
-    is_of_clips = frame_level is not None and frame_level.of_clips
-    learns_events = frame_level is not None and not is_of_clips
-    timeline_ids = set(truth)
-    if learns_events:
-        timeline_ids = {clip.id for clip in listed.clips}
-    found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
-    ids = [clip.id for clip in found.clips]
-    targets = multi_hot(found.clips, tagger.labels)
-    learnable = are_learnable(targets)
-    if not learnable.any():
-        raise InputError(
-            f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
-            f"split {listed.name}: nothing is learnt. Use another split, or "
-            "more clips."
-        )
-    groups = [clip.group or clip.id for clip in found.clips]
-    folds = assign_folds(targets, groups)
-    if folds is None:
-        raise InputError(
-            f"{data_folder}: all clips are of one group, so learnt rules cannot "
-            "be scored: add clips of other recordings."
-        )
-
-    def learn(rows: np.ndarray) -> Rules:
-        """Learns rules from some of the clips."""
-        timelines = {}
-        if learns_events:
-            timelines = {ids[row]: found.timelines[ids[row]] for row in rows}
-        rules = learn_from_clips(
-            targets[rows], found.probs[rows], timelines, learnable
-        )
-        if is_of_clips:
-            rules = dataclasses.replace(
-                tagger.model.rules, threshold=rules.threshold
-            )
-        return rules
-
+    model = tagger.model
+    analysis = analyze_split(
+        tagger,
+        listed,
+        data_folder,
+        strong_labels,
+        num_workers,
+        progress,
+        all_timelines=learns_events(model),
+    )
+    folds = assign_clips(analysis, data_folder, listed.name)
     n_folds = int(folds.max()) + 1
-    rules = learn(np.arange(len(ids)))
-    of_folds = [learn(np.flatnonzero(folds != x)) for x in range(n_folds)]
-    columns = [tagger.labels.index(label) for label in labels]
-    true, probs = targets[:, columns] > 0.5, found.probs[:, columns]
+    rules = learn_rules(model, analysis, np.arange(len(folds)))
+    of_folds = [
+        learn_rules(model, analysis, np.flatnonzero(folds != fold))
+        for fold in range(n_folds)
+    ]
+    old = apply_rules(analysis, [model.rules] * len(folds))
+    new = apply_rules(analysis, [of_folds[fold] for fold in folds])
     heard = analyze_background(tagger, list(background))
-    durations = {x: found.timelines[x].duration for x in truth if x in ids}
-    truth = cut_events(truth, durations, strong_labels)
-
-    def apply(of_clips: List[Rules]) -> Found:
-        """What the rules of each clip find in it."""
-        limits = np.stack([x.threshold[columns] for x in of_clips])
-        timelines: Dict[str, Timeline] = {}
-        n_events = np.zeros((len(ids), 3))
-        for row, (clip, own) in enumerate(zip(ids, of_clips)):
-            if clip in truth:
-                timeline = with_rules({clip: found.timelines[clip]}, own)
-                n_events[row] = count_overlapping(timeline, truth, labels)
-                timelines |= timeline
-        return Found(probs >= limits, timelines, n_events)
-
-    def score(what: Found, rules: Rules) -> Scores:
-        """Scores what is found, and the false alarms of rules."""
-        f1 = f1_of_tags(true, what.tagged)
-        if truth:
-            of_events = event_f1(what.timelines, truth, labels)
-            f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
-        if not heard:
-            return Scores(f1, None)
-        own = [
-            x._replace(timeline=dataclasses.replace(x.timeline, rules=rules))
-            for x in heard
-        ]
-        return Scores(f1, count_false_alarms(tagger.labels, own))
-
-    old = apply([tagger.model.rules] * len(ids))
-    new = apply([of_folds[fold] for fold in folds])
-    before, after = score(old, tagger.model.rules), score(new, rules)
-    gains = measure_gains(true, old, new, groups)
+    before = score_found(analysis, old, heard, model.rules)
+    after = score_found(analysis, new, heard, rules)
+    gains = measure_gains(analysis, old, new)
     objection = find_objection(
-        before, after, gains, len(ids), tagger.model.rules.is_learnt
+        before, after, gains, len(folds), model.rules.is_learnt
     )
     is_written = force or not objection
-    few = [x for x, n in zip(labels, true.sum(0)) if n < MIN_POSITIVES]
+    is_learnt = are_learnable(analysis.targets)[analysis.columns]
+    few = [x for x, learnt in zip(analysis.labels, is_learnt) if not learnt]
     if is_written:
-        info = dataclasses.replace(tagger.model.info, rules=rules)
-        copy_model(path, output, info)
-        folder, name = os.path.split(output)
-        if name == MODEL and os.path.isfile(os.path.join(folder, YAML)):
-            store_thresholds(folder, tagger.labels, rules.threshold)
+        write_rules(model, output, rules)
         logger.info(
             "%s: learnt the rules of %d classes",
             os.path.basename(output),
-            len(labels) - len(few),
+            len(analysis.labels) - len(few),
         )
     return Calibration(
         rules=rules,
@@ -279,15 +212,110 @@ def calibrate(
         before=before,
         after=after,
         gains=gains,
-        n_clips=len(ids),
+        n_clips=len(folds),
         n_folds=n_folds,
         objection=objection,
         is_written=is_written,
     )
 
 
+def learns_events(model: Model) -> bool:
+    """Whether rules of events are learnt; ``learn`` has rules of its own."""
+    frame_level = model.info.frame_level
+    return frame_level is not None and not frame_level.of_clips
+
+
+def assign_clips(
+    analysis: Analysis, data_folder: Path, split: str
+) -> np.ndarray:
+    """The fold of each clip; raises an InputError if there are too few clips."""
+    if not are_learnable(analysis.targets).any():
+        raise InputError(
+            f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
+            f"split {split}: nothing is learnt. Use another split, or more "
+            "clips."
+        )
+    folds = assign_folds(analysis.targets, analysis.groups)
+    if folds is None:
+        raise InputError(
+            f"{data_folder}: all clips are of one group, so learnt rules cannot "
+            "be scored: add clips of other recordings."
+        )
+    return folds
+
+
+def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
+    """Learns rules from some of the clips, by index.
+
+    Classes with too few clips keep the model's rules.
+    """
+    timelines = {}
+    if learns_events(model):
+        ids = analysis.ids
+        timelines = {ids[row]: analysis.timelines[ids[row]] for row in rows}
+    learnable = are_learnable(analysis.targets)
+    rules = learn_from_clips(
+        analysis.targets[rows], analysis.probs[rows], timelines, learnable
+    )
+    is_of_clips = model.is_frame_level and not learns_events(model)
+    values = {
+        name: np.where(
+            learnable, getattr(rules, name), getattr(model.rules, name)
+        )
+        for name in (("threshold",) if is_of_clips else RULES)
+    }
+    return dataclasses.replace(model.rules, **values, is_learnt=True)
+
+
+def apply_rules(analysis: Analysis, of_clips: List[Rules]) -> Found:
+    """What the rules of each clip find in it."""
+    limits = np.stack([rules.threshold for rules in of_clips])
+    tagged = (analysis.probs >= limits)[:, analysis.columns]
+    timelines: Dict[str, Timeline] = {}
+    n_events = np.zeros((len(of_clips), 3))
+    for row, (clip, rules) in enumerate(zip(analysis.ids, of_clips)):
+        if clip in analysis.truth:
+            timeline = with_rules({clip: analysis.timelines[clip]}, rules)
+            n_events[row] = count_overlapping(
+                timeline, analysis.truth, analysis.labels
+            )
+            timelines |= timeline
+    return Found(tagged, timelines, n_events)
+
+
+def true_tags(analysis: Analysis) -> np.ndarray:
+    """Whether clips have the scored classes, ``[clips, K]``."""
+    return analysis.targets[:, analysis.columns] > 0.5
+
+
+def score_found(
+    analysis: Analysis, found: Found, heard: List[Heard], rules: Rules
+) -> Scores:
+    """Scores what is found in clips, and the false alarms of rules."""
+    f1 = f1_of_tags(true_tags(analysis), found.tagged)
+    if analysis.truth:
+        of_events = event_f1(found.timelines, analysis.truth, analysis.labels)
+        f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
+    if not heard:
+        return Scores(f1, None)
+    own = [
+        x._replace(timeline=dataclasses.replace(x.timeline, rules=rules))
+        for x in heard
+    ]
+    return Scores(f1, count_false_alarms(heard[0].timeline.labels, own))
+
+
+def write_rules(model: Model, output: Path, rules: Rules) -> None:
+    """Writes a copy of a model with other rules, or changes the model."""
+    info = dataclasses.replace(model.info, rules=rules)
+    copy_model(model.path, output, info)
+    folder, name = os.path.split(output)
+    if name == MODEL and os.path.isfile(os.path.join(folder, YAML)):
+        store_thresholds(folder, model.labels, rules.threshold)
+
+
 def measure_gains(
-    true: np.ndarray, old: Found, new: Found, groups: List[str]
+    analysis: Analysis, old: Found, new: Found
 ) -> Dict[str, Score]:
     """The differences of decisive scores, with intervals over groups."""
 
@@ -304,16 +332,8 @@ def measure_gains(
         before, after = decisive(old, rows), decisive(new, rows)
         return {x: after[x] - before[x] for x in before.keys() & after.keys()}
 
-    gains = differences(np.arange(len(true)))
-    if len(set(groups)) < MIN_GROUPS:
-        return {name: Score(value) for name, value in gains.items()}
-    resampled = [differences(rows) for rows in resample(groups)]
-    scores = {}
-    for name, value in gains.items():
-        found = [sample[name] for sample in resampled if name in sample]
-        low, high = np.percentile(found, [2.5, 97.5]).tolist()
-        scores[name] = Score(value, low, high)
-    return scores
+    true = true_tags(analysis)
+    return score_groups(differences, analysis.groups)
 
 
 def find_objection(

@@ -13,7 +13,6 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Collection,
     Dict,
     List,
     Optional,
@@ -44,7 +43,12 @@ from speechbrain_fftp.dataio.prepared import (
     read_table,
 )
 from speechbrain_fftp.dataio.ranking import ranking_metrics
-from speechbrain_fftp.datasets.custom import CLIP_LIST
+from speechbrain_fftp.datasets.audioset import is_audioset
+from speechbrain_fftp.datasets.custom import (
+    BACKGROUND,
+    CLIP_LIST,
+    PUBLISHED_TABLES,
+)
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.prepare import list_data, split_clips
 from speechbrain_fftp.datasets.strong_labels import (
@@ -102,24 +106,44 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """Outputs of a model for clips.
+    """Labelled clips, and the outputs of a model for them.
 
     Arguments
     ---------
+    labels : list of str
+        Those of the model's C classes that the data have too.
+    columns : list of int
+        Their numbers.
     clips : list of LabelledClip
         The clips that could be read.
-    probs : numpy.ndarray
-        Probabilities of the model's C classes in these clips, ``[clips, C]``.
+    targets, probs : numpy.ndarray
+        Multi-hot labels, and probabilities, ``[clips, C]``.
     timelines : dict
         ``Timeline`` by clip id, for some of these clips.
+    truth : dict
+        True events by id, of the clips that strong labels list.
     skipped : dict
         Reasons by id of the clips that could not be read.
     """
 
+    labels: List[str]
+    columns: List[int]
     clips: List[LabelledClip]
+    targets: np.ndarray
     probs: np.ndarray
     timelines: Dict[str, Timeline]
+    truth: Truth
     skipped: Dict[str, str]
+
+    @property
+    def ids(self) -> List[str]:
+        """Ids of the clips."""
+        return [clip.id for clip in self.clips]
+
+    @property
+    def groups(self) -> List[str]:
+        """Groups of the clips; one that is alone is its own."""
+        return [clip.group or clip.id for clip in self.clips]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,18 +224,15 @@ def evaluate(
         strong_labels=strong_labels,
         **options,
     )
-    labels = common_labels(tagger, listed.classes, data_folder)
-    truth: Truth = {}
-    if strong_labels is not None:
-        truth = read_truth(strong_labels, listed, labels)
-    found = analyze_clips(tagger, listed, truth, num_workers, progress)
+    found = analyze_split(
+        tagger, listed, data_folder, strong_labels, num_workers, progress
+    )
     rules = tagger.model.rules
-    columns = [tagger.labels.index(label) for label in labels]
-    targets = multi_hot(found.clips, labels)
-    probs = found.probs[:, columns]
+    targets = found.targets[:, found.columns]
+    probs = found.probs[:, found.columns]
     metrics = {
         **ranking_metrics(targets, probs),
-        **f1_scores(targets, probs, rules.threshold[columns]),
+        **f1_scores(targets, probs, rules.threshold[found.columns]),
         "thresholds": "learnt" if rules.is_learnt else THRESHOLD,
     }
     if all(len(clip.labels) == 1 for clip in found.clips):
@@ -220,16 +241,14 @@ def evaluate(
         metrics["accuracy"] = float(np.mean(right))
     events = {}
     if strong_labels is not None:
-        durations = {x: found.timelines[x].duration for x in found.timelines}
-        truth = cut_events(truth, durations, strong_labels)
-        events = event_metrics(found.timelines, truth, labels)
+        events = event_metrics(found.timelines, found.truth, found.labels)
     return Evaluation(
         metrics=metrics,
         events=events,
-        ids=[clip.id for clip in found.clips],
+        ids=found.ids,
         targets=targets,
         probs=probs,
-        labels=labels,
+        labels=found.labels,
         skipped=found.skipped,
         split=listed.name,
     )
@@ -272,12 +291,14 @@ def list_split(
         return list_prepared(data_folder, split or default)
     recordings = find_recordings(data_folder)
     if recordings and strong_labels is not None:
-        if split not in (None, ALL) or test_fold is not None:
-            raise InputError(
-                f"{data_folder} holds recordings, which have no splits: leave "
-                "--split and --test-fold out."
-            )
-        return list_annotated(recordings, strong_labels)
+        listed = list_annotated(recordings, strong_labels)
+        if not has_class_folders(data_folder, listed):
+            if split not in (None, ALL) or test_fold is not None:
+                raise InputError(
+                    f"{data_folder} holds recordings, which have no splits: "
+                    "leave --split and --test-fold out."
+                )
+            return listed
     if os.path.isfile(data_folder):
         raise InputError(
             f"{data_folder} is one recording: give its events with "
@@ -318,35 +339,49 @@ def part_of(clip: Clip) -> Tuple[Source, Optional[int]]:
 
 
 def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
-    """A recording, or those in a folder without folders of classes.
+    """A recording, or those below a folder without a table of clips.
 
     Returns their paths by their names in the data folder.
     """
     path = Path(data_folder)
     if path.is_file():
         return {path.name: str(path)}
-    if not path.is_dir() or (path / CLIP_LIST).exists():
+    tables = (CLIP_LIST, *PUBLISHED_TABLES)
+    if (
+        not path.is_dir()
+        or is_audioset(path)
+        or any((path / table).exists() for table in tables)
+    ):
         return {}
-    if any(audio_below(path, name) for name in folders_in(path)):
-        return {}
-    names = [name.removeprefix("./") for name in audio_below(path, ".")]
-    return {name: str(path / name) for name in names}
+    return {name: str(path / name) for name in audio_below(path)}
 
 
 def list_annotated(recordings: Dict[str, str], strong_labels: str) -> Split:
     """Lists the recordings of which a table has events."""
     paths = {id: recordings[name] for name, id in clip_ids(recordings).items()}
-    truth = read_strong_labels(strong_labels, set(paths), None, ALL)
+    truth = read_strong_labels(
+        strong_labels, set(paths), None, "the recordings"
+    )
     clips = [
         LabelledClip(
             id=clip,
-            labels=sorted({label for *_, label in events}),
+            labels=sorted({label for *_, label in events} - {BACKGROUND}),
             read=functools.partial(part_of, Clip(clip, paths[clip])),
         )
         for clip, events in truth.items()
     ]
     labels = sorted({label for clip in clips for label in clip.labels})
     return Split(ALL, clips, dict(zip(labels, labels)))
+
+
+def has_class_folders(
+    data_folder: Union[str, os.PathLike], listed: Split
+) -> bool:
+    """Whether folders are named after classes of events, or after splits."""
+    if not os.path.isdir(data_folder):
+        return False
+    names = {*listed.classes, *SPLIT_NAMES}
+    return not names.isdisjoint(folders_in(data_folder))
 
 
 def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
@@ -409,7 +444,8 @@ def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
     """The true events of these labels in the clips that a table lists."""
     known = {x: label for x, label in split.classes.items() if label in labels}
     ids = {clip.id for clip in split.clips}
-    listed = read_strong_labels(strong_labels, ids, known, split.name)
+    where = f"the clips of the split {split.name}"
+    listed = read_strong_labels(strong_labels, ids, known, where)
     if len(listed) < len(ids):
         logger.info(
             "%s lists %d of the %d clips of the %s split: events are scored in "
@@ -425,26 +461,33 @@ def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
     }
 
 
-def analyze_clips(
+def analyze_split(
     tagger: "AudioTagger",
     split: Split,
-    timeline_ids: Collection[str],
+    data_folder: Union[str, os.PathLike],
+    strong_labels: Optional[str],
     num_workers: int = 4,
     progress: bool = False,
+    all_timelines: bool = False,
 ) -> Analysis:
-    """Runs a model on clips, with timelines of the clips in ``timeline_ids``.
+    """Runs a model on clips, with the timelines of those that strong labels list.
 
     Clips that cannot be read are skipped, counted and logged.
 
     Raises
     ------
     InputError
-        If no clip can be read.
+        If the model and the data have no class in common, the strong labels
+        cannot be used, or no clip can be read.
     """
+    labels = common_labels(tagger, split.classes, data_folder)
+    truth: Truth = {}
+    if strong_labels is not None:
+        truth = read_truth(strong_labels, split, labels)
 
     def analyze(clip):
         """The probabilities of a clip, and its timeline if needed."""
-        if clip.id not in timeline_ids:
+        if clip.id not in truth and not all_timelines:
             return tagger.clip_probabilities(*clip.read()), None
         timeline = tagger.analyze(*clip.read())
         return timeline.clip_probs, timeline
@@ -475,10 +518,15 @@ def analyze_clips(
             clip_id,
             reason,
         )
-    return Analysis(clips, np.stack(probs), timelines, skipped)
-
-
-def multi_hot(clips: List[LabelledClip], labels: List[str]) -> np.ndarray:
-    """Targets ``[clips, C]``: 1 for each of the labels that a clip has."""
-    targets = [[label in clip.labels for label in labels] for clip in clips]
-    return np.array(targets, np.float32)
+    targets = [[x in clip.labels for x in tagger.labels] for clip in clips]
+    durations = {x: timelines[x].duration for x in timelines if x in truth}
+    return Analysis(
+        labels=labels,
+        columns=[tagger.labels.index(label) for label in labels],
+        clips=clips,
+        targets=np.array(targets, np.float32),
+        probs=np.stack(probs),
+        timelines=timelines,
+        truth=cut_events(truth, durations, strong_labels),
+        skipped=skipped,
+    )

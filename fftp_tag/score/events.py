@@ -108,7 +108,13 @@ def event_f1(
     ]
     if not f1:
         raise InputError("The scored clips have no events of these classes.")
-    return {**overlap_scores(of_class), "event_F1": float(np.mean(f1))}
+    total = count_all(of_class)
+    return {
+        "overlap_F1": total.f1,
+        "overlap_precision": total.right / max(total.found, 1),
+        "overlap_recall": total.right / max(total.true, 1),
+        "event_F1": float(np.mean(f1)),
+    }
 
 
 def pair_events(
@@ -138,18 +144,6 @@ def by_label(events: Iterable[tuple]) -> Dict[str, np.ndarray]:
     for start, end, label in events:
         found[label].append((start, end))
     return {label: np.array(times) for label, times in found.items()}
-
-
-def overlap_scores(
-    of_class: Dict[str, List[ClipEvents]],
-) -> Dict[str, float]:
-    """``overlap_F1``, ``overlap_precision`` and ``overlap_recall``."""
-    total = count_all(of_class)
-    return {
-        "overlap_F1": total.f1,
-        "overlap_precision": total.right / max(total.found, 1),
-        "overlap_recall": total.right / max(total.true, 1),
-    }
 
 
 def count_overlapping(

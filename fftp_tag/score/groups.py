@@ -8,7 +8,7 @@ Authors
 """
 
 import warnings
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -65,3 +65,22 @@ def resample(groups: List[str]) -> Iterator[np.ndarray]:
     for _ in range(RESAMPLES):
         chosen = draw.integers(len(members), size=len(members))
         yield np.concatenate([members[number] for number in chosen])
+
+
+def score_groups(
+    score: Callable[[np.ndarray], Dict[str, float]], groups: List[str]
+) -> Dict[str, Score]:
+    """Scores clips, with intervals from a bootstrap over their groups.
+
+    ``score`` returns those scores of some clips, by index, that are defined.
+    """
+    of_all = score(np.arange(len(groups)))
+    if len(set(groups)) < MIN_GROUPS:
+        return {name: Score(value) for name, value in of_all.items()}
+    resampled = [score(rows) for rows in resample(groups)]
+    scores = {}
+    for name, value in of_all.items():
+        found = [sample[name] for sample in resampled if name in sample]
+        low, high = np.percentile(found, [2.5, 97.5]).tolist()
+        scores[name] = Score(value, low, high)
+    return scores

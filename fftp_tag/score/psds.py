@@ -55,8 +55,8 @@ def psds(
 ) -> Dict[str, float]:
     """PSDS of two scenarios, each with and without a cost of instability.
 
-    With ``alpha_st`` 1, the standard std over classes is subtracted from
-    the mean rate of found events; with 0, it is not.
+    With ``alpha_st`` 1, the standard deviation over classes is subtracted
+    from the mean rate of found events; with 0, it is not.
 
     Arguments
     ---------
@@ -94,8 +94,7 @@ def sweep(timeline: Timeline, labels: List[str]) -> Dict[str, Sweep]:
             for event in dataclasses.replace(timeline, rules=rules).events()
         ]
     else:
-        middles = (timeline.times[1:] + timeline.times[:-1]) / 2
-        edges = [0.0, *middles.tolist(), timeline.duration]
+        edges = timeline.edges
         rows = [
             (timeline.labels[c], edges[first], edges[last + 1], until, level)
             for c in np.flatnonzero(timeline.clip_probs >= LOWEST)
@@ -226,7 +225,7 @@ def make_curve(hits: np.ndarray, errors: np.ndarray, n_true: int) -> np.ndarray:
 
 def area(curves: List[np.ndarray], alpha: int) -> float:
     """The area below the mean of staircases, less ``alpha`` times their
-    standard std, up to MAX_RATE; 1 at most.
+    standard deviation, up to MAX_RATE; 1 at most.
     """
     rates = np.unique(np.concatenate([rate for rate, _ in curves]))
     rates = rates[rates < MAX_RATE]

@@ -58,17 +58,20 @@ def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
         Names of the C classes.
     """
     thresholds = metrics["thresholds"]
+    accuracy = []
+    if "accuracy" in metrics:
+        text = decimal(metrics["accuracy"])
+        accuracy = [f"accuracy {text}  (of the most probable class)"]
+    if not metrics["per_class"]:
+        reason = "No class has both positive and negative clips among"
+        return "\n".join([*accuracy, f"{reason} {metrics['num_clips']}."])
     lines = [
         f"mAP      {decimal(metrics['mAP'])}",
         f"AUC      {decimal(metrics['AUC'])}",
         f"d-prime  {decimal(metrics['d_prime'])}",
         f"micro F1 {decimal(metrics['micro_F1'])}  (thresholds {thresholds})",
         f"macro F1 {decimal(metrics['macro_F1'])}  (thresholds {thresholds})",
-    ]
-    if "accuracy" in metrics:
-        text = decimal(metrics["accuracy"])
-        lines.append(f"accuracy {text}  (of the most probable class)")
-    lines += [
+        *accuracy,
         f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
         f"those with positive and negative clips among {metrics['num_clips']}.",
         "AP      positives  class",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Iterable, List, NamedTuple
 
 import soundfile as sf
 
+from fftp_tag.parallel import in_order
 from fftp_tag.tag.spans import OUTPUT
 from fftp_tag.tag.windows import Part, read_part
 from speechbrain_fftp.dataio.audio import open_audio
@@ -82,6 +83,14 @@ def source_of(part: Part) -> ClipSource:
     return ClipSource(
         whole.file, whole.start + start, min(whole.start + end, whole.end)
     )
+
+
+def list_sources(
+    parts: Iterable[Part], num_workers: int = 4
+) -> List[ClipSource]:
+    """The sources of those parts that can be read."""
+    found = in_order(source_of, parts, num_workers)
+    return [source for _, source, _ in found if source is not None]
 
 
 def parse_source(file: Any, start: Any, end: Any) -> ClipSource:

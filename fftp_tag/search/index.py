@@ -33,7 +33,6 @@ from fftp_tag.tag.spans import make_span_model, token_size
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, Source, read_blocks
 from speechbrain_fftp.dataio.audio import (
-    AUDIO_EXTENSIONS,
     SILENCE,
     find_audio_files,
     read_duration,
@@ -320,7 +319,9 @@ class SoundIndex:
             for row, window in self.best(scores, top_k, known)
         ]
 
-    def find_classes(self, model: Model, top_k: int = 20) -> List[ClassMatch]:
+    def find_classes(
+        self, model: Model, top_k: int = 20, known: Sequence[ClipSource] = ()
+    ) -> List[ClassMatch]:
         """Finds the most probable windows of each class of a learnt model.
 
         Matches that overlap a clip that it was learnt from are left out.
@@ -331,6 +332,8 @@ class SoundIndex:
             A model of ``learn``, see also ``load_encoder``.
         top_k : int
             Maximum number of matches of a class.
+        known : list of ClipSource
+            Matches that overlap these are left out, too.
 
         Raises
         ------
@@ -339,7 +342,7 @@ class SoundIndex:
             spans of quite another length.
         """
         self.check_rows()
-        weight, bias, known = read_classifier(model)
+        weight, bias, sources = read_classifier(model)
         span, rate = self.settings.span, self.settings.sample_rate
         learnt = model.span_samples
         if not learnt / FACTOR <= span <= learnt * FACTOR:
@@ -355,7 +358,7 @@ class SoundIndex:
             if model.info.single_label:  # log-odds, as of other models
                 others = np.delete(logits, number, axis=1)
                 scores = scores - np.logaddexp.reduce(others, axis=1)
-            for row, window in self.best(scores, top_k, known):
+            for row, window in self.best(scores, top_k, [*sources, *known]):
                 probability = 1 / (1 + math.exp(min(-scores[row], 700)))
                 found.append(
                     ClassMatch(
@@ -479,9 +482,6 @@ def update_index(
     check_target(path)
     archive = os.path.abspath(archive)
     paths, failed = find_audio_files(archive)
-    if not paths:
-        extensions = ", ".join(AUDIO_EXTENSIONS)
-        raise FileNotFoundError(f"{archive} has no audio files ({extensions}).")
     known: Dict[str, List[IndexedPart]] = {}
     before: Optional[Settings] = None
     if os.path.exists(path):

@@ -228,6 +228,14 @@ class Timeline:
     labels: List[str]
     rules: Rules
 
+    @property
+    def edges(self) -> List[float]:
+        """Where predictions begin, and the last one ends, in seconds: each
+        extends halfway to its neighbours.
+        """
+        middles = (self.times[1:] + self.times[:-1]) / 2
+        return [0.0, *middles.tolist(), self.duration]
+
     def tags(
         self, top_k: int = 5, threshold: Optional[Numbers] = None
     ) -> List[Tag]:
@@ -247,13 +255,12 @@ class Timeline:
     ) -> List[Event]:
         """Finds events, sorted by start; for arguments see ``Rules``.
 
-        A prediction extends halfway to its neighbours. By default, the model's
-        rules apply. The class of an event is a tag of the file: its
-        probability in the whole file reaches ``Rules.threshold`` as well.
+        By default, the model's rules apply. The class of an event is a tag of
+        the file: its probability in the whole file reaches ``Rules.threshold``
+        as well.
         """
         rules = self.rules.replace(threshold, merge_gap, min_duration)
-        middles = (self.times[1:] + self.times[:-1]) / 2
-        edges = [0.0, *middles.tolist(), self.duration]
+        edges = self.edges
         finder = EventFinder(self.labels, rules)
         found = []
         # Events begin or continue only where a class reaches ``low``

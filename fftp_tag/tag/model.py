@@ -78,9 +78,11 @@ class Model:
             texts = self.session.get_modelmeta().custom_metadata_map
             self.info = ModelInfo.from_metadata(texts)
         except ValueError as error:  # also text that is not UTF-8
+            from fftp_tag.foreign.forms import accepted
+
             raise InputError(
-                f"{path} is not a model of this package: {error}. Train or "
-                "import it again"
+                f"{path} is not a model of this package, or was damaged "
+                f"({error}): give {accepted()}"
             ) from error
         self.labels = self.info.labels
         self.sample_rate = self.info.sample_rate

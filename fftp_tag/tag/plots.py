@@ -141,9 +141,8 @@ def plot_timeline(
     events, if given, are blue lines above them.
     """
     best = np.argsort(-timeline.clip_probs, kind="stable")[:top]
-    middles = (timeline.times[1:] + timeline.times[:-1]) / 2
     mesh = ax.pcolormesh(
-        np.array([0.0, *middles, timeline.duration]),  # edges of columns
+        np.array(timeline.edges),  # of columns
         np.arange(len(best) + 1) - 0.5,  # edges of rows
         timeline.probs[:, best].T,
         cmap="viridis",

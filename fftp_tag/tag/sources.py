@@ -96,11 +96,8 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
 
 
 def find_on_disk(source: Union[str, os.PathLike]) -> Onnx:
-    """The ONNX model that is a file, in a folder or in the package.
-
-    Raises an InputError if it has no known form.
-    """
-    from fftp_tag.foreign.forms import accepted, find_foreign, is_foreign
+    """The ONNX model that is a file, in a folder or in the package, if any."""
+    from fftp_tag.foreign.forms import find_foreign, is_own
 
     if source == STARTER:
         return STARTER_MODEL
@@ -108,13 +105,9 @@ def find_on_disk(source: Union[str, os.PathLike]) -> Onnx:
     if path.suffix != ".onnx" and (path.suffix in WEIGHTS or not path.exists()):
         return None
     inside = find_inside(path) if path.is_dir() else path
-    if inside is not None and not is_foreign(inside):
-        return inside  # or a path without a file: what loads it says so
     found = find_foreign(path)
-    if found is None and inside is not None:
-        raise InputError(
-            f"{inside} is an ONNX file of no known form: give {accepted()}"
-        )
+    if found is None or (inside is not None and is_own(inside)):
+        return inside  # or a path without a file: what loads it says so
     return found
 
 

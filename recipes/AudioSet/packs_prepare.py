@@ -24,15 +24,14 @@ from audioset_prepare import check_classes, hold_out, list_segments
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, MISSING, Clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
+from speechbrain_fftp.dataio.files import files_below
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     SKIPPED,
     check_missing,
-    files_below,
     is_complete,
     preparing,
     read_table,
-    unique,
     usable_clips,
     write_prepared,
 )
@@ -328,7 +327,8 @@ def read_shard(path, split, classes):
             for group in range(shard.num_row_groups):
                 table = shard.read_row_group(group, ["video_id", "labels"])
                 for row, entry in enumerate(table.to_pylist()):
-                    labels = unique(entry["labels"] or ())
+                    mids = (mid.strip() for mid in entry["labels"] or () if mid)
+                    labels = tuple(dict.fromkeys(filter(None, mids)))
                     with input_errors(f"{path}: "):
                         check_classes(labels, classes)
                     audio = ShardAudio(path, group, row)

@@ -30,6 +30,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import files_below
 from speechbrain_fftp.dataio.packages import require
 
 logger = logging.getLogger(__name__)
@@ -92,17 +93,40 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
         Their paths, which begin with that of the folder.
     errors : list of OSError
         Of folders that cannot be read.
+
+    Raises
+    ------
+    OSError
+        If there are no files.
     """
-    files: List[str] = []
     errors: List[OSError] = []
-    for parent, subfolders, names in os.walk(folder, onerror=errors.append):
-        subfolders.sort()
-        files += [
-            os.path.join(parent, name)
-            for name in sorted(names)
-            if name.lower().endswith(AUDIO_EXTENSIONS)
-        ]
+    files = [
+        os.path.join(folder, path)
+        for path in files_below(folder, errors.append)
+        if path.lower().endswith(AUDIO_EXTENSIONS)
+    ]
+    if not files and errors:
+        raise errors[0]
+    if not files:
+        extensions = ", ".join(AUDIO_EXTENSIONS)
+        raise FileNotFoundError(f"{folder} has no audio files ({extensions}).")
     return files, errors
+
+
+def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
+    """Lists the audio files in a folder, sorted; or a single file.
+
+    Raises
+    ------
+    OSError
+        If there are no audio files, or a folder cannot be read.
+    """
+    if os.path.isfile(source):
+        return [os.fspath(source)]
+    files, errors = find_audio_files(os.fspath(source))
+    if errors:
+        raise errors[0]
+    return files
 
 
 @contextlib.contextmanager

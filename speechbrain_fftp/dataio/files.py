@@ -10,15 +10,18 @@ import hashlib
 import json
 import os
 import pathlib
+import posixpath
 import secrets
 import shutil
 import zipfile
 import zlib
-from typing import Any, Dict, Iterable, Iterator, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 
 Path = Union[str, os.PathLike]
+
+PREPARED = "prepared.json"  # tells that a folder is prepared, see prepared.py
 
 # What numpy.load raises for a damaged npz file, and its reader for a wrong one
 NPZ_DAMAGE = (
@@ -104,6 +107,41 @@ def check_target(path: Path) -> None:
 def shortened(name: str) -> str:
     """The first 200 bytes of a file name: file systems allow 255."""
     return os.fsencode(name)[:200].decode("utf-8", "ignore")
+
+
+def files_below(
+    folder: Path, on_error: Optional[Callable[[OSError], None]] = None
+) -> Iterator[str]:
+    """Yields the paths of the files below a folder, relative to it, sorted.
+
+    Links are followed, but not to folders around it. Hidden files and folders,
+    and prepared folders, are skipped. ``on_error`` gets the errors of folders
+    that cannot be read.
+    """
+    around = pathlib.Path(folder).resolve().parents
+    stats = [path.stat() for path in around if path.exists()]
+    seen = {(stat.st_dev, stat.st_ino) for stat in stats}
+    for parent, folders, files in os.walk(
+        os.fspath(folder), onerror=on_error, followlinks=True
+    ):
+        stat = os.stat(parent)
+        if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:
+            folders.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        below = os.path.relpath(parent, folder).replace(os.sep, "/")
+        for name in sorted(files):
+            if not is_hidden(name):
+                yield posixpath.normpath(f"{below}/{name}")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, by its name.
+
+    This includes the folder ``__MACOSX`` in archives made on a Mac.
+    """
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def file_identity(path: Path) -> str:

@@ -16,7 +16,6 @@ import functools
 import logging
 import math
 import os
-import posixpath
 import shutil
 import wave
 from collections import Counter
@@ -47,6 +46,7 @@ from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.files import (
+    PREPARED,
     atomic_path,
     file_sha256,
     read_json,
@@ -68,7 +68,6 @@ SPLIT_NAMES = {
     "test": "eval",
 }
 SPLITS = tuple(dict.fromkeys(SPLIT_NAMES.values()))
-PREPARED = "prepared.json"
 CLASSES_CSV = "classes.csv"
 SKIPPED = "skipped.csv"
 PACKS = "wav"
@@ -492,36 +491,6 @@ def find_list(folder: PathLike, name: str) -> Optional[Path]:
     return next((path for path in found if path.is_file()), None)
 
 
-def files_below(folder: PathLike) -> Iterator[str]:
-    """Yields the paths of the files below a folder, relative to it.
-
-    Links are followed, but not to folders around it. Hidden files and folders,
-    and prepared folders, are skipped.
-    """
-    around = Path(folder).resolve().parents
-    stats = [path.stat() for path in around if path.exists()]
-    seen = {(stat.st_dev, stat.st_ino) for stat in stats}
-    for parent, folders, files in os.walk(os.fspath(folder), followlinks=True):
-        stat = os.stat(parent)
-        if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:
-            folders.clear()
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        below = os.path.relpath(parent, folder).replace(os.sep, "/")
-        for name in sorted(files):
-            if not is_hidden(name):
-                yield posixpath.normpath(f"{below}/{name}")
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, by its name.
-
-    This includes the folder ``__MACOSX`` in archives made on a Mac.
-    """
-    return name.startswith(".") or name == "__MACOSX"
-
-
 @contextlib.contextmanager
 def open_csv(path: PathLike) -> Iterator[TextIO]:
     """Opens a CSV file in UTF-8, with errors that name the file."""
@@ -529,7 +498,9 @@ def open_csv(path: PathLike) -> Iterator[TextIO]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             yield file
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV file in UTF-8: {error}")
+        raise InputError(
+            f"{path} is not a table in UTF-8, save it again as one: {error}"
+        )
 
 
 def read_table(
@@ -599,10 +570,3 @@ def read_class_list(path: PathLike) -> Dict[str, str]:
 def read_classes_csv(folder: PathLike) -> Dict[str, str]:
     """Reads a prepared folder's classes as a dict from mid to display name."""
     return read_class_list(os.path.join(folder, CLASSES_CSV))
-
-
-def unique(names: Iterable[str]) -> Tuple[str, ...]:
-    """Drops blanks and duplicates and keeps the order."""
-    return tuple(
-        dict.fromkeys(name.strip() for name in names if name and name.strip())
-    )

@@ -12,11 +12,8 @@ from pathlib import Path
 
 from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import (
-    files_below,
-    find_list,
-    read_class_list,
-)
+from speechbrain_fftp.dataio.files import files_below
+from speechbrain_fftp.dataio.prepared import find_list, read_class_list
 
 # The file of this name in a data folder replaces that of the package
 CLASS_LIST = "class_labels_indices.csv"

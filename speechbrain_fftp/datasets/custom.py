@@ -12,19 +12,11 @@ import re
 from pathlib import PureWindowsPath
 from typing import Dict, List
 
-from speechbrain_fftp.dataio.audio import (
-    AUDIO_EXTENSIONS,
-    find_audio_files,
-    read_duration,
-)
+from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.class_names import class_name, class_names
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import (
-    SPLIT_NAMES,
-    files_below,
-    read_table,
-)
+from speechbrain_fftp.dataio.prepared import SPLIT_NAMES, read_table
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.strong_labels import (
     find_tracks,
@@ -128,7 +120,7 @@ def list_clips(
                 for clip in clips
             ]
     if not clips:
-        files, _ = find_audio_files(data_folder)
+        files = audio_below(data_folder)
         if files:
             raise InputError(
                 f"{data_folder}: its audio files, such as {files[0]}, are in no"
@@ -155,23 +147,21 @@ def list_labelled(data_folder, strong_labels, partly_labelled):
 
     A folder that has label tracks is no class.
     """
-    paths = [
-        path
-        for path in files_below(data_folder)
-        if path.lower().endswith(AUDIO_EXTENSIONS)
-    ]
+    paths = audio_below(data_folder)
     names = {number: path for path, number in clip_ids(paths).items()}
     if strong_labels is None and not find_tracks(data_folder, names):
         return list_class_folders(data_folder, folders_in(data_folder))
     listed = read_strong_labels(
-        strong_labels or data_folder, names, None, "only"
+        strong_labels or data_folder, names, None, "the recordings"
     )
     recordings = {names[number]: listed[number] for number in listed}
     clips = list_parts(data_folder, recordings, partly_labelled)
-    if strong_labels is not None:
-        return clips
-    labelled = {path.partition("/")[0] for path in recordings if "/" in path}
-    classes = [x for x in folders_in(data_folder) if x not in labelled]
+    classes = []
+    if strong_labels is None:
+        labelled = {
+            path.partition("/")[0] for path in recordings if "/" in path
+        }
+        classes = [x for x in folders_in(data_folder) if x not in labelled]
     without = [
         path
         for path in paths
@@ -179,7 +169,7 @@ def list_labelled(data_folder, strong_labels, partly_labelled):
     ]
     if without:
         logger.warning(
-            "%s: left out %d recordings without a label track, such as %s",
+            "%s: skipped %d recordings without strong labels, such as %s",
             data_folder,
             len(without),
             without[0],

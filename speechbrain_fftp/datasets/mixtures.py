@@ -18,7 +18,7 @@ import numpy as np
 import scipy.fft
 import soxr
 
-from speechbrain_fftp.dataio.audio import find_audio_files, read_audio
+from speechbrain_fftp.dataio.audio import list_recordings, read_audio
 from speechbrain_fftp.dataio.clips import (
     CLIP_SECONDS,
     Clip,
@@ -104,7 +104,7 @@ def prepare_mixtures(
     """
     sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
     listing = list_data(data_folder, min_classes=1)
-    rooms = [] if background is None else list_rooms(background)
+    rooms = [] if background is None else list_recordings(background)
     rows = [clip._replace(audio=None) for clip in listing.clips]
     files = [(os.path.basename(x), os.path.getsize(x)) for x in rooms]
     settings = {
@@ -127,16 +127,6 @@ def prepare_mixtures(
                         noises[split].append(wav[start:end])
             mixer = Mixer(sounds, noises, listing.classes, seed)
             write_mixtures(prepared_folder, mixer, sizes, skipped)
-
-
-def list_rooms(background):
-    """The recordings of background: a file, or those in a folder."""
-    if os.path.isfile(background):
-        return [background]
-    found, _ = find_audio_files(background)
-    if not found:
-        raise FileNotFoundError(f"{background} holds no audio files.")
-    return found
 
 
 def read_sounds(clips, skipped):

@@ -6,11 +6,12 @@ Authors
 
 import hashlib
 import os
+import posixpath
 import re
 from collections import Counter
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.prepared import files_below, is_hidden
+from speechbrain_fftp.dataio.files import files_below, is_hidden
 
 MAX_ID = 100  # maximum number of characters that an id keeps of a path
 
@@ -48,10 +49,10 @@ def folders_in(folder):
     return sorted(name for name in found if not is_hidden(name))
 
 
-def audio_below(data_folder, name):
-    """Paths from a data folder of the audio files in one of its folders."""
+def audio_below(data_folder, name=""):
+    """Paths from a data folder of its audio files, or of those in a folder."""
     return [
-        f"{name}/{path}"
+        posixpath.join(name, path)
         for path in files_below(os.path.join(data_folder, name))
         if path.lower().endswith(AUDIO_EXTENSIONS)
     ]

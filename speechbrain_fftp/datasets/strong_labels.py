@@ -19,7 +19,8 @@ import numpy as np
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import files_below, open_csv, read_table
+from speechbrain_fftp.dataio.files import files_below
+from speechbrain_fftp.dataio.prepared import open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ TRACK_ENDINGS = (
 )
 
 
-def read_strong_labels(path, clips, classes, split):
+def read_strong_labels(path, clips, classes, where):
     """Reads the events (start and end in seconds, label) of clips, by id.
 
     ``path`` is a table, a label track if there is one clip, or a folder of
@@ -55,8 +56,8 @@ def read_strong_labels(path, clips, classes, split):
     Raises
     ------
     InputError
-        If a row is invalid, or there is no clip of the split, or no event of
-        the classes.
+        If a row is invalid, or there is none of the clips, or no event of the
+        classes. ``where`` describes the clips in messages.
     """
     if os.path.isdir(path):
         listed, names = _read_tracks(path, clips)
@@ -64,8 +65,8 @@ def read_strong_labels(path, clips, classes, split):
         listed, names = _read_file(path, clips)
     if not listed:
         raise InputError(
-            f"{path} lists no clip of the {split} split: it lists"
-            f" {next(iter(names), None)!r}, the split has {next(iter(clips))!r}."
+            f"{path} lists none of {where}: it lists"
+            f" {next(iter(names), None)!r}, they include {next(iter(clips))!r}."
             " Name clips by their ids, or their paths in the data folder."
         )
     if classes is not None:
@@ -76,7 +77,7 @@ def read_strong_labels(path, clips, classes, split):
     found = {label for events in listed.values() for *_, label in events}
     if classes is not None and not found.intersection(classes.values()):
         raise InputError(
-            f"{path} has no event of a known class in the {split} split: its"
+            f"{path} has no event of a known class in {where}: its"
             f" labels include {sorted(found)[:3]}, the classes include"
             f" {list(classes.values())[:3]}."
         )

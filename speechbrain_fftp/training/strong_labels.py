@@ -43,7 +43,7 @@ def read_events(path, dataset, prepared_folder):
     classes = read_classes_csv(prepared_folder)
     numbers = {label: number for number, label in enumerate(classes.values())}
     durations = {clip: row["duration"] for clip, row in dataset.data.items()}
-    listed = read_strong_labels(path, durations, classes, "train")
+    listed = read_strong_labels(path, durations, classes, "the training clips")
     listed = cut_events(listed, durations, path)
     logger.info(
         "%s: times of events in %d of %d clips",

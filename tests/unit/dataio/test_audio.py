@@ -18,6 +18,7 @@ from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.audio import (
     MAX_LEVEL,
     TruncatedAudio,
+    list_recordings,
     open_audio,
     read_audio,
     read_duration,
@@ -274,3 +275,17 @@ def test_ffmpeg_that_says_much_and_stops(fake_ffmpeg, tmp_path):
     with pytest.raises(TruncatedAudio):
         found.extend(stream_audio(content, RATE))
     assert sum(map(len, found)) == 1000
+
+
+def test_recordings_are_a_file_or_those_below_a_folder(tmp_path):
+    """Not the files that a Mac writes beside them on other disks."""
+    names = ("b/1.WAV", "a.flac", "._a.flac", ".Trash/2.wav", "notes.txt")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [str(tmp_path / name) for name in ("a.flac", "b/1.WAV")]
+    assert list_recordings(tmp_path) == found
+    assert list_recordings(found[0]) == found[:1]
+    with pytest.raises(FileNotFoundError, match="Trash has no audio files"):
+        (tmp_path / ".Trash" / "2.wav").unlink()
+        list_recordings(tmp_path / ".Trash")

@@ -87,10 +87,12 @@ def test_recordings_with_label_tracks(tmp_path, caplog):
         "yard/day.wav\t0\t3\tbackground\n"
     )
     options = {"strong_labels": table, "partly_labelled": True}
+    caplog.clear()
     assert parts_of(tmp_path, **options) == [
         ("yard/day.wav", 5, 6, ("bird", "crow")),
         ("yard/day.wav", 0, 3, ()),
     ]
+    assert "skipped 2 recordings" in caplog.text
 
 
 def test_folders_of_splits(tmp_path):
@@ -109,7 +111,7 @@ def test_folders_of_splits(tmp_path):
     "paths, named",
     [
         (["notes.txt"], "no clips"),
-        (["b.wav", "a.wav"], "such as .*/a.wav"),  # in no folder of a class
+        (["b.wav", "a.wav"], "such as a.wav"),  # in no folder of a class
         (["dog/1.wav", "bird/notes.txt"], "bird"),  # a class without clips
         (["train/1.wav", "test/1.wav"], "train.*test"),  # no folders of classes
         (["dog/1.wav", "test/1.wav"], ": test.* splits"),

@@ -156,10 +156,19 @@ def clips_of(tmp_path, monkeypatch):
             for n, (c, group) in enumerate(zip(classes, groups))
         ]
         split = Split("all", clips, dict(zip(labels, labels)))
-        found = Analysis(clips, probs, {}, {})
+        found = Analysis(
+            labels=labels,
+            columns=[0, 1, 2],
+            clips=clips,
+            targets=np.eye(3, dtype=np.float32)[classes],
+            probs=probs,
+            timelines={},
+            truth={},
+            skipped={},
+        )
         module = "fftp_tag.score.calibrate"
         monkeypatch.setattr(f"{module}.list_split", lambda *_, **__: split)
-        monkeypatch.setattr(f"{module}.analyze_clips", lambda *_: found)
+        monkeypatch.setattr(f"{module}.analyze_split", lambda *_, **__: found)
         return calibrate(path, "clips", tmp_path / "new.onnx")
 
     return calibrate_on
@@ -192,6 +201,20 @@ def test_learnt_rules_are_scored_on_other_groups(clips_of, tmp_path):
     assert found.is_written and (tmp_path / "new.onnx").exists()
     learnt = learn_thresholds(true, probs)
     assert (found.rules.threshold == learnt).all()
+
+
+def test_classes_with_few_clips_keep_their_rules(clips_of, tmp_path):
+    """Those of the model, not the thresholds of a model without rules."""
+    path = tmp_path / "model.onnx"
+    info = Model(path).info
+    own = info.rules.replace([0.2, 0.2, 0.9], merge_gap=0.3)
+    copy_model(path, path, dataclasses.replace(info, rules=own))
+    classes = np.array([0] * 10 + [1] * 10 + [2] * 4)
+    probs = np.float32(0.1 + 0.7 * np.eye(3)[classes])
+    found = clips_of(classes, probs, range(24))
+    assert found.few == [info.labels[2]]
+    assert found.rules.threshold == pytest.approx([0.45, 0.45, 0.9])
+    assert found.rules.merge_gap == pytest.approx([0, 0, 0.3])
 
 
 def test_a_gain_that_may_be_chance_is_not_written(clips_of, tmp_path):

@@ -333,7 +333,9 @@ def test_cut_places_are_the_samples_of_the_source(archive, find, tmp_path):
         first, last = round(match["start"] * rate), round(match["end"] * rate)
         np.testing.assert_array_equal(cut, whole[first:last].mean(1))
     # No file is overwritten
+    (folder / names[0]).write_text("mine")
     assert names[0] in find(archive / "short.wav", *options, code=1).err
+    assert (folder / names[0]).read_text() == "mine"
 
 
 def test_a_clip_for_which_there_is_no_space(archive, tmp_path):
@@ -426,7 +428,11 @@ def test_places_of_examples_are_left_out(archive, find, tmp_path):
     assert "left out" in matches.err
     matches = json.loads(matches.out)
     assert matches and not any(share(match, part) for match in matches)
+    find(source, "--start", 3, "--end", 4, "--top-k", 2, "--cut", folder)
+    # Once more: the others, and nothing twice
     find(source, "--start", 3, "--end", 4, "--cut", folder)
+    times = [name[4:] for name in os.listdir(folder)]
+    assert len(set(times)) == len(times) > 2
     for number, name in enumerate(sorted(os.listdir(folder))):
         (folder / name).rename(folder / f"{number}.wav")
     again = find(folder, "--format", "json")

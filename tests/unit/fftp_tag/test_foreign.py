@@ -30,12 +30,12 @@ from torchaudio.compliance import kaldi
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.foreign.forms import is_foreign
 from fftp_tag.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.foreign.sherpa import (
     CED as CED_OPTIONS,
     add_decibels,
 )
+from fftp_tag.tag.sources import find_on_disk
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.onnx.graphs import GraphBuilder
 
@@ -330,22 +330,22 @@ def test_files_of_no_known_form(tmp_path, capsys):
     for source in (path, path.rename(tmp_path / "model.onnx").parent):
         if source == path:
             shutil.copy(tmp_path / "model.onnx", path)
-        assert main(["clip.wav", "--model", str(source)]) == 1
-        (error,) = capsys.readouterr().err.splitlines()
-        for form in ("no known form", "X.json", "config.json", "sherpa-onnx"):
-            assert form in error
+        tag = ["clip.wav", "--model", str(source)]
+        for command in (tag, ["import", str(source), str(tmp_path / "x.onnx")]):
+            assert main(command) == 1
+            (error,) = capsys.readouterr().err.splitlines()
+            for form in ("not a model", "X.json", "config.json", "sherpa-onnx"):
+                assert form in error
 
 
-def test_what_is_foreign(tmp_path):
-    write_waveforms(tmp_path)
-    assert is_foreign(tmp_path / "birds.onnx")
-    own = write_model(tmp_path / "own.onnx")
-    assert not is_foreign(own)
+def test_own_models_beside_descriptions_of_others(tmp_path):
+    """As in a page; what is no ONNX is not taken for a model of others."""
+    own = write_model(tmp_path / "model.onnx")
     content = own.read_bytes()
-    for number, damaged in enumerate((b"", b"text", content[:-9], content[9:])):
-        path = tmp_path / f"{number}.onnx"
-        path.write_bytes(damaged)
-        assert not is_foreign(path)
+    (tmp_path / "model.json").write_text("{}")
+    for data in (content, b"", b"text", content[:-9], content[9:]):
+        own.write_bytes(data)
+        assert find_on_disk(own) == find_on_disk(tmp_path) == own
 
 
 def test_a_model_is_joined_once(tmp_path, caplog, cache):

@@ -194,6 +194,14 @@ def test_recordings_beside_one_that_cannot_be_read(run, files, tmp_path):
     assert names == ["west"]
 
 
+def test_subfolders_are_those_of_the_given_folder(run, files, tmp_path):
+    """Also if all recordings are in one of them, so that learn finds tracks."""
+    Path(files[0]).unlink()
+    run(tmp_path / "sounds", "--output", tmp_path / "tags")
+    [path] = (tmp_path / "tags").rglob("*.txt")
+    assert path.parent.name == Path(files[1]).parent.name
+
+
 def test_a_batch_is_continued(run, files, tmp_path):
     """Without the one whose name is too long, and without what is done."""
     long = tmp_path / "sounds" / "west" / f"{'x' * 246}.wav"

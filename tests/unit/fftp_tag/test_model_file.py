@@ -101,7 +101,7 @@ def test_files_that_are_no_model(model, refused):
     assert "recursion" in refused()
     relu = [helper.make_node("Relu", ["wavs"], ["y"])]
     save_model(model, relu, {"y": []}, {}, {})
-    assert "no known form" in refused()
+    assert "not a model of this package" in refused()
     save_model(model, relu, {"y": []}, {}, INFO.to_metadata())
     assert "probabilities" in refused()
 
