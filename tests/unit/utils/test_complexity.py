@@ -36,6 +36,7 @@ def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
     assert macs.linear_conv / 1e9 == pytest.approx(gmacs, abs=0.02)
     assert macs.total - macs.linear_conv == 12 * 2 * tokens**2 * 768
     assert (encoder.num_heads, encoder.max_frames) == (12, 1024)
+    assert encoder.pooling == "cls"
 
 
 def test_other_encoders_of_the_default_size():
