@@ -30,20 +30,28 @@ HPARAMS = [f"hparams/{name}" for name in recipe_brains.HPARAMS]
 # which it follows. Those of AudioSet are also defaults of the package.
 PAPER = {
     "hparams": {
+        "cost": "bce_loss",
         "frames": 1000,
         "masked": 25600,  # cells
         "mean_std": (-4.2677393, 4.5689974),
         "mixup": 0.5,
-        "schedule": (25, 12, 5e-5, 1000),
+        "patch_stride": (25, 5),
+        "schedule": (25, 12, 5e-5, 1000, 0.0),
+        "spec_augment": (48, 192),
     },
     "hparams/speechcommands": {
+        "cost": "cross_entropy",
         "frames": 128,
         "masked": 1024,
         "mean_std": (-6.845978, 5.5654526),
         "mixup": 0.6,
-        "schedule": (30, 128, 2.5e-4, 1000),
+        "patch_stride": (10, 2),
+        "schedule": (30, 128, 2.5e-4, 1000, 0.0),
+        "spec_augment": (48, 48),
     },
 }
+# Width and depth of the base models
+SIZES = {"ast": ("768", "12"), "aum": ("768", "24")}
 STOCK = sorted((ROOT / "hparams" / "stock").rglob("*.yaml"))
 
 
@@ -87,11 +95,25 @@ def test_every_key_is_read_and_only_the_data_are_placeholders(path):
 @pytest.mark.parametrize("encoder", ["ast", "aum"])
 @pytest.mark.parametrize("folder", PAPER)
 def test_values_are_those_of_the_paper(folder, encoder):
-    options = {"data_folder": "data", "embed_dim": 64, "depth": 1}
+    options = {"data_folder": "data", "embed_dim": 128, "depth": 1}
     text = (ROOT / folder / f"{encoder}_fftp.yaml").read_text("utf-8")
+    numbers = dict(re.findall(r"(?m)^(\w+): (\d+)$", text))
+    assert (numbers["embed_dim"], numbers["depth"]) == SIZES[encoder]
     hparams, paper = load_hyperpyyaml(text, options), PAPER[folder]
-    names = ("number_of_epochs", "batch_size", "lr", "warmup_steps")
+    model = hparams["embedding_model"]
+    if encoder == "ast":
+        assert model.num_heads == 2  # of 64 channels each
+    else:
+        assert model.blocks[0].mixer.bidirectional == "fo-bi"
+    assert (model.max_frames, model.pooling) == (paper["frames"], "cls")
+    patch = model.embedding.patch_frames, model.embedding.stride_frames
+    assert patch == paper["patch_stride"]
+    names = ["number_of_epochs", "batch_size", "lr", "warmup_steps", "final_lr"]
     assert tuple(hparams[name] for name in names) == paper["schedule"]
+    cost = hparams["compute_cost"]
+    assert getattr(cost, "func", cost).__name__ == paper["cost"]
+    augment = hparams["spec_augment"]
+    assert (augment.bins, augment.frames) == paper["spec_augment"]
     optimizer = hparams["opt_class"].keywords
     assert tuple(optimizer["betas"]) == (0.95, 0.999)
     assert optimizer["weight_decay"] == 5e-7
@@ -103,7 +125,10 @@ def test_values_are_those_of_the_paper(folder, encoder):
     feats = torch.rand(4, paper["frames"], 128)
     masked = (hparams["spec_mask"](feats) != feats).sum((1, 2))
     assert (masked - paper["masked"]).abs().max() <= 40  # half a grid cell
-    assert hparams["spec_mask"].full_freq_ratio == 0.7
+    mask = hparams["spec_mask"]
+    assert mask.full_freq_ratio == 0.7
+    # Masks that cover tokens are on their grid
+    assert (mask.patch_frames, mask.patch_bins) == (patch[1], 16)
 
 
 @pytest.mark.parametrize("path", STOCK, ids=lambda x: f"{x.parts[-2]}-{x.stem}")

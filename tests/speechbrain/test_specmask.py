@@ -26,6 +26,7 @@ def test_budget_grid_and_share(device, frames, budget, options):
     cells = masked.unfold(1, patch[0], patch[0]).unfold(2, patch[1], patch[1])
     counts = cells.sum((3, 4))
     assert ((counts == 0) | (counts == cell)).all()
+    assert (counts[:, ::2] != counts[:, 1::2]).any()  # and not of a coarser one
     # Seven tenths of the budget in full-height columns, to half a column
     columns = (counts > 0).all(2).sum(1)
     error = columns - 0.7 * budget / (patch[0] * 128)

@@ -22,10 +22,13 @@ def make_rules(threshold=0.5, merge_gap=0.0, min_duration=0.0):
 
 
 def make_timeline(probs, rules, seed=0):
-    """A timeline with centres at random times."""
+    """A timeline with centres at random eighths of a second.
+
+    So pauses and events are often exactly as long as a rule says.
+    """
     rng = np.random.default_rng(seed)
-    times = np.cumsum(rng.uniform(0.1, 1.0, len(probs)))
-    duration = times[-1] + 0.3
+    times = np.cumsum(rng.integers(1, 9, len(probs))) / 8
+    duration = times[-1] + 0.25
     return Timeline(times, probs, probs.max(0), duration, LABELS, rules)
 
 
@@ -60,11 +63,11 @@ def order(event):
     "options",
     [
         {},
-        {"merge_gap": np.array([0.0, 0.7, 2.5])},
+        {"merge_gap": np.array([0.0, 0.75, 2.5])},
         {
             "threshold": np.array([0.3, 0.6, 0.8]),
-            "merge_gap": np.array([1.1, 0.4, 3.0]),
-            "min_duration": np.array([1.2, 3.0, 0.4]),
+            "merge_gap": np.array([1.125, 0.375, 3.0]),
+            "min_duration": np.array([1.25, 3.0, 0.375]),
         },
     ],
     ids=["default", "gaps", "all"],

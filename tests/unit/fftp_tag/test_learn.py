@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -26,19 +27,15 @@ from tiny_onnx import LONGEST, RATE, write_model
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.learning import classifier, recordings
-from fftp_tag.learning.classifier import (
-    REACH,
-    find_temperature,
-    learn_classifier,
-)
+from fftp_tag.learning.classifier import find_temperature, learn_classifier
 from fftp_tag.learning.learn import (
-    MOST_SPANS,
     Sounds,
     add_background,
     choose_hop,
     related_names,
 )
 from fftp_tag.learning.recordings import (
+    Recording,
     augmented_copies,
     features_at,
     place_between,
@@ -186,6 +183,8 @@ def test_the_temperature_is_found(temperature):
     classes = np.array([draw.choice(3, p=row) for row in probs])
     found = find_temperature(temperature * logits, classes, 3)
     assert found == pytest.approx(temperature, rel=0.13)
+    # Without cross-validation, it is that of small encoders
+    assert 12 <= find_temperature(logits[:0], classes[:0], 3) <= 22
 
 
 def test_most_sounds_reach_the_threshold():
@@ -197,7 +196,7 @@ def test_most_sounds_reach_the_threshold():
     found = find_temperature(20 * logits, classes, 3)
     for temperature, is_enough in ((found, True), (1.15 * found, False)):
         probs = softmax(20 * logits / temperature, axis=1)[:90, :3]
-        assert ((probs.max(1) >= 0.5).mean() >= REACH) == is_enough
+        assert ((probs.max(1) >= 0.5).mean() >= 0.85) == is_enough
 
 
 def test_copies_are_of_the_sound(tmp_path):
@@ -209,7 +208,13 @@ def test_copies_are_of_the_sound(tmp_path):
     others = [Part(tmp_path / "other.wav", 0.25, 0.75)]
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        for copy in augmented_copies(wav, rate, rng):
+        copies = [*augmented_copies(wav, rate, rng)]
+        # The last of five is noisy, and shifted by 0.1 s at most
+        purity = [purity_of(copy, rate) for copy in copies]
+        assert min(purity[:4]) > 41 > 19 < purity[4] < 41 and len(copies) == 5
+        for copy in copies:
+            heard = np.abs(copy[: len(copy) // 160 * 160]).reshape(-1, 160)
+            assert (heard.max(1) > 0.5).mean() > 0.87
             peak = pitch(copy, rate)
             assert 849 <= peak <= 1181
             assert len(copy) == pytest.approx(rate * 1000 / peak, rel=0.01)
@@ -225,6 +230,44 @@ def test_copies_are_of_the_sound(tmp_path):
             fainter = 20 * np.log10(copy.std() / scene.std())
             assert pitch(scene, rate) == pytest.approx(200, abs=1)
             assert 5.9 < fainter < 30.1
+
+
+def purity_of(wav, rate):
+    """The level of a tone of about 1000 Hz over all else, in dB."""
+    power = np.abs(np.fft.rfft(wav * np.hanning(len(wav)))) ** 2
+    frequency = np.linspace(0, rate / 2, len(power))
+    is_tone = (frequency > 700) & (frequency < 1350)
+    return 10 * np.log10(power[is_tone].sum() / power[~is_tone].sum())
+
+
+def test_one_copy_is_between_other_sound_and_four_over_background(
+    tmp_path, monkeypatch
+):
+    """Those are from 30 dB quieter to 6 dB louder than the clip."""
+    time = np.arange(RATE) / RATE
+    paths = {}
+    for name, pitch, level in (("a", 50, 0.02), ("b", 9, 0.2), ("c", 200, 0.2)):
+        paths[name] = tmp_path / f"{name}.wav"
+        sf.write(paths[name], level * np.sin(2 * np.pi * pitch * time), RATE)
+    monkeypatch.setattr(recordings, "features_at", lambda *scene: scene)
+    model = SimpleNamespace(max_samples=3 * RATE)
+    encoder = SimpleNamespace(sample_rate=RATE, max_seconds=3, model=model)
+    other, room = Part(paths["b"], 0, 1), Part(paths["c"], 0, 1)
+    levels = []
+    for seconds in np.linspace(0.5, 1, 8):
+        own = Part(paths["a"], 0, seconds)
+        found = recordings.features_of_copies(
+            encoder, Recording(own, False, 4, True, (other,), (room,))
+        )
+        for number, (_, scene, start, size) in enumerate(found):
+            copy, around = scene[start:][:size], scene.copy()
+            around[start:][:size] = 0
+            around = around.std() * np.sqrt(len(scene) / (len(scene) - size))
+            # The files of other sound are 20 dB louder
+            assert (around > 2 * copy.std()) == (number == 1)
+            levels.append(20 * np.log10(copy.std() / (0.02 / 2**0.5)))
+    assert -31 < min(levels) < -20 and 0 < max(levels) < 7
+    assert len(levels) == 8 * 5
 
 
 def test_a_copy_in_a_scene_has_the_features_of_its_spans(encoder):
@@ -314,8 +357,8 @@ def test_a_file_has_the_tags_of_its_events(tmp_path, tagger, clips):
     learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
     rules = learnt.model.rules
     assert rules.is_learnt and (rules.threshold == 0.5).all()
-    assert (rules.low < rules.threshold).all()
-    assert (rules.high > rules.threshold).all()
+    assert rules.low.tolist() == pytest.approx([0.3] * 3)
+    assert rules.high.tolist() == pytest.approx([0.8] * 3)
     names = ["low", "noise", "middle", "noise", "low"]
     parts = [make_sound(x, 80 + n, seconds=3) for n, x in enumerate(names)]
     wav = np.concatenate(parts)
@@ -737,7 +780,7 @@ def test_spans_of_long_background_are_further_apart(tmp_path):
     for seconds in (60, 3600, 8 * 3600):
         hop = choose_hop(sounds, {"a": seconds, "b": seconds}, model)
         assert hop >= HOPS // 2
-        assert seconds * per_second / hop <= MOST_SPANS
+        assert seconds * per_second / hop <= 4000
         assert hop == HOPS // 2 or seconds > 600
 
 

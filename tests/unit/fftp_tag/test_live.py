@@ -90,9 +90,9 @@ def test_events_are_those_of_a_file(
 
 
 @pytest.mark.parametrize(
-    "name, late", [("clips", 2.0), ("steps", 0.25 + 0.3 + 2 * 0.05)]
+    "name, ahead, late", [("clips", 0.0, 2.0), ("steps", 0.3, 0.25 + 2 * 0.05)]
 )
-def test_an_event_is_known_soon(taggers, name, late):
+def test_an_event_is_known_soon(taggers, name, ahead, late):
     """That a sound has begun, and is over after the gap."""
     wav = np.zeros(20 * RATE, np.float32)
     wav[6 * RATE : 10 * RATE] = 0.9 * cosines(4 * RATE)[1]
@@ -110,10 +110,10 @@ def test_an_event_is_known_soon(taggers, name, late):
     )
     begun = next(events)
     assert (begun.label, begun.end) == ("Middle", None)
-    assert 7.0 <= heard / RATE <= 7.0 + late
+    assert 7.0 <= heard / RATE - ahead <= 7.0 + late
     over = next(events)
     assert over.end == pytest.approx(10.0, abs=0.6)
-    assert over.end + 1.5 <= heard / RATE <= over.end + 1.5 + late
+    assert 0 <= heard / RATE - ahead - (over.end + 1.5) <= late
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
@@ -34,6 +35,24 @@ def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
     assert macs.linear_conv == patch + tokens * 12 * 12 * 768**2
     assert macs.linear_conv / 1e9 == pytest.approx(gmacs, abs=0.02)
     assert macs.total - macs.linear_conv == 12 * 2 * tokens**2 * 768
+    assert (encoder.num_heads, encoder.max_frames) == (12, 1024)
+    assert encoder.pooling == "cls"
+
+
+def test_other_encoders_of_the_default_size():
+    """AuM-B has 92.1 M parameters; 18 convolutional blocks the MACs of an AST."""
+    with torch.device("meta"):
+        square = SquarePatchEmbedding(128, 768, 16, stride=16)
+        audio_mamba = AuM(embedding=square)
+        convolutional = ConvNeXt1d()
+        macs = count_macs(convolutional.eval(), torch.zeros(1, 1000, 128))
+    n_weights = sum(x.numel() for x in audio_mamba.parameters())
+    n_weights += 768 * 527 + 527  # of the classifier
+    assert n_weights / 1e6 == pytest.approx(92.1, abs=0.05)
+    assert (audio_mamba.pooling, audio_mamba.max_frames) == ("cls", 1024)
+    kernels = 18 * 9 * 768
+    per_token = 25 * 128 * 768 + 12 * 12 * 768**2 + kernels
+    assert macs.linear_conv == 196 * per_token
 
 
 def test_masked_attention_on_a_cpu_counts_as_much():
