@@ -19,7 +19,7 @@ Authors
 """
 
 import functools
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 from scipy import stats

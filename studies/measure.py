@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from studies import soundscapes
-from studies.comparison import METRICS, REPLICATES, compare, values
+from studies.comparison import METRICS, REPLICATES, compare
 from studies.folds import FOLDS, INNER
 from studies.plan import PLANS, Plan, Run
 
@@ -216,7 +216,9 @@ def measure_contrast(arms, signs):
     for by_arm in units.values():
         pairs = list(zip(arms, by_arm))
         scores.append([arm.plan.scores(x) for arm, runs in pairs for x in runs])
-        weights = [s / len(runs) for s, runs in zip(signs, by_arm) for _ in runs]
+        weights = [
+            s / len(runs) for s, runs in zip(signs, by_arm) for _ in runs
+        ]
     draws = plan.facts.get("replicates", REPLICATES)
     by_fold, interval = compare(
         scores, metric, weights, overlap(plan.facts), draws

@@ -30,7 +30,7 @@ from studies.comparison import t_interval
 from studies.measure import NAMES, measure_all
 from studies.plan import RESULTS, Plan
 from studies.plots import plot_panels
-from studies.tables import read_rows
+from studies.tables import TABLES, page_of_tables, read_rows
 
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
 BLOCK = r"(<!-- results -->\n).*?(<!-- end -->)"
@@ -105,7 +105,11 @@ def render(template, **values):
         lstrip_blocks=True,
     )
     environment.filters.update(
-        signed=signed, interval=interval_of, ahead=ahead_of, failed=failed_of
+        signed=signed,
+        interval=interval_of,
+        ahead=ahead_of,
+        failed=failed_of,
+        turn=turn,
     )
     return environment.get_template(template).render(**values)
 
@@ -186,7 +190,9 @@ def table_contrast(entry):
         "by_fold": by_fold,
         "ahead": (by_fold > 0).sum(),
         "declared": True,
-        "arms": [{"mean": np.mean(x), "failed": 0, "by_fold": x} for x in values],
+        "arms": [
+            {"mean": np.mean(x), "failed": 0, "by_fold": x} for x in values
+        ],
     }
 
 
@@ -196,7 +202,10 @@ def result_of(figures, entry, root):
     ``root`` is the path to the root of the checkout.
     """
     if "table" in entry:
-        found, page = table_contrast(entry), f"tables/README.md#{entry['table'][0]}"
+        found, page = (
+            table_contrast(entry),
+            f"tables/README.md#{entry['table'][0]}",
+        )
         unit = entry["unit"]
     else:
         found, page = contrast_of(figures, *entry["of"]), f"{entry['of'][0]}.md"
@@ -237,10 +246,10 @@ def results_table(figures, root="", only_readme=False):
         for entry in entries:
             cells = result_of(figures, entry, root)
             if cells and (entry.get("readme") or not only_readme):
-                is_first = question not in [row["question"] for row in rows]
+                is_first = question not in [row["of"] for row in rows]
                 title = question if is_first else ""
-                rows.append({"question": question, "": title, **cells})
-    columns = [x for x in rows[0] if x != "question"]
+                rows.append({"of": question, "question": title, **cells})
+    columns = [x for x in rows[0] if x != "of"]
     if only_readme:
         columns = [x for x in columns if x not in ("ahead", "would be seen")]
     return table(columns, [[row[x] for x in columns] for row in rows])
@@ -264,6 +273,7 @@ def pages(figures):
             spread=seed_spread(figures),
         ),
         README: readme(figures),
+        TABLES / "README.md": page_of_tables(),
         **{
             RESULTS / f"{name}.md": plan_page(Plan(name), figures)
             for name in NAMES

@@ -174,8 +174,8 @@ def test_what_would_be_seen_is_found_four_times_in_five():
 
     rng = np.random.default_rng(0)
     seen = np.mean(
-        [t_interval(rng.standard_normal(5)).seen for _ in range(2000)]
+        [t_interval(rng.standard_normal(5)).seen for _ in range(500)]
     )
-    draws = seen + rng.standard_normal((2000, 5))
+    draws = seen + rng.standard_normal((500, 5))
     found = [t_interval(draw).low > 0 for draw in draws]
     assert 0.72 < np.mean(found) < 0.88
