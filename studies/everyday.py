@@ -10,7 +10,7 @@ beside them, and compared with the better of the two linear models.
 Writes studies/results/tables/everyday.json:
 
 > make demo
-> python studies/everyday.py DATA/esc10 results/demo
+> python studies/everyday.py DATA/esc10 [results/demo]
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -93,20 +93,32 @@ def predict_learnt(tagger, audio, learnt, tested, classes):
         )
 
 
-def score_simple(data, tagger):
-    """The ``Scores`` of each fold by classifier, one for each draw."""
-    clips, audio = esc10_clips(data), (data / "audio").resolve()
+def score_linear(data):
+    """The ``Scores`` of each fold by linear model, in lists of one."""
+    clips = esc10_clips(data)
     classes = sorted({clip.label for clip in clips})
-    feats = {x.name: statistics_of(audio / f"{x.name}.flac") for x in clips}
-    found = {name: [] for name in (*LINEAR, LEARN)}
+    feats = {
+        x.name: statistics_of(data / "audio" / f"{x.name}.flac") for x in clips
+    }
+    found = {name: [] for name in LINEAR}
     for fold, tested in enumerate(official_tests(clips), 1):
-        known = [clip for clip in clips if clip not in set(tested)]
+        known = [clip for clip in clips if clip not in tested]
         for name, classifier in LINEAR.items():
             model = make_pipeline(StandardScaler(), classifier)
             model.fit([feats[x.name] for x in known], [x.label for x in known])
             probs = model.predict_proba([feats[x.name] for x in tested])
             found[name].append([scores_of(fold, tested, classes, probs)])
-        draws = []
+    return found
+
+
+def score_learn(data, tagger):
+    """The ``Scores`` of each fold by ``learn``, one for each draw."""
+    clips, audio = esc10_clips(data), (data / "audio").resolve()
+    classes = sorted({clip.label for clip in clips})
+    found = []
+    for fold, tested in enumerate(official_tests(clips), 1):
+        known = [clip for clip in clips if clip not in tested]
+        found.append([])
         for draw in range(DRAWS):
             rng = random.Random(f"{fold}/{draw}")
             learnt = []
@@ -114,8 +126,8 @@ def score_simple(data, tagger):
                 own = [clip for clip in known if clip.label == name]
                 learnt += rng.sample(own, CLIPS)
             probs = predict_learnt(tagger, audio, learnt, tested, classes)
-            draws.append(scores_of(fold, tested, classes, probs))
-        found[LEARN].append(draws)
+            found[-1].append(scores_of(fold, tested, classes, probs))
+            print("learn, fold", fold, "draw", draw, flush=True)
     return found
 
 
@@ -160,10 +172,14 @@ def main():
     """Scores, and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("demo", type=Path, help="the folder of make demo")
+    parser.add_argument(
+        "demo", type=Path, nargs="?", help="the folder of make demo, for learn"
+    )
     args = parser.parse_args()
-    tagger = AudioTagger.from_pretrained(args.demo, threads=1)
-    simple = score_simple(args.data, tagger)
+    simple = score_linear(args.data)
+    if args.demo:
+        tagger = AudioTagger.from_pretrained(args.demo, threads=1)
+        simple[LEARN] = score_learn(args.data, tagger)
     clips = {**dict.fromkeys(LINEAR, 320), LEARN: 10 * CLIPS}
     best = max(
         (simple[name] for name in LINEAR),
