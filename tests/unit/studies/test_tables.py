@@ -260,29 +260,13 @@ def stored_numbers(value):
                 yield f"{abs(scale * value):.{digits}f}"
 
 
-def measured_speeds():
-    """All numbers of the tables of speed, and int8 beside int8."""
-    import performance_table
-
-    path = ROOT / "benchmarks" / "results"
-    for name in sorted(x.stem for x in path.glob("*.json")):
-        yield from numbers_of(performance_table.results_table(name))
-    for machine in performance_table.load("tagging").values():
-        square, fftp = (
-            machine["rows"][f"10 s, AST-base, {patches} patches, int8"]
-            for patches in ("1212 square", "96 FFTP")
-        )
-        yield f"{square['median'] / fftp['median']:.3g}"
-
-
 def test_each_figure_of_readme_has_a_stored_run(report, figures):
-    """Of accuracy and of speed; the table of results is `make evidence`'s."""
+    """Of accuracy; the table of results is what `make evidence` writes.
+
+    For those of speed, see tests/unit/benchmarks.
+    """
     text = (ROOT / "README.md").read_text("utf-8")
     text = re.sub(report.BLOCK, "", text, flags=re.DOTALL)
-    start, end = text.index("## Speed"), text.index("## More")
-    cells = [cells[2] for cells in table_lines(text[start:end])[2:]]
-    speeds = {x for cell in cells for x in numbers_of(cell)}
-    assert len(speeds) > 6
     stored = set(stored_numbers(figures))
     for path in (STUDIES / "results" / "tables").glob("*.json"):
         stored |= set(stored_numbers(json.loads(path.read_text("utf-8"))))
@@ -290,7 +274,6 @@ def test_each_figure_of_readme_has_a_stored_run(report, figures):
     accuracies = {x for x in sum(re.findall(form, text), ()) if x}
     accuracies -= {"95"}  # % intervals
     assert len(accuracies) > 5
-    assert sorted(speeds - set(measured_speeds())) == []
     assert sorted(accuracies - stored) == []
 
 
