@@ -36,7 +36,7 @@ study: $(BENCH_INSTALLED)
 	$(MAKE) evidence
 
 # Rewrite docs/evidence.md, README's table, the study's pages and the picture, from
-# stored predictions.
+# stored predictions; about six minutes of one core.
 evidence: $(BENCH_INSTALLED)
 	$(VENV)/bin/python studies/report.py
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# One job of ten minutes on a machine that has a GPU, torch, torchaudio, triton, SciPy,
-# scikit-learn and statsmodels, but no network. With SMOKE=--smoke, tiny models run on
+# One job of ten minutes on a machine that has a GPU, torch, torchaudio, triton, SciPy
+# and scikit-learn, but no network. With SMOKE=--smoke, tiny models run on
 # a CPU.
 #
 #   benchmarks/gpu.sh pack FOLDER       Here: packs the missing files: wheels for

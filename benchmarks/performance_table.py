@@ -43,7 +43,7 @@ def cell(rows, name):
     """Formats a row of a machine."""
     row = rows.get(name, {"error": ""})
     if "error" in row:
-        return "not yet measured"
+        return "-"
     if "text" in row:
         return row["text"]
     median = row["median"]
@@ -59,16 +59,24 @@ def cell(rows, name):
 
 
 def results_table(name):
-    """The table of a script: a row for each measurement, a column a machine."""
-    machines = load(name)
-    titles = [
-        f"{machine}, {found['commit']}" if "commit" in found else machine
-        for machine, found in machines.items()
+    """The table of a script: a row for each measurement, a column a machine.
+
+    Only what has been measured; an empty text if nothing has.
+    """
+    machines = {}
+    for machine, found in load(name).items():
+        rows = {x: y for x, y in found["rows"].items() if "error" not in y}
+        commit = f", {found['commit']}" if "commit" in found else ""
+        if rows:
+            machines[f"{machine}{commit}"] = rows
+    names = dict.fromkeys(itertools.chain(*machines.values()))
+    if not names:
+        return ""
+    lines = [
+        [each, *(cell(rows, each) for rows in machines.values())]
+        for each in names
     ]
-    rows = [found["rows"] for found in machines.values()]
-    names = dict.fromkeys(itertools.chain(*rows))
-    lines = [[each, *(cell(found, each) for found in rows)] for each in names]
-    return table(["", *titles], lines)
+    return table(["", *machines], lines)
 
 
 def replace_tables(text):

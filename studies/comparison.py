@@ -1,17 +1,16 @@
-"""Statistics of the study: scores, intervals of differences, and findings.
+"""Statistics of the study: scores, and differences with their intervals.
 
 All runs of a fold score the same clips, so that differences are paired, and
-each fold has its own seed. Two methods judge a difference, and a finding needs
-both: a t test over the folds, and a bootstrap, which draws folds, and in each
-fold groups of clips with the same speaker or recording. With few folds, the
-bootstrap alone is too narrow. If all folds score the same clips and differ in
-their seeds only, the bootstrap draws the groups once for all folds.
+each fold has its own seed. Two methods give the interval of a difference, and
+the wider one is shown: a t interval over the folds, and a bootstrap, which draws
+folds, and in each fold groups of clips with the same speaker or recording. With
+few folds, the bootstrap alone is too narrow. If all folds score the same clips
+and differ in their seeds only, the bootstrap draws the groups once for all folds.
 
 Folds train on each other's test clips, so that their differences are not
-independent, and the t test is too narrow as well. It is shown twice, as usual
-and with the correction of Nadeau and Bengio (Machine Learning 52, 2003), which
-takes 1/n + n_test/n_train instead of 1/n for the variance of a mean of n folds;
-findings are by the corrected one. A soundscape has several sources, speakers
+independent. The t interval has the correction of Nadeau and Bengio (Machine
+Learning 52, 2003), which takes 1/n + n_test/n_train instead of 1/n for the
+variance of a mean of n folds. A soundscape has several sources, speakers
 and recording sessions: there, the bootstrap draws sources, once for all folds,
 as folds of different partitions share them.
 
@@ -20,13 +19,14 @@ Authors
 """
 
 import functools
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 REPLICATES = 10000
+INTERVAL = (0.025, 0.975)
+POWER = 0.8
 TINY = 1e-9  # instead of a weight of 0
 
 
@@ -202,36 +202,6 @@ def bootstrap(folds, metric, **options):
     return values.mean(1)
 
 
-class Difference(NamedTuple):
-    """A difference between two configurations, in points.
-
-    Arguments
-    ---------
-    value : float
-        The mean over folds of the first minus the mean of the second.
-    low, high, p : float
-        The 95 % interval, and the two-sided p-value, of a t test over folds.
-    wide_low, wide_high, wide_p : float
-        The same, corrected for what the folds share.
-    drawn_low, drawn_high, drawn_p : float
-        The same of the bootstrap. No p-value is corrected.
-    by_fold : sequence of float
-        The difference of each fold.
-    """
-
-    value: float
-    low: float
-    high: float
-    p: float
-    wide_low: float
-    wide_high: float
-    wide_p: float
-    drawn_low: float
-    drawn_high: float
-    drawn_p: float
-    by_fold: Sequence[float] = ()
-
-
 def values(folds, metric):
     """A metric of each run in percent ``[folds, runs]``."""
     return 100 * np.array(
@@ -242,59 +212,45 @@ def values(folds, metric):
     )
 
 
-def t_test(by_fold, overlap=0.0):
-    """Mean of one value per fold, its 95 % t interval, and p of no difference.
+class Interval(NamedTuple):
+    """A 95 % interval, and the difference that has a power of 80 %."""
+
+    low: float
+    high: float
+    seen: float
+
+
+def t_interval(by_fold, overlap=0.0):
+    """The t ``Interval`` of the mean of one value per fold.
 
     ``overlap`` is n_test/n_train in the correction of Nadeau and Bengio; 0
-    gives the usual test.
+    gives the usual interval.
     """
-    count, mean = len(by_fold), float(np.mean(by_fold))
+    count = len(by_fold)
     error = np.std(by_fold, ddof=1) * np.sqrt(1 / count + overlap)
-    low, high = stats.t.interval(0.95, count - 1, mean, error)
-    p = 2 * stats.t.sf(abs(mean) / error, count - 1)
-    return mean, float(low), float(high), float(p)
+    quantiles = stats.t.ppf((*INTERVAL, POWER), count - 1)
+    low, high = np.mean(by_fold) + error * quantiles[:2]
+    return Interval(low, high, error * quantiles[1:].sum())
+
+
+def drawn_interval(draws):
+    """The ``Interval`` of drawn differences."""
+    seen = draws.std() * stats.norm.ppf((INTERVAL[1], POWER)).sum()
+    return Interval(*np.quantile(draws, INTERVAL), seen)
+
+
+def wider(*intervals):
+    """The widest ``Interval``."""
+    return max(intervals, key=lambda each: each.high - each.low)
 
 
 def compare(folds, metric, signs=(1, -1), overlap=0.0, replicates=REPLICATES):
-    """The ``Difference`` of the runs of each fold, weighted by signs.
+    """The difference of the runs of each fold, weighted by signs, in points.
 
     ``folds``, at least two, holds the ``Scores`` of the runs of each fold;
-    ``overlap`` is as in ``t_test``.
+    ``overlap`` is as in ``t_interval``. Returns the difference of each fold,
+    and the wider ``Interval`` of their mean.
     """
     by_fold = values(folds, metric) @ signs
     draws = 100 * bootstrap(folds, metric, replicates=replicates) @ signs
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return Difference(
-        *t_test(by_fold),
-        *t_test(by_fold, overlap)[1:],
-        *np.quantile(draws, (0.025, 0.975)).tolist(),
-        min(1.0, 2 * (int(tail) + 1) / (len(draws) + 1)),
-        by_fold.tolist(),
-    )
-
-
-def verdicts(differences, margin):
-    """Judges several differences together.
-
-    Returns, for each, the p-values of the t test, of the corrected t test and
-    of the bootstrap, all with Holm's correction, and a finding: ``higher`` or
-    ``lower`` if all are below 0.05, ``equal within`` the margin in points if
-    all intervals lie inside it, otherwise ``open``.
-    """
-    if not differences:
-        return []
-    holm = [
-        multipletests([getattr(d, name) for d in differences], method="holm")[1]
-        for name in ("p", "wide_p", "drawn_p")
-    ]
-    found = []
-    for each, *ps in zip(differences, *(p.tolist() for p in holm)):
-        word = "open"
-        lowest = min(each.low, each.wide_low, each.drawn_low)
-        highest = max(each.high, each.wide_high, each.drawn_high)
-        if max(ps) < 0.05:
-            word = "higher" if each.value > 0 else "lower"
-        elif -margin < lowest and highest < margin:
-            word = f"equal within {margin:g}"
-        found.append((*ps, word))
-    return found
+    return by_fold, wider(t_interval(by_fold, overlap), drawn_interval(draws))

@@ -1,42 +1,87 @@
 """Statistics of the study's stored runs: rows and contrasts of each plan.
 
+A table NAME_1 is repeated with other seeds by NAME_2 and so on: they are one
+table, NAME. The value of a fold is the mean of its seeds. Where all runs have
+one fold, the seeds are the units instead.
+
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import re
 import statistics
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import yaml
 
 from studies import soundscapes
-from studies.comparison import (
-    METRICS,
-    REPLICATES,
-    Difference,
-    compare,
-    mean_precision,
-    t_test,
-    values,
-    verdicts,
-)
+from studies.comparison import METRICS, REPLICATES, compare
 from studies.folds import FOLDS, INNER
-from studies.plan import Plan, Run
+from studies.plan import PLANS, Plan, Run
 
 CONTRASTS = yaml.safe_load(
     Path(__file__).with_name("contrasts.yaml").read_text("utf-8")
 )
-PLANS, ACROSS = CONTRASTS["plans"], CONTRASTS["across"]
-# Classes of the soundscapes, whose order is alphabetical
-KINDS = {
-    "words": range(10, 20),
-    "percussion": (1, 6, 8),
-    "plucked strings": (0, 4),
-    "sustained tones": (2, 3, 5, 7, 9),
-}
-# A contrast that has not been run
-UNKNOWN = Difference(0.0, *(3 * (-100.0, 100.0, 1.0)))
+NAMES = sorted(path.stem for path in PLANS.glob("*.yaml"))
+LEAST_UNITS = 4  # of a difference, or as many as its plan has
+
+
+class Arm(NamedTuple):
+    """A configuration of a plan: its rows, one for each seed."""
+
+    plan: Plan
+    rows: list
+
+    @property
+    def label(self):
+        """The label of the configuration."""
+        return self.rows[0].label
+
+    @property
+    def is_of_one_fold(self):
+        """Whether its units are seeds."""
+        return len(self.rows[0].folds) == 1
+
+
+def arms_of(plan):
+    """The arms of each table of a plan by label."""
+    found = {}
+    for name, rows in plan.tables().items():
+        arms = found.setdefault(re.sub(r"_\d+$", "", name), {})
+        for label, row in rows.items():
+            arms.setdefault(label, Arm(plan, [])).rows.append(row)
+    return found
+
+
+def units_of(arms):
+    """The runs of each unit that all arms have: by unit, and then by arm."""
+    stored = {arm.plan.name: arm.plan.rows() for arm in arms}
+    complete = []  # the folds of each seed
+    for rows in zip(*(arm.rows for arm in arms)):
+        folds = set.intersection(*(set(row.folds) for row in rows))
+        complete.append(
+            {
+                fold
+                for fold in folds
+                if all(
+                    arm.plan.digest(Run(row, fold)) in stored[arm.plan.name]
+                    for arm, row in zip(arms, rows)
+                )
+            }
+        )
+    if arms[0].is_of_one_fold:
+        return {
+            1 + seed: [[Run(arm.rows[seed], fold)] for arm in arms]
+            for seed, folds in enumerate(complete)
+            for fold in folds
+        }
+    seeds = [n for n, folds in enumerate(complete) if folds >= complete[0]]
+    return {
+        fold: [[Run(arm.rows[seed], fold) for seed in seeds] for arm in arms]
+        for fold in sorted(complete[0])
+    }
 
 
 def overlap(facts):
@@ -46,7 +91,7 @@ def overlap(facts):
     mixed from sounds, in any number: the sounds count. Seeds on one split share
     all clips, for which there is no correction.
     """
-    if facts.get("splits") == "given":
+    if facts.get("splits") == "given" or facts.get("folds") == 1:
         return 0.0
     folds, inner = FOLDS, INNER
     if facts.get("splits") == "folders":
@@ -54,23 +99,6 @@ def overlap(facts):
     if facts.get("splits") == "mixed":
         folds, inner = soundscapes.BASE_FOLDS, soundscapes.BASE_INNER
     return (1 / folds) / ((1 - 1 / folds) * (1 - 1 / inner))
-
-
-def finished(plan, row):
-    """The stored runs of a row by fold."""
-    stored = plan.rows()
-    found = {
-        fold: stored.get(plan.digest(Run(row, fold))) for fold in row.folds
-    }
-    return {fold: run for fold, run in found.items() if run}
-
-
-def failed(plan, row):
-    """How many trainings of a row failed, by the limit that its plan sets."""
-    limit = plan.facts.get("failed_below")
-    if limit is None:
-        return 0
-    return sum(run["valid"] < limit for run in finished(plan, row).values())
 
 
 def masks_of(options):
@@ -88,30 +116,38 @@ def is_of_cpu(run):
     return run.get("device", "cpu") == "cpu"
 
 
-def measure_row(plan, row):
-    """The values of a row in a table; None without a run."""
-    runs = finished(plan, row)
-    if not runs:
-        return None
-    stored = plan.rows()
-    trained = [stored.get(run.get("trained"), run) for run in runs.values()]
+def measure_arm(arm, units):
+    """The values of an arm for a table, given its runs by unit."""
+    stored, options = arm.plan.rows(), arm.rows[0].options
+    found = {
+        unit: [stored[arm.plan.digest(run)] for run in runs]
+        for unit, runs in units.items()
+    }
+    runs = sum(found.values(), [])
+    trained = [stored.get(run.get("trained"), run) for run in runs]
     minutes = [
         run["cpu_minutes"]
         for run in trained
         if is_of_cpu(run) and not run["resumed"]
     ]
-    first = next(iter(runs.values()))
-    by_fold = {fold: 100 * run["value"] for fold, run in runs.items()}
+    by_fold = {
+        unit: 100 * statistics.mean(run["value"] for run in each)
+        for unit, each in found.items()
+    }
+    curves = [run["valid_by_epoch"] for run in runs if "valid_by_epoch" in run]
+    peaks = [1 + curve.index(max(curve)) for curve in curves if curve]
+    limit = arm.plan.facts.get("failed_below", 0)
     return {
-        "options": f"{row.options['lr']:g}, {masks_of(row.options)}",
-        "macs": first["macs"],
-        "training_macs": first["training_macs"],
-        "epochs": row.options["number_of_epochs"],
+        "options": f"{options['lr']:g}, {masks_of(options)}",
+        "macs": runs[0]["macs"],
+        "training_macs": runs[0]["training_macs"],
+        "epochs": options["number_of_epochs"],
+        "peaks": [min(peaks), max(peaks)] if peaks else [],
         "cpu_minutes": statistics.mean(minutes) if minutes else None,
         "by_fold": by_fold,
-        "failed": failed(plan, row),
+        "failed": sum(run["valid"] < limit for run in runs if limit),
         "mean": statistics.mean(by_fold.values()),
-        **by_epoch(runs.values()),
+        **by_epoch(runs),
     }
 
 
@@ -130,118 +166,86 @@ def by_epoch(runs):
     }
 
 
-def contrasts_of(plan, plans):
-    """Yields each contrast of a plan: table, label, arms and signs.
-
-    An arm is a plan and its row. The contrasts with other plans or tables are
-    in the table ``across``.
-    """
-    tables = plan.tables()
-    for name, rows in tables.items():
-        for row in rows.values():
-            if row.against:
-                arms = [(plan, row), (plan, rows[row.against])]
-                yield name, f"{row.label} minus {row.against}", arms, (1, -1)
-        for entry in plan.facts["tables"][name].get("interactions", []):
-            labels, other = (entry["label"], entry["against"]), entry["table"]
-            arms = [
-                (plan, tables[t][label])
-                for t in (name, other)
-                for label in labels
-            ]
-            text = f"{labels[0]} minus {labels[1]}, here minus there"
-            yield name, text, arms, (1, -1, -1, 1)
-        slope = plan.facts["tables"][name].get("slope")
-        if slope:  # of the least-squares line through the rows' values
-            x = np.array(list(slope["rows"].values()))
-            x = x - x.mean()
-            arms = [(plan, rows[label]) for label in slope["rows"]]
-            yield name, slope["label"], arms, tuple(x / np.square(x).sum())
-    for text, places in ACROSS.get(plan.name, {}).items():
-        arms = [(plans[p], plans[p].tables()[t][x]) for p, t, x in places]
-        yield "across", text, arms, (1, -1)
-
-
-def measure_contrast(metric, arms, signs):
-    """Differences by fold of arms that all have run, as a dict."""
-    folds = sorted(set.intersection(*(set(row.folds) for _, row in arms)))
-    done = set.intersection(*(set(finished(*arm)) for arm in arms))
-    missing = set(folds) - done
-    if missing:
-        return {"finding": f"{len(missing)} of {len(folds)} folds not yet run"}
-    scores = [
-        [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
-    ]
-    ratio = overlap(arms[0][0].facts)
-    draws = arms[0][0].facts.get("replicates", REPLICATES)
-    found = {
-        "difference": compare(scores, METRICS[metric], signs, ratio, draws),
-        "failed": sum(failed(*arm) for arm in arms),
-        "trainings": len(arms) * len(folds),
-    }
-    if arms[0][0].has_sources:
-        found["kinds"] = {
-            name: t_test(values(scores, of_classes(list(kind))) @ signs)[:3]
-            for name, kind in KINDS.items()
-        }
+def measure_rows(arms):
+    """The values of each arm that has runs, by label."""
+    found = {}
+    for label, arm in arms.items():
+        units = {unit: runs for unit, [runs] in units_of([arm]).items()}
+        if units:
+            found[label] = measure_arm(arm, units)
     return found
 
 
-def of_classes(columns):
-    """The mean average precision of some classes, a metric."""
+def contrasts_of(plan, plans):
+    """Yields each contrast of a plan: table, label, arms and signs.
 
-    def metric(scores, weights):
-        return mean_precision(
-            scores._replace(
-                targets=scores.targets[:, columns],
-                probs=scores.probs[:, columns],
-            ),
-            weights,
-        )
+    The contrasts with other plans or tables are in the table ``across``.
+    """
+    tables = arms_of(plan)
+    for name, arms in tables.items():
+        for arm in arms.values():
+            against = arm.rows[0].against
+            if against:
+                pair = [arm, arms[against]]
+                yield name, f"{arm.label} minus {against}", pair, (1, -1)
+        facts = plan.facts["tables"].get(name, {})
+        for entry in facts.get("interactions", []):
+            labels, other = (entry["label"], entry["against"]), entry["table"]
+            four = [tables[t][label] for t in (name, other) for label in labels]
+            text = f"{labels[0]} minus {labels[1]}, here minus there"
+            yield name, text, four, (1, -1, -1, 1)
+        slope = facts.get("slope")
+        if slope:  # of the least-squares line through the rows' values
+            x = np.array(list(slope["rows"].values()))
+            x = x - x.mean()
+            line = [arms[label] for label in slope["rows"]]
+            yield name, slope["label"], line, tuple(x / np.square(x).sum())
+    for text, places in CONTRASTS["across"].get(plan.name, {}).items():
+        pair = [arms_of(plans[p])[t][label] for p, t, label in places]
+        yield "across", text, pair, (1, -1)
 
-    return metric
+
+def measure_contrast(arms, signs):
+    """The difference of arms over the units that all have, or None for few."""
+    plan, units = arms[0].plan, units_of(arms)
+    usual = len(arms[0].rows[0].folds)
+    if len(units) < (2 if usual == 1 else min(LEAST_UNITS, usual)):
+        return None
+    metric = METRICS[plan.metric]
+    scores, weights = [], []
+    for by_arm in units.values():
+        pairs = list(zip(arms, by_arm))
+        scores.append([arm.plan.scores(x) for arm, runs in pairs for x in runs])
+        weights = [
+            s / len(runs) for s, runs in zip(signs, by_arm) for _ in runs
+        ]
+    draws = plan.facts.get("replicates", REPLICATES)
+    by_fold, interval = compare(
+        scores, metric, weights, overlap(plan.facts), draws
+    )
+    value = float(by_fold.mean())
+    rows = [
+        measure_arm(arm, {unit: runs[n] for unit, runs in units.items()})
+        for n, arm in enumerate(arms)
+    ]
+    return {
+        "value": value,
+        **{name: float(x) for name, x in interval._asdict().items()},
+        "by_fold": by_fold.tolist(),
+        "ahead": int((by_fold > 0).sum()),
+        "arms": rows,
+    }
 
 
 def measure_contrasts(plan, plans):
-    """Differences, corrected p-values and findings, by table and label.
-
-    Holm's correction is over all declared contrasts of a plan, or of a table
-    where the plan says ``holm: table``. Those that were not declared are judged
-    in the wider family of all of its contrasts. A contrast with missing runs
-    counts as one without any difference; one with a failed training is open.
-    """
-    found, families, every = {}, {}, []
+    """The differences that have runs, by table and label."""
+    found = {}
     for name, label, arms, signs in contrasts_of(plan, plans):
-        entry = measure_contrast(plan.metric, arms, signs)
-        declared = name != "across" or plan.name in CONTRASTS["declared"]
-        entry["declared"] = declared
-        found.setdefault(name, {})[label] = entry
-        every.append(entry)
-        if declared:
-            family = name if plan.facts.get("holm") == "table" else None
-            families.setdefault(family, []).append(entry)
-    judged = []
-    for family, declared in (
-        *((family, True) for family in families.values()),
-        (every, False),
-    ):
-        differences = [entry.get("difference", UNKNOWN) for entry in family]
-        found_verdicts = verdicts(differences, plan.facts["margin"])
-        judged += [
-            (entry, verdict)
-            for entry, verdict in zip(family, found_verdicts)
-            if entry["declared"] == declared and "difference" in entry
-        ]
-    for entry, (p, wide_p, drawn_p, finding) in judged:
-        entry.update(entry.pop("difference")._asdict())
-        if entry["failed"]:
-            finding = "open: {failed} of {trainings} trainings failed"
-        entry.update(
-            p=p,
-            wide_p=wide_p,
-            drawn_p=drawn_p,
-            finding=finding.format(**entry),
-        )
+        entry = measure_contrast(arms, signs)
+        if entry:
+            declared = name != "across" or plan.name in CONTRASTS["declared"]
+            entry["declared"] = declared
+            found.setdefault(name, {})[label] = entry
     return found
 
 
@@ -250,15 +254,11 @@ def measure(plan, plans):
     stored = list(plan.rows().values())
     if not stored or (plan.trials and not plan.chosen_path.exists()):
         return None
-    contrasts = measure_contrasts(plan, plans)
     of_cpu = list(filter(is_of_cpu, stored))
     cpus = {row["processor"] for row in of_cpu}
     return {
-        "rows": {
-            name: {label: measure_row(plan, row) for label, row in rows.items()}
-            for name, rows in plan.tables().items()
-        },
-        "contrasts": contrasts,
+        "rows": {name: measure_rows(x) for name, x in arms_of(plan).items()},
+        "contrasts": measure_contrasts(plan, plans),
         "overlap": overlap(plan.facts),
         "runs": len(of_cpu),
         "cpu_hours": sum(row["cpu_minutes"] for row in of_cpu) / 60,
@@ -271,5 +271,5 @@ def measure(plan, plans):
 
 def measure_all():
     """The statistics of all plans."""
-    plans = {name: Plan(name) for name in PLANS}
+    plans = {name: Plan(name) for name in NAMES}
     return {name: measure(plan, plans) for name, plan in plans.items()}

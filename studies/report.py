@@ -2,7 +2,7 @@
 
 Statistics of all plans are written to studies/results/figures.json. From these
 it writes docs/evidence.md, by the template evidence.jinja; a page for each plan
-to studies/results, with the text notes/NAME.md; and README's table by use. What
+to studies/results, with the text notes/NAME.md; and README's table. What
 docs/evidence.md and README show, and the picture, is in evidence.yaml.
 
 > python studies/report.py
@@ -18,32 +18,27 @@ import sys
 from pathlib import Path
 
 import jinja2
+import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from performance_table import load, speed_of, table
+from performance_table import table
 
 from speechbrain_fftp.dataio.files import atomic_path, write_json
-from studies.comparison import t_test
-from studies.measure import ACROSS, PLANS, measure_all
+from studies.comparison import t_interval
+from studies.measure import NAMES, measure_all
 from studies.plan import RESULTS, Plan
-from studies.plots import plot_models
+from studies.plots import plot_panels
+from studies.tables import TABLES, page_of_tables, read_rows
 
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
-BLOCK = r"(<!-- uses -->\n).*?(<!-- end -->)"
+BLOCK = r"(<!-- results -->\n).*?(<!-- end -->)"
 SHOWN = yaml.safe_load(
     Path(__file__).with_name("evidence.yaml").read_text("utf-8")
 )
-FOLDS = ("1", "2", "3")  # that all models of the picture have
 NOTES = Path(__file__).with_name("notes")
-
-
-def finding_of(entry):
-    """The finding of a contrast, marked if it was not declared."""
-    if entry["declared"]:
-        return entry["finding"]
-    return f"{entry['finding']}, not declared"
+MOST_POINTS = 8  # of a panel
 
 
 def signed(value):
@@ -51,34 +46,28 @@ def signed(value):
     return f"{value:+.1f}"
 
 
-def bounds(low, high):
-    """Formats an interval."""
-    return f"[{signed(low)}, {signed(high)}]"
-
-
-def millions(value):
-    """Formats a number of MACs."""
-    return f"{value / 1e6:.1f}"
-
-
-def p_value(p):
-    """Formats a p-value."""
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
 def interval_of(entry):
     """The difference of a contrast with its interval."""
-    if "value" not in entry:
-        return "-"
-    return f"{entry['value']:+.1f} {bounds(entry['low'], entry['high'])}"
+    low, high = signed(entry["low"]), signed(entry["high"])
+    return f"{signed(entry['value'])} [{low}, {high}]"
 
 
-def corrected_of(entry):
-    """The corrected interval of a contrast."""
-    # Seeds have none, see SEEDS
-    if "value" not in entry or entry["wide_low"] == entry["low"]:
-        return "-"
-    return bounds(entry["wide_low"], entry["wide_high"])
+def ahead_of(entry):
+    """In how many units the first is ahead."""
+    return f"{entry['ahead']} of {len(entry['by_fold'])}"
+
+
+def failed_of(entry):
+    """A note on trainings that failed."""
+    failed = sum(arm["failed"] for arm in entry["arms"])
+    count = sum(len(arm["by_fold"]) for arm in entry["arms"])
+    return f" ({failed} of {count} trainings failed)" if failed else ""
+
+
+def both(values, form="{:.1f}"):
+    """Formats the values of both arms of a contrast, once if they are equal."""
+    known = [value for value in values if value is not None]
+    return " / ".join(dict.fromkeys(map(form.format, known))) or "-"
 
 
 def trials(plan):
@@ -117,13 +106,12 @@ def render(template, **values):
     )
     environment.filters.update(
         signed=signed,
-        millions=millions,
-        p_value=p_value,
         interval=interval_of,
-        corrected=corrected_of,
-        finding=finding_of,
+        ahead=ahead_of,
+        failed=failed_of,
+        turn=turn,
     )
-    return environment.get_template(template).render(**values, bounds=bounds)
+    return environment.get_template(template).render(**values)
 
 
 def plan_page(plan, figures):
@@ -139,177 +127,156 @@ def plan_page(plan, figures):
     )
 
 
-def model_of(figures, run):
-    """A row that is stored in three folds; empty without."""
-    plan, name, label = run
-    row = figures[plan] and figures[plan]["rows"][name][label]
-    if not row or not row["by_fold"].keys() >= set(FOLDS):
-        return {}
-    value, low, high, _ = t_test([row["by_fold"][x] for x in FOLDS])
-    return {
-        "plan": plan,
-        "value": value,
-        "low": low,
-        "high": high,
-        "epochs": row["epochs"],
-        "macs": row["macs"] / 1e6,
-        "minutes": row["cpu_minutes"],
-    }
-
-
 def panels_of(figures):
-    """The metric and the points of each panel of the picture, by title."""
+    """The metric and the points of each panel of the picture, by title.
+
+    Values are means of the folds that all points of a panel have.
+    """
     found = {}
     for panel in SHOWN["panels"]:
-        models = (
-            {**model, **model_of(figures, model["run"])}
-            for model in panel["models"]
-        )
-        points = [model for model in models if "value" in model]
+        points = []
+        for point in panel["points"]:
+            plan, name, label = point["run"]
+            row = figures[plan] and figures[plan]["rows"][name].get(label)
+            if row:
+                points.append({**point, "row": row})
+        points = points[:MOST_POINTS]
+        if not points:
+            continue
+        folds = set.intersection(*(set(x["row"]["by_fold"]) for x in points))
+        for point in points:
+            values = [point["row"]["by_fold"][fold] for fold in folds]
+            point["value"] = statistics.mean(values)
+            point["macs"] = point["row"]["macs"] / 1e6
         found[panel["title"]] = (panel["metric"], points)
     return found
 
 
-def uses_table(figures, root):
-    """The table by use; ``root`` is the path to the root of the checkout."""
-    uses = []
-    for use in SHOWN["uses"]:
-        model = model_of(figures, use["run"]) if "run" in use else {}
-        if model:
-            model["metric"] = Plan(model["plan"]).metric.replace("_", " ")
-        uses.append({"measured": "", **use, "model": model})
-    return render("uses.jinja", uses=uses, root=root)
-
-
-def arms_of(plan, table, label):
-    """The plan, table and label of both rows of a contrast."""
-    if table == "across":
-        return ACROSS[plan][label]
-    labels = label.removesuffix(", here minus there").split(" minus ")
-    return [(plan, table, each) for each in labels]
-
-
-def epochs_of(plan, table, label):
-    """The epochs of a row by its plan, whether it has run or not."""
-    rows = Plan(plan).facts["tables"][table]["rows"]
-    return next(row["epochs"] for row in rows if row["label"] == label)
-
-
-def contrast_of(figures, plan, table, label):
-    """A contrast, or what a plan without runs has of it."""
-    if figures[plan] is None:
-        return {"finding": "not yet run", "declared": True}
-    return figures[plan]["contrasts"][table][label]
+def contrast_of(figures, plan, name, label):
+    """A contrast that has runs, or None."""
+    contrasts = figures[plan] and figures[plan]["contrasts"].get(name, {})
+    return contrasts and contrasts.get(label)
 
 
 def turn(entry):
     """A contrast the other way round."""
-    words = {"higher": "lower", "lower": "higher"}
-    turned = {"finding": words.get(entry["finding"], entry["finding"])}
-    if "value" in entry:
-        turned["value"] = -entry["value"]
-        for low, high in (("low", "high"), ("wide_low", "wide_high")):
-            turned[low], turned[high] = -entry[high], -entry[low]
-    return {**entry, **turned}
+    return {
+        **entry,
+        "value": -entry["value"],
+        "low": -entry["high"],
+        "high": -entry["low"],
+        "ahead": sum(value < 0 for value in entry["by_fold"]),
+        "arms": entry["arms"][::-1],
+    }
 
 
-def both(values, form):
-    """Formats a value of both arms of a contrast, once if they are equal."""
-    return " / ".join(dict.fromkeys(form.format(value) for value in values))
+def draws_of(name, find):
+    """The values of a stored table's row by draw; none without the row."""
+    for row in read_rows(*name):
+        if find["row"].items() <= row.items():
+            return [draw[find["value"]] for draw in row["draws"].values()]
+    return []
 
 
-def ends(values, form):
-    """Formats the lowest and the highest value."""
-    return f"{form.format(min(values))} to {form.format(max(values))}"
+def table_contrast(entry):
+    """The contrast of two values of a stored table, or None."""
+    values = [draws_of(entry["table"], entry[x]) for x in ("first", "second")]
+    if not all(values):
+        return None
+    by_fold = np.subtract(*values)
+    return {
+        "value": by_fold.mean(),
+        **t_interval(by_fold)._asdict(),
+        "by_fold": by_fold,
+        "ahead": (by_fold > 0).sum(),
+        "declared": True,
+        "arms": [
+            {"mean": np.mean(x), "failed": 0, "by_fold": x} for x in values
+        ],
+    }
 
 
-def question_cells(figures, entry):
-    """The cells of contrasts in the table of questions, but the first one."""
-    is_range = "range" in entry
-    places = entry["range"] if is_range else [entry["of"]]
-    found = [contrast_of(figures, *place) for place in places]
-    arms = [arm for place in places for arm in arms_of(*place)]
+def result_of(figures, entry, root):
+    """The cells of a difference, by column; None without runs.
+
+    ``root`` is the path to the root of the checkout.
+    """
+    if "table" in entry:
+        found, page = (
+            table_contrast(entry),
+            f"tables/README.md#{entry['table'][0]}",
+        )
+        unit = entry["unit"]
+    else:
+        found, page = contrast_of(figures, *entry["of"]), f"{entry['of'][0]}.md"
+        unit = Plan(entry["of"][0]).metric.replace("_", " ")
+    if not found:
+        return None
     if entry.get("turned"):
-        found, arms = [turn(each) for each in found], arms[::-1]
-    say = ends if is_range else both
-    epochs = say([epochs_of(*arm) for arm in arms], "{}")
-    rows = [figures[p] and figures[p]["rows"][t][x] for p, t, x in arms]
-    costs = ["-", "-"]
-    if all(rows):
-        costs = [
-            say([row["macs"] / 1e6 for row in rows], "{:.1f}"),
-            say([row["cpu_minutes"] for row in rows], "{:.1f}"),
-        ]
-    data, _, compared = entry["arms"].partition(": ")
-    compared = f"{data}, {epochs} epochs: {compared}"
-    links = f"[{compared}](../studies/results/{places[0][0]}.md)"
-    points = [interval_of(found[0]), corrected_of(found[0])]
-    words = dict.fromkeys(finding_of(each) for each in found)
-    if is_range:
-        points = [ends([each["value"] for each in found], "{:+.1f}"), "-"]
-        plans = dict.fromkeys(plan for plan, *_ in places)
-        pages = (f"[{x}](../studies/results/{x}.md)" for x in plans)
-        links = f"{compared} ({', '.join(pages)})"
-        words = [f"all {len(found)}: {', '.join(words)}"]
+        found = turn(found)
+    arms, data, notes = found["arms"], entry["data"], []
+    costs = {"MMACs": "-", "CPU minutes": "-"}
+    if "macs" in arms[0]:
+        epochs = both([arm["epochs"] for arm in arms], "{}")
+        data = f"{data}, {epochs} epochs"
+        costs = {
+            "MMACs": both([arm["macs"] / 1e6 for arm in arms]),
+            "CPU minutes": both([arm["cpu_minutes"] for arm in arms]),
+        }
+    if not found["declared"]:
+        notes.append("not declared")
     if "note" in entry:
-        words = [*words, entry["note"]]
-    return [links, *costs, *points, "; ".join(words)]
+        notes.append(entry["note"])
+    note = f" ({'; '.join(notes)})" if notes else ""
+    return {
+        "data": data,
+        "compared": f"[{entry['compared']}]({root}studies/results/{page}){note}",
+        "in %": f"{both([arm['mean'] for arm in arms])} {unit}",
+        "difference": interval_of(found) + failed_of(found),
+        "ahead": ahead_of(found),
+        "would be seen": f"{found['seen']:.1f}",
+        **costs,
+    }
 
 
-def questions_table(figures):
-    """The table of contrasts by question."""
-    rows = [
-        [question if i == 0 else "", *question_cells(figures, entry)]
-        for question, entries in SHOWN["questions"].items()
-        for i, entry in enumerate(entries)
-    ]
-    columns = ["question", "compared", "MMACs", "CPU minutes", "points"]
-    return table([*columns, "corrected", "finding"], rows)
-
-
-def faster(batch):
-    """How much faster 96 FFTP patches are than 1,212 square ones on a GPU."""
-    rows = load("gpu")["NVIDIA H100 80GB HBM3"]["rows"]
-    return f"{speed_of(rows, f'{batch}, AST, 96 FFTP patches'):.3g}x"
-
-
-def evidence(figures):
-    """Renders docs/evidence.md from its template."""
-    template = Path(__file__).with_name("evidence.jinja").read_text("utf-8")
-    uses, questions = uses_table(figures, "../"), questions_table(figures)
-    contrasts = [
-        entry
-        for measured in filter(None, figures.values())
-        for entries in measured["contrasts"].values()
-        for entry in entries.values()
-    ]
-    shown = template + uses + questions
-    return render(
-        "evidence.jinja",
-        spread=seed_spread(figures),
-        faster=faster,
-        contrasts=sum("value" in entry for entry in contrasts),
-        others=[x for x in PLANS if f"/{x}.md" not in shown],
-        uses=uses,
-        questions=questions,
-    )
+def results_table(figures, root="", only_readme=False):
+    """The table of differences by question."""
+    rows = []
+    for question, entries in SHOWN["questions"].items():
+        for entry in entries:
+            cells = result_of(figures, entry, root)
+            if cells and (entry.get("readme") or not only_readme):
+                is_first = question not in [row["of"] for row in rows]
+                title = question if is_first else ""
+                rows.append({"of": question, "question": title, **cells})
+    columns = [x for x in rows[0] if x != "of"]
+    if only_readme:
+        columns = [x for x in columns if x not in ("ahead", "would be seen")]
+    return table(columns, [[row[x] for x in columns] for row in rows])
 
 
 def readme(figures):
-    """Fills in README's table by use."""
+    """Fills in README's table."""
+    found = results_table(figures, only_readme=True)
     text = README.read_text("utf-8")
-    uses = uses_table(figures, "")
-    return re.sub(BLOCK, rf"\1\n{uses}\n\2", text, flags=re.DOTALL)
+    return re.sub(BLOCK, rf"\1\n{found}\n\2", text, flags=re.DOTALL)
 
 
 def pages(figures):
     """The text of each page that ``make evidence`` writes, by path."""
+    results = results_table(figures, "../")
     return {
-        EVIDENCE: evidence(figures),
+        EVIDENCE: render(
+            "evidence.jinja",
+            results=results,
+            figures=figures,
+            spread=seed_spread(figures),
+        ),
         README: readme(figures),
+        TABLES / "README.md": page_of_tables(),
         **{
             RESULTS / f"{name}.md": plan_page(Plan(name), figures)
-            for name in PLANS
+            for name in NAMES
         },
     }
 
@@ -321,7 +288,7 @@ def main():
     for path, text in pages(figures).items():
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, "utf-8")
-    plot_models(panels_of(figures), RESULTS / "models.png")
+    plot_panels(panels_of(figures), RESULTS / "models.png")
 
 
 if __name__ == "__main__":

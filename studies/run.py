@@ -57,7 +57,7 @@ from studies.folds import (
     make_fold,
     prepared_counts,
 )
-from studies.measure import measure_row
+from studies.measure import arms_of, measure_rows
 from studies.models import arguments, compose, figures, read_yaml
 from studies.plan import RESULTS, Plan
 
@@ -442,17 +442,14 @@ def main(argv=None):
 def format_results(plan):
     """The tables of a plan's stored runs, in percent."""
     texts = []
-    for name, rows in plan.tables().items():
-        found = {label: measure_row(plan, row) for label, row in rows.items()}
+    for name, arms in arms_of(plan).items():
         cells = []
         columns = {"mean": f"{plan.metric} in %", **BY_EPOCH}
-        for label, row in found.items():
-            if row:
-                values = [row[key] for key in columns if key in row]
-                cells.append([label, *(f"{value:.1f}" for value in values)])
+        for label, row in measure_rows(arms).items():
+            values = [row[key] for key in columns if key in row]
+            cells.append([label, *(f"{value:.1f}" for value in values)])
         if cells:
-            title = plan.facts["tables"][name]["title"]
-            head = [title, *columns.values()][: len(cells[0])]
+            head = [name, *columns.values()][: len(cells[0])]
             texts.append(table(head, cells))
     return "\n".join(texts)
 

@@ -46,7 +46,7 @@ def write_tables(name, sections):
     path = TABLES / f"{name}.json"
     stored = json.loads(path.read_text("utf-8")) if path.exists() else {}
     write_json(path, {**stored, **sections})
-    (TABLES / "README.md").write_text(page(), "utf-8")
+    (TABLES / "README.md").write_text(page_of_tables(), "utf-8")
     print(section_text(sections))
 
 
@@ -67,7 +67,7 @@ def section_text(sections):
     return "\n".join(lines)
 
 
-def page():
+def page_of_tables():
     """The page of all tables."""
     parts = ["# Results", ""]
     for path in sorted(TABLES.glob("*.json")):

@@ -143,8 +143,24 @@ def test_recipes_in_the_table(monkeypatch):
     assert found == [
         "500 clips/s, GPU busy 41 %, waiting 3 %",
         "1,000 clips/s, 2x, GPU busy 97 %, waiting 3 %",
-        "not yet measured",
+        "-",
     ]
+
+
+def test_what_no_machine_has_measured_is_not_in_the_table(monkeypatch):
+    import performance_table
+
+    failed = {"error": "not run"}
+    some = {"rows": {"a": {"text": "1 s"}, "b": failed}}
+    machines = {"one": some, "two": {"rows": {"a": failed}}}
+    monkeypatch.setattr(performance_table, "load", lambda name: machines)
+    assert performance_table.results_table("x").splitlines() == [
+        "|  | one |",
+        "| --- | --- |",
+        "| a | 1 s |",
+    ]
+    del machines["one"]
+    assert performance_table.results_table("x") == ""
 
 
 def test_rows_of_one_commit_are_kept(tmp_path, monkeypatch):
@@ -194,7 +210,7 @@ def test_page_has_the_stored_results():
     for path in performance_table.RESULTS.glob("*.json"):
         for found in performance_table.load(path.stem).values():
             for name, row in found["rows"].items():
-                assert f"| {name} |" in text
+                assert ("error" in row) != (f"| {name} |" in text)
                 if "median" in row:
                     median = row["median"]
                     shown = f"{median:,.0f}" if median > 99 else f"{median:.3g}"

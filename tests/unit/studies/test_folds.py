@@ -145,8 +145,9 @@ def test_a_slope_is_that_of_a_line_through_the_rows():
         for name, _, arms, signs in contrasts_of(Plan("base", smoke=True), {})
     }
     arms, signs = found["stride"]
-    halvings = [np.log2(10 / row.options["stride_frames"]) for _, row in arms]
-    values = 3 + 2 * np.array(halvings)
+    strides = [arm.rows[0].options["stride_frames"] for arm in arms]
+    halvings = np.log2(10 / np.array(strides))
+    values = 3 + 2 * halvings
     assert np.isclose(np.dot(values, signs), 2, atol=1e-3)
     assert np.isclose(np.dot([5, 5, 5, 5], signs), 0)
 
