@@ -47,6 +47,7 @@ def blocks(tmp_path):
     return [block for _, block in found]
 
 
+@pytest.mark.slow
 def test_an_encoder_of_ones_own(blocks, data_folder, tmp_path):
     """The tags of a clip are those of the training, also after a move."""
     encoder, yaml, command, script = blocks

@@ -107,10 +107,8 @@ def run_epoch(encoder, compiled, epoch):
                 out.sin().sum().backward()
 
 
-@pytest.mark.parametrize(
-    "yaml",
-    ["ast_fftp.yaml", pytest.param("aum_fftp.yaml", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("yaml", ["ast_fftp.yaml", "aum_fftp.yaml"])
 def test_four_graphs_serve_the_batches_of_trainings(graphs, yaml, tmp_path):
     """Of clips that are not padded: in training or not, of equal lengths or not."""
     compiled, compile_module = graphs
