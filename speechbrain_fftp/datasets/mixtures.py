@@ -26,6 +26,7 @@ from speechbrain_fftp.dataio.clips import (
     convert_clip,
 )
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.dataio.prepared import (
     PACKS,
     check_missing,
@@ -106,7 +107,7 @@ def prepare_mixtures(
     listing = list_data(data_folder, min_classes=1)
     rooms = [] if background is None else list_recordings(background)
     rows = [clip._replace(audio=None) for clip in listing.clips]
-    files = [(os.path.basename(x), os.path.getsize(x)) for x in rooms]
+    files = [(os.path.basename(x), file_sha256(x)) for x in rooms]
     settings = {
         "seed": seed,
         "test_fold": None if test_fold is None else str(test_fold),

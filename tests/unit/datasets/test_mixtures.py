@@ -64,6 +64,9 @@ def test_a_split_has_its_own_clips_and_background(sounds, tmp_path):
                 x["event_label"] for x in events if x["filename"] == row["ID"]
             }
             assert found - {""} == set(filter(None, row["labels"].split(";")))
+    sf.write(room, sf.read(room)[0] / 2, RATE)  # of the same size
+    with pytest.raises(InputError, match="background"):
+        prepare_mixtures(sounds, tmp_path / "mixed", background=room, **SIZES)
 
 
 def test_noise_is_generated_without_background(sounds, tmp_path):
