@@ -13,13 +13,10 @@ Authors
 """
 
 import argparse
-import csv
 import random
 import sys
 import tempfile
 from pathlib import Path
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [
@@ -27,14 +24,14 @@ sys.path[:0] = [
     str(ROOT / "benchmarks"),
     str(ROOT / "recipes" / "Starter"),
 ]
-from starter_prepare import CLASSES, list_everyday
+from starter_prepare import CLASSES
 
 from fftp_tag import AudioTagger, evaluate
 from fftp_tag.score.calibrate import calibrate
 from fftp_tag.tag.sources import STARTER_MODEL
+from studies.own_sounds import list_clips, row_of, write_clips
 from studies.tables import write_tables
 
-FOLDS = (1, 5)  # which the starter has not learnt
 HALVES = 12
 NOTE = (
     "Macro F1 of tags in %, of 12 random halves of 160 clips of ESC-10: the mean with "
@@ -47,12 +44,12 @@ def halve(clips, seed):
     """Two halves of the recordings of each class, as lists of clips."""
     rng = random.Random(seed)
     halves = [], []
-    for label in sorted({clip.labels for clip in clips}):
+    for label in sorted({clip.label for clip in clips}):
         own = {}
         for clip in clips:
-            if clip.labels == label:
-                recording = clip.path.stem.rpartition("-")[0]
-                own.setdefault(recording, []).append(clip)
+            if clip.label == label:
+                named = clip._replace(label=CLASSES[label])
+                own.setdefault(clip.group, []).append(named)
         groups = list(own.values())
         rng.shuffle(groups)
         for number, group in enumerate(groups):
@@ -60,35 +57,27 @@ def halve(clips, seed):
     return halves
 
 
-def write_clips(folder, clips):
-    """Writes a table of clips."""
-    folder.mkdir()
-    (folder / "audio").symlink_to(clips[0].path.parent)
-    with open(folder / "clips.csv", "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("path", "labels", "group"))
-        for clip in clips:
-            recording = clip.path.stem.rpartition("-")[0]
-            path = Path("audio", clip.path.name)
-            table.writerow((path, CLASSES[clip.labels[0]], recording))
-
-
-def macro_f1(model, folder):
-    """Macro F1 of the tags of a model, in percent."""
-    tagger = AudioTagger.from_pretrained(model, threads=1)
-    return 100 * evaluate(tagger, folder).metrics["macro_F1"]
-
-
-def measure(clips, seed, folder):
+def measure(data, clips, seed, scratch):
     """The printed scores of a half, and those of the other."""
-    for name, half in zip(("learnt", "other"), halve(clips, seed)):
-        write_clips(folder / name, half)
-    output = folder / "model.onnx"
-    found = calibrate(STARTER_MODEL, folder / "learnt", output, force=True)
+    folders, output = (
+        (scratch / "learnt", scratch / "other"),
+        scratch / "m.onnx",
+    )
+    for folder, half in zip(folders, halve(clips, seed)):
+        write_clips(data, folder, [], half)  # whole, in one split
+    found = calibrate(
+        STARTER_MODEL, folders[0], output, split="eval", force=True
+    )
     before, after = (
         100 * x.f1["macro_F1"] for x in (found.before, found.after)
     )
-    other = [macro_f1(x, folder / "other") for x in ("starter", output)]
+    other = [
+        100 * evaluate(tagger, folders[1], split="eval").metrics["macro_F1"]
+        for tagger in (
+            AudioTagger.from_pretrained(model, threads=1)
+            for model in ("starter", output)
+        )
+    ]
     return {
         "printed, before": before,
         "printed, learnt": after,
@@ -103,21 +92,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     data = parser.parse_args().data.resolve()
-    clips = [x for x in list_everyday(data / "esc10") if x.fold in FOLDS]
+    clips = list_clips(data)["everyday sounds"]
     draws = []
     for seed in range(HALVES):
-        with tempfile.TemporaryDirectory() as folder:
-            draws.append(measure(clips, seed, Path(folder)))
+        with tempfile.TemporaryDirectory() as scratch:
+            draws.append(measure(data, clips, seed, Path(scratch)))
         print(seed, draws[-1], flush=True)
-    row = {}
-    for name in draws[0]:
-        values = [draw[name] for draw in draws]
-        row[name] = (
-            f"{np.mean(values):.1f} [{min(values):.1f}, {max(values):.1f}]"
-        )
-        if name == "written without --force":
-            row[name] = f"{sum(values)} of {HALVES}"
-    write_tables("calibration", {"Halves": (NOTE, [row])})
+    write_tables("calibration", {"Halves": (NOTE, [row_of(draws)])})
 
 
 if __name__ == "__main__":

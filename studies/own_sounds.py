@@ -218,20 +218,20 @@ def measure(tagger, data, kinds, kind, seed, scratch):
             "log-mel: accuracy": 100 * bands["accuracy"],
             "event F1": 100 * scores["overlap_F1"],
             "false alarms": 3600 * heard.together.count / heard.seconds,
-            "CV": float(cv.low <= accuracy <= cv.high),
+            "CV": bool(cv.low <= accuracy <= cv.high),
         }
     return found
 
 
 def row_of(draws):
-    """The means of scores with their ranges."""
+    """The means of scores with their ranges, and how often booleans are true."""
     row = {}
     for name in draws[0]:
         values = [draw[name] for draw in draws]
         mean, low, high = np.mean(values), min(values), max(values)
         row[name] = f"{mean:.1f} [{low:.1f}, {high:.1f}]"
-        if name == "CV":
-            row[name] = f"{sum(values):.0f} of {len(values)}"
+        if isinstance(values[0], bool):
+            row[name] = f"{sum(values)} of {len(values)}"
     return row
 
 

@@ -1,19 +1,20 @@
 """Compares training on own sounds with ``fftp-tag learn``, on the same clips.
 
 Ten classes: five everyday sounds and five instruments. Clips to learn from, or as
-many as there are, are of folds 2 to 4 (recipes/Starter/starter_prepare.py), four recordings of noise
-are the background. Both ways start from the starter model, which has learnt
-these classes from these folds, so that only differences tell something.
+many as there are, are of folds 2 to 4 (recipes/Starter/starter_prepare.py); the
+background is a room of five minutes, of noises and words. Both ways start from the
+starter model, which has learnt these classes from these folds, so that only
+differences tell something.
 
 Scored are clips of folds 1 and 5 as they are; three field recordings of five
 minutes with these clips, other words in between, over two other noises, as in
 own_sounds.py; and 150 mixtures of 10 s, drawn as those that are trained on.
 Intervals (95 %) are Student's t over draws of the clips to learn from.
 
-> python studies/train_or_learn.py DATA WORK [--draws 3]
+> python studies/train_or_learn.py DATA WORK [--draws 3] [--counts 10 20]
 
-Writes studies/results/tables/train_or_learn.json. A training of 20 clips takes
-ten minutes of one core; its folder in WORK is used again.
+Writes studies/results/tables/train_or_learn.json. A training takes about
+17 minutes of one core; its folder in WORK is used again.
 
 Authors
  * The speechbrain_fftp authors 2026
