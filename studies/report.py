@@ -231,7 +231,7 @@ def result_of(figures, entry, root):
     return {
         "data": data,
         "compared": f"[{entry['compared']}]({root}studies/results/{page}){note}",
-        "in %": f"{both([arm['mean'] for arm in arms])} {unit}",
+        "in %": f"{arms[0]['mean']:.1f} / {arms[1]['mean']:.1f} {unit}",
         "difference": interval_of(found) + failed_of(found),
         "ahead": ahead_of(found),
         "would be seen": f"{found['seen']:.1f}",
