@@ -71,7 +71,12 @@ CASES = {
     "AST, 196 tokens, batch 48": Case("AudioSet", "ast_fftp", 48),
     "AuM, 196 tokens, batch 48": Case("AudioSet", "aum_fftp", 48),
     "AST, 196 tokens, batch 12": Case("AudioSet", "ast_fftp", 12),
-    "ConvNeXt1d, 196 tokens, batch 48": Case("AudioSet", "convnext_fftp", 48),
+    "ConvNeXt1d, 196 tokens, batch 48": Case(
+        "AudioSet",
+        "convnext_fftp",
+        48,
+        {"patch_frames": 25, "stride_frames": 5},
+    ),
     "words, AST, 60 tokens, batch 128": Case(
         "SpeechCommands",
         "speechcommands/ast_fftp",

@@ -25,7 +25,7 @@ CONTRASTS = yaml.safe_load(
     Path(__file__).with_name("contrasts.yaml").read_text("utf-8")
 )
 NAMES = sorted(path.stem for path in PLANS.glob("*.yaml"))
-LEAST_UNITS = 3  # of a difference, or as many as its plan has
+LEAST_UNITS = 4  # of a difference, or as many as its plan has
 
 
 class Arm(NamedTuple):

@@ -1,7 +1,8 @@
 """Draws what the starter model finds in real sounds, beside what is true.
 
 The sounds are the first clip of each class of ESC-10's fifth fold, which the
-starter has not learnt, joined to one recording.
+starter has not learnt, joined to one recording. A sound is found if an event
+overlaps its clip by half.
 
 > python studies/plot_starter.py DATA/esc10 docs/starter.png
 
@@ -21,6 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "Starter")]
 from starter_prepare import CLASSES, RATE, list_everyday
 
 from fftp_tag import AudioTagger, Event
+from fftp_tag.score.events import count_all, pair_events
 from fftp_tag.tag.plots import plot_tags
 from speechbrain_fftp.dataio.audio import read_audio
 
@@ -46,6 +48,11 @@ def main(folder, picture):
         timeline = tagger.analyze(recording)
         events = timeline.events()
         plot_tags(picture, tagger, recording, timeline, events, truth)
+    truth = {"recording": [(x.start, x.end, x.label) for x in truth]}
+    total = count_all(
+        pair_events({"recording": timeline}, truth, tagger.labels)
+    )
+    print(f"{total.right} of {total.true} found, {total.found} events in all")
 
 
 if __name__ == "__main__":

@@ -182,13 +182,15 @@ def test_kernels_of_a_step(
 ):
     """Most are the encoder's, which a CUDA graph launches at once.
 
-    Its kernels are the same for clips of any lengths if they are padded to one
-    length; masks need more of them.
+    All have patches of 25 frames every 5. The encoder's kernels are the same for
+    clips of any lengths if they are padded to one length; masks need more.
     """
-    options = {"depth": depth, "pad_frames": None}
+    options = {"depth": depth, "patch_frames": 25, "stride_frames": 5}
     steps = [
-        *simulate_steps(yaml, tmp_path, monkeypatch, depth=depth),
         *simulate_steps(yaml, tmp_path, monkeypatch, **options),
+        *simulate_steps(
+            yaml, tmp_path, monkeypatch, **options, pad_frames=None
+        ),
     ]
     found = [step.in_encoder for step in steps]
     assert found == [*3 * [of_padded], of_masked]
