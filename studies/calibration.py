@@ -83,6 +83,7 @@ def measure(data, clips, seed, scratch):
         "printed, learnt": after,
         "other half, before": other[0],
         "other half, learnt": other[1],
+        "written without --force": not found.objection,
     }
 
 
