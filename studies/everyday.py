@@ -84,7 +84,7 @@ def predict_learnt(tagger, audio, learnt, tested, classes):
             path = folder / clip.label / f"{clip.name}.flac"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(audio / path.name)
-        learn(tagger, folder, model, num_workers=1)
+        learn(tagger, folder, model)
         mine = AudioTagger.from_pretrained(model, threads=1)
         columns = [mine.labels.index(name) for name in classes]
         wavs = [read_audio(audio / f"{x.name}.flac", RATE) for x in tested]

@@ -47,7 +47,7 @@ from starter_prepare import (
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.score.background import listen_to_background
-from fftp_tag.score.events import event_f1
+from fftp_tag.score.events import event_metrics
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.datasets.mixtures import (
     NOISE_LEVEL,
@@ -205,20 +205,23 @@ def measure(tagger, data, kinds, kind, seed, scratch):
         report = learn(tagger, scratch / "clips", output, background)
         mine = AudioTagger.from_pretrained(output, threads=1)
         heard = listen_to_background(mine, [str(scratch / "other.wav")])
-        accuracy = report.eval_scores["accuracy"].value
+        macro_f1, no_tag, accuracy = (
+            report.eval_scores[x] for x in ("macro_F1", "no_tag", "accuracy")
+        )
         cv = report.validation.scores["accuracy"]
         timeline = mine.analyze(field, RATE)
-        scores = event_f1({"field": timeline}, {"field": events}, mine.labels)
-        bands = report.eval_scores_without_encoder
+        scores = event_metrics(
+            {"field": timeline}, {"field": events}, mine.labels
+        )
         found[name] = {
-            "macro F1": 100 * report.eval_scores["macro_F1"].value,
-            "no tag": 100 * report.eval_scores["no_tag"].value,
-            "accuracy": 100 * accuracy,
-            "log-mel: macro F1": 100 * bands["macro_F1"],
-            "log-mel: accuracy": 100 * bands["accuracy"],
+            "macro F1": 100 * macro_f1.value,
+            "no tag": 100 * no_tag.value,
+            "accuracy": 100 * accuracy.value,
+            "log-mel: macro F1": 100 * macro_f1.without_encoder,
+            "log-mel: accuracy": 100 * accuracy.without_encoder,
             "event F1": 100 * scores["overlap_F1"],
             "false alarms": 3600 * heard.together.count / heard.seconds,
-            "CV": bool(cv.low <= accuracy <= cv.high),
+            "CV": bool(cv.low <= accuracy.value <= cv.high),
         }
     return found
 

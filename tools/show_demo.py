@@ -19,7 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from fftp_tag import AudioTagger, Event, evaluate
-from fftp_tag.score.evaluate import list_split, read_truth
+from fftp_tag.score.evaluate import list_split
 from fftp_tag.score.events import match, overlap_by_half, pair_events
 from fftp_tag.tag.plots import plot_tags
 
@@ -38,9 +38,8 @@ def main(folder):
     prepared = Path(folder, "prepared")
     strong_labels = prepared / "events.tsv"
     tagger = AudioTagger.from_pretrained(folder)
-    split = list_split(prepared, "eval")
-    truth = read_truth(strong_labels, split, tagger.labels)
-    wav, true = join_clips(split.clips[:N_CLIPS], truth)
+    split = list_split(prepared, "eval", strong_labels=strong_labels)
+    wav, true = join_clips(split.clips[:N_CLIPS], split.truth)
     path = Path(folder, "clip.wav")
     sf.write(path, wav, tagger.sample_rate)
 

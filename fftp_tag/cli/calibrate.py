@@ -13,8 +13,8 @@ Learnt rules are scored by cross-validation: each clip by rules that are learnt
 from clips of other groups. With --strong-labels, the events of the rules are
 scored as well; with --background, their false alarms in recordings without any
 of the sounds are counted. Rules that are worse than the model's own are not
-written, nor are those that replace learnt ones without a certain gain. With
---background alone, false alarms are counted with the model's own rules.
+written. With --background alone, false alarms are counted with the model's own
+rules.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force",
         action="store_true",
         default=None,
-        help="write rules that are not better than the model's own, too",
+        help="write rules that are worse than the model's own, too",
     )
 
 
@@ -151,20 +151,14 @@ def report_calibration(target: Path, found: "Calibration") -> None:
         f"learnt rules are scored by cross-validation in {found.n_folds} folds "
         f"of {found.n_clips} clips"
     )
-    print("rules         before  learnt  gain [95 % interval]")
+    print("rules              before  learnt")
     for name, before in found.before.f1.items():
         after = found.after.f1[name]
-        line = f"{name:12}  {decimal(before):6}  {decimal(after):6}"
-        if name in found.gains:
-            gain = found.gains[name]
-            line += f"  {gain.value:+.4f}"
-            if gain.low is not None:
-                line += f" [{gain.low:+.4f}, {gain.high:+.4f}]"
-        print(line.rstrip())
+        print(f"{name:17}  {decimal(before):6}  {decimal(after)}")
     old, new = found.before.background, found.after.background
     if old is not None and new is not None:
         counts = old.together.count, new.together.count
-        print(f"false alarms  {counts[0]:<6}  {counts[1]}")
+        print(f"false alarms       {counts[0]:<6}  {counts[1]}")
         print_false_alarms(new, found.rules)
     if not found.is_written:
         raise InputError(

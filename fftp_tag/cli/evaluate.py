@@ -7,8 +7,7 @@ and of the data are matched by name.
 The clips are in a folder that a recipe has prepared, or in a folder of custom
 data. With --strong-labels, events are scored as well: overlap_F1 counts events
 that overlap by half, and event_F1 events whose onset and offset are within
-200 ms; PSDS is the area below a curve of found and false events, in two
-scenarios, without (alpha_st 0) and with (1) the cost of unequal classes.
+200 ms.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -36,7 +35,7 @@ EXAMPLES = """\
       --strong-labels labels.txt"""
 
 # Options of ``add_clips`` that choose clips
-CLIP_OPTIONS = ("split", "test_fold", "allow_missing", "strong_labels")
+CLIP_OPTIONS = ("split", "strong_labels")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,17 +72,6 @@ def add_clips(
         "--split",
         metavar="SPLIT",
         help=f"clips to use: train, valid, eval or all (default: {split})",
-    )
-    parser.add_argument(
-        "--test-fold",
-        metavar="K",
-        help="fold to use as eval split, for data with folds",
-    )
-    parser.add_argument(
-        "--allow-missing",
-        type=options.number(float, 0, 1),
-        metavar="F",
-        help="fraction of the clips that may be missing (default: 0.2)",
     )
 
 

@@ -24,7 +24,7 @@ from fftp_tag.errors import counted
 
 if TYPE_CHECKING:
     from fftp_tag.learning.learn import Report
-    from fftp_tag.score.groups import Score
+    from fftp_tag.learning.validate import Score
 
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
@@ -35,6 +35,7 @@ EXAMPLES = """\
   fftp-tag clip.wav --model my.onnx --timeline
   fftp-tag learn recordings --strong-labels corrected_tracks"""
 
+MAX_NAMES = 3  # clips that are named per confusion
 # What the scores count
 COUNTED = {
     "macro_F1": "of tags, which reach their thresholds",
@@ -55,13 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file to write (default: the name of CLIPS, with .onnx)",
     )
     options.add_background(parser)
-    parser.add_argument(
-        "--no-single-label",
-        dest="single_label",
-        action="store_false",
-        help="give each class a probability of its own, as if clips had "
-        "several classes (default: if a clip has several)",
-    )
     parser.add_argument(
         "--strong-labels",
         metavar="TABLE",
@@ -87,7 +81,6 @@ def run(args: argparse.Namespace) -> None:
         args.data_folder,
         path,
         background=args.background,
-        single_label=args.single_label,
         strong_labels=args.strong_labels,
         partly_labelled=args.partly_labelled,
         progress=True,
@@ -122,29 +115,27 @@ def print_report(report: "Report") -> None:
             f"cross-validation in {validation.n_folds} folds, on clips like "
             "these:"
         )
-        print_intervals(validation.scores, validation.scores_without_encoder)
+        print_intervals(validation.scores)
     if report.eval_scores:
         print("clips of the eval split, not learnt from:")
-        print_intervals(report.eval_scores, report.eval_scores_without_encoder)
+        print_intervals(report.eval_scores)
     for pair in validation.confusions:
-        names_of_clips = output.printable("; ".join(pair.clips))
+        names_of_clips = output.printable("; ".join(pair.clips[:MAX_NAMES]))
         print(
-            f"{counted(pair.n_clips, 'clip')} of {pair.label} taken for "
+            f"{counted(len(pair.clips), 'clip')} of {pair.label} taken for "
             f"{pair.taken_for}, such as {names_of_clips}"
         )
     for name, reason in report.not_read.items():
         print(output.printable(f"not read: {name}: {reason}"))
 
 
-def print_intervals(
-    scores: Dict[str, "Score"], without_encoder: Dict[str, float]
-) -> None:
+def print_intervals(scores: Dict[str, "Score"]) -> None:
     """Prints scores with their intervals."""
     for name, score in scores.items():
         line = f"  {name:8}  {score.value:.3f}"
         if score.low is not None:
             line += f" [{score.low:.3f}, {score.high:.3f}]"
-        line += f", without the encoder {without_encoder[name]:.3f}"
+        line += f", without the encoder {score.without_encoder:.3f}"
         print(f"{line}  ({COUNTED[name]})")
     if any(score.low is not None for score in scores.values()):
         print("  [95 % interval for as many new clips like these]")

@@ -43,12 +43,15 @@ class ClipClassifier:
     single_label : bool
         Whether a clip has one class: the probabilities of all classes and
         background sum to 1.
+    first : int
+        The index of its first feature; it has all that follow.
     """
 
     weight: np.ndarray
     bias: np.ndarray
     n_classes: int
     single_label: bool
+    first: int = 0
 
     def soften(self, temperature: float) -> "ClipClassifier":
         """A copy whose logits are divided by a temperature."""
@@ -60,7 +63,7 @@ class ClipClassifier:
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Logits of spans with features ``[N, F]``, including background."""
-        return features @ self.weight.T + self.bias
+        return features[:, self.first :] @ self.weight.T + self.bias
 
     def probabilities(self, spans: List[np.ndarray]) -> np.ndarray:
         """Probabilities of clips ``[clips, C]``, the maximum over their spans.
@@ -106,7 +109,10 @@ def class_numbers(targets: np.ndarray) -> np.ndarray:
 
 
 def learn_classifier(
-    features: np.ndarray, targets: np.ndarray, single_label: bool
+    features: np.ndarray,
+    targets: np.ndarray,
+    single_label: bool,
+    first: int = 0,
 ) -> ClipClassifier:
     """Learns a classifier of standardised features.
 
@@ -120,12 +126,14 @@ def learn_classifier(
         Features ``[clips, F]`` and multi-hot labels ``[clips, C]``.
     single_label : bool
         Whether each clip has one class, or none: background.
+    first : int
+        Index of the first feature to learn from.
     """
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
     scaler = StandardScaler(copy=False)
-    inputs = scaler.fit_transform(features.astype(np.float64))
+    inputs = scaler.fit_transform(features[:, first:].astype(np.float64))
     n_classes = targets.shape[1]
     with threadpool_limits(1):  # the arrays are too small for more threads
         if single_label:
@@ -136,7 +144,7 @@ def learn_classifier(
             weight, bias = fit_regressions(inputs, targets > 0.5)
     weight = weight / scaler.scale_
     bias = bias - weight @ scaler.mean_
-    return ClipClassifier(weight, bias, n_classes, single_label)
+    return ClipClassifier(weight, bias, n_classes, single_label, first)
 
 
 def fit_discriminant(

@@ -11,18 +11,16 @@ import dataclasses
 import logging
 import math
 import os
-import re
 import tempfile
 import zlib
-from collections import Counter
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Dict,
+    Iterator,
     List,
     Optional,
     Sequence,
-    Set,
     Tuple,
     Union,
 )
@@ -31,24 +29,18 @@ import numpy as np
 
 from fftp_tag.errors import counted
 from fftp_tag.learning.classifier import ClipClassifier
-from fftp_tag.learning.recordings import (
-    FeatureCache,
-    Features,
-    Recording,
-    compute_features,
-)
+from fftp_tag.learning.recordings import Recording, compute_features
 from fftp_tag.learning.validate import (
-    Examples,
+    Example,
+    Score,
     Validation,
-    score_arrays,
     score_clips,
     validate,
 )
 from fftp_tag.parallel import in_order
 from fftp_tag.score.background import Background, listen_to_background
-from fftp_tag.score.groups import Score
 from fftp_tag.search.clips import ClipSource, add_sources, list_sources
-from fftp_tag.tag.edit import check_output, copy_model, model_digest
+from fftp_tag.tag.edit import check_output, copy_model
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import (
     HOPS,
@@ -58,7 +50,6 @@ from fftp_tag.tag.spans import (
 )
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part
-from speechbrain_fftp import __version__
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
     list_recordings,
@@ -66,10 +57,9 @@ from speechbrain_fftp.dataio.audio import (
 )
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import THRESHOLD, default_rules
+from speechbrain_fftp.dataio.model_info import default_rules
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.datasets import custom
-from speechbrain_fftp.datasets.audioset import is_audioset
 from speechbrain_fftp.datasets.splits import drop_copies
 
 if TYPE_CHECKING:
@@ -77,14 +67,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PathLike = Union[str, os.PathLike]
+
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
 LOW, HIGH = 0.3, 0.8  # probabilities while an event lasts, and of its peak
 LONG = 4  # spans in a clip: more cause a warning
-MOST_SPANS = 4000  # of recordings of background, about half an hour
+MOST_SPANS = 4000  # of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
 PARTS = 5  # of a recording of background, for cross-validation
-# The end of a name that tells parts of a recording apart: -A, -A-20, _1 or _1a
-PART = re.compile(r"([\W_]+[A-Za-z]([\W_]+\d+)?|[\W_]*\d+[A-Za-z]?)$")
 
 
 @dataclasses.dataclass
@@ -110,11 +100,6 @@ class Sounds:
     single_label: bool
     recordings: List[str]
 
-    @property
-    def eval_groups(self) -> Set[str]:
-        """Groups of the clips of the eval split, which are not learnt from."""
-        return {clip.group for clip in self.clips if clip.split == "eval"}
-
 
 @dataclasses.dataclass
 class Report:
@@ -133,7 +118,6 @@ class Report:
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
     eval_scores : dict of Score
-    eval_scores_without_encoder : dict of float
         Scores of the clips of the eval split, if there are any.
     false_alarms : Background, optional
         False alarms in the second half of each recording of background.
@@ -148,27 +132,26 @@ class Report:
     hop_seconds: float
     validation: Validation
     eval_scores: Dict[str, Score]
-    eval_scores_without_encoder: Dict[str, float]
     false_alarms: Optional[Background]
     not_read: Dict[str, str]
 
 
 def learn(
     tagger: AudioTagger,
-    data_folder: Union[str, os.PathLike],
-    output: Union[str, os.PathLike],
-    background: Optional[Union[str, os.PathLike]] = None,
-    single_label: bool = True,
-    strong_labels: Optional[Union[str, os.PathLike]] = None,
+    data_folder: PathLike,
+    output: PathLike,
+    background: Optional[PathLike] = None,
+    strong_labels: Optional[PathLike] = None,
     partly_labelled: bool = False,
-    num_workers: int = 4,
     progress: bool = False,
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
 
     The encoder is frozen: a linear classifier is learnt on it, from the clips
-    and five augmented copies of each. Features are cached in ``OUTPUT.npz``, so
-    that the encoder runs only on new clips when you learn again.
+    and five augmented copies of each. If each clip has one class or is
+    background, probabilities of all classes and background sum to 1. Features
+    are cached in ``OUTPUT.npz``, so that the encoder runs only on new clips when
+    you learn again.
 
     Arguments
     ---------
@@ -184,16 +167,11 @@ def learn(
     background : str, optional
         A recording without any of the sounds, or a folder of recordings. The
         first half of each is used to learn, the second to count false alarms.
-    single_label : bool
-        Whether a sound has one class or is background, so that probabilities
-        of all classes and background sum to 1; unless a clip has several.
     strong_labels : str, optional
         A table of events of the recordings, or a folder of label tracks.
     partly_labelled : bool
         Whether recordings have sounds that are not labelled; otherwise, what is
         around events is background.
-    num_workers : int
-        Number of threads that read and encode.
     progress : bool
         Whether to show progress.
 
@@ -216,44 +194,39 @@ def learn(
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
     sounds = list_sounds(
-        data_folder, background, single_label, strong_labels, partly_labelled
+        data_folder, background, strong_labels, partly_labelled
     )
-    lengths = measure_lengths(sounds, num_workers)
+    lengths = measure_lengths(sounds)
     sources = list_sources(
-        [Part(str(x.audio), x.start, x.end) for x in sounds.clips], num_workers
+        Part(str(x.audio), x.start, x.end) for x in sounds.clips
     )
     span = choose_span(sounds, lengths)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
             make_span_model(tagger.model, Path(scratch, "spans.onnx"), span)
         )
-        cache = FeatureCache(
-            output.with_name(f"{output.name}.npz"),
-            f"{__version__} {model_digest(encoder.model.path)}",
-        )
+        cache = output.with_name(f"{output.name}.npz")
         learnt, held_out, errors = encode_clips(
-            encoder, sounds, lengths, cache, num_workers, progress
+            encoder, sounds, lengths, cache, progress
         )
-        n_of_tokens = N_TOKEN_STATISTICS * token_size(tagger.model)
-        validation = validate(
-            sounds.labels, learnt, n_of_tokens, sounds.single_label
+        classifier, spectrum, validation = validate(
+            sounds.labels,
+            learnt,
+            N_TOKEN_STATISTICS * token_size(tagger.model),
+            sounds.single_label,
         )
-        classifier = learnt.learn(sounds.single_label)
-        classifier = classifier.soften(validation.temperature)
         write_learnt(
             encoder.model, output, sounds, sources, validation, classifier
         )
-    eval_scores, without_encoder = {}, {}
-    if held_out.names:
-        probs = classifier.probabilities(held_out.spans)
-        tagged = probs >= validation.thresholds
-        eval_scores = score_clips(held_out, probs, tagged)
-        spectrum = learnt.features_from(n_of_tokens).learn(sounds.single_label)
-        spectrum = spectrum.soften(validation.temperature_without_encoder)
-        bands = held_out.features_from(n_of_tokens)
-        probs = spectrum.probabilities(bands.spans)
-        without_encoder = score_arrays(
-            held_out.targets, probs, probs >= THRESHOLD
+    eval_scores = {}
+    if held_out:
+        spans = [clip.spans for clip in held_out]
+        probs = classifier.probabilities(spans)
+        eval_scores = score_clips(
+            held_out,
+            probs,
+            tagged=probs >= validation.thresholds,
+            spectrum_probs=spectrum.probabilities(spans),
         )
     false_alarms = None
     if sounds.recordings:
@@ -261,36 +234,35 @@ def learn(
         false_alarms = listen_to_background(
             AudioTagger(Model(output)), heard, is_second_half=True
         )
+    counts = np.sum([clip.target for clip in learnt], 0)
     return Report(
         labels=sounds.labels,
-        counts=learnt.targets.sum(0).astype(int).tolist(),
-        background_spans=learnt.count_background(),
+        counts=counts.astype(int).tolist(),
+        background_spans=sum(len(x.spans) for x in learnt if x.is_background),
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
         hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
         validation=validation,
         eval_scores=eval_scores,
-        eval_scores_without_encoder=without_encoder,
         false_alarms=false_alarms,
         not_read=errors,
     )
 
 
 def list_sounds(
-    data_folder: Union[str, os.PathLike],
-    background: Optional[Union[str, os.PathLike]],
-    single_label: bool,
-    strong_labels: Optional[Union[str, os.PathLike]],
+    data_folder: PathLike,
+    background: Optional[PathLike],
+    strong_labels: Optional[PathLike],
     partly_labelled: bool,
 ) -> Sounds:
-    """Lists the clips without copies, and the recordings; see ``learn``."""
-    if is_audioset(data_folder):
-        raise InputError(
-            f"{data_folder} holds AudioSet's lists: learn takes a folder of "
-            "clips for each class, or a table clips.csv."
-        )
+    """Lists the clips and the recordings, see ``learn``.
+
+    Without copies, and without other clips in the groups of the eval split.
+    """
     data = custom.list_clips(data_folder, 1, strong_labels, partly_labelled)
     labels = list(data.classes)
     clips, _ = drop_copies(data.clips, data.folder)
+    held_out = {clip.group for clip in clips if clip.split == "eval"}
+    clips = [x for x in clips if x.split == "eval" or x.group not in held_out]
     has_background = background is not None or not all(x.labels for x in clips)
     if len(labels) == 1 and not has_background:
         raise InputError(
@@ -302,15 +274,15 @@ def list_sounds(
         folder=data.folder,
         labels=labels,
         clips=clips,
-        single_label=single_label and all(len(x.labels) < 2 for x in clips),
+        single_label=all(len(x.labels) < 2 for x in clips),
         recordings=[] if background is None else list_recordings(background),
     )
 
 
-def measure_lengths(sounds: Sounds, num_workers: int) -> Dict[str, float]:
+def measure_lengths(sounds: Sounds) -> Dict[str, float]:
     """Lengths in seconds of the files that can be read, by path."""
     paths = [str(clip.audio) for clip in sounds.clips] + sounds.recordings
-    found = in_order(read_duration, dict.fromkeys(paths), num_workers)
+    found = in_order(read_duration, dict.fromkeys(paths))
     return {path: seconds for path, seconds, _ in found if seconds is not None}
 
 
@@ -344,69 +316,67 @@ def encode_clips(
     encoder: AudioTagger,
     sounds: Sounds,
     lengths: Dict[str, float],
-    cache: FeatureCache,
-    num_workers: int,
+    cache: Path,
     progress: bool,
-) -> Tuple[Examples, Examples, Dict[str, str]]:
+) -> Tuple[List[Example], List[Example], Dict[str, str]]:
     """Computes the features of clips and of background.
 
     Returns examples to learn from, examples of the eval split, and reasons by
     name of the clips and recordings that cannot be read.
     """
-    others = list_others(sounds, lengths)
-    hop = choose_hop(sounds, lengths, encoder.model)
-    of_clips = {clip: recording_of(clip, others, hop) for clip in sounds.clips}
+    clips, rooms = list_others(sounds, lengths)
+    hop = choose_hop(rooms, encoder.model)
+    recordings = {}
+    for clip in sounds.clips:
+        own = Part(str(clip.audio), clip.start, clip.end)
+        if not clip.labels:
+            recordings[clip] = Recording(own, hop=hop)
+        elif clip.split == "eval":
+            recordings[clip] = Recording(own)
+        else:
+            recordings[clip] = Recording(
+                own,
+                has_copies=True,
+                clips=choose_parts(clips, own),
+                rooms=choose_parts(rooms, own),
+            )
     halves = [
-        Recording(
-            Part(path, end=lengths.get(path, 0.0) / 2),
-            is_background=True,
-            hop=hop,
-        )
+        Recording(Part(path, end=lengths.get(path, math.inf) / 2), hop=hop)
         for path in sounds.recordings
     ]
     features, errors = compute_features(
-        encoder, [*of_clips.values(), *halves], cache, num_workers, progress
+        encoder, [*recordings.values(), *halves], cache, progress
     )
-    learnt, held_out = make_examples(
-        sounds,
-        {
-            clip: features[recording]
-            for clip, recording in of_clips.items()
-            if recording in features
-        },
-    )
+    learnt: List[Example] = []
+    held_out: List[Example] = []
+    for clip, recording in recordings.items():
+        if recording not in features:
+            continue
+        own = recording.part
+        path = os.path.relpath(own.path, sounds.folder)
+        example = Example(
+            str(own._replace(path=path)),
+            clip.fold or clip.group,
+            np.array([x in clip.labels for x in sounds.labels], np.float32),
+            *features[recording],
+        )
+        (held_out if clip.split == "eval" else learnt).append(example)
     check_examples(sounds, learnt, errors)
     for half in halves:
         if half in features:
-            add_background(learnt, half.part, features[half].spans)
+            learnt += split_background(half.part, features[half].spans, sounds)
     return learnt, held_out, errors
-
-
-def choose_hop(sounds: Sounds, lengths: Dict[str, float], model: Model) -> int:
-    """Predictions from one span of background to the next.
-
-    Spans overlap by half, or less if there would be too many for the memory.
-    """
-    seconds = sum(lengths.get(path, 0.0) for path in sounds.recordings) / 2
-    seconds += sum(
-        min(clip.end, lengths.get(str(clip.audio), 0.0)) - clip.start
-        for clip in sounds.clips
-        if not clip.labels
-    )
-    n_predictions = seconds * model.sample_rate / model.hop_samples
-    return max(HOPS // 2, math.ceil(n_predictions / MOST_SPANS))
 
 
 def list_others(
     sounds: Sounds, lengths: Dict[str, float]
 ) -> Tuple[List[Part], List[Part]]:
     """Sound around copies: clips; and background, of recordings one half."""
-    eval_groups = sounds.eval_groups
     clips: List[Part] = []
     rooms: List[Part] = []
     for clip in sounds.clips:
         path = str(clip.audio)
-        if path in lengths and clip.group not in eval_groups:
+        if path in lengths and clip.split != "eval":
             part = Part(path, clip.start, min(clip.end, lengths[path]))
             (clips if clip.labels else rooms).append(part)
     rooms += [
@@ -417,26 +387,14 @@ def list_others(
     return clips, rooms
 
 
-def recording_of(
-    clip: Clip, others: Tuple[Sequence[Part], Sequence[Part]], hop: int
-) -> Recording:
-    """What is read of a clip.
+def choose_hop(background: Sequence[Part], model: Model) -> int:
+    """Predictions from one span of background to the next.
 
-    A few others are chosen by their names and the clip's, so that a new clip
-    changes the choice for few of the clips.
+    Spans overlap by half, or less if there would be too many for the memory.
     """
-    own = Part(str(clip.audio), clip.start, clip.end)
-    if not clip.labels:
-        return Recording(own, is_background=True, hop=hop)
-    if clip.split == "eval":
-        return Recording(own)
-    clips, rooms = others
-    return Recording(
-        own,
-        has_copies=True,
-        clips=choose_parts(clips, own),
-        rooms=choose_parts(rooms, own),
-    )
+    seconds = sum(part.end - part.start for part in background)
+    n_predictions = seconds * model.sample_rate / model.hop_samples
+    return max(HOPS // 2, math.ceil(n_predictions / MOST_SPANS))
 
 
 def choose_parts(parts: Sequence[Part], own: Part) -> Tuple[Part, ...]:
@@ -457,40 +415,8 @@ def rank(own: Part, part: Part) -> int:
     return zlib.crc32(repr(names).encode())
 
 
-def make_examples(
-    sounds: Sounds, features: Dict[Clip, Features]
-) -> Tuple[Examples, Examples]:
-    """Clips to learn from, and clips of the eval split, that could be read.
-
-    Other clips in the groups of the eval split are left out.
-    """
-    clips = list(features)
-    names = [
-        Part(os.path.relpath(str(x.audio), sounds.folder), x.start, x.end)
-        for x in clips
-    ]
-    targets = [[x in clip.labels for x in sounds.labels] for clip in clips]
-    examples = Examples(
-        names=[str(name) for name in names],
-        groups=[clip.fold or clip.group for clip in clips],
-        spans=[own.spans for own in features.values()],
-        copies=[own.copies for own in features.values()],
-        targets=np.array(targets, np.float32).reshape(-1, len(sounds.labels)),
-    )
-    eval_groups = sounds.eval_groups
-    held_out = [n for n, clip in enumerate(clips) if clip.split == "eval"]
-    learnt = [n for n, x in enumerate(clips) if x.group not in eval_groups]
-    n_related = len(clips) - len(learnt) - len(held_out)
-    if n_related > 0:
-        logger.warning(
-            "not learnt from: %s in groups of the eval split",
-            counted(n_related, "clip"),
-        )
-    return examples.part(learnt), examples.part(held_out)
-
-
 def check_examples(
-    sounds: Sounds, examples: Examples, errors: Dict[str, str]
+    sounds: Sounds, examples: List[Example], errors: Dict[str, str]
 ) -> None:
     """Raises an InputError if a class has no clips, or if no recording of
     background can be read; warns of other problems.
@@ -503,8 +429,11 @@ def check_examples(
             name,
             reason,
         )
-    counts = examples.targets.sum(0)
-    missing = [x for x, count in zip(sounds.labels, counts) if count == 0]
+    missing = [
+        label
+        for c, label in enumerate(sounds.labels)
+        if not any(clip.target[c] for clip in examples)
+    ]
     if missing:
         raise InputError(
             f"{sounds.folder}: there are no clips to learn "
@@ -515,47 +444,22 @@ def check_examples(
             f"{sounds.recordings[0]}: none of the recordings can be read: give "
             "others with --background."
         )
-    related = related_names(examples)
-    if related:
-        logger.warning(
-            "%s look like parts of recordings. If they are, the scores are too "
-            "high: give the parts of a recording one group in a table clips.csv",
-            ", ".join(related[:3]),
-        )
 
 
-def add_background(examples: Examples, half: Part, spans: np.ndarray) -> None:
-    """Adds the spans of a half of a background recording, in some parts.
+def split_background(
+    half: Part, spans: np.ndarray, sounds: Sounds
+) -> Iterator[Example]:
+    """Yields the parts of a half of a background recording.
 
     Each part is a group, so that parts of a recording are in all folds.
     """
+    no_class = np.zeros(len(sounds.labels), np.float32)
     n_parts = min(PARTS, len(spans))
     seconds = half.end / n_parts
     for number, part in enumerate(np.array_split(spans, n_parts)):
         start = number * seconds
         name = str(Part(half.path, start, start + seconds))
-        examples.add_background(name, part)
-
-
-def related_names(examples: Examples) -> List[str]:
-    """Clips without groups that look like parts of recordings, by their names.
-
-    Those are names that differ only in a number or a letter at the end, as in
-    1-22694-A.wav and 1-22694-B.wav, unless all names in a folder do.
-    """
-    if len(set(examples.groups)) < len(examples.groups):
-        return []
-    keys = [
-        (os.path.dirname(name), PART.sub("", Path(name).stem))
-        for name in examples.names
-    ]
-    counts = Counter(keys)
-    n_stems = Counter(folder for folder, _ in counts)
-    return [
-        name
-        for name, (folder, stem) in zip(examples.names, keys)
-        if stem and counts[folder, stem] > 1 and n_stems[folder] > 1
-    ]
+        yield Example(name, name, no_class, part, copies=part[:0])
 
 
 def write_learnt(

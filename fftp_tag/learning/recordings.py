@@ -8,17 +8,18 @@ import contextlib
 import dataclasses
 import json
 import logging
-import time
 import zlib
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from fftp_tag.parallel import in_order
-from fftp_tag.tag.spans import HOPS, OUTPUT
+from fftp_tag.tag.edit import model_digest
+from fftp_tag.tag.spans import OUTPUT
 from fftp_tag.tag.tagger import AudioTagger
 from fftp_tag.tag.windows import Part, read_part
+from speechbrain_fftp import __version__
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
     atomic_path,
@@ -35,7 +36,6 @@ COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
 TINY = 1e-6  # instead of a level of 0
-SAVE_SECONDS = 60.0  # from one time that the cache is saved to the next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +45,8 @@ class Recording:
     Arguments
     ---------
     part : Part
-    is_background : bool
-        Whether it has none of the sounds.
-    hop : int
-        Of background: from one span to the next, in predictions; by default,
-        spans overlap by half.
+    hop : int, optional
+        Of background: from one span to the next, in predictions.
     has_copies : bool
         Whether augmented copies are learnt from as well.
     clips, rooms : tuple of Part
@@ -57,8 +54,7 @@ class Recording:
     """
 
     part: Part
-    is_background: bool = False
-    hop: int = HOPS // 2
+    hop: Optional[int] = None
     has_copies: bool = False
     clips: Tuple[Part, ...] = ()
     rooms: Tuple[Part, ...] = ()
@@ -70,9 +66,7 @@ class Recording:
             [(file_identity(x.path), x.start, x.end) for x in parts]
             for parts in ((self.part,), self.clips, self.rooms)
         ]
-        return json.dumps(
-            [parts, self.is_background, self.hop, self.has_copies]
-        )
+        return json.dumps([parts, self.hop, self.has_copies])
 
 
 class Features(NamedTuple):
@@ -90,77 +84,58 @@ class Features(NamedTuple):
     copies: np.ndarray
 
 
-class FeatureCache:
-    """A file of features, with a checksum of the model that computed them.
-
-    Arguments
-    ---------
-    path : Path
-        The file; it is read if it exists and has the same checksum.
-    digest : str
-        The checksum of the model.
-    """
-
-    def __init__(self, path: Path, digest: str):
-        self.path = path
-        self.digest = digest
-        self.known: Dict[str, Features] = {}
-        self.used: Dict[str, Features] = {}
-        if not path.is_file():
-            return
-        try:
-            self.known = self.read()
-        except InputError as error:
-            logger.warning("%s", error)
-
-    def read(self) -> Dict[str, Features]:
-        """The features in the file by key, if they are of this model."""
-        remedy = "all features are computed again"
-        with named_damage(self.path, remedy), np.load(self.path) as file:
-            if str(file["digest"]) != self.digest:
+def read_cache(path: Path, digest: str) -> Dict[str, Features]:
+    """The features in a file by key; none if it is of another model."""
+    if not path.is_file():
+        return {}
+    remedy = "all features are computed again"
+    try:
+        with named_damage(path, remedy), np.load(path) as file:
+            if str(file["digest"]) != digest:
                 return {}
             ends = np.cumsum(file["counts"].ravel())[:-1]
             parts = np.split(file["features"], ends)
             keys = file["keys"].tolist()
             return dict(zip(keys, map(Features, parts[::2], parts[1::2])))
+    except InputError as error:
+        logger.warning("%s", error)
+        return {}
 
-    def save(self) -> None:
-        """Writes the features, if there are any."""
-        features = {**self.known, **self.used}
-        if not features:
-            return
-        parts = features.values()
-        with atomic_path(self.path) as temporary_path:
-            with open(temporary_path, "wb") as file:
-                np.savez(
-                    file,
-                    digest=np.array(self.digest),
-                    keys=np.array(list(features)),
-                    counts=np.array([[len(x[0]), len(x[1])] for x in parts]),
-                    features=np.concatenate([y for x in parts for y in x]),
-                )
+
+def write_cache(path: Path, digest: str, features: Dict[str, Features]) -> None:
+    """Writes features, if there are any, with the checksum of their model."""
+    if not features:
+        return
+    parts = features.values()
+    with atomic_path(path) as temporary_path:
+        with open(temporary_path, "wb") as file:
+            np.savez(
+                file,
+                digest=np.array(digest),
+                keys=np.array(list(features)),
+                counts=np.array([[len(y) for y in x] for x in parts]),
+                features=np.concatenate([y for x in parts for y in x]),
+            )
 
 
 def compute_features(
     encoder: AudioTagger,
     recordings: List[Recording],
-    cache: FeatureCache,
-    num_workers: int = 4,
+    cache: Path,
     progress: bool = False,
 ) -> Tuple[Dict[Recording, Features], Dict[str, str]]:
     """Computes the features of recordings that are not in the cache.
 
-    The cache is saved once a minute, and when this is interrupted. At the end,
-    it has only the features of these recordings.
+    The cache is written at the end, and if this is interrupted. At the end, it
+    has only the features of these recordings.
 
     Arguments
     ---------
     encoder : AudioTagger
         A model of ``make_span_model``.
     recordings : list of Recording
-    cache : FeatureCache
-    num_workers : int
-        Number of threads.
+    cache : Path
+        The file.
     progress : bool
         Whether to show progress.
 
@@ -171,37 +146,36 @@ def compute_features(
     errors : dict
         Reasons by name of the recordings that cannot be read.
     """
+    digest = f"{__version__} {model_digest(encoder.model.path)}"
+    known, used = read_cache(cache, digest), {}
 
     def look_up(recording: Recording) -> Tuple[str, Features]:
         """The key of a recording, and its features."""
         key = recording.key
-        return key, cache.known.get(key) or features_of(encoder, recording)
+        return key, known.get(key) or features_of(encoder, recording)
 
     features, errors = {}, {}
-    found = in_order(look_up, recordings, num_workers, progress, "clips")
-    saved = time.monotonic()
     try:
-        for recording, result, error in found:
+        for recording, result, error in in_order(
+            look_up, recordings, progress=progress, unit="clips"
+        ):
             if result is None:
                 errors[str(recording.part)] = str(error)
                 continue
             key, features[recording] = result
-            cache.used[key] = features[recording]
-            if time.monotonic() - saved > SAVE_SECONDS:
-                cache.save()
-                saved = time.monotonic()
-        cache.known.clear()
+            used[key] = features[recording]
+        known = {}
     finally:
-        cache.save()
+        write_cache(cache, digest, {**known, **used})
     return features, errors
 
 
 def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     """Computes the features of a recording."""
-    if recording.is_background:
-        spans = background_spans(encoder, recording.part, recording.hop)
-    else:
+    if recording.hop is None:
         _, spans = encoder.span_features(recording.part)
+    else:
+        spans = background_spans(encoder, recording.part, recording.hop)
     copies = [spans[:0]]
     if recording.has_copies:
         copies += features_of_copies(encoder, recording)

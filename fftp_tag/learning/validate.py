@@ -1,4 +1,4 @@
-"""Cross-validation of a classifier of clips, by groups of clips.
+"""Learns a classifier from clips, and cross-validates it by groups of clips.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,7 +7,8 @@ Authors
 import dataclasses
 import logging
 import math
-from typing import Dict, List, NamedTuple, Tuple, Union
+from collections import defaultdict
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from fftp_tag.learning.classifier import (
     find_temperature,
     learn_classifier,
 )
-from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, score_groups
+from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 from speechbrain_fftp.dataio.model_info import THRESHOLD
@@ -26,7 +27,32 @@ from speechbrain_fftp.dataio.model_info import THRESHOLD
 logger = logging.getLogger(__name__)
 
 MAX_CONFUSIONS = 5
-MAX_NAMES = 3  # clips that are named per confusion
+RESAMPLES = 200  # of the bootstrap
+MIN_GROUPS = 5  # for an interval: fewer do not show how much scores vary
+
+
+class Example(NamedTuple):
+    """A clip to learn from, or to be scored."""
+
+    name: str
+    group: str  # the clips of a group stay in one fold
+    target: np.ndarray  # multi-hot labels [C]
+    spans: np.ndarray  # features of its spans [N, F]
+    copies: np.ndarray  # features of its augmented copies [K, F]
+
+    @property
+    def is_background(self) -> bool:
+        """Whether it has no class."""
+        return not self.target.any()
+
+
+class Score(NamedTuple):
+    """A score, with a 95 % interval if there are enough groups of clips."""
+
+    value: float
+    without_encoder: float  # of log-mel statistics alone
+    low: Optional[float] = None
+    high: Optional[float] = None
 
 
 class Confusion(NamedTuple):
@@ -34,8 +60,7 @@ class Confusion(NamedTuple):
 
     label: str
     taken_for: str
-    n_clips: int
-    clips: List[str]  # some of them
+    clips: List[str]
 
 
 @dataclasses.dataclass
@@ -44,120 +69,36 @@ class Validation:
 
     Arguments
     ---------
-    temperature : float
-        For the classifier of all clips; 1 if clips have several labels.
     thresholds : numpy.ndarray
         For the classifier of all clips, ``[C]``.
-    temperature_without_encoder : float
-        Of log-mel statistics alone.
     n_folds : int
     scores : dict of Score
         See ``score_clips``.
-    scores_without_encoder : dict of float
-        The same scores of log-mel statistics alone.
     confusions : list of Confusion
         The most frequent ones.
     """
 
-    temperature: float
     thresholds: np.ndarray
-    temperature_without_encoder: float = 1.0
     n_folds: int = 0
     scores: Dict[str, Score] = dataclasses.field(default_factory=dict)
-    scores_without_encoder: Dict[str, float] = dataclasses.field(
-        default_factory=dict
-    )
     confusions: List[Confusion] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass
-class Examples:
-    """Clips, their features and their classes.
+class Learnt(NamedTuple):
+    """Classifiers of all clips, and how good they are."""
 
-    Arguments
-    ---------
-    names, groups : list of str
-        Paths, and groups; the clips of a group stay in one fold.
-    spans, copies : list of numpy.ndarray
-        Features of the spans of each clip ``[N, F]``, and of its augmented
-        copies ``[K, F]``.
-    targets : numpy.ndarray
-        Multi-hot labels ``[clips, C]``.
-    """
-
-    names: List[str]
-    groups: List[str]
-    spans: List[np.ndarray]
-    copies: List[np.ndarray]
-    targets: np.ndarray
-
-    def part(self, rows: Union[List[int], np.ndarray]) -> "Examples":
-        """A subset of the clips, by index."""
-        return Examples(
-            names=[self.names[row] for row in rows],
-            groups=[self.groups[row] for row in rows],
-            spans=[self.spans[row] for row in rows],
-            copies=[self.copies[row] for row in rows],
-            targets=self.targets[rows],
-        )
-
-    def features_from(self, first: int) -> "Examples":
-        """The same clips, with their features from index ``first`` on."""
-        return dataclasses.replace(
-            self,
-            spans=[rows[:, first:] for rows in self.spans],
-            copies=[rows[:, first:] for rows in self.copies],
-        )
-
-    def add_background(self, name: str, spans: np.ndarray) -> None:
-        """Adds a clip without a class, which is a group of its own."""
-        self.names.append(name)
-        self.groups.append(name)
-        self.spans.append(spans)
-        self.copies.append(spans[:0])
-        no_class = np.zeros((1, self.targets.shape[1]), self.targets.dtype)
-        self.targets = np.concatenate([self.targets, no_class])
-
-    @property
-    def features(self) -> np.ndarray:
-        """Features of each clip, the mean over its spans, ``[clips, F]``."""
-        return np.stack([spans.mean(0) for spans in self.spans])
-
-    @property
-    def is_background(self) -> np.ndarray:
-        """Whether each clip has no class, ``[clips]``."""
-        return self.targets.sum(1) == 0
-
-    def count_background(self) -> int:
-        """The number of spans of clips without a class."""
-        rows = np.flatnonzero(self.is_background)
-        return sum(len(self.spans[row]) for row in rows)
-
-    def learn(self, single_label: bool) -> ClipClassifier:
-        """Learns a classifier from the clips and their copies.
-
-        Each span of background is an example: any may be a false alarm.
-        """
-        rows = []
-        for own, copies, is_background in zip(
-            self.spans, self.copies, self.is_background
-        ):
-            clip = own if is_background else own.mean(0, keepdims=True)
-            rows.append(np.concatenate([clip, copies]))
-        return learn_classifier(
-            np.concatenate(rows),
-            self.targets.repeat([len(row) for row in rows], 0),
-            single_label,
-        )
+    classifier: ClipClassifier
+    spectrum: ClipClassifier  # of log-mel statistics alone
+    validation: Validation
 
 
 def validate(
     labels: List[str],
-    examples: Examples,
+    examples: List[Example],
     n_token_features: int,
     single_label: bool,
-) -> Validation:
-    """Cross-validates a classifier of clips.
+) -> Learnt:
+    """Learns from clips, and cross-validates what is learnt.
 
     If clips have several labels, thresholds are learnt: for the scores of a
     fold, on the other folds.
@@ -166,22 +107,26 @@ def validate(
     ---------
     labels : list of str
         Names of the C classes.
-    examples : Examples
+    examples : list of Example
     n_token_features : int
         The number of features of the encoder's tokens, which come first.
     single_label : bool
         Whether each clip has one class, or none: background.
     """
-    targets = examples.targets
+    targets = targets_of(examples)
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
-    folds = assign_folds(targets, examples.groups)
+    folds = assign_folds(targets, [x.group for x in examples])
     if folds is None:
         logger.warning(
             "All clips are in one group or each class has one clip, so the "
             "accuracy cannot be estimated"
         )
         temperature = TEMPERATURE if single_label else 1.0
-        return Validation(temperature, thresholds)
+        classifier, spectrum = (
+            learn_from(examples, first, single_label).soften(temperature)
+            for first in (0, n_token_features)
+        )
+        return Learnt(classifier, spectrum, Validation(thresholds))
     alone = [
         label
         for label, column in zip(labels, targets.T)
@@ -193,71 +138,101 @@ def validate(
             "one group, cannot be learnt from and tested at once",
             ", ".join(alone),
         )
-    probs, temperature = cross_validate(examples, folds, single_label)
+    classifier, probs = cross_validate(examples, folds, 0, single_label)
+    spectrum, spectrum_probs = cross_validate(
+        examples, folds, n_token_features, single_label
+    )
     tagged = probs >= THRESHOLD
     if not single_label:
-        thresholds = learn_thresholds(targets, probs)
+        learnable = are_learnable(targets)
+        thresholds = learn_thresholds(targets, probs, learnable)
         for fold in np.unique(folds):
-            rows, others = folds == fold, folds != fold
-            of_others = learn_thresholds(
-                targets[others], probs[others], are_learnable(targets)
+            own = folds == fold
+            tagged[own] = probs[own] >= learn_thresholds(
+                targets[~own], probs[~own], learnable
             )
-            tagged[rows] = probs[rows] >= of_others
-    spectrum = examples.features_from(n_token_features)
-    spectrum_probs, of_spectrum = cross_validate(spectrum, folds, single_label)
-    return Validation(
-        temperature,
+    validation = Validation(
         thresholds,
-        of_spectrum,
         n_folds=int(folds.max()) + 1,
-        scores=score_clips(examples, probs, tagged),
-        scores_without_encoder=score_arrays(
-            targets, spectrum_probs, spectrum_probs >= THRESHOLD
-        ),
+        scores=score_clips(examples, probs, tagged, spectrum_probs),
         confusions=find_confusions(labels, examples, probs, tagged),
     )
+    return Learnt(classifier, spectrum, validation)
+
+
+def targets_of(examples: List[Example]) -> np.ndarray:
+    """Multi-hot labels ``[clips, C]``."""
+    return np.stack([x.target for x in examples])
+
+
+def learn_from(
+    examples: List[Example], first: int, single_label: bool
+) -> ClipClassifier:
+    """Learns a classifier from clips and their copies.
+
+    It has their features from index ``first`` on. Each span of background is an
+    example: any may be a false alarm.
+    """
+    rows = []
+    for x in examples:
+        clip = x.spans if x.is_background else x.spans.mean(0, keepdims=True)
+        rows.append(np.concatenate([clip, x.copies]))
+    targets = targets_of(examples).repeat([len(x) for x in rows], 0)
+    return learn_classifier(np.concatenate(rows), targets, single_label, first)
 
 
 def cross_validate(
-    examples: Examples, folds: np.ndarray, single_label: bool
-) -> Tuple[np.ndarray, float]:
+    examples: List[Example], folds: np.ndarray, first: int, single_label: bool
+) -> Tuple[ClipClassifier, np.ndarray]:
     """Classifies the clips of each fold by a classifier of the other folds.
 
-    Returns probabilities ``[clips, C]``, and the temperature for a classifier
-    of all clips. The temperature of a fold is found on the other folds.
+    Returns a classifier of all clips, see ``learn_from``, and probabilities
+    ``[clips, C]``. The temperature of a fold is found on the other folds.
     """
-    classifiers = [
-        examples.part(np.flatnonzero(folds != fold)).learn(single_label)
+    of_all = learn_from(examples, first, single_label)
+    of_folds = [
+        learn_from(
+            [x for x, own in zip(examples, folds) if own != fold],
+            first,
+            single_label,
+        )
         for fold in range(folds.max() + 1)
     ]
-    temperature = 1.0
+    targets = targets_of(examples)
     if single_label:
-        features, classes = examples.features, class_numbers(examples.targets)
-        n_classes = examples.targets.shape[1]
+        features = np.stack([x.spans.mean(0) for x in examples])
+        classes = class_numbers(targets)
         logits = np.full((len(folds), classes.max() + 1), -np.inf)
         is_known = np.zeros(len(folds), bool)  # class is in the other folds
-        for fold, classifier in enumerate(classifiers):
-            rows = np.flatnonzero(folds == fold)
-            found = classifier.logits(features[rows])
-            logits[rows, : found.shape[1]] = found
-            is_known[rows] = np.isin(classes[rows], classes[folds != fold])
-        for fold, classifier in enumerate(classifiers):
-            rows = np.flatnonzero(is_known & (folds != fold))
-            own = find_temperature(logits[rows], classes[rows], n_classes)
-            classifiers[fold] = classifier.soften(own)
-        temperature = find_temperature(
-            logits[is_known], classes[is_known], n_classes
+        for fold, classifier in enumerate(of_folds):
+            own = folds == fold
+            found = classifier.logits(features[own])
+            logits[own, : found.shape[1]] = found
+            is_known[own] = np.isin(classes[own], classes[~own])
+
+        def soften(classifier: ClipClassifier, is_used: np.ndarray):
+            """Softens a classifier by the temperature of some clips."""
+            rows = is_known & is_used
+            return classifier.soften(
+                find_temperature(logits[rows], classes[rows], targets.shape[1])
+            )
+
+        of_folds = [soften(x, folds != fold) for fold, x in enumerate(of_folds)]
+        of_all = soften(of_all, folds >= 0)
+    probs = np.zeros(targets.shape, np.float32)
+    for fold, classifier in enumerate(of_folds):
+        own = folds == fold
+        probs[own] = classifier.probabilities(
+            [x.spans for x, is_own in zip(examples, own) if is_own]
         )
-    probs = np.zeros(examples.targets.shape, np.float32)
-    for fold, classifier in enumerate(classifiers):
-        rows = np.flatnonzero(folds == fold)
-        spans = [examples.spans[row] for row in rows]
-        probs[rows] = classifier.probabilities(spans)
-    return probs, temperature
+    return of_all, probs
 
 
 def score_clips(
-    examples: Examples, probs: np.ndarray, tagged: np.ndarray
+    examples: List[Example],
+    probs: np.ndarray,
+    tagged: np.ndarray,
+    spectrum_probs: np.ndarray,
 ) -> Dict[str, Score]:
     """Scores of clips, with 95 % intervals for as many new clips like these.
 
@@ -267,9 +242,11 @@ def score_clips(
 
     Arguments
     ---------
-    examples : Examples
+    examples : list of Example
     probs, tagged : numpy.ndarray
         Probabilities, and whether they reach the thresholds, ``[clips, C]``.
+    spectrum_probs : numpy.ndarray
+        Probabilities by log-mel statistics alone.
 
     Returns
     -------
@@ -279,26 +256,37 @@ def score_clips(
         more than one, ``accuracy`` of the most probable class, whether it is a
         tag or not. Scores that are undefined are missing.
     """
-
-    def score(rows: np.ndarray) -> Dict[str, float]:
-        """The scores of some clips."""
-        return score_arrays(examples.targets[rows], probs[rows], tagged[rows])
-
-    is_sound = ~examples.is_background
-    if len(set(np.array(examples.groups)[is_sound])) < MIN_GROUPS:
-        of_all = score(np.arange(len(probs)))
-        return {name: Score(value) for name, value in of_all.items()}
-    scores = {}
-    for name, (value, *bounds) in score_groups(score, examples.groups).items():
-        low, high = value + math.sqrt(2) * (np.array(bounds) - value)
-        scores[name] = Score(value, max(float(low), 0.0), min(float(high), 1.0))
+    targets = targets_of(examples)
+    of_all = score_arrays(targets, probs, tagged)
+    of_spectrum = score_arrays(
+        targets, spectrum_probs, spectrum_probs >= THRESHOLD
+    )
+    scores = {
+        name: Score(value, of_spectrum[name]) for name, value in of_all.items()
+    }
+    groups = [x.group for x in examples if not x.is_background]
+    if len(set(groups)) < MIN_GROUPS:
+        return scores
+    numbers = np.unique([x.group for x in examples], return_inverse=True)[1]
+    members = [np.flatnonzero(numbers == n) for n in range(numbers.max() + 1)]
+    draw = np.random.default_rng(0)
+    resampled = []
+    for _ in range(RESAMPLES):
+        drawn = draw.integers(len(members), size=len(members))
+        rows = np.concatenate([members[number] for number in drawn])
+        resampled.append(score_arrays(targets[rows], probs[rows], tagged[rows]))
+    for name, score in scores.items():
+        found = [sample[name] for sample in resampled if name in sample]
+        errors = np.percentile(found, [2.5, 97.5]) - score.value
+        low, high = (score.value + math.sqrt(2) * errors).clip(0, 1).tolist()
+        scores[name] = score._replace(low=low, high=high)
     return scores
 
 
 def score_arrays(
     targets: np.ndarray, probs: np.ndarray, tagged: np.ndarray
 ) -> Dict[str, float]:
-    """The scores of ``score_clips`` by name."""
+    """The values of ``score_clips`` by name."""
     true = targets > 0.5
     scores = {}
     macro_f1 = f1_of_tags(true, tagged)["macro_F1"]
@@ -315,31 +303,24 @@ def score_arrays(
 
 def find_confusions(
     labels: List[str],
-    examples: Examples,
+    examples: List[Example],
     probs: np.ndarray,
     tagged: np.ndarray,
 ) -> List[Confusion]:
-    """The pairs of classes that are confused most often, with examples.
+    """The pairs of classes that are confused most often.
 
     A clip counts if another class is more probable than its own. A clip without
     a class counts if it is tagged.
     """
-    clips: Dict[Tuple[str, str], List[str]] = {}
-    for row, name in enumerate(examples.names):
-        own = examples.targets[row] > 0.5
-        if own.all():
-            continue
-        other = int(np.where(own, -1, probs[row]).argmax())
-        for c in np.flatnonzero(own):
-            if probs[row, other] > probs[row, c]:
-                clips.setdefault((labels[c], labels[other]), []).append(name)
-        if not own.any() and tagged[row, other]:
-            pair = ("background", labels[other])
-            clips.setdefault(pair, []).append(name)
+    clips = defaultdict(list)
+    for x, row, tags in zip(examples, probs, tagged):
+        others = np.where(x.target > 0.5, -1, row)
+        other = others.argmax()
+        own = np.flatnonzero(x.target > 0.5)
+        wrong = [labels[c] for c in own if others[other] > row[c]]
+        if x.is_background and tags[other]:
+            wrong = ["background"]
+        for label in wrong:
+            clips[label, labels[other]].append(x.name)
     worst = sorted(clips.items(), key=lambda item: -len(item[1]))
-    return [
-        Confusion(
-            own, other, len(names), list(dict.fromkeys(names))[:MAX_NAMES]
-        )
-        for (own, other), names in worst[:MAX_CONFUSIONS]
-    ]
+    return [Confusion(*pair, own) for pair, own in worst[:MAX_CONFUSIONS]]

@@ -7,15 +7,15 @@ Authors
 import dataclasses
 import logging
 import math
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple
 
 import numpy as np
 
 from fftp_tag.parallel import in_order
-from fftp_tag.score.events import join_overlapping
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.windows import Part, cut_windows, read_blocks
 from speechbrain_fftp.dataio.audio import SILENCE, read_duration
+from speechbrain_fftp.dataio.model_info import Rules
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -70,8 +70,8 @@ class Background:
 class Heard(NamedTuple):
     """A recording without any of the sounds."""
 
-    timeline: Timeline  # all probabilities are 0 in digital silence
-    silent_seconds: float  # length of the digital silence
+    timeline: Timeline
+    silent_seconds: float
 
 
 def listen_to_background(
@@ -82,7 +82,7 @@ def listen_to_background(
 ) -> Background:
     """Counts false alarms in recordings, see ``analyze_background``."""
     heard = analyze_background(tagger, recordings, is_second_half, progress)
-    return count_false_alarms(tagger.labels, heard)
+    return count_false_alarms(tagger.labels, heard, tagger.model.rules)
 
 
 def analyze_background(
@@ -103,15 +103,14 @@ def analyze_background(
     progress : bool
         Whether to show progress.
     """
-    rate = tagger.sample_rate
 
     def hear(path: str) -> Heard:
         """Runs the model on a recording."""
         start = read_duration(path) / 2 if is_second_half else 0.0
         source = Part(path, start)
         timeline = tagger.analyze(source)
-        blocks = read_blocks(source, rate, warn=False)
-        return without_silence(timeline, find_silence(blocks, rate))
+        silent = silent_seconds(source, tagger.sample_rate)
+        return Heard(timeline, min(silent, timeline.duration))
 
     heard = []
     for path, found, error in in_order(hear, recordings, 1, progress):
@@ -122,28 +121,27 @@ def analyze_background(
     return heard
 
 
-def without_silence(timeline: Timeline, is_silent: np.ndarray) -> Heard:
-    """Sets probabilities to 0 in the seconds that are digital silence."""
-    starts = np.arange(len(is_silent))
-    lengths = np.clip(timeline.duration - starts, 0, 1)
-    second = np.minimum(timeline.times.astype(int), len(is_silent) - 1)
-    probs = np.where(is_silent[second, None], 0, timeline.probs)
-    timeline = dataclasses.replace(timeline, probs=probs)
-    return Heard(timeline, float(lengths[is_silent].sum()))
+def silent_seconds(source: Part, rate: int) -> int:
+    """How many seconds are digital silence."""
+    blocks = read_blocks(source, rate, warn=False)
+    seconds = cut_windows(blocks, size=rate, hop=rate)
+    return sum(int((np.abs(x.wavs).max(1) < SILENCE).sum()) for x in seconds)
 
 
-def count_false_alarms(labels: List[str], heard: List[Heard]) -> Background:
+def count_false_alarms(
+    labels: List[str], heard: List[Heard], rules: Rules
+) -> Background:
     """Counts the events of each class in recordings without the sounds."""
-    events = [timeline.events() for timeline, _ in heard]
-    silent_seconds = sum(seconds for _, seconds in heard)
-    seconds = sum(x.duration for x, _ in heard) - silent_seconds
+    timelines = [dataclasses.replace(x.timeline, rules=rules) for x in heard]
+    events = [timeline.events() for timeline in timelines]
+    silent = sum(x.silent_seconds for x in heard)
+    seconds = sum(timeline.duration for timeline in timelines) - silent
     of_classes = {}
     for label in labels:
         own = [[x for x in found if x.label == label] for found in events]
         of_classes[label] = false_alarms_of(own, seconds)
-    return Background(
-        seconds, silent_seconds, of_classes, false_alarms_of(events, seconds)
-    )
+    together = false_alarms_of(events, seconds)
+    return Background(seconds, silent, of_classes, together)
 
 
 def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
@@ -159,20 +157,12 @@ def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
     )
 
 
-def find_silence(blocks: Iterator[np.ndarray], rate: int) -> np.ndarray:
-    """Whether each second of consecutive blocks ``[S]`` is digital silence.
-
-    The last one is the second before the end.
-    """
-    seconds = cut_windows(blocks, size=rate, hop=rate)
-    peaks = [np.abs(batch.wavs).max(1) for batch in seconds]
-    return np.concatenate(peaks) < SILENCE
-
-
 def covered_seconds(events: List[Event]) -> float:
-    """How long at least one of the events lasts."""
+    """How long at least one of the events lasts; they are sorted by start."""
     times = np.array([(event.start, event.end) for event in events])
-    return float(np.diff(join_overlapping(times)).sum())
+    starts, ends = times.reshape(-1, 2).T
+    covered = np.maximum.accumulate([0.0, *ends])[:-1]  # until then
+    return float(np.maximum(ends - np.maximum(starts, covered), 0).sum())
 
 
 def upper_bound(count: int) -> float:

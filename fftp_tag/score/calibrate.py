@@ -7,33 +7,31 @@ Authors
 import dataclasses
 import logging
 import os
-from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
 from fftp_tag.score.background import (
     Background,
-    Heard,
     analyze_background,
     count_false_alarms,
 )
 from fftp_tag.score.evaluate import Analysis, analyze_split, list_split
-from fftp_tag.score.events import count_overlapping, event_f1
-from fftp_tag.score.groups import MIN_GROUPS, Score, assign_folds, score_groups
+from fftp_tag.score.events import event_metrics
+from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import (
     MIN_POSITIVES,
     are_learnable,
-    learn_from_clips,
-    with_rules,
+    learn_event_rules,
+    learn_thresholds,
 )
 from fftp_tag.tag.edit import check_output, copy_model
-from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.sources import MODEL
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import RULES, Rules
+from speechbrain_fftp.dataio.model_info import RULES, Rules, default_rules
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.tagger_yaml import YAML, store_thresholds
 
@@ -52,8 +50,8 @@ class Scores:
     Arguments
     ---------
     f1 : dict
-        ``micro_F1`` and ``macro_F1`` of tags; with true events ``overlap_F1``
-        and ``event_F1``, too. None: undefined.
+        ``micro_F1`` and ``macro_F1`` of tags; with true events, the scores of
+        ``event_metrics``, too. None: undefined.
     background : Background, optional
         False alarms, if there are recordings of background.
     """
@@ -75,11 +73,9 @@ class Calibration:
     before, after : Scores
         With the model's own rules, and with learnt ones: of each clip, those
         that are learnt from other folds; of the background, ``rules``.
-    gains : dict of Score
-        By how much decisive scores rise.
     n_clips, n_folds : int
     objection : str
-        Why the learnt rules should not be used; empty: they are better.
+        Why the learnt rules are worse; empty: they are not.
     is_written : bool
         Whether the learnt rules are in the file.
     """
@@ -88,19 +84,10 @@ class Calibration:
     few: List[str]
     before: Scores
     after: Scores
-    gains: Dict[str, Score]
     n_clips: int
     n_folds: int
     objection: str
     is_written: bool
-
-
-class Found(NamedTuple):
-    """What rules find in clips."""
-
-    tagged: np.ndarray  # whether they have the scored classes, [clips, K]
-    timelines: Dict[str, Timeline]  # of the clips with true events
-    n_events: np.ndarray  # right, true and found, [clips, 3]
 
 
 def calibrate(
@@ -108,20 +95,18 @@ def calibrate(
     data_folder: Path,
     output: Path,
     split: Optional[str] = None,
-    device: str = "cpu",
-    threads: Optional[int] = None,
-    num_workers: int = 4,
-    progress: bool = False,
-    strong_labels: Optional[str] = None,
+    strong_labels: Optional[Path] = None,
     background: Sequence[str] = (),
     force: bool = False,
-    **options,
+    device: str = "cpu",
+    threads: Optional[int] = None,
+    progress: bool = False,
 ) -> Calibration:
     """Learns rules on labelled clips and writes a model.onnx with them.
 
-    ``learn_from_clips`` describes what is learnt; of a model from ``learn``, it
-    is the thresholds of tags. Learnt rules are scored by cross-validation, and
-    are not written if ``find_objection`` has one.
+    Thresholds of tags maximise their F1; ``learn_event_rules`` describes the
+    rules of events, which a model from ``learn`` keeps. Learnt rules are scored
+    by cross-validation, and are not written if they are worse.
 
     Arguments
     ---------
@@ -133,20 +118,16 @@ def calibrate(
     output : str
         The file to write, which may be ``path``. If it is the model.onnx of a
         folder for SpeechBrain, ``Tagger`` gets the thresholds as well.
-    device, threads : str, int
-        See ``AudioTagger.from_pretrained``.
-    num_workers : int
-        Number of clips that are read at the same time.
-    progress : bool
-        Whether to show progress.
     strong_labels : str, optional
         Table of true events, to score the rules by.
     background : list of str
         Recordings without any of the sounds, to score the rules by.
     force : bool
-        Whether to write rules in spite of an objection.
-    **options
-        See ``list_split``.
+        Whether to write rules that are worse, too.
+    device, threads : str, int
+        See ``AudioTagger.from_pretrained``.
+    progress : bool
+        Whether to show progress.
 
     Returns
     -------
@@ -163,22 +144,10 @@ def calibrate(
     require("sklearn", "Calibrating")
     check_output(output)
     tagger = AudioTagger(Model(path, device, threads))
-    listed = list_split(
-        data_folder,
-        split,
-        default="valid",
-        strong_labels=strong_labels,
-        **options,
-    )
     model = tagger.model
+    listed = list_split(data_folder, split, "valid", strong_labels)
     analysis = analyze_split(
-        tagger,
-        listed,
-        data_folder,
-        strong_labels,
-        num_workers,
-        progress,
-        all_timelines=learns_events(model),
+        tagger, listed, progress, all_timelines=learns_events(model)
     )
     folds = assign_clips(analysis, data_folder, listed.name)
     n_folds = int(folds.max()) + 1
@@ -187,31 +156,32 @@ def calibrate(
         learn_rules(model, analysis, np.flatnonzero(folds != fold))
         for fold in range(n_folds)
     ]
-    old = apply_rules(analysis, [model.rules] * len(folds))
-    new = apply_rules(analysis, [of_folds[fold] for fold in folds])
     heard = analyze_background(tagger, list(background))
-    before = score_found(analysis, old, heard, model.rules)
-    after = score_found(analysis, new, heard, rules)
-    gains = measure_gains(analysis, old, new)
-    objection = find_objection(
-        before, after, gains, len(folds), model.rules.is_learnt
+    before, after = (
+        Scores(
+            score_clips(analysis, of_clips),
+            count_false_alarms(model.labels, heard, own) if heard else None,
+        )
+        for of_clips, own in (
+            ([model.rules] * len(folds), model.rules),
+            ([of_folds[fold] for fold in folds], rules),
+        )
     )
+    objection = find_objection(before, after)
     is_written = force or not objection
     is_learnt = are_learnable(analysis.targets)[analysis.columns]
-    few = [x for x, learnt in zip(analysis.labels, is_learnt) if not learnt]
     if is_written:
         write_rules(model, output, rules)
         logger.info(
             "%s: learnt the rules of %d classes",
             os.path.basename(output),
-            len(analysis.labels) - len(few),
+            is_learnt.sum(),
         )
     return Calibration(
         rules=rules,
-        few=few,
+        few=[x for x, learnt in zip(analysis.labels, is_learnt) if not learnt],
         before=before,
         after=after,
-        gains=gains,
         n_clips=len(folds),
         n_folds=n_folds,
         objection=objection,
@@ -249,60 +219,48 @@ def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
 
     Classes with too few clips keep the model's rules.
     """
-    timelines = {}
+    targets = analysis.targets[rows]
+    learnable = are_learnable(analysis.targets)
+    thresholds = learn_thresholds(targets, analysis.probs[rows], learnable)
     if learns_events(model):
         ids = analysis.ids
-        timelines = {ids[row]: analysis.timelines[ids[row]] for row in rows}
-    learnable = are_learnable(analysis.targets)
-    rules = learn_from_clips(
-        analysis.targets[rows], analysis.probs[rows], timelines, learnable
-    )
-    is_of_clips = model.is_frame_level and not learns_events(model)
+        timelines = [analysis.timelines[ids[row]] for row in rows]
+        rules = learn_event_rules(targets, timelines, thresholds, learnable)
+    elif model.is_frame_level:
+        rules = dataclasses.replace(model.rules, threshold=thresholds)
+    else:
+        rules = dataclasses.replace(
+            default_rules(len(thresholds)),
+            threshold=thresholds,
+            low=thresholds,
+            high=thresholds,
+        )
     values = {
         name: np.where(
             learnable, getattr(rules, name), getattr(model.rules, name)
         )
-        for name in (("threshold",) if is_of_clips else RULES)
+        for name in RULES
     }
-    return dataclasses.replace(model.rules, **values, is_learnt=True)
+    return Rules(**values, is_learnt=True)
 
 
-def apply_rules(analysis: Analysis, of_clips: List[Rules]) -> Found:
-    """What the rules of each clip find in it."""
-    limits = np.stack([rules.threshold for rules in of_clips])
-    tagged = (analysis.probs >= limits)[:, analysis.columns]
-    timelines: Dict[str, Timeline] = {}
-    n_events = np.zeros((len(of_clips), 3))
-    for row, (clip, rules) in enumerate(zip(analysis.ids, of_clips)):
-        if clip in analysis.truth:
-            timeline = with_rules({clip: analysis.timelines[clip]}, rules)
-            n_events[row] = count_overlapping(
-                timeline, analysis.truth, analysis.labels
-            )
-            timelines |= timeline
-    return Found(tagged, timelines, n_events)
-
-
-def true_tags(analysis: Analysis) -> np.ndarray:
-    """Whether clips have the scored classes, ``[clips, K]``."""
-    return analysis.targets[:, analysis.columns] > 0.5
-
-
-def score_found(
-    analysis: Analysis, found: Found, heard: List[Heard], rules: Rules
-) -> Scores:
-    """Scores what is found in clips, and the false alarms of rules."""
-    f1 = f1_of_tags(true_tags(analysis), found.tagged)
-    if analysis.truth:
-        of_events = event_f1(found.timelines, analysis.truth, analysis.labels)
-        f1 |= {x: of_events[x] for x in ("overlap_F1", "event_F1")}
-    if not heard:
-        return Scores(f1, None)
-    own = [
-        x._replace(timeline=dataclasses.replace(x.timeline, rules=rules))
-        for x in heard
-    ]
-    return Scores(f1, count_false_alarms(heard[0].timeline.labels, own))
+def score_clips(
+    analysis: Analysis, of_clips: List[Rules]
+) -> Dict[str, Optional[float]]:
+    """Scores what the rules of each clip find in it."""
+    thresholds = np.stack([rules.threshold for rules in of_clips])
+    true, tagged = analysis.targets > 0.5, analysis.probs >= thresholds
+    columns = analysis.columns
+    scores = f1_of_tags(true[:, columns], tagged[:, columns])
+    if not analysis.truth:
+        return scores
+    timelines = {
+        clip: dataclasses.replace(analysis.timelines[clip], rules=rules)
+        for clip, rules in zip(analysis.ids, of_clips)
+        if clip in analysis.truth
+    }
+    of_events = event_metrics(timelines, analysis.truth, analysis.labels)
+    return {**scores, **of_events}
 
 
 def write_rules(model: Model, output: Path, rules: Rules) -> None:
@@ -314,59 +272,15 @@ def write_rules(model: Model, output: Path, rules: Rules) -> None:
         store_thresholds(folder, model.labels, rules.threshold)
 
 
-def measure_gains(
-    analysis: Analysis, old: Found, new: Found
-) -> Dict[str, Score]:
-    """The differences of decisive scores, with intervals over groups."""
-
-    def decisive(found: Found, rows: np.ndarray) -> Dict[str, float]:
-        """Those scores of some clips that are defined."""
-        macro = f1_of_tags(true[rows], found.tagged[rows])["macro_F1"]
-        right, *others = found.n_events[rows].sum(0)
-        overlap = 2 * right / sum(others) if sum(others) else None
-        scores = zip(DECISIVE, (macro, overlap))
-        return {name: x for name, x in scores if x is not None}
-
-    def differences(rows: np.ndarray) -> Dict[str, float]:
-        """The gains of some clips."""
-        before, after = decisive(old, rows), decisive(new, rows)
-        return {x: after[x] - before[x] for x in before.keys() & after.keys()}
-
-    true = true_tags(analysis)
-    return score_groups(differences, analysis.groups)
-
-
-def find_objection(
-    before: Scores,
-    after: Scores,
-    gains: Dict[str, Score],
-    n_clips: int,
-    was_learnt: bool,
-) -> str:
-    """Why learnt rules should not replace those of the model, if so.
-
-    They must not be worse. Other learnt rules are only replaced by better ones:
-    a gain whose interval is above 0.
-    """
-    for name, gain in gains.items():
-        if gain.value < 0:
-            old, new = before.f1[name], after.f1[name]
+def find_objection(before: Scores, after: Scores) -> str:
+    """Why learnt rules are worse than those of the model, if so."""
+    for name in DECISIVE:
+        old, new = before.f1.get(name), after.f1.get(name)
+        if old is not None and new is not None and new < old:
             return f"{name} falls from {old:.4f} to {new:.4f}"
     if before.background is not None and after.background is not None:
         n_old = before.background.together.count
         n_new = after.background.together.count
         if n_new > n_old:
             return f"false alarms rise from {n_old} to {n_new}"
-    if not was_learnt or any((x.low or 0) > 0 for x in gains.values()):
-        return ""
-    name, gain = max(gains.items(), key=lambda item: item[1].value)
-    if gain.value == 0:
-        return f"{name} stays {before.f1[name]:.4f}"
-    if gain.low is None:
-        return f"clips of fewer than {MIN_GROUPS} groups show no certain gain"
-    factor = ((gain.value - gain.low) / gain.value) ** 2
-    return (
-        f"the gain of {name} may be chance: to show one of {gain.value:.4f}, "
-        f"about {float(f'{factor * n_clips:.1e}'):.0f} clips are needed, and "
-        f"there are {n_clips}"
-    )
+    return ""

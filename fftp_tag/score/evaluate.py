@@ -24,10 +24,11 @@ import numpy as np
 
 from fftp_tag.parallel import in_order
 from fftp_tag.score.events import Truth, event_metrics
-from fftp_tag.score.tags import f1_scores
+from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
 from fftp_tag.tag.windows import Part, Source
+from speechbrain_fftp.dataio.audio import list_recordings
 from speechbrain_fftp.dataio.clips import Clip
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import THRESHOLD
@@ -43,13 +44,8 @@ from speechbrain_fftp.dataio.prepared import (
     read_table,
 )
 from speechbrain_fftp.dataio.ranking import ranking_metrics
-from speechbrain_fftp.datasets.audioset import is_audioset
-from speechbrain_fftp.datasets.custom import (
-    BACKGROUND,
-    CLIP_LIST,
-    PUBLISHED_TABLES,
-)
-from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
+from speechbrain_fftp.datasets.custom import BACKGROUND
+from speechbrain_fftp.datasets.names import clip_ids
 from speechbrain_fftp.datasets.prepare import list_data, split_clips
 from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
@@ -61,7 +57,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PathLike = Union[str, os.PathLike]
+
 ALL = "all"  # all splits
+MISSING = 0.2  # share of the clips that may have no audio file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +96,14 @@ class Split:
     clips : list of LabelledClip
     classes : dict
         Labels by the data's name of a class, such as a mid.
+    truth : dict
+        True events by id, of the clips that strong labels list.
     """
 
     name: str
     clips: List[LabelledClip]
     classes: Dict[str, str]
+    truth: Truth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,12 +185,10 @@ class Evaluation:
 
 def evaluate(
     tagger: "AudioTagger",
-    data_folder: Union[str, os.PathLike],
+    data_folder: PathLike,
     split: Optional[str] = None,
-    num_workers: int = 4,
+    strong_labels: Optional[PathLike] = None,
     progress: bool = False,
-    strong_labels: Optional[str] = None,
-    **options,
 ) -> Evaluation:
     """Scores a model on the clips of a split.
 
@@ -201,16 +201,12 @@ def evaluate(
     split : str, optional
         train, valid, eval or all; by default eval, or all for custom data
         without splits.
-    num_workers : int
-        Number of clips that are read at the same time.
-    progress : bool
-        Whether to show progress.
     strong_labels : str, optional
         Table of true events, or label tracks, see
         ``speechbrain_fftp.datasets.strong_labels``. Events are scored as well,
         in the clips that it lists.
-    **options
-        Options for data that are not prepared, see ``list_split``.
+    progress : bool
+        Whether to show progress.
 
     Raises
     ------
@@ -218,21 +214,14 @@ def evaluate(
         If the split does not exist, the model and the data have no class in
         common, or no clip can be scored.
     """
-    listed = list_split(
-        data_folder,
-        split,
-        strong_labels=strong_labels,
-        **options,
-    )
-    found = analyze_split(
-        tagger, listed, data_folder, strong_labels, num_workers, progress
-    )
+    listed = list_split(data_folder, split, strong_labels=strong_labels)
+    found = analyze_split(tagger, listed, progress)
     rules = tagger.model.rules
     targets = found.targets[:, found.columns]
     probs = found.probs[:, found.columns]
     metrics = {
         **ranking_metrics(targets, probs),
-        **f1_scores(targets, probs, rules.threshold[found.columns]),
+        **f1_of_tags(targets > 0.5, probs >= rules.threshold[found.columns]),
         "thresholds": "learnt" if rules.is_learnt else THRESHOLD,
     }
     if all(len(clip.labels) == 1 for clip in found.clips):
@@ -240,7 +229,7 @@ def evaluate(
         right = [clip.labels == [x] for clip, x in zip(found.clips, best)]
         metrics["accuracy"] = float(np.mean(right))
     events = {}
-    if strong_labels is not None:
+    if listed.truth:
         events = event_metrics(found.timelines, found.truth, found.labels)
     return Evaluation(
         metrics=metrics,
@@ -255,55 +244,36 @@ def evaluate(
 
 
 def list_split(
-    data_folder: Union[str, os.PathLike],
-    split: Optional[str],
+    data_folder: PathLike,
+    split: Optional[str] = None,
     default: str = "eval",
-    allow_missing: float = 0.2,
-    test_fold: Optional[str] = None,
-    strong_labels: Optional[str] = None,
+    strong_labels: Optional[PathLike] = None,
 ) -> Split:
     """Lists the clips of a split, see ``evaluate``.
 
-    Arguments
-    ---------
-    data_folder, split : str
-    default : str
-        The split that is used by default, if there are splits.
-    allow_missing : float
-        Fraction of the clips that may have no audio file.
-    test_fold : str, optional
-        For data with folds: the fold to use as eval split.
-    strong_labels : str, optional
-        Table of true events. Recordings that are in no folder of a class have
-        the labels of their events.
+    ``default`` is the split that is used by default, if there are splits.
     """
     if split not in (None, *SPLITS, ALL):
         raise InputError(
             f"split={split!r} is not one of {', '.join(SPLITS)}, {ALL}."
         )
     if os.path.isfile(os.path.join(data_folder, PREPARED)):
-        if test_fold is not None:
-            raise InputError(
-                f"{data_folder} is prepared already: --test-fold is an option "
-                "of its preparation."
-            )
         check_prepared(data_folder)
-        return list_prepared(data_folder, split or default)
-    recordings = find_recordings(data_folder)
-    if recordings and strong_labels is not None:
-        listed = list_annotated(recordings, strong_labels)
-        if not has_class_folders(data_folder, listed):
-            if split not in (None, ALL) or test_fold is not None:
-                raise InputError(
-                    f"{data_folder} holds recordings, which have no splits: "
-                    "leave --split and --test-fold out."
-                )
-            return listed
-    if os.path.isfile(data_folder):
+        return list_prepared(data_folder, split or default, strong_labels)
+    if strong_labels is None:
+        return list_custom(data_folder, split, default)
+    if split not in (None, ALL):
         raise InputError(
-            f"{data_folder} is one recording: give its events with "
-            "--strong-labels, or a data folder."
+            f"{data_folder} is not prepared: with --strong-labels, all "
+            "recordings that these list are used, without --split."
         )
+    return list_annotated(data_folder, strong_labels)
+
+
+def list_custom(
+    data_folder: PathLike, split: Optional[str], default: str
+) -> Split:
+    """Lists the clips of a split of custom data."""
     listing = list_data(data_folder, min_classes=1)
     clips = listing.clips
     if split is None:
@@ -311,16 +281,16 @@ def list_split(
         split = default if has_splits else ALL
     # A test set needs no clips for training
     is_test_set = {clip.split for clip in clips} <= {"valid", "eval"}
-    if test_fold is not None or (split != ALL and not is_test_set):
-        clips, _ = split_clips(listing, test_fold=test_fold)
     if split != ALL:
+        if not is_test_set:
+            clips, _ = split_clips(listing)
         clips = [clip for clip in clips if clip.split == split]
     if not clips:
         raise InputError(
             f"{data_folder} has no clips of the split {split}: choose another "
             "with --split."
         )
-    check_missing(clips, allow_missing)
+    check_missing(clips, MISSING)
     labelled = [
         LabelledClip(
             id=clip.id,
@@ -330,7 +300,7 @@ def list_split(
         )
         for clip in clips
     ]
-    return Split(split, labelled, listing.classes)
+    return Split(split, labelled, listing.classes, truth={})
 
 
 def part_of(clip: Clip) -> Tuple[Source, Optional[int]]:
@@ -338,30 +308,15 @@ def part_of(clip: Clip) -> Tuple[Source, Optional[int]]:
     return Part(clip.audio, clip.start, clip.end), None
 
 
-def find_recordings(data_folder: Union[str, os.PathLike]) -> Dict[str, str]:
-    """A recording, or those below a folder without a table of clips.
-
-    Returns their paths by their names in the data folder.
-    """
-    path = Path(data_folder)
-    if path.is_file():
-        return {path.name: str(path)}
-    tables = (CLIP_LIST, *PUBLISHED_TABLES)
-    if (
-        not path.is_dir()
-        or is_audioset(path)
-        or any((path / table).exists() for table in tables)
-    ):
-        return {}
-    return {name: str(path / name) for name in audio_below(path)}
-
-
-def list_annotated(recordings: Dict[str, str], strong_labels: str) -> Split:
-    """Lists the recordings of which a table has events."""
-    paths = {id: recordings[name] for name, id in clip_ids(recordings).items()}
-    truth = read_strong_labels(
-        strong_labels, set(paths), None, "the recordings"
-    )
+def list_annotated(data_folder: PathLike, strong_labels: PathLike) -> Split:
+    """Lists a recording, or those of a folder, whose events a table has."""
+    recordings = list_recordings(data_folder)
+    folder = Path(data_folder)
+    if folder.is_file():
+        folder = folder.parent
+    names = {os.path.relpath(path, folder): path for path in recordings}
+    paths = {id: names[name] for name, id in clip_ids(names).items()}
+    truth = read_strong_labels(strong_labels, paths, None, "the recordings")
     clips = [
         LabelledClip(
             id=clip,
@@ -371,33 +326,25 @@ def list_annotated(recordings: Dict[str, str], strong_labels: str) -> Split:
         for clip, events in truth.items()
     ]
     labels = sorted({label for clip in clips for label in clip.labels})
-    return Split(ALL, clips, dict(zip(labels, labels)))
+    return Split(ALL, clips, dict(zip(labels, labels)), truth)
 
 
-def has_class_folders(
-    data_folder: Union[str, os.PathLike], listed: Split
-) -> bool:
-    """Whether folders are named after classes of events, or after splits."""
-    if not os.path.isdir(data_folder):
-        return False
-    names = {*listed.classes, *SPLIT_NAMES}
-    return not names.isdisjoint(folders_in(data_folder))
-
-
-def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
+def list_prepared(
+    folder: PathLike, split: str, strong_labels: Optional[PathLike]
+) -> Split:
     """Lists the clips of a split of a prepared folder."""
     # The Speech Commands recipe writes test.csv
     names = [x for x, own in SPLIT_NAMES.items() if split in (own, ALL)]
-    paths = [Path(folder, f"{name}.csv") for name in names]
-    paths = [path for path in paths if path.is_file()]
-    if not paths:
+    tables = [Path(folder, f"{name}.csv") for name in names]
+    tables = [path for path in tables if path.is_file()]
+    if not tables:
         raise InputError(
             f"{folder} has no {' or '.join(names)}.csv: choose another split, "
             "or the data folder that it was prepared from."
         )
     columns = ("ID", "wav", "start", "stop", "labels")
     clips = []
-    for path in paths:
+    for path in tables:
         for _, row in read_table(path, columns):
             wav = row["wav"].replace("$data_root", str(folder))
             packed = PackedClip(wav, int(row["start"]), int(row["stop"]))
@@ -408,14 +355,22 @@ def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
                     read=functools.partial(read_packed, packed),
                 )
             )
-    return Split(split, clips, read_classes_csv(folder))
+    classes = read_classes_csv(folder)
+    truth: Truth = {}
+    if strong_labels is not None:
+        ids = {clip.id for clip in clips}
+        where = f"the clips of the split {split}"
+        truth = read_strong_labels(strong_labels, ids, classes, where)
+        logger.info(
+            "events are scored in the %d of %d clips that %s lists",
+            len(truth),
+            len(ids),
+            strong_labels,
+        )
+    return Split(split, clips, classes, truth)
 
 
-def common_labels(
-    tagger: "AudioTagger",
-    classes: Dict[str, str],
-    data_folder: Union[str, os.PathLike],
-) -> List[str]:
+def common_labels(tagger: "AudioTagger", classes: Dict[str, str]) -> List[str]:
     """Labels of the model that the data have too; warns of missing classes."""
     if not tagger.labels:
         raise InputError(NO_CLASSES.format(tagger.model.path))
@@ -423,78 +378,50 @@ def common_labels(
     labels = [label for label in tagger.labels if label in names]
     if not labels:
         raise InputError(
-            f"The model and {data_folder} have no class in common: the model "
-            f"knows {', '.join(tagger.labels[:3])}, ..., the data have "
+            "The model and the data have no class in common: the model knows "
+            f"{', '.join(tagger.labels[:3])}, ..., the data have "
             f"{', '.join(names[:3])}, ..."
         )
     lacking = sorted(set(names) - set(labels))
     if lacking:
         logger.warning(
-            "The model lacks %d of the %d classes of %s, which are not scored, "
-            "such as %s",
+            "The model lacks %d of the %d classes of the data, which are not "
+            "scored, such as %s",
             len(lacking),
             len(names),
-            data_folder,
             ", ".join(lacking[:5]),
         )
     return labels
 
 
-def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
-    """The true events of these labels in the clips that a table lists."""
-    known = {x: label for x, label in split.classes.items() if label in labels}
-    ids = {clip.id for clip in split.clips}
-    where = f"the clips of the split {split.name}"
-    listed = read_strong_labels(strong_labels, ids, known, where)
-    if len(listed) < len(ids):
-        logger.info(
-            "%s lists %d of the %d clips of the %s split: events are scored in "
-            "these clips only",
-            strong_labels,
-            len(listed),
-            len(ids),
-            split.name,
-        )
-    return {
-        clip: [event for event in events if event[2] in labels]
-        for clip, events in listed.items()
-    }
-
-
 def analyze_split(
     tagger: "AudioTagger",
     split: Split,
-    data_folder: Union[str, os.PathLike],
-    strong_labels: Optional[str],
-    num_workers: int = 4,
     progress: bool = False,
     all_timelines: bool = False,
 ) -> Analysis:
-    """Runs a model on clips, with the timelines of those that strong labels list.
+    """Runs a model on clips, with the timelines of those with true events.
 
     Clips that cannot be read are skipped, counted and logged.
 
     Raises
     ------
     InputError
-        If the model and the data have no class in common, the strong labels
-        cannot be used, or no clip can be read.
+        If the model and the data have no class in common, or no clip can be
+        read.
     """
-    labels = common_labels(tagger, split.classes, data_folder)
-    truth: Truth = {}
-    if strong_labels is not None:
-        truth = read_truth(strong_labels, split, labels)
+    labels = common_labels(tagger, split.classes)
 
     def analyze(clip):
         """The probabilities of a clip, and its timeline if needed."""
-        if clip.id not in truth and not all_timelines:
+        if clip.id not in split.truth and not all_timelines:
             return tagger.clip_probabilities(*clip.read()), None
         timeline = tagger.analyze(*clip.read())
         return timeline.clip_probs, timeline
 
     clips, probs, timelines, skipped = [], [], {}, {}
     for clip, result, error in in_order(
-        analyze, split.clips, num_workers, progress, "clips"
+        analyze, split.clips, progress=progress, unit="clips"
     ):
         if result is None:
             skipped[clip.id] = str(error)
@@ -518,8 +445,12 @@ def analyze_split(
             clip_id,
             reason,
         )
+    truth = {
+        clip: [event for event in events if event[2] in labels]
+        for clip, events in split.truth.items()
+    }
+    durations = {clip: x.duration for clip, x in timelines.items()}
     targets = [[x in clip.labels for x in tagger.labels] for clip in clips]
-    durations = {x: timelines[x].duration for x in timelines if x in truth}
     return Analysis(
         labels=labels,
         columns=[tagger.labels.index(label) for label in labels],
@@ -527,6 +458,6 @@ def analyze_split(
         targets=np.array(targets, np.float32),
         probs=np.stack(probs),
         timelines=timelines,
-        truth=cut_events(truth, durations, strong_labels),
+        truth=cut_events(truth, durations, "strong labels"),
         skipped=skipped,
     )

@@ -1,4 +1,4 @@
-"""Scores of events against strong labels: F1 and PSDS.
+"""F1 of events against strong labels.
 
 True and found events of a class in a clip are matched one to one.
 
@@ -11,7 +11,6 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
 
 import numpy as np
 
-from fftp_tag.score.psds import overlaps, psds
 from fftp_tag.tag.events import Timeline
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -45,47 +44,16 @@ class Counts(NamedTuple):
 def event_metrics(
     timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
 ) -> Dict[str, float]:
-    """Scores the events that the rules of the timelines find, with PSDS.
+    """F1 of the events that the rules of the timelines find.
 
     Arguments
     ---------
     timelines : dict
         Timelines by clip id.
     truth : dict
-        True events (start, end, label) by clip id.
+        True events (start, end, label) of some of these clips, by id.
     labels : list of str
         The classes that are scored.
-
-    Returns
-    -------
-    dict of float
-        The scores of ``event_f1`` and of ``psds``.
-
-    Raises
-    ------
-    InputError
-        If there are no true events.
-    """
-    joined = {
-        clip: {x: join_overlapping(own) for x, own in by_label(events).items()}
-        for clip, events in truth.items()
-    }
-    occur = [x for x in labels if any(x in own for own in joined.values())]
-    return {
-        **event_f1(timelines, truth, labels),
-        **psds(timelines, joined, occur),
-    }
-
-
-def event_f1(
-    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
-) -> Dict[str, float]:
-    """F1 of the events that the rules of the timelines find.
-
-    Arguments
-    ---------
-    timelines, truth, labels
-        See ``event_metrics``.
 
     Returns
     -------
@@ -100,20 +68,21 @@ def event_f1(
     InputError
         If there are no true events.
     """
-    of_class = pair_events(timelines, truth, labels)
-    f1 = [
+    of_class = pair_events(timelines, truth, labels).values()
+    on_time = [
         count_events(clips, is_on_time).f1
-        for clips in of_class.values()
+        for clips in of_class
         if any(len(clip.true) for clip in clips)
     ]
-    if not f1:
+    if not on_time:
         raise InputError("The scored clips have no events of these classes.")
-    total = count_all(of_class)
+    together = [clip for clips in of_class for clip in clips]
+    total = count_events(together, overlap_by_half)
     return {
         "overlap_F1": total.f1,
         "overlap_precision": total.right / max(total.found, 1),
-        "overlap_recall": total.right / max(total.true, 1),
-        "event_F1": float(np.mean(f1)),
+        "overlap_recall": total.right / total.true,
+        "event_F1": float(np.mean(on_time)),
     }
 
 
@@ -123,19 +92,16 @@ def pair_events(
     """True and found events by label, in the clips that have any."""
     paired: Dict[str, List[ClipEvents]] = {label: [] for label in labels}
     nothing = np.zeros((0, 2))
-    for clip, timeline in timelines.items():
-        true = by_label(truth[clip])
-        found = found_events(timeline)
+    for clip, events in truth.items():
+        true = by_label(events)
+        found = by_label(
+            (x.start, x.end, x.label) for x in timelines[clip].events()
+        )
         for label in paired.keys() & (true.keys() | found.keys()):
-            events = true.get(label, nothing), found.get(label, nothing)
-            paired[label].append(ClipEvents(*events))
+            paired[label].append(
+                ClipEvents(true.get(label, nothing), found.get(label, nothing))
+            )
     return paired
-
-
-def found_events(timeline: Timeline) -> Dict[str, np.ndarray]:
-    """Starts and ends ``[N, 2]`` of found events, by label."""
-    events = timeline.events()
-    return by_label((event.start, event.end, event.label) for event in events)
 
 
 def by_label(events: Iterable[tuple]) -> Dict[str, np.ndarray]:
@@ -146,28 +112,12 @@ def by_label(events: Iterable[tuple]) -> Dict[str, np.ndarray]:
     return {label: np.array(times) for label, times in found.items()}
 
 
-def count_overlapping(
-    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
-) -> Counts:
-    """The counts of ``overlap_F1``."""
-    return count_all(pair_events(timelines, truth, labels))
-
-
-def count_all(of_class: Dict[str, List[ClipEvents]]) -> Counts:
-    """Counts the events of all classes, which match if they overlap by half."""
-    return count_events(sum(of_class.values(), []), overlap_by_half)
-
-
 def count_events(
     clips: List[ClipEvents], can_match: Callable[[ClipEvents], np.ndarray]
 ) -> Counts:
     """Counts events and matches; ``can_match`` returns booleans ``[N, M]``."""
     return Counts(
-        right=sum(
-            len(match(can_match(clip)))
-            for clip in clips
-            if len(clip.true) and len(clip.found)
-        ),
+        right=sum(len(match(can_match(clip))) for clip in clips),
         true=sum(len(clip.true) for clip in clips),
         found=sum(len(clip.found) for clip in clips),
     )
@@ -183,10 +133,11 @@ def match(can_match: np.ndarray) -> List[Tuple[int, int]]:
 
 def overlap_by_half(clip: ClipEvents) -> np.ndarray:
     """Whether true and found events overlap by half, ``[N, M]``."""
-    intersection = overlaps(clip.true, clip.found)
-    true = clip.true[:, 1] - clip.true[:, 0]
-    found = clip.found[:, 1] - clip.found[:, 0]
-    union = true[:, None] + found - intersection
+    true_starts, true_ends = clip.true.T[..., None]  # [N, 1]
+    starts, ends = clip.found.T
+    intersection = np.minimum(true_ends, ends) - np.maximum(true_starts, starts)
+    # Of events that overlap; the intersection of others is negative
+    union = np.maximum(true_ends, ends) - np.minimum(true_starts, starts)
     return intersection >= OVERLAP * union
 
 
@@ -195,14 +146,3 @@ def is_on_time(clip: ClipEvents) -> np.ndarray:
     errors = np.abs(clip.true[:, None] - clip.found).round(DIGITS)
     collar = np.maximum(COLLAR, 0.2 * np.diff(clip.true)).round(DIGITS)
     return (errors[:, :, 0] <= COLLAR) & (errors[:, :, 1] <= collar)
-
-
-def join_overlapping(events: np.ndarray) -> np.ndarray:
-    """Joins events ``[N, 2]`` that overlap."""
-    joined: List[List[float]] = []
-    for start, end in sorted(events.tolist()):
-        if joined and start < joined[-1][1]:
-            joined[-1][1] = max(end, joined[-1][1])
-        else:
-            joined.append([start, end])
-    return np.array(joined)

@@ -1,4 +1,4 @@
-"""Folds and a bootstrap of clips that keep groups of clips together.
+"""Folds of clips that keep groups of clips together.
 
 Clips of a group, such as those of a recording, are alike: a score is honest only
 if none of a clip's group was learnt from.
@@ -8,21 +8,11 @@ Authors
 """
 
 import warnings
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import List, Optional
 
 import numpy as np
 
 FOLDS = 5
-RESAMPLES = 200  # of the bootstrap
-MIN_GROUPS = 5  # for an interval: fewer do not show how much scores vary
-
-
-class Score(NamedTuple):
-    """A score, with a 95 % interval if there are enough groups of clips."""
-
-    value: float
-    low: Optional[float] = None
-    high: Optional[float] = None
 
 
 def assign_folds(
@@ -55,32 +45,3 @@ def assign_folds(
     for fold, (_, rows) in enumerate(splits):
         folds[rows] = fold
     return folds
-
-
-def resample(groups: List[str]) -> Iterator[np.ndarray]:
-    """Yields indices of clips, drawn group by group with replacement."""
-    draw = np.random.default_rng(0)
-    numbers = np.unique(groups, return_inverse=True)[1]
-    members = [np.flatnonzero(numbers == n) for n in range(numbers.max() + 1)]
-    for _ in range(RESAMPLES):
-        chosen = draw.integers(len(members), size=len(members))
-        yield np.concatenate([members[number] for number in chosen])
-
-
-def score_groups(
-    score: Callable[[np.ndarray], Dict[str, float]], groups: List[str]
-) -> Dict[str, Score]:
-    """Scores clips, with intervals from a bootstrap over their groups.
-
-    ``score`` returns those scores of some clips, by index, that are defined.
-    """
-    of_all = score(np.arange(len(groups)))
-    if len(set(groups)) < MIN_GROUPS:
-        return {name: Score(value) for name, value in of_all.items()}
-    resampled = [score(rows) for rows in resample(groups)]
-    scores = {}
-    for name, value in of_all.items():
-        found = [sample[name] for sample in resampled if name in sample]
-        low, high = np.percentile(found, [2.5, 97.5]).tolist()
-        scores[name] = Score(value, low, high)
-    return scores

@@ -8,27 +8,18 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 
-from speechbrain_fftp.dataio.model_info import Numbers
 
-
-def f1_scores(
-    targets: np.ndarray, probs: np.ndarray, thresholds: Numbers
-) -> Dict[str, Any]:
-    """F1 of the tags whose probability reaches a threshold.
+def f1_of_tags(
+    true: np.ndarray, tagged: np.ndarray
+) -> Dict[str, Optional[float]]:
+    """F1 of tags, from booleans ``[clips, C]``.
 
     Returns ``micro_F1``, of all tags but those of classes that all clips have,
     and ``macro_F1``, the mean over classes with positive and negative clips;
     None if there are none.
     """
-    return f1_of_tags(
-        targets > 0.5, probs >= np.asarray(thresholds, np.float32)
-    )
-
-
-def f1_of_tags(true: np.ndarray, tagged: np.ndarray) -> Dict[str, Any]:
-    """The scores of ``f1_scores``, from booleans ``[clips, C]``."""
-    of_class = column_f1(true, tagged)[true.any(0) & ~true.all(0)]
     varied = ~true.all(0)
+    of_class = column_f1(true, tagged)[varied & true.any(0)]
     of_all = column_f1(true[:, varied].ravel(), tagged[:, varied].ravel())
     return {
         "micro_F1": float(of_all) if varied.any() else None,

@@ -5,11 +5,10 @@ Authors
 """
 
 import dataclasses
-from typing import Dict, Optional
+from typing import List
 
 import numpy as np
 
-from fftp_tag.score.events import found_events
 from fftp_tag.score.tags import column_f1
 from fftp_tag.tag.events import Timeline
 from speechbrain_fftp.dataio.model_info import THRESHOLD, Rules, default_rules
@@ -23,92 +22,81 @@ LEAST = 0.001
 MINIMA = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 
 
-def with_rules(
-    timelines: Dict[str, Timeline], rules: Rules
-) -> Dict[str, Timeline]:
-    """The same timelines with other rules."""
-    return {
-        clip: dataclasses.replace(timeline, rules=rules)
-        for clip, timeline in timelines.items()
-    }
-
-
 def are_learnable(targets: np.ndarray) -> np.ndarray:
     """Whether classes have enough positive clips, ``[C]``."""
     return (targets > 0.5).sum(0) >= MIN_POSITIVES
 
 
-def learn_from_clips(
+def learn_event_rules(
     targets: np.ndarray,
-    probs: np.ndarray,
-    timelines: Dict[str, Timeline],
-    learnable: Optional[np.ndarray] = None,
+    timelines: List[Timeline],
+    thresholds: np.ndarray,
+    learnable: np.ndarray,
 ) -> Rules:
-    """Learns from the labels of clips.
+    """Learns rules of events from the labels of clips.
 
-    Thresholds maximise F1 of the tags. With timelines, an event lasts while the
-    probability is at least 0.1, except for pauses of less than 3 s. For each
-    class, the minimum duration, then ``high``, maximise F1 of the clips with an
-    event; of equally good minimum durations, the longest is used.
+    An event lasts while the probability is at least 0.1, except for pauses of
+    less than 3 s. For each class, the minimum duration, then ``high``, maximise
+    F1 of the clips with an event; of equally good minimum durations, the longest
+    is used.
 
     Arguments
     ---------
-    targets, probs : numpy.ndarray
-        Multi-hot labels and probabilities, ``[clips, C]``.
-    timelines : dict
-        Timelines of the clips in the same order, or an empty dict.
-    learnable : numpy.ndarray, optional
-        Which classes to learn, ``[C]``; by default, see ``are_learnable``.
+    targets : numpy.ndarray
+        Multi-hot labels ``[clips, C]``.
+    timelines : list of Timeline
+        Of the clips.
+    thresholds, learnable : numpy.ndarray
+        Thresholds of tags, and which classes to learn, ``[C]``; the rules of
+        others mean nothing.
     """
-    rules = default_rules(targets.shape[1])
-    is_learnt = are_learnable(targets) if learnable is None else learnable
-    if not is_learnt.any():
-        return rules
-    thresholds = learn_thresholds(targets, probs, is_learnt)
+    low = np.full(len(thresholds), LOW, np.float32)
     rules = dataclasses.replace(
-        rules,
+        default_rules(len(thresholds)).replace(merge_gap=PAUSE),
         threshold=thresholds,
-        low=thresholds,
-        high=thresholds,
-        is_learnt=True,
+        low=low,
+        high=low,
     )
-    if not timelines:
-        return rules
-    low = np.where(is_learnt, np.float32(LOW), rules.low)
-    rules = dataclasses.replace(rules, low=low, high=low)
-    rules = rules.replace(merge_gap=PAUSE)
-    minima = learn_minima(with_rules(timelines, rules), targets)
-    rules = rules.replace(min_duration=np.where(is_learnt, minima, 0.0))
-    peaks = highest_peaks(with_rules(timelines, rules))
-    high = np.maximum(learn_thresholds(targets, peaks, is_learnt), low)
-    return dataclasses.replace(rules, high=high)
+    found = [
+        (row, timeline.labels.index(x.label), x.start, x.end, x.probability)
+        for row, timeline in enumerate(timelines)
+        for x in dataclasses.replace(timeline, rules=rules).events()
+    ]
+    rows, classes, starts, ends, probs = np.array(found).reshape(-1, 5).T
+    cells = rows.astype(int), classes.astype(int)
+    longest = np.full(targets.shape, -1.0)  # without an event
+    np.maximum.at(longest, cells, ends - starts)
+    scores = np.stack(
+        [column_f1(targets > 0.5, longest >= minimum) for minimum in MINIMA]
+    ).round(12)
+    is_best = scores == scores.max(0)
+    minima = (is_best * np.array(MINIMA)[:, None]).max(0)
+    is_event = ends - starts >= minima[cells[1]]
+    peaks = np.zeros(targets.shape)
+    np.maximum.at(peaks, cells, is_event * probs)
+    high = np.maximum(learn_thresholds(targets, peaks, learnable), low)
+    return dataclasses.replace(rules, high=high, min_duration=minima)
 
 
 def learn_thresholds(
-    targets: np.ndarray,
-    probs: np.ndarray,
-    learnable: Optional[np.ndarray] = None,
+    targets: np.ndarray, probs: np.ndarray, learnable: np.ndarray
 ) -> np.ndarray:
     """Learns the threshold of each class that maximises its F1.
-
-    Other classes get 0.5.
 
     Arguments
     ---------
     targets, probs : numpy.ndarray
         Multi-hot labels and probabilities, ``[clips, C]``.
-    learnable : numpy.ndarray, optional
-        Which classes to learn, ``[C]``; by default, see ``are_learnable``.
+    learnable : numpy.ndarray
+        Which classes to learn, ``[C]``.
 
     Returns
     -------
     numpy.ndarray
-        The thresholds ``[C]``.
+        The thresholds ``[C]``; 0.5 of other classes.
     """
     is_true = targets > 0.5
     thresholds = np.full(targets.shape[1], THRESHOLD, np.float32)
-    if learnable is None:
-        learnable = are_learnable(targets)
     for c in np.flatnonzero(learnable & is_true.any(0)):
         thresholds[c] = best_threshold(is_true[:, c], probs[:, c])
     return thresholds
@@ -137,30 +125,3 @@ def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
     if middle == low:  # neighbours in float32
         middle = high
     return max(middle, np.float32(LEAST))
-
-
-def learn_minima(
-    timelines: Dict[str, Timeline], targets: np.ndarray
-) -> np.ndarray:
-    """Learns minimum durations ``[C]``, see ``learn_from_clips``."""
-    longest = np.full(targets.shape, -1.0)  # without an event
-    for row, timeline in zip(longest, timelines.values()):
-        for label, events in found_events(timeline).items():
-            c = timeline.labels.index(label)
-            row[c] = np.diff(events).max()
-    scores = np.stack(
-        [column_f1(targets > 0.5, longest >= minimum) for minimum in MINIMA]
-    ).round(12)
-    is_best = scores == scores.max(0)
-    return (is_best * np.array(MINIMA)[:, None]).max(0)
-
-
-def highest_peaks(timelines: Dict[str, Timeline]) -> np.ndarray:
-    """The highest probability of an event, or 0, ``[clips, C]``."""
-    n_classes = len(next(iter(timelines.values())).labels)
-    peaks = np.zeros((len(timelines), n_classes), np.float32)
-    for row, timeline in zip(peaks, timelines.values()):
-        for event in timeline.events():
-            c = timeline.labels.index(event.label)
-            row[c] = max(row[c], event.probability)
-    return peaks

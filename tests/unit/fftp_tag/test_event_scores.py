@@ -5,7 +5,6 @@ Authors
 """
 
 import itertools
-import statistics
 
 import numpy as np
 import pytest
@@ -55,20 +54,6 @@ def test_missed_and_false_events_by_hand():
     assert scores["overlap_F1"] == pytest.approx(2 * 2 / (4 + 3))
     with pytest.raises(InputError, match="event"):
         event_metrics(timelines, TRUTH, ["Bell"])
-
-
-def test_psds_by_hand():
-    """Of events that overlap, as some of AudioSet's labels do."""
-    parts = [(1.0, 2.0, "Dog"), (1.0, 1.5, "Dog"), (1.9, 4.0, "Dog")]
-    truth = {**TRUTH, "c": [*parts, (4.0, 5.0, "Dog")]}
-    found = {"a": TRUTH["a"], "c": [(1.0, 4.0, "Dog"), (4.02, 5.0, "Dog")]}
-    timelines = make_timelines(found)
-    scores = event_metrics(timelines, truth, LABELS)
-    rates = 3 / 5, 1 / 1  # of dogs and sirens; nothing false is found
-    mean, spread = statistics.mean(rates), statistics.pstdev(rates)
-    for name in ("PSDS1", "PSDS2"):
-        assert scores[f"{name}_alpha_st_0"] == pytest.approx(mean)
-        assert scores[f"{name}_alpha_st_1"] == pytest.approx(mean - spread)
 
 
 def test_an_onset_at_the_collar_is_on_time():

@@ -441,10 +441,8 @@ def test_places_of_examples_are_left_out(archive, find, tmp_path):
         assert not any(share(match, other) for other in matches)
 
 
-@pytest.mark.parametrize("single_label", [True, False])
-def test_places_of_learnt_classes(
-    archive, find, tagger, tmp_path, single_label
-):
+@pytest.mark.parametrize("labels", ["bark", "bark;dog"])
+def test_places_of_learnt_classes(archive, find, tagger, tmp_path, labels):
     """They are those of the learnt model, without any of its clips."""
     sounds, model = tmp_path / "sounds", tmp_path / "my.onnx"
     listed = []
@@ -458,15 +456,21 @@ def test_places_of_learnt_classes(
     first = min((sounds / "bark").iterdir())
     first.rename(sounds / "background" / "wrong.wav")
     sf.write(sounds / "bark" / "other.wav", noise(1.0, 20), RATE)
-    learn(tagger, sounds, model, single_label=single_label)
+    rows = ["path,labels"]
+    for name, own in (("bark", labels), ("background", "")):
+        rows += [f"{name}/{x},{own}" for x in os.listdir(sounds / name)]
+    (sounds / "clips.csv").write_text("\n".join(rows))
+    learn(tagger, sounds, model)
     shutil.rmtree(sounds)
     learnt = AudioTagger.from_pretrained(model)
+    assert learnt.model.info.single_label == (labels == "bark")
     assert learnt.model.span_samples == RATE
     options = ["--format", "json", "--top-k", "20", "--cut", tmp_path / "n"]
     found = find("--model", model, *options)
     assert "left out" in found.err
     matches = json.loads(found.out)
-    assert [match["label"] for match in matches] == ["bark"] * len(matches)
+    assert {match["label"] for match in matches} == set(labels.split(";"))
+    matches = [match for match in matches if match["label"] == "bark"]
     probs = [match["probability"] for match in matches]
     assert probs == sorted(probs, reverse=True) and len(matches) > 3
     for match in matches:

@@ -8,8 +8,6 @@ import dataclasses
 import os
 import re
 import shutil
-import time
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -22,37 +20,35 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tiny_onnx import LONGEST, RATE, write_model
+from tiny_onnx import LONGEST, RATE
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
-from fftp_tag.learning import classifier, recordings
-from fftp_tag.learning.classifier import find_temperature, learn_classifier
-from fftp_tag.learning.learn import (
-    Sounds,
-    add_background,
-    choose_hop,
-    related_names,
+from fftp_tag.learning import (
+    classifier,
+    learn as learning,
+    recordings,
 )
+from fftp_tag.learning.classifier import find_temperature, learn_classifier
 from fftp_tag.learning.recordings import (
-    Recording,
     augmented_copies,
     features_at,
     place_between,
     place_over,
 )
 from fftp_tag.learning.validate import (
-    Examples,
+    Example,
     cross_validate,
+    learn_from,
     score_clips,
     validate,
 )
 from fftp_tag.score.calibrate import calibrate
 from fftp_tag.score.groups import assign_folds
-from fftp_tag.score.thresholds import learn_thresholds
+from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import HOPS, OUTPUT, make_span_model
+from fftp_tag.tag.spans import OUTPUT, make_span_model
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -155,13 +151,6 @@ def test_the_learnt_graph_is_scikit_learns(
     expected = [softer.probabilities(list(x[:, None])) for x in spans]
     np.testing.assert_allclose(steps, expected, atol=1e-4)
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)
-    # A clip in a batch of longer ones has the steps of its own
-    short = wavs[0][:700]
-    inputs = {"wavs": np.stack(wavs[:2]), "wav_lens": np.float32([0.7, 1])}
-    inputs["wavs"][0, 700:] = 0
-    [found] = learnt.session.run(["probabilities"], inputs)
-    alone = learnt.probabilities(short[None])
-    np.testing.assert_allclose(found[:1], alone, atol=1e-4)
 
 
 def test_a_class_without_clips_or_others_can_be_learnt():
@@ -172,19 +161,6 @@ def test_a_class_without_clips_or_others_can_be_learnt():
         classifier = learn_classifier(features, targets, single_label)
         probs = classifier.probabilities([features])
         assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
-
-
-@pytest.mark.parametrize("temperature", [6.0, 70.0])
-def test_the_temperature_is_found(temperature):
-    """By which the logits of known probabilities were multiplied."""
-    draw = np.random.default_rng(0)
-    logits = draw.standard_normal((5000, 3)) * 3
-    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    classes = np.array([draw.choice(3, p=row) for row in probs])
-    found = find_temperature(temperature * logits, classes, 3)
-    assert found == pytest.approx(temperature, rel=0.13)
-    # Without cross-validation, it is that of small encoders
-    assert 12 <= find_temperature(logits[:0], classes[:0], 3) <= 22
 
 
 def test_most_sounds_reach_the_threshold():
@@ -209,65 +185,20 @@ def test_copies_are_of_the_sound(tmp_path):
     for seed in range(5):
         rng = np.random.default_rng(seed)
         copies = [*augmented_copies(wav, rate, rng)]
-        # The last of five is noisy, and shifted by 0.1 s at most
-        purity = [purity_of(copy, rate) for copy in copies]
-        assert min(purity[:4]) > 41 > 19 < purity[4] < 41 and len(copies) == 5
+        assert len(copies) == 5
         for copy in copies:
-            heard = np.abs(copy[: len(copy) // 160 * 160]).reshape(-1, 160)
-            assert (heard.max(1) > 0.5).mean() > 0.87
             peak = pitch(copy, rate)
             assert 849 <= peak <= 1181
             assert len(copy) == pytest.approx(rate * 1000 / peak, rel=0.01)
             scene, start = place_between(copy, 3 * rate, others, rate, rng)
-            assert len(scene) == 3 * rate
             np.testing.assert_array_equal(scene[start:][: len(copy)], copy)
-            for around in (scene[:start], scene[start + len(copy) :]):
-                if len(around) > rate / 10:
-                    assert pitch(around, rate) == pytest.approx(200, abs=1)
-                    assert 0.02 < around.std() < 0.15
+            scene[start:][: len(copy)] = 0
+            assert pitch(scene, rate) == pytest.approx(200, abs=1)
             scene, start = place_over(copy, 3 * rate, others, rate, rng)
             scene[start:][: len(copy)] -= copy
             fainter = 20 * np.log10(copy.std() / scene.std())
             assert pitch(scene, rate) == pytest.approx(200, abs=1)
-            assert 5.9 < fainter < 30.1
-
-
-def purity_of(wav, rate):
-    """The level of a tone of about 1000 Hz over all else, in dB."""
-    power = np.abs(np.fft.rfft(wav * np.hanning(len(wav)))) ** 2
-    frequency = np.linspace(0, rate / 2, len(power))
-    is_tone = (frequency > 700) & (frequency < 1350)
-    return 10 * np.log10(power[is_tone].sum() / power[~is_tone].sum())
-
-
-def test_one_copy_is_between_other_sound_and_four_over_background(
-    tmp_path, monkeypatch
-):
-    """Those are from 30 dB quieter to 6 dB louder than the clip."""
-    time = np.arange(RATE) / RATE
-    paths = {}
-    for name, pitch, level in (("a", 50, 0.02), ("b", 9, 0.2), ("c", 200, 0.2)):
-        paths[name] = tmp_path / f"{name}.wav"
-        sf.write(paths[name], level * np.sin(2 * np.pi * pitch * time), RATE)
-    monkeypatch.setattr(recordings, "features_at", lambda *scene: scene)
-    model = SimpleNamespace(max_samples=3 * RATE)
-    encoder = SimpleNamespace(sample_rate=RATE, max_seconds=3, model=model)
-    other, room = Part(paths["b"], 0, 1), Part(paths["c"], 0, 1)
-    levels = []
-    for seconds in np.linspace(0.5, 1, 8):
-        own = Part(paths["a"], 0, seconds)
-        found = recordings.features_of_copies(
-            encoder, Recording(own, False, 4, True, (other,), (room,))
-        )
-        for number, (_, scene, start, size) in enumerate(found):
-            copy, around = scene[start:][:size], scene.copy()
-            around[start:][:size] = 0
-            around = around.std() * np.sqrt(len(scene) / (len(scene) - size))
-            # The files of other sound are 20 dB louder
-            assert (around > 2 * copy.std()) == (number == 1)
-            levels.append(20 * np.log10(copy.std() / (0.02 / 2**0.5)))
-    assert -31 < min(levels) < -20 and 0 < max(levels) < 7
-    assert len(levels) == 8 * 5
+            assert len(scene) == 3 * rate and 5.9 < fainter < 30.1
 
 
 def test_a_copy_in_a_scene_has_the_features_of_its_spans(encoder):
@@ -331,7 +262,9 @@ def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
         for seed, length in enumerate(lengths):
             wav = make_sound(name, seed, seconds=length / RATE)
             sf.write(tmp_path / "clips" / name / f"{seed}.wav", wav, RATE)
-    (tmp_path / "clips" / "low" / "bad.wav").write_bytes(b"no audio")
+    # Its error is its own, not that of clips that it would be around
+    bad = np.full(RATE, np.nan, np.float32)
+    sf.write(tmp_path / "clips" / "low" / "bad.wav", bad, RATE, "FLOAT")
     report = learn(tagger, tmp_path / "clips", tmp_path / "my.onnx")
     assert report.counts == [6, 6, 6]
     [name] = report.not_read
@@ -342,42 +275,10 @@ def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
     assert report.span_seconds == pytest.approx(1.0, abs=0.05)
     assert report.hop_seconds == pytest.approx(1 / 8, abs=0.05)
     learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
-    assert learnt.model.max_samples == LONGEST
     for name in TONES:
         for seconds in (0.6, 1.25):
             wav = make_sound(name, 90, seconds)
             assert best_label(learnt, wav) == name
-
-
-def test_a_file_has_the_tags_of_its_events(tmp_path, tagger, clips):
-    """By the learnt thresholds, which are stored, in a long recording."""
-    room = np.concatenate([make_sound("noise", seed) for seed in range(20)])
-    sf.write(tmp_path / "room.wav", room, RATE)
-    learn(tagger, clips, tmp_path / "my.onnx", tmp_path / "room.wav")
-    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
-    rules = learnt.model.rules
-    assert rules.is_learnt and (rules.threshold == 0.5).all()
-    assert rules.low.tolist() == pytest.approx([0.3] * 3)
-    assert rules.high.tolist() == pytest.approx([0.8] * 3)
-    names = ["low", "noise", "middle", "noise", "low"]
-    parts = [make_sound(x, 80 + n, seconds=3) for n, x in enumerate(names)]
-    wav = np.concatenate(parts)
-    timeline = learnt.analyze(wav, RATE)
-    tags = {tag.label for tag in learnt.tag_file(wav, RATE)}
-    assert {"low", "middle"} <= tags
-    assert {event.label for event in timeline.events()} <= tags
-    probs = learnt.clip_probabilities(wav, RATE)
-    np.testing.assert_array_equal(probs, timeline.clip_probs)
-    assert (timeline.clip_probs >= timeline.probs.max(0) - 1e-6).all()
-    first = timeline.events()[0]
-    assert (first.start, first.end) == pytest.approx((0, 3), abs=0.5)
-    # Labels of clips do not tell how long their events last
-    path = tmp_path / "my.onnx"
-    found = calibrate(path, clips, path, force=True)
-    assert found.is_written and (found.rules.threshold != 0.5).any()
-    again = AudioTagger.from_pretrained(tmp_path / "my.onnx").model.rules
-    for name in ("low", "high", "merge_gap", "min_duration"):
-        assert (getattr(again, name) == getattr(rules, name)).all()
 
 
 def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
@@ -388,8 +289,8 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     (tmp_path / "rooms").mkdir()
     sf.write(tmp_path / "rooms" / "1.wav", np.concatenate(noise + second), RATE)
     (tmp_path / "rooms" / "2.wav").write_bytes(b"no audio")
-    learn(tagger, clips, tmp_path / "without.onnx")
-    options = ["--model", tagger.model.path, "--output", tmp_path / "my.onnx"]
+    path = tmp_path / "my.onnx"
+    options = ["--model", tagger.model.path, "--output", path]
     options += ["--background", tmp_path / "rooms"]
     assert main(["learn", *map(str, [clips, *options])]) == 0
     printed, messages = capsys.readouterr()
@@ -403,18 +304,25 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     [alarms] = re.findall(r"(\d+), at most .* (\d+\.\d) % .*  high", printed)
     assert int(alarms[0]) >= 1 and float(alarms[1]) >= 40
     assert "not read" in printed and "2.wav" in messages
+    learnt = AudioTagger.from_pretrained(path)
     pause = make_sound("noise", 304, seconds=3)
-    low = make_sound("low", 306, seconds=3)
-    mixed = np.concatenate([pause, low, pause])
-    without, learnt = [
-        AudioTagger.from_pretrained(tmp_path / f"{name}.onnx")
-        for name in ("without", "my")
-    ]
-    assert without.clip_probabilities(pause, RATE).sum() > 0.99
     assert learnt.clip_probabilities(pause, RATE).sum() < 0.5
-    [event] = learnt.tag_long(mixed, RATE)
+    # A file has the tags of its events, by stored rules
+    wav = np.concatenate([pause, make_sound("low", 306, seconds=3), pause])
+    [event] = learnt.tag_long(wav, RATE)
     assert event.label == "low" and event.probability > 0.5
     assert (event.start, event.end) == pytest.approx((3, 6), abs=1.1)
+    assert "low" in {tag.label for tag in learnt.tag_file(wav, RATE)}
+    rules = learnt.model.rules
+    assert rules.is_learnt and (rules.threshold == 0.5).all()
+    assert rules.low.tolist() == pytest.approx([0.3] * 3)
+    assert rules.high.tolist() == pytest.approx([0.8] * 3)
+    # Labels of clips do not tell how long their events last
+    found = calibrate(path, clips, path, force=True)
+    assert found.is_written and (found.rules.threshold != 0.5).any()
+    again = AudioTagger.from_pretrained(path).model.rules
+    for name in ("low", "high", "merge_gap", "min_duration"):
+        assert (getattr(again, name) == getattr(rules, name)).all()
 
 
 def test_clips_of_several_classes(tmp_path, tagger, clips):
@@ -435,22 +343,29 @@ def test_clips_of_several_classes(tmp_path, tagger, clips):
     assert {tag.label for tag in tags} == {"low", "Tone"}
 
 
-def test_each_clip_is_encoded_once(tmp_path, tagger, clips, monkeypatch):
-    output = tmp_path / "my.onnx"
-    encoded = []
+@pytest.fixture
+def read(monkeypatch):
+    """The recordings that are encoded, in a list."""
+    found = []
     features_of = recordings.features_of
 
-    def count(encoder, recording):
-        encoded.append(recording)
+    def remember(encoder, recording):
+        found.append(recording)
         return features_of(encoder, recording)
+
+    monkeypatch.setattr(recordings, "features_of", remember)
+    return found
+
+
+def test_each_clip_is_encoded_once(tmp_path, tagger, clips, read):
+    output = tmp_path / "my.onnx"
 
     def encode(tagger=tagger):
         """Learns; returns the number of clips that were encoded."""
-        encoded.clear()
+        read.clear()
         learn(tagger, clips, output)
-        return len(encoded)
+        return len(read)
 
-    monkeypatch.setattr(recordings, "features_of", count)
     assert encode() == 18
     first = output.read_bytes()
     assert encode() == 0
@@ -462,10 +377,7 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, monkeypatch):
     sf.write(clips / "low" / "new.wav", make_sound("low", seed=61), RATE)
     os.utime(clips / "low" / "new.wav", (1, 1))
     assert 1 <= encode() < 12
-    # Other rules do not change the features, another encoder does
-    info = dataclasses.replace(tagger.model.info, note="Another text.")
-    copy_model(tagger.model.path, tmp_path / "same.onnx", info)
-    assert encode(AudioTagger(Model(tmp_path / "same.onnx"))) == 0
+    # Another encoder changes the features
     pitches = {**PITCHES, "20 Hz": 25.0}
     path = tiny_onnx.write_model(tmp_path / "other.onnx", pitches=pitches)
     assert encode(AudioTagger(Model(path))) == 19
@@ -489,65 +401,29 @@ def test_features_depend_on_what_copies_are_mixed_with(tmp_path, tagger, clips):
 
 
 def test_an_interrupted_command_keeps_features(
-    tmp_path, tagger, clips, monkeypatch
+    tmp_path, tagger, clips, read, monkeypatch
 ):
-    """Those of this time and of the last, also if it was killed."""
-    output, encoded, saved = tmp_path / "my.onnx", [], []
+    """Those of this time and of the last."""
+    learn(tagger, clips, tmp_path / "my.onnx")
+    for path in (clips / "high").iterdir():
+        os.utime(path, (1, 1))
     features_of = recordings.features_of
+    read.clear()
 
     def interrupted(encoder, recording):
-        encoded.append(recording)
-        if len(encoded) == 4:
-            time.sleep(0.5)  # until the others are saved
-            with np.load(tmp_path / "my.onnx.npz") as file:
-                saved.append(len(file["keys"]))
+        if len(read) == 3:
             raise KeyboardInterrupt
         return features_of(encoder, recording)
 
-    learn(tagger, clips, output)
-    for path in (clips / "high").iterdir():
-        os.utime(path, (1, 1))
-    monkeypatch.setattr(recordings, "SAVE_SECONDS", 0)
     monkeypatch.setattr(recordings, "features_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        learn(tagger, clips, output, num_workers=1)
-    assert saved[0] >= 18 + 2
-    before = {recording.part for recording in encoded[:3]}
-    encoded[:] = [None] * 4
-    learn(tagger, clips, output)
-    assert not before & {recording.part for recording in encoded[4:]}
+        learn(tagger, clips, tmp_path / "my.onnx")
     with np.load(tmp_path / "my.onnx.npz") as file:
-        assert len(file["keys"]) == 18
+        assert 18 < len(file["keys"]) <= 18 + 3
 
 
-def test_an_error_of_a_clip_is_its_own(tmp_path, tagger, clips):
-    """Also of one that would be around copies of others."""
-    bad = np.full(RATE, np.nan, np.float32)
-    sf.write(clips / "low" / "bad.wav", bad, RATE, "FLOAT")
-    report = learn(tagger, clips, tmp_path / "my.onnx")
-    [name] = report.not_read
-    assert name.endswith("bad.wav") and report.counts == [6, 6, 6]
-
-
-def test_names_of_classes_are_one_form(tmp_path, tagger, clips):
-    """A no-break space is a space; what cannot be is refused before work."""
-    (clips / "low").rename(clips / "low\u00a0tone")
-    assert "low tone" in learn(tagger, clips, tmp_path / "my.onnx").labels
-    (clips / "high").rename(clips / "high\u200btone")
-    with pytest.raises(InputError, match=r"high\\u200btone"):
-        learn(tagger, clips, tmp_path / "no.onnx")
-
-
-def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, monkeypatch):
+def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, read):
     """Nor are copies of them learnt from, or others of their groups."""
-    read = []
-    features_of = recordings.features_of
-
-    def remember(encoder, recording):
-        read.append(recording)
-        return features_of(encoder, recording)
-
-    monkeypatch.setattr(recordings, "features_of", remember)
 
     def score(label_of_eval, more=()):
         """The score of the split eval, and what the model says."""
@@ -558,10 +434,9 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, monkeypatch):
             rows += [f"{name}/4.wav,{own},eval,{name}"]
         (clips / "clips.csv").write_text("\n".join([*rows, *more]))
         report = learn(tagger, clips, tmp_path / "my.onnx")
-        score = report.eval_scores["accuracy"].value
-        bands = report.eval_scores_without_encoder["accuracy"]
-        assert (bands == 1) == (label_of_eval == "right")
-        return score, probabilities_of(tmp_path / "my.onnx")
+        score = report.eval_scores["accuracy"]
+        assert (score.without_encoder == 1) == (label_of_eval == "right")
+        return score.value, probabilities_of(tmp_path / "my.onnx")
 
     right, expected = score("right")
     shutil.copy(clips / "low" / "4.wav", clips / "copy.wav")
@@ -580,20 +455,11 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, monkeypatch):
 
 def make_examples(spans, targets, groups=None):
     """Clips of spans ``[N, K, F]``, by default each a group of its own."""
-    names = [f"{n}.wav" for n in range(len(targets))]
-    copies = [rows[:0] for rows in spans]
-    return Examples(names, groups or names, [*spans], copies, targets)
-
-
-def test_folds_hold_whole_groups_and_some_background():
-    draw = np.random.default_rng(0)
-    groups = [f"day {n}" for n in draw.integers(12, size=60)]
-    targets = np.eye(3)[draw.integers(3, size=60)]
-    examples = make_examples(targets[:, None], targets, groups[:])
-    add_background(examples, Part("room.wav", end=50.0), np.zeros((40, 3)))
-    folds = assign_folds(examples.targets, examples.groups)
-    assert set(folds) == set(folds[60:]) == set(range(5))
-    assert len(set(zip(groups, folds))) == len(set(groups))
+    groups = groups or [f"{n}.wav" for n in range(len(targets))]
+    return [
+        Example(group, group, target, own, copies=own[:0])
+        for group, target, own in zip(groups, targets, spans)
+    ]
 
 
 def test_a_fold_is_classified_by_the_others_alone(monkeypatch):
@@ -611,9 +477,12 @@ def test_a_fold_is_classified_by_the_others_alone(monkeypatch):
     examples = make_examples(spans, np.eye(4)[labels])
     logits = np.zeros((61, 2, 4))
     for fold in range(4):
-        own, others = folds == fold, np.flatnonzero(folds != fold)
-        of_others = examples.part(others).learn(single_label=True)
-        logits[own] = of_others.logits(spans[own])
+        own = folds == fold
+        others = [examples[row] for row in np.flatnonzero(~own)]
+        of_others = learn_from(others, 0, single_label=True)
+        shape = spans[own].shape[:2]
+        found = of_others.logits(spans[own].reshape(-1, 8))
+        logits[own] = found.reshape(*shape, 4)
 
     def find_best(rows):
         """The temperature that suits some clips best, and probabilities."""
@@ -625,9 +494,11 @@ def test_a_fold_is_classified_by_the_others_alone(monkeypatch):
         temperature = min(losses, key=losses.get)
         return temperature, softmax(logits / temperature, 2).max(1)
 
-    probs, temperature = cross_validate(examples, folds, single_label=True)
+    of_all, probs = cross_validate(examples, folds, 0, single_label=True)
     is_known = labels < 3
     expected, _ = find_best(is_known)
+    unsoftened = learn_from(examples, 0, single_label=True)
+    temperature = np.median(unsoftened.weight / of_all.weight)
     assert temperature == pytest.approx(expected, rel=0.1)
     for fold in range(4):
         own = folds == fold
@@ -642,14 +513,16 @@ def test_a_fold_is_scored_by_thresholds_of_the_others():
     spans = draw.standard_normal((60, 1, 5))
     targets = (draw.random((60, 2)) < 0.4).astype(float)
     examples = make_examples(spans, targets)
-    folds = assign_folds(examples.targets, examples.groups)
-    probs, _ = cross_validate(examples, folds, single_label=False)
+    folds = assign_folds(targets, [x.group for x in examples])
+    _, probs = cross_validate(examples, folds, 0, single_label=False)
     tagged = np.zeros((60, 2), bool)
     for fold in range(5):
         own = folds == fold
-        limits = learn_thresholds(targets[~own], probs[~own])
+        limits = learn_thresholds(
+            targets[~own], probs[~own], are_learnable(targets)
+        )
         tagged[own] = probs[own] >= limits
-    found = validate(["a", "b"], examples, 4, single_label=False)
+    *_, found = validate(["a", "b"], examples, 4, single_label=False)
     expected = f1_score(targets, tagged, average="macro")
     assert found.scores["macro_F1"].value == pytest.approx(expected)
     looks = f1_score(targets, probs >= found.thresholds, average="macro")
@@ -668,38 +541,27 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
         np.tile(x, (clips_per_group, 1)) for x in (probs, targets)
     )
     examples = make_examples(probs[:, None], targets, groups)
-    found = score_clips(examples, probs, probs > 0.5)["accuracy"]
+    found = score_clips(examples, probs, probs > 0.5, probs)["accuracy"]
     assert found.value == pytest.approx(0.7)
     expected = 1.96 * (2 * 0.7 * 0.3 / n_groups) ** 0.5
     assert found.high - found.value == pytest.approx(expected, rel=0.2)
     assert found.value - found.low == pytest.approx(expected, rel=0.2)
 
 
-def test_parts_of_a_recording_are_as_clips_of_their_own(
-    tmp_path, tagger, clips, capsys
-):
-    files = ["path,labels,group"]
-    parts = ["path,labels,group,start,end"]
+def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, capsys):
+    rows = ["path,labels,group,start,end", "low.wav,low,low,17,18"]
     (tmp_path / "parts").mkdir()
     for name in TONES:
-        wavs = []
-        for n in range(6):
-            wavs.append(sf.read(clips / name / f"{n}.wav", dtype="int16")[0])
-            files.append(f"{name}/{n}.wav,{name},{name}")
-            parts.append(f"{name}.wav,{name},{name},{n},{n + 1}")
+        wavs = [sf.read(path)[0] for path in sorted((clips / name).iterdir())]
         sf.write(tmp_path / "parts" / f"{name}.wav", np.concatenate(wavs), RATE)
-    parts.append("low.wav,low,low,17,18")
-    found = []
-    for folder, rows in ((clips, files), (tmp_path / "parts", parts)):
-        (folder / "clips.csv").write_text("\n".join(rows))
-        model = tmp_path / f"{folder.name}.onnx"
-        options = ["--model", tagger.model.path, "--output", model]
-        assert main(["learn", *map(str, [folder, *options])]) == 0
-        found.append(probabilities_of(model))
-    # Only the choice of what is around copies differs
-    low, noise, high = np.swapaxes(found, 0, 1)
-    np.testing.assert_allclose(*low, atol=0.25)
-    np.testing.assert_allclose(*high, atol=0.25)
+        rows += [f"{name}.wav,{name},{name},{n},{n + 1}" for n in range(6)]
+    (tmp_path / "parts" / "clips.csv").write_text("\n".join(rows))
+    command = ["learn", tmp_path / "parts", "--model", tagger.model.path]
+    command += ["--output", tmp_path / "my.onnx"]
+    assert main([*map(str, command)]) == 0
+    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
+    for name in TONES:
+        assert best_label(learnt, make_sound(name, seed=90)) == name
     printed = capsys.readouterr().out
     assert "low.wav, 17.0-18.0 s" in printed  # after the end
     assert "such as low.wav, 0.0-1.0 s" in printed  # is confused
@@ -707,81 +569,52 @@ def test_parts_of_a_recording_are_as_clips_of_their_own(
     assert "accuracy" in printed and "[" not in printed
 
 
-def test_a_corrected_label_track_is_learnt_from(tmp_path, tagger, capsys):
-    """Tagged into a track, from which what is wrong is deleted."""
+def test_label_tracks_are_learnt_from(tmp_path, tagger):
+    """Those beside recordings, or in a folder; all else is background."""
     names = ["low", "noise", "high", "noise", "middle", "noise"] * 6
-    recording, other = tmp_path / "all" / "day.wav", tmp_path / "other.wav"
-    recording.parent.mkdir()
-    for path, first in ((recording, 0), (other, 200)):
-        parts = [make_sound(x, first + n, 2) for n, x in enumerate(names)]
-        sf.write(path, np.concatenate(parts), RATE)
+    wav = [make_sound(name, seed, 2) for seed, name in enumerate(names)]
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    sf.write(folder / "day.wav", np.concatenate(wav), RATE)
     rows = [
         f"{2 * n}\t{2 * n + 2}\t{name}"
         for n, name in enumerate(names)
         if name in ("low", "high")
     ]
-    (tmp_path / "all" / "day.txt").write_text("\n".join(rows))
-    my = tmp_path / "my.onnx"
-    command = ["learn", recording.parent, "--model", tagger.model.path]
-    assert main([*map(str, command), "--output", str(my)]) == 0
-    printed = capsys.readouterr().out
-    assert re.search(r"  6 .* high\n +6 .* low\n", printed)
-    # It hears the sounds in another recording, and its track is learnt from
-    command = [other, "--model", my, "--timeline", "--format", "audacity"]
-    assert main([*map(str, command), "--output", str(tmp_path / "tracks")]) == 0
-    track = tmp_path / "tracks" / "other.wav.txt"
-    found = [row.split("\t") for row in track.read_text().splitlines()]
-    centres = [
-        (round((float(start) + float(end)) / 4 - 0.5), label)
-        for start, end, label in found
-    ]
-    true = [(n, x) for n, x in enumerate(names) if x in ("low", "high")]
-    assert len(set(true) & set(centres)) >= 10 and len(found) < 16
-    (tmp_path / "new").mkdir()
-    other.rename(tmp_path / "new" / "other.wav")
-    again = learn(
-        tagger, tmp_path / "new", my, strong_labels=tmp_path / "tracks"
-    )
-    assert sum(again.counts) == len(found)
+    track = folder / "day.txt"
+    track.write_text("\n".join(rows))
+    beside = learn(tagger, folder, tmp_path / "my.onnx")
+    assert (beside.labels, beside.counts) == (["high", "low"], [6, 6])
+    assert beside.background_spans > 12
+    (tmp_path / "tracks").mkdir()
+    track.rename(tmp_path / "tracks" / "day.wav.txt")
+    options = {"strong_labels": tmp_path / "tracks", "partly_labelled": True}
+    again = learn(tagger, folder, tmp_path / "my.onnx", **options)
+    assert again.counts == [6, 6] and again.background_spans == 0
 
 
-def test_parts_of_a_recording_are_recognised_by_name():
-    def related(*names):
-        targets = np.zeros((len(names), 1))
-        return related_names(Examples(names, names, [], [], targets))
-
-    assert related("a/Recording 1.wav", "a/Recording 2.wav") == []
-    for own in (
-        ["a/door_1.wav", "a/door_2.wav"],
-        ["a/1-22694-A-20.wav", "a/1-22694-B-20.wav"],
-        ["a/door_1a.wav", "a/door_1b.wav"],
-    ):
-        assert related(*own, "a/gate_1.wav", "b/door_3.wav") == own
-
-
-def test_doubtful_scores_cause_warnings(tmp_path, tagger, clips, caplog):
-    """Of a class of one clip, and of names like those of a recording's parts."""
+def test_a_class_of_one_clip_causes_a_warning(tmp_path, tagger, clips, caplog):
     for number in range(1, 6):
         (clips / "low" / f"{number}.wav").unlink()
-    for number, letter in ((0, "A"), (1, "B")):
-        path = clips / "high" / f"{number}.wav"
-        path.rename(path.with_name(f"bell-{letter}.wav"))
     report = learn(tagger, clips, tmp_path / "my.onnx")
     assert " of low " in caplog.text
     assert report.validation.scores["accuracy"].value <= 12 / 13
-    assert "bell-A.wav" in caplog.text
 
 
-def test_spans_of_long_background_are_further_apart(tmp_path):
+def test_spans_of_long_background_are_further_apart(
+    tmp_path, tagger, clips, monkeypatch
+):
     """As many as fit into memory; those of short ones overlap by half."""
-    sounds = Sounds("", [], [], True, recordings=["a", "b", "missing"])
-    model = Model(write_model(tmp_path / "model.onnx", is_frame_level=True))
-    per_second = RATE / model.hop_samples
-    for seconds in (60, 3600, 8 * 3600):
-        hop = choose_hop(sounds, {"a": seconds, "b": seconds}, model)
-        assert hop >= HOPS // 2
-        assert seconds * per_second / hop <= 4000
-        assert hop == HOPS // 2 or seconds > 600
+    noise = [make_sound("noise", seed) for seed in range(20)]
+    sf.write(tmp_path / "room.wav", np.concatenate(noise), RATE)
+    found = []
+    for most in (4000, 8):
+        monkeypatch.setattr(learning, "MOST_SPANS", most)
+        report = learn(
+            tagger, clips, tmp_path / "my.onnx", tmp_path / "room.wav"
+        )
+        found.append(report.background_spans)
+    assert found[0] > 15 and found[1] <= 12
 
 
 def test_one_class_needs_background(tmp_path, tagger, clips):
@@ -802,10 +635,13 @@ def test_one_class_needs_background(tmp_path, tagger, clips):
 def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, clips):
     damaged = shutil.copytree(clips, tmp_path / "damaged")
     (damaged / "empty").mkdir()
-    (damaged / "empty" / "1.wav").write_bytes(b"")
+    bad = damaged / "empty" / "1.wav"
+    bad.write_bytes(b"")
     output = tmp_path / "my.onnx"
     with pytest.raises(InputError, match="empty"):
         learn(tagger, damaged, output)
+    with pytest.raises(InputError, match="1.wav.*--background"):
+        learn(tagger, clips, output, background=bad)
     with pytest.raises(InputError):
         learn(tagger, clips, tagger.model.path)
     assert not output.exists()

@@ -8,36 +8,20 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from fftp_tag.score.tags import f1_scores, tagging_table
+from fftp_tag.score.tags import f1_of_tags, tagging_table
 
 
-@pytest.fixture
-def arrays():
-    """Targets and probabilities; classes 3 and 4 say nothing."""
+def test_f1_is_scikit_learns():
+    """Classes 3 and 4, of no clip and of all clips, say nothing."""
     rng = np.random.default_rng(0)
-    targets = (rng.random((40, 5)) < 0.3).astype(np.float32)
-    targets[:, 3], targets[:, 4] = 0, 1
-    probs = 0.7 * rng.random((40, 5)) + 0.3 * targets
-    return targets, probs.astype(np.float32)
-
-
-@pytest.mark.parametrize("thresholds", [0.5, [0.9, 0.2, 0.6, 0.4, 0.5]])
-def test_f1_is_scikit_learns(arrays, thresholds):
-    targets, probs = arrays
-    found = f1_scores(targets, probs, thresholds)
-    tagged = probs >= np.float32(thresholds)
-    micro = f1_score(targets[:, :4], tagged[:, :4], average="micro")
-    macro = f1_score(targets[:, :3], tagged[:, :3], average="macro")
+    true = rng.random((40, 5)) < 0.3
+    true[:, 3], true[:, 4] = False, True
+    tagged = true ^ (rng.random((40, 5)) < 0.2)
+    micro = f1_score(true[:, :4], tagged[:, :4], average="micro")
+    macro = f1_score(true[:, :3], tagged[:, :3], average="macro")
+    found = f1_of_tags(true, tagged)
     assert found == pytest.approx({"micro_F1": micro, "macro_F1": macro})
-
-
-def test_a_probability_equal_to_its_threshold_is_a_tag():
-    thresholds = np.array([0.1, 0.3])  # in float64
-    probs = thresholds.astype(np.float32)[None]
-    found = f1_scores(np.eye(2), np.eye(2) * probs, thresholds)
-    assert found == {"micro_F1": 1.0, "macro_F1": 1.0}
-    # What all clips have proves nothing
-    found = f1_scores(np.ones((1, 2)), probs, thresholds)
+    found = f1_of_tags(true[:, 4:], tagged[:, 4:])
     assert found == {"micro_F1": None, "macro_F1": None}
 
 

@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
@@ -93,25 +91,6 @@ def test_spans_are_pooled(model, spans):
         np.testing.assert_allclose(rows, expected, atol=2e-4)
 
 
-def test_a_recording_has_the_spans_of_its_parts(model, spans):
-    """It is longer than the model's clips, and encoded in pieces."""
-    wav = noise(7 * LONGEST + 321)
-    times, found = AudioTagger(spans).span_features(wav, RATE)
-    starts = np.round(1000 * times).astype(int) - 400
-    assert starts[0] == 0 and 0 <= len(wav) - 800 - starts[-1] < STEP
-    # The tokens of this model do not depend on what is around them
-    expected = np.stack(
-        [
-            spans.run([OUTPUT], wav[None, start : start + 800])[0][0, 0]
-            for start in starts
-        ]
-    )
-    # But the surroundings of a span do
-    n_around = len(PITCHES)
-    found[:, :n_around] = expected[:, :n_around]
-    np.testing.assert_allclose(found, expected, atol=2e-4)
-
-
 @pytest.mark.parametrize(
     "seconds, size, step", [(0.01, 100, 50), (1.6, 1600, 350), (9, 2000, 450)]
 )
@@ -125,13 +104,6 @@ def test_spans_of_any_length(tmp_path, model, seconds, size, step):
     # Of a single frame, there are no differences
     expected = np.nan_to_num(expected)
     np.testing.assert_allclose(rows, expected, atol=2e-4)
-
-
-def test_spans_replace_spans(tmp_path, model, spans):
-    """A model of spans, or of classes learnt on them, gets others."""
-    again = make_span_model(spans, tmp_path / "again.onnx", 0.3)
-    once = make_span_model(model, tmp_path / "once.onnx", 0.3)
-    assert Path(again.path).read_bytes() == Path(once.path).read_bytes()
 
 
 def test_an_encoder_needs_tokens_over_time(tmp_path):
