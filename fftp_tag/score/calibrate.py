@@ -108,7 +108,6 @@ def calibrate(
     data_folder: Path,
     output: Path,
     split: Optional[str] = None,
-    device: str = "cpu",
     threads: Optional[int] = None,
     num_workers: int = 4,
     progress: bool = False,
@@ -133,7 +132,7 @@ def calibrate(
     output : str
         The file to write, which may be ``path``. If it is the model.onnx of a
         folder for SpeechBrain, ``Tagger`` gets the thresholds as well.
-    device, threads : str, int
+    threads : int, optional
         See ``AudioTagger.from_pretrained``.
     num_workers : int
         Number of clips that are read at the same time.
@@ -162,7 +161,7 @@ def calibrate(
     """
     require("sklearn", "Calibrating")
     check_output(output)
-    tagger = AudioTagger(Model(path, device, threads))
+    tagger = AudioTagger(Model(path, threads))
     listed = list_split(
         data_folder,
         split,

@@ -370,7 +370,7 @@ class SoundIndex:
         known_rows: Set[int] = set()
         matches = []
         for label, column in zip(labels, scores.T):
-            taken = collections.defaultdict(list)  # by file
+            taken: Dict[str, list] = collections.defaultdict(list)
             left = top_k
             for row in np.argsort(-column, kind="stable").tolist():
                 if left == 0:
@@ -520,8 +520,7 @@ def span_encoder(tagger: AudioTagger, window: float) -> Tuple[AudioTagger, str]:
         path = os.path.join(scratch, "spans.onnx")
         info = make_span_model(tagger.model, path, window).info
         copy_model(path, path, info, add_heard)
-        encoder = Model(path, tagger.model.device, threads=1)
-        return AudioTagger(encoder), model_digest(path)
+        return AudioTagger(Model(path, threads=1)), model_digest(path)
 
 
 def add_heard(graph: "onnx.GraphProto") -> None:
