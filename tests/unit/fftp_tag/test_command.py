@@ -125,6 +125,7 @@ def test_the_figure_of_a_file(run, clips, tmp_path):
             "--threshold",
         ),
         (["a.wav", "b.wav", "--model", "m", "--plot", "c.png"], "c.png"),
+        (["a.wav", "--model", "m", "--format", "raven"], "--timeline"),
         (["a.wav", "--model", "m", "--top_k", "3"], "--top_k"),
         (["a.wav", "--model", "m", "--top-k", "0"], "'0'"),
         (["a.wav", "--model", "m", "--threshold", "nan"], "'nan'"),

@@ -155,14 +155,6 @@ def test_events_are_read_back(run, models, files, tmp_path, name, model, given):
         check_rows(name, path.read_text("utf-8"), [(file, events)])
 
 
-@pytest.mark.parametrize("name", TRACKS)
-def test_what_has_events_of_one_recording_says_so(run, files, name):
-    errors = run(files[0], "--format", name, code=1).err
-    assert len(errors.splitlines()) == 1 and "--timeline" in errors
-    errors = run(*files, "--timeline", "--format", name, code=1).err
-    assert len(errors.splitlines()) == 1 and "--output" in errors
-
-
 def test_subfolders_are_those_of_the_given_folder(run, files, tmp_path):
     """Also if all recordings are in one of them, so that learn finds tracks."""
     Path(files[0]).unlink()

@@ -171,21 +171,6 @@ def noise(n_samples, seed=0):
     return (0.1 * wav * np.sin(9 * time) ** 2).astype(np.float32)
 
 
-def test_the_features_are_those_of_kaldi_native_fbank():
-    knf = pytest.importorskip("kaldi_native_fbank")
-    options = knf.FbankOptions()
-    options.frame_opts.dither = 0
-    options.frame_opts.snip_edges = False
-    options.mel_opts.num_bins = 80
-    options.mel_opts.high_freq = -400
-    for n_samples in (400, 16000, 16079, 16080):
-        fbank, wav = knf.OnlineFbank(options), noise(n_samples)
-        fbank.accept_waveform(RATE, wav.tolist())
-        fbank.input_finished()
-        expected = [fbank.get_frame(n) for n in range(fbank.num_frames_ready)]
-        np.testing.assert_allclose(kaldi_fbank(wav), expected, atol=1e-3)
-
-
 @pytest.fixture(scope="module", params=["clips", "steps"])
 def sherpa(request, tmp_path_factory):
     """The tagger of a model with the front end of sherpa-onnx."""
