@@ -21,7 +21,7 @@ import soundfile
 from random_models import RATE, make_ced_modules, make_demo_tagger, make_tagger
 
 import fftp_tag
-from fftp_tag.search.index import IndexedPart, Settings, SoundIndex
+from fftp_tag.search.index import IndexedFile, Settings, SoundIndex
 
 LEARN_DEMO = "learn, 100 clips of 5 s, the demo's encoder"
 LEARN_CED = "learn, 100 clips of 5 s, CED-tiny"
@@ -59,28 +59,23 @@ def make_index():
         archive="",
         model="",
         digest="",
-        sample_rate=RATE,
-        span=WINDOW * RATE,
-        hop=WINDOW * RATE,
+        window=WINDOW,
+        hop=WINDOW,
         n_around=FEATURES // 3 - 64,
     )
     rng = np.random.default_rng(0)
-    count = 3600 // WINDOW
-    parts = [
-        IndexedPart(
-            path=f"{hour}.wav",
+    starts = np.arange(0, 3600, WINDOW)
+    times = np.stack([starts, starts + WINDOW], 1)
+    shape = len(times), FEATURES
+    files = {
+        f"{hour}.wav": IndexedFile(
             identity="",
-            number=0,
-            n_parts=1,
-            end=count * WINDOW * RATE,
-            starts=np.arange(count) * WINDOW * RATE,
-            rows=rng.standard_normal((count, FEATURES), np.float32).astype(
-                np.float16
-            ),
+            times=times,
+            rows=rng.standard_normal(shape, np.float32).astype(np.float16),
         )
         for hour in range(HOURS)
-    ]
-    return SoundIndex.make(settings, parts)
+    }
+    return SoundIndex(settings, files)
 
 
 def main():

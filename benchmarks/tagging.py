@@ -7,7 +7,7 @@ Models have random weights and 527 classes. From file to tags:
   clip of 1024 frames must have the same probabilities in transformers and here;
 * 10 s of 44.1 kHz stereo: AST-tiny with the same patches, and timm's
   MobileNetV3-large with the same front end, exported in the same way;
-* 200 files of 1 s, with ``tag_files``.
+* 200 files of 1 s, in threads.
 
 From samples of 10 s to probabilities, on one thread: AST-tiny and AuM-tiny with
 61 full-frequency patches (20 frames every 16).
@@ -41,6 +41,7 @@ from random_models import (
 from transformers import ASTFeatureExtractor
 
 from fftp_tag import AudioTagger
+from fftp_tag.parallel import in_order
 from speechbrain_fftp.pretrained.convert import convert_checkpoint
 
 PEER = "10 s, AST-base, 1212 square patches, transformers"
@@ -133,7 +134,7 @@ def make_cases(folder, args):
     cases[STEREO] = functools.partial(ours.tag_file, stereo)
     cases[MOBILENET] = functools.partial(mobilenet.tag_file, stereo)
     files = [write_noise(folder / f"{n}.wav", 1) for n in range(200)]
-    cases[FILES] = lambda: list(ours.tag_files(files))
+    cases[FILES] = lambda: list(in_order(ours.tag_file, files))
     wavs = 0.1 * torch.randn(1, 10 * RATE).numpy()
     for name, make_encoder in ((TINY, make_ast), (MAMBA, make_aum)):
         path = folder / f"{make_encoder.__name__}.onnx"

@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from fftp_tag.learning.learn import learn
     from fftp_tag.score.evaluate import evaluate
     from fftp_tag.tag.events import Event, Tag, Timeline
-    from fftp_tag.tag.tagger import AudioTagger, FileTags
+    from fftp_tag.tag.tagger import AudioTagger
 
 __all__ = [
     "AudioTagger",
     "Event",
-    "FileTags",
     "Tag",
     "Timeline",
     "evaluate",
@@ -26,7 +25,6 @@ STARTER = "starter"  # the name of the model that the package holds
 MODULES = {
     "AudioTagger": "fftp_tag.tag.tagger",
     "Event": "fftp_tag.tag.events",
-    "FileTags": "fftp_tag.tag.tagger",
     "Tag": "fftp_tag.tag.events",
     "Timeline": "fftp_tag.tag.events",
     "evaluate": "fftp_tag.score.evaluate",

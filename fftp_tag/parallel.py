@@ -41,15 +41,14 @@ def in_order(
     shown in a unit.
     """
     total = len(items) if isinstance(items, Sized) else None
-    found = run_ahead(function, items, num_workers)
+    found = run_ahead(function, iter(items), num_workers)
     return show_progress(found, total, unit, progress)
 
 
 def run_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], num_workers: int
+    function: Callable[[Item], Result], items: Iterator[Item], num_workers: int
 ) -> Iterator[Tuple[Item, Optional[Result], Optional[str]]]:
     """The same as ``in_order``, without progress."""
-    items = iter(items)
     waiting: collections.deque = collections.deque()
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)
     try:

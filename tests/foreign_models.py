@@ -71,22 +71,6 @@ class CED(Pooled):
         return self.head(x.mean(1)).sigmoid()
 
 
-class Zipformer(Pooled):
-    """As icefall's export, ``[N, T, 80], [N] -> [N, C]``, probabilities."""
-
-    def __init__(self):
-        super().__init__()
-        self.frames = torch.nn.Conv1d(80, DIM, 9, 4)
-        self.classifier = torch.nn.Linear(DIM, len(LABELS))
-        torch.nn.init.normal_(self.classifier.weight)
-
-    def forward(self, x, x_lens):
-        x = self.frames(x.transpose(1, 2)).tanh().transpose(1, 2)
-        count = (x_lens - 9) // 4 + 1
-        is_valid = torch.arange(x.shape[1]) < count[:, None]
-        return self.classifier(x * is_valid[..., None]).mean(1).sigmoid()
-
-
 class Waveforms(Pooled):
     """An encoder of waveforms, ``[B, S] -> [B, D], [B, C]``."""
 
@@ -117,17 +101,9 @@ def export(model, path, inputs, names, outputs, free):
     return path
 
 
-def store_in_int8(path, copy, **options):
-    """Writes a copy with weights in int8."""
-    from onnxruntime.quantization import quantize_dynamic
-
-    quantize_dynamic(str(path), str(copy), **options)
-    return copy
-
-
 def write_ast(folder, model):
-    """Writes an AST as the web converters do, also in int8."""
-    path = export(
+    """Writes an AST as the web converters do."""
+    export(
         model,
         folder / "onnx" / "model.onnx",
         (torch.randn(1, 1024, 128),),
@@ -135,7 +111,6 @@ def write_ast(folder, model):
         ["logits"],
         {"input_values": {0: "batch"}},
     )
-    store_in_int8(path, path.with_name("model_quantized.onnx"))
     return folder
 
 
@@ -155,18 +130,16 @@ def write_ast_config(folder):
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
 
 
-def write_sherpa(folder, model):
-    """Writes a CED or a Zipformer for sherpa-onnx, also in int8."""
-    names, inputs = ["feats"], (torch.randn(1, 64, 900),)
-    free = {"feats": {0: "batch", 2: "time"}}
-    if isinstance(model, Zipformer):
-        names = ["x", "x_lens"]
-        inputs = torch.randn(1, 200, 80), torch.tensor([200])
-        free = {"x": {0: "batch", 1: "time"}, "x_lens": {0: "batch"}}
-    path = folder / "model.onnx"
-    export(model, path, inputs, names, ["prob"], free)
-    copy = folder / "model.int8.onnx"
-    store_in_int8(path, copy, op_types_to_quantize=["MatMul"])
+def write_sherpa(folder):
+    """Writes a CED for sherpa-onnx."""
+    export(
+        CED(),
+        folder / "model.onnx",
+        (torch.randn(1, 64, 900),),
+        ["feats"],
+        ["prob"],
+        {"feats": {0: "batch", 2: "time"}},
+    )
     rows = [f'{number},/m/{number},"{x}"' for number, x in enumerate(LABELS)]
     lines = ["index,mid,display_name", *rows]
     (folder / "class_labels_indices.csv").write_text("\n".join(lines) + "\n")

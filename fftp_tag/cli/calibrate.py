@@ -1,6 +1,7 @@
 """``fftp-tag calibrate``: Learns thresholds and rules of events.
 
-They are written into a copy of the model, or into the model with --in-place.
+They are written into a copy of the model, or into the model itself, if it is
+--output.
 
 With --data-folder, the threshold of a class maximises F1 of the tags of the
 clips. For a frame-level model, an event lasts while the probability is at
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
-from fftp_tag.tag.sources import STARTER_MODEL, find_on_disk, find_or_convert
+from fftp_tag.tag.sources import find_or_convert
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.packages import require
 
@@ -56,12 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "_calibrated.onnx)",
     )
     parser.add_argument(
-        "--in-place",
-        action="store_true",
-        default=None,
-        help="write the rules into the model itself",
-    )
-    parser.add_argument(
         "--force",
         action="store_true",
         default=None,
@@ -72,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Learns from clips, or from background, or from both."""
     check_options(args)
-    target = choose_output(args)
+    name = os.path.basename(os.path.abspath(args.model))
+    name = f"{name.removesuffix('.onnx')}_calibrated.onnx"
+    target = Path(args.output or name)
     model = find_or_convert(args.model)
     recordings = []
     if args.background:
@@ -87,7 +84,6 @@ def run(args: argparse.Namespace) -> None:
             model,
             args.data_folder,
             output=target,
-            device=args.device,
             threads=args.threads,
             progress=True,
             background=recordings,
@@ -98,30 +94,13 @@ def run(args: argparse.Namespace) -> None:
         count_in_background(args, model, recordings)
 
 
-def choose_output(args: argparse.Namespace) -> Path:
-    """The file to write."""
-    if not args.in_place:
-        name = os.path.basename(os.path.abspath(args.model))
-        name = f"{name.removesuffix('.onnx')}_calibrated.onnx"
-        return Path(args.output or name)
-    if args.output:
-        raise InputError("give --output or --in-place, not both")
-    found = find_on_disk(args.model)
-    if not isinstance(found, Path) or found == STARTER_MODEL:
-        raise InputError(
-            f"--in-place needs a model.onnx of yours: of {args.model}, only a "
-            "copy can be calibrated, without --in-place"
-        )
-    return found
-
-
 def check_options(args: argparse.Namespace) -> None:
     """Raises an InputError if an option that others need is missing."""
     if not args.data_folder and not args.background:
         raise InputError("give --data-folder, --background, or both")
     if not args.data_folder:
         for name in options.given(
-            args, "output", "in_place", "force", *evaluate.CLIP_OPTIONS
+            args, "output", "force", *evaluate.CLIP_OPTIONS
         ):
             name = name.replace("_", "-")
             raise InputError(f"--{name} needs --data-folder")
@@ -174,7 +153,7 @@ def count_in_background(
     from fftp_tag.score.background import listen_to_background
     from fftp_tag.tag.tagger import AudioTagger
 
-    tagger = AudioTagger.from_pretrained(model, args.device, args.threads)
+    tagger = AudioTagger.from_pretrained(model, args.threads)
     background = listen_to_background(tagger, recordings, progress=True)
     print_false_alarms(background, tagger.model.rules)
 

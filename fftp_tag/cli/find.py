@@ -21,16 +21,7 @@ import math
 import os
 import re
 import sys
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Dict,
-    List,
-    Sequence,
-    TextIO,
-    Tuple,
-    Union,
-)
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from fftp_tag.cli import formats, options, output
 from fftp_tag.errors import one_line
@@ -38,11 +29,9 @@ from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.search.clips import ClipSource
-    from fftp_tag.search.index import ClassMatch, Match, SoundIndex
+    from fftp_tag.search.index import Match, SoundIndex
     from fftp_tag.tag.tagger import AudioTagger
     from fftp_tag.tag.windows import Part
-
-    Matches = Sequence[Union[ClassMatch, Match]]
 
 HELP = "finds what sounds like an example, or a class, in an archive"
 EXAMPLES = """\
@@ -133,13 +122,13 @@ def run(args: argparse.Namespace) -> int:
         names = audio_below(args.cut)
         clips = [Part(os.path.join(args.cut, name)) for name in names]
     known = list_sources([*examples, *clips])
+    code = 0
     if files:
         matches, code = find_examples(args, index, encoder, examples, known)
     else:
         matches = index.find_classes(tagger.model, args.top_k, known)
-        code = 0
     rows = [output.rounded(x.to_dict()) for x in matches]
-    FORMATS[args.format](rows, sys.stdout)
+    FORMATS[args.format](rows)
     if args.cut is not None:
         code |= cut_matches(matches, args.cut)
     return code
@@ -151,7 +140,7 @@ def find_examples(
     encoder: "AudioTagger",
     examples: List["Part"],
     known: List["ClipSource"],
-) -> Tuple["Matches", int]:
+) -> Tuple[List["Match"], int]:
     """Finds matches by the examples that can be read; returns the exit code."""
     import numpy as np
 
@@ -170,31 +159,30 @@ def find_examples(
     return matches, int(len(found) < len(examples))
 
 
-def write_table(rows: List[Dict[str, Any]], stream: TextIO) -> None:
+def print_table(rows: List[Dict[str, Any]]) -> None:
     """For people: score, start, end, label if there is one, and file."""
     for row in rows:
-        file, start, end, *label, score = row.values()
-        numbers = f"{score:6.3f} {start:9.2f} {end:9.2f}"
-        name = output.printable(file)
-        print(numbers, *label, name, sep="  ", file=stream)
+        numbers = f"{row['score']:6.3f} {row['start']:9.2f} {row['end']:9.2f}"
+        label = f"  {row['label']}" if "label" in row else ""
+        print(f"{numbers}{label}  {output.printable(row['file'])}")
 
 
-def write_csv(rows: List[Dict[str, Any]], stream: TextIO) -> None:
+def print_json(rows: List[Dict[str, Any]]) -> None:
+    """A list."""
+    formats.rows_as_json(rows, sys.stdout)
+
+
+def print_csv(rows: List[Dict[str, Any]]) -> None:
     """A header, unless there are no matches, and a row for each match."""
     if rows:
         values = (row.values() for row in rows)
-        formats.rows_as_csv(rows[0], values, stream)
+        formats.rows_as_csv(rows[0], values, sys.stdout)
 
 
-FORMATS = {
-    "table": write_table,
-    "json": formats.rows_as_json,
-    "jsonl": formats.rows_as_jsonl,
-    "csv": write_csv,
-}
+FORMATS = {"table": print_table, "json": print_json, "csv": print_csv}
 
 
-def cut_matches(matches: "Matches", folder: str) -> int:
+def cut_matches(matches: List["Match"], folder: str) -> int:
     """Writes matches as WAV files, named by rank, file and time.
 
     Returns the exit code: 1 if one of them cannot be written.
@@ -206,7 +194,7 @@ def cut_matches(matches: "Matches", folder: str) -> int:
     ranks: Dict[str, int] = collections.Counter()
     code = 0
     for match in matches:
-        label = re.sub(r"[^\w .-]", "_", match.to_dict().get("label", ""))
+        label = re.sub(r"[^\w .-]", "_", match.label or "")
         target = os.path.join(folder, shortened(label.strip(".")))
         ranks[target] += 1
         stem = os.path.splitext(os.path.basename(match.file))[0]

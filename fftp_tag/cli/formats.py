@@ -1,6 +1,6 @@
 """Output formats: a row of ``FORMATS`` and a function for each of ``tag``'s.
 
-The formats of ``find`` and ``listen`` are made of the same rows.
+Those of ``find`` are made of the same rows.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -54,15 +54,9 @@ class Context(NamedTuple):
     sample_rate: int  # of the model, in Hz
 
 
-def rows_as_json(rows: Iterable[Dict[str, Any]], stream: TextIO) -> None:
+def rows_as_json(rows: List[Dict[str, Any]], stream: TextIO) -> None:
     """One list."""
-    print(json.dumps(list(rows), indent=2, allow_nan=False), file=stream)
-
-
-def rows_as_jsonl(rows: Iterable[Dict[str, Any]], stream: TextIO) -> None:
-    """A line for each."""
-    for row in rows:
-        print(json.dumps(row, allow_nan=False), file=stream)
+    print(json.dumps(rows, indent=2, allow_nan=False), file=stream)
 
 
 def rows_as_csv(
@@ -98,30 +92,20 @@ def write_table(
             print(line, file=stream)
 
 
-def to_dict(result: Result, context: Context) -> Dict[str, Any]:
-    """A file with its tags, its events or its error, for json."""
-    if result.error is not None:
-        return {"file": result.file, "error": result.error}
-    rows = [rounded(item.to_dict()) for item in result.found]
-    return {"file": result.file, "events" if context.timeline else "tags": rows}
-
-
 def write_json(
     results: Iterable[Result], stream: TextIO, context: Context
 ) -> None:
-    """One list of all files."""
-    rows_as_json((to_dict(result, context) for result in results), stream)
-
-
-def write_jsonl(
-    results: Iterable[Result], stream: TextIO, context: Context
-) -> None:
-    """A line for each file or, of a timeline, for each event and error."""
+    """One list of all files, each with its tags, its events or its error."""
+    key = "events" if context.timeline else "tags"
+    rows = []
     for result in results:
-        rows = [to_dict(result, context)]
-        if context.timeline and result.error is None:
-            rows = [{"file": result.file, **row} for row in rows[0]["events"]]
-        rows_as_jsonl(rows, stream)
+        row: Dict[str, Any] = {"file": result.file}
+        if result.error is None:
+            row[key] = [rounded(item.to_dict()) for item in result.found]
+        else:
+            row["error"] = result.error
+        rows.append(row)
+    rows_as_json(rows, stream)
 
 
 def write_csv(
@@ -183,13 +167,11 @@ class Format(NamedTuple):
     write: Callable[[Iterable[Result], TextIO, Context], None]
     extension: str  # of the files in the folder of --output
     events_of_one_file: bool = False  # instead of tags or events of any files
-    as_events_end: bool = False  # whether it can be written event by event
 
 
 FORMATS = {
     "table": Format(write_table, ".txt"),
     "json": Format(write_json, ".json"),
-    "jsonl": Format(write_jsonl, ".jsonl", as_events_end=True),
     "csv": Format(write_csv, ".csv"),
     "audacity": Format(write_audacity, ".txt", events_of_one_file=True),
     "raven": Format(write_raven, ".selections.txt", events_of_one_file=True),

@@ -1,8 +1,8 @@
 """``fftp-tag import``: Converts a published model to a model.onnx.
 
 SOURCE is one of
-  an ONNX file, or a     an AST of transformers, a CED or Zipformer of
-  folder with one        sherpa-onnx, or an encoder of waveforms with a JSON file
+  an ONNX file, or a     an AST of transformers, a CED of sherpa-onnx, or an
+  folder with one        encoder of waveforms with a JSON file
   a folder               with config.json, model.safetensors and
                          preprocessor_config.json: an AST, a CED or a Dasheng
   owner/name[@revision]  either of these on the Hugging Face hub

@@ -1,6 +1,6 @@
 """``fftp-tag index``: Makes an index of a folder of recordings.
 
-fftp-tag find searches it for places that sound like an example. If the folder
+fftp-tag find searches it for what sounds like an example. If the folder
 has changed, or the command was interrupted, run it again: only new and changed
 files are read.
 

@@ -2,9 +2,9 @@
 
 The stream comes from a microphone, or as raw audio from standard input. A line
 without an end is printed when an event begins, and a line with its end when it
-is over. A frame-level model runs on the last --context seconds every --hop,
-and finds a sound within --hop plus half a second. A model of clips tags
-windows, and finds a sound with the next window. Ctrl+C ends the recording.
+is over. A frame-level model runs every --hop, and finds a sound within --hop
+plus half a second. A model of clips tags windows, and finds a sound with the
+next window. Ctrl+C ends the recording.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,13 +12,14 @@ Authors
 
 import argparse
 import contextlib
+import json
 import queue
 import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional
 
-from fftp_tag.cli import formats, options, output
+from fftp_tag.cli import options, output
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.packages import require
 
@@ -34,7 +35,6 @@ EXAMPLES = """\
       fftp-tag listen --raw 16000 --model results/demo"""
 BLOCKS = 10  # per second
 MAX_WAITING = 5 * BLOCKS  # while the model is busy
-FILE_STARTS = (b"RIFF", b"fLaC", b"OggS")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,17 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "2; not for frame-level models",
         "a quarter of a window; 0.25 for frame-level models",
     )
-    parser.add_argument(
-        "--context",
-        type=options.number(float, 0.1),
-        metavar="SECONDS",
-        help="length of audio that a frame-level model runs on; less is "
-        "faster (default: its maximum clip length)",
-    )
     options.add_model(parser)
     parser.add_argument(
         "--format",
-        choices=list(FORMATS),
+        choices=("table", "jsonl"),
         default="table",
         help="output format (default: table)",
     )
@@ -102,26 +95,20 @@ def run(args: argparse.Namespace) -> int:
             threshold=args.threshold,
             merge_gap=args.merge_gap,
             min_duration=args.min_duration,
-            context=args.context,
         ):
-            FORMATS[args.format](event)
+            print_event(event, args.format)
             sys.stdout.flush()
     return 130 if interrupted.is_set() else 0
 
 
-def print_event(event: "Event") -> None:
-    """For people: start, end, probability and label."""
+def print_event(event: "Event", output_format: str) -> None:
+    """Prints an event: for people, or as a JSON object in a line."""
+    if output_format == "jsonl":
+        print(json.dumps(output.rounded(event.to_dict())))
+        return
     end = "..." if event.end is None else f"{event.end:.2f}"
     times = f"{event.start:9.2f} {end:>9}"
     print(f"{times}  {event.probability:.3f}  {event.label}")
-
-
-def print_object(event: "Event") -> None:
-    """A line with the same; the end of an ongoing event is null."""
-    formats.rows_as_jsonl([output.rounded(event.to_dict())], sys.stdout)
-
-
-FORMATS = {"table": print_event, "jsonl": print_object}
 
 
 def until_interrupted(
@@ -148,16 +135,7 @@ def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
     """Yields the samples on standard input."""
     import numpy as np
 
-    size = 2 * (rate // BLOCKS)
-    is_first = True
-    while content := sys.stdin.buffer.read(size):
-        if is_first and content.startswith(FILE_STARTS):
-            raise InputError(
-                "standard input is an audio file, not raw samples: pipe `ffmpeg "
-                f"-i FILE -f s16le -ac 1 -ar {rate} -` to --raw {rate}, or tag "
-                "the file with fftp-tag FILE --timeline"
-            )
-        is_first = False
+    while content := sys.stdin.buffer.read(2 * (rate // BLOCKS)):
         whole = len(content) // 2 * 2  # half a sample may be at the end
         yield np.frombuffer(content[:whole], "<i2") / np.float32(2**15)
 
@@ -192,7 +170,7 @@ class Microphone:
                 n_reported += n_new
                 output.report(
                     f"dropped {n_new / self.rate:.1f} s: the model is too "
-                    "slow, raise --hop or lower --context"
+                    "slow, raise --hop"
                 )
 
 

@@ -10,7 +10,6 @@ Authors
 """
 
 import argparse
-import difflib
 import importlib
 import os
 import signal
@@ -76,18 +75,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # file names can be any bytes
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if sys.stdout is None:
-        output.report("standard output is closed")
-        return 1
     argv = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     parser = make_parser()
     if argv[0] not in (*VERBS, "-h", "--help", "--version"):
-        verbs = difflib.get_close_matches(argv[0], VERBS, n=1)
-        if verbs and not os.path.exists(argv[0]):
-            parser.error(
-                f"{argv[0]} is neither a command nor a file: did you mean "
-                f"{verbs[0]}?"
-            )
         argv.insert(0, "tag")
     args = parser.parse_args(argv)
     # As Ctrl-C: what is done is kept, and what is half written is removed

@@ -41,7 +41,7 @@ def add_model(
     default: Optional[str] = STARTER,
     required: bool = False,
 ) -> None:
-    """Adds --model, --device and --threads."""
+    """Adds --model and --threads."""
     text = (
         "model.onnx, output folder of a training, such as results/demo, or "
         "published model, such as mispeech/ced-tiny (see fftp-tag import)"
@@ -54,11 +54,6 @@ def add_model(
         required=required,
         default=default,
         help=text,
-    )
-    parser.add_argument(
-        "--device",
-        default="cpu",
-        help="cpu, or cuda or cuda:N with onnxruntime-gpu (default: cpu)",
     )
     parser.add_argument(
         "--threads",
@@ -129,7 +124,7 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     """Loads --model."""
     from fftp_tag.tag.tagger import AudioTagger
 
-    return AudioTagger.from_pretrained(args.model, args.device, args.threads)
+    return AudioTagger.from_pretrained(args.model, args.threads)
 
 
 def find_files(names: List[str]) -> List[str]:

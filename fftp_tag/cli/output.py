@@ -39,16 +39,17 @@ def rounded(value: Any) -> Any:
 def cells(values: Iterable[Any]) -> List[Any]:
     """A row for csv: spreadsheets must not take a text for a formula.
 
-    See https://owasp.org/www-community/attacks/CSV_Injection.
+    See https://owasp.org/www-community/attacks/CSV_Injection. Names of files, as
+    those of AudioSet, begin with a dash too often to be changed.
 
     Example
     -------
-    >>> cells(["=1+1", "a.wav", -1])
-    ["'=1+1", 'a.wav', -1]
+    >>> cells(["=1+1", "-0RWZT-miFs.wav", -1])
+    ["'=1+1", '-0RWZT-miFs.wav', -1]
     """
     return [
         f"'{value}"
-        if isinstance(value, str) and value.startswith(tuple("=+-@\t\r"))
+        if isinstance(value, str) and value.startswith(tuple("=+@\t\r"))
         else value
         for value in values
     ]

@@ -8,11 +8,13 @@ Authors
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Iterator, Optional
 
 import fftp_tag
 from speechbrain_fftp.dataio.errors import InputError
@@ -37,9 +39,6 @@ INTEGRITY = {
     "ort-wasm-simd-threaded.wasm": "sha384-vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM",
 }
 HOST = f"https://cdn.jsdelivr.net/npm/{PACKAGE}@{VERSION}/dist/"
-SETTINGS = "page.json"  # its keys tell that a folder is a page
-KEYS = {"runtime", "integrity", "example"}
-UNFINISHED = "page.unfinished"  # the folder in which a page is made
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="as --model of the other commands"
     )
     parser.add_argument(
-        "folder",
-        metavar="FOLDER",
-        help="folder to write, new or a page to update",
+        "folder", metavar="FOLDER", help="folder to write, new or empty"
     )
     parser.add_argument(
         "--runtime",
@@ -68,37 +65,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to view it."""
+    dist = None if args.runtime is None else find_runtime(args.runtime)
+    with new_folder(args.folder) as folder:
+        model = load_model(args.model)
+        write_page(folder, model, dist, args.example)
+    print(
+        f"wrote {args.folder}: view it with python -m http.server --bind "
+        f"127.0.0.1 --directory {args.folder}, or copy it to any web server"
+    )
+
+
+@contextlib.contextmanager
+def new_folder(target: str) -> Iterator[Path]:
+    """Yields a folder whose content is in the target after the block.
+
+    Raises
+    ------
+    InputError
+        If the target is not empty.
+    """
+    if os.path.exists(target) and os.listdir(target):
+        raise InputError(f"{target} is not empty: give a new FOLDER")
+    parent, name = os.path.split(os.path.abspath(target))
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{name}.") as made:
+        yield Path(made)
+        os.makedirs(target, exist_ok=True)
+        for file in os.listdir(made):
+            os.replace(os.path.join(made, file), os.path.join(target, file))
+
+
+def load_model(source: str) -> "Model":
+    """Loads a model that has classes, and checks it."""
     from fftp_tag.tag.model import NO_CLASSES, Model
     from fftp_tag.tag.sources import find_or_convert
 
-    target = Path(args.folder)
-    is_new = not target.exists()
-    if not is_new and not is_page(target):
-        if set(os.listdir(target)) - {UNFINISHED}:
-            raise InputError(
-                f"{target} is neither an empty folder nor a page: give a new "
-                "FOLDER."
-            )
-    dist = None if args.runtime is None else find_runtime(args.runtime)
-    model = Model(find_or_convert(args.model))
+    model = Model(find_or_convert(source))
     if not model.labels:
         raise InputError(NO_CLASSES.format(model.path))
     model.check()
-    made = target / UNFINISHED
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    try:
-        write_page(made, model, dist, args.example)
-        check_weights(model, made / "model.onnx")
-        move_page(made, target)
-    finally:
-        shutil.rmtree(made)
-        if is_new and not os.listdir(target):
-            target.rmdir()
-    print(
-        f"wrote {target}: view it with python -m http.server --bind "
-        f"127.0.0.1 --directory {target}, or copy it to any web server"
-    )
+    return model
 
 
 def write_page(
@@ -108,6 +114,7 @@ def write_page(
     example: Optional[str],
 ) -> None:
     """Writes the page into an empty folder; ``dist`` holds the runtime."""
+    from fftp_tag.tag.model import Model
     from speechbrain_fftp.dataio.files import write_json
 
     for file in STATIC.iterdir():
@@ -124,38 +131,14 @@ def write_page(
         settings["example"] = Path(example).name
         (folder / "example").mkdir()
         shutil.copyfile(example, folder / "example" / Path(example).name)
-    write_json(folder / SETTINGS, settings)
-
-
-def is_page(folder: Path) -> bool:
-    """Whether a folder is a page that this verb has written."""
+    write_json(folder / "page.json", settings)
     try:
-        settings = json.loads((folder / SETTINGS).read_text("utf-8"))
-    except (OSError, RecursionError, ValueError):
-        return False
-    return isinstance(settings, dict) and settings.keys() == KEYS
-
-
-def check_weights(model: "Model", copy: Path) -> None:
-    """Raises an InputError if the copy of a model lacks its weights."""
-    from fftp_tag.tag.model import Model
-
-    try:
-        Model(copy)
+        Model(folder / "model.onnx")
     except InputError:
         raise InputError(
             f"{model.path} has its weights in another file, which a page "
             "cannot load: save them in one file, or choose a smaller model."
         ) from None
-
-
-def move_page(made: Path, target: Path) -> None:
-    """Replaces the files of a page; others in its folder, as .git, are kept."""
-    os.replace(made / SETTINGS, target / SETTINGS)  # since now, it is a page
-    for name in ("runtime", "example"):
-        shutil.rmtree(target / name, ignore_errors=True)
-    for name in os.listdir(made):
-        os.replace(made / name, target / name)
 
 
 def find_runtime(node_modules: str) -> Path:

@@ -9,14 +9,12 @@ Authors
 """
 
 import argparse
-import os
-import re
 import shlex
 import shutil
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Optional
 
+from fftp_tag.tag.sources import HUB_ID
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,8 +28,6 @@ EXAMPLES = """\
   fftp-tag share model.onnx space --name me/birds --license cc-by-4.0 \\
       --for space"""
 
-NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 # They tell that a folder is the inference folder of a training
 FOR_SPEECHBRAIN = ("README.md", "custom.py", "hyperparams.yaml")
 
@@ -47,14 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
         required=True,
-        type=matching(NAME, "owner/name"),
         metavar="OWNER/NAME",
         help="where the folder will be on the hub",
     )
     parser.add_argument(
         "--license",
         required=True,
-        type=matching(LICENSE, "the name of a licence on the hub"),
         metavar="LICENSE",
         help="licence of the weights, by its name on the hub, such as "
         "apache-2.0 or cc-by-4.0; the data may restrict it",
@@ -82,46 +76,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def matching(
-    pattern: "re.Pattern[str]", description: str
-) -> Callable[[str], str]:
-    """An argument type: texts that match a pattern."""
-
-    def check(text: str) -> str:
-        """The text."""
-        if not pattern.fullmatch(text):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {description}")
-        return text
-
-    return check
-
-
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to upload it."""
+    from fftp_tag.cli.page import load_model, new_folder
     from fftp_tag.tag.card import find_scores, write_card
-    from fftp_tag.tag.model import NO_CLASSES, Model
-    from fftp_tag.tag.sources import find_or_convert
 
-    target = Path(args.folder)
-    if target.exists() and os.listdir(target):
-        raise InputError(f"{target} is not empty: give a new FOLDER.")
+    if not HUB_ID.fullmatch(args.name):
+        raise InputError(f"--name {args.name} is not owner/name")
     about = ""
     if args.about is not None:
         about = Path(args.about).read_text("utf-8-sig")
-    model = Model(find_or_convert(args.model))
-    if not model.labels:
-        raise InputError(NO_CLASSES.format(model.path))
-    model.check()
-    scores = find_scores(model.path)
-    if args.scores is not None:
-        scores = Path(args.scores)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=f".{target.name}."
-    ) as made:
-        speechbrain = write_files(Path(made), model, args.form)
+    target = args.folder
+    with new_folder(target) as folder:
+        model = load_model(args.model)
+        scores = find_scores(model.path)
+        if args.scores is not None:
+            scores = Path(args.scores)
+        speechbrain = write_files(folder, model, args.form)
         write_card(
-            made,
+            folder,
             model,
             args.name,
             args.license,
@@ -130,15 +103,12 @@ def run(args: argparse.Namespace) -> None:
             speechbrain,
             scores,
         )
-        target.mkdir(exist_ok=True)
-        for name in os.listdir(made):
-            os.replace(Path(made, name), target / name)
     print(f"wrote {target}: read its README.md, then upload it with")
     space = ""
     if args.form == "space":
         print(f"hf repos create {args.name} --type space --space-sdk static")
         space = " --repo-type space"
-    print(f"hf upload {args.name} {shlex.quote(str(target))}{space}")
+    print(f"hf upload {args.name} {shlex.quote(target)}{space}")
 
 
 def write_files(folder: Path, model: "Model", form: str) -> Optional[str]:
@@ -146,14 +116,13 @@ def write_files(folder: Path, model: "Model", form: str) -> Optional[str]:
 
     Returns how SpeechBrain loads the folder, if its files are beside the model.
     """
-    from fftp_tag.cli.page import check_weights, write_page
+    from fftp_tag.cli.page import write_page
     from fftp_tag.tag.edit import copy_model
     from fftp_tag.tag.sherpa import label_rows, write_for_sherpa
 
     path = folder / "model.onnx"
     if form == "space":
         write_page(folder, model, dist=None, example=None)
-        check_weights(model, path)
         return None
     if form == "sherpa-onnx":
         write_for_sherpa(model, path)

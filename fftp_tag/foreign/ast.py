@@ -1,7 +1,7 @@
 """The Audio Spectrogram Transformer of transformers, as exported for the web.
 
-A folder with config.json, preprocessor_config.json and ``onnx/model.onnx`` or,
-in int8, ``onnx/model_quantized.onnx``, or the file itself.
+A folder with config.json, preprocessor_config.json and ``onnx/model.onnx``, or
+the file itself.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -26,12 +26,7 @@ from speechbrain_fftp.datasets.audioset import complete_names, read_id2label
 
 ACCEPTED = "an AST of transformers (with config.json)"
 KIND = "audio-spectrogram-transformer"
-FILES = (
-    "onnx/model.onnx",
-    "model.onnx",
-    "onnx/model_quantized.onnx",
-    "model_quantized.onnx",
-)
+FILES = ("onnx/model.onnx", "model.onnx")
 CONFIG, SETTINGS = "config.json", "preprocessor_config.json"
 INPUT, OUTPUT = "input_values", "logits"
 
@@ -50,7 +45,7 @@ def find(path: Path) -> Optional[Found]:
         )
     config = folder / CONFIG
     if config.is_file() and read_json(config).get("model_type") == KIND:
-        return Found(model, (config, folder / SETTINGS))
+        return Found(model, (config, folder / SETTINGS), write)
     return None
 
 

@@ -4,10 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple, Optional, Union
+from typing import Optional
 
 from fftp_tag.foreign import ast, sherpa, waveform
 from fftp_tag.foreign.join import Found
@@ -17,25 +15,13 @@ FORMS = (waveform, ast, sherpa)
 OWN = "frame_samples"  # a key that the metadata of this package have
 
 
-class Foreign(NamedTuple):
-    """A file of a known form of others."""
-
-    form: ModuleType
-    found: Found
-
-
-def find_foreign(path: Path) -> Optional[Foreign]:
+def find_foreign(path: Path) -> Optional[Found]:
     """The model of a known form that is a file, or in a folder, if any."""
     for form in FORMS:
         found = form.find(path)
         if found is not None:
-            return Foreign(form, found)
+            return found
     return None
-
-
-def write_foreign(foreign: Foreign, path: Union[str, os.PathLike]) -> None:
-    """Writes a model.onnx from a file of others."""
-    foreign.form.write(foreign.found, path)
 
 
 def accepted() -> str:

@@ -6,7 +6,15 @@ Authors
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, NamedTuple, Optional, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -23,16 +31,17 @@ if TYPE_CHECKING:
 OPSET = 18  # the first with the operators of this package's graphs
 PREFIX = "foreign/"  # of the names of others
 LARGE = 2**12  # bytes of weights that an operator's version cannot depend on
-# The matrix product of a classifier, also in int8
-PRODUCTS = ("Gemm", "MatMul", "MatMulInteger")
+PRODUCTS = ("Gemm", "MatMul")  # the matrix product of a classifier
 Shape = Tuple[Optional[int], ...]
 
 
 class Found(NamedTuple):
-    """A file of a known form, and the files that describe it."""
+    """A file of a known form of others."""
 
     model: Path
     described_by: Tuple[Path, ...]
+    # Writes a model.onnx: write(found, path)
+    write: Callable[["Found", str], None]
 
 
 class JoinedModel:
@@ -154,13 +163,7 @@ class JoinedModel:
         found = self.maker_of(PREFIX + output, PRODUCTS)
         if found is None:
             raise InputError(f"{self.path}: {output} has no linear classifier.")
-        (embedding,) = found.input[:1]
-        # In int8, it is quantised before
-        for node in self.graph.node:
-            if node.op_type == "DynamicQuantizeLinear":
-                if embedding in node.output:
-                    return node.input[0]
-        return embedding
+        return found.input[0]
 
     def save(
         self, path: Union[str, os.PathLike], info: "ModelInfo", **outputs: str

@@ -1,8 +1,8 @@
-"""The audio-tagging models of sherpa-onnx: CED and Zipformer.
+"""CED, as exported for sherpa-onnx.
 
-A folder with ``model.onnx`` or ``model.int8.onnx`` and
-class_labels_indices.csv, or the file itself. sherpa-onnx computes the features
-with kaldi-native-fbank, and takes the first output for probabilities.
+A folder with ``model.onnx`` and class_labels_indices.csv, or the file itself.
+sherpa-onnx computes the features with kaldi-native-fbank, and takes the first
+output for probabilities.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,26 +13,16 @@ from typing import Optional
 
 import numpy as np
 
-from fftp_tag.foreign.front_end import Fbank, add_energies, add_log
-from fftp_tag.foreign.join import (
-    PREFIX,
-    PRODUCTS,
-    Found,
-    JoinedModel,
-    add_padding,
-)
+from fftp_tag.foreign.front_end import Fbank, add_energies
+from fftp_tag.foreign.join import PREFIX, Found, JoinedModel, add_padding
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import ModelInfo
 from speechbrain_fftp.dataio.prepared import read_table
 from speechbrain_fftp.datasets.audioset import CLASS_LIST, complete_names
 from speechbrain_fftp.onnx.graphs import GraphBuilder
 
-ACCEPTED = f"a CED or Zipformer of sherpa-onnx (with {CLASS_LIST})"
-FILES = ("model.onnx", "model.int8.onnx")
-ZIPFORMER = Fbank(80, snip_edges=False, high_freq=-400.0)
-ZIPFORMER_FRAMES = 9, 4  # of a time step, and from one to the next
-TRAINED_FRAMES = 1000  # of the clips that Zipformers are trained on
-CED = Fbank(
+ACCEPTED = f"a CED of sherpa-onnx (with {CLASS_LIST})"
+FBANK = Fbank(
     64,
     milliseconds=32,
     window_type="hann",
@@ -47,14 +37,11 @@ RANGE = 120.0  # decibels of a clip's levels
 
 def find(path: Path) -> Optional[Found]:
     """The model that is a file, or in a folder, if it has this form."""
-    folder, model = path.parent, path
-    if path.is_dir():
-        inside = [path / name for name in FILES if (path / name).is_file()]
-        if not inside:
-            return None
-        folder, model = path, inside[0]
-    labels = folder / CLASS_LIST
-    return Found(model, (labels,)) if labels.is_file() else None
+    model = path / "model.onnx" if path.is_dir() else path
+    labels = model.parent / CLASS_LIST
+    if model.is_file() and labels.is_file():
+        return Found(model, (labels,), write)
+    return None
 
 
 def write(found: Found, path: str) -> None:
@@ -62,58 +49,39 @@ def write(found: Found, path: str) -> None:
     rows = read_table(found.described_by[0], ("display_name",))
     labels = [row["display_name"] for _, row in rows]
     model = JoinedModel(found.model)
-    names = list(model.inputs)
-    output = next(iter(model.outputs))
+    (features_input,) = model.inputs
+    (output, *_) = model.outputs
     n_classes = model.shape(output)[1]
     if n_classes not in (None, len(labels)):
         raise InputError(
             f"{found.model} has {n_classes} classes, but "
             f"{found.described_by[0]} lists {len(labels)}."
         )
-    is_zipformer = len(names) == 2
-    options = ZIPFORMER if is_zipformer else CED
-    patch, stride = ZIPFORMER_FRAMES if is_zipformer else (PATCH, PATCH)
-    min_samples = options.samples(patch)
-    token_samples: Optional[int] = stride * options.shift
+    min_samples = FBANK.samples(PATCH)
     build = model.build
     wavs = add_padding(build, "wavs", min_samples)
-    energies = add_energies(build, wavs, options)
-    if is_zipformer:
-        max_frames = TRAINED_FRAMES
-        features = add_log(build, energies)
-        n_frames = build.Shape(features, start=1, end=2)
-        lengths = build.Expand(n_frames, build.Shape(features, end=1))
-        model.run(**{names[0]: features, names[1]: lengths})
-        tokens = embeddings = model.embedding_of(output)
-        last = model.maker_of(PREFIX + output, ("ReduceMean", *PRODUCTS))
-        if last is not None and last.op_type == "ReduceMean":
-            # Each time step is classified, and the logits are averaged
-            embeddings = build.ReduceMean(tokens, 1, keepdims=0)
-        else:
-            tokens, token_samples = build.Unsqueeze(embeddings, 1), None
-    else:
-        max_frames = PATCH * count_positions(model)
-        features = add_decibels(build, energies)
-        model.run(**{names[0]: build.Transpose(features, perm=[0, 2, 1])})
-        embeddings = model.embedding_of(output)
-        pooling = model.maker_of(embeddings, ("ReduceMean",))
-        if pooling is None:
-            raise InputError(f"{found.model} is no CED: it has no mean.")
-        # Rows of patches: the mean of each column
-        sizes = np.array([0, options.n_mels // PATCH, -1])
-        size = build.Concat(sizes, build.Shape(embeddings, start=1), axis=0)
-        tokens = build.ReduceMean(
-            build.Reshape(pooling.input[0], size), 1, keepdims=0
-        )
+    features = add_decibels(build, add_energies(build, wavs, FBANK))
+    values = {features_input: build.Transpose(features, perm=[0, 2, 1])}
+    model.run(**values)
+    embeddings = model.embedding_of(output)
+    pooling = model.maker_of(embeddings, ("ReduceMean",))
+    if pooling is None:
+        raise InputError(f"{found.model} is no CED: it has no mean.")
+    # Rows of patches: the mean of each column
+    sizes = np.array([0, FBANK.n_mels // PATCH, -1])
+    size = build.Concat(sizes, build.Shape(embeddings, start=1), axis=0)
+    tokens = build.ReduceMean(
+        build.Reshape(pooling.input[0], size), 1, keepdims=0
+    )
     model.save(
         path,
         ModelInfo(
             labels=complete_names(labels),
-            sample_rate=options.sample_rate,
-            max_samples=options.samples(max_frames),
+            sample_rate=FBANK.sample_rate,
+            max_samples=FBANK.samples(PATCH * count_positions(model)),
             min_samples=min_samples,
-            frame_samples=options.shift,
-            token_samples=token_samples,
+            frame_samples=FBANK.shift,
+            token_samples=PATCH * FBANK.shift,
         ),
         probabilities=PREFIX + output,
         embeddings=embeddings,

@@ -41,7 +41,7 @@ def find(path: Path) -> Optional[Found]:
     found = [x for x in files if x.with_suffix(".json").is_file()]
     if len(found) != 1:
         return None
-    return Found(found[0], (found[0].with_suffix(".json"),))
+    return Found(found[0], (found[0].with_suffix(".json"),), write)
 
 
 def write(found: Found, path: str) -> None:

@@ -5,7 +5,7 @@ const rounded = (value) => Math.round(1e4 * value) / 1e4;
 
 export function toCsv(results) {
   // Spreadsheets must not take a text for a formula
-  const safe = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
+  const safe = (text) => (/^[=+@\t\r]/.test(text) ? `'${text}` : text);
   const quote = (text) =>
     /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   const rows = results.flatMap(({ file, events = [] }) =>

@@ -98,7 +98,6 @@ def calibrate(
     strong_labels: Optional[Path] = None,
     background: Sequence[str] = (),
     force: bool = False,
-    device: str = "cpu",
     threads: Optional[int] = None,
     progress: bool = False,
 ) -> Calibration:
@@ -124,7 +123,7 @@ def calibrate(
         Recordings without any of the sounds, to score the rules by.
     force : bool
         Whether to write rules that are worse, too.
-    device, threads : str, int
+    threads : int, optional
         See ``AudioTagger.from_pretrained``.
     progress : bool
         Whether to show progress.
@@ -143,7 +142,7 @@ def calibrate(
     """
     require("sklearn", "Calibrating")
     check_output(output)
-    tagger = AudioTagger(Model(path, device, threads))
+    tagger = AudioTagger(Model(path, threads))
     model = tagger.model
     listed = list_split(data_folder, split, "valid", strong_labels)
     analysis = analyze_split(

@@ -9,10 +9,10 @@ Authors
 
 import errno
 import io
-import json
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, List, NamedTuple
+from typing import TYPE_CHECKING, Iterable, List, NamedTuple
 
 import soundfile as sf
 
@@ -32,14 +32,33 @@ if TYPE_CHECKING:
 
 PROPERTY = "learnt_from"  # of the classifier in a learnt model
 UPDATE = "update the index with fftp-tag index"  # if files have changed
+SOURCE = re.compile(r"fftp-tag (\w+) (\d+\.\d+) (\d+\.\d+|inf)")
 
 
 class ClipSource(NamedTuple):
-    """Where a clip is from: the ``file_identity`` of a file, and seconds."""
+    """Where a clip is from: the ``file_identity`` of a file, and seconds.
+
+    Example
+    -------
+    >>> source = ClipSource("0f1e", 5.0, 10.0)
+    >>> parse_sources(f"{source}") == [source]
+    True
+    """
 
     file: str
     start: float
     end: float
+
+    def __str__(self) -> str:
+        return f"fftp-tag {self.file} {self.start:.4f} {self.end:.4f}"
+
+
+def parse_sources(text: str) -> List[ClipSource]:
+    """The sources in a text, which may be from another program and have none."""
+    return [
+        ClipSource(file, float(start), float(end))
+        for file, start, end in SOURCE.findall(text)
+    ]
 
 
 def cut_clip(part: Part, identity: str, clip: str) -> None:
@@ -58,12 +77,11 @@ def cut_clip(part: Part, identity: str, clip: str) -> None:
     with open_audio(path) as audio:
         rate = audio.rate
     samples = read_part(path, rate, start, end - start)
-    source = ClipSource(identity, float(start), float(end))
     content = io.BytesIO()  # soundfile would hide why it cannot be written
     with sf.SoundFile(
         content, "w", rate, 1, subtype="FLOAT", format="WAV"
     ) as file:
-        file.comment = json.dumps(source._asdict())
+        file.comment = str(ClipSource(identity, start, end))
         file.write(samples)
     if os.path.exists(clip):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), clip)
@@ -75,14 +93,11 @@ def source_of(part: Part) -> ClipSource:
     """The source of a part of a file; of a clip that was cut, in its archive."""
     path, start, end = part
     with open_audio(path) as audio:
-        comment = audio.comment
-    try:
-        whole = parse_source(**json.loads(comment))
-    except (InputError, RecursionError, TypeError, ValueError):  # of others
+        found = parse_sources(audio.comment)
+    if not found:
         return ClipSource(file_identity(path), start, end)
-    return ClipSource(
-        whole.file, whole.start + start, min(whole.start + end, whole.end)
-    )
+    file, first, last = found[0]
+    return ClipSource(file, first + start, min(first + end, last))
 
 
 def list_sources(
@@ -93,44 +108,19 @@ def list_sources(
     return [source for _, source, _ in found if source is not None]
 
 
-def parse_source(file: Any, start: Any, end: Any) -> ClipSource:
-    """A source from JSON.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
-    is_right = isinstance(file, str) and all(
-        isinstance(seconds, float) for seconds in (start, end)
-    )
-    if not (is_right and 0 <= start < end):
-        raise InputError("no source of a clip")
-    return ClipSource(file, start, end)
-
-
 def add_sources(
     graph: "onnx.GraphProto", sources: Iterable[ClipSource]
 ) -> None:
     """Adds the sources of the clips to the classifier of a learnt model."""
     entry = classifier_of(graph).metadata_props.add()
-    entry.key, entry.value = PROPERTY, json.dumps(list(sources))
+    entry.key, entry.value = PROPERTY, "\n".join(map(str, sources))
 
 
 def read_sources(graph: "onnx.GraphProto") -> List[ClipSource]:
-    """The sources of the clips that a model was learnt from.
-
-    Raises
-    ------
-    InputError
-        If they are damaged.
-    """
+    """The sources of the clips that a model was learnt from."""
     entries = classifier_of(graph).metadata_props
     texts = [entry.value for entry in entries if entry.key == PROPERTY]
-    try:
-        return [parse_source(*x) for text in texts for x in json.loads(text)]
-    except (RecursionError, TypeError, ValueError) as error:
-        raise InputError(f"damaged sources of clips: {error}") from error
+    return parse_sources("\n".join(texts))
 
 
 def classifier_of(graph: "onnx.GraphProto") -> "onnx.NodeProto":

@@ -1,21 +1,30 @@
 """SoundIndex: finds what sounds like an example in an archive.
 
-An index is an npz file: its settings, the parts of files that are indexed, and
-features of spans of these in float16, which ``learn`` classifies, too.
+An index is an npz file: its settings, the files that are indexed, and features
+of spans of these in float16, which ``learn`` classifies, too.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import collections
 import dataclasses
-import functools
 import json
 import logging
 import math
 import os
 import tempfile
 import time
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 import numpy as np
 
@@ -27,16 +36,12 @@ from fftp_tag.search.clips import (
     classifier_of,
     read_sources,
 )
-from fftp_tag.tag.edit import model_digest
+from fftp_tag.tag.edit import copy_model, model_digest
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import make_span_model, token_size
+from fftp_tag.tag.spans import IS_HEARD, OUTPUT, make_span_model, token_size
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Part, Source, read_blocks
-from speechbrain_fftp.dataio.audio import (
-    SILENCE,
-    find_audio_files,
-    read_duration,
-)
+from fftp_tag.tag.windows import Part, Source
+from speechbrain_fftp.dataio.audio import find_audio_files
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
     Path,
@@ -47,100 +52,81 @@ from speechbrain_fftp.dataio.files import (
     named_damage,
 )
 from speechbrain_fftp.dataio.packages import require
+from speechbrain_fftp.onnx.graphs import GraphBuilder
+
+if TYPE_CHECKING:
+    import onnx
 
 logger = logging.getLogger(__name__)
 
 WINDOW = 5.0  # seconds, by default
-PART = 300.0  # seconds of a file that are indexed at a time
 SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
-CHUNK = 128  # rows that are compared at a time: they fit into a cache
 SAMPLE = 4096  # rows to estimate the distribution of features
 SHRINKAGE = 0.7  # of the covariance of features towards their variances
 OVERLAP = 0.25  # more of the shorter one is common to matches that overlap
 # Times by which the spans of a learnt model may be longer or shorter
 FACTOR = 4.0
 TINY = 1e-6  # instead of a length or a standard deviation of 0
-# Sign, exponent and mantissa of a float16 that is shifted to those of a float32
-BITS = np.int32(-0x70002000)
+HEARD = "heard_spans"  # the features of spans, 0 of silent ones
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How an index was made; lengths are in samples of the model's rate."""
+    """How an index was made; windows are of whole tokens, in seconds."""
 
     archive: str  # the folder whose files are indexed
     model: str = dataclasses.field(compare=False)  # where it was loaded from
     digest: str  # checksum of what computes the features
-    sample_rate: int
-    span: int  # length of a window, of whole tokens
-    hop: int  # from one window to the next
+    window: float  # length
+    hop: float  # from one window to the next
     # First features, of a window's surroundings: an example has others
     n_around: int
 
-    @property
-    def part_samples(self) -> int:
-        """Length of the parts of a file, of whole hops."""
-        n_hops = max(round(PART * self.sample_rate / self.hop), 1)
-        return n_hops * self.hop
 
+class IndexedFile(NamedTuple):
+    """The windows of a file, without silent ones."""
 
-class IndexedPart(NamedTuple):
-    """A part of a file of the archive."""
-
-    path: str  # relative to the archive
     identity: str  # of the file when it was indexed
-    number: int  # of the part
-    n_parts: int  # of the file
-    end: int = 0  # the sample after the part
-    # First sample of each window that is not silent, [N], and features, [N, F]
-    starts: np.ndarray = np.zeros(0, int)
-    rows: np.ndarray = np.zeros((0, 0), np.float16)
-
-
-class Spread(NamedTuple):
-    """How features are distributed in an index."""
-
-    mean: np.ndarray  # [F]
-    scale: np.ndarray  # 1 / standard deviation, or 0, [F]
-    precision: np.ndarray  # inverse covariance of standardised features, [F, F]
-    lengths: np.ndarray  # of the standardised features of each window, [N]
+    times: np.ndarray  # start and end in seconds, [N, 2]
+    rows: np.ndarray  # features, [N, F], in float16
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundWindow:
-    """A part of a file, in seconds."""
+class Match:
+    """A part of a file that sounds like an example or a learnt class.
+
+    Arguments
+    ---------
+    file : str
+    start, end : float
+        In seconds.
+    score : float
+        The similarity to the examples, or the probability of the class.
+    identity : str
+        The ``file_identity`` when the file was indexed.
+    label : str, optional
+        The learnt class.
+
+    Example
+    -------
+    >>> Match("a.wav", 5.0, 10.0, 0.75, identity="0f1e").to_dict()
+    {'file': 'a.wav', 'start': 5.0, 'end': 10.0, 'score': 0.75}
+    """
 
     file: str
     start: float
     end: float
-    identity: str  # of the file when it was indexed
+    score: float
+    identity: str
+    label: Optional[str] = None
 
     def to_dict(self) -> dict:
-        """The fields by name, but the identity."""
+        """The fields by name, but the identity, and the label if there is one."""
         values = dataclasses.asdict(self)
         del values["identity"]
+        if self.label is None:
+            del values["label"]
         return values
-
-
-@dataclasses.dataclass(frozen=True)
-class Match(FoundWindow):
-    """A part of a file, and how similar it is to an example.
-
-    Example
-    -------
-    >>> Match("a.wav", 5.0, 10.0, "0f1e", similarity=0.75).to_dict()
-    {'file': 'a.wav', 'start': 5.0, 'end': 10.0, 'similarity': 0.75}
-    """
-
-    similarity: float
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassMatch(FoundWindow):
-    """A part of a file, and the probability of a learnt class."""
-
-    label: str
-    probability: float
 
 
 class Update(NamedTuple):
@@ -160,26 +146,12 @@ class SoundIndex:
     Arguments
     ---------
     settings : Settings
-    parts : list of IndexedPart
-    rows : numpy.ndarray
-        The features of all windows, ``[N, F]``, in float16.
-    spread : Spread
+    files : dict of IndexedFile
+        By path relative to the folder.
     """
 
     settings: Settings
-    parts: List[IndexedPart]
-    rows: np.ndarray
-    spread: Spread
-
-    @classmethod
-    def make(cls, settings: Settings, parts: List[IndexedPart]) -> "SoundIndex":
-        """Makes an index of parts of files, and sorts them."""
-        parts = sorted(parts, key=lambda part: (part.path, part.number))
-        rows = np.zeros((0, 0), np.float16)
-        if parts:
-            rows = np.concatenate([part.rows for part in parts])
-        spread = measure_spread(rows, settings.n_around)
-        return cls(settings, parts, rows, spread)
+    files: Dict[str, IndexedFile]
 
     @classmethod
     def load(cls, path: Path) -> "SoundIndex":
@@ -197,36 +169,34 @@ class SoundIndex:
         remedy = "index again into another file"
         with named_damage(path, remedy), np.load(path) as file:
             settings = Settings(**json.loads(str(file["settings"])))
-            about = json.loads(str(file["parts"]))
-            counts, starts, rows = map(
-                file.get, ("counts", "starts", "features")
-            )
-            spread = Spread(*(file[name] for name in Spread._fields))
-            if rows.dtype != np.float16 or not (
-                counts.sum() == len(starts) == len(rows) == len(spread.lengths)
-            ):
-                raise ValueError("its parts do not match")
-            ends = np.cumsum(counts)[:-1]
-            parts = [
-                IndexedPart(*values, *windows)
-                for values, *windows in zip(
-                    about, np.split(starts, ends), np.split(rows, ends)
-                )
-            ]
-        return cls(settings, parts, rows, spread)
+            about = json.loads(str(file["files"]))
+            ends = np.cumsum(file["counts"])[:-1]
+            times = np.split(file["times"], ends)
+            rows = np.split(file["features"], ends)
+            files = {
+                name: IndexedFile(identity, *windows)
+                for (name, identity), *windows in zip(about, times, rows)
+            }
+        return cls(settings, files)
 
     def save(self, path: Path) -> None:
         """Writes the index."""
-        starts = [part.starts for part in self.parts]
+        files = self.files.values()
+        no_times, no_rows = np.zeros((0, 2)), np.zeros((0, 0), np.float16)
         with atomic_path(path) as temporary, open(temporary, "wb") as output:
             np.savez(
                 output,
                 settings=json.dumps(dataclasses.asdict(self.settings)),
-                parts=json.dumps([part[:-2] for part in self.parts]),
-                counts=np.array([len(x) for x in starts], int),
-                starts=np.concatenate([np.zeros(0, int), *starts]),
-                features=self.rows,
-                **self.spread._asdict(),
+                files=json.dumps(
+                    [(x, self.files[x].identity) for x in self.files]
+                ),
+                counts=np.array([len(file.rows) for file in files], int),
+                times=np.concatenate(
+                    [file.times for file in files] or [no_times]
+                ),
+                features=np.concatenate(
+                    [file.rows for file in files] or [no_rows]
+                ),
             )
 
     def load_encoder(self, tagger: AudioTagger) -> AudioTagger:
@@ -237,15 +207,12 @@ class SoundIndex:
         InputError
             If it is another model.
         """
-        settings = self.settings
-        encoder, digest = span_encoder(
-            tagger, settings.span / settings.sample_rate
-        )
-        if digest != settings.digest:
+        encoder, digest = span_encoder(tagger, self.settings.window)
+        if digest != self.settings.digest:
             raise InputError(
                 f"{tagger.model.path} is not the model of the index "
-                f"({settings.model}), nor learnt on it: use that model, or "
-                "make a new index in another file."
+                f"({self.settings.model}), nor learnt on it: use that model, "
+                "or make a new index in another file."
             )
         return encoder
 
@@ -265,8 +232,8 @@ class SoundIndex:
         InputError
             If the example cannot be read, or is silent.
         """
-        step = encoder.model.hop_samples
-        _, rows, _ = index_windows(encoder, step, source, sample_rate)
+        step = encoder.model.hop_samples / encoder.sample_rate
+        _, rows = cut_file(encoder, step, source, sample_rate)
         if not len(rows):
             name = source if isinstance(source, Part) else "The example"
             raise InputError(f"{name} is silent: give another one.")
@@ -293,7 +260,7 @@ class SoundIndex:
         top_k : int
             Maximum number of matches.
         known : list of ClipSource
-            Matches that overlap these are left out, and counted in a message.
+            Matches that overlap these are left out, with a message.
 
         Returns
         -------
@@ -306,22 +273,24 @@ class SoundIndex:
             If the index is empty.
         """
         self.check_rows()
-        spread = self.spread
+        rows = [row for file in self.files.values() for row in file.rows]
+        sample = np.array(rows[:: math.ceil(len(rows) / SAMPLE)], np.float32)
+        mean, scale, precision = measure_spread(sample, self.settings.n_around)
         examples = np.atleast_2d(np.asarray(examples, np.float32))
-        examples = unit_length((examples - spread.mean) * spread.scale)
-        mean = unit_length(examples.mean(0))
-        direction = spread.precision @ mean
-        weight = direction / (direction @ mean) * spread.scale
-        scores = self.multiply(weight[:, None])[:, 0] - weight @ spread.mean
-        scores /= spread.lengths
-        return [
-            Match(**vars(window), similarity=float(scores[row]))
-            for row, window in self.best(scores, top_k, known)
-        ]
+        examples = unit_length((examples - mean) * scale)
+        example = unit_length(examples.mean(0))
+        direction = precision @ example
+        direction /= direction @ example
+        scores = []
+        for file in self.files.values():
+            own = (file.rows.astype(np.float32) - mean) * scale
+            lengths = np.sqrt(np.einsum("nf,nf->n", own, own)).clip(min=TINY)
+            scores.append(own @ direction / lengths)
+        return self.best(np.concatenate(scores)[:, None], [None], top_k, known)
 
     def find_classes(
         self, model: Model, top_k: int = 20, known: Sequence[ClipSource] = ()
-    ) -> List[ClassMatch]:
+    ) -> List[Match]:
         """Finds the most probable windows of each class of a learnt model.
 
         Matches that overlap a clip that it was learnt from are left out.
@@ -343,100 +312,95 @@ class SoundIndex:
         """
         self.check_rows()
         weight, bias, sources = read_classifier(model)
-        span, rate = self.settings.span, self.settings.sample_rate
-        learnt = model.span_samples
-        if not learnt / FACTOR <= span <= learnt * FACTOR:
+        window = self.settings.window
+        learnt = model.span_samples / model.sample_rate
+        if not learnt / FACTOR <= window <= learnt * FACTOR:
             raise InputError(
-                f"{model.path} classifies {learnt / rate:g} s, but the windows "
-                f"of the index have {span / rate:g} s: index again with "
-                f"--window {learnt / rate:g} and another --output."
+                f"{model.path} classifies {learnt:g} s, but the windows of the "
+                f"index have {window:g} s: index again with --window "
+                f"{learnt:g} and another --output."
             )
-        logits = self.multiply(weight) + bias
-        found = []
-        for number, label in enumerate(model.labels):
-            scores = logits[:, number]
-            if model.info.single_label:  # log-odds, as of other models
+        logits = np.concatenate(
+            [
+                file.rows.astype(np.float32) @ weight + bias
+                for file in self.files.values()
+            ]
+        )
+        scores = logits[:, : len(model.labels)].copy()
+        if model.info.single_label:  # log-odds, as of other models
+            for number in range(len(model.labels)):
                 others = np.delete(logits, number, axis=1)
-                scores = scores - np.logaddexp.reduce(others, axis=1)
-            for row, window in self.best(scores, top_k, [*sources, *known]):
-                probability = 1 / (1 + math.exp(min(-scores[row], 700)))
-                found.append(
-                    ClassMatch(
-                        **vars(window), label=label, probability=probability
-                    )
-                )
-        return found
+                scores[:, number] -= np.logaddexp.reduce(others, axis=1)
+        matches = self.best(scores, model.labels, top_k, [*sources, *known])
+        return [
+            dataclasses.replace(x, score=1 / (1 + math.exp(min(-x.score, 700))))
+            for x in matches
+        ]
 
     def check_rows(self) -> None:
         """Raises an InputError if the index is empty."""
-        if not len(self.rows):
+        if not any(len(file.rows) for file in self.files.values()):
             raise InputError(
                 "The index is empty: none of the files in "
                 f"{self.settings.archive} could be read, or all are silent."
             )
 
-    def multiply(self, weight: np.ndarray) -> np.ndarray:
-        """The product of the features of all windows and ``[F, K]``."""
-        weight = weight.astype(np.float32)
-        return np.concatenate(
-            [as_float32(chunk) @ weight for chunk in in_chunks(self.rows)]
-        )
-
     def best(
-        self, scores: np.ndarray, top_k: int, known: Sequence[ClipSource]
-    ) -> List[Tuple[int, FoundWindow]]:
-        """Finds the rows with the highest scores ``[N]``, and their windows.
+        self,
+        scores: np.ndarray,
+        labels: Sequence[Optional[str]],
+        top_k: int,
+        known: Sequence[ClipSource],
+    ) -> List[Match]:
+        """Finds the windows with the highest scores ``[N, K]`` of K labels.
 
-        They do not overlap each other, nor what is known, and their files are
-        unchanged.
+        Those of a label do not overlap each other, nor what is known, and their
+        files are unchanged.
         """
-        settings, rate = self.settings, self.settings.sample_rate
-        first_rows = np.cumsum([0, *(len(part.rows) for part in self.parts)])
-        known_in: Dict[str, List[Tuple[float, float]]] = {}
+        windows = []
+        for name, file in self.files.items():
+            path = os.path.join(self.settings.archive, name)
+            windows += [
+                (path, file.identity, *times) for times in file.times.tolist()
+            ]
+        known_in = collections.defaultdict(list)
         for source in known:
-            times = source.start, source.end
-            known_in.setdefault(source.file, []).append(times)
-        taken: Dict[str, List[Tuple[float, float]]] = {}
-        changed: Dict[str, int] = {}  # windows by file
-        found: List[Tuple[int, FoundWindow]] = []
-        n_known = 0
-        for row in np.argsort(-scores, kind="stable").tolist():
-            if len(found) == top_k:
-                break
-            number = np.searchsorted(first_rows, row, side="right") - 1
-            part = self.parts[number]
-            start = int(part.starts[row - first_rows[number]])
-            end = min(start + settings.span, part.end)
-            times = start / rate, end / rate
-            path = os.path.join(settings.archive, part.path)
-            if path not in taken:
-                taken[path] = []
-                if not is_unchanged(path, part.identity):
-                    changed[path] = 0
-            if path in changed:
-                changed[path] += 1
-                continue
-            if any(overlap(times, other) for other in taken[path]):
-                continue
-            if any(overlap(times, x) for x in known_in.get(part.identity, [])):
-                n_known += 1
-                continue
-            taken[path].append(times)
-            found.append((row, FoundWindow(path, *times, part.identity)))
+            known_in[source.file].append((source.start, source.end))
+        is_usable: Dict[str, bool] = {}
+        known_rows: Set[int] = set()
+        matches = []
+        for label, column in zip(labels, scores.T):
+            taken: Dict[str, list] = collections.defaultdict(list)
+            left = top_k
+            for row in np.argsort(-column, kind="stable").tolist():
+                if left == 0:
+                    break
+                path, identity, start, end = windows[row]
+                if path not in is_usable:
+                    is_usable[path] = is_unchanged(path, identity)
+                if not is_usable[path] or overlap(start, end, taken[path]):
+                    continue
+                if overlap(start, end, known_in[identity]):
+                    known_rows.add(row)
+                    continue
+                taken[path].append((start, end))
+                left -= 1
+                score = float(column[row])
+                matches.append(Match(path, start, end, score, identity, label))
+        changed = [path for path in is_usable if not is_usable[path]]
         if changed:
             logger.warning(
-                "%s left out, of %s changed or gone, such as %s: %s",
-                counted(sum(changed.values()), "window"),
+                "%s left out, changed or gone, such as %s: %s",
                 counted(len(changed), "file"),
-                next(iter(changed)),
+                changed[0],
                 UPDATE,
             )
-        if n_known:
+        if known_rows:
             logger.info(
                 "%s left out: you have clips of them",
-                counted(n_known, "window"),
+                counted(len(known_rows), "window"),
             )
-        return found
+        return matches
 
 
 def update_index(
@@ -482,123 +446,68 @@ def update_index(
     check_target(path)
     archive = os.path.abspath(archive)
     paths, failed = find_audio_files(archive)
-    known: Dict[str, List[IndexedPart]] = {}
     before: Optional[Settings] = None
+    known: Dict[str, IndexedFile] = {}
     if os.path.exists(path):
         index = SoundIndex.load(path)
-        before = index.settings
-        window = window or before.span / before.sample_rate
-        hop = hop or before.hop / before.sample_rate
-        for part in index.parts:
-            known.setdefault(part.path, []).append(part)
+        before, known = index.settings, index.files
+        window, hop = window or before.window, hop or before.hop
     else:
         window = window or min(WINDOW, tagger.max_seconds)
         hop = hop or window
         tagger.check_window(window, hop)
-    settings, encoder = make_settings(tagger, archive, window, hop, model)
-    if before is not None and before != settings:
-        raise InputError(
-            f"{path} is the index of {before.archive}, made with the model "
-            f"{before.model}, --window {before.span / before.sample_rate:g} "
-            f"and --hop {before.hop / before.sample_rate:g}: give another "
-            "--output."
-        )
-    errors = [one_line(error) for error in failed]
-    parts: List[IndexedPart] = []
-    unfinished: List[Tuple[str, str, List[IndexedPart]]] = []
-    n_kept = n_unchanged = 0
-    for audio in paths:
-        try:
-            identity = file_identity(audio)
-        except OSError as error:
-            errors.append(one_line(error))
-            continue
-        name = os.path.relpath(audio, archive)
-        kept = [x for x in known.get(name, []) if x.identity == identity]
-        parts += kept
-        n_kept += len(kept) > 0
-        if kept and len(kept) == kept[0].n_parts:
-            n_unchanged += 1
-        else:
-            unfinished.append((name, identity, kept))
-
-    def missing_parts() -> Iterator[IndexedPart]:
-        """The parts that are to be indexed, without windows."""
-        for name, identity, kept in unfinished:
-            audio = os.path.join(archive, name)
-            try:
-                n_samples = int(read_duration(audio) * settings.sample_rate)
-            except (InputError, OSError) as error:
-                errors.append(f"{audio}: {one_line(error)}")
-                continue
-            # Each part has at least one window
-            n_more = max(n_samples - settings.span, 0)
-            n_parts = n_more // settings.part_samples + 1
-            for number in set(range(n_parts)) - {x.number for x in kept}:
-                yield IndexedPart(name, identity, number, n_parts)
-
-    read = functools.partial(index_part, settings, encoder)
-    added = set()
-    found = in_order(read, missing_parts(), num_workers, progress, "parts")
-    saved = time.monotonic()
-    try:
-        for _, indexed, reason in found:
-            if indexed is None:
-                errors.append(str(reason))
-                continue
-            parts.append(indexed)
-            added.add(indexed.path)
-            if time.monotonic() - saved > SAVE_SECONDS:
-                SoundIndex.make(settings, parts).save(path)
-                saved = time.monotonic()
-    finally:
-        index = SoundIndex.make(settings, parts)
-        index.save(path)
-    return Update(
-        added=len(added),
-        unchanged=n_unchanged,
-        dropped=len(known) - n_kept,
-        errors=errors,
-        n_windows=len(index.rows),
-    )
-
-
-def make_settings(
-    tagger: AudioTagger,
-    archive: str,
-    window: float,
-    hop: float,
-    model: Optional[str],
-) -> Tuple[Settings, AudioTagger]:
-    """The settings of an index, and the model of its features."""
     encoder, digest = span_encoder(tagger, window)
-    step = encoder.model.hop_samples
+    rate, step = tagger.sample_rate, encoder.model.hop_samples
     settings = Settings(
         archive=archive,
         model=model or os.path.abspath(tagger.model.path),
         digest=digest,
-        sample_rate=tagger.sample_rate,
-        span=encoder.model.span_samples,
-        hop=max(round(hop * tagger.sample_rate), step) // step * step,
+        window=encoder.model.span_samples / rate,
+        hop=max(round(hop * rate), step) // step * step / rate,
         n_around=token_size(tagger.model),
     )
-    return settings, encoder
+    if before is not None and before != settings:
+        raise InputError(
+            f"{path} is the index of {before.archive}, made with the model "
+            f"{before.model}, --window {before.window:g} and --hop "
+            f"{before.hop:g}: give another --output."
+        )
+    names = [os.path.relpath(audio, archive) for audio in paths]
+    files = {
+        name: known[name]
+        for name, audio in zip(names, paths)
+        if name in known and is_unchanged(audio, known[name].identity)
+    }
+    n_unchanged = len(files)
+    missing = [name for name in names if name not in files]
 
+    def read(name: str) -> IndexedFile:
+        """The windows of a file."""
+        audio = os.path.join(archive, name)
+        identity = file_identity(audio)
+        return IndexedFile(identity, *cut_file(encoder, settings.hop, audio))
 
-def index_part(
-    settings: Settings, encoder: AudioTagger, part: IndexedPart
-) -> IndexedPart:
-    """Adds the windows of a part of a file; the last one ends with the file."""
-    size, rate = settings.part_samples, settings.sample_rate
-    first, is_last = part.number * size, part.number == part.n_parts - 1
-    end = math.inf if is_last else (first + size + settings.span) / rate
-    source = Part(os.path.join(settings.archive, part.path), first / rate, end)
-    starts, rows, n_samples = index_windows(encoder, settings.hop, source)
-    if not is_last:
-        inside = (starts < size) & (starts % settings.hop == 0)
-        starts, rows = starts[inside], rows[inside]
-    return part._replace(
-        end=first + n_samples, starts=first + starts, rows=rows
+    errors = [one_line(error) for error in failed]
+    saved = time.monotonic()
+    try:
+        for name, found, reason in in_order(
+            read, missing, num_workers, progress
+        ):
+            if found is None:
+                errors.append(str(reason))
+                continue
+            files[name] = found
+            if time.monotonic() - saved > SAVE_SECONDS:
+                SoundIndex(settings, files).save(path)
+                saved = time.monotonic()
+    finally:
+        SoundIndex(settings, files).save(path)
+    return Update(
+        added=len(files) - n_unchanged,
+        unchanged=n_unchanged,
+        dropped=len(known) - n_unchanged,
+        errors=errors,
+        n_windows=sum(len(file.rows) for file in files.values()),
     )
 
 
@@ -609,43 +518,56 @@ def span_encoder(tagger: AudioTagger, window: float) -> Tuple[AudioTagger, str]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "spans.onnx")
-        encoder = make_span_model(tagger.model, path, window)
-        return AudioTagger(encoder), model_digest(path)
+        info = make_span_model(tagger.model, path, window).info
+        copy_model(path, path, info, add_heard)
+        return AudioTagger(Model(path, threads=1)), model_digest(path)
 
 
-def index_windows(
+def add_heard(graph: "onnx.GraphProto") -> None:
+    """Adds an output: the features of spans, 0 of silent ones."""
+    from onnx import TensorProto, helper
+
+    build = GraphBuilder(graph, HEARD)
+    build.Where(IS_HEARD, OUTPUT, np.float32(0), name=HEARD)
+    shape = ["batch", "spans", "features"]
+    graph.output.append(
+        helper.make_tensor_value_info(HEARD, TensorProto.FLOAT, shape)
+    )
+
+
+def cut_file(
     encoder: AudioTagger,
-    hop: int,
+    hop: float,
     source: Source,
     sample_rate: Optional[int] = None,
-) -> Tuple[np.ndarray, np.ndarray, int]:
+) -> Tuple[np.ndarray, np.ndarray]:
     """The windows of a source that are not silent, its last one included.
 
-    Returns their first samples ``[N]``, their features ``[N, F]`` in float16,
-    and the length of the source. All lengths are in samples.
+    Returns their start and end in seconds ``[N, 2]``, and their features
+    ``[N, F]`` in float16.
     """
-    model = encoder.model
-    rate, span = model.sample_rate, model.span_samples
-    wav = np.concatenate([*read_blocks(source, rate, sample_rate)])
-    times, rows = encoder.span_features(wav, rate)
-    starts = np.round(times * rate - span / 2).astype(int)
-    kept = starts % hop == 0
+    rate, span = encoder.sample_rate, encoder.model.span_samples
+    chunks = [*encoder.frame_level_chunks([HEARD], source, sample_rate)]
+    centres = np.concatenate([chunk.times for chunk in chunks])
+    rows = np.concatenate([chunk.rows for chunk in chunks])
+    starts = np.round(centres * rate - span / 2).astype(int)
+    kept = starts % round(hop * rate) == 0
     kept[-1] = True
-    peaks = [np.abs(wav[start : start + span]).max() for start in starts]
-    kept &= np.array(peaks) >= SILENCE
-    return starts[kept], rows[kept].astype(np.float16), len(wav)
+    kept &= rows.any(1)
+    ends = np.minimum(starts + span, chunks[-1].end)
+    times = np.stack([starts, ends], 1) / rate
+    return times[kept], rows[kept].astype(np.float16)
 
 
-def measure_spread(rows: np.ndarray, n_around: int) -> Spread:
-    """Estimates how features ``[N, F]`` are distributed.
+def measure_spread(
+    sample: np.ndarray, n_around: int
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimates how features are distributed from a sample ``[N, F]``.
 
-    The first ones, of surroundings, get a scale of 0, so that they do not
-    count.
+    Returns their mean ``[F]``; their scale ``[F]``, 1 / standard deviation, but
+    0 for the first ones, of surroundings, so that they do not count; and the
+    inverse covariance ``[F, F]`` of standardised features.
     """
-    if not len(rows):
-        empty = np.zeros(0, np.float32)
-        return Spread(empty, empty, np.zeros((0, 0), np.float32), empty)
-    sample = rows[:: math.ceil(len(rows) / SAMPLE)].astype(np.float32)
     mean, std = sample.mean(0), sample.std(0)
     scale = np.where(std > TINY, 1 / np.maximum(std, TINY), 0)
     scale = scale.astype(np.float32)
@@ -653,34 +575,7 @@ def measure_spread(rows: np.ndarray, n_around: int) -> Spread:
     sample = (sample - mean) * scale
     covariance = (1 - SHRINKAGE) * (sample.T @ sample) / len(sample)
     covariance += SHRINKAGE * np.eye(len(scale), dtype=np.float32)
-    lengths = [
-        np.linalg.norm((as_float32(chunk) - mean) * scale, axis=1)
-        for chunk in in_chunks(rows)
-    ]
-    return Spread(
-        mean=mean,
-        scale=scale,
-        precision=np.linalg.inv(covariance),
-        lengths=np.maximum(np.concatenate(lengths), TINY),
-    )
-
-
-def in_chunks(rows: np.ndarray) -> List[np.ndarray]:
-    """Parts of features ``[N, F]`` that fit into a processor's cache."""
-    return np.array_split(rows, len(rows) // CHUNK + 1)
-
-
-def as_float32(rows: np.ndarray) -> np.ndarray:
-    """Converts finite numbers in float16, several times as fast as NumPy.
-
-    Moves their bits, and scales by the difference of the exponents' offsets.
-    """
-    bits = rows.view(np.int16).astype(np.int32)
-    bits <<= 13
-    bits &= BITS
-    numbers = bits.view(np.float32)
-    numbers *= np.float32(2**112)
-    return numbers
+    return mean, scale, np.linalg.inv(covariance)
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
@@ -689,11 +584,15 @@ def unit_length(rows: np.ndarray) -> np.ndarray:
     return rows / lengths.clip(min=TINY)
 
 
-def overlap(first: Tuple[float, float], second: Tuple[float, float]) -> bool:
-    """Whether two parts of a file, start and end, overlap."""
-    shorter = min(first[1] - first[0], second[1] - second[0])
-    common = min(first[1], second[1]) - max(first[0], second[0])
-    return common > OVERLAP * shorter
+def overlap(
+    start: float, end: float, others: Sequence[Tuple[float, float]]
+) -> bool:
+    """Whether a part of a file overlaps others, by their starts and ends."""
+    return any(
+        min(end, last) - max(start, first)
+        > OVERLAP * min(end - start, last - first)
+        for first, last in others
+    )
 
 
 def read_classifier(
@@ -712,10 +611,9 @@ def read_classifier(
             onnx.numpy_helper.to_array(tensors[node.input[1]])
             for node in (product, added)
         )
-        sources = read_sources(graph)
-    except (InputError, KeyError, StopIteration):
+    except (KeyError, StopIteration):
         raise InputError(
             f"{model.path} is not a model that fftp-tag learn has written: give "
             "one, or an EXAMPLE."
         ) from None
-    return weight, bias, sources
+    return weight, bias, read_sources(graph)

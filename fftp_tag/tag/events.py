@@ -81,13 +81,13 @@ def rank_tags(
     return [Tag(labels[c], float(probs[c])) for c in best]
 
 
-def split_tags(
+def of_tags(
     events: List[Event], labels: List[str], probs: np.ndarray, rules: Rules
-) -> Tuple[List[Event], List[Event]]:
-    """Events of classes that are tags of a file, by its ``probs``; and others."""
+) -> List[Event]:
+    """The events of classes that are tags of a file, by its ``probs``, sorted."""
     is_tag = dict(zip(labels, are_tags(probs, rules.threshold)))
-    tags = [event for event in events if is_tag[event.label]]
-    return tags, [event for event in events if not is_tag[event.label]]
+    found = [event for event in events if is_tag[event.label]]
+    return sorted(found, key=lambda event: (event.start, event.end))
 
 
 class EventFinder:
@@ -268,8 +268,7 @@ class Timeline:
         for t in np.flatnonzero(is_heard).tolist():
             found += finder.update(edges[t], edges[t + 1], self.probs[t])
         found += finder.finish()
-        tags, _ = split_tags(found, self.labels, self.clip_probs, rules)
-        return sorted(tags, key=lambda event: (event.start, event.end))
+        return of_tags(found, self.labels, self.clip_probs, rules)
 
 
 def tag_threshold(rules: Rules, threshold: Optional[Numbers]) -> Numbers:

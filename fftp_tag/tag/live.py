@@ -35,7 +35,6 @@ def stream_events(
     threshold: Optional[Numbers] = None,
     merge_gap: Optional[Numbers] = None,
     min_duration: Optional[Numbers] = None,
-    context: Optional[float] = None,
 ) -> Iterator[Event]:
     """Finds events in a stream of audio, as they begin and end.
 
@@ -45,9 +44,9 @@ def stream_events(
 
     A model of clips tags windows and finds the same events as
     ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
-    recording, which a stream cannot know. A frame-level model runs on the
-    last ``context`` seconds every ``hop``; a prediction is used once 0.3 s have
-    followed it, or as much as the context holds.
+    recording, which a stream cannot know. A frame-level model runs every
+    ``hop`` on the last samples, of its maximum clip length; a prediction is used
+    once 0.3 s have followed it, or as much as these hold.
 
     Arguments
     ---------
@@ -60,9 +59,6 @@ def stream_events(
         model, ``hop`` is 0.25 s by default, and ``window`` must be None.
     threshold, merge_gap, min_duration : float, optional
         See ``Rules``; by default, the model's rules apply.
-    context : float, optional
-        For a frame-level model, the seconds of audio in each run; by default
-        its maximum clip length.
 
     Raises
     ------
@@ -73,15 +69,11 @@ def stream_events(
     if tagger.model.is_frame_level:
         if window is not None:
             raise InputError(
-                "This is a frame-level model: give --context instead of "
-                "--window."
+                "This is a frame-level model and needs no windows: leave "
+                "--window out."
             )
-        predictions = hear_predictions(tagger, blocks, context, hop)
+        predictions = hear_predictions(tagger, blocks, hop)
     else:
-        if context is not None:
-            raise InputError(
-                "This model tags windows: give --window instead of --context."
-            )
         predictions = hear_windows(
             tagger, blocks, *tagger.check_window(window, hop)
         )
@@ -113,41 +105,35 @@ def hear_windows(
 def hear_predictions(
     tagger: AudioTagger,
     blocks: Iterable[np.ndarray],
-    context: Optional[float],
-    hop: Optional[float],
+    hop: Optional[float] = None,
 ) -> Iterator[Prediction]:
     """Yields the predictions of a frame-level model; all in seconds."""
     model = tagger.model
     rate, longest = model.sample_rate, tagger.max_seconds
     span, frame = model.span_samples / rate, model.frame_samples / rate
-    least = span + model.hop_samples / rate  # of which a prediction is in step
-    context = longest if context is None else context
     hop = HOP if hop is None else hop
     if not frame <= hop <= longest:
         raise InputError(
             f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at least "
             "one frame, at most the model's maximum clip length."
         )
-    low = min(least + LOOK_AHEAD + hop, longest)
-    if not low <= context <= longest:
-        raise InputError(
-            f"--context {context:g} must be in {low:g}..{longest:g} "
-            f"seconds with --hop {hop:g}."
-        )
-    ahead = min(LOOK_AHEAD, max(context - least - hop, 0.0))
-    sizes = round(context * rate), round(hop * rate)
-    pieces = last_samples(model.info, blocks, *sizes)
+    least = span + model.hop_samples / rate  # of which a prediction is in step
+    ahead = min(LOOK_AHEAD, max(longest - least - hop, 0.0))
+    pieces = last_samples(model.info, blocks, round(hop * rate))
     for chunk in tagger.join(
         ["frame_probabilities"], pieces, (span / 2 + ahead) * rate
     ):
-        for centre, probs in zip(chunk.times.tolist(), chunk.rows):
-            yield Prediction(centre, chunk.end / rate, probs)
+        yield from chunk.predictions(rate)
 
 
 def last_samples(
-    info: ModelInfo, blocks: Iterable[np.ndarray], size: int, hop: int
+    info: ModelInfo, blocks: Iterable[np.ndarray], hop: int
 ) -> Iterator[Windows]:
-    """Yields the last ``size`` samples so far: every ``hop``, and at the end."""
+    """Yields the last samples so far, of the maximum clip length.
+
+    Every ``hop`` samples, and at the end.
+    """
+    size = info.max_samples
     held = np.zeros(0, np.float32)  # samples that are still needed
     begin = 0  # position of the first held sample
 

@@ -38,8 +38,6 @@ class Model:
     ---------
     path : str
         The file.
-    device : str
-        "cpu", or "cuda" or "cuda:1", which need onnxruntime-gpu.
     threads : int, optional
         Number of CPU threads; by default, ONNX Runtime chooses it.
 
@@ -60,20 +58,18 @@ class Model:
     FileNotFoundError
         If the file does not exist.
     InputError
-        If the file is damaged or not such a model, or an argument is invalid.
+        If the file is damaged or not such a model.
     """
 
     def __init__(
         self,
         path: Union[str, os.PathLike],
-        device: str = "cpu",
         threads: Optional[int] = None,
     ):
         self.path = os.fspath(path)
-        self.device = device
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path}: there is no such file.")
-        self.session = start_session(self.path, device, threads)
+        self.session = start_session(self.path, threads)
         try:
             texts = self.session.get_modelmeta().custom_metadata_map
             self.info = ModelInfo.from_metadata(texts)
@@ -164,7 +160,7 @@ class Model:
 
 
 def start_session(
-    path: str, device: str, threads: Optional[int]
+    path: str, threads: Optional[int]
 ) -> "onnxruntime.InferenceSession":
     """Loads a file into ONNX Runtime."""
     onnxruntime = require("onnxruntime", "A model.onnx")
@@ -177,33 +173,15 @@ def start_session(
     )
     # Spinning threads would slow down other processes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers: list = ["CPUExecutionProvider"]
-    if device != "cpu":
-        kind, _, number = device.partition(":")
-        if kind != "cuda":
-            raise InputError(f"device={device!r} is not cpu, cuda or cuda:N.")
-        name = "CUDAExecutionProvider"
-        if name not in onnxruntime.get_available_providers():
-            raise InputError(
-                f"{device} needs ONNX Runtime for CUDA: pip install "
-                "onnxruntime-gpu in place of onnxruntime"
-            )
-        providers.insert(0, (name, {"device_id": number or "0"}))
     try:
-        session = onnxruntime.InferenceSession(
-            path, options, providers=providers
+        return onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
         )
     except runtime_errors() as error:
         raise InputError(
             f"{path} is damaged or not an ONNX model, copy or train it again: "
             f"{first_line(error)}"
         ) from error
-    if len(session.get_providers()) < len(providers):
-        raise InputError(
-            f"{device} cannot be used: check that its driver and the CUDA "
-            "libraries for onnxruntime-gpu are installed"
-        )
-    return session
 
 
 def runtime_errors() -> Tuple[Type[Exception], ...]:

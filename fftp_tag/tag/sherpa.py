@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, List, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.foreign.front_end import FLOOR
-from fftp_tag.foreign.sherpa import ZIPFORMER as FBANK
+from fftp_tag.foreign.front_end import FLOOR, Fbank
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.spans import PADDED, count_up, remove_outputs
 from speechbrain_fftp.dataio.errors import InputError
@@ -28,7 +27,8 @@ from speechbrain_fftp.onnx.graphs import GraphBuilder, ancestors
 if TYPE_CHECKING:
     import onnx
 
-# What sherpa-onnx computes
+# What sherpa-onnx computes for a Zipformer
+FBANK = Fbank(80, snip_edges=False, high_freq=-400.0)
 RATE, N_MELS = FBANK.sample_rate, FBANK.n_mels
 WINDOW, SHIFT = FBANK.size, FBANK.shift  # samples
 

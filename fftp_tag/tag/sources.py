@@ -19,7 +19,7 @@ from speechbrain_fftp.dataio.hub import download
 # Commands import this module to parse their options: what is slow to import is
 # imported in functions
 if TYPE_CHECKING:
-    from fftp_tag.foreign.forms import Foreign
+    from fftp_tag.foreign.join import Found
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ STARTER_MODEL = Path(__file__).parents[1] / "starter" / "model.onnx"
 MODEL = "model.onnx"
 WEIGHTS = (".pth", ".pt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-# What is downloaded of a model on the hub: first all but weights in int8
+# What is downloaded of a model on the hub
 ON_HUB = (
     MODEL,
     f"{MODEL}.data",
@@ -37,10 +37,9 @@ ON_HUB = (
     "preprocessor_config.json",
     "class_labels_indices.csv",
 )
-INT8_ON_HUB = ("model.int8.onnx", "onnx/model_quantized.onnx")
 
 # A model.onnx of this package, an ONNX file of others, or neither
-Onnx = Union[Path, "Foreign", None]
+Onnx = Union[Path, "Found", None]
 
 
 def find_or_convert(source: Union[str, os.PathLike]) -> Path:
@@ -127,19 +126,17 @@ def may_be_on_hub(source: Union[str, os.PathLike]) -> bool:
 
 def find_on_hub(source: Union[str, os.PathLike]) -> Onnx:
     """The ONNX model of ``owner/name[@revision]``, downloaded if need be."""
-    for files in (ON_HUB, INT8_ON_HUB):
-        folder = download(str(source), files)
-        found = find_on_disk(folder)
-        if found is not None:
-            logger.info("%s is revision %s of the hub", source, folder.name)
-            break
+    folder = download(str(source), ON_HUB)
+    found = find_on_disk(folder)
+    if found is not None:
+        logger.info("%s is revision %s of the hub", source, folder.name)
     return found
 
 
 def convert(
     source: Union[str, os.PathLike],
     path: Path,
-    found: "Optional[Foreign]" = None,
+    found: "Optional[Found]" = None,
     **options: Any,
 ) -> None:
     """Writes a model.onnx from an ONNX file of others, or else a checkpoint.
@@ -148,16 +145,15 @@ def convert(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if found is not None:
-        from fftp_tag.foreign.forms import write_foreign
         from fftp_tag.tag.model import Model
 
         with atomic_path(path) as temporary_path:
-            write_foreign(found, temporary_path)
+            found.write(found, temporary_path)
             try:
                 Model(temporary_path).check()
             except InputError as error:
                 raise InputError(
-                    f"{found.found.model} does not run behind the front end "
+                    f"{found.model} does not run behind the front end "
                     f"of its form: {error}"
                 ) from error
         return
@@ -181,7 +177,7 @@ def cache_folder() -> Path:
     return Path(folder) / "fftp_tag"
 
 
-def cache_name(path: Path, foreign: "Optional[Foreign]" = None) -> str:
+def cache_name(path: Path, foreign: "Optional[Found]" = None) -> str:
     """The name of a converted model in the cache.
 
     For files on disk, it depends on their identities; for a hub id, on the id
@@ -192,7 +188,7 @@ def cache_name(path: Path, foreign: "Optional[Foreign]" = None) -> str:
         return f"{name}.onnx"
     files: Sequence[Path] = [path]
     if foreign is not None:
-        files = [foreign.found.model, *foreign.found.described_by]
+        files = [foreign.model, *foreign.described_by]
     elif path.is_dir():
         files = sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
     identities = "".join(map(file_identity, files))

@@ -117,7 +117,7 @@ def make_span_model(
     )
     copy_model(model.path, path, info, change)
     # Recordings are encoded in parallel, each by one thread
-    return Model(path, model.device, threads=1)
+    return Model(path, threads=1)
 
 
 def choose_sizes(model: Model, seconds: float) -> Sizes:

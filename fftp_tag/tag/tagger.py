@@ -4,11 +4,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import dataclasses
 import logging
 import os
 from typing import (
-    Any,
     Iterable,
     Iterator,
     List,
@@ -21,7 +19,6 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import (
     Event,
     EventFinder,
@@ -30,44 +27,18 @@ from fftp_tag.tag.events import (
     Tag,
     Timeline,
     between_middles,
+    of_tags,
     rank_tags,
-    split_tags,
     tag_threshold,
 )
 from fftp_tag.tag.model import Model
-from fftp_tag.tag.windows import (
-    Source,
-    Windows,
-    content_of,
-    cut_windows,
-    read_blocks,
-)
+from fftp_tag.tag.windows import Source, Windows, cut_windows, read_blocks
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import Parts
 
 logger = logging.getLogger(__name__)
 
 FRAME_OUTPUTS = ("frame_probabilities", "probabilities")
-
-
-@dataclasses.dataclass(frozen=True)
-class FileTags:
-    """The tags of a file, or the reason why there are none.
-
-    Example
-    -------
-    >>> FileTags("a.wav", error="a.wav is empty.").to_dict()
-    {'file': 'a.wav', 'error': 'a.wav is empty.'}
-    """
-
-    file: str
-    tags: Optional[List[Tag]] = None
-    error: Optional[str] = None
-
-    def to_dict(self) -> dict:
-        """The file and either its tags or the error."""
-        values = dataclasses.asdict(self).items()
-        return {name: value for name, value in values if value is not None}
 
 
 class Chunk(NamedTuple):
@@ -78,15 +49,19 @@ class Chunk(NamedTuple):
     clip_probs: np.ndarray  # probabilities of the file so far, [C]
     end: int  # number of samples so far
 
+    def predictions(self, sample_rate: int) -> Iterator[Prediction]:
+        """Each prediction, in seconds."""
+        for centre, probs in zip(self.times.tolist(), self.rows):
+            yield Prediction(centre, self.end / sample_rate, probs)
+
 
 class AudioTagger:
     """Finds tags, events and embeddings of audio with a model.
 
-    A source is the path of a file, its content (bytes), a file that is open in
-    binary mode, or an array of samples ``[S]``, ``[S, channels]`` or
-    ``[channels, S]`` with its ``sample_rate``. It may have any
-    length, sampling rate and format that libsndfile or, if it is installed,
-    ffmpeg reads. A path that does not exist raises a FileNotFoundError; audio
+    A source is the path of a file, its content (bytes), or an array of samples
+    ``[S]``, ``[S, channels]`` or ``[channels, S]`` with its ``sample_rate``. It
+    may have any length, sampling rate and format that libsndfile or, if it is
+    installed, ffmpeg reads. A path that does not exist raises a FileNotFoundError; audio
     and arguments that cannot be used raise an InputError, a ValueError.
 
     All methods analyse a file in the same way, as ``ModelInfo`` says. A
@@ -107,7 +82,6 @@ class AudioTagger:
     def from_pretrained(
         cls,
         source: Union[str, os.PathLike],
-        device: str = "cpu",
         threads: Optional[int] = None,
     ) -> "AudioTagger":
         """Loads a model.
@@ -119,8 +93,6 @@ class AudioTagger:
             ``inference/model.onnx``; or a published checkpoint, on disk or as
             ``owner/name[@revision]`` on the Hugging Face hub, which the package
             speechbrain_fftp converts once, into a cache.
-        device : str
-            "cpu", "cuda" or "cuda:N".
         threads : int, optional
             Number of CPU threads; by default, ONNX Runtime chooses it.
 
@@ -129,11 +101,11 @@ class AudioTagger:
         FileNotFoundError
             If the source cannot be found.
         InputError
-            If the source is not such a model, or an argument is invalid.
+            If the source is not such a model.
         """
         from fftp_tag.tag.sources import find_or_convert
 
-        model = Model(find_or_convert(source), device, threads)
+        model = Model(find_or_convert(source), threads)
         if model.info.note is not None:
             logger.warning("%s: %s", source, model.info.note)
         return cls(model)
@@ -165,7 +137,7 @@ class AudioTagger:
 
         Arguments
         ---------
-        source : str, bytes, file object or numpy.ndarray
+        source : str, bytes or numpy.ndarray
             See ``AudioTagger``.
         sample_rate : int, optional
             Sampling rate of an array in Hz.
@@ -186,50 +158,6 @@ class AudioTagger:
         probs = self.clip_probabilities(source, sample_rate, progress)
         return rank_tags(probs, self.labels, top_k, threshold)
 
-    def tag_files(
-        self,
-        sources: Iterable[Union[Source, Tuple[str, Source]]],
-        sample_rate: Optional[int] = None,
-        top_k: int = 5,
-        threshold: Optional[Numbers] = None,
-        num_workers: int = 4,
-    ) -> Iterator[FileTags]:
-        """Finds the most probable labels of many files, in threads.
-
-        Yields the tags of each file in order, or the reason why it cannot be
-        read. ``sources`` may be infinite; each is a source or, to give it a
-        name, a pair of both, such as ``("a", samples)``. A path is its own
-        name; any other source without one has its number, from 0. For other
-        arguments see ``tag_file``.
-        """
-        if isinstance(sources, (str, bytes, os.PathLike, np.ndarray)):
-            raise InputError("tag_files takes a list of files, not one file.")
-        threshold = tag_threshold(self.model.rules, threshold)
-
-        def named() -> Iterator[Tuple[str, Source]]:
-            """The sources with their names."""
-            source: Any
-            for number, source in enumerate(sources):
-                if type(source) is tuple:  # and no Part
-                    yield source
-                elif isinstance(source, (str, os.PathLike)):
-                    yield str(source), source
-                else:
-                    yield str(number), source
-
-        def probabilities(item: Tuple[str, Source]) -> np.ndarray:
-            """Probabilities of a source with its name."""
-            return self.clip_probabilities(item[1], sample_rate)
-
-        for (name, _), probs, error in in_order(
-            probabilities, named(), num_workers
-        ):
-            if probs is None:
-                yield FileTags(name, error=error)
-            else:
-                tags = rank_tags(probs, self.labels, top_k, threshold)
-                yield FileTags(name, tags)
-
     def tag_long(
         self,
         source: Source,
@@ -245,45 +173,16 @@ class AudioTagger:
 
         For a frame-level model, memory does not grow with the length.
         """
-        found = self.stream_long(
-            source,
-            sample_rate,
-            window,
-            hop,
-            threshold,
-            merge_gap,
-            min_duration,
-            progress,
-        )
-        return sorted(found, key=lambda event: (event.start, event.end))
-
-    def stream_long(
-        self,
-        source: Source,
-        sample_rate: Optional[int] = None,
-        window: Optional[float] = None,
-        hop: Optional[float] = None,
-        threshold: Optional[Numbers] = None,
-        merge_gap: Optional[Numbers] = None,
-        min_duration: Optional[Numbers] = None,
-        progress: bool = False,
-    ) -> Iterator[Event]:
-        """Yields the events of ``tag_long``, frame-level ones as they end.
-
-        Those of a class that is not yet a tag of the file are kept until it is
-        one.
-        """
         if (
             not self.model.is_frame_level
             or window is not None
             or hop is not None
         ):
-            found = self.analyze(source, sample_rate, window, hop, progress)
-            yield from found.events(threshold, merge_gap, min_duration)
-            return
+            timeline = self.analyze(source, sample_rate, window, hop, progress)
+            return timeline.events(threshold, merge_gap, min_duration)
         rules = self.model.rules.replace(threshold, merge_gap, min_duration)
         finder = EventFinder(self.labels, rules)
-        clip_probs = np.zeros(len(self.labels), np.float32)  # so far
+        clip_probs = np.zeros(len(self.labels), np.float32)
 
         def predictions() -> Iterator[Prediction]:
             """The frame-level predictions of the file."""
@@ -292,18 +191,13 @@ class AudioTagger:
                 FRAME_OUTPUTS, source, sample_rate, progress
             ):
                 clip_probs = chunk.clip_probs
-                end = chunk.end / self.sample_rate
-                for centre, probs in zip(chunk.times.tolist(), chunk.rows):
-                    yield Prediction(centre, end, probs)
+                yield from chunk.predictions(self.sample_rate)
 
-        kept: List[Event] = []
+        found = []
         for start, end, probs in between_middles(predictions()):
-            kept += finder.update(start, end, probs)
-            if kept:
-                tags, kept = split_tags(kept, self.labels, clip_probs, rules)
-                yield from tags
-        kept += finder.finish()
-        yield from split_tags(kept, self.labels, clip_probs, rules)[0]
+            found += finder.update(start, end, probs)
+        found += finder.finish()
+        return of_tags(found, self.labels, clip_probs, rules)
 
     def clip_probabilities(
         self,
@@ -366,7 +260,7 @@ class AudioTagger:
 
         Arguments
         ---------
-        source : str, bytes, file object or numpy.ndarray
+        source : str, bytes or numpy.ndarray
             See ``AudioTagger``.
         sample_rate : int, optional
             Sampling rate of an array in Hz.
@@ -403,7 +297,6 @@ class AudioTagger:
             clip_probs, end = found[-1].clip_probs, found[-1].end
         else:
             parts = self.check_window(window, hop)
-            source = content_of(source)  # which is used twice
             clip_probs = self.clip_probabilities(source, sample_rate, progress)
             blocks = read_blocks(
                 source, self.sample_rate, sample_rate, progress, warn=False

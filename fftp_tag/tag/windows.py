@@ -7,16 +7,7 @@ Authors
 import logging
 import math
 import os
-from typing import (
-    Any,
-    BinaryIO,
-    Iterable,
-    Iterator,
-    NamedTuple,
-    Optional,
-    Tuple,
-    Union,
-)
+from typing import Iterable, Iterator, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -49,7 +40,7 @@ class Part(NamedTuple):
 
 
 # An array needs a sampling rate
-Source = Union[audio.Source, Part, BinaryIO, np.ndarray]
+Source = Union[audio.Source, Part, np.ndarray]
 
 BATCH_SAMPLES = 2**18  # of a batch of windows
 MAX_CHANNELS = 8  # of an array
@@ -146,9 +137,9 @@ def read_blocks(
 
     Arguments
     ---------
-    source : str, bytes, file object, Part or numpy.ndarray
-        A path, the content of a file, a file that is open in binary mode, a
-        part of a file, or samples, see ``mono_waveform``.
+    source : str, bytes, Part or numpy.ndarray
+        A path, the content of a file, a part of a file, or samples, see
+        ``mono_waveform``.
     rate : int
         Sampling rate of the blocks in Hz.
     sample_rate : int, optional
@@ -168,12 +159,11 @@ def read_blocks(
     name = "the audio"
     if isinstance(source, (str, os.PathLike, Part)):
         name = str(source)
-    content = content_of(source)
-    if isinstance(content, Part):
-        path, start, end = content
+    if isinstance(source, Part):
+        path, start, end = source
         blocks = audio.stream_audio(path, rate, start, end - start)
-    elif isinstance(content, (str, bytes, os.PathLike)):
-        blocks = audio.stream_audio(content, rate)
+    elif isinstance(source, (str, bytes, os.PathLike)):
+        blocks = audio.stream_audio(source, rate)
     elif sample_rate is None:
         raise InputError("An array has no sampling rate: give sample_rate.")
     elif not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
@@ -182,7 +172,7 @@ def read_blocks(
             f"{audio.MAX_RATE} Hz."
         )
     else:
-        samples = mono_waveform(content)
+        samples = mono_waveform(source)
         blocks = audio.resampled_blocks([samples], sample_rate, rate)
     n_samples = 0
     peak = 0.0
@@ -200,15 +190,9 @@ def read_blocks(
         raise InputError(f"{name} is not readable audio: {error}") from error
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
-    is_file = not isinstance(content, np.ndarray)
+    is_file = not isinstance(source, np.ndarray)
     if is_file and peak < audio.SILENCE and warn:
         logger.warning("%s is silent", name)
-
-
-def content_of(source: Source) -> Any:
-    """Reads a file object; returns any other source as it is."""
-    read = getattr(source, "read", None)
-    return source if read is None else read()
 
 
 def read_part(

@@ -134,7 +134,8 @@ def test_rules_are_written_into_the_model(model, data):
     folder = model.parent.parent  # of its training
     yaml = model.with_name("hyperparams.yaml")  # for SpeechBrain
     yaml.write_text('a: 1\n\nthresholds: {"Low": 0.9}\n')
-    assert run("--model", folder, "--data-folder", data, "--in-place") == 0
+    options = ["--data-folder", data, "--output", model]
+    assert run("--model", folder, *options) == 0
     after = AudioTagger(Model(model))
     for name, values in {**expected, "is_learnt": True}.items():
         np.testing.assert_array_equal(getattr(after.model.rules, name), values)
@@ -293,19 +294,13 @@ def test_false_alarms_are_counted(model, tmp_path, capsys):
         assert float(share) >= 95
 
 
-IN_PLACE = ["--data-folder", "x", "--in-place"]
-
-
 @pytest.mark.parametrize(
     "options, name",
     [
         ([], "--data-folder"),
         (["--background", "x", "--force"], "--force"),
         (["--background", "missing"], "missing"),
-        (["--data-folder", "x", "--in-place", "--output", "y"], "not both"),
-        # In the package and in the cache, models do not change
-        (["--model", "starter", *IN_PLACE], "without --in-place"),
-        (["--model", "mispeech/ced-tiny", *IN_PLACE], "without --in-place"),
+        (["--background", "x", "--output", "new.onnx"], "--output"),
     ],
 )
 def test_options_that_do_not_fit(tmp_path, capsys, options, name):

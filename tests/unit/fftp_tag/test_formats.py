@@ -45,13 +45,6 @@ def read_json(text):
             yield {"file": file, **item}
 
 
-def read_jsonl(text):
-    for line in text.splitlines():
-        row = json.loads(line)
-        for item in row.pop("tags", [{}]):
-            yield {**row, **item}
-
-
 def read_csv(text):
     for row in csv.DictReader(io.StringIO(text)):
         row.pop("reaches_threshold", None)
@@ -81,7 +74,6 @@ def read_raven(text):
 READERS = {
     "table": read_table,
     "json": read_json,
-    "jsonl": read_jsonl,
     "csv": read_csv,
     "audacity": read_audacity,
     "raven": read_raven,
@@ -94,8 +86,6 @@ MISSING = {"audacity": {"file", "probability"}, "raven": {"file"}}
 def check_rows(name, text, expected):
     """Checks that a text has files with their tags or events."""
     rows = list(READERS[name](text))
-    if name == "jsonl":  # has events as they end
-        rows.sort(key=lambda row: (row.get("start", 0), row.get("end")))
     items = [
         {"file": file, **item.to_dict()}
         for file, found in expected
@@ -165,35 +155,6 @@ def test_events_are_read_back(run, models, files, tmp_path, name, model, given):
         check_rows(name, path.read_text("utf-8"), [(file, events)])
 
 
-@pytest.mark.parametrize("name", TRACKS)
-def test_what_has_events_of_one_recording_says_so(run, files, name):
-    errors = run(files[0], "--format", name, code=1).err
-    assert len(errors.splitlines()) == 1 and "--timeline" in errors
-    errors = run(*files, "--timeline", "--format", name, code=1).err
-    assert len(errors.splitlines()) == 1 and "--output" in errors
-
-
-def test_no_file_is_overwritten(run, files, tmp_path):
-    """By recordings of one name, in one command or in two."""
-    options = ["--output", tmp_path / "tags"]
-    run(files[0], *options)
-    [path] = (tmp_path / "tags").iterdir()
-    content = path.read_bytes()
-    found = run(files[1], *options, code=1)
-    assert not found.out and str(path) in found.err
-    assert path.read_bytes() == content
-
-
-def test_recordings_beside_one_that_cannot_be_read(run, files, tmp_path):
-    """They have their files, and it has none."""
-    Path(files[0]).write_text("no sound", "utf-8")
-    options = ["--format", "json", "--output", tmp_path / "tags"]
-    found = run(*files, *options, code=1)
-    assert files[0] in found.err
-    names = [path.parent.name for path in (tmp_path / "tags").glob("*/*")]
-    assert names == ["west"]
-
-
 def test_subfolders_are_those_of_the_given_folder(run, files, tmp_path):
     """Also if all recordings are in one of them, so that learn finds tracks."""
     Path(files[0]).unlink()
@@ -239,21 +200,3 @@ def test_csv_says_whether_a_tag_reaches_its_threshold(run, files):
             len({row["reaches_threshold"] for row in rows}) == 2
             or model == "clips"
         )
-
-
-def test_an_unknown_format_ends_the_process(run, files, capsys):
-    with pytest.raises(SystemExit) as error:
-        run(files[0], "--format", "xml")
-    assert error.value.code == 2
-    assert "'xml'" in capsys.readouterr().err
-
-
-def test_the_least_certain_events(run, files):
-    """Those nearest to their thresholds, of all files."""
-    options = ["--timeline", "--format", "json"]
-    options += ["--window=1.0", "--hop=0.5", "--threshold=0.08"]
-    rows = list(read_json(run(*files, *options).out))
-    few = list(read_json(run(*files, *options, "--uncertain", "3").out))
-    margins = sorted(abs(row["probability"] - 0.5) for row in rows)
-    assert sorted(abs(row["probability"] - 0.5) for row in few) == margins[:3]
-    assert len(rows) > 3 and all(row in rows for row in few)

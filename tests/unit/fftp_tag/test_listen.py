@@ -96,12 +96,6 @@ def test_events_are_printed_while_audio_arrives(options):
     assert len(rows(out)) == 3 and 0.5 < end <= 3.0
 
 
-def test_an_audio_file_is_not_taken_for_samples(options):
-    process = start("--raw", str(RATE), *options)
-    out, err = process.communicate(b"RIFF" + bytes(8000), timeout=60)
-    assert process.returncode == 1 and not out and b"ffmpeg" in err
-
-
 class Microphone:
     """A ``sounddevice.InputStream`` that hears what it is given."""
 

@@ -8,12 +8,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-import soundfile as sf
 from tiny_onnx import RATE, cosines, sounds, write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.tag.live import stream_events
-from fftp_tag.tag.model import Model
 from speechbrain_fftp.dataio.errors import InputError
 
 
@@ -68,8 +66,7 @@ RULES = (
         ("clips", 0.03, 7, {}, {}),
         ("clips", 60.3, 10**6, {"window": 2.0, "hop": 2.0}, {}),
         ("steps", 30.01, 50, {}, {}),
-        ("steps", 30.01, 333, {}, {"hop": 0.1, "context": 1.0}),
-        ("steps", 30.01, 10**6, {}, {"hop": 0.5, "context": 1.5}),
+        ("steps", 30.01, 333, {}, {"hop": 0.5}),
     ],
 )
 def test_events_are_those_of_a_file(
@@ -119,9 +116,7 @@ def test_an_event_is_known_soon(taggers, name, ahead, late):
 @pytest.mark.parametrize(
     "name, options, word",
     [
-        ("clips", {"context": 2.0}, "context"),
         ("steps", {"window": 2.0}, "window"),
-        ("steps", {"context": 2.1}, "context"),
         ("steps", {"hop": 0.009}, "hop"),
         ("steps", {"threshold": 2.0}, "threshold"),
     ],
@@ -129,36 +124,3 @@ def test_an_event_is_known_soon(taggers, name, ahead, late):
 def test_options_that_do_not_suit_the_model(taggers, name, options, word):
     with pytest.raises(InputError, match=word):
         next(stream_events(taggers[name], [], **options))
-
-
-@pytest.mark.parametrize("threshold", [None, 0.1])
-def test_events_of_a_file_as_they_end(tmp_path, monkeypatch, threshold):
-    """While it is read; of classes that become tags of the file at last."""
-    path = write_model(
-        tmp_path / "model.onnx",
-        is_frame_level=True,
-        thresholds=[0.1, 0.3, 0.15],
-        merge_gap=[0.1] * 3,
-    )
-    tagger = AudioTagger.from_pretrained(path)
-    clip = tmp_path / "a.wav"
-    sf.write(clip, sounds(900), RATE)
-    n_runs = []
-    run = Model.run
-    monkeypatch.setattr(
-        Model, "run", lambda *args: n_runs.append(1) or run(*args)
-    )
-    expected = tagger.analyze(clip).events(threshold)
-    assert len({event.label for event in expected}) > 1
-    total = len(n_runs)
-    n_runs.clear()
-    found, seen = [], []
-    for event in tagger.stream_long(clip, threshold=threshold):
-        found.append(event)
-        seen.append(len(n_runs))
-    assert 1 <= seen[0] < seen[-1] == total
-    key = dataclasses.astuple
-    assert sorted(found, key=key) == sorted(expected, key=key)
-    found = tagger.tag_long(clip, threshold=threshold)
-    assert sorted(found, key=key) == sorted(expected, key=key)
-    assert [event.start for event in found] == [x.start for x in expected]

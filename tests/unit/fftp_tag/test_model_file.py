@@ -10,21 +10,10 @@ import numpy as np
 import onnx
 import pytest
 import soundfile as sf
-from onnx import TensorProto, helper, numpy_helper
-from tiny_onnx import (
-    FRAME_LEVEL,
-    INFO,
-    RATE,
-    expected_clip,
-    expected_steps,
-    save_model,
-    sounds,
-    write_model,
-)
+from onnx import helper, numpy_helper
+from tiny_onnx import FRAME_LEVEL, INFO, RATE, save_model, sounds, write_model
 
 from fftp_tag.cli.main import main
-from fftp_tag.tag.model import Model
-from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import FrameLevel
 
 
@@ -61,23 +50,6 @@ def edit_graph(path, edit):
     proto = onnx.load(path)
     edit(proto.graph)
     path.write_bytes(proto.SerializeToString())
-
-
-def test_a_model_is_what_its_file_says(model):
-    wav = sounds(0.7)
-    found = Model(
-        write_model(model, is_frame_level=True, thresholds=[0.3, 0.5, 1])
-    )
-    assert found.labels == INFO.labels and found.rules.is_learnt
-    assert found.rules.high.tolist() == np.float32([0.3, 0.5, 1]).tolist()
-    [steps] = found.run(["frame_probabilities"], wav[None])[0]
-    np.testing.assert_allclose(steps, expected_steps(wav), atol=1e-6)
-    times = found.frame_level_times(len(wav))
-    np.testing.assert_allclose(times, 0.05 + 0.05 * np.arange(len(steps)))
-    found = Model(write_model(model), threads=2)
-    assert not found.rules.is_learnt and not found.is_frame_level
-    [probs] = found.probabilities(wav[None])
-    np.testing.assert_allclose(probs, expected_clip(wav), atol=1e-6)
 
 
 def test_files_that_are_no_model(model, refused):
@@ -144,57 +116,3 @@ def test_operators_that_do_not_exist(model, refused):
     content = model.read_bytes()
     model.write_bytes(content.replace(b"Evil", b"\xb1" * 4))  # is not UTF-8
     refused()
-
-
-def add_outside(path, location):
-    """Writes a model with an output that is read from another file."""
-    tensor = TensorProto(
-        name="outside",
-        data_type=TensorProto.FLOAT,
-        dims=[4],
-        data_location=TensorProto.EXTERNAL,
-    )
-    tensor.external_data.add(key="location", value=location)
-
-    def read_it(graph):
-        graph.initializer.append(tensor)
-        graph.output.append(helper.make_tensor_value_info("outside", 1, [4]))
-
-    write_model(path)
-    edit_graph(path, read_it)
-
-
-@pytest.mark.parametrize(
-    "location", ["{folder}/secret", "../secret", "link", "../fifo"]
-)
-def test_no_other_file_is_read(tmp_path, model, refused, location):
-    """Weights may be in a second file, but only beside the model."""
-    secret = np.float32([1, 2, 3, 4])
-    (tmp_path / "secret").write_bytes(secret.tobytes())
-    os.mkfifo(tmp_path / "fifo")  # opening it would wait for ever
-    folder = tmp_path / "model.onnx.d"
-    folder.mkdir()
-    (folder / "link").symlink_to("../secret")
-    add_outside(folder / "model.onnx", location.format(folder=tmp_path))
-    with pytest.raises(InputError, match="model.onnx"):
-        Model(folder / "model.onnx").run(["outside"], np.zeros((1, 200)))
-    model.symlink_to(folder / "model.onnx")
-    refused()
-
-
-def test_devices_that_cannot_be_used(model, monkeypatch):
-    """An error, instead of the processor in place of a GPU."""
-    import onnxruntime
-
-    write_model(model)
-    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
-    for device, available, word in (
-        ("tpu", [cpu], "is not cpu"),
-        ("cuda", [cpu], "onnxruntime-gpu"),
-        ("cuda:0", [cuda, cpu], "driver"),
-    ):
-        monkeypatch.setattr(
-            onnxruntime, "get_available_providers", lambda x=available: x
-        )
-        with pytest.raises(InputError, match=f"{device}.*{word}"):
-            Model(model, device=device)

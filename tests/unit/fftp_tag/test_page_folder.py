@@ -5,11 +5,7 @@ Authors
 """
 
 import argparse
-import errno
 import json
-import os
-import shutil
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,7 +13,6 @@ import pytest
 from tiny_onnx import INFO, write_model
 
 from fftp_tag.cli import page
-from fftp_tag.cli.main import main
 from speechbrain_fftp.dataio.errors import InputError
 
 
@@ -52,23 +47,11 @@ def test_the_folder_has_all_that_the_page_needs(model, tmp_path):
     assert f"onnxruntime-web@{page.VERSION}/" in settings["runtime"]
     assert settings["integrity"] == page.INTEGRITY
     assert settings["example"] is None
+    with pytest.raises(InputError, match="not empty"):
+        write(model, target)
 
 
-@pytest.mark.parametrize("settings", [None, "{}", "[]", "{", 5000 * "["])
-def test_a_folder_of_others_stays_as_it_is(model, tmp_path, settings):
-    """Also one with a page.json of another program."""
-    (tmp_path / "example").mkdir()
-    (tmp_path / "example" / "a.wav").touch()
-    if settings is not None:
-        (tmp_path / "page.json").write_text(settings)
-    before = names(tmp_path)
-    with pytest.raises(InputError, match="FOLDER"):
-        write(model, tmp_path)
-    assert names(tmp_path) == before
-
-
-def test_a_page_is_updated(model, tmp_path):
-    """Files of others stay, an example goes if it is not given again."""
+def test_an_example(model, tmp_path):
     target, example = tmp_path / "page", tmp_path / "dög & cat.flac"
     with pytest.raises(FileNotFoundError, match="cat.flac"):
         write(model, target, "--example", example)
@@ -78,52 +61,6 @@ def test_a_page_is_updated(model, tmp_path):
     settings = json.loads((target / "page.json").read_text("utf-8"))
     assert settings["example"] == example.name
     assert (target / "example" / example.name).read_bytes() == b"fLaC"
-    before = names(target)
-    (target / "CNAME").touch()
-    (target / "page.js").write_text("of an earlier version")
-    write(target / "model.onnx", target)
-    assert names(target) == before - {f"example/{example.name}"} | {"CNAME"}
-    copied = (target / "page.js").read_bytes()
-    assert copied == (page.STATIC / "page.js").read_bytes()
-
-
-@pytest.mark.parametrize("n_moved", range(4))
-def test_a_run_that_was_killed(model, tmp_path, monkeypatch, n_moved):
-    """Leaves a page as it was, or what the next run makes a page of."""
-    target = tmp_path / "page"
-    moved = []
-
-    def move(source, path, replace=os.replace):
-        """Is the last call before the end."""
-        if Path(source).parent.name == page.UNFINISHED:
-            if len(moved) == n_moved:
-                raise KeyboardInterrupt
-            moved.append(path)
-        replace(source, path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", move)
-        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
-        with pytest.raises(KeyboardInterrupt):
-            write(model, target)
-    assert (target / page.UNFINISHED / "page.js").exists()
-    write(model, target)
-    assert names(target) >= names(page.STATIC)
-    assert not (target / page.UNFINISHED).exists()
-
-
-def test_a_full_disk(model, tmp_path, monkeypatch, capsys):
-    target = tmp_path / "page"
-
-    def copy(source, path):
-        """Fails as shutil does."""
-        raise OSError(errno.ENOSPC, "No space left", source, None, path)
-
-    monkeypatch.setattr(shutil, "copyfile", copy)
-    assert main(["page", str(model), str(target)]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert str(target) in line and "No space left" in line
-    assert not target.exists()
 
 
 def test_what_a_page_cannot_use(model, tmp_path):

@@ -16,8 +16,7 @@ from small_models import make_modules
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.tag.sherpa import check_front_end, kaldi_fbank, write_for_sherpa
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.tag.sherpa import kaldi_fbank, write_for_sherpa
 from speechbrain_fftp.dataio.files import write_json
 
 RATE = 16000
@@ -148,10 +147,9 @@ def test_a_space_has_the_page(model, tmp_path, capsys):
 
 
 def test_what_cannot_be_shared_leaves_nothing(model, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["share", str(model), "x", "--name", "beeps", "--license", "mit"])
-    with pytest.raises(SystemExit):
-        main(["share", str(model), "x", "--name", "a/b", "--license", "My own"])
+    assert main(
+        ["share", str(model), "x", "--name", "beeps", "--license", "mit"]
+    )
     before = names(tmp_path)
     assert share(model, tmp_path)
     assert share(model, tmp_path / "x", "--scores", tmp_path / "none")
@@ -173,31 +171,12 @@ def noise(n_samples, seed=0):
     return (0.1 * wav * np.sin(9 * time) ** 2).astype(np.float32)
 
 
-def test_the_features_are_those_of_kaldi_native_fbank():
-    knf = pytest.importorskip("kaldi_native_fbank")
-    options = knf.FbankOptions()
-    options.frame_opts.dither = 0
-    options.frame_opts.snip_edges = False
-    options.mel_opts.num_bins = 80
-    options.mel_opts.high_freq = -400
-    for n_samples in (400, 16000, 16079, 16080):
-        fbank, wav = knf.OnlineFbank(options), noise(n_samples)
-        fbank.accept_waveform(RATE, wav.tolist())
-        fbank.input_finished()
-        expected = [fbank.get_frame(n) for n in range(fbank.num_frames_ready)]
-        np.testing.assert_allclose(kaldi_fbank(wav), expected, atol=1e-3)
-
-
-@pytest.fixture(
-    scope="module",
-    params=["ast", pytest.param("padded", marks=pytest.mark.slow), "steps"],
-)
+@pytest.fixture(scope="module", params=["clips", "steps"])
 def sherpa(request, tmp_path_factory):
-    """A model with the front end of sherpa-onnx: its tagger and modules."""
+    """The tagger of a model with the front end of sherpa-onnx."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
 
-    from speechbrain_fftp.lobes.features import pad_features
     from speechbrain_fftp.lobes.frame_classifier import (
         FrameClassifier,
         FrameTagger,
@@ -219,43 +198,13 @@ def sherpa(request, tmp_path_factory):
     if request.param == "steps":
         encoder = FrameTagger(encoder, FrameClassifier(24, len(LABELS)))
     modules = make_modules(encoder, labels=LABELS)
-    modules["compute_features"] = pad_features(
-        make_fbank("sherpa", RATE, 80),
-        FRAMES if request.param == "padded" else None,
-    )
+    modules["compute_features"] = make_fbank("sherpa", RATE, 80)
     for module in modules.values():
         for parameter in module.eval().parameters():  # so that clips differ
             torch.nn.init.normal_(parameter, std=0.3)
     path = tmp_path_factory.mktemp("sherpa") / "model.onnx"
     export_onnx(path, modules, LABELS, sample_rate=RATE, max_frames=FRAMES)
-    return AudioTagger.from_pretrained(path), modules
-
-
-def test_a_model_with_this_front_end_is_exported(sherpa):
-    """Outputs are PyTorch's, and predictions are as many as there are times."""
-    import torch
-
-    from speechbrain_fftp.lobes.tagger import classify, extract_features
-
-    tagger, modules = sherpa
-    model = tagger.model
-    outputs = ["features", "probabilities"]
-    if model.is_frame_level:
-        outputs.append(
-            "frame_probabilities"
-        )  # of which ``run`` checks the size
-    for n_samples in (400, 1519, 1520, 1600, *range(8000, 8700, 80)):
-        wav = noise(n_samples)
-        feats, probs, *_ = model.run(outputs, wav[None])
-        n_frames = (n_samples + 80) // 160
-        expected = kaldi_fbank(wav)
-        assert len(expected) == n_frames
-        np.testing.assert_allclose(feats[0, :n_frames], expected, atol=1e-3)
-        with torch.no_grad():
-            feats, lens = extract_features(modules, torch.from_numpy(wav)[None])
-            output = modules["embedding_model"](feats, lens)
-            logits = classify(modules["classifier"], output)
-        np.testing.assert_allclose(probs, logits.sigmoid(), atol=1e-4)
+    return AudioTagger.from_pretrained(path)
 
 
 LENGTHS = (400, 1600, 16000, 31919)  # a piece
@@ -264,9 +213,8 @@ LONG = (32000, 33000, 50001, 160123)  # several
 
 def test_the_shared_model_tags_batches_as_audiotagger_does(sherpa, tmp_path):
     """Short clips, padded ones, and those of several pieces."""
-    tagger, _ = sherpa
     path = tmp_path / "model.onnx"
-    write_for_sherpa(tagger.model, path)
+    write_for_sherpa(sherpa.model, path)
     onnx.checker.check_model(path)
     clips = [noise(n, n) for n in (*LENGTHS, *LONG)]
     feats = [kaldi_fbank(clip) for clip in clips]
@@ -276,7 +224,7 @@ def test_the_shared_model_tags_batches_as_audiotagger_does(sherpa, tmp_path):
         row[: len(own)] = own
     session = onnxruntime.InferenceSession(path)
     [probs] = session.run(None, {"x": x, "x_lens": lens})
-    expected = [tagger.clip_probabilities(clip, RATE) for clip in clips]
+    expected = [sherpa.clip_probabilities(clip, RATE) for clip in clips]
     n_short = len(LENGTHS)
     np.testing.assert_allclose(
         probs[:n_short], expected[:n_short], rtol=0, atol=1e-4
@@ -290,9 +238,8 @@ def test_the_shared_model_tags_batches_as_audiotagger_does(sherpa, tmp_path):
 
 def test_the_shared_model_runs_in_sherpa_onnx(sherpa, tmp_path):
     sherpa_onnx = pytest.importorskip("sherpa_onnx")
-    tagger, _ = sherpa
     folder = tmp_path / "folder"
-    assert not share(tagger.model.path, folder, "--for", "sherpa-onnx")
+    assert not share(sherpa.model.path, folder, "--for", "sherpa-onnx")
     assert names(folder) == {
         "README.md",
         "class_labels_indices.csv",
@@ -313,7 +260,7 @@ def test_the_shared_model_runs_in_sherpa_onnx(sherpa, tmp_path):
         stream = other.create_stream()
         stream.accept_waveform(RATE, wav)
         found = {event.name: event.prob for event in other.compute(stream)}
-        expected = tagger.clip_probabilities(wav, RATE)
+        expected = sherpa.clip_probabilities(wav, RATE)
         assert set(found) == set(LABELS)
         np.testing.assert_allclose(
             [found[label] for label in LABELS],
@@ -321,30 +268,6 @@ def test_the_shared_model_runs_in_sherpa_onnx(sherpa, tmp_path):
             rtol=0,
             atol=1e-4 if n_samples in LENGTHS else 5e-3,
         )
-
-
-@pytest.mark.parametrize("change", ["snip_edges", "high_freq", "window_type"])
-def test_other_features_of_80_bins_are_refused(sherpa, change, monkeypatch):
-    import torch
-
-    from speechbrain_fftp.lobes.features import KaldiFbank
-    from speechbrain_fftp.lobes.front_ends import FRONT_ENDS
-
-    options = dict(FRONT_ENDS["sherpa"])
-    model = sherpa[0].model
-    for is_other in (False, True):
-        fbank = KaldiFbank(RATE, 80, **options)
-        monkeypatch.setattr(
-            model,
-            "run",
-            lambda _, wavs: [fbank(torch.from_numpy(wavs).float()).numpy()],
-        )
-        if is_other:
-            with pytest.raises(InputError, match="--front_end sherpa"):
-                check_front_end(model)
-        else:
-            check_front_end(model)
-            del options[change]
 
 
 def test_a_recipe_names_its_front_end():
