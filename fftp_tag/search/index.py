@@ -39,7 +39,7 @@ from speechbrain_fftp.dataio.audio import (
 )
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
-    Path,
+    PathLike,
     atomic_path,
     check_target,
     file_identity,
@@ -182,7 +182,7 @@ class SoundIndex:
         return cls(settings, parts, rows, spread)
 
     @classmethod
-    def load(cls, path: Path) -> "SoundIndex":
+    def load(cls, path: PathLike) -> "SoundIndex":
         """Reads a file that ``update_index`` has written.
 
         Raises
@@ -215,7 +215,7 @@ class SoundIndex:
             ]
         return cls(settings, parts, rows, spread)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes the index."""
         starts = [part.starts for part in self.parts]
         with atomic_path(path) as temporary, open(temporary, "wb") as output:
@@ -440,9 +440,9 @@ class SoundIndex:
 
 
 def update_index(
-    path: Path,
+    path: PathLike,
     tagger: AudioTagger,
-    archive: Path,
+    archive: PathLike,
     window: Optional[float] = None,
     hop: Optional[float] = None,
     model: Optional[str] = None,

@@ -16,19 +16,20 @@ Authors
 
 import argparse
 import base64
-import csv
 import hashlib
 import logging
 import os
 import shutil
 
 import numpy as np
-import scipy.fft
 
 from speechbrain_fftp.dataio.audio import resample
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
-from speechbrain_fftp.dataio.prepared import PACKS, preparing, write_prepared
+from speechbrain_fftp.dataio.packs import PACKS
+from speechbrain_fftp.dataio.prepared import preparing, write_prepared
+from speechbrain_fftp.datasets.mixtures import coloured_noise
+from speechbrain_fftp.datasets.strong_labels import write_strong_labels
 
 EVENTS = "events.tsv"
 SAMPLE_RATE = 16000
@@ -44,7 +45,6 @@ def prepare_demo(
     prepared_folder,
     *,
     sample_rate=SAMPLE_RATE,
-    num_workers=None,
     num_train=960,
     num_valid=120,
     num_eval=120,
@@ -62,8 +62,6 @@ def prepare_demo(
         Folder to write to.
     sample_rate : int
         Sampling rate, in Hz. Clips are generated at 16 kHz and resampled.
-    num_workers : int, optional
-        Number of clips to generate in parallel, by default one per CPU.
     num_train, num_valid, num_eval : int
         Number of clips with sounds; one clip without is added for every 20.
     seed : int
@@ -80,10 +78,10 @@ def prepare_demo(
     settings = {"seed": seed, "sample_rate": sample_rate, **sizes}
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
-            _write_demo(prepared_folder, sizes, seed, sample_rate, num_workers)
+            _write_demo(prepared_folder, sizes, seed, sample_rate)
 
 
-def _write_demo(folder, sizes, seed, sample_rate, num_workers):
+def _write_demo(folder, sizes, seed, sample_rate):
     """Writes the clips and the tables of the demo set."""
     rng = np.random.default_rng(seed)
     clips = []
@@ -113,19 +111,15 @@ def _write_demo(folder, sizes, seed, sample_rate, num_workers):
         {mid: name for mid, name, _ in CLASSES},
         sample_rate=sample_rate,
         convert=generate,
-        num_workers=num_workers,
     )
-    path = os.path.join(folder, EVENTS)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(("filename", "onset", "offset", "event_label"))
-        for clip in clips:
-            for onset, offset, index in sorted(events[clip.id]):
-                label = CLASSES[index][1]
-                row = (clip.id, f"{onset:.3f}", f"{offset:.3f}", label)
-                table.writerow(row)
-            if not clip.labels:  # a clip without events is listed, too
-                table.writerow((clip.id, "", "", ""))
+    named = {
+        clip.id: [
+            (onset, offset, CLASSES[index][1])
+            for onset, offset, index in sorted(events[clip.id])
+        ]
+        for clip in clips
+    }
+    write_strong_labels(os.path.join(folder, EVENTS), named)
 
 
 def _draw_classes(rng, num_clips):
@@ -188,16 +182,6 @@ def generate_clip(seed, split, number, classes):
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))
     return audio, events
-
-
-def coloured_noise(rng, size, exponent):
-    """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
-    fast_size = scipy.fft.next_fast_len(size, real=True)
-    spectrum = scipy.fft.rfft(rng.standard_normal(fast_size))
-    frequency = scipy.fft.rfftfreq(fast_size, 1 / SAMPLE_RATE)
-    spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
-    noise = scipy.fft.irfft(spectrum, fast_size)[:size]
-    return noise / noise.std()
 
 
 def _tone(frequency, t):

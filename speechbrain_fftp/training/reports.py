@@ -88,7 +88,9 @@ def write_report(brain, folder, name, metrics, header, rows):
         write_json(folder / "metrics.json", metrics, strict=True)
         write_csv(folder / "per_class.csv", header, rows)
         write_predictions(folder, ids, targets, probs, labels)
-        logger.info("Wrote the results on %d test clips to %s", len(ids), folder)
+        logger.info(
+            "Wrote the results on %d test clips to %s", len(ids), folder
+        )
 
     # The other processes wait: Gloo aborts a process that ends while gathered
     # tensors are still being released.

@@ -19,7 +19,7 @@ from prepared_clips import read_clips, read_rows
 from speechcommands_prepare import COMMANDS, prepare_speech_commands
 
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain_fftp.dataio.prepared import read_classes_csv
+from speechbrain_fftp.dataio.class_lists import read_classes_csv
 from speechbrain_fftp.datasets.prepare import prepare_custom
 
 prepare_words = functools.partial(prepare_speech_commands, task="folders")
@@ -75,6 +75,14 @@ def test_manifests_and_reuse(layout, tmp_path):
     if layout in ("folders", "words"):
         extra = data / "cat" / "new_nohash_0.wav"
         data_folders.write_sound(extra, 99)
+        with pytest.raises(ValueError, match=f"{save} was prepared with clips"):
+            prepare(data, save)
+        extra.unlink()
+    if layout == "folders":
+        shutil.move(data, tmp_path / "moved")
+        data = tmp_path / "moved"
+        prepare(data, save)
+        data_folders.write_sound(data / "cat" / "1.wav", 99)  # of the same size
         with pytest.raises(ValueError, match=f"{save} was prepared with clips"):
             prepare(data, save)
     shutil.rmtree(data)
