@@ -21,7 +21,6 @@ from speechbrain_fftp.dataio.clips import (
     CLIP_SECONDS,
     Clip,
     as_int16,
-    check_missing,
     convert_clip,
 )
 from speechbrain_fftp.dataio.errors import InputError
@@ -70,7 +69,6 @@ def prepare_mixtures(
     num_valid=200,
     num_eval=200,
     test_fold=None,
-    allow_missing=0.2,
     seed=0,
 ):
     """Mixes custom data into a prepared folder, unless it exists.
@@ -91,8 +89,6 @@ def prepare_mixtures(
         Number of mixtures.
     test_fold : str, optional
         The fold to evaluate on, for data with folds.
-    allow_missing : float
-        Fraction of the clips of a split that may have no audio.
     seed : int
         Seed of the mixtures.
 
@@ -117,7 +113,6 @@ def prepare_mixtures(
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
             clips, skipped = split_clips(listing, test_fold)
-            check_missing(clips, allow_missing)
             sounds, noises = read_sounds(clips, skipped)
             for path in rooms:
                 wav = read_audio(path, RATE)

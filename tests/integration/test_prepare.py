@@ -119,6 +119,9 @@ def test_clips_are_the_beginnings_of_long_ones(
         prepare(data, tmp_path / "short")
     if layout == "folders":
         assert "Cut 24 of 24 clips, such as cat_1" in caplog.text
+    if layout == "lists":  # of clips of 10 s
+        with pytest.raises(ValueError, match="max_seconds is 20"):
+            prepare(data, tmp_path / "long", max_seconds=20)
 
 
 def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
