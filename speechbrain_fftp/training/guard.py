@@ -114,7 +114,8 @@ def check_settings(hparams_file, overrides, run_opts):
 
     Example
     -------
-    >>>     >>> tmpdir = getfixture("tmpdir")
+    >>> from speechbrain.utils.run_opts import RunOptions
+    >>> tmpdir = getfixture("tmpdir")
     >>> getfixture("monkeypatch").chdir(tmpdir)
     >>> settings = "output_folder: run\\nlr: 0.1"
     >>> yaml = tmpdir.join("train.yaml")
