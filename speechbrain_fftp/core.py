@@ -12,7 +12,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
 import math
 import os
 import sys
@@ -29,13 +28,13 @@ from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.training.guard import (
     check_data,
-    check_flags,
     check_overrides,
     check_settings,
     check_steps,
 )
 from speechbrain_fftp.training.mixing import MixedClips, MixupSampler
 from speechbrain_fftp.training.rows import store_in_arrays
+from speechbrain_fftp.training.throughput import Throughput
 
 # Of torch.compile. Graphs reuse the memory of gradients in the next batch.
 CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
@@ -60,7 +59,6 @@ def parse_arguments(arg_list):
     """
     sys.excepthook = print_error
     with one_line_errors(ValueError):
-        check_flags(arg_list)
         hparams_file, run_opts, overrides = sb.parse_arguments(arg_list)
         check_overrides(hparams_file, overrides)
         if os.environ.get("RANK", "0") == "0":
@@ -109,8 +107,8 @@ class Brain(sb.Brain):
     Keys of the yaml file: ``before`` and ``after``, lists of functions of the
     Brain and the data sets, which are called before ``fit`` and after
     ``evaluate``, and of which the former may add to ``epoch_ends``, functions that
-    are called after each epoch's training; ``throughput``, a ``Throughput``; ``seed``, ``epoch_counter``,
-    ``average_by``, and those that ``check_data`` reads.
+    are called after each epoch's training; ``batch_size``, ``seed``,
+    ``epoch_counter``, and those that ``check_data`` reads.
 
     Arguments
     ---------
@@ -122,8 +120,10 @@ class Brain(sb.Brain):
         super().__init__(*args, **kwargs)
         self.datasets = {}  # train, valid and test
         self.unread_loss = None  # of the last step: the step, and a function
-        self.moving_average = None  # of the weights: a MovingAverage
         self.epoch_ends = []  # functions of the epoch that has been trained
+        self.throughput = Throughput()
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("throughput", self.throughput)
 
     def _compile(self):
         """Compiles modules, without an analysis that fails for dynamic shapes.
@@ -185,35 +185,23 @@ class Brain(sb.Brain):
                 function(self, self.datasets)
         return loss
 
-    def averaged(self):
-        """Puts the moving average in place of the weights, if there is one."""
-        if self.moving_average is None:
-            return contextlib.nullcontext()
-        return self.moving_average.in_place(self.modules)
-
-    def on_fit_start(self):
-        """Creates the optimiser, and resumes from a checkpoint."""
-        with self.averaged():
-            super().on_fit_start()
-
     def _fit_train(self, train_set, epoch, enable):
         """Trains for an epoch; adds its clips per second to ``train_stats``."""
         self.last_step = len(train_set)
-        self.hparams.throughput.start()
+        self.throughput.start()
         super()._fit_train(train_set, epoch, enable)
-        self.train_stats.update(self.hparams.throughput.stop())
+        self.train_stats.update(self.throughput.stop(self.hparams.batch_size))
         self._check_weights()
 
     def _fit_valid(self, valid_set, epoch, enable):
         """Calls ``epoch_ends``; then validates, and saves a checkpoint."""
-        with self.averaged():
-            for function in self.epoch_ends:
-                function(epoch)
-            super()._fit_valid(valid_set, epoch, enable)
+        for function in self.epoch_ends:
+            function(epoch)
+        super()._fit_valid(valid_set, epoch, enable)
 
     def fit_batch(self, batch):
         """Trains on a batch; returns the loss, on the device."""
-        self.hparams.throughput.start_step()
+        self.throughput.start_step()
         epoch = self.hparams.epoch_counter.current
         step = (self.hparams.seed, epoch, self.step, get_rank() or 0)
         sb.utils.seed_everything(hash(step) % 2**32, verbose=False)
@@ -226,32 +214,10 @@ class Brain(sb.Brain):
             self.scaler.scale(loss / self.grad_accumulation_factor).backward()
         if should_step:
             self.optimizers_step()
-            if self.moving_average is not None:
-                self.moving_average.update_parameters(self.modules)
         self.on_fit_batch_end(batch, outputs, loss, should_step)
         if self.compile and self.compile_using_dynamic_shape_tracing is False:
             torch.compiler.set_stance("eager_on_recompile")
         return loss.detach()
-
-    def optimizers_step(self):
-        """Takes a step; gradients of several groups are clipped together.
-
-        SpeechBrain clips those of the first group alone.
-        """
-        groups = self.optimizer.param_groups
-        if len(groups) == 1:
-            return super().optimizers_step()
-        self.scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(
-            [weight for group in groups for weight in group["params"]],
-            self.max_grad_norm,
-        )
-        if self.skip_nonfinite_grads and not self.scaler.is_enabled():
-            self.check_gradients()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad()
-        self.optimizer_step += 1
 
     def update_average(self, loss, avg_loss):
         """Adds a loss to the mean; in training, that of the step before.
@@ -269,7 +235,7 @@ class Brain(sb.Brain):
             or self._optimizer_step_limit_exceeded
         )
         avg_loss = self._read_loss(avg_loss) if is_last else avg_loss
-        self.hparams.throughput.end_step()
+        self.throughput.end_step()
         return avg_loss
 
     def _read_loss(self, avg_loss):
@@ -291,8 +257,7 @@ class Brain(sb.Brain):
         """Saves a checkpoint within an epoch, unless weights are not finite."""
         self.avg_train_loss = self._read_loss(self.avg_train_loss)
         self._check_weights()
-        with self.averaged():
-            super()._save_intra_epoch_ckpt()
+        super()._save_intra_epoch_ckpt()
 
     def _check_weights(self):
         """Ends the process if weights are not finite."""

@@ -45,12 +45,10 @@ import soundfile
 from scipy.signal import resample_poly
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from speechbrain_fftp.dataio.class_lists import write_classes
 from speechbrain_fftp.dataio.clips import Clip, as_int16
-from speechbrain_fftp.dataio.prepared import (
-    write_classes,
-    write_manifest,
-    write_packs,
-)
+from speechbrain_fftp.dataio.packs import write_packs
+from speechbrain_fftp.dataio.prepared import write_manifest
 from speechbrain_fftp.datasets.word_splits import NOISE_FOLDER, SILENCE, UNKNOWN
 from studies.folds import SEARCH, audioset_clips, parts, speech_commands_clips
 

@@ -17,7 +17,7 @@ from fftp_tag.foreign.front_end import Fbank, add_energies
 from fftp_tag.foreign.join import PREFIX, Found, JoinedModel, add_padding
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.model_info import ModelInfo
-from speechbrain_fftp.dataio.prepared import read_table
+from speechbrain_fftp.dataio.tables import read_table
 from speechbrain_fftp.datasets.audioset import CLASS_LIST, complete_names
 from speechbrain_fftp.onnx.graphs import GraphBuilder
 

@@ -29,21 +29,20 @@ from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.model import NO_CLASSES
 from fftp_tag.tag.windows import Part, Source
 from speechbrain_fftp.dataio.audio import list_recordings
-from speechbrain_fftp.dataio.clips import Clip
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import THRESHOLD
-from speechbrain_fftp.dataio.prepared import (
-    PREPARED,
+from speechbrain_fftp.dataio.class_lists import read_classes_csv
+from speechbrain_fftp.dataio.clips import (
     SPLIT_NAMES,
     SPLITS,
-    PackedClip,
+    Clip,
     check_missing,
-    check_prepared,
-    read_classes_csv,
-    read_packed,
-    read_table,
 )
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import PREPARED
+from speechbrain_fftp.dataio.model_info import THRESHOLD
+from speechbrain_fftp.dataio.packs import PackedClip, read_packed
+from speechbrain_fftp.dataio.prepared import check_prepared
 from speechbrain_fftp.dataio.ranking import ranking_metrics
+from speechbrain_fftp.dataio.tables import read_table
 from speechbrain_fftp.datasets.custom import BACKGROUND
 from speechbrain_fftp.datasets.names import clip_ids
 from speechbrain_fftp.datasets.prepare import list_data, split_clips

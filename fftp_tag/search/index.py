@@ -44,7 +44,7 @@ from fftp_tag.tag.windows import Part, Source
 from speechbrain_fftp.dataio.audio import find_audio_files
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import (
-    Path,
+    PathLike,
     atomic_path,
     check_target,
     file_identity,
@@ -154,7 +154,7 @@ class SoundIndex:
     files: Dict[str, IndexedFile]
 
     @classmethod
-    def load(cls, path: Path) -> "SoundIndex":
+    def load(cls, path: PathLike) -> "SoundIndex":
         """Reads a file that ``update_index`` has written.
 
         Raises
@@ -179,7 +179,7 @@ class SoundIndex:
             }
         return cls(settings, files)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes the index."""
         files = self.files.values()
         no_times, no_rows = np.zeros((0, 2)), np.zeros((0, 0), np.float16)
@@ -404,9 +404,9 @@ class SoundIndex:
 
 
 def update_index(
-    path: Path,
+    path: PathLike,
     tagger: AudioTagger,
-    archive: Path,
+    archive: PathLike,
     window: Optional[float] = None,
     hop: Optional[float] = None,
     model: Optional[str] = None,

@@ -22,19 +22,23 @@ from typing import NamedTuple
 from audioset_prepare import check_classes, hold_out, list_segments
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.clips import CLIP_SECONDS, MISSING, Clip
+from speechbrain_fftp.dataio.clips import (
+    CLIP_SECONDS,
+    MISSING,
+    Clip,
+    check_missing,
+    usable_clips,
+)
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.files import files_below
 from speechbrain_fftp.dataio.packages import require
 from speechbrain_fftp.dataio.prepared import (
     SKIPPED,
-    check_missing,
     is_complete,
     preparing,
-    read_table,
-    usable_clips,
     write_prepared,
 )
+from speechbrain_fftp.dataio.tables import read_table
 from speechbrain_fftp.datasets.audioset import is_audioset, read_classes
 from speechbrain_fftp.datasets.prepare import prepare_custom
 

@@ -16,22 +16,21 @@ Authors
 
 import argparse
 import base64
-import csv
 import hashlib
 import logging
 import os
 import shutil
 
 import numpy as np
-import scipy.fft
 
-from speechbrain_fftp.dataio.audio import resample
 from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
-from speechbrain_fftp.dataio.prepared import PACKS, preparing, write_prepared
+from speechbrain_fftp.dataio.packs import PACKS
+from speechbrain_fftp.dataio.prepared import preparing, write_prepared
+from speechbrain_fftp.datasets.mixtures import RATE, coloured_noise
+from speechbrain_fftp.datasets.strong_labels import write_strong_labels
 
 EVENTS = "events.tsv"
-SAMPLE_RATE = 16000
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
 PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
 LEVELS_DB = (-12, 0)  # of the events
@@ -43,8 +42,6 @@ CLIPS_PER_EMPTY = 20  # clips with sounds for each clip without
 def prepare_demo(
     prepared_folder,
     *,
-    sample_rate=SAMPLE_RATE,
-    num_workers=None,
     num_train=960,
     num_valid=120,
     num_eval=120,
@@ -52,18 +49,15 @@ def prepare_demo(
 ):
     """Generates a multi-label set as a prepared folder, unless it exists.
 
-    Writes packs of clips of 10 s, the manifests and tables of any prepared
-    folder, and ``events.tsv`` (filename, which is the id of a clip, onset,
-    offset, event_label; in seconds). The same settings give the same clips.
+    Writes packs of clips of 10 s at 16 kHz, the manifests and tables of any
+    prepared folder, and ``events.tsv`` (filename, which is the id of a clip,
+    onset, offset, event_label; in seconds). The same settings give the same
+    clips.
 
     Arguments
     ---------
     prepared_folder : str
         Folder to write to.
-    sample_rate : int
-        Sampling rate, in Hz. Clips are generated at 16 kHz and resampled.
-    num_workers : int, optional
-        Number of clips to generate in parallel, by default one per CPU.
     num_train, num_valid, num_eval : int
         Number of clips with sounds; one clip without is added for every 20.
     seed : int
@@ -77,13 +71,13 @@ def prepare_demo(
     sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
     if min(sizes.values()) < 1:
         raise InputError(f"Every split needs at least one clip: {sizes}")
-    settings = {"seed": seed, "sample_rate": sample_rate, **sizes}
+    settings = {"seed": seed, **sizes}
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
-            _write_demo(prepared_folder, sizes, seed, sample_rate, num_workers)
+            _write_demo(prepared_folder, sizes, seed)
 
 
-def _write_demo(folder, sizes, seed, sample_rate, num_workers):
+def _write_demo(folder, sizes, seed):
     """Writes the clips and the tables of the demo set."""
     rng = np.random.default_rng(seed)
     clips = []
@@ -103,7 +97,7 @@ def _write_demo(folder, sizes, seed, sample_rate, num_workers):
         samples, events[clip.id] = generate_clip(
             seed, clip.split, number, indices
         )
-        return as_int16(resample(samples, SAMPLE_RATE, sample_rate))
+        return as_int16(samples)
 
     # Packs of an interrupted preparation would leave clips without events
     shutil.rmtree(os.path.join(folder, PACKS), ignore_errors=True)
@@ -111,21 +105,17 @@ def _write_demo(folder, sizes, seed, sample_rate, num_workers):
         folder,
         clips,
         {mid: name for mid, name, _ in CLASSES},
-        sample_rate=sample_rate,
+        sample_rate=RATE,
         convert=generate,
-        num_workers=num_workers,
     )
-    path = os.path.join(folder, EVENTS)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(("filename", "onset", "offset", "event_label"))
-        for clip in clips:
-            for onset, offset, index in sorted(events[clip.id]):
-                label = CLASSES[index][1]
-                row = (clip.id, f"{onset:.3f}", f"{offset:.3f}", label)
-                table.writerow(row)
-            if not clip.labels:  # a clip without events is listed, too
-                table.writerow((clip.id, "", "", ""))
+    named = {
+        clip.id: [
+            (onset, offset, CLASSES[index][1])
+            for onset, offset, index in sorted(events[clip.id])
+        ]
+        for clip in clips
+    }
+    write_strong_labels(os.path.join(folder, EVENTS), named)
 
 
 def _draw_classes(rng, num_clips):
@@ -168,7 +158,7 @@ def generate_clip(seed, split, number, classes):
     seconds, and class.
     """
     rng = np.random.default_rng(list(_digest(seed, split, number)))
-    size = round(CLIP_SECONDS * SAMPLE_RATE)
+    size = round(CLIP_SECONDS * RATE)
     floor = coloured_noise(rng, size, 0.7)
     if not classes:
         level = PEAK * 10 ** (rng.uniform(*ROOM_DB) / 20)
@@ -179,30 +169,20 @@ def generate_clip(seed, split, number, classes):
     for index in classes:
         duration = round(rng.uniform(1.5, 8), 3)
         onset = round(rng.uniform(0, CLIP_SECONDS - duration), 3)
-        t = np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
+        t = np.arange(round(duration * RATE)) / RATE
         event = CLASSES[index][2](rng, t)
         event *= np.clip(np.minimum(t, t[::-1]) / FADE_SECONDS, 0, 1)
         level = PEAK * 10 ** (rng.uniform(*LEVELS_DB) / 20)
         event *= level / np.abs(event).max()
-        start = round(onset * SAMPLE_RATE)
+        start = round(onset * RATE)
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))
     return audio, events
 
 
-def coloured_noise(rng, size, exponent):
-    """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
-    fast_size = scipy.fft.next_fast_len(size, real=True)
-    spectrum = scipy.fft.rfft(rng.standard_normal(fast_size))
-    frequency = scipy.fft.rfftfreq(fast_size, 1 / SAMPLE_RATE)
-    spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
-    noise = scipy.fft.irfft(spectrum, fast_size)[:size]
-    return noise / noise.std()
-
-
 def _tone(frequency, t):
     """A sine with a constant frequency, or one frequency per sample."""
-    cycles = np.cumsum(np.broadcast_to(frequency, t.shape)) / SAMPLE_RATE
+    cycles = np.cumsum(np.broadcast_to(frequency, t.shape)) / RATE
     return np.sin(2 * np.pi * cycles)
 
 
@@ -215,7 +195,7 @@ def _pulses(t, period, on):
 def _struck(t, times, sounds):
     """Places the sounds in turn at the given times (after the fade)."""
     mixed = np.zeros(len(t))
-    starts = ((times + FADE_SECONDS) * SAMPLE_RATE).astype(int)
+    starts = ((times + FADE_SECONDS) * RATE).astype(int)
     for i, start in enumerate(starts[starts < len(t)]):
         sound = sounds[i % len(sounds)][: len(t) - start]
         mixed[start : start + len(sound)] += sound
@@ -286,17 +266,17 @@ def _beep(rng, t):
 
 def _sonar(rng, t):
     """Long ringing pings with an echo."""
-    ring = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    ring = np.arange(2 * RATE) / RATE
     shape = np.exp(-ring / rng.uniform(0.15, 0.35)) - np.exp(-ring / 0.01)
     ping = _tone(_log_uniform(rng, 700, 1600), ring) * shape
-    delay = int(rng.uniform(0.3, 0.6) * SAMPLE_RATE)
+    delay = int(rng.uniform(0.3, 0.6) * RATE)
     ping[delay:] += ping[:-delay] / 4
     return _struck(t, np.arange(0, t[-1], rng.uniform(1.1, 2.2)), [ping])
 
 
 def _tick_tock(rng, t):
     """Two alternating knocks at a steady pace."""
-    ring = np.arange(SAMPLE_RATE // 20) / SAMPLE_RATE
+    ring = np.arange(RATE // 20) / RATE
     decay = np.exp(-ring / rng.uniform(0.003, 0.006))
     tick = rng.uniform(2500, 3500)
     pitches = tick, rng.uniform(0.5, 0.7) * tick
@@ -306,7 +286,7 @@ def _tick_tock(rng, t):
 
 def _clicking(rng, t):
     """Clicks shorter than a millisecond at irregular times."""
-    ring = np.arange(SAMPLE_RATE // 100) / SAMPLE_RATE
+    ring = np.arange(RATE // 100) / RATE
     noise = rng.standard_normal((8, len(ring)))
     gaps = 0.02 + rng.exponential(rng.uniform(0.04, 0.12), int(t[-1] / 0.02))
     return _struck(t, np.cumsum(gaps) - gaps[0], noise * np.exp(-ring / 0.0006))
@@ -346,6 +326,5 @@ if __name__ == "__main__":
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("prepared_folder")
-    parser.add_argument("--sample_rate", type=int, default=SAMPLE_RATE)
     with one_line_errors():
         prepare_demo(**vars(parser.parse_args()))

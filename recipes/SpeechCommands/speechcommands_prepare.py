@@ -33,15 +33,14 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import read_duration
+from speechbrain_fftp.dataio.class_lists import CLASSES_CSV, read_classes_csv
 from speechbrain_fftp.dataio.class_names import class_name, class_names
 from speechbrain_fftp.dataio.clips import Clip, convert_clip
 from speechbrain_fftp.dataio.errors import InputError, one_line_errors
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.prepared import (
-    CLASSES_CSV,
     is_complete,
     preparing,
-    read_classes_csv,
     write_prepared,
 )
 from speechbrain_fftp.datasets.names import (

@@ -259,8 +259,5 @@ if __name__ == "__main__":
         "--test_fold", type=int, choices=range(1, FOLDS + 1), default=5
     )
     parser.add_argument("--leave_out", nargs="*", default=())
-    parser.add_argument("--num_train", type=int, default=20000)
-    parser.add_argument("--num_valid", type=int, default=500)
-    parser.add_argument("--num_eval", type=int, default=500)
     with one_line_errors():
         prepare_starter(**vars(parser.parse_args()))

@@ -47,7 +47,6 @@ AUDIO_EXTENSIONS = (
 )
 # Containers that ffmpeg may open: a playlist could name other files
 FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf"
-SDS = b"\xf0\x7e"  # of which libsndfile prints errors on standard output
 AU_HEADER = struct.Struct(">4s5I")  # as ffmpeg writes it
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
@@ -145,13 +144,8 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
     """
     with contextlib.ExitStack() as stack:
         content = open_binary(source, stack)
-        beginning = content.read(len(SDS))
-        if not beginning:
+        if not content.read(1):
             raise InputError("empty file")
-        if beginning == SDS:
-            raise InputError(
-                "MIDI sample dumps are not read: convert it to wav"
-            )
         content.seek(0)
         try:
             # A descriptor: soundfile would infer the format from a name

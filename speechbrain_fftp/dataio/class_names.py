@@ -8,14 +8,14 @@ import unicodedata
 from typing import Any, Iterable, Optional, Tuple
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import Path
+from speechbrain_fftp.dataio.files import PathLike
 
 LONGEST = 200  # characters
 # Of tables, of manifests, and of SpeechBrain's label encoder
 SEPARATORS = (";", "$", " => ")
 
 
-def class_name(text: str, origin: Optional[Path] = None) -> str:
+def class_name(text: str, origin: Optional[PathLike] = None) -> str:
     """The name of a class as it is used everywhere.
 
     Characters are composed (NFC), and all white space is single spaces.
@@ -52,7 +52,7 @@ def class_name(text: str, origin: Optional[Path] = None) -> str:
 
 
 def class_names(
-    texts: Iterable[str], origin: Optional[Path] = None
+    texts: Iterable[str], origin: Optional[PathLike] = None
 ) -> Tuple[str, ...]:
     """Distinct names of classes, in order, without blanks."""
     names = (class_name(text, origin) for text in texts if text.strip())

@@ -4,15 +4,32 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import logging
 import math
 import os
-from typing import Any, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, read_duration
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import PathLike
 
+logger = logging.getLogger(__name__)
+
+Skipped = Tuple[str, str, str]  # id, split and reason
+
+# The split that each name of a folder, a table or an entry stands for
+SPLIT_NAMES = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "eval": "eval",
+    "test": "eval",
+}
+SPLITS = tuple(dict.fromkeys(SPLIT_NAMES.values()))
+# A clip in several splits stays in the first of them
+PRECEDENCE = ("eval", "valid", "train", "")
 CLIP_SECONDS = 10.0  # of a segment of AudioSet
 LONG = 1.5  # a file longer than this many times its clip is a whole recording
 MISSING = "missing file"  # the reason why a clip is skipped
@@ -94,3 +111,66 @@ def as_int16(samples: np.ndarray) -> np.ndarray:
     """Rounds samples to 16-bit integers; clips peaks beyond full scale."""
     scaled = np.rint(samples.clip(-1, 1) * 32768)
     return scaled.clip(max=32767).astype(np.int16)
+
+
+def usable_clips(
+    clips: List[Clip], folder: PathLike, allow_no_label: bool = False
+) -> Tuple[List[Clip], List[Skipped]]:
+    """Keeps clips with a label, each in one split.
+
+    Arguments
+    ---------
+    clips : list of Clip
+        The clips.
+    folder : str
+        The data folder, for messages.
+    allow_no_label : bool
+        Whether to keep clips without a label.
+
+    Returns
+    -------
+    kept : list of Clip
+        The usable clips.
+    skipped : list
+        The ids, splits and reasons of the others.
+    """
+    kept: Dict[str, Clip] = {}
+    skipped = []
+    in_two_splits = []
+    for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
+        first = kept.get(clip.id)
+        if not clip.labels and not allow_no_label:
+            reason = "no label"
+        elif first is not None and first.split != clip.split:
+            reason = f"also in {first.split} and kept only there"
+            in_two_splits.append(clip.id)
+        elif first is not None:
+            reason = "listed twice"
+        else:
+            kept[clip.id] = clip
+            continue
+        skipped.append((clip.id, clip.split, reason))
+    if in_two_splits:
+        logger.warning(
+            "%s: %d clips are in two splits, such as %s, and kept in one. Remove"
+            " them from a list",
+            folder,
+            len(in_two_splits),
+            in_two_splits[0],
+        )
+    return list(kept.values()), skipped
+
+
+def check_missing(clips: List[Clip], allowed: float) -> None:
+    """Raises an ``InputError`` if too many clips of a split have no audio."""
+    for split in dict.fromkeys(clip.split for clip in clips):
+        of_split = [clip for clip in clips if clip.split == split]
+        missing = [clip.id for clip in of_split if clip.is_missing]
+        fraction = len(missing) / len(of_split)
+        if fraction > allowed:
+            raise InputError(
+                f"{len(missing)} of {len(of_split)} {split} clips have no"
+                f" audio file, such as {missing[0]}: correct the data folder,"
+                " or accept it with allow_missing"
+                f" {math.ceil(100 * fraction) / 100:g}"
+            )

@@ -9,37 +9,21 @@ import csv
 import hashlib
 import json
 import os
-import pathlib
 import posixpath
 import secrets
 import shutil
-import zipfile
-import zlib
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 
-Path = Union[str, os.PathLike]
+PathLike = Union[str, os.PathLike]
 
 PREPARED = "prepared.json"  # tells that a folder is prepared, see prepared.py
 
-# What numpy.load raises for a damaged npz file, and its reader for a wrong one
-NPZ_DAMAGE = (
-    EOFError,
-    KeyError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[str]:
+def atomic_path(path: PathLike) -> Iterator[str]:
     """Yields the name of a temporary file, renamed to ``path`` after the block.
 
     The name is unique, so several processes may write the same file. If the
@@ -61,14 +45,14 @@ def atomic_path(path: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def moved_together(folder: Path) -> Iterator[pathlib.Path]:
+def moved_together(folder: PathLike) -> Iterator[Path]:
     """Yields an empty folder, whose files are moved to ``folder`` after the block.
 
     It is ``FOLDER.unfinished``: one process may write a folder at a time, and
     what a killed one left there is deleted by the next. A full disk is an OSError
     that names the folder.
     """
-    folder = pathlib.Path(folder)
+    folder = Path(folder)
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -84,7 +68,7 @@ def moved_together(folder: Path) -> Iterator[pathlib.Path]:
     unfinished.rmdir()
 
 
-def replace_file(source: Path, path: Path) -> None:
+def replace_file(source: PathLike, path: PathLike) -> None:
     """Renames a file once its content is on the disk.
 
     So that a power loss leaves no empty file.
@@ -94,7 +78,7 @@ def replace_file(source: Path, path: Path) -> None:
     os.replace(source, path)
 
 
-def check_target(path: Path) -> None:
+def check_target(path: PathLike) -> None:
     """Raises an OSError unless a file can be written to a path."""
     folder = os.path.dirname(path) or os.curdir
     if os.path.isdir(path) or not os.access(folder, os.W_OK):
@@ -110,7 +94,7 @@ def shortened(name: str) -> str:
 
 
 def files_below(
-    folder: Path, on_error: Optional[Callable[[OSError], None]] = None
+    folder: PathLike, on_error: Optional[Callable[[OSError], None]] = None
 ) -> Iterator[str]:
     """Yields the paths of the files below a folder, relative to it, sorted.
 
@@ -118,7 +102,7 @@ def files_below(
     and prepared folders, are skipped. ``on_error`` gets the errors of folders
     that cannot be read.
     """
-    around = pathlib.Path(folder).resolve().parents
+    around = Path(folder).resolve().parents
     stats = [path.stat() for path in around if path.exists()]
     seen = {(stat.st_dev, stat.st_ino) for stat in stats}
     for parent, folders, files in os.walk(
@@ -144,7 +128,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def file_identity(path: Path) -> str:
+def file_identity(path: PathLike) -> str:
     """A checksum of a file's real path, its size and the time of its change.
 
     Caches, indexes, matches and cuts have it, to tell whether what they were
@@ -160,7 +144,7 @@ def file_identity(path: Path) -> str:
     return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
 
 
-def is_unchanged(path: Path, identity: str) -> bool:
+def is_unchanged(path: PathLike, identity: str) -> bool:
     """Whether a file is there, and has this ``file_identity``."""
     try:
         return file_identity(path) == identity
@@ -168,24 +152,27 @@ def is_unchanged(path: Path, identity: str) -> bool:
         return False
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: PathLike) -> str:
     """The SHA-256 checksum of a file of any size, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
-def named_damage(path: Path, remedy: str) -> Iterator[None]:
-    """Makes errors of reading an npz file an InputError that names it."""
+def named_damage(path: PathLike, remedy: str) -> Iterator[None]:
+    """Makes errors of reading an npz file an InputError that names it.
+
+    Those of ``numpy.load`` for damaged files are of all kinds.
+    """
     try:
         yield
-    except NPZ_DAMAGE as error:
+    except Exception as error:
         raise InputError(
             f"{path} is damaged, or another kind of file ({error}): {remedy}"
         ) from error
 
 
-def write_csv(path: Path, header: Iterable, rows: Iterable) -> None:
+def write_csv(path: PathLike, header: Iterable, rows: Iterable) -> None:
     """Writes a header and rows as a CSV file."""
     with atomic_path(path) as temporary_path:
         with open(
@@ -198,7 +185,7 @@ def write_csv(path: Path, header: Iterable, rows: Iterable) -> None:
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
-def write_json(path: Path, content: Any, strict: bool = False) -> None:
+def write_json(path: PathLike, content: Any, strict: bool = False) -> None:
     """Writes a JSON file; ``strict`` writes NaN, which JSON lacks, as null."""
     if strict:
         content = json.loads(json.dumps(content), parse_constant=lambda _: None)
@@ -208,7 +195,7 @@ def write_json(path: Path, content: Any, strict: bool = False) -> None:
             file.write("\n")
 
 
-def read_json(path: Path) -> Dict[str, Any]:
+def read_json(path: PathLike) -> Dict[str, Any]:
     """Reads the object in a JSON file, with or without a byte order mark.
 
     Raises

@@ -34,8 +34,6 @@ def require(module: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:  # or a library that it needs
-        if isinstance(error.__cause__, KeyboardInterrupt):  # see pybind11
-            raise error.__cause__ from None
         if isinstance(error, ModuleNotFoundError) and error.name == module:
             name = NAMES.get(module, module)
             raise InputError(

@@ -15,6 +15,8 @@ import numpy as np
 import speechbrain_fftp
 from speechbrain_fftp.dataio.files import atomic_path, write_csv
 
+TOP_TAGS = 5  # in predictions.csv
+
 
 def write_predictions(
     folder: Path,
@@ -22,7 +24,6 @@ def write_predictions(
     targets: np.ndarray,
     probs: np.ndarray,
     labels: List[str],
-    top_k: int = 5,
 ) -> None:
     """Writes predictions.csv, and probabilities.npz for later use.
 
@@ -33,7 +34,7 @@ def write_predictions(
     """
     true = targets > 0.5
     lowest = np.where(true, probs, np.inf).min(1)
-    top_k = min(top_k, len(labels))
+    top_k = min(TOP_TAGS, len(labels))
     best_classes = np.argsort(-probs, axis=1, kind="stable")[:, :top_k]
     header = ["ID", "labels", "probability"]
     for rank in range(1, top_k + 1):

@@ -5,21 +5,20 @@ Authors
 """
 
 import json
-import os
 import re
 from pathlib import Path
-from typing import List, Union
+from typing import List
 
 import numpy as np
 
-from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.files import PathLike, atomic_path
 
 YAML = "hyperparams.yaml"
 LINE = re.compile(r"^thresholds: .*\n", re.MULTILINE)
 
 
 def store_thresholds(
-    folder: Union[str, os.PathLike], labels: List[str], thresholds: np.ndarray
+    folder: PathLike, labels: List[str], thresholds: np.ndarray
 ) -> None:
     """Writes the thresholds ``[C]`` of labels into the yaml file of a folder.
 

@@ -10,10 +10,10 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from speechbrain_fftp.dataio.class_lists import read_class_list
 from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import files_below
-from speechbrain_fftp.dataio.prepared import find_list, read_class_list
 
 # The file of this name in a data folder replaces that of the package
 CLASS_LIST = "class_labels_indices.csv"
@@ -21,11 +21,15 @@ PUBLISHED_CLASSES = os.path.join(os.path.dirname(__file__), CLASS_LIST)
 
 
 def read_classes(data_folder=None):
-    """Reads a data folder's class list, or else AudioSet's own."""
-    own = None
+    """Reads a class list in a data folder, or one below, or else AudioSet's."""
+    found = []
     if data_folder is not None:
-        own = find_list(data_folder, CLASS_LIST)
-    return read_class_list(own or PUBLISHED_CLASSES)
+        folder = Path(data_folder)
+        found = [
+            *folder.glob(CLASS_LIST),
+            *sorted(folder.glob(f"*/{CLASS_LIST}")),
+        ]
+    return read_class_list(found[0] if found else PUBLISHED_CLASSES)
 
 
 def is_audioset(data_folder):

@@ -14,9 +14,9 @@ from typing import Dict, List
 
 from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.class_names import class_name, class_names
-from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip
+from speechbrain_fftp.dataio.clips import CLIP_SECONDS, SPLIT_NAMES, Clip
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import SPLIT_NAMES, read_table
+from speechbrain_fftp.dataio.tables import read_table
 from speechbrain_fftp.datasets.names import audio_below, clip_ids, folders_in
 from speechbrain_fftp.datasets.strong_labels import (
     find_tracks,

@@ -8,8 +8,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
-import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -26,15 +24,16 @@ from speechbrain_fftp.dataio.clips import (
     convert_clip,
 )
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import file_sha256
-from speechbrain_fftp.dataio.prepared import (
-    PACKS,
-    check_missing,
-    preparing,
-    write_prepared,
-)
+from speechbrain_fftp.dataio.packs import PACKS
+from speechbrain_fftp.dataio.prepared import preparing, write_prepared
 from speechbrain_fftp.datasets.names import text_digest
-from speechbrain_fftp.datasets.prepare import list_data, split_clips
+from speechbrain_fftp.datasets.prepare import (
+    describe_clips,
+    describe_files,
+    list_data,
+    split_clips,
+)
+from speechbrain_fftp.datasets.strong_labels import write_strong_labels
 
 RATE = 16000
 MOST_SOUNDS = 6  # of a clip
@@ -47,6 +46,7 @@ NOISE_LEVEL = (0.002, 0.02)  # RMS
 LOUD_DB = 20  # a part of a sound begins at most so much below its loudest 10 ms
 QUIET_DB = 30  # and ends where it stays so much below it
 FADE = RATE // 100
+NOISE_SECONDS = 30  # of generated noise
 GENERATED = (0.0, 0.5, 1.0, 1.5, 2.0)  # noises for training: power ~ 1 / f ** x
 # Of a recording of background, for the splits
 PARTS = {"train": (0.0, 0.6), "valid": (0.6, 0.8), "eval": (0.8, 1.0)}
@@ -69,7 +69,6 @@ def prepare_mixtures(
     num_valid=200,
     num_eval=200,
     test_fold=None,
-    allow_missing=0.2,
     seed=0,
 ):
     """Mixes custom data into a prepared folder, unless it exists.
@@ -90,8 +89,6 @@ def prepare_mixtures(
         Number of mixtures.
     test_fold : str, optional
         The fold to evaluate on, for data with folds.
-    allow_missing : float
-        Fraction of the clips of a split that may have no audio.
     seed : int
         Seed of the mixtures.
 
@@ -106,19 +103,16 @@ def prepare_mixtures(
     sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
     listing = list_data(data_folder, min_classes=1)
     rooms = [] if background is None else list_recordings(background)
-    rows = [clip._replace(audio=None) for clip in listing.clips]
-    files = [(os.path.basename(x), file_sha256(x)) for x in rooms]
     settings = {
         "seed": seed,
         "test_fold": None if test_fold is None else str(test_fold),
-        "clips": f"{len(rows)} clips, {text_digest(repr(rows))[:16]}",
-        "background": f"{len(rooms)} files, {text_digest(repr(files))[:16]}",
+        "clips": describe_clips(listing.clips),
+        "background": describe_files(rooms),
         **{f"num_{split}": size for split, size in sizes.items()},
     }
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
             clips, skipped = split_clips(listing, test_fold)
-            check_missing(clips, allow_missing)
             sounds, noises = read_sounds(clips, skipped)
             for path in rooms:
                 wav = read_audio(path, RATE)
@@ -180,21 +174,15 @@ def write_mixtures(folder, mixer, sizes, skipped=()):
         skipped=skipped,
         convert=convert,
     )
-    with open(
-        Path(folder, "events.tsv"), "w", newline="", encoding="utf-8"
-    ) as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(("filename", "onset", "offset", "event_label"))
-        for clip_id, drawn in clips.items():
-            for event in drawn.events:
-                onset, offset = event.start / RATE, event.end / RATE
-                for label in event.labels:
-                    name = mixer.classes[label]
-                    table.writerow(
-                        (clip_id, f"{onset:.3f}", f"{offset:.3f}", name)
-                    )
-            if not drawn.events:  # a clip without events is listed, too
-                table.writerow((clip_id, "", "", ""))
+    events = {
+        clip_id: [
+            (event.start / RATE, event.end / RATE, mixer.classes[label])
+            for event in drawn.events
+            for label in event.labels
+        ]
+        for clip_id, drawn in clips.items()
+    }
+    write_strong_labels(Path(folder, "events.tsv"), events)
 
 
 class Event(NamedTuple):
@@ -243,7 +231,9 @@ class Mixer:
                 of_class = by_class.setdefault(sound.labels[-1], [])
                 of_class.append((sound, *loud_part(sound.wav)))
         rng = np.random.default_rng(seed)
-        generated = [coloured_noise(rng, x) for x in GENERATED]
+        generated = [
+            coloured_noise(rng, NOISE_SECONDS * RATE, x) for x in GENERATED
+        ]
         self.noises = {
             split: [long_enough(wav) for wav in of_split] or generated
             for split, of_split in noises.items()
@@ -342,9 +332,11 @@ def long_enough(noise):
     return np.pad(noise, (0, max(missing, 0)), "wrap")
 
 
-def coloured_noise(rng, exponent, seconds=30):
-    """Noise ``[S]`` with power ~ 1 / f ** exponent."""
-    spectrum = scipy.fft.rfft(rng.standard_normal(seconds * RATE))
-    frequency = scipy.fft.rfftfreq(seconds * RATE, 1 / RATE)
+def coloured_noise(rng, size, exponent):
+    """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
+    fast_size = scipy.fft.next_fast_len(size, real=True)
+    spectrum = scipy.fft.rfft(rng.standard_normal(fast_size))
+    frequency = scipy.fft.rfftfreq(fast_size, 1 / RATE)
     spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
-    return scipy.fft.irfft(spectrum).astype(np.float32)
+    noise = scipy.fft.irfft(spectrum, fast_size)[:size]
+    return noise / noise.std()

@@ -8,16 +8,14 @@ import logging
 import os
 
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
-from speechbrain_fftp.dataio.clips import convert_clip
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.prepared import (
-    CLASSES_CSV,
+from speechbrain_fftp.dataio.class_lists import CLASSES_CSV, read_classes_csv
+from speechbrain_fftp.dataio.clips import (
     check_missing,
-    preparing,
-    read_classes_csv,
+    convert_clip,
     usable_clips,
-    write_prepared,
 )
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.prepared import preparing, write_prepared
 from speechbrain_fftp.datasets import custom, splits
 from speechbrain_fftp.datasets.audioset import is_audioset, read_classes
 from speechbrain_fftp.datasets.names import text_digest
@@ -60,12 +58,11 @@ def prepare_custom(
         or from other clips.
     """
     listing = list_data(data_folder)
-    rows = [clip._replace(audio=None) for clip in listing.clips]
     settings = {
         "sample_rate": sample_rate,
         "max_seconds": max_seconds,
         "test_fold": None if test_fold is None else str(test_fold),
-        "clips": f"{len(rows)} clips, {text_digest(repr(rows))[:16]}",
+        "clips": describe_clips(listing.clips),
     }
     with preparing(prepared_folder, settings) as to_do:
         if to_do:
@@ -79,6 +76,23 @@ def prepare_custom(
                 sample_rate=sample_rate,
                 skipped=skipped,
             )
+
+
+def describe_clips(clips):
+    """The number of clips, with a checksum of their rows and files."""
+    rows = [clip._replace(audio=None) for clip in clips]
+    files = describe_files({clip.audio for clip in clips})
+    return f"{len(rows)} clips, {text_digest(f'{rows} {files}')[:16]}"
+
+
+def describe_files(paths):
+    """The number of files, with a checksum of their sizes and times.
+
+    Not of their paths, since a data folder may be moved.
+    """
+    stats = [os.stat(x) for x in sorted(paths) if os.path.isfile(x)]
+    states = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+    return f"{len(states)} files, {text_digest(repr(states))[:16]}"
 
 
 def write_beginnings(folder, clips, max_seconds, sample_rate, **options):

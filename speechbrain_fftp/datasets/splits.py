@@ -8,9 +8,9 @@ import logging
 import os
 from collections import Counter
 
+from speechbrain_fftp.dataio.clips import PRECEDENCE
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
-from speechbrain_fftp.dataio.prepared import PRECEDENCE
 from speechbrain_fftp.datasets.names import text_digest
 
 logger = logging.getLogger(__name__)

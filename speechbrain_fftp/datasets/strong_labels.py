@@ -1,4 +1,4 @@
-"""Reads tables of events (strong labels), and label tracks of recordings.
+"""Tables of events (strong labels), and label tracks of recordings.
 
 Tables name the clip of each event: those of AudioSet-Strong, of DCASE, and of
 ``fftp-tag --timeline --format csv``. Label tracks are of one recording: those
@@ -20,7 +20,7 @@ from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.class_names import class_name
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import files_below
-from speechbrain_fftp.dataio.prepared import open_csv, read_table
+from speechbrain_fftp.dataio.tables import open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
 
 logger = logging.getLogger(__name__)
@@ -233,6 +233,21 @@ def cut_events(listed, durations, path):
         text = "%s: dropped %d events that begin after the end of their clip"
         logger.warning(text, path, late)
     return kept
+
+
+def write_strong_labels(path, events):
+    """Writes the events (start and end in seconds, label) of clips, by id.
+
+    A table as DCASE's, in which a clip without events has an empty row.
+    """
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(DCASE)
+        for clip, of_clip in events.items():
+            for start, end, label in of_clip:
+                table.writerow((clip, f"{start:.3f}", f"{end:.3f}", label))
+            if not of_clip:
+                table.writerow((clip, "", "", ""))
 
 
 def make_frame_targets(times, events, n_classes):

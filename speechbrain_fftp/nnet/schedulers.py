@@ -13,8 +13,7 @@ from speechbrain.utils import checkpoints
 class LinearWarmupCosine:
     """Linear warm-up to ``lr``, then cosine decay to ``final_lr``.
 
-    Call it before each optimiser step. The rate of a parameter group with a key
-    ``lr_scale`` is multiplied by it. Checkpoints store the number of steps.
+    Call it before each optimiser step. Checkpoints store the number of steps.
 
     Arguments
     ---------
@@ -67,18 +66,17 @@ class LinearWarmupCosine:
         Arguments
         ---------
         optimizer : torch.optim.Optimizer
-            The optimiser; the rate is set in all parameter groups, multiplied
-            by their ``lr_scale``.
+            The optimiser; the rate is set in all parameter groups.
 
         Returns
         -------
         float
-            The learning rate, without scales.
+            The learning rate.
         """
         self.n_steps += 1
         rate = self._rate(self.n_steps)
         for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_scale", 1.0)
+            group["lr"] = rate
         return rate
 
     @checkpoints.mark_as_saver

@@ -24,6 +24,27 @@ def compare_features(brain, datasets, *, num_clips=64):
     with one line if the longest training clip is shorter than a patch, or
     longer than ``max_frames``. For ``before`` in a yaml file.
     """
+    _check_lengths(brain, datasets)
+    norm = brain.modules["mean_var_norm"]
+    if not isinstance(norm, DatasetNormalization):
+        return
+    feats = [_features(brain, x) for x in _some(datasets, num_clips)]
+    feats = torch.cat(feats)
+    mean, std = feats.mean().item(), feats.std().item()
+    is_far = abs(mean - norm.mean) > norm.std or not 0.5 < std / norm.std < 2
+    logger.log(
+        logging.WARNING if is_far else logging.INFO,
+        "Log-mel features of the training clips: mean %.2f, standard deviation "
+        "%.2f; mean_var_norm in the yaml has %.2f and %.2f.",
+        mean,
+        std,
+        norm.mean,
+        norm.std,
+    )
+
+
+def _check_lengths(brain, datasets):
+    """Ends the process, or warns, if clips are too short or too long."""
     rows = datasets["train"].data.values()
     durations = [float(row["duration"]) for row in rows]
     seconds = max(durations)
@@ -53,22 +74,6 @@ def compare_features(brain, datasets, *, num_clips=64):
                 mean_frames,
                 front_end.pad_frames,
             )
-    norm = brain.modules["mean_var_norm"]
-    if not isinstance(norm, DatasetNormalization):
-        return
-    feats = [_features(brain, x) for x in _some(datasets, num_clips)]
-    feats = torch.cat(feats)
-    mean, std = feats.mean().item(), feats.std().item()
-    is_far = abs(mean - norm.mean) > norm.std or not 0.5 < std / norm.std < 2
-    logger.log(
-        logging.WARNING if is_far else logging.INFO,
-        "Log-mel features of the training clips: mean %.2f, standard deviation "
-        "%.2f; mean_var_norm in the yaml has %.2f and %.2f.",
-        mean,
-        std,
-        norm.mean,
-        norm.std,
-    )
 
 
 def _some(datasets, count):

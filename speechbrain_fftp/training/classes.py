@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import sys
 from collections import Counter
 
 import torch
@@ -61,30 +60,17 @@ def keep_classes(brain, datasets, *, classifier, count):
     encoder.lab2ind = {label: i for i, label in encoder.ind2lab.items()}
 
 
-def make_sampler(
-    dataset,
-    *,
-    class_balanced=False,
-    samples_per_epoch=None,
-    set_mixup_prob=0.0,
-    seed,
-):
+def make_sampler(dataset, *, class_balanced=False, set_mixup_prob=0.0, seed):
     """Samples training clips; for ``train_sampler`` in a yaml file.
 
     In random order, or, if ``class_balanced``, clips of rare classes more often:
-    the weight of a clip is the sum of ``1 / count`` over its labels, and an
-    epoch has ``samples_per_epoch`` clips, by default as many as there are.
+    the weight of a clip is the sum of ``1 / count`` over its labels.
 
     With ``set_mixup_prob``, the clips are paired with any clips of the set: a
     ``MixupSampler``.
     """
     if class_balanced:
-        sampler = balanced_sampler(dataset, samples_per_epoch, seed)
-    elif samples_per_epoch is not None:
-        sys.exit(
-            f"samples_per_epoch {samples_per_epoch} is for clips that are "
-            "drawn: add --class_balanced True."
-        )
+        sampler = balanced_sampler(dataset, seed)
     else:
         sampler = ReproducibleRandomSampler(dataset, seed=seed)
     if set_mixup_prob == 0:
@@ -92,13 +78,13 @@ def make_sampler(
     return MixupSampler(sampler, len(dataset), prob=set_mixup_prob, seed=seed)
 
 
-def balanced_sampler(dataset, samples_per_epoch, seed):
+def balanced_sampler(dataset, seed):
     """Samples clips of rare classes more often, see ``make_sampler``."""
     rows = dataset.data.values()
     counts = count_labels(dataset)
     return ReproducibleWeightedRandomSampler(
         [sum(1 / counts[x] for x in row["labels"].split(";")) for row in rows],
-        num_samples=samples_per_epoch or len(rows),
+        num_samples=len(rows),
         replacement=True,
         seed=seed,
     )

@@ -33,50 +33,27 @@ for label, probability in model.tag_file("clip.wav"):
 """
 
 
-def export_tagger(
+def export_model(
     brain,
     datasets,
     *,
     folder,
     max_frames,
+    single_label=False,
     int8=False,
     note=None,
     calibrate=None,
 ):
-    """Exports a multi-label model; for ``after`` in a yaml file.
+    """Exports a model, unless it is only tested; for ``after`` in a yaml file.
 
     Exports the weights that were evaluated, to the file ``model.onnx``, in int8
     with ``int8``, and for SpeechBrain, see ``write_inference_folder``. Clips
     longer than ``max_frames``, or than all training clips, are tagged in
-    pieces. ``note`` is a sentence that users of the model should read first.
+    pieces. A clip has one label with ``single_label``, or else any number.
+    ``note`` is a sentence that users of the model should read first.
     ``calibrate``, if given, is called with the path of the file, to learn its
     thresholds in place.
     """
-    _export(
-        brain,
-        datasets,
-        folder,
-        max_frames=max_frames,
-        int8=int8,
-        note=note,
-        calibrate=calibrate,
-    )
-
-
-def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
-    """Exports a single-label model; see ``export_tagger``."""
-    _export(
-        brain,
-        datasets,
-        folder,
-        single_label=True,
-        max_frames=max_frames,
-        int8=int8,
-    )
-
-
-def _export(brain, datasets, folder, single_label=False, **options):
-    """Writes both forms of a model, unless it is only tested."""
     if brain.test_only:
         return
     write_inference_folder(
@@ -85,7 +62,13 @@ def _export(brain, datasets, folder, single_label=False, **options):
     run_on_main(
         write_model,
         args=[brain.hparams, datasets["train"], folder],
-        kwargs={"single_label": single_label, **options},
+        kwargs={
+            "max_frames": max_frames,
+            "single_label": single_label,
+            "int8": int8,
+            "note": note,
+            "calibrate": calibrate,
+        },
     )
 
 

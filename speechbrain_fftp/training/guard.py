@@ -15,7 +15,6 @@ from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256, read_json, write_json
 
@@ -44,47 +43,10 @@ RUN_OPTIONS = (
     "max_grad_norm",
 )
 
-# Settings that may differ when a training is only tested, besides
-TEST_KEYS = (
-    *RUN_OPTIONS,
-    "batch_size",
-    "number_of_epochs",
-    "average_by",
-    "avg_checkpoints",
-)
-
 # The tables of clips, as keys of yaml files
 MANIFESTS = ("train_annotation", "valid_annotation", "test_annotation")
 
 _locks = {}  # of output folders, held until the process ends
-
-
-def check_flags(arg_list):
-    """Ends the process with one line if a flag of SpeechBrain has a value.
-
-    SpeechBrain would add it to the value of another option.
-
-    Arguments
-    ---------
-    arg_list : list of str
-        The command line.
-
-    Example
-    -------
-    >>> check_flags(["--debug", "train.yaml", "--compile", "--lr", "0.1"])
-    >>> check_flags(["train.yaml", "--compile", "False"])
-    Traceback (most recent call last):
-    ...
-    SystemExit: --compile takes no value, such as False: give it alone, or not at all.
-    """
-    flags = {f"--{name}" for name, x in RunOptions().items() if x is False}
-    for flag, value in zip(arg_list, arg_list[1:]):
-        if flag in flags and not value.startswith("-"):
-            if not value.endswith((".yaml", ".yml")):  # the yaml file
-                sys.exit(
-                    f"{flag} takes no value, such as {value}: give it alone, "
-                    "or not at all."
-                )
 
 
 def check_overrides(hparams_file, overrides):
@@ -136,10 +98,9 @@ def check_settings(hparams_file, overrides, run_opts):
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
     overwrites the former. Folders, logs, the number of workers, int8 and a
-    raised number of epochs may differ; with ``--test_only``, also the batch
-    size, the precision, the averaged checkpoints and the number of processes.
-    A folder without a checkpoint passes. The folder is locked until the process
-    ends; what a killed run left of a checkpoint is deleted.
+    raised number of epochs may differ. A test, and a folder without a
+    checkpoint, pass. The folder is locked until the process ends; what a killed
+    run left of a checkpoint is deleted.
 
     Arguments
     ---------
@@ -214,20 +175,22 @@ def check_settings(hparams_file, overrides, run_opts):
             f"{folder} holds a training: give another --output_folder for "
             "--debug."
         )
+    if run_opts["test_only"]:
+        return
     text, saved = _read_yaml(folder / "hyperparams.yaml")
-    is_test = run_opts["test_only"]
-    free_keys = (*FREE_KEYS, *TEST_KEYS) if is_test else FREE_KEYS
-    values = {key: x for key, x in saved.items() if _is_plain(x)}
-    kept = {key: values[key] for key in free_keys if key in values}
+    kept = {
+        key: saved[key]
+        for key in FREE_KEYS
+        if key in saved and _is_plain(saved[key])
+    }
     epochs = saved.get("number_of_epochs")
     if epochs is not None and epochs < hparams["number_of_epochs"]:
         kept["number_of_epochs"] = epochs
-    changes = _changes(text, values, free_keys, hparams_file, {**given, **kept})
-    if not is_test:
-        saved_options = read_json(options_path)
-        for name, value in options.items():
-            if value != saved_options.get(name):
-                changes.append(f"{name}: {saved_options.get(name)} -> {value}")
+    now = _resolve(hparams_file, {**given, **kept})
+    changes = _changes(
+        {**_settings(text), **read_json(options_path)},
+        {**_settings(now), **options},
+    )
     if changes:
         listed = " " + "; ".join(changes)
         if len(changes) > 3:
@@ -333,37 +296,18 @@ def _read_yaml(path):
     return text, content
 
 
-def _changes(text, values, free_keys, hparams_file, overrides):
-    """The settings that differ from those in the yaml file of a training.
+def _changes(before, now):
+    """The settings that differ; of objects, only if no others do.
 
-    Arguments
-    ---------
-    text : str
-        The training's file.
-    values : dict
-        Its values that overrides can set. One that differs is set back before
-        the next keys are compared, since they may refer to it.
-    free_keys : tuple of str
-        Keys that may differ.
-    hparams_file : str
-        The yaml file.
-    overrides : dict
-        Its overrides.
+    Objects, with a tag such as ``!new:``, may follow from other settings.
     """
-    before = _settings(text)
-    now = _settings(_resolve(hparams_file, overrides))
-    changes = []
-    for key in [*before, *(key for key in now if key not in before)]:
-        old, new = before.get(key, []), now.get(key, [])
-        if old == new or key in free_keys:
-            continue
-        was = " ".join(line for line in old if line not in new)
-        is_now = " ".join(line for line in new if line not in old)
-        changes.append(f"{key}: {was or 'null'} -> {is_now or 'null'}")
-        if key in values and key in now:
-            overrides = {**overrides, key: values[key]}
-            now = _settings(_resolve(hparams_file, overrides))
-    return changes
+    changed = {
+        key: f"{before.get(key)} -> {now.get(key)}"
+        for key in {**before, **now}
+        if key not in FREE_KEYS and before.get(key) != now.get(key)
+    }
+    plain = [key for key in changed if "!" not in changed[key]]
+    return [f"{key}: {changed[key]}" for key in plain or changed]
 
 
 def _is_plain(value):
@@ -373,7 +317,7 @@ def _is_plain(value):
 
 
 def _settings(text):
-    """The keys of a resolved yaml file, each with the lines of its value.
+    """The keys of a resolved yaml file, with the texts of their values.
 
     Without comments and indentation, and with names instead of numbered anchors.
     """
@@ -381,16 +325,9 @@ def _settings(text):
     keys = {anchor: key for key, anchor in names}
     text = re.sub(r"&id\d+ ", "", text)
     text = re.sub(r"\*(id\d+)", lambda x: f"<{keys.get(x[1], x[1])}>", text)
-    settings, lines = {}, []
-    for line in text.splitlines():
-        line = re.sub(r"(^|\s)#.*", "", line)
-        start = re.match(r"(\w+):", line)
-        if start:
-            lines = settings[start[1]] = []
-            line = line[start.end() :]
-        if line.strip():
-            lines.append(line.strip())
-    return settings
+    text = re.sub(r"(?m)(^|\s)#.*", "", text)
+    blocks = re.findall(r"(?m)^(\w+):(.*\n(?:[ -].*\n|\n)*)", f"{text}\n")
+    return {key: " ".join(value.split()) for key, value in blocks}
 
 
 def check_steps(train_loader, grad_accumulation_factor):

@@ -29,7 +29,7 @@ def report_tagging(brain, datasets, *, folder):
         for c, row in metrics.pop("per_class").items()
     ]
     header = ("label", "positives", "AP", "AUC")
-    write_report(brain, folder, "mAP", metrics, [header, *rows])
+    write_report(brain, folder, "mAP", metrics, header, rows)
 
 
 def report_accuracy(brain, datasets, *, folder):
@@ -47,26 +47,14 @@ def report_accuracy(brain, datasets, *, folder):
             rows.append((label, len(of_class), float(of_class.mean())))
     header = ("label", "clips", "recall")
     metrics = {"accuracy": float(is_right.mean())}
-    write_report(brain, folder, "accuracy", metrics, [header, *rows])
+    write_report(brain, folder, "accuracy", metrics, header, rows)
 
 
-def format_table(metrics, table):
-    """Formats the metrics and a table of classes, shortened if it is long."""
-    header, *rows = table
-    rows = sorted(rows, key=lambda row: row[-1], reverse=True)
-    if len(rows) > 40:
-        rows = [*rows[:20], ("...", *[""] * (len(header) - 1)), *rows[-20:]]
-    lines = [f"{k} {v:.4f}" for k, v in metrics.items() if isinstance(v, float)]
-    for row in (header, *rows):
-        label, *values = (
-            f"{x:.4f}" if isinstance(x, float) else x for x in row
-        )
-        lines.append(f"{label:<40.40}" + "".join(f"{x:>10}" for x in values))
-    return "\n".join(lines)
+def write_report(brain, folder, name, metrics, header, rows):
+    """Writes all files.
 
-
-def write_report(brain, folder, name, metrics, table):
-    """Writes all files; ``name`` is the metric of the validation clips."""
+    ``name`` is the metric of the validation clips, ``rows`` are of classes.
+    """
     ids, probs, targets = brain.metrics.gather()
     hparams = brain.hparams
     best = brain.checkpointer.find_checkpoints(
@@ -84,7 +72,7 @@ def write_report(brain, folder, name, metrics, table):
         "precision": brain.precision,
         "compiled": brain.compile,
         "batch_size": hparams.batch_size,
-        "processes": hparams.throughput.processes,
+        "processes": brain.throughput.processes,
         "made_with": versions(),
     }
     labels = list(hparams.label_encoder.lab2ind)
@@ -92,15 +80,17 @@ def write_report(brain, folder, name, metrics, table):
         folder = Path(folder, "test")
     else:
         folder = Path(folder)
-        metrics.update(hparams.throughput.latest)
+        metrics.update(brain.throughput.latest)
 
     def write():
         """Writes on the main process."""
         folder.mkdir(exist_ok=True)
         write_json(folder / "metrics.json", metrics, strict=True)
-        logger.info("Test clips:\n%s", format_table(metrics, table))
-        write_csv(folder / "per_class.csv", table[0], table[1:])
+        write_csv(folder / "per_class.csv", header, rows)
         write_predictions(folder, ids, targets, probs, labels)
+        logger.info(
+            "Wrote the results on %d test clips to %s", len(ids), folder
+        )
 
     # The other processes wait: Gloo aborts a process that ends while gathered
     # tensors are still being released.

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.prepared import read_classes_csv
+from speechbrain_fftp.dataio.class_lists import read_classes_csv
 from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
     make_frame_targets,

@@ -22,23 +22,17 @@ class Throughput:
 
     A checkpoint keeps the time, so that a resumed training counts on.
 
-    Arguments
-    ---------
-    batch_size : int
-        Number of clips in a batch of one process.
-
     Example
     -------
-    >>> throughput = Throughput(batch_size=12)
+    >>> throughput = Throughput()
     >>> throughput.start()
     >>> throughput.start_step()
     >>> throughput.end_step()
-    >>> sorted(throughput.stop())
+    >>> sorted(throughput.stop(batch_size=12))
     ['clips_per_second', 'hours', 'waiting']
     """
 
-    def __init__(self, batch_size):
-        self.batch_size = batch_size
+    def __init__(self):
         self.processes = 1
         if torch.distributed.is_initialized():
             self.processes = torch.distributed.get_world_size()
@@ -64,8 +58,13 @@ class Throughput:
         self.steps += 1
         self.step_ended = time.perf_counter()
 
-    def stop(self):
+    def stop(self, batch_size):
         """Stops the clock at the end of an epoch's training.
+
+        Arguments
+        ---------
+        batch_size : int
+            Number of clips in a batch of one process.
 
         Returns
         -------
@@ -77,7 +76,7 @@ class Throughput:
         seconds = time.perf_counter() - self.started
         self.started = None
         self.seconds += seconds
-        clips = self.steps * self.batch_size * self.processes
+        clips = self.steps * batch_size * self.processes
         self.latest = {
             "clips_per_second": clips / seconds,
             "waiting": self.waited / seconds,

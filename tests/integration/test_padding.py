@@ -10,19 +10,10 @@ import shlex
 import pytest
 import torch
 from recipe_brains import ROOT, load_tiny, make_batch, make_brain
-from small_models import make_modules
 
 from speechbrain_fftp.lobes.features import KaldiFbank, PaddedFeatures
-from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.lobes.tagger import classify, extract_features
+from speechbrain_fftp.lobes.tagger import extract_features
 from speechbrain_fftp.training.guard import check_settings
-
-
-def tag_waveforms(modules, wavs, lens=None):
-    """The logits of waveforms."""
-    feats, lens = extract_features(modules, wavs, lens)
-    embeddings = modules["embedding_model"](feats, lens)
-    return classify(modules["classifier"], embeddings)
 
 
 def printed_commands(recipe):
@@ -87,16 +78,6 @@ def test_padding_is_zeros_before_normalisation():
     torch.testing.assert_close(found[0, :73], front_end(wavs)[0])
     # Longer clips are cut
     assert torch.equal(PaddedFeatures(front_end, 50)(wavs)[0], found[0, :50])
-
-
-def test_logits_do_not_depend_on_the_batch():
-    torch.manual_seed(0)
-    modules = make_modules(AST(16, 24, 1, 2, max_frames=100))
-    modules["compute_features"] = PaddedFeatures(KaldiFbank(n_mels=16), 100)
-    wavs, lens = torch.randn(2, 12000), torch.tensor([1.0, 0.5])
-    found = tag_waveforms(modules, wavs, lens)
-    alone = tag_waveforms(modules, wavs[1:, :6000])
-    torch.testing.assert_close(found[1:], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_batches_of_a_padded_training_have_one_shape(tmp_path):

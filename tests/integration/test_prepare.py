@@ -19,7 +19,7 @@ from prepared_clips import read_clips, read_rows
 from speechcommands_prepare import COMMANDS, prepare_speech_commands
 
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain_fftp.dataio.prepared import read_classes_csv
+from speechbrain_fftp.dataio.class_lists import read_classes_csv
 from speechbrain_fftp.datasets.prepare import prepare_custom
 
 prepare_words = functools.partial(prepare_speech_commands, task="folders")
@@ -77,6 +77,14 @@ def test_manifests_and_reuse(layout, tmp_path):
         data_folders.write_sound(extra, 99)
         with pytest.raises(ValueError, match=f"{save} was prepared with clips"):
             prepare(data, save)
+        extra.unlink()
+    if layout == "folders":
+        shutil.move(data, tmp_path / "moved")
+        data = tmp_path / "moved"
+        prepare(data, save)
+        data_folders.write_sound(data / "cat" / "1.wav", 99)  # of the same size
+        with pytest.raises(ValueError, match=f"{save} was prepared with clips"):
+            prepare(data, save)
     shutil.rmtree(data)
     prepare(data, save)
     assert times(save) == before
@@ -111,6 +119,9 @@ def test_clips_are_the_beginnings_of_long_ones(
         prepare(data, tmp_path / "short")
     if layout == "folders":
         assert "Cut 24 of 24 clips, such as cat_1" in caplog.text
+    if layout == "lists":  # of clips of 10 s
+        with pytest.raises(ValueError, match="max_seconds is 20"):
+            prepare(data, tmp_path / "long", max_seconds=20)
 
 
 def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):

@@ -108,13 +108,6 @@ def test_two_processes_train_and_score_each_clip_once(words, tmp_path):
     assert metrics["accuracy"] > 0.5 and metrics["num_clips"] == 6
 
 
-def test_another_model(words, tmp_path):
-    options = {**OPTIONS, "hparams": "speechcommands/convnext_fftp.yaml"}
-    options.update(patch_frames=11, stride_frames=4, number_of_epochs=1)
-    _, metrics = train(tmp_path / "run", data_folder=words, **options)
-    assert 0 <= metrics["accuracy"] <= 1
-
-
 def test_a_wrong_number_of_classes_is_named(words, tmp_path):
     options = {**OPTIONS, "data_folder": words, "n_classes": 5}
     assert "5" in fail(tmp_path / "run", **options)

@@ -150,7 +150,9 @@ def test_compiled_code_has_no_graph_break():
     results = []
     for scan in (selective_scan, compiled):
         tensors = {k: x.clone().requires_grad_() for k, x in inputs.items()}
-        out = scan(**tensors, lengths=lengths, backend="triton")
+        out = scan(
+            **tensors, delta_softplus=True, lengths=lengths, backend="triton"
+        )
         grads = torch.autograd.grad(out.square().sum(), tensors.values())
         results.append([out, *grads])
     for ours, theirs in zip(*results):

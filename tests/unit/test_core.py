@@ -10,7 +10,6 @@ import torch
 import speechbrain as sb
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain_fftp import core
-from speechbrain_fftp.training.throughput import Throughput
 
 
 class Checkpoints:
@@ -35,11 +34,10 @@ def no_data(monkeypatch):
     monkeypatch.setattr(core, "check_data", lambda *args: None)
 
 
-def fit(Brain, clips, checkpointer=None, group=list, **run_opts):
+def fit(Brain, clips, checkpointer=None, **run_opts):
     """Trains a linear model; gives the Brain, with the means of its losses.
 
     ``averages`` are those of epochs, ``shown`` those of the progress bar.
-    ``group`` groups the parameters for the optimiser.
     """
     averages, shown = [], []
 
@@ -61,13 +59,13 @@ def fit(Brain, clips, checkpointer=None, group=list, **run_opts):
     torch.manual_seed(0)
     brain = Fit(
         {"model": torch.nn.Linear(4, 1)},
-        lambda weights: torch.optim.SGD(group(weights), lr=0.1),
+        lambda weights: torch.optim.SGD(weights, lr=0.1),
         hparams={
             "seed": 1,
             "before": [],
             "after": [],
             "epoch_counter": EpochCounter(2),
-            "throughput": Throughput(batch_size=2),
+            "batch_size": 2,
         },
         run_opts={"max_grad_norm": 1.0, **run_opts},
         checkpointer=checkpointer,
@@ -95,22 +93,6 @@ def test_losses_and_weights_are_those_of_speechbrain(options):
         assert found.shown[epoch + 19] == expected.shown[epoch + 19] > 0
     for x, y in zip(found.modules.parameters(), expected.modules.parameters()):
         assert torch.equal(x, y)
-    assert found.optimizer_step == expected.optimizer_step
-
-
-def test_groups_of_parameters_are_clipped_together():
-    """As one group is by SpeechBrain, which clips the first group alone."""
-    clips = list(10 * torch.randn(20, 2, 4))
-    expected = fit(sb.Brain, clips, max_grad_norm=0.1)
-    found = fit(
-        core.Brain,
-        clips,
-        group=lambda weights: [{"params": [weight]} for weight in weights],
-        max_grad_norm=0.1,
-    )
-    assert len(found.optimizer.param_groups) == 2
-    for x, y in zip(found.modules.parameters(), expected.modules.parameters()):
-        torch.testing.assert_close(x, y)
     assert found.optimizer_step == expected.optimizer_step
 
 
@@ -218,7 +200,7 @@ def test_functions_of_the_yaml_get_the_data(monkeypatch):
             "before": [see],
             "after": [see],
             "epoch_counter": EpochCounter(1),
-            "throughput": Throughput(batch_size=1),
+            "batch_size": 1,
         },
     )
     clips = [torch.ones(4)] * 9

@@ -56,17 +56,6 @@ def test_files_that_belong_together_are_moved_together(tmp_path):
     assert os.listdir(tmp_path) == ["a.b"]
 
 
-def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
-    steps = []
-    for name in ("fsync", "replace"):
-        done = getattr(os, name)
-        monkeypatch.setattr(
-            os, name, lambda *x, n=name, f=done: steps.append(n) or f(*x)
-        )
-    write_json(tmp_path / "a.json", {})
-    assert steps == ["fsync", "replace"]
-
-
 def test_a_full_disk_is_named(tmp_path):
     with pytest.raises(OSError, match=f"No space.*'{tmp_path}'"):
         with moved_together(tmp_path):

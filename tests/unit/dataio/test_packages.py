@@ -67,13 +67,3 @@ def test_packages_that_cannot_be_imported(
         require("some_package", "Sound")
     assert reason in str(found.value)
     assert ("pip" in str(found.value)) == (content is None)
-
-
-def test_an_interrupted_import(tmp_path, monkeypatch):
-    """Extension modules by pybind11 raise an ImportError instead."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "slow_package.py").write_text(
-        "raise ImportError('initialization failed') from KeyboardInterrupt()"
-    )
-    with pytest.raises(KeyboardInterrupt):
-        require("slow_package", "Sound")

