@@ -12,11 +12,11 @@ import torch
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import PatchEmbedding
-from speechbrain_fftp.pretrained.front_end import FrontEnd
 from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     PATCHES,
     POSITIONS,
+    FrontEnd,
     count_heads,
     load_weights,
     norm_and_linear,
@@ -70,7 +70,7 @@ def _build_hugging_face(tensors, config):
     """Encoder and classifier of a Hugging Face folder."""
     require(config, "hidden_act", "gelu")
     tensors = rename(tensors, HUGGING_FACE)
-    join_attention(tensors, config["num_hidden_layers"])
+    _join_attention(tensors, config["num_hidden_layers"])
     return _load(
         tensors,
         n_mels=config["num_mel_bins"],
@@ -82,7 +82,7 @@ def _build_hugging_face(tensors, config):
     )
 
 
-def join_attention(tensors, depth):
+def _join_attention(tensors, depth):
     """Joins the layers of queries, keys and values in each block, in place."""
     for number in range(depth):
         block = f"blocks.{number}"

@@ -15,8 +15,14 @@ import torch
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import read_json
-from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng, vit
+from speechbrain_fftp.datasets.audioset import read_classes
+from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng
 from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_checkpoint
+
+
+def audioset_classes():
+    """Names of AudioSet's 527 classes, in order."""
+    return list(read_classes().values())
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,10 @@ class Family:
     build : callable
         Maps the tensors and the config of a ``Checkpoint`` to an encoder and a
         classifier.
-    front_end : callable or None
+    front_end : callable
         Maps the encoder and the content of preprocessor_config.json, ``{}``
-        for a single file, to a ``FrontEnd``; None for models of images.
-    class_names : callable, optional
+        for a single file, to a ``FrontEnd``.
+    class_names : callable
         Returns the class names for models that do not have them; by default,
         AudioSet's.
     """
@@ -44,8 +50,8 @@ class Family:
     name: str
     prefixes: tuple[str, ...]
     build: Callable
-    front_end: Callable | None
-    class_names: Callable | None = None
+    front_end: Callable
+    class_names: Callable = audioset_classes
 
 
 FAMILIES = (
@@ -78,13 +84,7 @@ FAMILIES = (
         name="Dasheng",
         prefixes=("encoder.init_bn.1.", "init_bn.1."),
         build=dasheng.build,
-        front_end=dasheng.front_end,
-    ),
-    Family(
-        name="ViT or DeiT",
-        prefixes=("vit.", "deit.", "embeddings.cls_token", "cls_token"),
-        build=vit.build,
-        front_end=None,
+        front_end=ced.front_end,
     ),
 )
 
@@ -118,11 +118,6 @@ def build_modules(family, checkpoint):
 
 def load_front_end(family, encoder, checkpoint):
     """The ``FrontEnd`` of a published model."""
-    if family.front_end is None:
-        raise InputError(
-            f"{checkpoint.path} is a {family.name}, a model of images, which "
-            "cannot tag sounds: a training can start from it, by --pretrained."
-        )
     if not checkpoint.path.is_dir():
         return family.front_end(encoder, {})
     path = checkpoint.path / "preprocessor_config.json"

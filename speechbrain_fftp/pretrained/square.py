@@ -54,16 +54,11 @@ def change_stride(table, stride, new_stride):
     """Interpolates positions ``[F', T', D]`` to another stride in time."""
     if stride == new_stride:
         return table
-    columns = round(table.shape[1] * stride / new_stride)
-    return interpolate(table, (len(table), max(columns, 1)))
-
-
-def interpolate(table, size):
-    """Interpolates positions ``[F', T', D]`` to a size ``(F', T')``."""
+    columns = max(round(table.shape[1] * stride / new_stride), 1)
     resized = torch.nn.functional.interpolate(
-        table.movedim(2, 0).unsqueeze(0), size, mode="bilinear"
+        table.transpose(1, 2), columns, mode="linear"
     )
-    return resized.squeeze(0).movedim(0, 2)
+    return resized.transpose(1, 2)
 
 
 def to_full_frequency(state, embedding, size, stride_bins):

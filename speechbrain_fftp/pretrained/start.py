@@ -15,19 +15,14 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.hub import find_checkpoint
-from speechbrain_fftp.pretrained.families import build_modules, find_family
+from speechbrain_fftp.pretrained.families import load_published
 from speechbrain_fftp.pretrained.onnx_weights import read_onnx
-from speechbrain_fftp.pretrained.square import (
-    change_stride,
-    interpolate,
-    to_full_frequency,
-)
-from speechbrain_fftp.pretrained.tensors import read_checkpoint, read_tensors
+from speechbrain_fftp.pretrained.square import change_stride, to_full_frequency
+from speechbrain_fftp.pretrained.tensors import read_tensors
 from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS
 
 logger = get_logger(__name__)
 
-KERNELS = "blocks.0.conv.weight"  # of a ConvNeXt1d
 PUBLISHED_RATE = 16000  # sampling rate of all published models
 
 
@@ -39,11 +34,11 @@ def start_from(
     """Initialises an encoder with the weights of another model.
 
     All sizes must be the encoder's, with two exceptions. Positions are fitted:
-    a shorter clip has the first ones; those of another stride, of a shorter
-    clip or of an image are interpolated. Square patches, such as a published
-    AST's, become full-frequency ones, see ``square_to_fftp``. Yaml files call
-    this: what cannot be used ends the script with one line, where a traceback
-    would be one of the yaml's reader.
+    a shorter clip has the first ones; those of another stride or of a shorter
+    clip are interpolated. Square patches, such as a published AST's, become
+    full-frequency ones, see ``square_to_fftp``. Yaml files call this: what
+    cannot be used ends the script with one line, where a traceback would be one
+    of the yaml's reader.
 
     Arguments
     ---------
@@ -87,35 +82,30 @@ def _start_from(encoder, source, sample_rate):
     n_rows = len(state.get(POSITIONS, ()))
     if n_rows > 1 and encoder.embedding.freq_patches == 1:
         logger.info("Full-frequency patches start as the means of square ones.")
-        n_mels, cells = encoder.embedding.n_mels, state[PATCHES].shape[1]
-        size = math.isqrt(cells)
-        if size**2 != cells:
-            raise InputError(f"its patches of {cells} cells are not square")
-        # The largest stride with this number of rows, which is that of AST and
-        # AuM: 10 or 16 bins for 12 or 8 rows of 16 in 128 bins
-        stride_bins = (n_mels - size) // (n_rows - 1)
-        if not 0 < stride_bins <= size:
-            raise InputError(
-                f"its {n_rows} rows of patches of {size} bins do not divide "
-                f"n_mels {n_mels}: it was trained with another n_mels"
-            )
-        state = to_full_frequency(
-            state, encoder.embedding, (size, size), stride_bins
-        )
+        state = _widen_patches(state, encoder.embedding, n_rows)
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
-        found, sizes = _sizes(state), _sizes(encoder.state_dict())
-        differences = [
-            f"{key} {found[key]} instead of {size}"
-            for key, size in sizes.items()
-            if key in found and found[key] != size
-        ]
         raise InputError(
             f"its weights do not fit the {type(encoder).__name__} of the yaml: "
-            + ("; ".join(differences) or textwrap.shorten(str(error), 300))
+            + textwrap.shorten(str(error), 300)
         ) from error
     logger.info("The encoder starts from %s; its classifier is not used.", path)
+
+
+def _widen_patches(state, embedding, n_rows):
+    """Makes square patches in several rows full-frequency ones."""
+    n_mels, cells = embedding.n_mels, state[PATCHES].shape[1]
+    size = math.isqrt(cells)
+    # The largest stride with this number of rows, which is that of AST and
+    # AuM: 10 or 16 bins for 12 or 8 rows of 16 in 128 bins
+    stride_bins = (n_mels - size) // (n_rows - 1)
+    if size**2 != cells or not 0 < stride_bins <= size:
+        raise InputError(
+            f"its {n_rows} rows of patches of {cells} cells are not square ones "
+            f"of n_mels {n_mels}"
+        )
+    return to_full_frequency(state, embedding, (size, size), stride_bins)
 
 
 def _read_stride(path):
@@ -136,15 +126,10 @@ def _read_stride(path):
 def _read_published(path, encoder, sample_rate):
     """The tensors of a published encoder, and its stride in frames.
 
-    Checks two sizes that tensors do not tell. The positions of an image are
-    interpolated to the encoder's patches; where these are full-frequency, to
-    square ones that do not overlap.
+    Checks two sizes that tensors do not tell.
     """
-    checkpoint = read_checkpoint(path)
-    family = find_family(checkpoint)
-    published, _ = build_modules(family, checkpoint)
-    is_image = family.front_end is None
-    if sample_rate != PUBLISHED_RATE and not is_image:
+    published, _ = load_published(path)
+    if sample_rate != PUBLISHED_RATE:
         raise InputError(
             f"sample_rate {PUBLISHED_RATE} instead of {sample_rate}"
         )
@@ -152,25 +137,4 @@ def _read_published(path, encoder, sample_rate):
     wanted = getattr(encoder, "num_heads", None)
     if num_heads != wanted:
         raise InputError(f"num_heads {num_heads} instead of {wanted}")
-    state, new = published.state_dict(), encoder.embedding
-    if not is_image:
-        return state, published.embedding.stride_frames
-    rows = new.freq_patches
-    if rows == 1:
-        rows = max(new.n_mels // published.embedding.patch_bins, 1)
-    size = (rows, new.time_patches(encoder.max_frames))
-    state[POSITIONS] = interpolate(state[POSITIONS], size)
-    return state, new.stride_frames
-
-
-def _sizes(state):
-    """The sizes that tensors tell, mostly by their keys in a yaml."""
-    blocks = [name.split(".")[1] for name in state if name.startswith("blocks")]
-    sizes = {"depth": len(set(blocks))}
-    if PATCHES in state:
-        sizes["embed_dim"], sizes["frames * bins of patch"] = state[
-            PATCHES
-        ].shape
-    if KERNELS in state:
-        sizes["kernel"] = state[KERNELS].shape[2]
-    return sizes
+    return published.state_dict(), published.embedding.stride_frames

@@ -45,10 +45,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     path = Path(path)
     if not path.is_dir():
         return Checkpoint(path, read_tensors(path), config={})
-    file = path / "model.safetensors"
-    if not file.is_file() and (path / "pytorch_model.bin").is_file():
-        file = path / "pytorch_model.bin"
-    return Checkpoint(path, read_tensors(file), read_json(path / "config.json"))
+    tensors = read_tensors(path / "model.safetensors")
+    return Checkpoint(path, tensors, read_json(path / "config.json"))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
