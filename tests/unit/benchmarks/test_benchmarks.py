@@ -138,22 +138,6 @@ def test_recipes_in_the_table():
     ]
 
 
-def test_what_no_machine_has_measured_is_not_in_the_table(monkeypatch):
-    import performance_table
-
-    failed = {"error": "not run"}
-    some = {"rows": {"a": {"median": 1.0, "unit": "s"}, "b": failed}}
-    machines = {"one": some, "two": {"rows": {"a": failed}}}
-    monkeypatch.setattr(performance_table, "load", lambda name: machines)
-    assert performance_table.results_table("x").splitlines() == [
-        "|  | one |",
-        "| --- | --- |",
-        "| a | 1 s |",
-    ]
-    del machines["one"]
-    assert performance_table.results_table("x") == ""
-
-
 def test_page_has_the_stored_results():
     import performance_table
 
