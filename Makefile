@@ -64,10 +64,10 @@ bench-gpu:
 site: $(DEV_INSTALLED)
 	$(VENV)/bin/mkdocs build --strict
 
-# Draw the pictures in docs/ after `make demo`. The screenshots of the page need
-# Chromium and `npm install`.
+# Draw the pictures in docs/ after `make demo`: make pictures DATA=FOLDER, which
+# holds esc10. The screenshots of the page need Chromium and `npm install`.
 pictures: $(DEV_INSTALLED)
-	cp $(DEMO)/clip.png docs/tags.png
+	$(VENV)/bin/python studies/plot_starter.py "$(DATA)/esc10" docs/starter.png
 	$(VENV)/bin/python docs/plot_specmask.py $(DEMO)/clip.wav docs/specmask.png
 	$(VENV)/bin/python docs/shoot_page.py $(DEMO) $(DEMO)/clip.wav docs
 
