@@ -44,15 +44,11 @@ def cell(rows, name):
     row = rows.get(name, {"error": ""})
     if "error" in row:
         return "-"
-    if "text" in row:
-        return row["text"]
     median = row["median"]
     text = f"{median:,.0f}" if median > 99 else f"{median:.3g}"
     text += f" {row['unit']}"
     if "median" in rows.get(row.get("against"), {}):
         text += f", {speed_of(rows, name):.3g}x"
-    if "busy" in row:
-        text += f", GPU busy {row['busy']} %"
     if "waiting" in row:
         text += f", waiting {row['waiting']} %"
     return text

@@ -3,13 +3,12 @@
 The clips are noise: of AudioSet's 527 classes, 10 s, a sixteenth of them
 shorter; and of 35 words, 1 s. On a GPU, first the recipes, in eager mode and
 compiled, in processes of their own. A row has the clips per second of a
-training's second epoch, how busy the GPU was then, and how much of the time the
-training waited for clips. Compiled code is made before, for all recipes at the
-same time; with --only_compile 1, nothing else is done, for a later call with
-the same TORCHINDUCTOR_CACHE_DIR. Everywhere, what a clip and a
-batch cost the processes that read, in CPU time: a worker's time for a clip
-includes its part of a batch; a batch is received and copied, as by pinning.
-With --smoke, tiny models run on a CPU.
+training's second epoch, and how much of the time it waited for clips. With
+--only_compile 1, code is compiled for all recipes at the same time, for a later
+call with the same TORCHINDUCTOR_CACHE_DIR, and nothing is measured. Everywhere,
+what a clip and a batch cost the processes that read, in CPU time: a worker's
+time for a clip includes its part of a batch; a batch is received and copied, as
+by pinning. With --smoke, tiny models run on a CPU.
 
 > python benchmarks/recipe_speed.py --seconds 300 --out DIR
 
@@ -21,11 +20,9 @@ import functools
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -46,10 +43,13 @@ RECIPES = ROOT / "recipes"
 sys.path.insert(0, str(RECIPES / "AudioSet"))
 import train as recipe  # noqa: E402
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH, WORKERS = 48, 4
 RATE = 16000
 # A run whose time is up is stopped by then, and the rest measured
 SPARE_SECONDS = 5
+# The encoder in CUDA graphs
+COMPILED = ("--compile", "--compile_mode", "reduce-overhead")
 
 
 class Case(NamedTuple):
@@ -60,13 +60,8 @@ class Case(NamedTuple):
     batch: int
     options: dict = {}
 
-    @property
-    def folder(self):
-        """The name of its folder of clips."""
-        return "words" if self.recipe == "SpeechCommands" else "clips"
 
-
-# Most important first; each in eager mode and compiled
+# Most important first
 CASES = {
     "AST, 196 tokens, batch 48": Case("AudioSet", "ast_fftp", 48),
     "AuM, 196 tokens, batch 48": Case("AudioSet", "aum_fftp", 48),
@@ -85,27 +80,7 @@ CASES = {
     ),
     "AuM, 196 tokens, batch 12": Case("AudioSet", "aum_fftp", 12),
 }
-# The encoder in CUDA graphs
-COMPILED = ("--compile", "--compile_mode", "reduce-overhead")
-# Clips that are not padded
-MASKED = "AST, 196 tokens, batch 48, masked"
-
-
 SMOKE = ("AST, 196 tokens, batch 48", "words, AST, 60 tokens, batch 128")
-
-
-class Machine(NamedTuple):
-    """The options, the device, and the folder of the clips."""
-
-    args: object
-    device: str
-    folder: Path
-
-    @property
-    def cases(self):
-        """The cases by name; with --smoke, one of each recipe."""
-        names = SMOKE if self.args.smoke else CASES
-        return {name: CASES[name] for name in names}
 
 
 def make_clips(folder, names, seconds, train, others):
@@ -186,118 +161,51 @@ def settings(folder, output):
     }
 
 
-def command(machine, case, output, flags):
-    """The words of a case's command, and its environment."""
-    args = machine.args
+def command(case, folder, output, is_smoke):
+    """The words of a case's command, on the clips of a folder."""
     options = {
-        **settings(machine.folder / case.folder, output),
+        **settings(folder / case.recipe, output),
         "batch_size": case.batch,
         "number_of_epochs": 2,
         "num_workers": min(8, os.cpu_count()),
-        "device": machine.device,
+        "device": DEVICE,
         "precision": "bf16",
         "after": "[]",
         **case.options,
     }
-    if args.smoke:
+    if is_smoke:
         options.update(
             embed_dim=64, depth=1, num_workers=0, batch_size=4, precision="fp32"
         )
     words = [RECIPES / case.recipe / "train.py"]
     words += [ROOT / "hparams" / f"{case.yaml}.yaml", "--noprogressbar"]
-    words += [f"--{name}={value}" for name, value in options.items()]
-    env = {**os.environ, "TORCHDYNAMO_DISABLE": str(int(args.smoke))}
-    return [*words, *flags], env
+    return words + [f"--{name}={value}" for name, value in options.items()]
 
 
-def run(machine, case, flags, seconds):
-    """The row of a case."""
-    with tempfile.TemporaryDirectory(dir=machine.folder) as output:
-        words, env = command(machine, case, output, flags)
-        log = Path(output, "train_log.txt")
-        with open(Path(output, "output.txt"), "w+") as printed:
-            with BusyGPU(log) as gpu:
-                status, *_ = harness.run_recipe(
-                    words, stdout=printed, env=env, timeout=seconds
-                )
-            if status != 0:
-                printed.seek(0)
-                raise RuntimeError(printed.read()[-1500:])
-        return {**read_speed(log.read_text("utf-8")), **gpu.row()}
+def run(words, folder, seconds):
+    """The row of a training, given its command and its output folder."""
+    with tempfile.TemporaryFile("w+") as printed:
+        status, *_ = harness.run_recipe(words, stdout=printed, timeout=seconds)
+        if status != 0:
+            printed.seek(0)
+            raise RuntimeError(printed.read()[-1500:])
+    return read_speed(Path(folder, "train_log.txt").read_text("utf-8"))
 
 
-def compile_all(machine, seconds):
-    """Compiles all cases at the same time, for the cache; the row of that."""
-    start, processes = time.monotonic(), {}
-    with tempfile.TemporaryDirectory(dir=machine.folder) as folder:
-        for name, case in machine.cases.items():
-            output = Path(folder, str(len(processes)))
-            words, env = command(machine, case, output, ["--debug", *COMPILED])
-            with open(f"{output}.txt", "w") as printed:
-                processes[name] = (
-                    output,
-                    subprocess.Popen(
-                        [sys.executable, *map(str, words)],
-                        env=env,
-                        stdin=subprocess.DEVNULL,
-                        stdout=printed,
-                        stderr=subprocess.STDOUT,
-                    ),
-                )
-        failures = []
-        for name, (output, process) in processes.items():
-            try:
-                left = start + seconds - time.monotonic()
-                process.wait(timeout=max(left, 0.1))
-            except subprocess.TimeoutExpired:
-                process.kill()
-            if process.wait() != 0:
-                printed = Path(f"{output}.txt").read_text("utf-8")
-                status = process.returncode
-                failures.append(f"{name}, status {status}: {printed[-300:]}")
-    if failures:
-        raise RuntimeError("\n".join(failures))
-    return harness.summary([time.monotonic() - start], "s")
-
-
-class BusyGPU:
-    """Samples how busy the GPU is in the second epoch of a training's log."""
-
-    def __init__(self, log):
-        self.log, self.percent = log, []
-
-    def __enter__(self):
-        words = ["nvidia-smi", "--query-gpu=utilization.gpu", "-lms", "100"]
-        words += ["--format=csv,noheader,nounits"]
-        self.process = None
-        if torch.cuda.is_available() and shutil.which(words[0]):
-            self.process = subprocess.Popen(
-                words, stdout=subprocess.PIPE, text=True
-            )
-            self.thread = threading.Thread(target=self.sample)
-            self.thread.start()
-        return self
-
-    def sample(self):
-        """Reads one line after the other."""
-        for line in self.process.stdout:
-            is_second = self.log.exists() and (
-                len(self.log.read_text("utf-8").splitlines()) == 1
-            )
-            if is_second and line.strip().isdigit():
-                self.percent.append(int(line))
-
-    def __exit__(self, *error):
-        if self.process is not None:
-            self.process.kill()
-            self.thread.join()
-            self.process.wait()
-
-    def row(self):
-        """The mean, in percent; without a GPU, nothing."""
-        if not self.percent:
-            return {}
-        return {"busy": round(statistics.mean(self.percent))}
+def compile_all(cases, folder, is_smoke, seconds):
+    """Compiles all cases at the same time, for the cache."""
+    end = time.monotonic() + seconds
+    processes = []
+    for number, case in enumerate(cases.values()):
+        words = command(case, folder, folder / f"{number}", is_smoke)
+        words = [sys.executable, *map(str, words), "--debug", *COMPILED]
+        processes.append(subprocess.Popen(words, stdin=subprocess.DEVNULL))
+    for process in processes:
+        try:
+            process.wait(max(end - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def read_speed(text):
@@ -315,44 +223,35 @@ def main():
     args = harness.read_options(
         __doc__, rounds=3, threads=1, seconds=300.0, only_compile=0
     )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    against = {f"{name}, compiled": name for name in CASES}
-    against[MASKED] = MASKED.removesuffix(", masked")
-    results = harness.Results(args, "recipe_speed", against, device=device)
-    has_recipes = device == "cuda" or args.smoke
+    cases = {name: CASES[name] for name in (SMOKE if args.smoke else CASES)}
+    against = {f"{name}, compiled": name for name in cases}
+    results = harness.Results(args, "recipe_speed", against, device=DEVICE)
+    if args.smoke:  # a compiler is not what is tested
+        os.environ["TORCHDYNAMO_DISABLE"] = "1"
     # Of training, and each of validation and evaluation
-    sizes = {"clips": (4800, BATCH), "words": (12800, 128)}
+    clips, words = (4800, BATCH), (12800, 128)
     if args.only_compile:
-        sizes = {"clips": (4 * BATCH, BATCH), "words": (512, 128)}
-    if device == "cpu":
-        sizes = {"clips": (BATCH, 8), "words": (35, 35)}
+        clips, words = (4 * BATCH, BATCH), (512, 128)
+    if DEVICE == "cpu":
+        clips, words = (BATCH, 8), (35, 35)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        machine = Machine(args, device, folder)
-        names = {"clips": read_classes(folder)}
-        names["words"] = {f"word{n}": f"word{n}" for n in range(35)}
-        for part, seconds in (("clips", 10.0), ("words", 1.0)):
-            make_clips(folder / part, names[part], seconds, *sizes[part])
-
-        def left():
-            return max(results.seconds_left() - SPARE_SECONDS, 1)
-
-        if has_recipes:
-            work = functools.partial(compile_all, machine, left())
-            results.measure("compiling all recipes at the same time", work)
+        make_clips(folder / "AudioSet", read_classes(folder), 10.0, *clips)
+        names = {f"word{n}": f"word{n}" for n in range(35)}
+        make_clips(folder / "SpeechCommands", names, 1.0, *words)
         if args.only_compile:
+            compile_all(cases, folder, args.smoke, args.seconds)
             return
-        if has_recipes:
-            for name, case in machine.cases.items():
-                for mode, flags in (("", ()), (", compiled", COMPILED)):
-                    work = functools.partial(run, machine, case, flags, left())
-                    results.measure(f"{name}{mode}", work)
-            case = CASES[against[MASKED]]._replace(
-                options={"pad_frames": "null"}
-            )
-            work = functools.partial(run, machine, case, (), left())
-            results.measure(MASKED, work)
-        results.add(time_reading(args, folder / "clips"))
+        if DEVICE == "cpu" and not args.smoke:
+            cases = {}
+        for name, case in cases.items():
+            for mode, flags in (("", ()), (", compiled", COMPILED)):
+                output = Path(tempfile.mkdtemp(dir=folder))
+                words = [*command(case, folder, output, args.smoke), *flags]
+                left = max(results.seconds_left() - SPARE_SECONDS, 1)
+                work = functools.partial(run, words, output, left)
+                results.measure(f"{name}{mode}", work)
+        results.add(time_reading(args, folder / "AudioSet"))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ Authors
 
 import contextlib
 import copy
-import dataclasses
 import importlib.util
 import io
 import logging
@@ -130,12 +129,15 @@ def export_onnx(
     modules = {
         name: copy.deepcopy(modules[name]).float().cpu() for name in MODULES
     }
-    info = describe(modules, labels, sample_rate, max_frames, single_label)
-    info = dataclasses.replace(info, note=note)
-    if max_seconds is not None:
-        longest = max(round(max_seconds * sample_rate), info.min_samples)
-        longest = min(info.max_samples, longest)
-        info = dataclasses.replace(info, max_samples=longest)
+    info = describe(
+        modules,
+        labels,
+        sample_rate,
+        max_frames,
+        max_seconds=max_seconds,
+        single_label=single_label,
+        note=note,
+    )
     model = WaveformTagger(
         modules, len(labels) > 0, single_label, info.min_samples
     ).eval()
@@ -207,8 +209,16 @@ def first_line(error):
     return str(error).strip().partition("\n")[0].rstrip(".!")
 
 
-def describe(modules, labels, sample_rate, max_frames, single_label):
-    """The ``ModelInfo`` of a model."""
+def describe(
+    modules,
+    labels,
+    sample_rate,
+    max_frames,
+    max_seconds=None,
+    single_label=False,
+    note=None,
+):
+    """The ``ModelInfo`` of a model, see ``export_onnx``."""
     window, shift, margin = frame_size(modules["compute_features"])
 
     def num_samples(frames):
@@ -218,6 +228,10 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
     encoder = modules["embedding_model"]
     embedding = getattr(encoder, "embedding", None)
     min_samples = num_samples(getattr(embedding, "patch_frames", 1))
+    max_samples = num_samples(max_frames)
+    if max_seconds is not None:
+        longest = max(round(max_seconds * sample_rate), min_samples)
+        max_samples = min(max_samples, longest)
     token_samples = frame_level = None
     if hasattr(encoder, "encode") and hasattr(embedding, "stride_frames"):
         token_samples = embedding.stride_frames * shift
@@ -228,12 +242,13 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
     return ModelInfo(
         labels=labels,
         sample_rate=sample_rate,
-        max_samples=num_samples(max_frames),
+        max_samples=max_samples,
         min_samples=min_samples,
         frame_samples=shift,
         single_label=single_label,
         token_samples=token_samples,
         frame_level=frame_level,
+        note=note,
     )
 
 

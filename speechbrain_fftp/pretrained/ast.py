@@ -12,11 +12,11 @@ import torch
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import PatchEmbedding
-from speechbrain_fftp.pretrained.front_end import FrontEnd
 from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     PATCHES,
     POSITIONS,
+    FrontEnd,
     count_heads,
     load_weights,
     norm_and_linear,

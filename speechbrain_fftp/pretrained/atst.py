@@ -15,12 +15,12 @@ from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, MaxPooling
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.pretrained.encoder import ChunkedTransformer
-from speechbrain_fftp.pretrained.front_end import FrontEnd
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     PATCHES,
     POSITIONS,
+    FrontEnd,
     count_heads,
     load_weights,
     rename,

@@ -9,11 +9,11 @@ Authors
 from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.pretrained.encoder import ChunkedTransformer
-from speechbrain_fftp.pretrained.front_end import FrontEnd
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     POSITIONS,
+    FrontEnd,
     count_heads,
     load_weights,
     norm_and_linear,
@@ -85,16 +85,21 @@ def build(tensors, config):
 
 
 def front_end(encoder, settings):
-    """Features as in CedFeatureExtractor."""
-    require(settings, "win_size", settings["n_fft"])
-    decibels = MelDecibels(
-        sample_rate=settings["sampling_rate"],
-        n_mels=settings["feature_size"],
-        n_fft=settings["n_fft"],
-        hop_length=settings["hop_size"],
-        f_min=settings.get("f_min") or 0.0,
-        f_max=settings.get("f_max") or settings["sampling_rate"] / 2,
-    )
+    """Features as in CedFeatureExtractor and DashengFeatureExtractor.
+
+    Without settings, they are those of the authors' files of Dasheng.
+    """
+    decibels = MelDecibels()
+    if settings:
+        require(settings, "win_size", settings["n_fft"])
+        decibels = MelDecibels(
+            sample_rate=settings["sampling_rate"],
+            n_mels=settings["feature_size"],
+            n_fft=settings["n_fft"],
+            hop_length=settings["hop_size"],
+            f_min=settings.get("f_min") or 0.0,
+            f_max=settings.get("f_max") or settings["sampling_rate"] / 2,
+        )
     # (x - 0) / (2 * 0.5): the encoder has its own normalisation
     identity = DatasetNormalization(mean=0.0, std=0.5)
     return FrontEnd(decibels, identity, CHUNKS * encoder.max_frames)

@@ -11,13 +11,10 @@ import torch
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.hub import find_checkpoint
+from speechbrain_fftp.datasets.audioset import complete_names, read_id2label
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.pretrained import ast
-from speechbrain_fftp.pretrained.class_names import (
-    classifier_size,
-    published_names,
-)
 from speechbrain_fftp.pretrained.families import (
     build_modules,
     find_family,
@@ -77,7 +74,7 @@ def convert_checkpoint(
             )
         front_end.mean_var_norm.mean = mean
         front_end.mean_var_norm.std = std
-    n_classes = classifier_size(classifier)
+    n_classes = _count_outputs(classifier)
     if labels is None:
         labels = published_names(checkpoint, n_classes, family)
     elif len(set(labels)) != n_classes or len(labels) != n_classes:
@@ -107,3 +104,35 @@ def convert_checkpoint(
         )
     except ExportError as error:
         raise InputError(f"{source} cannot be converted: {error}") from error
+
+
+def _count_outputs(classifier):
+    """The number of a classifier's outputs; 0 without a classifier."""
+    layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
+    return layers[-1].out_features if layers else 0
+
+
+def published_names(checkpoint, n_classes, family):
+    """Distinct names of the classes of a published model.
+
+    Without names in config.json, the family's names are used, such as
+    AudioSet's 527, if their number fits; otherwise, classes are numbered.
+    """
+    if n_classes == 0:
+        return []
+    id2label = checkpoint.config.get("id2label")
+    if id2label is not None:
+        names = read_id2label(
+            id2label, n_classes, checkpoint.path / "config.json"
+        )
+        return complete_names(names)
+    known = family.class_names()
+    if n_classes == len(known):
+        return known
+    logger.warning(
+        "%s does not name its classes: they are called class 0, class 1, ... "
+        "Give their names with --labels, and the mean and standard deviation "
+        "of its features with --mean and --std if they are not AudioSet's.",
+        checkpoint.path,
+    )
+    return [f"class {number}" for number in range(n_classes)]

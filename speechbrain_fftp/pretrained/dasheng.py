@@ -11,7 +11,6 @@ Authors
 import torch
 
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.pretrained import ced
 from speechbrain_fftp.pretrained.encoder import ChunkedTransformer
 from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
@@ -33,16 +32,6 @@ PATTERNS = {
 # Constants of the front end
 UNUSED = ("front_end.0.spectrogram.window", "front_end.0.mel_scale.fb")
 
-# Settings of the authors' files; folders have a preprocessor_config.json
-FRONT_END = {
-    "sampling_rate": 16000,
-    "n_fft": 512,
-    "win_size": 512,
-    "hop_size": 160,
-    "f_min": 0,
-    "f_max": 8000,
-    "feature_size": 64,
-}
 # The published model whose heads do not have 64 channels
 WIDTH_06B = 1280
 HEADS_06B = 16
@@ -69,8 +58,3 @@ def build(tensors, config):
         has_bin_norm=True,
     )
     return load_weights(encoder, torch.nn.Identity(), tensors)
-
-
-def front_end(encoder, settings):
-    """Features as in DashengFeatureExtractor, the same as CED's."""
-    return ced.front_end(encoder, settings or FRONT_END)

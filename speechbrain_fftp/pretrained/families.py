@@ -15,8 +15,14 @@ import torch
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import read_json
+from speechbrain_fftp.datasets.audioset import read_classes
 from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng, vit
 from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_checkpoint
+
+
+def audioset_classes():
+    """Names of AudioSet's 527 classes, in order."""
+    return list(read_classes().values())
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Family:
     front_end : callable or None
         Maps the encoder and the content of preprocessor_config.json, ``{}``
         for a single file, to a ``FrontEnd``; None for models of images.
-    class_names : callable, optional
+    class_names : callable
         Returns the class names for models that do not have them; by default,
         AudioSet's.
     """
@@ -45,7 +51,7 @@ class Family:
     prefixes: tuple[str, ...]
     build: Callable
     front_end: Callable | None
-    class_names: Callable | None = None
+    class_names: Callable = audioset_classes
 
 
 FAMILIES = (
@@ -78,7 +84,7 @@ FAMILIES = (
         name="Dasheng",
         prefixes=("encoder.init_bn.1.", "init_bn.1."),
         build=dasheng.build,
-        front_end=dasheng.front_end,
+        front_end=ced.front_end,
     ),
     Family(
         name="ViT or DeiT",

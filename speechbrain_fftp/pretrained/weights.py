@@ -1,4 +1,4 @@
-"""Loads the tensors of a published model into an encoder and a classifier.
+"""What the families share: modules of a published model, and their weights.
 
 Tensors get the names of this package's modules, which then load exactly these
 tensors.
@@ -8,6 +8,7 @@ Authors
 """
 
 import re
+from typing import NamedTuple
 
 import torch
 
@@ -23,6 +24,14 @@ BLOCKS = {
     r"\.mlp\.fc1\.": ".mlp.0.",
     r"\.mlp\.fc2\.": ".mlp.3.",
 }
+
+
+class FrontEnd(NamedTuple):
+    """Features, their normalisation, and the maximum clip length in frames."""
+
+    compute_features: torch.nn.Module
+    mean_var_norm: torch.nn.Module
+    max_frames: int
 
 
 def rename(tensors, patterns, unused=()):

@@ -34,10 +34,11 @@ def no_data(monkeypatch):
     monkeypatch.setattr(core, "check_data", lambda *args: None)
 
 
-def fit(Brain, clips, checkpointer=None, **run_opts):
-    """Trains a linear model; gives the Brain, with the means of its losses.
+def make(Brain, checkpointer=None, functions=(), **run_opts):
+    """A Brain of a linear model, with the means of its losses.
 
-    ``averages`` are those of epochs, ``shown`` those of the progress bar.
+    ``averages`` are those of epochs, ``shown`` those of the progress bar;
+    ``functions`` are called before and after the training.
     """
     averages, shown = [], []
 
@@ -53,7 +54,8 @@ def fit(Brain, clips, checkpointer=None, **run_opts):
             return shown[-1]
 
         def on_stage_end(self, stage, stage_loss, epoch=None):
-            self.train_stats = {}
+            if stage == sb.Stage.TRAIN:
+                self.train_stats = {}
             averages.append(stage_loss)
 
     torch.manual_seed(0)
@@ -62,8 +64,8 @@ def fit(Brain, clips, checkpointer=None, **run_opts):
         lambda weights: torch.optim.SGD(weights, lr=0.1),
         hparams={
             "seed": 1,
-            "before": [],
-            "after": [],
+            "before": functions,
+            "after": functions,
             "epoch_counter": EpochCounter(2),
             "batch_size": 2,
         },
@@ -71,6 +73,12 @@ def fit(Brain, clips, checkpointer=None, **run_opts):
         checkpointer=checkpointer,
     )
     brain.averages, brain.shown = averages, shown
+    return brain
+
+
+def fit(Brain, clips, *args, **options):
+    """Trains what ``make`` makes."""
+    brain = make(Brain, *args, **options)
     epochs = brain.hparams.epoch_counter
     brain.fit(epochs, clips, clips[:3], progressbar=False)
     return brain
@@ -174,35 +182,14 @@ def test_errors_of_users_are_one_line(capsys):
         assert printed.count("\n") == 1
 
 
-def test_functions_of_the_yaml_get_the_data(monkeypatch):
+def test_functions_of_the_yaml_get_the_data():
     """Those of `before` and of `after`, with all splits."""
     seen = []
-
-    class Fit(core.Brain):
-        def compute_forward(self, batch, stage):
-            return self.modules.model(batch)
-
-        def compute_objectives(self, predictions, batch, stage):
-            return predictions.mean()
-
-        def on_stage_end(self, stage, stage_loss, epoch=None):
-            if stage == sb.Stage.TRAIN:
-                self.train_stats = {"loss": stage_loss}
 
     def see(brain, datasets):
         seen.append({name: len(data) for name, data in datasets.items()})
 
-    brain = Fit(
-        {"model": torch.nn.Linear(4, 1)},
-        torch.optim.AdamW,
-        hparams={
-            "seed": 1,
-            "before": [see],
-            "after": [see],
-            "epoch_counter": EpochCounter(1),
-            "batch_size": 1,
-        },
-    )
+    brain = make(core.Brain, functions=[see])
     clips = [torch.ones(4)] * 9
     loader = brain.make_dataloader(clips, sb.Stage.TRAIN)
     brain.fit(brain.hparams.epoch_counter, loader, clips[:2], progressbar=False)

@@ -7,7 +7,6 @@ Authors
 import importlib
 import json
 import re
-import subprocess
 import sys
 import tempfile
 
@@ -57,16 +56,13 @@ def test_rows_are_those_that_are_stored(name, package, run_script):
 
 
 def test_all_cases_of_a_gpu_run(run_script):
-    from gpu import FFTP
-
     rows = run_script("gpu")
     assert not [row for row in rows.values() if "error" in row]
     for work in ("1 clip", "2 clips", "training step, 2 clips"):
         for kind in ("AST", "AuM"):
             square = f"{work}, {kind}, 1212 square patches"
             row = rows[f"{work}, {kind}, 196 FFTP patches"]
-            assert 196 in FFTP and row["against"] == square
-            assert rows[square]["median"] > 0
+            assert row["against"] == square and rows[square]["median"] > 0
 
 
 def test_a_failed_case_leaves_the_others_alone(tmp_path, monkeypatch):
@@ -79,18 +75,13 @@ def test_a_failed_case_leaves_the_others_alone(tmp_path, monkeypatch):
     def run_out_of_memory():
         raise torch.OutOfMemoryError
 
-    def take_too_long():
-        raise subprocess.TimeoutExpired("train.py", 1.0)
-
     results.measure("bad", run_out_of_memory)
-    results.measure("slow", take_too_long)
     results.measure("good", lambda: harness.summary([3.0, 1.0, 2.0], "ms"))
     results.end = 0.0
     results.measure("late", dict)
     (found,) = json.loads((tmp_path / "name.json").read_text()).values()
     rows = found["rows"]
     assert "OutOfMemoryError" in rows["bad"]["error"]
-    assert "TimeoutExpired" in rows["slow"]["error"]
     assert rows["late"] == {"error": "no time was left"}
     expected = {"median": 2.0, "low": 1.5, "high": 2.5, "rounds": 3}
     assert rows["good"] == {**expected, "unit": "ms"}
@@ -131,75 +122,20 @@ Epoch loaded: 2 - test loss: 7.0e-01
     assert row["median"] == 2500 and row["waiting"] == 12
 
 
-def test_recipes_in_the_table(monkeypatch):
+def test_recipes_in_the_table():
     """A compiled recipe of twice the clips per second is twice as fast."""
     import performance_table
 
-    eager = {"median": 500.0, "unit": "clips/s", "busy": 41, "waiting": 3}
-    faster = {**eager, "median": 1000.0, "against": "AST", "busy": 97}
+    eager = {"median": 500.0, "unit": "clips/s", "waiting": 3}
+    faster = {**eager, "median": 1000.0, "against": "AST"}
     failed = {"error": "RuntimeError: no", "against": "AST"}
     rows = {"AST": eager, "compiled": faster, "AuM": failed}
     found = [performance_table.cell(rows, name) for name in rows]
     assert found == [
-        "500 clips/s, GPU busy 41 %, waiting 3 %",
-        "1,000 clips/s, 2x, GPU busy 97 %, waiting 3 %",
+        "500 clips/s, waiting 3 %",
+        "1,000 clips/s, 2x, waiting 3 %",
         "-",
     ]
-
-
-def test_what_no_machine_has_measured_is_not_in_the_table(monkeypatch):
-    import performance_table
-
-    failed = {"error": "not run"}
-    some = {"rows": {"a": {"text": "1 s"}, "b": failed}}
-    machines = {"one": some, "two": {"rows": {"a": failed}}}
-    monkeypatch.setattr(performance_table, "load", lambda name: machines)
-    assert performance_table.results_table("x").splitlines() == [
-        "|  | one |",
-        "| --- | --- |",
-        "| a | 1 s |",
-    ]
-    del machines["one"]
-    assert performance_table.results_table("x") == ""
-
-
-def test_rows_of_one_commit_are_kept(tmp_path, monkeypatch):
-    """Of another script's call; those of another commit are not."""
-    import harness
-
-    def store(commit, row):
-        monkeypatch.setenv("FFTP_COMMIT", commit)
-        monkeypatch.setattr(sys, "argv", ["name", "--out", str(tmp_path)])
-        results = harness.Results(harness.read_options(""), "name")
-        results.add({row: {"text": "done"}})
-        (found,) = json.loads((tmp_path / "name.json").read_text()).values()
-        return list(found["rows"])
-
-    assert store("a", "first") == ["first"]
-    assert store("a", "second") == ["first", "second"]
-    assert store("b", "third") == ["third"]
-
-
-def test_the_tests_of_a_gpu_run_exist():
-    import gpu
-
-    for path in gpu.TESTS:
-        text = (gpu.ROOT / path).read_text("utf-8")
-        marks = ("(device", "pytest.mark.gpu", "cuda.is_available")
-        assert any(mark in text for mark in marks), path
-
-
-def test_a_run_in_which_no_test_passed_is_an_error():
-    from gpu import count_tests
-
-    failure = "FAILED test_AST.py::test_x[cuda] - assert 1 == 2"
-    last = "32 passed, 3 skipped, 1 failed in 40.14s"
-    assert count_tests(f"{failure}\n{last}") == {
-        "text": "32 passed, 3 skipped, 1 failed",
-        "failures": [failure],
-    }
-    for line in ("180 deselected in 2.43s", "3 skipped in 2.43s", ""):
-        assert "error" in count_tests(line)
 
 
 def test_page_has_the_stored_results():
@@ -211,10 +147,6 @@ def test_page_has_the_stored_results():
         for found in performance_table.load(path.stem).values():
             for name, row in found["rows"].items():
                 assert ("error" in row) != (f"| {name} |" in text)
-                if "median" in row:
-                    median = row["median"]
-                    shown = f"{median:,.0f}" if median > 99 else f"{median:.3g}"
-                    assert f" {shown} {row['unit']}" in text
 
 
 def test_figures_of_readme_are_stored():

@@ -1,4 +1,4 @@
-"""Tests of the interface for taggers.
+"""Tests of the interface for taggers, beside ``tests/speechbrain``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,7 +12,6 @@ import torch
 from small_models import PITCHES, tones
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.inference.tagging import Tagger
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -21,15 +20,15 @@ LENGTHS = (16000, 9000, 5000)
 FORMS = ("clips", "frames")
 
 
-def load(kind, modules, labels, **hparams):
-    """An interface for the modules of a model with several labels."""
+def load(modules, labels, **hparams):
+    """The interface for the modules of a model with several labels."""
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(labels)
     encoder.expect_len(len(labels))
     log_probs = torch.nn.Sequential(
         modules["classifier"], torch.nn.LogSigmoid()
     )
-    return kind(
+    return Tagger(
         {**modules, "classifier": log_probs},
         {"label_encoder": encoder, **hparams},
     )
@@ -64,28 +63,7 @@ def batch():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_padded_clip_is_as_alone(model, batch, form):
-    tagger = load(Tagger, *model(form)[:2])
-    probs, tags = tagger.tag_batch(*batch)
-    embeddings = tagger.encode_batch(*batch)
-    stock = load(EncoderClassifier, *model(form)[:2])
-    for clip, length in enumerate(LENGTHS):
-        wav = batch[0][clip : clip + 1, :length]
-        alone, (found,) = tagger.tag_batch(wav)
-        torch.testing.assert_close(probs[clip], alone[0])
-        assert [label for label, _ in tags[clip]] == [x for x, _ in found]
-        embedding = tagger.encode_batch(wav)
-        torch.testing.assert_close(embeddings[clip], embedding[0])
-        # Of a single clip, SpeechBrain's own class finds the same
-        log_probs, score, index, label = stock.classify_batch(wav)
-        torch.testing.assert_close(log_probs.exp(), alone)
-        found = tagger.classify_batch(wav)
-        torch.testing.assert_close(found[:3], (log_probs, score, index))
-        assert found[3] == label
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_embeddings_are_those_of_the_file(model, batch, form):
+def test_outputs_are_those_of_the_file(model, batch, form):
     """Also of a frame-level model, whose encoder is in a FrameTagger."""
     modules, labels, path = model(form)
     wavs, lengths = batch
@@ -93,7 +71,7 @@ def test_embeddings_are_those_of_the_file(model, batch, form):
     inputs = {"wavs": wavs.numpy(), "wav_lens": lengths.numpy()}
     names = ["embeddings", "probabilities"]
     expected, probs = session.run(names, inputs)
-    tagger = load(Tagger, modules, labels)
+    tagger = load(modules, labels)
     found = tagger.encode_batch(wavs, lengths)
     assert found.shape == (3, 1, expected.shape[1])
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
@@ -108,7 +86,7 @@ def test_an_encoder_without_tokens_gives_its_output(model, batch):
 
     modules = {**model("clips")[0], "embedding_model": Means()}
     modules["classifier"] = torch.nn.Linear(40, 3)
-    tagger = load(Tagger, modules, "abc")
+    tagger = load(modules, "abc")
     wavs = batch[0][:1]
     feats = modules["mean_var_norm"](modules["compute_features"](wavs))
     found = tagger.encode_batch(wavs[0])
@@ -122,7 +100,7 @@ def test_tags_of_a_file_at_another_rate(model, tmp_path):
     path = tmp_path / "clip.wav"
     wav = soxr.resample(wav, 16000, 44100)
     soundfile.write(path, np.stack([1.5 * wav, 0.5 * wav], 1), 44100)
-    tagger = load(Tagger, modules, labels, audio_normalizer=normalizer())
+    tagger = load(modules, labels, audio_normalizer=normalizer())
     tags = tagger.tag_file(path)
     assert {label for label, _ in tags} == {"Beep", "Hum"}
     probs = [prob for _, prob in tags]

@@ -8,14 +8,14 @@ import functools
 
 import pytest
 import torch
-from recipe_brains import load_tiny, make_batch, make_brain
+from recipe_brains import make_batch, make_brain
 
 import speechbrain as sb
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
 
 @pytest.fixture
@@ -35,19 +35,6 @@ def graphs():
 
     yield compiled, compile_module
     torch.compiler.set_stance("default")
-
-
-@torch.no_grad()
-def test_two_graphs_of_ast_serve_all_sizes(graphs):
-    """Clips that the position table covers have a cheaper graph."""
-    compiled, compile_module = graphs
-    patches = SquarePatchEmbedding(16, 24, 8, 4)
-    encoder = AST(16, 24, 1, 2, patches, max_frames=100).eval()
-    fast = compile_module(encoder)
-    for clips, frames in ((3, 60), (5, 71), (3, 44), (2, 130), (4, 110)):
-        feats = torch.randn(clips, frames, 16)
-        torch.testing.assert_close(fast(feats), encoder(feats))
-    assert len(compiled) == 2
 
 
 def patches():
@@ -80,47 +67,6 @@ def test_compiled_training_equals_eager(graphs, name):
             results.append([out, *grads])
         torch.testing.assert_close(*results, rtol=1e-3, atol=1e-4)
     assert len(compiled) == 1
-
-
-def run_epoch(encoder, compiled, epoch):
-    """Training and evaluation on batches as AudioSet gives them.
-
-    Most clips are equally long. Some batches have shorter ones, the longest of
-    which may be any; the last is smaller. Evaluation sorts clips by length.
-    """
-    torch.manual_seed(epoch)
-    batches = {
-        True: [(6, 98, 1), (6, 98, 0.7), (6, 98, 1), (6, 95, 0.4)],
-        False: [(6, 42, 0.9), (6, 97, 0.5), (6, 98, 1), (5, 98, 1)],
-    }
-    batches[True] += [(6, 98 - epoch, 0.9), (4 - epoch, 98, 1)]
-    for is_training, shapes in batches.items():
-        encoder.train(is_training)
-        for clips, frames, shortest in shapes:
-            feats = torch.randn(clips, frames, 16)
-            lengths = None
-            if shortest < 1:
-                lengths = torch.linspace(shortest, 1, clips)
-            with torch.set_grad_enabled(is_training):
-                out = compiled(feats, lengths)
-            if is_training:
-                out.sin().sum().backward()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("yaml", ["ast_fftp.yaml", "aum_fftp.yaml"])
-def test_four_graphs_serve_the_batches_of_trainings(graphs, yaml, tmp_path):
-    """Of clips that are not padded: in training or not, of equal lengths or not."""
-    compiled, compile_module = graphs
-    options = {"n_mels": 16, "mask_patch": [5, 16], "pad_frames": None}
-    hparams = load_tiny(yaml, tmp_path, **options)
-    encoder = hparams["embedding_model"]
-    fast = compile_module(
-        encoder, dynamic=hparams["compile_using_dynamic_shape_tracing"]
-    )
-    for epoch in (0, 1):
-        run_epoch(encoder, fast, epoch)
-    assert len(compiled) == 4
 
 
 @pytest.mark.parametrize(
