@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from tiny_onnx import STEP, write_model
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
-from fftp_tag.search.clips import cut_clip, source_of
+from fftp_tag.search.clips import ClipSource, cut_clip, source_of
 from fftp_tag.search.index import SoundIndex, cut_file, update_index
 from fftp_tag.tag.windows import Part
 from speechbrain_fftp.dataio.audio import read_audio
@@ -122,10 +123,9 @@ def test_matches_are_those_of_brute_force(
     expected = brute_force(encoder, archive, hop or window, examples)
     matches = index.find(examples, top_k=50)
     assert matches[:2] == index.find(examples, top_k=2)
+    similarities = [match.score for match in matches]
     np.testing.assert_allclose(
-        [match.score for match in matches],
-        [score for *_, score in expected],
-        atol=2e-3,
+        similarities, [score for *_, score in expected], atol=2e-3
     )
     # Similarities may be almost equal
     assert sorted((x.file, x.start, x.end) for x in matches) == sorted(
@@ -136,17 +136,17 @@ def test_matches_are_those_of_brute_force(
 def test_silent_windows_are_not_in_the_index(tagger, archive, tmp_path):
     wav = np.concatenate([noise(3, 1), 5e-5 * noise(4, 2), noise(3, 3)])
     sf.write(archive / "gap.wav", wav, RATE, "FLOAT")
-    silence = archive / "nothing.wav"
-    sf.write(silence, np.zeros(3 * RATE), RATE)
+    sf.write(archive / "nothing.wav", np.zeros(3 * RATE), RATE)
     path = tmp_path / "a.index"
-    update_index(path, tagger, archive, window=1.0)
+    assert not update_index(path, tagger, archive, window=1.0).errors
     found = contents(path)
     starts = [start for (start, _), _ in found["gap.wav"]]
     assert not any(3 < start < 6 for start in starts) and len(starts) > 4
     assert found["nothing.wav"] == []
     index = SoundIndex.load(path)
     with pytest.raises(InputError, match="nothing.wav, 0.0-1.0 s is silent"):
-        index.embed(index.load_encoder(tagger), Part(silence, 0.0, 1.0))
+        part = Part(archive / "nothing.wav", 0.0, 1.0)
+        index.embed(index.load_encoder(tagger), part)
 
 
 def contents(path):
@@ -160,21 +160,26 @@ def contents(path):
 def test_an_interrupted_index_is_continued(
     tagger, archive, tmp_path, monkeypatch
 ):
+    """With what was saved before, and at the end."""
+    monkeypatch.setattr("fftp_tag.search.index.SAVE_SECONDS", 0)
     path, fresh = tmp_path / "a.index", tmp_path / "fresh.index"
+    saved = []
 
     def interrupted(*arguments):
-        if arguments[2].endswith("short.wav"):
-            raise KeyboardInterrupt
-        return cut_file(*arguments)
+        if not arguments[2].endswith("short.wav"):
+            return cut_file(*arguments)
+        for _ in range(200):  # until the file before is saved
+            time.sleep(0.05 * (not path.exists()))
+        saved.append(path.exists())
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("fftp_tag.search.index.cut_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
             update_index(path, tagger, archive, window=1.0, num_workers=1)
-    saved = len(contents(path))
-    assert saved > 0
+    assert saved == [True] and list(contents(path)) == ["a.wav"]
     found = update_index(path, tagger, archive)
-    assert (found.added, found.unchanged) == (3 - saved, saved)
+    assert (found.added, found.unchanged) == (2, 1)
     update_index(fresh, tagger, archive, window=1.0)
     assert contents(path) == contents(fresh)
 
@@ -197,6 +202,15 @@ def test_only_new_and_changed_files_are_read(tagger, archive, tmp_path):
     assert contents(tmp_path / "fresh.index") == contents(path)
 
 
+def test_windows_of_whole_tokens_may_be_shorter_than_a_hop(archive, tmp_path):
+    """Such an index is updated without its options, too."""
+    starter = AudioTagger.from_pretrained("starter")
+    update_index(tmp_path / "a.index", starter, archive, window=1.0)
+    settings = SoundIndex.load(tmp_path / "a.index").settings
+    assert settings.window < settings.hop
+    assert update_index(tmp_path / "a.index", starter, archive).unchanged == 3
+
+
 def test_an_index_keeps_its_archive_model_and_windows(
     tagger, archive, tmp_path
 ):
@@ -204,10 +218,10 @@ def test_an_index_keeps_its_archive_model_and_windows(
     path, other = tmp_path / "a.index", tmp_path / "other"
     update_index(path, tagger, archive, window=1.0, hop=0.5)
     content = path.read_bytes()
+    shutil.copytree(archive, other)
     another = AudioTagger.from_pretrained(
         write_model(tmp_path / "b.onnx", sample_rate=RATE, max_samples=5 * RATE)
     )
-    shutil.copytree(archive, other)
     for tried, folder, options in (
         (tagger, other, {}),
         (another, archive, {}),
@@ -231,14 +245,20 @@ def test_damaged_and_missing_indexes_are_named(tagger, tmp_path, capsys):
     update_index(path, tagger, archive)
     with pytest.raises(InputError, match=str(archive)):
         SoundIndex.load(path).find(np.ones(8))
+    other = io.BytesIO()
+    np.savez(other, features=np.zeros(3))
     damaged = path.read_bytes()[:-99]
-    for content in (damaged, b"no index"):
+    for content in (damaged, b"", b"no index", other.getvalue()):
         path.write_bytes(content)
         with pytest.raises(InputError, match="a.index"):
             update_index(path, tagger, archive)
     missing = str(tmp_path / "no")
-    assert main(["find", "a.wav", "--index", missing]) == 1
-    assert missing in capsys.readouterr().err
+    for arguments in (
+        ["find", "a.wav", "--index", missing],
+        ["index", missing, "--model", "m.onnx", "--output", "a.index"],
+    ):
+        assert main(arguments) == 1
+        assert missing in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -260,7 +280,8 @@ def find(archive, model, tmp_path, capsys):
 
 
 def test_matches_in_each_format(archive, find):
-    part = [archive / "day 1" / "b.flac", "--start", 3, "--end", 4]
+    source = archive / "day 1" / "b.flac"
+    part = [source, "--start", 3, "--end", 4]
     matches = json.loads(find(*part, "--format", "json").out)
     rows = list(csv.DictReader(io.StringIO(find(*part, "--format", "csv").out)))
     table = [line.split(maxsplit=3) for line in find(*part).out.splitlines()]
@@ -273,10 +294,11 @@ def test_matches_in_each_format(archive, find):
 
 def test_cut_matches_are_the_samples_of_the_source(archive, find, tmp_path):
     folder = tmp_path / "matches" / "bark"
-    options = [archive / "short.wav", "--format", "json", "--cut", folder]
-    matches = json.loads(find(*options).out)
+    options = ["--format", "json", "--cut", folder]
+    matches = json.loads(find(archive / "short.wav", *options).out)
     names = sorted(os.listdir(folder))
-    for name, match in zip(names, matches, strict=True):
+    assert len(names) == len(matches) == 4
+    for name, match in zip(names, matches):
         assert f"{match['start']:.2f}" in name
         whole, rate = sf.read(match["file"], dtype="float32", always_2d=True)
         cut, cut_rate = sf.read(folder / name, dtype="float32")
@@ -285,32 +307,45 @@ def test_cut_matches_are_the_samples_of_the_source(archive, find, tmp_path):
         np.testing.assert_array_equal(cut, whole[first:last].mean(1))
     # No file is overwritten
     (folder / names[0]).write_text("mine")
-    assert names[0] in find(*options, code=1).err
+    assert names[0] in find(archive / "short.wav", *options, code=1).err
     assert (folder / names[0]).read_text() == "mine"
 
 
-def test_comments_of_others_tell_nothing(tmp_path):
+@pytest.mark.parametrize(
+    "comment",
+    ["Recorded at 19:12:00 by AudioMoth", "fftp-tag 0f1e 1 2", "\x01"],
+)
+def test_comments_of_others_tell_nothing(tmp_path, comment):
     """The clip itself is its source."""
     path = tmp_path / "a.wav"
     with sf.SoundFile(path, "w", RATE, 1) as file:
-        file.comment = "fftp-tag 0f1e 1 2, recorded at 19:12:00"
+        file.comment = comment
         file.write(noise(1, seed=1))
     found = source_of(Part(path, 0.25, 0.75))
     assert found == (file_identity(path), 0.25, 0.75)
 
 
-def test_changed_files_are_left_out(archive, find, tmp_path):
-    """As long as before, and newer; or gone."""
-    os.utime(archive / "short.wav", (1, 1))
-    (archive / "day 1" / "b.flac").unlink()
-    sf.write(tmp_path / "b.wav", noise(1, seed=9), RATE)
-    found = find(tmp_path / "b.wav", "--format", "json", "--top-k", 99)
-    assert "2 files left out" in found.err and "fftp-tag index" in found.err
-    assert {x["file"] for x in json.loads(found.out)} == {
-        str(archive / "a.wav")
-    }
+def test_what_is_left_out_is_named_once(tagger, archive, tmp_path, caplog):
+    """Not for each of two classes."""
+    caplog.set_level("INFO")
+    update_index(tmp_path / "a.index", tagger, archive, window=1.0)
+    index = SoundIndex.load(tmp_path / "a.index")
+    known = [ClipSource(index.files["short.wav"].identity, 0.0, 1.0)]
+    (archive / "a.wav").unlink()
+    n_windows = sum(len(file.rows) for file in index.files.values())
+    scores = np.ones((n_windows, 2))
+    found = index.best(scores, ["bark", "hoot"], 99, known)
+    assert {x.label for x in found} == {"bark", "hoot"}
+    warning, message = caplog.messages
+    assert "a.wav" in warning and "fftp-tag index" in warning
+    assert message.startswith("1 window left out")
+    # As long as before, and newer
+    part = Part(str(archive / "short.wav"), 0.0, 0.5)
+    os.utime(part.path, (1, 1))
+    matches = index.best(scores[:, :1], [None], 99, [])
+    assert matches and part.path not in {x.file for x in matches}
     with pytest.raises(InputError, match="fftp-tag index"):
-        cut_clip(Part(str(archive / "a.wav"), 0.0, 0.5), "0f1e", "b.wav")
+        cut_clip(part, known[0].file, str(tmp_path / "b.wav"))
 
 
 def share(match, other):
@@ -325,12 +360,13 @@ def test_matches_of_examples_are_left_out(archive, find, tmp_path):
     """Whether they were cut, also moved and renamed, or are named by times."""
     source, folder = archive / "day 1" / "b.flac", tmp_path / "clips"
     part = {"file": str(source), "start": 3.0, "end": 4.0}
-    options = [source, "--start", 3, "--end", 4]
-    matches = json.loads(find(*options, "--format", "json").out)
+    matches = find(source, "--start", 3, "--end", 4, "--format", "json")
+    assert "left out" in matches.err
+    matches = json.loads(matches.out)
     assert matches and not any(share(match, part) for match in matches)
-    find(*options, "--top-k", 2, "--cut", folder)
+    find(source, "--start", 3, "--end", 4, "--top-k", 2, "--cut", folder)
     # Once more: the others, and nothing twice
-    find(*options, "--cut", folder)
+    find(source, "--start", 3, "--end", 4, "--cut", folder)
     times = [name[4:] for name in os.listdir(folder)]
     assert len(set(times)) == len(times) > 2
     for number, name in enumerate(sorted(os.listdir(folder))):
@@ -345,20 +381,26 @@ def test_matches_of_examples_are_left_out(archive, find, tmp_path):
 def test_matches_of_learnt_classes(archive, find, tagger, tmp_path, labels):
     """They are those of the learnt model, without any of its clips."""
     sounds, model = tmp_path / "sounds", tmp_path / "my.onnx"
-    listed, rows = [], ["path,labels"]
-    for number, (label, own) in enumerate(
-        (("bark", labels), ("background", ""))
-    ):
+    listed = []
+    for number, label in enumerate(("bark", "background")):
         part = ["--start", number, "--end", number + 1, "--format", "json"]
-        options = ["--cut", sounds / label, "--top-k", "2"]
         source = archive / "day 1" / "b.flac"
-        listed += json.loads(find(source, *part, *options).out)
-        rows += [f"{label}/{x},{own}" for x in os.listdir(sounds / label)]
+        options = ["--cut", sounds / label, "--top-k", "3"]
+        listed += json.loads(find(source, *part, *options).out)[:2]
+        for name in sorted(os.listdir(sounds / label))[2:]:
+            (sounds / label / name).unlink()
+    first = min((sounds / "bark").iterdir())
+    first.rename(sounds / "background" / "wrong.wav")
+    sf.write(sounds / "bark" / "other.wav", noise(1.0, 20), RATE)
+    rows = ["path,labels"]
+    for name, own in (("bark", labels), ("background", "")):
+        rows += [f"{name}/{x},{own}" for x in os.listdir(sounds / name)]
     (sounds / "clips.csv").write_text("\n".join(rows))
     learn(tagger, sounds, model)
     shutil.rmtree(sounds)
     learnt = AudioTagger.from_pretrained(model)
     assert learnt.model.info.single_label == (labels == "bark")
+    assert learnt.model.span_samples == RATE
     options = ["--format", "json", "--top-k", "20", "--cut", tmp_path / "n"]
     found = find("--model", model, *options)
     assert "left out" in found.err

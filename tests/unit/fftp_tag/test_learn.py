@@ -17,14 +17,18 @@ import tiny_onnx
 from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny_onnx import LONGEST, RATE
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
-from fftp_tag.learning import classifier, recordings
+from fftp_tag.learning import (
+    classifier,
+    learn as learning,
+    recordings,
+)
 from fftp_tag.learning.classifier import find_temperature, learn_classifier
 from fftp_tag.learning.recordings import (
     augmented_copies,
@@ -35,6 +39,7 @@ from fftp_tag.learning.recordings import (
 from fftp_tag.learning.validate import (
     Example,
     cross_validate,
+    learn_from,
     score_clips,
     validate,
 )
@@ -114,8 +119,8 @@ def test_the_learnt_graph_is_scikit_learns(
     draw = np.random.default_rng(0)
     classes = draw.integers(n_classes + has_background, size=20)
     names = [*list(TONES)[:n_classes], "noise"]
-    wavs = np.stack([make_sound(names[c], n) for n, c in enumerate(classes)])
-    spans = encoder.run([OUTPUT], wavs)[0]
+    wavs = [make_sound(names[c], seed) for seed, c in enumerate(classes)]
+    spans = encoder.run([OUTPUT], np.stack(wavs))[0]
     features = spans[:, 3]
     targets = np.eye(n_classes + 1)[classes][:, :n_classes]
     if single_label:
@@ -125,35 +130,42 @@ def test_the_learnt_graph_is_scikit_learns(
         expected = expected[:, :n_classes]
     else:
         pipeline = make_pipeline(StandardScaler(), LogisticRegression())
-        expected = np.transpose(
-            [
-                pipeline.fit(features, column).predict_proba(features)[:, 1]
-                for column in targets.T
-            ]
-        )
-    learnt = learn_classifier(features, targets, single_label)
-    found = learnt.probabilities(list(features[:, None]))
+        expected = [
+            pipeline.fit(features, column).predict_proba(features)[:, 1]
+            for column in targets.T
+        ]
+        expected = np.stack(expected, axis=1)
+    classifier = learn_classifier(features, targets, single_label)
+    found = classifier.probabilities(list(features[:, None]))
     np.testing.assert_allclose(found, expected, atol=1e-3)
+    softer = classifier.soften(20.0)
     info = dataclasses.replace(
         encoder.info, labels=names[:n_classes], single_label=single_label
     )
-    softer, path = learnt.soften(20.0), tmp_path / "my.onnx"
-    copy_model(encoder.path, path, info, softer.add_to)
-    onnx.checker.check_model(onnx.load(path))
-    outputs = ["probabilities", "frame_probabilities"]
-    clips, steps = Model(path).run(outputs, wavs)
+    copy_model(encoder.path, tmp_path / "my.onnx", info, softer.add_to)
+    onnx.checker.check_model(onnx.load(tmp_path / "my.onnx"))
+    learnt = Model(tmp_path / "my.onnx")
+    clips, steps = learnt.run(
+        ["probabilities", "frame_probabilities"], np.stack(wavs)
+    )
     expected = [softer.probabilities(list(x[:, None])) for x in spans]
     np.testing.assert_allclose(steps, expected, atol=1e-4)
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)
 
 
-def test_the_temperature_is_that_of_the_best_log_loss():
-    """But most sounds must reach the threshold."""
+def test_a_class_without_clips_or_others_can_be_learnt():
+    """As in a fold."""
+    features = np.random.default_rng(0).standard_normal((4, 3))
+    targets = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 0], [1, 0, 1]])
+    for single_label in (False, True):
+        classifier = learn_classifier(features, targets, single_label)
+        probs = classifier.probabilities([features])
+        assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
+
+
+def test_most_sounds_reach_the_threshold():
+    """Even if the best log-loss is that of lower probabilities."""
     draw = np.random.default_rng(0)
-    logits = 4 * draw.standard_normal((1000, 4))
-    classes = (logits + draw.gumbel(size=logits.shape)).argmax(1)
-    found = find_temperature(20 * logits, classes, 4)
-    assert found == pytest.approx(20, rel=0.15)
     logits, classes = draw.standard_normal((100, 4)), draw.integers(3, size=100)
     classes[90:] = 3  # background
     logits[:, 3] = np.where(classes == 3, 100, -100)
@@ -170,19 +182,23 @@ def test_copies_are_of_the_sound(tmp_path):
     wav = np.sin(2 * np.pi * 1000 * time).astype(np.float32)
     sf.write(tmp_path / "other.wav", 0.1 * np.sin(2 * np.pi * 200 * time), rate)
     others = [Part(tmp_path / "other.wav", 0.25, 0.75)]
-    rng = np.random.default_rng(0)
-    for copy in augmented_copies(wav, rate, rng):
-        peak = pitch(copy, rate)
-        assert 849 <= peak <= 1181
-        assert len(copy) == pytest.approx(rate * 1000 / peak, rel=0.01)
-        scene, start = place_between(copy, 3 * rate, others, rate, rng)
-        np.testing.assert_array_equal(scene[start:][: len(copy)], copy)
-        scene[start:][: len(copy)] = 0
-        assert pitch(scene, rate) == pytest.approx(200, abs=1)
-        scene, start = place_over(copy, 3 * rate, others, rate, rng)
-        scene[start:][: len(copy)] -= copy
-        assert pitch(scene, rate) == pytest.approx(200, abs=1)
-        assert 5.9 < 20 * np.log10(copy.std() / scene.std()) < 30.1
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        copies = [*augmented_copies(wav, rate, rng)]
+        assert len(copies) == 5
+        for copy in copies:
+            peak = pitch(copy, rate)
+            assert 849 <= peak <= 1181
+            assert len(copy) == pytest.approx(rate * 1000 / peak, rel=0.01)
+            scene, start = place_between(copy, 3 * rate, others, rate, rng)
+            np.testing.assert_array_equal(scene[start:][: len(copy)], copy)
+            scene[start:][: len(copy)] = 0
+            assert pitch(scene, rate) == pytest.approx(200, abs=1)
+            scene, start = place_over(copy, 3 * rate, others, rate, rng)
+            scene[start:][: len(copy)] -= copy
+            fainter = 20 * np.log10(copy.std() / scene.std())
+            assert pitch(scene, rate) == pytest.approx(200, abs=1)
+            assert len(scene) == 3 * rate and 5.9 < fainter < 30.1
 
 
 def test_a_copy_in_a_scene_has_the_features_of_its_spans(encoder):
@@ -241,16 +257,15 @@ def test_loud_and_quiet_sounds_are_recognised(tmp_path, clips, source):
 def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
     """As the median of clips from less than a patch to several pieces."""
     lengths = (60, 900, 1000, 1100, LONGEST + 1, 3 * LONGEST + 500)
-    folder = tmp_path / "clips"
     for name in TONES:
-        (folder / name).mkdir(parents=True)
+        (tmp_path / "clips" / name).mkdir(parents=True)
         for seed, length in enumerate(lengths):
             wav = make_sound(name, seed, seconds=length / RATE)
-            sf.write(folder / name / f"{seed}.wav", wav, RATE)
+            sf.write(tmp_path / "clips" / name / f"{seed}.wav", wav, RATE)
     # Its error is its own, not that of clips that it would be around
     bad = np.full(RATE, np.nan, np.float32)
-    sf.write(folder / "low" / "bad.wav", bad, RATE, "FLOAT")
-    report = learn(tagger, folder, tmp_path / "my.onnx")
+    sf.write(tmp_path / "clips" / "low" / "bad.wav", bad, RATE, "FLOAT")
+    report = learn(tagger, tmp_path / "clips", tmp_path / "my.onnx")
     assert report.counts == [6, 6, 6]
     [name] = report.not_read
     assert name.endswith("bad.wav")
@@ -259,6 +274,11 @@ def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
     # A span has whole tokens of 50 ms
     assert report.span_seconds == pytest.approx(1.0, abs=0.05)
     assert report.hop_seconds == pytest.approx(1 / 8, abs=0.05)
+    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
+    for name in TONES:
+        for seconds in (0.6, 1.25):
+            wav = make_sound(name, 90, seconds)
+            assert best_label(learnt, wav) == name
 
 
 def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
@@ -275,6 +295,7 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     assert main(["learn", *map(str, [clips, *options])]) == 0
     printed, messages = capsys.readouterr()
     assert re.search(r"\d\d  +spans of background", printed)
+    assert re.search(r"no_tag .* \(clips of which no class reaches", printed)
     numbers = re.search(r"accuracy  (\S+) \[(\S+), (\S+)\]", printed).groups()
     accuracy, low, high = map(float, numbers)
     assert 0.5 < low < accuracy < high == 1 and accuracy > 0.8
@@ -292,13 +313,16 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     assert event.label == "low" and event.probability > 0.5
     assert (event.start, event.end) == pytest.approx((3, 6), abs=1.1)
     assert "low" in {tag.label for tag in learnt.tag_file(wav, RATE)}
-    # Labels of clips do not tell how long their events last
     rules = learnt.model.rules
+    assert rules.is_learnt and (rules.threshold == 0.5).all()
+    assert rules.low.tolist() == pytest.approx([0.3] * 3)
+    assert rules.high.tolist() == pytest.approx([0.8] * 3)
+    # Labels of clips do not tell how long their events last
     found = calibrate(path, clips, path, force=True)
-    assert (found.rules.threshold != rules.threshold).any()
-    for name, value in (("low", 0.3), ("high", 0.8)):
-        assert getattr(rules, name).tolist() == pytest.approx([value] * 3)
-        assert (getattr(found.rules, name) == getattr(rules, name)).all()
+    assert found.is_written and (found.rules.threshold != 0.5).any()
+    again = AudioTagger.from_pretrained(path).model.rules
+    for name in ("low", "high", "merge_gap", "min_duration"):
+        assert (getattr(again, name) == getattr(rules, name)).all()
 
 
 def test_clips_of_several_classes(tmp_path, tagger, clips):
@@ -334,7 +358,7 @@ def read(monkeypatch):
 
 
 def test_each_clip_is_encoded_once(tmp_path, tagger, clips, read):
-    output, new = tmp_path / "my.onnx", clips / "low" / "new.wav"
+    output = tmp_path / "my.onnx"
 
     def encode(tagger=tagger):
         """Learns; returns the number of clips that were encoded."""
@@ -347,11 +371,11 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, read):
     assert encode() == 0
     assert output.read_bytes() == first
     # A new clip, and those of which it is around copies
-    sf.write(new, make_sound("low", seed=60), RATE)
+    sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
     assert 1 <= encode() < 12
     # As long as before, and newer
-    sf.write(new, make_sound("low", seed=61), RATE)
-    os.utime(new, (1, 1))
+    sf.write(clips / "low" / "new.wav", make_sound("low", seed=61), RATE)
+    os.utime(clips / "low" / "new.wav", (1, 1))
     assert 1 <= encode() < 12
     # Another encoder changes the features
     pitches = {**PITCHES, "20 Hz": 25.0}
@@ -383,8 +407,8 @@ def test_an_interrupted_command_keeps_features(
     learn(tagger, clips, tmp_path / "my.onnx")
     for path in (clips / "high").iterdir():
         os.utime(path, (1, 1))
-    read.clear()
     features_of = recordings.features_of
+    read.clear()
 
     def interrupted(encoder, recording):
         if len(read) == 3:
@@ -448,16 +472,39 @@ def test_a_fold_is_classified_by_the_others_alone(monkeypatch):
     classes = np.append(np.repeat(np.arange(3), 20), 3)
     folds = np.append(np.tile(np.arange(4), 15), 1)
     spans = draw.standard_normal((61, 2, 8)) / 2
-    spans += draw.standard_normal((61, 1, 8)) + 4 * np.eye(4, 8)[classes, None]
+    spans += draw.standard_normal((61, 1, 8)) + 3 * np.eye(4, 8)[classes, None]
     labels = np.where(folds == 0, (classes + 1) % 3, classes)
     examples = make_examples(spans, np.eye(4)[labels])
-    _, probs = cross_validate(examples, folds, 0, single_label=True)
-    right = probs.argmax(1) == classes
-    assert right[folds == 0].all() and right[:60].mean() > 0.8
-    assert not right[60]
-    # Those of the others are softened by the errors in fold 0
-    certain = [probs[folds == fold].max(1).mean() for fold in range(4)]
-    assert certain[0] > 2 * max(certain[1:])
+    logits = np.zeros((61, 2, 4))
+    for fold in range(4):
+        own = folds == fold
+        others = [examples[row] for row in np.flatnonzero(~own)]
+        of_others = learn_from(others, 0, single_label=True)
+        shape = spans[own].shape[:2]
+        found = of_others.logits(spans[own].reshape(-1, 8))
+        logits[own] = found.reshape(*shape, 4)
+
+    def find_best(rows):
+        """The temperature that suits some clips best, and probabilities."""
+        losses = {}
+        for temperature in np.geomspace(3, 100, 200):
+            probs = softmax(logits[rows].mean(1) / temperature, 1)
+            loss = log_loss(labels[rows], probs, labels=range(4))
+            losses[temperature] = loss
+        temperature = min(losses, key=losses.get)
+        return temperature, softmax(logits / temperature, 2).max(1)
+
+    of_all, probs = cross_validate(examples, folds, 0, single_label=True)
+    is_known = labels < 3
+    expected, _ = find_best(is_known)
+    unsoftened = learn_from(examples, 0, single_label=True)
+    temperature = np.median(unsoftened.weight / of_all.weight)
+    assert temperature == pytest.approx(expected, rel=0.1)
+    for fold in range(4):
+        own = folds == fold
+        of_others, expected = find_best(is_known & ~own)
+        np.testing.assert_allclose(probs[own], expected[own], atol=0.03)
+        assert (of_others < 0.7 * temperature) == (fold == 0)
 
 
 def test_a_fold_is_scored_by_thresholds_of_the_others():
@@ -503,16 +550,16 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
 
 def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, capsys):
     rows = ["path,labels,group,start,end", "low.wav,low,low,17,18"]
-    folder, output = tmp_path / "parts", str(tmp_path / "my.onnx")
-    folder.mkdir()
+    (tmp_path / "parts").mkdir()
     for name in TONES:
         wavs = [sf.read(path)[0] for path in sorted((clips / name).iterdir())]
-        sf.write(folder / f"{name}.wav", np.concatenate(wavs), RATE)
+        sf.write(tmp_path / "parts" / f"{name}.wav", np.concatenate(wavs), RATE)
         rows += [f"{name}.wav,{name},{name},{n},{n + 1}" for n in range(6)]
-    (folder / "clips.csv").write_text("\n".join(rows))
-    options = ["--model", tagger.model.path, "--output", output]
-    assert main(["learn", str(folder), *map(str, options)]) == 0
-    learnt = AudioTagger.from_pretrained(output)
+    (tmp_path / "parts" / "clips.csv").write_text("\n".join(rows))
+    command = ["learn", tmp_path / "parts", "--model", tagger.model.path]
+    command += ["--output", tmp_path / "my.onnx"]
+    assert main([*map(str, command)]) == 0
+    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
     for name in TONES:
         assert best_label(learnt, make_sound(name, seed=90)) == name
     printed = capsys.readouterr().out
@@ -526,21 +573,22 @@ def test_label_tracks_are_learnt_from(tmp_path, tagger):
     """Those beside recordings, or in a folder; all else is background."""
     names = ["low", "noise", "high", "noise", "middle", "noise"] * 6
     wav = [make_sound(name, seed, 2) for seed, name in enumerate(names)]
-    folder, tracks = tmp_path / "recordings", tmp_path / "tracks"
+    folder = tmp_path / "recordings"
     folder.mkdir()
-    tracks.mkdir()
     sf.write(folder / "day.wav", np.concatenate(wav), RATE)
     rows = [
         f"{2 * n}\t{2 * n + 2}\t{name}"
         for n, name in enumerate(names)
         if name in ("low", "high")
     ]
-    (folder / "day.txt").write_text("\n".join(rows))
+    track = folder / "day.txt"
+    track.write_text("\n".join(rows))
     beside = learn(tagger, folder, tmp_path / "my.onnx")
     assert (beside.labels, beside.counts) == (["high", "low"], [6, 6])
     assert beside.background_spans > 12
-    (folder / "day.txt").rename(tracks / "day.wav.txt")
-    options = {"strong_labels": tracks, "partly_labelled": True}
+    (tmp_path / "tracks").mkdir()
+    track.rename(tmp_path / "tracks" / "day.wav.txt")
+    options = {"strong_labels": tmp_path / "tracks", "partly_labelled": True}
     again = learn(tagger, folder, tmp_path / "my.onnx", **options)
     assert again.counts == [6, 6] and again.background_spans == 0
 
@@ -553,10 +601,26 @@ def test_a_class_of_one_clip_causes_a_warning(tmp_path, tagger, clips, caplog):
     assert report.validation.scores["accuracy"].value <= 12 / 13
 
 
+def test_spans_of_long_background_are_further_apart(
+    tmp_path, tagger, clips, monkeypatch
+):
+    """As many as fit into memory; those of short ones overlap by half."""
+    noise = [make_sound("noise", seed) for seed in range(20)]
+    sf.write(tmp_path / "room.wav", np.concatenate(noise), RATE)
+    found = []
+    for most in (4000, 8):
+        monkeypatch.setattr(learning, "MOST_SPANS", most)
+        report = learn(
+            tagger, clips, tmp_path / "my.onnx", tmp_path / "room.wav"
+        )
+        found.append(report.background_spans)
+    assert found[0] > 15 and found[1] <= 12
+
+
 def test_one_class_needs_background(tmp_path, tagger, clips):
     room = shutil.move(clips / "high" / "0.wav", tmp_path)
-    for name in ("high", "middle"):
-        shutil.rmtree(clips / name)
+    noise = shutil.move(clips / "high", tmp_path)
+    shutil.rmtree(clips / "middle")
     output = tmp_path / "my.onnx"
     with pytest.raises(InputError, match="low.* background"):
         learn(tagger, clips, output)
@@ -564,16 +628,18 @@ def test_one_class_needs_background(tmp_path, tagger, clips):
     assert (report.labels, report.counts) == (["low"], [6])
     # All clips of the class have the right one of one
     assert "accuracy" not in report.validation.scores
+    shutil.move(noise, clips / "background")
+    assert learn(tagger, clips, output).counts == [6]
 
 
 def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, clips):
-    output, bad = tmp_path / "my.onnx", clips / "empty" / "1.wav"
-    bad.parent.mkdir()
+    damaged = shutil.copytree(clips, tmp_path / "damaged")
+    (damaged / "empty").mkdir()
+    bad = damaged / "empty" / "1.wav"
     bad.write_bytes(b"")
+    output = tmp_path / "my.onnx"
     with pytest.raises(InputError, match="empty"):
-        learn(tagger, clips, output)
-    bad = bad.rename(tmp_path / "1.wav")
-    bad.with_name("clips").joinpath("empty").rmdir()
+        learn(tagger, damaged, output)
     with pytest.raises(InputError, match="1.wav.*--background"):
         learn(tagger, clips, output, background=bad)
     with pytest.raises(InputError):
