@@ -4,9 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
+from small_models import random_sounds, tones
 from tiny_onnx import (
     LONGEST,
     PATCH,
@@ -51,6 +54,11 @@ def tagger(request):
     return request.getfixturevalue(request.param)
 
 
+def write(path, wav, rate=RATE):
+    sf.write(path, wav, rate, "FLOAT")
+    return str(path)
+
+
 def pieces(wav):
     """Consecutive pieces, of which the last ends with the file."""
     starts = [*range(0, len(wav) - LONGEST, LONGEST)]
@@ -58,11 +66,16 @@ def pieces(wav):
     return [wav[start : start + LONGEST] for start in starts]
 
 
+def test_the_note_of_a_model_is_a_warning(tmp_path, caplog):
+    load(tmp_path, note="Knows pitches only.")
+    path = tmp_path / "model.onnx"
+    assert caplog.messages == [f"{path}: Knows pitches only."]
+
+
 @lengths
 def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
     wav = sounds(n_samples / RATE)
-    path = str(tmp_path / "a.wav")
-    sf.write(path, wav, RATE, "FLOAT")
+    path = write(tmp_path / "a.wav", wav)
     if tagger.model.is_frame_level:
         expected = expected_steps(wav).max(0)
     else:
@@ -70,7 +83,6 @@ def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
     timeline = tagger.analyze(path)
     assert timeline.duration == n_samples / RATE
     np.testing.assert_allclose(timeline.clip_probs, expected, atol=1e-6)
-    rules = {"threshold": [0.5, 0.1, 0.9], "merge_gap": 0.2}
     for source in (path, wav):
         found = tagger.clip_probabilities(source, RATE)
         np.testing.assert_array_equal(found, timeline.clip_probs)
@@ -78,12 +90,14 @@ def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
         np.testing.assert_array_equal(times, timeline.times)
         np.testing.assert_array_equal(probs, timeline.probs)
         assert tagger.tag_file(source, RATE) == timeline.tags()
-        tags = tagger.tag_file(source, RATE, 2, rules["threshold"])
-        assert tags == timeline.tags(2, rules["threshold"])
-        events = tagger.tag_long(source, RATE, **rules)
-        assert events == timeline.events(**rules)
-        for event in events:
-            assert 0 <= event.start < event.end <= timeline.duration
+        for threshold in (0.2, [0.5, 0.1, 0.9]):
+            tags = tagger.tag_file(source, RATE, 2, threshold)
+            assert tags == timeline.tags(2, threshold)
+            rules = {"threshold": threshold, "merge_gap": 0.2}
+            events = tagger.tag_long(source, RATE, **rules)
+            assert events == timeline.events(**rules)
+            for event in events:
+                assert 0 <= event.start < event.end <= timeline.duration
 
 
 @pytest.mark.parametrize("window, hop", [(0.5, 0.3), (0.9, 0.9)])
@@ -117,6 +131,27 @@ def test_an_embedding_is_the_mean_over_pieces(clip_tagger, n_samples):
     np.testing.assert_allclose(found, np.mean(expected, 0), atol=1e-6)
 
 
+def test_sources_of_all_kinds(tagger, tmp_path):
+    """A path, bytes and arrays have the same tags."""
+    wav = sounds(5.3)
+    path = Path(write(tmp_path / "clip.wav", wav))
+    stereo = np.stack([wav, wav])
+    expected = tagger.clip_probabilities(path)
+    assert (expected > 0.05).all()
+    for source in (path.read_bytes(), wav, stereo, stereo.T):
+        found = tagger.clip_probabilities(source, RATE)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_encoder_without_classes_gives_embeddings_only(tmp_path):
+    tagger = load(tmp_path, labels=[])
+    wav = sounds(0.5)
+    found = tagger.embed_file(wav, RATE)
+    np.testing.assert_allclose(found, expected_tokens(wav).mean(0), atol=1e-6)
+    with pytest.raises(InputError, match="model.onnx"):
+        tagger.tag_file(wav, RATE)
+
+
 @pytest.mark.parametrize("n_samples", [LONGEST, 2020, 7401, 37777])
 def test_predictions_are_far_from_the_ends_of_pieces(
     step_tagger, monkeypatch, n_samples
@@ -139,3 +174,19 @@ def test_predictions_are_far_from_the_ends_of_pieces(
     least = np.minimum(own, overlap / 2)
     assert (found.probs[:, 0] >= least - STEP).all()
     assert found.probs[:, 0].max() > LONGEST / 2 - STEP
+
+
+def test_sounds_are_found_where_they_are(tones_file):
+    """By a frame-level model that was trained on clips of 3 s."""
+    seconds = 10
+    trained = AudioTagger.from_pretrained(tones_file)
+    rng = np.random.default_rng(1)
+    for number in range(5):
+        spans = random_sounds(rng, seconds)
+        wav = tones(seconds, spans, seed=100 + number)
+        events = trained.tag_long(wav, trained.sample_rate)
+        found = {event.label: event for event in events}
+        assert len(events) == len(found) == 3
+        for label, start, end in spans:
+            assert found[label].start == pytest.approx(start, abs=0.1)
+            assert found[label].end == pytest.approx(end, abs=0.1)

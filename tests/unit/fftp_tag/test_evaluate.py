@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -14,6 +15,7 @@ import tiny_onnx
 from sklearn.metrics import average_precision_score, f1_score
 from tiny_onnx import PITCHES, RATE, clip_path, write_clip, write_clips
 
+import fftp_tag
 from fftp_tag import AudioTagger, evaluate
 from fftp_tag.cli.main import main
 from fftp_tag.score.events import event_metrics
@@ -21,7 +23,6 @@ from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.prepare import prepare_custom
 
 LABELS = list(PITCHES)
-HEADER = "filename\tonset\toffset\tevent_label"
 
 
 @pytest.fixture
@@ -96,16 +97,17 @@ def test_the_lists_of_speech_commands_are_its_splits(make_tagger, sounds):
         text = "\n".join(path.as_posix() for path in paths)
         (sounds / f"{name}_list.txt").write_text(text)
     found = evaluate(make_tagger(), sounds).ids
-    assert [clip_path(sounds, x).relative_to(sounds) for x in found] == clips[
-        3:8
+    assert [clip_path(sounds, x) for x in found] == [
+        sounds / path for path in lists["testing"]
     ]
 
 
 def test_classes_that_the_model_lacks(make_tagger, sounds, caplog):
-    """They are not scored, but their clips are errors of the accuracy."""
     shutil.rmtree(sounds / "High")
-    for number in range(4):
+    for number in range(90, 94):
         write_clip(sounds / "Whistle" / f"{number}.wav", "Whistle", number)
+    wav = np.array([0.3, 0.1, 0.5]) @ tiny_onnx.cosines(500)
+    sf.write(sounds / "Low" / "0.wav", wav, RATE)
     tagger = make_tagger()
     found = evaluate(tagger, sounds)
     assert "Whistle" in caplog.text
@@ -113,6 +115,7 @@ def test_classes_that_the_model_lacks(make_tagger, sounds, caplog):
     own = [clip_path(sounds, clip_id).parent.name for clip_id in found.ids]
     targets = np.array([[x == label for x in found.labels] for label in own])
     np.testing.assert_array_equal(found.targets, targets)
+    # Accuracy is that of all the model's classes
     best = [
         tagger.tag_file(clip_path(sounds, x), 1)[0].label for x in found.ids
     ]
@@ -127,16 +130,23 @@ def test_classes_that_the_model_lacks(make_tagger, sounds, caplog):
 def test_clips_that_cannot_be_used(make_tagger, sounds, caplog):
     """They are skipped and counted."""
     (sounds / "Low" / "0.wav").write_bytes(b"no audio")
-    found = evaluate(make_tagger(), sounds)
+    tagger = make_tagger()
+    found = evaluate(tagger, sounds)
     [skipped] = found.skipped
     assert skipped not in found.ids and len(found.ids) == 20
     assert "1 of 21" in caplog.text and skipped in caplog.text
+    for path in sounds.rglob("*.wav"):
+        path.unlink()
+    for label in LABELS:
+        (sounds / label / "1.wav").write_bytes(b"no audio")
+    with pytest.raises(InputError, match="can be read"):
+        evaluate(tagger, sounds)
 
 
 def test_a_table_of_test_clips(make_tagger, sounds):
     """It needs no other split; clips may have several classes, or none."""
     paths = sorted(path.relative_to(sounds) for path in sounds.rglob("*.wav"))
-    labels = ["Low;High", "Middle", ""] * 7
+    labels = ["Low;High", "Middle", ""] * len(paths)
     rows = [f"{path},{own},eval" for path, own in zip(paths, labels)]
     (sounds / "clips.csv").write_text("\n".join(["path,labels,split", *rows]))
     found = evaluate(make_tagger(), sounds)
@@ -150,8 +160,12 @@ def test_a_table_of_test_clips(make_tagger, sounds):
 def test_clips_of_the_same_class_have_no_map(make_tagger, sounds, capsys):
     for label in ("Middle", "High"):
         shutil.rmtree(sounds / label)
+    tagger = make_tagger()
+    found = evaluate(tagger, sounds)
+    assert found.labels == ["Low"] and found.metrics["mAP"] is None
+    assert found.metrics["micro_F1"] is None
     output = sounds.with_name("scores")
-    command = ["--model", make_tagger().model.path, "--data-folder", sounds]
+    command = ["--model", tagger.model.path, "--data-folder", sounds]
     assert run(*command, "--output", output) == 0
     printed = capsys.readouterr().out
     assert "accuracy 0." in printed and "mAP" not in printed
@@ -171,15 +185,19 @@ def test_annotated_recordings(make_tagger, tmp_path):
     events = tagger.tag_long(folder / "one.wav")
     rows = [f"{x.start:.6f}\t{x.end:.6f}\t{x.label}" for x in events]
     track = tmp_path / "one.txt"
-    track.write_text("\n".join([*rows, "1\t2\tUnknown to the model"]))
+    lines = "\n\\\t100.0\t900.0\n".join(rows)  # with frequencies
+    track.write_text(f"{lines}\n1\t2\tUnknown to the model\n")
     found = evaluate(tagger, folder / "one.wav", strong_labels=track)
     assert found.metrics["mAP"] is None and found.ids == ["one"]
     assert found.events["overlap_F1"] == found.events["event_F1"] == 1
+    with pytest.raises(InputError, match="one.txt.* 3 clips"):
+        evaluate(tagger, folder, strong_labels=track)
     with pytest.raises(InputError, match="--split"):
         evaluate(tagger, folder, "train", strong_labels=track)
     table = tmp_path / "events.tsv"
     rows = [f"one.wav\t{row}" for row in rows] + ["monday/two.wav\t\t\t"]
-    table.write_text("\n".join([HEADER, *rows]))
+    header = "filename\tonset\toffset\tevent_label"
+    table.write_text("\n".join([header, *rows]))
     both = evaluate(tagger, folder, strong_labels=table)
     assert sorted(both.ids) == ["monday_two", "one"]
     assert both.targets.sum() == len({x.label for x in events})
@@ -206,21 +224,41 @@ def test_the_command_scores_events_and_writes(
         rows.append(f"{name}\t0.1\t0.25\tLow")
         timelines[name] = tagger.analyze(sounds / name)
         truth[name] = [(0.05, seconds, label), (0.1, 0.25, "Low")]
+    rows.append(f"{name}\t0\t1\tUnknown to the model")
+    rows.append(f"{name}\t20\t21\tLow")  # after its end
     table, output = tmp_path / "strong.tsv", tmp_path / "scores"
-    table.write_text("\n".join([HEADER, *rows]) + "\n")
+    header = "filename\tonset\toffset\tevent_label"
+    table.write_text("\n".join([header, *rows]) + "\n")
     options = ["--model", tagger.model.path, "--data-folder", prepared]
     options += ["--split", "all", "--strong-labels", table]
-    assert run(*options, "--output", output) == 0
-    printed = " ".join(capsys.readouterr().out.split())
+    options += ["--output", output]
+    assert run(*options) == 0
+    printed = capsys.readouterr().out
+    near = {"abs": 5e-5, "rel": 0}
     written = json.loads((output / "metrics.json").read_text("utf-8"))
     expected = event_metrics(timelines, truth, LABELS)
-    assert written["events"] == pytest.approx(expected, abs=5e-5, rel=0)
+    assert written["events"] == pytest.approx(expected, **near)
     assert 0 < expected["overlap_F1"] < 1
     for name, value in (*expected.items(), ("mAP", written["mAP"])):
-        assert f"{name} {value:.4f}" in printed
+        assert f"{name} {value:.4f}" in " ".join(printed.split())
     found = evaluate(tagger, prepared, "all")
+    assert written["mAP"] == pytest.approx(found.metrics["mAP"], **near)
     rows = (output / "per_class.csv").read_text("utf-8").splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == LABELS
     with np.load(output / "probabilities.npz") as arrays:
         assert arrays["ids"].tolist() == found.ids
         np.testing.assert_array_equal(arrays["probs"], found.probs)
+
+
+def test_the_command_names_what_it_cannot_use(
+    make_tagger, sounds, tmp_path, monkeypatch, capsys
+):
+    """Scores that could not be written are not computed."""
+    model = ["--model", make_tagger().model.path, "--data-folder"]
+    missing, output = tmp_path / "missing", tmp_path / "scores"
+    assert run(*model, missing) == 1
+    assert str(missing) in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(fftp_tag, "evaluate", lambda *_, **__: 1 / 0)
+    assert run(*model, sounds, "--output", output) == 1
+    assert str(output) in capsys.readouterr().err
