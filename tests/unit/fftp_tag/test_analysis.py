@@ -147,10 +147,11 @@ def test_a_stream_is_heard_to_its_end(tagger):
 
 
 PAGE = """
-    const { files, dist, integrity } = given;
+    const { files, dist, integrity, rules } = given;
     const read = (path) => fs.readFileSync(path);
     globalThis.fetch = async (url) => new Response(read(url));
     URL.createObjectURL = () => dist + Object.keys(integrity)[0];
+    const { findEvents, rankTags } = await import(`${folder}events.js`);
     const { analyze } = await import(`${folder}timeline.js`);
     process.chdir(given.folder);
     const about = await page.readJson("model.json");
@@ -165,26 +166,39 @@ PAGE = """
             times: timeline.times,
             probs: Array.from(timeline.probs),
             clipProbs: Array.from(timeline.clipProbs),
+            events: findEvents(timeline, rules),
+            tags: rankTags(timeline.clipProbs, about.labels, 3, null),
         });
     }
     return found;"""
+
+
+def order(row):
+    """Rows of equal times or probabilities are in no fixed order."""
+    return row.get("start"), row["label"]
 
 
 def test_the_page_finds_the_same(tagger, node, runtime, tmp_path):
     shutil.copyfile(tagger.model.path, tmp_path / "model.onnx")
     about = json.dumps(tagger.model.info.to_page())
     (tmp_path / "model.json").write_text(about)
+    rules = tagger.model.rules.replace(0.3)
     files = []
     for number, wav in enumerate(RECORDINGS):
-        files.append(str(tmp_path / f"{number:02}.raw"))
+        files.append(tmp_path / f"{number:02}.raw")
         wav.tofile(files[-1])
     given = {
-        "files": files,
+        "files": list(map(str, files)),
         "folder": str(tmp_path),
         "dist": f"{runtime}/",
         "integrity": dict.fromkeys(INTEGRITY, ""),
+        "rules": {
+            name: np.asarray(values).tolist()
+            for name, values in dataclasses.asdict(rules).items()
+        },
     }
     of_page = node("model.js", PAGE, given)
+    count = 0
     for wav, found in zip(RECORDINGS, of_page, strict=True):
         expected = tagger.analyze(wav, RATE)
         np.testing.assert_allclose(found["times"], expected.times, atol=1e-9)
@@ -193,3 +207,14 @@ def test_the_page_finds_the_same(tagger, node, runtime, tmp_path):
         np.testing.assert_allclose(
             found["clipProbs"], expected.clip_probs, atol=1e-5
         )
+        for ours, theirs in (
+            (found["events"], expected.events(0.3)),
+            (found["tags"], expected.tags(3, 0.0)),
+        ):
+            count += len(ours)
+            theirs = [item.to_dict() for item in theirs]
+            rows = (sorted(x, key=order) for x in (ours, theirs))
+            for own, other in zip(*rows, strict=True):
+                assert own.pop("label") == other.pop("label")
+                assert own == pytest.approx(other, abs=2e-4)
+    assert count > 40

@@ -94,6 +94,16 @@ def test_events_are_those_found_by_hand(options, n_steps):
         assert found == make_timeline(probs, used, seed).events()
 
 
+def test_a_probability_equal_to_its_threshold_is_heard():
+    """In float32, in which 0.3 and 0.7 differ from Python's."""
+    values = np.array([0.3, 0.7, 1.0])
+    probs = values.astype(np.float32)[None]
+    timeline = make_timeline(probs, make_rules())
+    assert len(timeline.events(values)) == len(timeline.tags(3, values)) == 3
+    above = np.nextafter(probs[0], np.float32(2)).clip(0, 1)
+    assert [event.label for event in timeline.events(above)] == ["c"]
+
+
 def test_the_class_of_an_event_is_a_tag_of_the_file():
     rules = dataclasses.replace(make_rules([0.1, 0.3, 0.9]), is_learnt=True)
     probs = np.ones((4, 3), np.float32)
@@ -112,7 +122,7 @@ def test_the_class_of_an_event_is_a_tag_of_the_file():
 def test_tags_that_reach_their_own_threshold():
     """Classes below theirs take no place among the top_k."""
     probs = np.array([0.9, 0.3, 0.8, 0.7], np.float32)
-    limits = np.array([0.95, 0.3, 0.8, 0.7])
+    limits = np.array([0.95, 0.3, 0.8, 0.6])
 
     def names(*options):
         tags = rank_tags(probs, "abcd", *options)
@@ -122,6 +132,9 @@ def test_tags_that_reach_their_own_threshold():
     assert names() == "acdb" and names(1) == "a" and names(5, 0.8) == "ac"
 
 
-def test_a_number_of_tags_that_is_out_of_range():
+def test_rules_out_of_range():
+    for options in ({"threshold": [0.5, 0.5, 2.0]}, {"merge_gap": -1.0}):
+        with pytest.raises(InputError, match=next(iter(options))):
+            make_rules().replace(**options)
     with pytest.raises(InputError, match="top_k"):
         rank_tags(np.zeros(3), LABELS, top_k=0)

@@ -29,7 +29,7 @@ def test_memory_is_that_of_a_window():
     "wav",
     [
         WAV.astype(np.float64).tolist(),
-        np.stack([1.5 * WAV, 0.5 * WAV]),
+        np.stack([1.5 * WAV, 0.5 * WAV], 1),
         np.round(WAV * 2**15).astype(np.int16),
     ],
     ids=["list", "stereo", "int16"],
@@ -43,8 +43,10 @@ def test_arrays_of_all_kinds_are_the_same_waveform(wav):
     [
         (np.zeros((9, 8000)), RATE, "shape"),
         (np.zeros(8000, np.int32), RATE, "type"),
+        (WAV * 1000, RATE, "full scale"),
         (np.where(np.arange(8000) == 7, np.nan, WAV), RATE, "finite"),
         (WAV, None, "sample_rate"),
+        (WAV, 999, "sample_rate"),
     ],
 )
 def test_arrays_that_are_no_audio(wav, rate, word):
