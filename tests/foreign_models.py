@@ -31,26 +31,6 @@ class Pooled(torch.nn.Module):
         return self.norm(x + scores.softmax(-1) @ value)
 
 
-class AST(Pooled):
-    """As transformers' AST, ``[B, 1024, 128] -> [B, C]``."""
-
-    def __init__(self):
-        super().__init__()
-        self.patches = torch.nn.Conv2d(1, DIM, 16, 10)
-        self.classes = torch.nn.Parameter(torch.randn(1, 2, DIM))
-        self.positions = torch.nn.Parameter(torch.randn(1, 1214, DIM))
-
-    def tokens(self, x):
-        x = self.patches(x.unsqueeze(1).transpose(2, 3)).flatten(2)
-        classes = self.classes.expand(len(x), -1, -1)
-        x = torch.cat([classes, x.transpose(1, 2)], 1)
-        return self.encode(x + self.positions)
-
-    def forward(self, x):
-        x = self.tokens(x)
-        return self.head((x[:, 0] + x[:, 1]) / 2)
-
-
 class CED(Pooled):
     """As the authors' CED, ``[B, 64, T] -> [B, C]``, probabilities."""
 
@@ -102,8 +82,8 @@ def export(model, path, inputs, names, outputs, free):
 
 
 def write_ast(folder, model):
-    """Writes an AST as the web converters do."""
-    export(
+    """Writes an AST of transformers as the web converters do."""
+    return export(
         model,
         folder / "onnx" / "model.onnx",
         (torch.randn(1, 1024, 128),),
@@ -111,23 +91,6 @@ def write_ast(folder, model):
         ["logits"],
         {"input_values": {0: "batch"}},
     )
-    return folder
-
-
-def write_ast_config(folder):
-    """Writes the JSON files of ``AST``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {
-        "model_type": "audio-spectrogram-transformer",
-        "id2label": dict(enumerate(LABELS)),
-        "hidden_size": DIM,
-        "patch_size": 16,
-        "time_stride": 10,
-        "frequency_stride": 10,
-    }
-    settings = {"mean": -3.0, "std": 4.0}
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
 
 
 def write_sherpa(folder):

@@ -40,17 +40,13 @@ def clips(tmp_path):
 
 @pytest.mark.parametrize("model", ["clips", "learnt"])
 def test_silence_has_no_tags(run, tmp_path, model):
-    """In no format; it is named on standard error. A faint sound has some."""
+    """It is named on standard error. A faint sound has some."""
     path = tmp_path / "silence.wav"
     sf.write(path, 1e-4 * sounds(5.0), RATE, "FLOAT")
     for options, text in (([], "no tags"), (["--timeline"], "no events")):
         out, err = run(path, *options, "--threshold", 0, model=model)
         assert out.splitlines() == [str(path), f"  {text}"]
         assert f"{path} is silent" in err
-    out = run(path, "--format", "csv", model=model).out
-    assert out.splitlines() == ["file,label,probability,reaches_threshold"]
-    out = run(path, "--timeline", "--format", "json", model=model).out
-    assert json.loads(out) == [{"file": str(path), "events": []}]
     sf.write(path, 1e-2 * sounds(5.0), RATE, "FLOAT")
     assert len(run(path, "--threshold", 0, model=model).out.splitlines()) == 4
 
@@ -61,8 +57,6 @@ def test_the_threshold_of_a_tag(run, clips):
     lines = run(path, model="learnt").out.splitlines()
     assert lines[1:] and all("(threshold 0." in line for line in lines[1:])
     assert "(thres" not in run(path, "--threshold", 0, model="learnt").out
-    output = run(path, "--threshold", 1, "--timeline").out
-    assert output.splitlines() == [path, "  no events"]
     # The most probable class is named nevertheless, but is no tag
     [_, best, *_] = run(path, "--threshold", 0).out.splitlines()
     output = run(path, "--threshold", 1).out
@@ -88,12 +82,6 @@ def test_unusable_files_beside_others(run, clips):
             assert len(row["tags"]) == 3
             assert (row["file"] in errors) == (name == "truncated.wav")
     assert "2 of 5 files failed" in errors
-    # Without room for errors in the format
-    output, again = run("none.wav", folder, "--format", "csv", code=1)
-    assert "bad.wav" not in output
-    assert sorted(again.splitlines()) == sorted(errors.splitlines())
-    (folder / "empty").mkdir()
-    assert ".flac, .wav" in run(folder / "empty", code=1).err
 
 
 def test_names_are_no_commands_of_a_terminal(run, clips):
@@ -119,22 +107,18 @@ def test_the_figure_of_a_file(run, clips, tmp_path):
 @pytest.mark.parametrize(
     "arguments, word",
     [
-        (["a.wav", "--model", "m", "--window", "1"], "--timeline"),
-        (
-            ["a.wav", "--model", "m", "--timeline", "--top-k", "3"],
-            "--threshold",
-        ),
-        (["a.wav", "b.wav", "--model", "m", "--plot", "c.png"], "c.png"),
-        (["a.wav", "--model", "m", "--format", "raven"], "--timeline"),
-        (["a.wav", "--model", "m", "--top_k", "3"], "--top_k"),
-        (["a.wav", "--model", "m", "--top-k", "0"], "'0'"),
-        (["a.wav", "--model", "m", "--threshold", "nan"], "'nan'"),
-        (["calibrate", "--background", "a.wav"], "--model"),
+        (["--window", "1"], "--timeline"),
+        (["--timeline", "--top-k", "3"], "--threshold"),
+        (["--plot", "c.mp3"], "c.mp3"),
+        (["--format", "raven"], "--timeline"),
+        (["--top_k", "3"], "--top_k"),
+        (["--top-k", "0"], "'0'"),
+        (["--threshold", "nan"], "'nan'"),
     ],
 )
 def test_wrong_options_are_named_in_one_line(capsys, arguments, word):
     try:
-        code = main(arguments)
+        code = main(["a.wav", "--model", "m", *arguments])
     except SystemExit as error:  # of argparse
         code = error.code
     assert code in (1, 2)

@@ -113,14 +113,7 @@ def test_an_event_is_known_soon(taggers, name, ahead, late):
     assert 0 <= heard / RATE - ahead - (over.end + 1.5) <= late
 
 
-@pytest.mark.parametrize(
-    "name, options, word",
-    [
-        ("steps", {"window": 2.0}, "window"),
-        ("steps", {"hop": 0.009}, "hop"),
-        ("steps", {"threshold": 2.0}, "threshold"),
-    ],
-)
-def test_options_that_do_not_suit_the_model(taggers, name, options, word):
-    with pytest.raises(InputError, match=word):
-        next(stream_events(taggers[name], [], **options))
+@pytest.mark.parametrize("options", [{"window": 2.0}, {"hop": 0.009}])
+def test_options_that_do_not_suit_a_frame_level_model(taggers, options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        next(stream_events(taggers["steps"], [], **options))

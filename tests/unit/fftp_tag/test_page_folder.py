@@ -7,7 +7,6 @@ Authors
 import argparse
 import json
 
-import numpy as np
 import onnx
 import pytest
 from tiny_onnx import INFO, write_model
@@ -66,20 +65,12 @@ def test_an_example(model, tmp_path):
 def test_what_a_page_cannot_use(model, tmp_path):
     """Weights that are damaged or in another file, another runtime."""
     folder, package = tmp_path / "page", tmp_path / page.PACKAGE
-    runtime = [folder, "--runtime", tmp_path]
-    with pytest.raises(FileNotFoundError, match="npm install"):
-        write(model, *runtime)
     package.mkdir()
     (package / "package.json").write_text('{"version": "1.0.0"}')
     with pytest.raises(InputError, match=page.VERSION):
-        write(model, *runtime)
+        write(model, folder, "--runtime", tmp_path)
     proto = onnx.load(model)
     onnx.save(proto, model, save_as_external_data=True, location="weights")
     with pytest.raises(InputError, match="model.onnx has its weights"):
-        write(model, folder)
-    gain = next(x for x in proto.graph.initializer if x.name == "gain")
-    gain.CopyFrom(onnx.numpy_helper.from_array(np.float32(np.nan), "gain"))
-    onnx.save(proto, model)
-    with pytest.raises(InputError, match="model.onnx returns NaN"):
         write(model, folder)
     assert not folder.exists()

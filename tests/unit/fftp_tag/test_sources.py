@@ -4,17 +4,15 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import logging
 import os
 import shutil
 import sys
 
 import huggingface_hub
 import pytest
-from foreign_models import AST, LABELS, write_ast, write_ast_config
+from foreign_models import LABELS, write_sherpa
 from tiny_onnx import write_model
 
-from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
 from fftp_tag.tag.model import Model
 from fftp_tag.tag.sources import find_or_convert
@@ -38,10 +36,9 @@ def hub(tmp_path, monkeypatch):
     def snapshot_download(repo_id, revision, allow_patterns):
         calls.append((repo_id, revision, allow_patterns))
         cached.mkdir(exist_ok=True)
-        for name in allow_patterns:
-            if (folder / name).is_file():
-                (cached / name).parent.mkdir(exist_ok=True)
-                shutil.copy(folder / name, cached / name)
+        for path in folder.iterdir():
+            if path.name in allow_patterns:
+                shutil.copy(path, cached)
         return str(cached)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
@@ -65,11 +62,8 @@ def test_files_and_folders_that_hold_a_model(tmp_path, converted):
     run = tmp_path / "run"
     (run / "inference").mkdir(parents=True)
     inside = write_model(run / "inference" / "model.onnx")
-    (run / "hyperparams.yaml").write_text("a: !apply:none []")
-    assert find_or_convert(inside) == inside
-    for source in (run, str(run), run / "inference"):
+    for source in (inside, run, str(run), run / "inference"):
         assert find_or_convert(source) == inside
-    assert len(AudioTagger.from_pretrained(str(run)).labels) == 3
     # That of the folder itself comes first
     own = write_model(run / "model.onnx")
     (run / "config.json").write_text("{}")
@@ -77,16 +71,14 @@ def test_files_and_folders_that_hold_a_model(tmp_path, converted):
     assert not converted
 
 
-def test_a_checkpoint_is_converted_once(tmp_path, converted, cache, caplog):
+def test_a_checkpoint_is_converted_once(tmp_path, converted, cache):
     """Until it changes."""
-    caplog.set_level(logging.INFO)
     path, folder = tmp_path / "ast.pth", tmp_path / "ced"
     path.write_bytes(b"weights")
     found = find_or_convert(path)
     assert found.parent == cache and found.suffix == ".onnx"
     assert find_or_convert(str(path)) == found
     assert converted == [str(path)]
-    assert [str(path) in x.getMessage() for x in caplog.records] == [True]
     os.utime(path, (1, 1))
     assert find_or_convert(path) != found and len(converted) == 2
     # A folder in Hugging Face form
@@ -115,24 +107,20 @@ def test_a_model_on_the_hub(hub, converted, tmp_path, cache):
 def test_a_model_of_others_on_the_hub(hub, converted, tmp_path, cache):
     """It is joined with its front end once; then there is no need for a hub."""
     folder, calls = hub
-    written = write_ast(tmp_path / "ast", AST())
-    write_ast_config(folder)
-    (folder / "onnx").mkdir()
-    shutil.copy(written / "onnx" / "model.onnx", folder / "onnx")
-    found = find_or_convert("lab/ast")
+    write_sherpa(folder)
+    found = find_or_convert("lab/ced")
     assert found.parent == cache and Model(found).labels == LABELS
-    assert find_or_convert("lab/ast") == found and len(calls) == 1
+    assert find_or_convert("lab/ced") == found and len(calls) == 1
     own = tmp_path / "own.onnx"
-    assert main(["import", "lab/ast", str(own)]) == 0
+    assert main(["import", "lab/ced", str(own)]) == 0
     assert Model(own).labels == LABELS and not converted
 
 
-@pytest.mark.parametrize("name", ["none.onnx", "a/b/none", ""])
-def test_missing_models_are_named(tmp_path, converted, name, capsys):
+@pytest.mark.parametrize("name", ["none.onnx", "a/b/none"])
+def test_missing_models_are_named(tmp_path, name, capsys):
     source = str(tmp_path / name)
     assert main(["clip.wav", "--model", source]) == 1
     assert capsys.readouterr().err.count(source) == 1
-    assert not converted
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
@@ -147,12 +135,11 @@ def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
     assert not cache.exists()
 
 
-@pytest.mark.parametrize("source", ["ast.pth", "owner/name"])
-def test_without_torch_nothing_is_converted(tmp_path, monkeypatch, hub, source):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "ast.pth").write_bytes(b"weights")
+def test_without_torch_nothing_is_converted(tmp_path, monkeypatch):
+    path = tmp_path / "ast.pth"
+    path.write_bytes(b"weights")
     monkeypatch.delitem(sys.modules, "speechbrain_fftp.pretrained.convert")
     monkeypatch.delattr("speechbrain_fftp.pretrained.convert")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(InputError, match=f"{source} .*needs torch"):
-        find_or_convert(source)
+    with pytest.raises(InputError, match=f"{path} .*needs torch"):
+        find_or_convert(path)

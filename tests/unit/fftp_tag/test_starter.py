@@ -47,11 +47,9 @@ def test_it_is_the_default(tmp_path, monkeypatch, capsys):
     assert main(["clip.wav", "--format", "csv", "--threshold", "0"]) == 0
     out, err = capsys.readouterr()
     assert "21 sounds" in err
-    probs = AudioTagger.from_pretrained("starter").tag_file(
-        "clip.wav", top_k=3, threshold=0.0
-    )
-    for tag in probs:
-        assert f"{tag.label}" in out.replace('"', "")
+    tagger = AudioTagger.from_pretrained("starter")
+    for tag in tagger.tag_file("clip.wav", top_k=3, threshold=0.0):
+        assert tag.label in out
     assert main(["import", "starter", "copy.onnx"]) == 1
     assert "--model" in capsys.readouterr().err
 
