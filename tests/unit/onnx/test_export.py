@@ -160,6 +160,17 @@ def test_outputs_are_those_of_clips_in_pytorch(model, form):
     assert max(spreads) > 1e-3
 
 
+def test_without_lengths_all_samples_are_valid(model):
+    _, path = model("steps")
+    session = onnxruntime.InferenceSession(path)
+    wavs = noise(3, 9000).numpy()
+    found = session.run(None, {"wavs": wavs})
+    lens = np.ones(3, np.float32)
+    expected = session.run(None, {"wavs": wavs, "wav_lens": lens})
+    for ours, theirs in zip(found, expected):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_silence_has_no_probability(model):
     """Of a clip, and of each frame-level prediction that is made from it."""
     _, path = model("steps")
