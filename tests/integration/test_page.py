@@ -17,7 +17,9 @@ import threading
 import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlparse
 
+import numpy as np
 import pytest
 import soundfile as sf
 from small_models import PITCHES, RATE, tones
@@ -79,6 +81,7 @@ def driver(folder):
         f"--use-file-for-fake-audio-capture={heard}",
     ):
         options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(paths[1]))
     driver.set_script_timeout(PATIENCE)
     yield driver
@@ -102,8 +105,11 @@ def beep(folder):
 
 
 @pytest.fixture(scope="module")
-def model(folder, tones_file):
-    """A frame-level one, by whose thresholds no Hum is found."""
+def models(folder, tones_file, onnx_file):
+    """Of clips up to 1.3 s, and frame-level ones.
+
+    By the thresholds of the last one, no Hum is found.
+    """
     rules = default_rules(3).replace(
         threshold=[0.5, 1.0, 0.5],
         merge_gap=[0.5, 0.0, 0.0],
@@ -112,23 +118,24 @@ def model(folder, tones_file):
     rules = dataclasses.replace(rules, is_learnt=True)
     info = dataclasses.replace(Model(tones_file).info, rules=rules, note=NOTE)
     copy_model(tones_file, folder / "steps.onnx", info)
-    return folder / "steps.onnx"
+    return {"clips": onnx_file, "steps": folder / "steps.onnx"}
 
 
 @pytest.fixture(scope="module")
-def tagger(model):
-    return AudioTagger.from_pretrained(model)
+def steps_tagger(models):
+    return AudioTagger.from_pretrained(models["steps"])
 
 
 @pytest.fixture(scope="module")
-def address(folder, model, clip):
-    """Of a server with the page of the model."""
+def address(folder, models, clip):
+    """Of a server with a page for each model, in a folder of its name."""
     if not (RUNTIME / "onnxruntime-web").is_dir():
         missing("onnxruntime-web is not installed: npm install")
-    command = ["page", model, folder / "page", "--example", clip]
-    assert main([*map(str, command), "--runtime", str(RUNTIME)]) == 0
+    for name, model in models.items():
+        command = ["page", model, folder / "pages" / name, "--example", clip]
+        assert main([*map(str, command), "--runtime", str(RUNTIME)]) == 0
     handler = functools.partial(
-        SimpleHTTPRequestHandler, directory=folder / "page"
+        SimpleHTTPRequestHandler, directory=folder / "pages"
     )
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -247,12 +254,57 @@ class Page:
 
 @pytest.fixture
 def page(driver, address):
-    return Page(driver, address)
+    """The page of the frame-level model."""
+    return Page(driver, f"{address}/steps/")
 
 
 def encode(path):
     """The content of a file as text."""
     return base64.b64encode(path.read_bytes()).decode()
+
+
+# What the page computes of files, without showing it
+TIMELINES = """
+    const [contents, rate] = given;
+    const { decode } = await import("./audio.js");
+    const { loadModel, readJson } = await import("./model.js");
+    const { analyze } = await import("./timeline.js");
+    const about = await readJson("model.json");
+    const settings = await readJson("page.json");
+    const run = await loadModel(about, settings, () => {});
+    const found = [];
+    for (const content of contents) {
+        const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt());
+        const samples = await decode(new File([bytes], "clip.wav"), rate);
+        const timeline = await analyze(samples, about, run, () => {});
+        for (const name of ["probs", "clipProbs"]) {
+            timeline[name] = Array.from(timeline[name]);
+        }
+        found.push(timeline);
+    }
+    return found;"""
+
+
+@pytest.mark.parametrize("name", ["clips", "steps"])
+def test_probabilities_are_those_of_python(
+    driver, address, models, tmp_path, name
+):
+    page = Page(driver, f"{address}/{name}/")
+    tagger = AudioTagger.from_pretrained(models[name])
+    paths = []
+    for seconds in (0.05, 1.0, 3.0, 11.3):
+        paths.append(tmp_path / f"{seconds}.wav")
+        sounds = [("Beep", 0, seconds / 2), ("Hum", seconds / 3, seconds)]
+        sf.write(paths[-1], tones(seconds, sounds), RATE, subtype="FLOAT")
+    timelines = page.run(TIMELINES, [*map(encode, paths)], RATE)
+    for path, found in zip(paths, timelines, strict=True):
+        expected = tagger.analyze(path)
+        for key, values in (
+            ("times", expected.times),
+            ("probs", expected.probs.ravel()),
+            ("clipProbs", expected.clip_probs),
+        ):
+            np.testing.assert_allclose(found[key], values, rtol=0, atol=1e-3)
 
 
 def check_events(page, expected):
@@ -266,9 +318,9 @@ def check_events(page, expected):
         assert float(probability) == pytest.approx(event.probability, abs=0.01)
 
 
-def test_what_is_shown_of_a_file(page, tagger, clip):
+def test_what_is_shown_of_a_file(page, steps_tagger, clip):
     page.tag(clip)
-    expected = tagger.analyze(clip)
+    expected = steps_tagger.analyze(clip)
     tags = {x.label: x.probability for x in expected.tags(threshold=0.0)}
     assert page.tags() == pytest.approx(tags, abs=1e-3) and len(tags) == 3
     assert page.text("#name") == clip.name
@@ -302,7 +354,7 @@ def test_what_the_model_knows(page, clip):
     assert "Beep" in page.bold_tags()
 
 
-def test_files_are_tagged_in_turn(page, tagger, clip, beep, tmp_path):
+def test_files_are_tagged_in_turn(page, steps_tagger, clip, beep, tmp_path):
     broken = tmp_path / "broken.mp3"
     broken.write_text("no audio")
     page.choose(clip, broken, beep)
@@ -314,7 +366,7 @@ def test_files_are_tagged_in_turn(page, tagger, clip, beep, tmp_path):
     assert page.text("#name") == clip.name
     page.click("#files li:last-child button")
     assert page.text("#name") == beep.name
-    expected = {path.name: tagger.analyze(path) for path in (clip, beep)}
+    expected = {path.name: steps_tagger.analyze(path) for path in (clip, beep)}
     check_events(page, expected[beep.name].events())
     # Downloads have all files
     name, text = page.download("#json")
@@ -325,6 +377,26 @@ def test_files_are_tagged_in_turn(page, tagger, clip, beep, tmp_path):
     assert len(page.download("#csv")[1].splitlines()) == 1 + sum(
         len(timeline.events()) for timeline in expected.values()
     )
+
+
+def test_rows_of_events_on_a_small_screen(page, clip):
+    """Words stay whole, and the focus is visible within the list's box."""
+    size = {"width": 320, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    command = page.driver.execute_cdp_cmd
+    command("Emulation.setDeviceMetricsOverride", size)
+    page.tag(clip)
+    broken = page.run("""return Array.from(
+        document.querySelectorAll("#events span"),
+        found => {
+            found.style.overflowWrap = "normal";
+            return found.scrollWidth > found.clientWidth && found.textContent;
+        }).filter(found => found)""")
+    offset = page.run("""const row = document.querySelector("#events button");
+        row.focus({ focusVisible: true });
+        return parseFloat(getComputedStyle(row).outlineOffset);""")
+    command("Emulation.clearDeviceMetricsOverride", {})
+    assert len(page.events()) == 2 and not broken and offset < 0
+    assert not page.is_shown("#cursor")  # at 0:00
 
 
 DROP = """
@@ -402,3 +474,22 @@ def test_the_page_may_not_reach_other_hosts(page, address):
         other,
     )
     assert found == "connect-src"
+
+
+def test_nothing_is_loaded_from_elsewhere_or_sent(page, clip):
+    """Runs last: the log holds all that the browser has asked for so far."""
+    page.tag(clip)
+    messages = [
+        json.loads(entry["message"])["message"]
+        for entry in page.driver.get_log("performance")
+    ]
+    requests = [
+        message["params"]["request"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+    remote = [x for x in requests if x["url"].startswith(("http", "ws"))]
+    assert len(remote) > 20
+    for request in remote:
+        assert urlparse(request["url"]).hostname == "127.0.0.1"
+        assert request["method"] == "GET" and not request.get("hasPostData")

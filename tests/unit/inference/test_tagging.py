@@ -17,6 +17,7 @@ from speechbrain_fftp.inference.tagging import Tagger
 onnxruntime = pytest.importorskip("onnxruntime")
 
 LENGTHS = (16000, 9000, 5000)
+FORMS = ("clips", "frames")
 
 
 def load(modules, labels, **hparams):
@@ -34,6 +35,21 @@ def load(modules, labels, **hparams):
 
 
 @pytest.fixture
+def model(exported, trained_on_tones):
+    """The modules of a form, its labels, and its file."""
+    hparams, folder = exported
+    models = {
+        "clips": (
+            hparams["modules"],
+            hparams["labels"],
+            folder / "model.onnx",
+        ),
+        "frames": (trained_on_tones[0], list(PITCHES), trained_on_tones[1]),
+    }
+    return models.get
+
+
+@pytest.fixture
 def batch():
     """Clips with tones, with noise in the padding, and their lengths."""
     wavs = np.stack(
@@ -46,15 +62,16 @@ def batch():
     return torch.from_numpy(wavs), lengths
 
 
-def test_outputs_are_those_of_the_file(trained_on_tones, batch):
-    """Of a frame-level model, whose encoder is in a FrameTagger."""
-    modules, path = trained_on_tones
+@pytest.mark.parametrize("form", FORMS)
+def test_outputs_are_those_of_the_file(model, batch, form):
+    """Also of a frame-level model, whose encoder is in a FrameTagger."""
+    modules, labels, path = model(form)
     wavs, lengths = batch
     session = onnxruntime.InferenceSession(path)
     inputs = {"wavs": wavs.numpy(), "wav_lens": lengths.numpy()}
     names = ["embeddings", "probabilities"]
     expected, probs = session.run(names, inputs)
-    tagger = load(modules, list(PITCHES))
+    tagger = load(modules, labels)
     found = tagger.encode_batch(wavs, lengths)
     assert found.shape == (3, 1, expected.shape[1])
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
@@ -62,12 +79,12 @@ def test_outputs_are_those_of_the_file(trained_on_tones, batch):
     np.testing.assert_allclose(found, probs, atol=1e-4)
 
 
-def test_an_encoder_without_tokens_gives_its_output(trained_on_tones, batch):
+def test_an_encoder_without_tokens_gives_its_output(model, batch):
     class Means(torch.nn.Module):
         def forward(self, feats, lengths=None):
             return feats.mean(1, keepdim=True)
 
-    modules = {**trained_on_tones[0], "embedding_model": Means()}
+    modules = {**model("clips")[0], "embedding_model": Means()}
     modules["classifier"] = torch.nn.Linear(40, 3)
     tagger = load(modules, "abc")
     wavs = batch[0][:1]
@@ -76,9 +93,9 @@ def test_an_encoder_without_tokens_gives_its_output(trained_on_tones, batch):
     torch.testing.assert_close(found, feats.mean(1, keepdim=True))
 
 
-def test_tags_of_a_file_at_another_rate(trained_on_tones, tmp_path):
+def test_tags_of_a_file_at_another_rate(model, tmp_path):
     """Those above their thresholds, or the most probable."""
-    modules, labels = trained_on_tones[0], list(PITCHES)
+    modules, labels, _ = model("frames")
     wav = tones(2, [("Beep", 0.2, 1.0), ("Hum", 0.5, 1.5)])
     path = tmp_path / "clip.wav"
     wav = soxr.resample(wav, 16000, 44100)
@@ -91,6 +108,10 @@ def test_tags_of_a_file_at_another_rate(trained_on_tones, tmp_path):
     ranked = tagger.tag_file(path, top_k=3)
     assert ranked[:2] == tags and {label for label, _ in ranked} == set(labels)
     assert tagger.classify_file(str(path))[3] == [tags[0][0]]
+
+    highest = {tags[0][0]: 1.0, ranked[2][0]: 0.0}
+    tagger.hparams.thresholds = highest
+    assert tagger.tag_file(path) == ranked[1:]
 
 
 def normalizer():

@@ -6,6 +6,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,11 @@ def test_the_user_knows_better(published, tmp_path, monkeypatch):
     for wrong in (labels[1:], labels[:19] + labels[:1]):
         with pytest.raises(InputError, match="20 classes"):
             describe(labels=wrong)
+
+
+def test_a_missing_package_is_named(published, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(InputError, match="fobi.*pip install onnx onnxscript"):
+        convert.convert_checkpoint(
+            published("Audio Mamba"), tmp_path / "model.onnx"
+        )

@@ -15,7 +15,11 @@ from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, PatchEmbedding
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    PatchEmbedding,
+    SquarePatchEmbedding,
+)
 from speechbrain_fftp.nnet.position import resize_positions
 from speechbrain_fftp.pretrained import (
     load_published,
@@ -120,13 +124,26 @@ def test_published_models(form, published):
         check_start(copy.deepcopy(expected), path, expected)
 
 
+@pytest.mark.parametrize("stride", [10, 16])
+def test_trained_square_model_becomes_full_frequency(stride, tmp_path):
+    square = small_ast(SquarePatchEmbedding(48, 24, 16, stride))
+    expected = square_to_fftp(square, fftp(48))
+    check_start(copy.deepcopy(expected), save(square, tmp_path), expected)
+
+
 @pytest.mark.parametrize(
     "embedding, encoder, named",
     [
         (fftp(), small_ast(fftp(embed_dim=48)), "embed_dim 24 instead of 48"),
+        (fftp(), small_ast(fftp(patch_frames=20)), "patch 400 instead of 800"),
         (fftp(), small_ast(fftp(), depth=3), "depth 2 instead of 3"),
         (fftp(), AuM(40, 24, 2, embedding=fftp()), "AuM .*mixer"),
-        # Patches that are neither square nor of full frequency
+        # Square patches of other mel bins, and others
+        (
+            SquarePatchEmbedding(48, 24, 16, 16),
+            small_ast(fftp(64)),
+            "n_mels 64",
+        ),
         (PatchEmbedding(48, 24, (8, 16), (8, 16)), small_ast(fftp(48)), "128"),
     ],
 )

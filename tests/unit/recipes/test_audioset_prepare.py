@@ -5,7 +5,13 @@ Authors
 """
 
 import pytest
-from audioset_prepare import Segment, add_audio, hold_out, read_segments
+from audioset_prepare import (
+    Segment,
+    add_audio,
+    hold_out,
+    prepare_audioset,
+    read_segments,
+)
 from packs_prepare import find_shards, list_clips, read_shard
 
 from speechbrain_fftp.datasets.audioset import is_audioset
@@ -119,6 +125,9 @@ def test_parquet_shards(tmp_path):
 
     with pytest.raises(ValueError, match=f"{path}: .* list /m/2"):
         read_shard(path, "train", {"/m/1": "Speech"})
+    pq.write_table(pa.table({"video_id": ["a"]}), path)
+    with pytest.raises(ValueError, match=f"{path} has no column"):
+        read_shard(path, "train", CLASSES)
     with open(path, "wb") as file:
         file.write(b"PAR1 and no more")
     with pytest.raises(ValueError, match=f"{path} is damaged"):
@@ -137,6 +146,8 @@ def test_missing_lists_are_named(tmp_path):
     assert len(list_clips(str(tmp_path), CLASSES)) == 2
     with pytest.raises(FileNotFoundError, match="unbalanced_train"):
         list_clips(str(tmp_path), CLASSES, unbalanced=True)
+    with pytest.raises(FileNotFoundError, match="class_labels_indices.csv"):
+        prepare_audioset(str(tmp_path), str(tmp_path / "prepared"))
 
 
 def test_clips_are_held_out_by_their_ids():
