@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import soundfile as sf
 from demo_prepare import prepare_demo
@@ -19,7 +20,7 @@ from fftp_tag.score.evaluate import list_split
 
 
 @pytest.mark.slow
-def test_the_demo_knows_its_sounds(tmp_path):
+def test_the_demo_knows_its_sounds_and_silence(tmp_path):
     folder = tmp_path / "demo"
     script = ROOT / "recipes" / "AudioSet" / "train.py"
     prepare_demo(folder / "prepared")
@@ -32,6 +33,11 @@ def test_the_demo_knows_its_sounds(tmp_path):
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     assert metrics["mAP"] > 0.9
     tagger = AudioTagger.from_pretrained(folder / "inference")
+    for seconds in (1, 10, 25):
+        silence = np.zeros(seconds * 16000, np.float32)
+        assert tagger.tag_file(silence, 16000) == []
+        assert tagger.tag_file(silence, 16000, threshold=0.1) == []
+        assert tagger.tag_long(silence, 16000) == []
     # A codec that ends at 7.3 kHz changes few of the most probable tags
     clips = list_split(folder / "prepared", "eval").clips[:60]
     changed = 0

@@ -12,7 +12,7 @@ import pytest
 import torch
 from data_folders import write_class_folders, write_sound
 from prepared_clips import read_clips, read_rows
-from recipe_runs import FOR_SPEECHBRAIN, TINY, fail, train
+from recipe_runs import FOR_SPEECHBRAIN, ROOT, TINY, fail, run_words, train
 
 from fftp_tag import AudioTagger, evaluate
 from speechbrain_fftp.lobes.models.AST import AST
@@ -150,3 +150,15 @@ def test_a_training_belongs_to_its_data(tmp_path):
     assert {path.name for path in (run / "test").iterdir()} == names
     found = {path.name for path in run.iterdir()} - {"prepared", "test"}
     assert found == files
+
+
+def test_modules_beside_the_yaml_are_found(tmp_path):
+    (tmp_path / "my_sounds.py").write_text(
+        "def stop():\n    raise SystemExit('called my module')\n", "utf-8"
+    )
+    path = tmp_path / "own.yaml"
+    text = f"output_folder: {tmp_path}/run\nstop: !apply:my_sounds.stop\n"
+    path.write_text(text, "utf-8")
+    script = ROOT / "recipes" / "AudioSet" / "train.py"
+    _, output = run_words([str(script), str(path)], ROOT)
+    assert "called my module" in output

@@ -34,10 +34,11 @@ def no_data(monkeypatch):
     monkeypatch.setattr(core, "check_data", lambda *args: None)
 
 
-def make(Brain, checkpointer=None, **run_opts):
+def make(Brain, checkpointer=None, functions=(), **run_opts):
     """A Brain of a linear model, with the means of its losses.
 
-    ``averages`` are those of epochs, ``shown`` those of the progress bar.
+    ``averages`` are those of epochs, ``shown`` those of the progress bar;
+    ``functions`` are called before and after the training.
     """
     averages, shown = [], []
 
@@ -63,8 +64,8 @@ def make(Brain, checkpointer=None, **run_opts):
         lambda weights: torch.optim.SGD(weights, lr=0.1),
         hparams={
             "seed": 1,
-            "before": [],
-            "after": [],
+            "before": functions,
+            "after": functions,
             "epoch_counter": EpochCounter(2),
             "batch_size": 2,
         },
@@ -163,6 +164,7 @@ def test_errors_of_users_are_one_line(capsys):
         raise error
 
     for error, is_short in (
+        (core.InputError("a.wav is missing"), True),
         (FileNotFoundError("a.wav"), True),
         (ValueError("a bug"), False),
     ):
@@ -170,15 +172,30 @@ def test_errors_of_users_are_one_line(capsys):
         printed = capsys.readouterr().err
         assert str(error) in printed and (printed.count("\n") == 1)
         assert printed.startswith("ValueError") != is_short
-    try:
-        load_hyperpyyaml(ValueError("embed_dim 200"))
-    except ValueError as error:
-        core.print_error(ValueError, error, error.__traceback__)
-    printed = capsys.readouterr().err
-    assert printed.startswith("embed_dim 200") and printed.count("\n") == 1
+    for kind in (ValueError, TypeError, ImportError):
+        try:
+            load_hyperpyyaml(kind("embed_dim 200"))
+        except kind as error:
+            core.print_error(kind, error, error.__traceback__)
+        printed = capsys.readouterr().err
+        assert printed.startswith("embed_dim 200")
+        assert printed.count("\n") == 1
 
 
-def test_an_epoch_without_a_step_is_refused():
-    brain = make(core.Brain, grad_accumulation_factor=10)
+def test_functions_of_the_yaml_get_the_data():
+    """Those of `before` and of `after`, with all splits."""
+    seen = []
+
+    def see(brain, datasets):
+        seen.append({name: len(data) for name, data in datasets.items()})
+
+    brain = make(core.Brain, functions=[see])
+    clips = [torch.ones(4)] * 9
+    loader = brain.make_dataloader(clips, sb.Stage.TRAIN)
+    brain.fit(brain.hparams.epoch_counter, loader, clips[:2], progressbar=False)
+    brain.evaluate(clips[:3], progressbar=False)
+    assert seen == [{"train": 9}, {"train": 9, "valid": 2, "test": 3}]
+    assert brain.train_stats["clips_per_second"] > 0
+    brain.grad_accumulation_factor = 10
     with pytest.raises(SystemExit, match="9 batches"):
-        brain.make_dataloader([torch.ones(4)] * 9, sb.Stage.TRAIN)
+        brain.make_dataloader(clips, sb.Stage.TRAIN)

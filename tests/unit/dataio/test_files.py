@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import errno
 import json
 import math
 import os
@@ -53,6 +54,12 @@ def test_files_that_belong_together_are_moved_together(tmp_path):
     assert sorted(os.listdir(folder)) == ["other", "x"]
     assert (folder / "x").read_text() == "whole"
     assert os.listdir(tmp_path) == ["a.b"]
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(OSError, match=f"No space.*'{tmp_path}'"):
+        with moved_together(tmp_path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_two_writers_of_a_file_do_not_collide(tmp_path):

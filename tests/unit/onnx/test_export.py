@@ -25,7 +25,7 @@ from speechbrain_fftp.lobes.tagger import classify, extract_features
 from speechbrain_fftp.nnet.convolution import ConvStemEmbedding
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.onnx import export
-from speechbrain_fftp.onnx.export import export_onnx
+from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.onnx.wrapper import WaveformTagger
 from speechbrain_fftp.pretrained.onnx_weights import read_onnx
 
@@ -265,14 +265,27 @@ def test_a_wrong_export_is_noticed(model):
     assert export.largest_difference(path, other, CLIP) > 1e-3
 
 
+class Shrinking(Means):
+    """An encoder of clips of at least five frames."""
+
+    def forward(self, feats, lens=None):
+        return super().forward(feats.unfold(1, 5, 1)[..., 0])
+
+
 def test_what_does_not_fit_is_an_error(tmp_path):
     """For what cannot be followed, see test_own_encoder.py."""
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ExportError, match="Shrinking .* 400 samples"):
+        make_model(path, Shrinking(), torch.nn.Linear(40, 3))
     encoder = AST(embed_dim=24, depth=1, num_heads=2)
     with pytest.raises(ValueError, match="3 classes.* 2 labels"):
-        make_model(
-            tmp_path / "model.onnx",
-            encoder,
-            torch.nn.Linear(24, 3),
-            labels="AB",
-        )
+        make_model(path, encoder, torch.nn.Linear(24, 3), labels="AB")
     assert not any(tmp_path.iterdir())
+
+
+def test_an_old_torch_is_named(tmp_path, monkeypatch):
+    old = torch.torch_version.TorchVersion("2.8.0+cpu")
+    monkeypatch.setattr(torch, "__version__", old)
+    encoder = AST(embed_dim=24, depth=1, num_heads=2)
+    with pytest.raises(ExportError, match="2.8.0.*2.11"):
+        make_model(tmp_path / "model.onnx", encoder, torch.nn.Linear(24, 3))

@@ -29,6 +29,16 @@ def linear(value):
     return layer
 
 
+def test_stock_speechbrain_reads_checkpoints(tmp_path):
+    saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
+    saved = saver.save_checkpoint({"mAP": 0.5}, end_of_epoch=False)
+    for kind in (AtomicCheckpointer, Checkpointer):
+        loaded = linear(0.0)
+        found = kind(tmp_path, {"model": loaded}).recover_if_possible()
+        assert found.path == saved.path and found.meta["mAP"] == 0.5
+        assert loaded.weight.item() == 1.0
+
+
 def test_an_interrupted_checkpoint_is_absent(tmp_path):
     """With SpeechBrain's own, it is the one that is loaded, in vain."""
     recoverables = {"model": linear(1.0), "head": linear(2.0)}

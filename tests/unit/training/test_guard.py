@@ -72,6 +72,7 @@ def train(folder):
         ("ast_fftp.yaml", ["--number_of_epoc", "3"], "number_of_epoc:"),
         ("ast_fftp.yaml", ["--depth", "1", "--test_only"], "no checkpoint"),
         ("ast_fftp.yaml", ["--depth", "1"], "data_folder"),
+        ("ast_fftp.yaml", ["--data_folder="], "data_folder"),
     ],
 )
 def test_commands_that_waste_a_training(
@@ -113,7 +114,9 @@ def test_two_runs_do_not_share_a_folder(start):
     [
         (["lr: 0.3"], {}, "lr"),
         (["number_of_epochs: 2"], {}, "number_of_epochs"),
+        (["patch: [16, 5]"], {}, "16"),
         ([], {"precision": "fp16"}, "precision.*fp16"),
+        ([], {"debug": True}, "debug"),
     ],
 )
 def test_other_settings_are_refused(options, run_opts, name, start):
@@ -225,7 +228,7 @@ def test_changes_are_named_but_no_objects_that_follow_from_them(start):
 
 
 @pytest.mark.parametrize("name", ["hyperparams.yaml", "run_options.json"])
-@pytest.mark.parametrize("content", [b"", b"[1", b"\xff\0"])
+@pytest.mark.parametrize("content", [b"", b"[1", b"- 1", b"\xff\0"])
 def test_damaged_files_are_named(name, content, start):
     start()
     train(start.folder)

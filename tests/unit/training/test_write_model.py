@@ -47,6 +47,8 @@ def after_training(tmp_path, monkeypatch):
             path.touch()
 
         def export_onnx(path, modules, labels, **options):
+            assert labels == ["Cat", "Dog"]
+            assert options["max_seconds"] == 1.5  # of the longest clip
             assert options["note"] == "Two animals."
             step("export", path)
 
@@ -56,6 +58,8 @@ def after_training(tmp_path, monkeypatch):
         )
 
         def convert_run(run_folder, folder, **options):
+            assert run_folder == tmp_path and not options["single_label"]
+            assert (options["max_key"], options["num"]) == ("mAP", 5)
             assert options["save_folder"] == "scratch"
             folder.mkdir(exist_ok=True)
             step("for SpeechBrain", folder / "hyperparams.yaml")
@@ -135,15 +139,15 @@ def test_worse_thresholds_are_a_warning(after_training, tmp_path, caplog):
     assert "thresholds" not in text
 
 
-@pytest.mark.parametrize(
-    "error, named",
-    [
-        (ValueError("no weights"), "no weights.* repeat the command"),
-        # Of torch, if the disk is full
-        (RuntimeError("unexpected pos 704\nmore"), "pos 704; .* GB are free"),
-    ],
-)
-def test_what_cannot_be_written_ends_in_a_line(after_training, error, named):
-    with pytest.raises(InputError, match=named) as ended:
+def test_what_cannot_be_loaded_ends_in_a_line(after_training):
+    with pytest.raises(InputError, match="no weights.* repeat the command"):
+        after_training(**{"for SpeechBrain": ValueError("no weights")})
+
+
+def test_a_full_disk_ends_in_a_line(after_training, tmp_path):
+    """For which torch raises a RuntimeError."""
+    error = RuntimeError("unexpected pos 704 vs 598\nmore")
+    with pytest.raises(InputError, match="704 vs 598; .* GB are free") as ended:
         after_training(**{"for SpeechBrain": error})
+    assert str(tmp_path / "inference") in str(ended.value)
     assert "\n" not in str(ended.value)
