@@ -18,7 +18,6 @@ from upstream_parts import PARTS
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.lobes.features import DatasetNormalization
-from speechbrain_fftp.lobes.tagger import classify, extract_features
 from speechbrain_fftp.training import export
 from speechbrain_fftp.utils import inference_folder
 
@@ -158,8 +157,8 @@ def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
 
 
 @pytest.mark.parametrize("path", HPARAMS)
-def test_inference_has_the_modules_of_training(path, tmp_path, monkeypatch):
-    """And their classifier gives log-probabilities."""
+def test_inference_needs_little_of_the_yaml(path, tmp_path, monkeypatch):
+    """That its outputs are those of the training is in test_convert_run.py."""
     options = {"output_folder": str(tmp_path), "embed_dim": 64, "depth": 1}
     if path not in WITHOUT_DATA:
         options["data_folder"] = "data"
@@ -185,20 +184,10 @@ def test_inference_has_the_modules_of_training(path, tmp_path, monkeypatch):
     brain = SimpleNamespace(test_only=False, hparams=SimpleNamespace(**hparams))
     hparams["after"][-1](brain, {"train": None})
 
-    wavs = torch.randn(1, 16000) / 5
     loaded = EncoderClassifier.from_hparams(str(tmp_path / "inference"))
-    for module in hparams["modules"].values():
-        module.eval()
-    with torch.no_grad():
-        feats, lens = extract_features(hparams["modules"], wavs)
-        embeddings = hparams["embedding_model"](feats, lens)
-        logits = classify(hparams["classifier"], embeddings)
-        log_probs, _, index, label = loaded.classify_batch(wavs)
-    expected = logits.sigmoid()
-    if "speechcommands" in path:
-        expected = logits.softmax(-1)
-    torch.testing.assert_close(log_probs.exp(), expected)
-    assert label == [str(index.item())]
+    log_probs, *_ = loaded.classify_batch(torch.randn(1, 16000) / 5)
+    is_single = log_probs.exp().sum().item() == pytest.approx(1, abs=1e-4)
+    assert is_single == ("speechcommands" in path)
     saved = (tmp_path / "inference" / "hyperparams.yaml").read_text("utf-8")
     assert not re.search(r"start_from|data_folder|count_classes|lr|seed", saved)
     assert len(saved.splitlines()) < 80

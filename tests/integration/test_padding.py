@@ -9,7 +9,7 @@ import shlex
 
 import pytest
 import torch
-from recipe_brains import ROOT, load_tiny, make_batch, make_brain
+from recipe_brains import ROOT, load_tiny
 
 from speechbrain_fftp.lobes.features import KaldiFbank, PaddedFeatures
 from speechbrain_fftp.lobes.tagger import extract_features
@@ -78,19 +78,6 @@ def test_padding_is_zeros_before_normalisation():
     torch.testing.assert_close(found[0, :73], front_end(wavs)[0])
     # Longer clips are cut
     assert torch.equal(PaddedFeatures(front_end, 50)(wavs)[0], found[0, :50])
-
-
-def test_batches_of_a_padded_training_have_one_shape(tmp_path):
-    brain = make_brain("aum_fftp.yaml", tmp_path, pad_frames=60, max_frames=60)
-    seen = set()
-
-    def see(module, args):
-        seen.add((args[0].shape, args[1]))
-
-    brain.modules["embedding_model"].register_forward_pre_hook(see)
-    for seconds, lengths in ((0.3, (1.0, 1.0)), (0.5, (1.0, 0.6))):
-        brain.fit_batch(make_batch(brain, lengths, seconds))
-    assert seen == {((2, 60, 128), None)}
 
 
 def test_another_length_than_the_maximum_is_named(tmp_path):

@@ -122,22 +122,6 @@ Epoch loaded: 2 - test loss: 7.0e-01
     assert row["median"] == 2500 and row["waiting"] == 12
 
 
-def test_recipes_in_the_table():
-    """A compiled recipe of twice the clips per second is twice as fast."""
-    import performance_table
-
-    eager = {"median": 500.0, "unit": "clips/s", "waiting": 3}
-    faster = {**eager, "median": 1000.0, "against": "AST"}
-    failed = {"error": "RuntimeError: no", "against": "AST"}
-    rows = {"AST": eager, "compiled": faster, "AuM": failed}
-    found = [performance_table.cell(rows, name) for name in rows]
-    assert found == [
-        "500 clips/s, waiting 3 %",
-        "1,000 clips/s, 2x, waiting 3 %",
-        "-",
-    ]
-
-
 def test_page_has_the_stored_results():
     import performance_table
 

@@ -37,7 +37,7 @@ pytestmark = [
 
 
 class Watch(TorchDispatchMode):
-    """Counts operations on the GPU, and raises an error for some others.
+    """Raises an error for some operations.
 
     These are operations that take a result off the GPU, and copies to it for
     which Python waits; in an encoder without lengths, all that have to do with
@@ -47,9 +47,6 @@ class Watch(TorchDispatchMode):
     def __init__(self):
         super().__init__()
         self.is_strict = False
-        self.launches = 0
-        self.in_encoder = 0  # of these
-        self.in_forward = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
@@ -66,21 +63,17 @@ class Watch(TorchDispatchMode):
                 raise AssertionError(f"Python waits for {function}")
         if self.is_strict and not all(inputs + outputs):
             raise AssertionError(f"{function} of a tensor on the CPU")
-        if any(outputs) and "empty" not in function.__name__:
-            self.launches += not function.is_view
         return result
 
-    def count(self, encoder):
-        """Counts operations of an encoder's next forward pass."""
+    def follow(self, encoder):
+        """Is strict in an encoder's next forward pass without lengths."""
 
         def enter(module, args):
             self.is_strict = args[1] is None
-            self.in_encoder -= self.launches
             entered.remove()
 
         def leave(module, args, result):
             self.is_strict = False
-            self.in_encoder += self.launches
             left.remove()
 
         entered = encoder.register_forward_pre_hook(enter)
@@ -99,48 +92,14 @@ def simulated_gpu():
 
 @pytest.mark.parametrize("yaml", YAMLS)
 def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
-    """All of it but the backward pass, from the loader to the optimiser."""
-    simulate_steps(yaml, tmp_path, monkeypatch)
-
-
-@pytest.mark.parametrize(
-    "yaml, depth, of_padded, of_masked, of_others",
-    [
-        ("ast_fftp.yaml", 12, 202, 263, [43, 62, 42, 54]),
-        ("aum_fftp.yaml", 24, 434, 542, [42, 61, 41, 53]),
-        ("convnext_fftp.yaml", 18, 153, 194, [43, 62, 42, 54]),
-    ],
-)
-def test_kernels_of_a_step(
-    yaml, depth, of_padded, of_masked, of_others, tmp_path, monkeypatch
-):
-    """Most are the encoder's, which a CUDA graph launches at once.
-
-    All have patches of 25 frames every 5. The encoder's kernels are the same for
-    clips of any lengths if they are padded to one length; masks need more.
-    """
-    options = {"depth": depth, "patch_frames": 25, "stride_frames": 5}
-    steps = [
-        *simulate_steps(yaml, tmp_path, monkeypatch, **options),
-        *simulate_steps(
-            yaml, tmp_path, monkeypatch, **options, pad_frames=None
-        ),
-    ]
-    found = [step.in_encoder for step in steps]
-    assert found == [*3 * [of_padded], of_masked]
-    outside = [step.in_forward - step.in_encoder for step in steps]
-    assert outside == of_others
-
-
-def simulate_steps(yaml, folder, monkeypatch, **options):
-    """The ``Watch`` of a step of clips of equal lengths, and of another.
+    """From the loader to the optimiser, for clips of equal lengths and others.
 
     The backward pass is left out: PyTorch's engine needs a real GPU.
     """
     for name in ("manual_seed_all", "manual_seed"):
         monkeypatch.setattr(torch.cuda, name, lambda seed: None)
     with unset_fake_temporarily():
-        brain = make_brain(yaml, folder, **options)
+        brain = make_brain(yaml, tmp_path)
         batches = [make_batch(brain, lengths) for lengths in LENGTHS]
     for module in brain.modules.values():
         simulate(module)
@@ -154,11 +113,9 @@ def simulate_steps(yaml, folder, monkeypatch, **options):
         )
     brain.device = "cuda"
     brain.on_fit_start()
-    steps, weights = [], [*brain.modules.parameters()]
 
     def backward(loss):
-        steps[-1].in_forward = steps[-1].launches
-        for weight in weights:
+        for weight in brain.modules.parameters():
             weight.grad = torch.empty_like(weight)
 
     monkeypatch.setattr(torch.Tensor, "backward", backward)
@@ -180,13 +137,11 @@ def simulate_steps(yaml, folder, monkeypatch, **options):
         monkeypatch.setattr(
             tagger, "unequal_lengths", lambda _, found=found: next(found)
         )
-        steps.append(Watch())
-        with steps[-1] as step:
-            step.count(brain.modules.embedding_model)
+        with Watch() as watch:
+            watch.follow(brain.modules.embedding_model)
             loss = brain.fit_batch(batch)
             average = brain.update_average(loss, brain.avg_train_loss)
         assert loss.is_cuda and average == brain.step - 1
-    return steps
 
 
 def simulate(module):

@@ -136,22 +136,6 @@ def test_trials_go_on_beyond_the_edge(monkeypatch):
     assert [trial["lr"] for trial in plan.trials_of("square")] == usual
 
 
-def test_a_slope_is_that_of_a_line_through_the_rows():
-    from studies.measure import contrasts_of
-    from studies.plan import Plan
-
-    found = {
-        name: (arms, signs)
-        for name, _, arms, signs in contrasts_of(Plan("base", smoke=True), {})
-    }
-    arms, signs = found["stride"]
-    strides = [arm.rows[0].options["stride_frames"] for arm in arms]
-    halvings = np.log2(10 / np.array(strides))
-    values = 3 + 2 * halvings
-    assert np.isclose(np.dot(values, signs), 2, atol=1e-3)
-    assert np.isclose(np.dot([5, 5, 5, 5], signs), 0)
-
-
 def test_esc10_has_its_official_folds(shared, tmp_path):
     from speechbrain_fftp.datasets.audioset import read_classes
     from studies.folds import groups_of, make_fold

@@ -8,9 +8,7 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDIES = ROOT / "studies"
@@ -71,87 +69,6 @@ def test_tables_of_pull_requests_are_rows_of_the_study(report):
     assert found
 
 
-def value_of(metric, probs, targets):
-    """A score of stored predictions, by its definition or scikit-learn."""
-    if metric == "accuracy":
-        return (probs.argmax(1) == targets.argmax(1)).mean()
-    if metric == "event_F1":
-        right, found = np.split(probs.sum(0), 2)
-        return (2 * right / (targets.sum(0) + found)).mean()
-    metrics = pytest.importorskip("sklearn.metrics")
-    some = targets.any(0) & ~targets.all(0)
-    return metrics.average_precision_score(targets[:, some], probs[:, some])
-
-
-@pytest.mark.parametrize("name", PLANS)
-def test_figures_are_those_of_stored_predictions(name, report, figures):
-    plan, measured = report.Plan(name), figures.get(name)
-    stored = plan.rows()
-    if measured is None:
-        assert {row["fold"] for row in stored.values()} <= {"search"}
-    else:
-        assert measured["runs"] + measured["gpu_runs"] == len(stored)
-    if not stored:
-        pytest.skip("not yet run")
-    assert not any(row["changed"] for row in stored.values())
-    with np.load(plan.predictions) as arrays:
-        assert {key.split("/")[0] for key in arrays} == set(stored)
-        for run, row in stored.items():
-            probs, targets = arrays[f"{run}/probs"], arrays[f"{run}/targets"]
-            value = value_of(plan.metric, probs, targets)
-            assert row["value"] == pytest.approx(value, abs=1e-6)
-
-
-def test_differences_are_those_of_stored_runs(report, figures):
-    """And their intervals no narrower than scipy's t intervals."""
-    from studies.measure import contrasts_of, units_of
-
-    plans = {name: report.Plan(name) for name in PLANS}
-    found = 0
-    for name, plan in plans.items():
-        if figures[name] is None:
-            continue
-        for table, label, arms, signs in contrasts_of(plan, plans):
-            shown = figures[name]["contrasts"].get(table, {}).get(label)
-            if not shown:
-                continue
-            by_fold = []
-            for by_arm in units_of(arms).values():
-                means = [
-                    np.mean([arm.plan.find(run)["value"] for run in runs])
-                    for arm, runs in zip(arms, by_arm)
-                ]
-                by_fold.append(100 * np.dot(signs, means))
-            assert shown["by_fold"] == pytest.approx(by_fold, abs=1e-4)
-            assert shown["value"] == pytest.approx(np.mean(by_fold), abs=1e-4)
-            assert shown["ahead"] == sum(value > 0 for value in by_fold)
-            count = len(by_fold)
-            error = stats.sem(by_fold)
-            error *= np.sqrt(1 + count * figures[name]["overlap"])
-            half = error * stats.t.ppf(0.975, count - 1)
-            assert shown["high"] - shown["low"] >= 2 * half - 1e-4
-            assert shown["low"] < shown["value"] < shown["high"]
-            found += 1
-    assert found > 40
-
-
-def test_overlap_is_that_of_the_clips_of_runs(report, figures):
-    """Sources in test to sources in training, as the folds deal them."""
-    from studies.sources import PATH, read_sources
-
-    runs = report.Plan("patch_height").rows().values()
-    words = [x["clips"] for x in runs if x["fold"] != "search"]
-    arrays, _ = read_sources(PATH)
-    sounds = [arrays[f"{fold}/sounds"] for fold in range(1, 7)]
-    for name, ratios in (
-        ("patch_height", [x["test"] / x["train"] for x in words]),
-        ("aum_gain", [test / train for train, test in sounds]),
-        ("sound_events", [0.0]),
-    ):
-        expected = pytest.approx(np.mean(ratios), abs=0.005)
-        assert figures[name]["overlap"] == expected
-
-
 def test_seeds_are_one_arm_or_the_units(tmp_path):
     """Tables NAME_1, NAME_2: means of seeds by fold, or seeds of one fold."""
     from studies.measure import arms_of, contrasts_of, units_of
@@ -193,30 +110,6 @@ tables:
         assert list(units) == {1: [1], 2: [1, 2]}[folds]
 
 
-def test_points_of_the_picture_are_stored_runs(report, figures):
-    """Means over the folds that all points of a panel have."""
-    from studies.plan import Run
-
-    found = 0
-    for _, points in report.panels_of(figures).values():
-        rows = []
-        for point in points:
-            name, table, label = point["run"]
-            plan = report.Plan(name)
-            tables = plan.tables()
-            row = tables.get(table, tables.get(f"{table}_1"))[label]
-            rows.append({x: plan.find(Run(row, x)) for x in row.folds})
-        folds = set.intersection(*({x for x in y if y[x]} for y in rows))
-        for point, row in zip(points, rows):
-            if not point["run"][1].startswith("seed"):
-                values = [100 * row[fold]["value"] for fold in folds]
-                assert point["value"] == pytest.approx(np.mean(values))
-            assert point["macs"] == row[min(folds)]["macs"] / 1e6
-            found += 1
-        assert len(points) <= 8
-    assert found > 10
-
-
 def test_shown_differences_are_first_minus_second(report, figures):
     """Of the means of both, within what rounding leaves."""
     found = 0
@@ -231,14 +124,6 @@ def test_shown_differences_are_first_minus_second(report, figures):
             assert shown == pytest.approx(first - second, abs=0.11)
             found += 1
     assert found > 10
-
-
-def test_evidence_is_short(report, figures):
-    text = report.pages(figures)[report.EVIDENCE]
-    rows = [line for line in table_lines(text) if "---" not in line[0]]
-    assert len(rows) - 1 <= 20
-    shown = sum(map(len, report.SHOWN["questions"].values()))
-    assert shown <= 20  # once all have runs
 
 
 def numbers_of(text):
