@@ -67,7 +67,7 @@ def make_parts(smoke):
     fbank, mask = KaldiFbank(), SpecMask(0.2)
     drop_time, drop_bins = drop_of(192, 1), drop_of(48, 2)
     torch.testing.assert_close(
-        fbank(wavs), by_torchaudio(wavs), rtol=0, atol=1e-3
+        fbank(wavs), by_torchaudio(wavs), rtol=0, atol=5e-3
     )
     return {
         TORCHAUDIO: lambda: by_torchaudio(wavs),
