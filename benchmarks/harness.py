@@ -23,7 +23,25 @@ from torchaudio.compliance import kaldi
 
 from speechbrain_fftp.dataio.files import write_json
 
+try:
+    from triton.errors import TritonError
+
+    TRITON_ERRORS = (TritonError,)
+except ImportError:
+    TRITON_ERRORS = ()
+
 RESULTS = Path(__file__).resolve().parent / "results"
+# What a case may lack: memory, a GPU or its driver, a package, a kernel, a
+# file. Errors of torch and its compiler are RuntimeErrors, those of Triton are
+# not.
+FAILURES = (
+    RuntimeError,
+    ImportError,
+    OSError,
+    ValueError,
+    subprocess.SubprocessError,  # also of a program that took too long
+    *TRITON_ERRORS,
+)
 # CPU flags that determine the speed of matrix multiplications
 INSTRUCTIONS = {
     "avx2": "AVX2",
@@ -232,6 +250,6 @@ class Results:
         if self.seconds_left() > 0:
             try:
                 row = function()
-            except Exception as error:  # the other cases still run
+            except FAILURES as error:  # the other cases still run
                 row = {"error": f"{type(error).__name__}: {error}"[:500]}
         self.add({name: row})

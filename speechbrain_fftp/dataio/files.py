@@ -12,6 +12,8 @@ import os
 import posixpath
 import secrets
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Union
 
@@ -20,6 +22,20 @@ from speechbrain_fftp.dataio.errors import InputError
 PathLike = Union[str, os.PathLike]
 
 PREPARED = "prepared.json"  # tells that a folder is prepared, see prepared.py
+
+# What numpy.load raises for a damaged npz file, and its reader for a wrong one
+NPZ_DAMAGE = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextlib.contextmanager
@@ -160,13 +176,10 @@ def file_sha256(path: PathLike) -> str:
 
 @contextlib.contextmanager
 def named_damage(path: PathLike, remedy: str) -> Iterator[None]:
-    """Makes errors of reading an npz file an InputError that names it.
-
-    Those of ``numpy.load`` for damaged files are of all kinds.
-    """
+    """Makes errors of reading an npz file an InputError that names it."""
     try:
         yield
-    except Exception as error:
+    except NPZ_DAMAGE as error:
         raise InputError(
             f"{path} is damaged, or another kind of file ({error}): {remedy}"
         ) from error
