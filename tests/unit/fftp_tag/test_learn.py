@@ -542,7 +542,9 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
         np.tile(x, (clips_per_group, 1)) for x in (probs, targets)
     )
     examples = make_examples(probs[:, None], targets, groups)
-    found = score_clips(examples, probs, probs > 0.5, probs)["accuracy"]
+    scores = score_clips(examples, probs, probs > 0.5, 0.4 * probs)
+    assert scores["no_tag"][:2] == (0, 1)  # by the encoder, and without it
+    found = scores["accuracy"]
     assert found.value == pytest.approx(0.7)
     expected = 1.96 * (2 * 0.7 * 0.3 / n_groups) ** 0.5
     assert found.high - found.value == pytest.approx(expected, rel=0.2)
