@@ -16,15 +16,15 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from studies import soundscapes
 from studies.comparison import METRICS, REPLICATES, compare
-from studies.folds import FOLDS, INNER
 from studies.plan import PLANS, Plan, Run
 
 CONTRASTS = yaml.safe_load(
     Path(__file__).with_name("contrasts.yaml").read_text("utf-8")
 )
 NAMES = sorted(path.stem for path in PLANS.glob("*.yaml"))
+# The folds of a plan by its splits; one of so many parts of the rest is for validation
+SPLITS = {None: (5, 8), "folders": (3, 6), "mixed": (6, 12)}
 LEAST_UNITS = 4  # of a difference, or as many as its plan has
 
 
@@ -93,11 +93,7 @@ def overlap(facts):
     """
     if facts.get("splits") == "given" or facts.get("folds") == 1:
         return 0.0
-    folds, inner = FOLDS, INNER
-    if facts.get("splits") == "folders":
-        folds, inner = soundscapes.FOLDS, soundscapes.INNER
-    if facts.get("splits") == "mixed":
-        folds, inner = soundscapes.BASE_FOLDS, soundscapes.BASE_INNER
+    folds, inner = SPLITS[facts.get("splits")]
     return (1 / folds) / ((1 - 1 / folds) * (1 - 1 / inner))
 
 

@@ -7,45 +7,17 @@ Authors
 import math
 import re
 import tempfile
-from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain import parse_arguments
-from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.utils.complexity import count_macs
 from studies.plan import ROOT
 
-PEERS = ROOT / "studies" / "peers"
 SAMPLE_RATE = 16000
 # A top-level key of a yaml with its value
 BLOCK = r"^{}:.*\n(?:(?:[ \t].*)?\n)*"
-
-
-def read_yaml(row, plan):
-    """The text of a row's yaml; a peer's keys replace the base yaml's keys."""
-    path = ROOT / row.yaml
-    own = path.read_text(encoding="utf-8")
-    if path.parent != PEERS:
-        return own
-    text = (ROOT / plan.facts["base"]).read_text(encoding="utf-8")
-    for match in re.finditer(BLOCK.format(r"(\w+)"), own, re.MULTILINE):
-        block = re.compile(BLOCK.format(match[1]), re.MULTILINE)
-        if block.search(text):
-            text = block.sub(lambda _, new=match[0]: new, text, count=1)
-        else:
-            text += "\n" + match[0]
-    return text
-
-
-def compose(row, plan, path):
-    """Writes a peer's complete yaml to a path; returns the yaml to run."""
-    if (ROOT / row.yaml).parent != PEERS:
-        return ROOT / row.yaml
-    with atomic_path(path) as temporary:
-        Path(temporary).write_text(read_yaml(row, plan), "utf-8")
-    return path
 
 
 def arguments(options):
@@ -55,7 +27,7 @@ def arguments(options):
 
 def load_hparams(row, plan):
     """Loads a row's yaml with its options, as a recipe does, without data."""
-    text = read_yaml(row, plan)
+    text = (ROOT / row.yaml).read_text("utf-8")
     # These keys would write to the output folder, or need the recipe's folder
     for key in ("train_logger", "checkpointer", "prepare"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
@@ -64,7 +36,6 @@ def load_hparams(row, plan):
         **row.options,
         "data_folder": "none",
     }
-    options.pop("pretrained", None)  # weights, which may be elsewhere
     with tempfile.TemporaryDirectory() as folder:
         options["output_folder"] = folder
         # Without options of SpeechBrain's Brain, such as precision

@@ -56,7 +56,7 @@ from speechbrain_fftp.datasets.mixtures import (
     loud_part,
 )
 from speechbrain_fftp.datasets.word_splits import UNKNOWN, speaker_of
-from studies.folds import audioset_clips
+from studies import soundscapes
 from studies.tables import write_tables
 
 FOLDS = (1, 5)  # which the starter has not learnt
@@ -93,7 +93,8 @@ class Clip(NamedTuple):
 def list_clips(data):
     """The clips of each kind."""
     sessions = {
-        clip.name: clip.group for clip in audioset_clips(data / "audioset_mini")
+        clip.path.stem: clip.group
+        for clip in soundscapes.list_instruments(data / "audioset_mini")
     }
     kinds = {kind: [] for kind in SIZES}
     for sound in list_everyday(data / "esc10"):

@@ -22,9 +22,10 @@ from filelock import FileLock
 
 from speechbrain_fftp.dataio.files import atomic_path
 from studies.comparison import Scores
-from studies.folds import FOLDS, SEARCH
 from studies.sources import PATH, sources_of
 
+SEARCH = "search"  # the fold of the trials
+FOLDS = 5
 STORED = ("ids", "groups", "targets", "probs")
 FIRST_SEED = 1000  # fold 1 has the seed 1001
 MOST_TRIALS = 5  # of a model, where the plan extends its trials
@@ -110,8 +111,10 @@ class Plan:
         self.is_given = splits == "given"
         # The clips of a fold are mixed before its first run
         self.is_mixed = splits == "mixed"
-        # Each fold has a folder of the data: fold1, ...
-        self.has_folders = splits == "folders"
+        # Others have folds, or events, of the commit that their pages name
+        self.is_of_this_commit = self.metric != "event_F1" and (
+            self.is_given or self.is_mixed
+        )
         # The clips are soundscapes, with known sources
         self.has_sources = splits in ("folders", "mixed")
         self.sizes = SMOKE_SIZES if smoke else self.facts.get("sizes")
@@ -121,8 +124,10 @@ class Plan:
     @property
     def chosen(self):
         """The options chosen for each model; empty without trials."""
-        if not self.trials or self.smoke:
+        if not self.trials:
             return {}
+        if self.smoke:
+            return dict.fromkeys(self.facts["models"], self.trials[0])
         if not self.chosen_path.exists():
             raise SystemExit(
                 f"study: there is no {self.chosen_path.name}: run --search and "
@@ -175,8 +180,7 @@ class Plan:
                         (option, rows[label])
                         for option, label in entry.get("uses", {}).items()
                     ),
-                    is_chosen=self.smoke
-                    or entry["model"] in chosen
+                    is_chosen=entry["model"] in chosen
                     or not self.is_tuned(entry["model"]),
                 )
         return tables
@@ -266,17 +270,6 @@ class Plan:
             return {}
         rows = map(json.loads, self.path.read_text("utf-8").splitlines())
         return {row["run"]: row for row in rows}
-
-    def is_of_another_commit(self, run):
-        """Whether a run needs what this commit no longer has.
-
-        That is a model of another project, or of another run, a part of the
-        clips, or scores of events.
-        """
-        has_yaml = (ROOT / run.row.yaml).exists()
-        has_events = self.metric == "event_F1"
-        is_special = run.row.uses or run.row.data or has_events
-        return bool(is_special or not has_yaml)
 
     def find(self, run):
         """The stored row of a run, or None."""

@@ -4,11 +4,10 @@ A plan (longer.yaml, base.yaml, ...) lists the recipe runs and the
 differences to be tested. A finished run adds a row to
 studies/results/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
-shares the work. `make evidence` makes the tables. DATA_FOLDER is one of the two
-in docs/data.md, "Data of the benchmarks", as the plan says; for mixed clips,
-the folder that holds both. A plan with given splits takes the data folder as it
-is, and its folds are seeds. --smoke runs tiny models for an epoch, on few
-clips, and stores nothing in the repository.
+shares the work. `make evidence` makes the tables. DATA_FOLDER is that of
+AudioSet or Speech Commands, whose folds are seeds; for mixed clips, the folder
+DATA of docs/data.md, "Data of the benchmarks". --smoke runs tiny models for an
+epoch, on few clips, and stores nothing in the repository.
 
 > python studies/run.py DATA_FOLDER --plan NAME --list
 > python studies/run.py DATA_FOLDER --plan NAME --search  # the trials
@@ -47,19 +46,13 @@ from performance_table import table
 from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.prepared import is_complete, preparing
-from speechbrain_fftp.datasets.word_splits import SILENCE
+from speechbrain_fftp.dataio.tables import read_table
 from speechbrain_fftp.training.epoch_scores import read_epochs
 from studies.comparison import METRICS, Scores
-from studies.folds import (
-    SEARCH,
-    groups_of,
-    link_fold,
-    make_fold,
-    prepared_counts,
-)
 from studies.measure import arms_of, measure_rows
-from studies.models import arguments, compose, figures, read_yaml
-from studies.plan import RESULTS, Plan
+from studies.models import arguments, figures
+from studies.plan import RESULTS, SEARCH, Plan
+from studies.soundscapes import SOURCES, mix_fold
 
 REPORTS = {
     "recipes/AudioSet/train.py": "report_tagging",
@@ -111,63 +104,40 @@ class Study:
         """The run's data folder and prepared folder."""
         if self.has_packs:
             return self.data_folder, self.data_folder
-        if self.plan.is_given:
-            return self.data_folder, self.work / "prepared" / "given"
         if self.plan.is_mixed:
             folder = self.work / "prepared" / str(run.fold)
             return folder, folder
-        name = str(run.fold)
-        return self.work / "folds" / name, self.work / "prepared" / name
+        return self.data_folder, self.work / "prepared" / "given"
 
     def prepare(self, run, options):
-        """Makes and prepares the run's fold once; returns its numbers of clips."""
+        """Prepares or mixes the run's clips once; returns their numbers."""
         folder, prepared = self.folders(run)
-        counts = None
         with FileLock(self.work / "lock"):
-            if self.plan.has_folders:
-                link_fold(self.data_folder, run.fold, folder)
-            elif not self.plan.is_given and not self.plan.is_mixed:
-                clips = make_fold(self.data_folder, run.fold, folder)
-                counts = {name: len(part) for name, part in clips.items()}
-            if self.has_packs:
+            if self.plan.is_mixed:
+                sizes = self.plan.sizes
+                mix_fold(self.data_folder, prepared, run.fold, sizes)
+                if run.fold != SEARCH:
+                    self.plan.add_sources(run.fold, prepared / SOURCES)
+            elif self.has_packs:
                 with preparing(prepared, prepare_options(run)):
                     pass  # an error if they were made with others
-            elif not self.is_prepared(prepared):
-                words = self.preparation(run, folder, prepared)
-                status, *_ = run_recipe(words, **options)
+            elif not is_complete(prepared):
+                script = ROOT / self.plan.facts["prepare"]
+                words = arguments(prepare_options(run))
+                status, *_ = run_recipe(
+                    [script, folder, prepared, *words], **options
+                )
                 if status != 0:
                     path = options["stdout"].name
                     raise SystemExit(
                         f"study: preparing the clips failed: {cause(path)} "
                         f"({path})"
                     )
-            if self.plan.is_mixed and run.fold != SEARCH:
-                self.plan.add_sources(run.fold, prepared / "sources.npz")
-        return counts or prepared_counts(prepared)
-
-    def is_prepared(self, prepared):
-        """Whether a prepared folder is complete."""
-        if self.plan.is_mixed:  # renamed when it was
-            return prepared.exists()
-        return is_complete(prepared)
-
-    def preparation(self, run, folder, prepared):
-        """The command that prepares, or mixes, the clips of a run's fold."""
-        if self.plan.is_mixed:
-            return [
-                ROOT / "studies" / "soundscapes.py",
-                self.data_folder / "speech_commands",
-                self.data_folder / "audioset_mini",
-                prepared,
-                *arguments({"fold": run.fold, **self.plan.sizes}),
-            ]
-        script = ROOT / self.plan.facts["prepare"]
-        return [script, folder, prepared, *arguments(prepare_options(run))]
+        return count_clips(prepared)
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
         data_folder, prepared_folder = self.folders(run)
-        yaml = f"{self.plan.digest(run)}_{Path(run.row.yaml).name}"
         options = {
             **run.row.options,
             "data_folder": data_folder,
@@ -185,7 +155,7 @@ class Study:
             flags.append("--compile")
         return [
             ROOT / self.plan.facts["recipe"],
-            compose(run.row, self.plan, self.work / yaml),
+            ROOT / run.row.yaml,
             *arguments(options),
             *flags,
         ]
@@ -208,7 +178,7 @@ class Study:
     def train(self, run, folder):
         """Trains, scores and stores a run whose lock is held."""
         resumed = (folder / "output.txt").exists()
-        # This checkout's modules, also those of peers
+        # This checkout's modules
         paths = [str(ROOT), os.environ.get("PYTHONPATH")]
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         if self.machine.device == "cpu":  # for comparable CPU minutes
@@ -228,10 +198,9 @@ class Study:
             why = f"{run}: exit status {status}: {cause(path)} ({path})"
             print(why, flush=True)
             return why
-        scores, silence = self.read_scores(folder)
+        scores = self.read_scores(folder)
         row = {
             **self.describe(run, scores, folder, clips),
-            **silence,
             "cpu_minutes": cpu_minutes,
             "minutes": minutes,
             "resumed": resumed,
@@ -245,23 +214,21 @@ class Study:
         return None
 
     def read_scores(self, folder):
-        """The ``Scores`` of a run's test clips, and accuracy on silence, if any."""
-        found, silence = np.load(folder / "probabilities.npz"), {}
+        """The ``Scores`` of a run's test clips."""
+        found = np.load(folder / "probabilities.npz")
         groups = found["ids"]
-        if not self.plan.is_mixed:
-            groups = np.array(groups_of(self.data_folder, groups))
+        if (
+            self.plan.facts["groups"] == "speakers"
+        ):  # WORD_SPEAKER_nohash_NUMBER
+            names = (x.partition("_nohash_")[0] for x in groups)
+            groups = np.array([x.rpartition("_")[2] for x in names])
         scores = Scores(found["ids"], groups, found["targets"], found["probs"])
-        if SILENCE in found["labels"]:
-            silent = scores.targets[:, found["labels"] == SILENCE][:, 0]
-            hits = scores.probs.argmax(1) == scores.targets.argmax(1)
-            silence["silence"] = float(hits[silent].mean())
-            scores = Scores(*(part[~silent] for part in scores[:4]))
         if self.plan.metric == "mAP":  # drop classes without positive clips
             scored = scores.targets.any(0)
             scores = scores._replace(
                 targets=scores.targets[:, scored], probs=scores.probs[:, scored]
             )
-        return scores._replace(probs=scores.probs.astype(np.float32)), silence
+        return scores._replace(probs=scores.probs.astype(np.float32))
 
     def describe(self, run, scores, folder, clips):
         """The stored row of a finished run, except for its times."""
@@ -273,7 +240,8 @@ class Study:
         epochs = row.options["number_of_epochs"]
         commit, changed = commit_of_code()
         by_epoch = [float(x[plan.metric]) for x in read_epochs(folder)]
-        yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
+        yaml = (ROOT / row.yaml).read_text("utf-8")
+        yaml = re.sub(r"\s*#.*", "", yaml)
         return {
             "recipe": plan.facts["recipe"],
             "yaml": row.yaml,
@@ -288,7 +256,6 @@ class Study:
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],
             "training_macs": 3 * size["macs"] * clips["train"] * epochs,
-            "trained": None,
             "clips": clips,
             **size,
             **self.machine._asdict(),
@@ -298,6 +265,16 @@ class Study:
             "changed": changed,
             "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
         }
+
+
+def count_clips(prepared):
+    """The number of clips of each split of a prepared folder."""
+    paths = {path.stem: path for path in prepared.glob("*.csv")}
+    paths["test"] = paths.get("test", paths.get("eval"))
+    return {
+        split: sum(1 for _ in read_table(paths[split], ("ID",)))
+        for split in ("train", "valid", "test")
+    }
 
 
 def prepare_options(run):
@@ -418,7 +395,7 @@ def main(argv=None):
     for run in runs:
         if not run.row.is_chosen:
             raise SystemExit(f"study: no trial of {run.row.label} is chosen")
-    if any(map(plan.is_of_another_commit, runs)):
+    if runs and not plan.is_of_this_commit:
         raise SystemExit(
             f"study: {plan.name} needs the commit that its page names"
         )

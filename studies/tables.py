@@ -7,20 +7,12 @@ Authors
 import json
 from pathlib import Path
 
-import numpy as np
 from harness import environment
 from performance_table import table
-from scipy.stats import ttest_1samp
 
 from speechbrain_fftp.dataio.files import write_json
 
 TABLES = Path(__file__).with_name("results") / "tables"
-
-
-def mean_of(values):
-    """The mean of values with its 95 % t interval, for a table."""
-    interval = ttest_1samp(values, 0).confidence_interval()
-    return f"{np.mean(values):.1f} [{interval.low:.1f}, {interval.high:.1f}]"
 
 
 def read_rows(name, title):

@@ -10,7 +10,7 @@ Authors
 import os
 import wave
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
 
 import numpy as np
 import soundfile as sf
@@ -38,7 +38,6 @@ def write_packs(
     clips: List[Clip],
     convert: Callable[[Clip], np.ndarray],
     sample_rate: int,
-    num_workers: Optional[int] = None,
 ) -> Tuple[Dict[str, PackedClip], Dict[str, str]]:
     """Converts clips into packs, and keeps packs that are complete.
 
@@ -46,8 +45,6 @@ def write_packs(
     ---------
     folder, clips, convert, sample_rate
         See ``write_prepared``.
-    num_workers : int, optional
-        Number of threads, by default a few more than CPUs.
 
     Returns
     -------
@@ -67,7 +64,7 @@ def write_packs(
 
     packed = {}
     failed = {}
-    with ThreadPoolExecutor(num_workers) as pool, tqdm(
+    with ThreadPoolExecutor() as pool, tqdm(
         total=len(clips), desc="clips", unit="clip"
     ) as bar:
         for name, of_pack in cut_packs(clips).items():

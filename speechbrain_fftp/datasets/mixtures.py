@@ -163,7 +163,9 @@ def write_mixtures(folder, mixer, sizes, skipped=()):
             Clip(
                 clip_id,
                 None,
-                tuple(sorted({x for e in drawn.events for x in e.labels})),
+                tuple(
+                    sorted({x for e in drawn.events for x in e.sound.labels})
+                ),
                 drawn.split,
                 end=CLIP_SECONDS,
             )
@@ -178,7 +180,7 @@ def write_mixtures(folder, mixer, sizes, skipped=()):
         clip_id: [
             (event.start / RATE, event.end / RATE, mixer.classes[label])
             for event in drawn.events
-            for label in event.labels
+            for label in event.sound.labels
         ]
         for clip_id, drawn in clips.items()
     }
@@ -188,7 +190,7 @@ def write_mixtures(folder, mixer, sizes, skipped=()):
 class Event(NamedTuple):
     """A part of a sound in a clip; times in samples."""
 
-    labels: tuple
+    sound: Sound
     wav: np.ndarray  # its samples [S], before the change of speed
     speed: float
     start: int
@@ -262,7 +264,7 @@ class Mixer:
         ):
             event = draw_event(rng, by_class[label], length)
             if not any(
-                x.labels[-1] == label
+                x.sound.labels[-1] == label
                 and event.start < x.end
                 and x.start < event.end
                 for x in events
@@ -296,9 +298,7 @@ def draw_event(rng, sounds, length):
     speed = rng.uniform(*SPEED)
     size = int(len(wav) / speed)
     start = int(rng.integers(length - size))
-    return Event(
-        sound.labels, wav, speed, start, start + size, rng.uniform(*SNR_DB)
-    )
+    return Event(sound, wav, speed, start, start + size, rng.uniform(*SNR_DB))
 
 
 def levels_of(wav):

@@ -23,7 +23,6 @@ DATA = ["--data-folder", "data"]
         ("sklearn", ["calibrate", *DATA]),
         ("onnx", ["import", "other.pth", "other.onnx"]),
         ("matplotlib", ["room.wav", "--plot", "room.png"]),
-        ("sounddevice", ["listen"]),
     ],
 )
 def test_before_the_model_is_loaded(

@@ -1,4 +1,4 @@
-"""Tests of ``fftp-tag listen``, with pipes and a microphone that is none.
+"""Tests of ``fftp-tag listen``, with pipes.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,9 +9,7 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
-import types
 
 import numpy as np
 import pytest
@@ -19,7 +17,6 @@ import soundfile as sf
 from tiny_onnx import PITCHES, RATE, cosines, write_model
 
 from fftp_tag import AudioTagger
-from fftp_tag.cli.main import main
 from fftp_tag.cli.output import rounded
 
 
@@ -94,45 +91,3 @@ def test_events_are_printed_while_audio_arrives(options):
     assert process.returncode == 130 and err == b""
     [end] = {row["end"] for row in rows(out)}
     assert len(rows(out)) == 3 and 0.5 < end <= 3.0
-
-
-class Microphone:
-    """A ``sounddevice.InputStream`` that hears what it is given."""
-
-    heard = sounds(6)
-
-    def __init__(self, **options):
-        self.options = options
-        assert options["samplerate"] == RATE and options["dtype"] == "float32"
-
-    def start(self):
-        self.active = True
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        size = self.options["blocksize"]
-        buffer = np.zeros((size, 1), np.float32)  # used again, as PortAudio's
-        for block in self.heard.reshape(-1, size):
-            buffer[:, 0] = block / np.float32(2**15)
-            self.options["callback"](buffer, size, None, None)
-            time.sleep(0.01)
-        self.active = False
-
-    def close(self):
-        self.thread.join()
-
-
-def test_microphone(options, monkeypatch, tmp_path, capsys):
-    """It is heard until it is unplugged."""
-    fake = types.SimpleNamespace(
-        InputStream=Microphone,
-        PortAudioError=OSError,
-        query_devices=lambda *_: {"default_samplerate": float(RATE)},
-    )
-    monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    assert main(["listen", *options, "--microphone", "0"]) == 1
-    captured = capsys.readouterr()
-    assert "microphone" in captured.err
-    expected = events_of_a_file(tmp_path, Microphone.heard, RATE, options)
-    assert ended(rows(captured.out)) == expected
