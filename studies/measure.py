@@ -23,7 +23,7 @@ CONTRASTS = yaml.safe_load(
     Path(__file__).with_name("contrasts.yaml").read_text("utf-8")
 )
 NAMES = sorted(path.stem for path in PLANS.glob("*.yaml"))
-# The folds of a plan by its splits; one of so many parts of the rest is for validation
+# By splits: how many folds, and of how many parts of the rest one is for validation
 SPLITS = {None: (5, 8), "folders": (3, 6), "mixed": (6, 12)}
 LEAST_UNITS = 4  # of a difference, or as many as its plan has
 

@@ -128,10 +128,6 @@ def mix_fold(data, folder, fold, sizes):
     with preparing(folder, {"fold": fold, **sizes}) as to_do:
         if not to_do:
             return
-        sounds = {
-            split: list(map(read_clip, clips))
-            for split, clips in split_clips(data, fold).items()
-        }
         noises = [
             read_audio(path, RATE)
             for path in sorted(
@@ -139,6 +135,10 @@ def mix_fold(data, folder, fold, sizes):
             )
             if path.suffix in AUDIO
         ]
+        sounds = {
+            split: list(map(read_clip, clips))
+            for split, clips in split_clips(data, fold).items()
+        }
         labels = sorted({sound.labels[0] for sound in sounds["train"]})
         mixer = Mixer(
             sounds,
