@@ -50,8 +50,8 @@ def read_onnx(
                 array = arrays[f"{full}.T"].swapaxes(0, 1)
             else:
                 continue
-            if array.ndim > tensor.dim():  # a kernel has one more axis
-                array = array.squeeze(2)
+            if array.size == tensor.numel():  # kernels have one more axis
+                array = array.reshape(tensor.shape)
             state[name] = torch.tensor(array)
         if name not in state:
             raise InputError(
