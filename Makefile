@@ -50,12 +50,11 @@ bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/recipe_speed.py
 	$(VENV)/bin/python benchmarks/performance_table.py
 
-# Verify and measure on a CUDA GPU within twenty minutes, with the Python at hand:
-# first the job of ten minutes, for which benchmarks/gpu.sh can take along what a
-# machine without network lacks. DATA=FOLDER adds runs of the study.
+# Verify and measure on a CUDA GPU within ten minutes, with the Python at hand;
+# benchmarks/gpu.sh can take along what a machine without network lacks.
+# DATA=FOLDER adds runs of the study.
 bench-gpu:
 	PYTHON=$(PYTHON) DATA="$(DATA)" benchmarks/gpu.sh run none results/gpu
-	$(PYTHON) benchmarks/gpu.py --out results/gpu
 	cp results/gpu/*.json benchmarks/results
 	$(PYTHON) benchmarks/performance_table.py
 

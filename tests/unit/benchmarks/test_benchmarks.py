@@ -57,16 +57,6 @@ def test_rows_are_those_that_are_stored(name, package, run_script):
                 assert rows[row]["unit"] == stored["unit"]
 
 
-def test_all_cases_of_a_gpu_run(run_script):
-    rows = run_script("gpu")
-    assert not [row for row in rows.values() if "error" in row]
-    for work in ("1 clip", "2 clips", "training step, 2 clips"):
-        for kind in ("AST", "AuM"):
-            square = f"{work}, {kind}, 1212 square patches"
-            row = rows[f"{work}, {kind}, 196 FFTP patches"]
-            assert row["against"] == square and rows[square]["median"] > 0
-
-
 def test_a_failed_case_leaves_the_others_alone(tmp_path, monkeypatch):
     import harness
 
