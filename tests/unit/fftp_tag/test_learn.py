@@ -463,6 +463,19 @@ def make_examples(spans, targets, groups=None):
     ]
 
 
+def test_each_span_of_background_is_an_example():
+    """Any may be a false alarm; of clips with a class, the mean counts."""
+    spans = np.random.default_rng(0).standard_normal((12, 3, 4))
+    targets = np.eye(3)[np.arange(12) % 3, :2]  # the last is background
+    found = learn_from(make_examples(spans, targets), 0, single_label=True)
+    rows = np.concatenate(
+        [spans[::3].mean(1), spans[1::3].mean(1), *spans[2::3]]
+    )
+    labels = np.eye(3)[np.repeat(range(3), (4, 4, 12)), :2]
+    expected = learn_classifier(rows, labels, single_label=True)
+    np.testing.assert_allclose(found.weight, expected.weight)
+
+
 def test_a_fold_is_classified_by_the_others_alone(monkeypatch):
     """Its temperature is theirs, too: the clips of fold 0 are mislabelled.
 
