@@ -564,7 +564,7 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     assert found.value - found.low == pytest.approx(expected, rel=0.2)
 
 
-def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, capsys):
+def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, read, capsys):
     rows = ["path,labels,group,start,end", "low.wav,low,low,17,18"]
     (tmp_path / "parts").mkdir()
     for name in TONES:
@@ -581,6 +581,12 @@ def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, capsys):
     printed = capsys.readouterr().out
     assert "low.wav, 17.0-18.0 s" in printed  # after the end
     assert "such as low.wav, 0.0-1.0 s" in printed  # is confused
+    # Around a part's copies are other parts
+    assert any(x.clips for x in read)
+    for own, other in ((x.part, y) for x in read for y in x.clips):
+        assert other.path != own.path or not (
+            other.start < own.end and own.start < other.end
+        )
     # Three groups do not show how much scores vary
     assert "accuracy" in printed and "[" not in printed
 
