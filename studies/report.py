@@ -43,7 +43,7 @@ MOST_POINTS = 8  # of a panel
 
 def signed(value):
     """Formats a value in points."""
-    return f"{value:+.1f}"
+    return f"{round(value, 1) + 0.0:+.1f}"  # +0.0, not -0.0
 
 
 def interval_of(entry):
