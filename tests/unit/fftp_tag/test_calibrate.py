@@ -64,6 +64,10 @@ def test_thresholds_by_hand():
     # A clip of a probability of 8e-6 is missed, although F1 would gain
     assert learn((1, 0.99), (1, 8e-6), (0, 0.0)) == pytest.approx(0.495, 1e-4)
     assert learn((1, 0.0), (1, 0.0), (0, 0.0)) == 0.5
+    # The higher one of two that are equally good
+    found = (0.9, 0.8), (0.7, 0.6, 0.5, 0.45), (0.4, 0.3)
+    pairs = [(n % 2 == 0, x) for n, part in enumerate(found) for x in part]
+    assert learn(*pairs) == pytest.approx(0.75)
     # Nothing lies between neighbours in float32
     low = np.float32(0.3)
     high = np.nextafter(low, np.float32(1))

@@ -181,7 +181,9 @@ def test_copies_are_of_the_sound(tmp_path):
     rate = 16000
     time = np.arange(rate) / rate
     wav = np.sin(2 * np.pi * 1000 * time).astype(np.float32)
-    sf.write(tmp_path / "other.wav", 0.1 * np.sin(2 * np.pi * 200 * time), rate)
+    pitches = np.where(abs(time - 0.5) < 0.25, 200, 400)
+    other = 0.1 * np.sin(2 * np.pi * pitches * time)
+    sf.write(tmp_path / "other.wav", other, rate)
     others = [Part(tmp_path / "other.wav", 0.25, 0.75)]
     for seed in range(5):
         rng = np.random.default_rng(seed)
