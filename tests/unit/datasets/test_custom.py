@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.custom import list_clips
+from speechbrain_fftp.datasets.custom import background_of, list_clips
 from speechbrain_fftp.datasets.names import clip_ids
 
 
@@ -61,6 +61,15 @@ def parts_of(folder, **options):
         (os.path.relpath(x.audio, folder), x.start, x.end, x.labels)
         for x in list_clips(folder, 1, **options).clips
     ]
+
+
+def test_background_keeps_away_from_events():
+    """By 0.25 s; and what is shorter than 1 s is left out."""
+    events = [(2.0, 3.0), (4.5, 5.0), (6.5, 7.0)]
+    expected = [(0.0, 1.75), (3.25, 4.25), (5.25, 6.25)]
+    assert list(background_of(events, 8.2)) == expected
+    assert [*background_of(events, 8.3)][3:] == [pytest.approx((7.25, 8.3))]
+    assert list(background_of([(2.0, 3.0), (4.4, 5.0)], 6.0)) == expected[:1]
 
 
 def test_recordings_with_label_tracks(tmp_path, caplog):

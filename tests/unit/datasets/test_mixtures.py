@@ -5,6 +5,7 @@ Authors
 """
 
 import csv
+import itertools
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ import soundfile as sf
 from prepared_clips import read_clips, read_rows
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.mixtures import RATE, prepare_mixtures
+from speechbrain_fftp.datasets.mixtures import (
+    RATE,
+    Mixer,
+    Sound,
+    prepare_mixtures,
+)
 from speechbrain_fftp.datasets.prepare import prepare_custom
 
 SIZES = {"num_train": 12, "num_valid": 12, "num_eval": 12}
@@ -67,6 +73,23 @@ def test_a_split_has_its_own_clips_and_background(sounds, tmp_path):
     sf.write(room, sf.read(room)[0] / 2, RATE)  # of the same size
     with pytest.raises(InputError, match="background"):
         prepare_mixtures(sounds, tmp_path / "mixed", background=room, **SIZES)
+
+
+def test_sounds_of_a_class_do_not_overlap_and_stand_out_by_their_snr():
+    noise = np.random.default_rng(0).standard_normal(20 * RATE)
+    sounds = {"valid": [Sound(("a",), tone(1000, 3))]}
+    mixer = Mixer(sounds, {"valid": [noise], "train": []}, {"a": "A"}, seed=0)
+    for number in range(50):
+        drawn = mixer.draw(str(number), "valid")
+        events = sorted(drawn.events, key=lambda event: event.start)
+        for one, other in itertools.pairwise(events):
+            assert one.end <= other.start
+        alone = mixer.mix(drawn._replace(events=[]))
+        for event in events:
+            mixed = mixer.mix(drawn._replace(events=[event]))
+            heard = (mixed - alone)[event.start : event.end]
+            snr = 20 * np.log10(heard.std() / alone.std())
+            assert snr == pytest.approx(event.snr, abs=0.5)
 
 
 def test_noise_is_generated_without_background(sounds, tmp_path):

@@ -325,6 +325,15 @@ def test_comments_of_others_tell_nothing(tmp_path, comment):
     assert found == (file_identity(path), 0.25, 0.75)
 
 
+def test_a_part_of_a_cut_clip_is_a_part_of_its_source(tmp_path):
+    path, source = tmp_path / "a.wav", ClipSource("0f1e", 5.0, 6.0)
+    with sf.SoundFile(path, "w", RATE, 1) as file:
+        file.comment = str(source)
+        file.write(noise(1, seed=1))
+    assert source_of(Part(path)) == source
+    assert source_of(Part(path, 0.25, 0.75)) == ("0f1e", 5.25, 5.75)
+
+
 def test_what_is_left_out_is_named_once(tagger, archive, tmp_path, caplog):
     """Not for each of two classes."""
     caplog.set_level("INFO")
