@@ -52,9 +52,6 @@ TOLERANCE = 1e-4  # maximum difference from PyTorch's outputs
 # recurrent layer is followed frame by frame
 EXAMPLE_TOKENS = 3
 
-# Operators that keep values, see ``name_weights``
-VIEWS = ("Cast", "Identity", "Reshape", "Transpose")
-
 # What PyTorch raises where it cannot follow a module
 EXPORT_ERRORS = (
     AssertionError,
@@ -356,9 +353,10 @@ def capture(model, info):
 def simplify(model, weights):
     """Folds constants, and removes unused and duplicate nodes.
 
-    What computes with weights stays, as AuM's decay rates, so that weights keep
-    their names. PyTorch's own ``optimize`` also rewrites patterns, none of which occur here,
-    and takes 18 s for an AuM of 24 layers.
+    What computes with weights stays, such as AuM's decay rates, so that weights
+    keep their names; ``name_weights`` names those that are transposed. PyTorch's
+    own ``optimize`` also rewrites patterns, none of which occur here, and takes
+    18 s for an AuM of 24 layers.
     """
     import onnx_ir
     import onnxscript.optimizer
@@ -367,7 +365,7 @@ def simplify(model, weights):
     def may_fold(node):
         """Whether to fold a node: False, or None for the usual rules."""
         names = {value.name for value in node.inputs if value is not None}
-        computes = node.op_type not in VIEWS and names & weights.keys()
+        computes = node.op_type != "Transpose" and names & weights.keys()
         return False if computes else None
 
     onnxscript.optimizer.fold_constants(
@@ -386,9 +384,8 @@ def name_weights(graph, model):
     """Gives the encoder's weights their names, with ``.T`` if the first two
     axes are exchanged.
 
-    PyTorch numbers those that it transposes or reshapes, such as the weights of
-    linear layers, which could then not be read back, see
-    ``pretrained.onnx_weights``.
+    PyTorch numbers those that it transposes, such as the weights of linear
+    layers, which could then not be read back, see ``pretrained.onnx_weights``.
     """
     unnamed = {}  # by their number of values
     for value in graph.initializers.values():
@@ -406,8 +403,6 @@ def name_weights(graph, model):
                 found, weights.swapaxes(0, 1)
             ):
                 value.name = f"{name}.T"
-            elif np.array_equal(found.ravel(), weights.ravel()):
-                value.name = name  # of a kernel, with one more axis
             else:
                 continue
             unnamed[weights.size].remove(value)

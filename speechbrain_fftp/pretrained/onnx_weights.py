@@ -50,7 +50,9 @@ def read_onnx(
                 array = arrays[f"{full}.T"].swapaxes(0, 1)
             else:
                 continue
-            if array.size == tensor.numel():  # kernels have one more axis
+            if (
+                array.size == tensor.numel()
+            ):  # the starter's kernels have an axis more
                 array = array.reshape(tensor.shape)
             state[name] = torch.tensor(array)
         if name not in state:
