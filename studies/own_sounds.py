@@ -42,6 +42,7 @@ from starter_prepare import (
     list_everyday,
     list_instruments,
     list_noises,
+    list_notes,
     list_words,
 )
 
@@ -56,7 +57,6 @@ from speechbrain_fftp.datasets.mixtures import (
     loud_part,
 )
 from speechbrain_fftp.datasets.word_splits import UNKNOWN, speaker_of
-from studies import soundscapes
 from studies.tables import write_tables
 
 FOLDS = (1, 5)  # which the starter has not learnt
@@ -93,8 +93,8 @@ class Clip(NamedTuple):
 def list_clips(data):
     """The clips of each kind."""
     sessions = {
-        clip.path.stem: clip.group
-        for clip in soundscapes.list_instruments(data / "audioset_mini")
+        path.stem: f"{label} {first}"
+        for path, label, _, first in list_notes(data / "audioset_mini")
     }
     kinds = {kind: [] for kind in SIZES}
     for sound in list_everyday(data / "esc10"):

@@ -217,9 +217,8 @@ class Study:
         """The ``Scores`` of a run's test clips."""
         found = np.load(folder / "probabilities.npz")
         groups = found["ids"]
-        if (
-            self.plan.facts["groups"] == "speakers"
-        ):  # WORD_SPEAKER_nohash_NUMBER
+        # Ids are WORD_SPEAKER_nohash_NUMBER
+        if self.plan.facts["groups"] == "speakers":
             names = (x.partition("_nohash_")[0] for x in groups)
             groups = np.array([x.rpartition("_")[2] for x in names])
         scores = Scores(found["ids"], groups, found["targets"], found["probs"])

@@ -11,12 +11,16 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "recipes" / "Starter"))
+from starter_prepare import list_noises, list_notes
 
 from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.dataio.prepared import preparing
@@ -36,7 +40,6 @@ from studies.plan import SEARCH
 
 FOLDS = 6
 INNER = 12  # one of this many parts of the training clips is for validation
-SESSION = 20  # maximum gap of Freesound's ids within a recording session
 AUDIO = (".wav", ".flac")
 OTHERS = (SILENCE, UNKNOWN, NOISE_FOLDER)  # folders without words
 SOURCES = "sources.npz"
@@ -71,20 +74,11 @@ def list_words(folder):
 
 
 def list_instruments(folder):
-    """The clips of a folder in AudioSet's format with a clips.csv."""
-    with open(folder / "clips.csv", newline="", encoding="utf-8") as file:
-        rows = [
-            (row["source_label"], int(row["freesound_id"]), row["ytid"])
-            for row in csv.DictReader(file)
-        ]
-    clips, last_label, last_number = [], None, 0
-    for label, number, clip_id in sorted(rows, key=lambda row: row[:2]):
-        if label != last_label or number - last_number > SESSION:
-            group = f"{label} {number}"
-        last_label, last_number = label, number
-        path = folder / "audio" / f"{clip_id}.flac"
-        clips.append(Clip(path, label.replace("_", " "), group))
-    return clips
+    """The clips of a folder of notes with a clips.csv."""
+    return [
+        Clip(path, label.replace("_", " "), f"{label} {first}")
+        for path, label, _, first in list_notes(folder)
+    ]
 
 
 def parts(clips, count):
@@ -130,10 +124,7 @@ def mix_fold(data, folder, fold, sizes):
             return
         noises = [
             read_audio(path, RATE)
-            for path in sorted(
-                (data / "speech_commands" / NOISE_FOLDER).iterdir()
-            )
-            if path.suffix in AUDIO
+            for path in list_noises(data / "speech_commands")
         ]
         sounds = {
             split: list(map(read_clip, clips))

@@ -213,20 +213,26 @@ def list_everyday(folder):
 
 def list_instruments(folder):
     """The notes; the sessions of an instrument are dealt to folds in turn."""
+    for path, label, session, _ in list_notes(folder):
+        yield Recording(path, (MIDS[label],), session % FOLDS + 1)
+
+
+def list_notes(folder):
+    """Path, label, session from 0 and the session's first number of each note."""
     with open(folder / "clips.csv", newline="", encoding="utf-8") as file:
         rows = [
             (row["source_label"], int(row["freesound_id"]), row["ytid"])
             for row in csv.DictReader(file)
         ]
-    last_label, last_number, session = None, 0, 0
+    last_label, last_number, session, first = None, 0, 0, 0
     for label, number, clip_id in sorted(rows):
         if label != last_label:
-            session = 0
+            session, first = 0, number
         elif number - last_number > SESSION:
-            session += 1
+            session, first = session + 1, number
         last_label, last_number = label, number
         path = folder / "audio" / f"{clip_id}.flac"
-        yield Recording(path, (MIDS[label],), session % FOLDS + 1)
+        yield path, label, session, first
 
 
 def list_words(folder):

@@ -85,8 +85,9 @@ def run_script(words, folder, log, variables):
     sys.path.insert(0, str(Path(words[0]).parent))
     try:
         runpy.run_path(words[0], run_name="__main__")
-    except Exception:
-        # multiprocessing prints errors itself, without the script's hook
+    except (ImportError, OSError, TypeError, ValueError):
+        # What the script's hook prints in one line; multiprocessing, which
+        # does not know the hook, prints other errors
         sys.excepthook(*sys.exc_info())
         sys.exit(1)
 
