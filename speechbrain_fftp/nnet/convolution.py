@@ -6,11 +6,7 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.patching import (
-    FFTPEmbedding,
-    cut_patches,
-    make_projection,
-)
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, cut_patches
 
 
 class ConvStemEmbedding(FFTPEmbedding):
@@ -64,7 +60,7 @@ class ConvStemEmbedding(FFTPEmbedding):
         bins = channels * ((n_mels + 3) // 4)
         self.map_patch = ((patch_frames - 5) // 2, bins)
         self.map_stride = (stride_frames // 2, bins)
-        self.proj = make_projection(self.map_patch[0] * bins, embed_dim)
+        self.proj = torch.nn.Linear(self.map_patch[0] * bins, embed_dim)
 
     def forward(self, feats):
         """Embeds a batch of spectrograms.

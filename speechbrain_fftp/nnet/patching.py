@@ -71,7 +71,8 @@ class PatchEmbedding(torch.nn.Module):
                 f"spectrogram (n_mels={n_mels})."
             )
         self.freq_patches = (n_mels - self.patch_bins) // self.stride_bins + 1
-        self.proj = make_projection(
+        # PyTorch's default weights, as in AST, whose convolution has the same
+        self.proj = torch.nn.Linear(
             self.patch_frames * self.patch_bins, embed_dim
         )
 
@@ -164,30 +165,6 @@ class PatchEmbedding(torch.nn.Module):
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
         return feats
-
-
-def make_projection(n_cells, embed_dim):
-    """The linear layer that maps a patch to a token, initialised as in AST.
-
-    Arguments
-    ---------
-    n_cells, embed_dim : int
-        Number of cells of a patch, and of channels of a token.
-
-    Returns
-    -------
-    torch.nn.Linear
-        The layer.
-
-    Example
-    -------
-    >>> make_projection(256, 192)
-    Linear(in_features=256, out_features=192, bias=True)
-    """
-    layer = torch.nn.Linear(n_cells, embed_dim)
-    torch.nn.init.xavier_uniform_(layer.weight)
-    torch.nn.init.zeros_(layer.bias)
-    return layer
 
 
 def cut_patches(feats, patch, stride):

@@ -50,6 +50,12 @@ def test_initial_values_are_those_of_the_original(device):
     # Torch's bound of a linear layer, over the root of the depth
     largest = layer.out_proj.weight.abs().max().item()
     assert largest == pytest.approx(128**-0.5 / 2, rel=0.01)
+    # LeCun's normal distribution, cut at two standard deviations
+    patches = encoder.embedding.proj
+    weights = patches.weight * 400**0.5  # of 25 frames and 16 bins
+    assert weights.std().item() == pytest.approx(1, abs=0.02)
+    assert 2.1 < weights.abs().max() < 2 / 0.8796
+    assert not patches.bias.any()
     norms = [x for x in encoder.modules() if hasattr(x, "eps")]
     assert len(norms) == 5 and {norm.eps for norm in norms} == {1e-5}
 

@@ -33,6 +33,24 @@ def test_tokens_are_those_of_a_convolution(device, name):
     torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("patch", [(16, 16), (25, 128)])
+def test_initial_weights_are_distributed_as_those_of_a_convolution(patch):
+    """That of AST from scratch, which PyTorch initialises."""
+    from speechbrain.nnet.patching import PatchEmbedding
+
+    torch.manual_seed(0)
+    embedding = PatchEmbedding(128, 256, patch, patch)
+    conv = torch.nn.Conv2d(1, 256, patch)
+    quantiles = torch.linspace(0, 1, 21)
+    for found, expected in (
+        (embedding.proj.weight[:64], conv.weight[:64]),
+        (embedding.proj.bias, conv.bias),
+    ):
+        found, expected = (x.flatten()[:50000] for x in (found, expected))
+        distances = found.quantile(quantiles) - expected.quantile(quantiles)
+        assert distances.abs().max() < 0.2 * expected.std()
+
+
 def test_features_of_another_size_are_an_error():
     from speechbrain.nnet.patching import FFTPEmbedding, PatchEmbedding
 

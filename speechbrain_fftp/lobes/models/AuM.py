@@ -23,6 +23,9 @@ from speechbrain_fftp.nnet.tokens import (
     pool_tokens,
 )
 
+# Standard deviation of a normal distribution that is cut at -2 and 2
+STD_WITHIN_TWO = 0.87962566103423978
+
 
 class AuM(torch.nn.Module):
     """Audio Mamba encoder.
@@ -39,8 +42,8 @@ class AuM(torch.nn.Module):
     bidirectional : str
         "fo-bi" or "bi-bi"; see ``Mamba``.
     embedding : torch.nn.Module, optional
-        A patch embedding of ``speechbrain_fftp.nnet.patching``; by default,
-        ``FFTPEmbedding`` with 25 frames every 5.
+        A patch embedding of ``speechbrain_fftp.nnet.patching``, whose weights
+        are drawn again; by default, ``FFTPEmbedding`` with 25 frames every 5.
     max_frames : int
         Maximum clip length in frames, which sets the number of learned
         positions. Longer clips stretch them (see ``PositionEmbedding``).
@@ -110,6 +113,8 @@ class AuM(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
+        # As in the original
+        init_lecun_normal(embedding.proj)
         torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
         for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
@@ -208,3 +213,26 @@ def find_slots(is_valid):
         is_valid, is_valid.cumsum(1) - 1, count + (~is_valid).cumsum(1) - 1
     )
     return slots + (slots >= middle), middle
+
+
+def init_lecun_normal(layer):
+    """Draws weights of variance 1 / (number of inputs); sets the bias to 0.
+
+    From a normal distribution that is cut at two standard deviations and scaled
+    to this variance, as ``lecun_normal_`` in timm and in JAX.
+
+    Arguments
+    ---------
+    layer : torch.nn.Linear
+        The layer.
+
+    Example
+    -------
+    >>> layer = torch.nn.Linear(2500, 100)
+    >>> init_lecun_normal(layer)
+    >>> round(layer.weight.std().item(), 3)
+    0.02
+    """
+    std = layer.in_features**-0.5 / STD_WITHIN_TWO
+    torch.nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
+    torch.nn.init.zeros_(layer.bias)
