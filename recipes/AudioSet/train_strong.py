@@ -14,8 +14,9 @@ from train import TaggingBrain, dataio_prep, main
 import speechbrain as sb
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
+    augment_features,
     extract_features,
-    load_clips,
+    unequal_lengths,
 )
 from speechbrain_fftp.training.strong_labels import (
     add_frame_targets,
@@ -44,20 +45,25 @@ class StrongBrain(TaggingBrain):
         """
         if stage != sb.Stage.TRAIN:
             return super().compute_forward(batch, stage)
-        wavs, lens = load_clips(batch.sig, self.device)
+        lens = unequal_lengths(batch.sig.lengths)
+        batch = batch.to(self.device, non_blocking=True)
+        wavs = batch.sig.data / 32768
+        items = [batch.targets.data, batch.frame_targets.data, batch.known.data]
         if self.hparams.wav_augment is not None:
             augment = self.hparams.wav_augment
             wavs, lens = augment_clips(augment, wavs, lens)
+            items = [augment.replicate_labels(item) for item in items]
         wavs, lens, mix = self.hparams.mixup(wavs, lens)
-        targets, frame_targets, known = (
-            mix(item.data.to(self.device, non_blocking=True))
-            for item in (batch.targets, batch.frame_targets, batch.known)
-        )
-        # Targets of a mixture are known where both clips' targets are
-        known = known > 0.999
+        items = [mix(item) for item in items]
 
         feats, lens = extract_features(self.modules, wavs, lens)
-        feats = self.hparams.masking(feats, lens)
+        if self.hparams.fea_augment is not None:
+            augment = self.hparams.fea_augment
+            feats, lens = augment_features(augment, feats, lens)
+            items = [augment.replicate_labels(item) for item in items]
+        targets, frame_targets, known = items
+        # Targets of a mixture are known where both clips' targets are
+        known = known > 0.999
         logits, frame_logits, valid = self.modules.embedding_model(
             feats, lens, return_frames=True
         )

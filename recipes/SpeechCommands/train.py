@@ -31,9 +31,10 @@ from speechbrain_fftp.core import Brain, parse_arguments
 from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
+    augment_features,
     classify,
     extract_features,
-    load_clips,
+    unequal_lengths,
 )
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
@@ -56,8 +57,11 @@ class CommandsBrain(Brain):
         logits, targets : torch.Tensor
             Both ``[B, C]``; the targets of mixed clips are mixed, too.
         """
-        wavs, lens = load_clips(batch.sig, self.device)
-        targets = batch.targets.data.to(self.device, non_blocking=True)
+        # On the CPU, so that nobody waits for a GPU to know them
+        lens = unequal_lengths(batch.sig.lengths)
+        batch = batch.to(self.device, non_blocking=True)
+        # In 16 bits until here
+        wavs, targets = batch.sig.data / 32768, batch.targets.data
         if stage == sb.Stage.TRAIN:
             if self.hparams.wav_augment is not None:
                 augment = self.hparams.wav_augment
@@ -66,8 +70,10 @@ class CommandsBrain(Brain):
             wavs, lens, mix = self.hparams.mixup(wavs, lens)
             targets = mix(targets)
         feats, lens = extract_features(self.modules, wavs, lens)
-        if stage == sb.Stage.TRAIN:
-            feats = self.hparams.masking(feats, lens)
+        if stage == sb.Stage.TRAIN and self.hparams.fea_augment is not None:
+            augment = self.hparams.fea_augment
+            feats, lens = augment_features(augment, feats, lens)
+            targets = augment.replicate_labels(targets)
         embeddings = self.modules.embedding_model(feats, lens)
         return classify(self.modules.classifier, embeddings), targets
 

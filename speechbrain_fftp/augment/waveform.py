@@ -9,74 +9,10 @@ from pathlib import Path
 import torch
 
 from speechbrain.dataio import audio_io
-from speechbrain.utils.callchains import lengths_arg_exists
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.nnet.tokens import count_valid
 
 logger = get_logger(__name__)
-
-
-class AllInOrder(torch.nn.Module):
-    """Applies all augmentations to each batch, in their order.
-
-    As ``speechbrain.augment.augmenter.Augmenter`` does if it may apply neither
-    fewer nor others; but that draws on the device how many to apply, and waits
-    for the number.
-
-    Arguments
-    ---------
-    augmentations : list of callable
-        Each maps waveforms ``[B, S]`` to waveforms, given their lengths as well
-        if its ``forward`` has the argument ``lengths``.
-
-    Example
-    -------
-    >>> augment = AllInOrder([RandomGain(6.0), RandomShift(2)])
-    >>> wavs, lengths = augment(torch.ones(4, 8), torch.ones(4))
-    >>> wavs.shape
-    torch.Size([4, 8])
-    """
-
-    def __init__(self, augmentations):
-        super().__init__()
-        self.augmentations = augmentations
-
-    def forward(self, wavs, lengths):
-        """Augments a batch.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        lengths : torch.Tensor
-            Lengths ``[B]`` relative to S.
-
-        Returns
-        -------
-        wavs, lengths : torch.Tensor
-            Augmented waveforms, and the same lengths.
-        """
-        for augment in self.augmentations:
-            if lengths_arg_exists(augment.forward):
-                wavs = augment(wavs, lengths=lengths)
-            else:
-                wavs = augment(wavs)
-        return wavs, lengths
-
-    def replicate_labels(self, labels):
-        """The labels of the augmented clips: those of the clips.
-
-        Arguments
-        ---------
-        labels : torch.Tensor
-            Labels ``[B, ...]``.
-
-        Returns
-        -------
-        torch.Tensor
-            The same.
-        """
-        return labels
 
 
 class RandomGain(torch.nn.Module):

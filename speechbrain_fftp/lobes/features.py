@@ -1,4 +1,4 @@
-"""Kaldi's filterbanks, their padding and their normalisation.
+"""Kaldi's filterbanks, and their normalisation.
 
 Unlike ``speechbrain.lobes.features.Fbank``, they equal the features that
 published AudioSet models were trained on.
@@ -209,108 +209,6 @@ class KaldiFbank(torch.nn.Module):
         power = spectrum.real.square() + spectrum.imag.square()
         # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
         return (power @ self.banks).clamp(min=self.floor).log()
-
-
-class PaddedFeatures(torch.nn.Module):
-    """Features of a front end, padded with zeros to one number of frames.
-
-    As AST and AuM do, before normalisation: padding is a part of all clips, so
-    that batches have one shape and no mask. Longer clips are cut.
-
-    ``EncoderClassifier`` passes no lengths to the front end: it is to encode
-    clips of unequal lengths one by one.
-
-    Arguments
-    ---------
-    front_end : torch.nn.Module
-        Maps waveforms ``[B, S]``, and their lengths, to features; with
-        ``window``, ``shift`` and ``num_frames``, such as ``KaldiFbank``.
-    pad_frames : int
-        Number of frames P of all clips.
-
-    Example
-    -------
-    >>> compute_features = PaddedFeatures(KaldiFbank(), pad_frames=1000)
-    >>> wavs, wav_lens = torch.rand(2, 160000), torch.tensor([1.0, 0.5])
-    >>> feats = compute_features(wavs, wav_lens)
-    >>> feats.shape, feats[1, 499:].any()
-    (torch.Size([2, 1000, 128]), tensor(False))
-    >>> compute_features.frame_lens(wav_lens, 160000)
-    tensor([1., 1.])
-    """
-
-    def __init__(self, front_end, pad_frames):
-        super().__init__()
-        self.front_end = front_end
-        self.pad_frames = pad_frames
-        self.window = front_end.window
-        self.shift = front_end.shift
-        self.margin = getattr(front_end, "margin", 0)
-
-    def frame_lens(self, wav_lens, n_samples):
-        """Lengths relative to the padded features: 1.0.
-
-        Arguments
-        ---------
-        wav_lens : torch.Tensor
-            Lengths ``[B]`` relative to ``n_samples``.
-        n_samples : int
-            Number of samples of the batch.
-
-        Returns
-        -------
-        torch.Tensor
-            Ones ``[B]``.
-        """
-        return torch.ones_like(wav_lens)
-
-    def forward(self, wavs, wav_lens=None):
-        """Computes the features of a batch.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; by default, all are 1.0.
-
-        Returns
-        -------
-        torch.Tensor
-            Features ``[B, P, F]``, zeros after the end of a clip.
-        """
-        feats = self.front_end(wavs, wav_lens)
-        if wav_lens is not None:
-            samples = (wav_lens.double() * wavs.shape[1]).round().long()
-            counts = self.front_end.num_frames(samples)
-            frame = torch.arange(feats.shape[1], device=counts.device)
-            is_valid = frame < counts.unsqueeze(1)
-            feats = feats.masked_fill(~is_valid.unsqueeze(2), 0.0)
-        padded = torch.nn.functional.pad(feats, (0, 0, 0, self.pad_frames))
-        return padded[:, : self.pad_frames]
-
-
-def pad_features(front_end, pad_frames=None):
-    """Adds padding to a front end, if there is to be any.
-
-    Arguments
-    ---------
-    front_end, pad_frames : torch.nn.Module, int
-        See ``PaddedFeatures``; by default, nothing is padded.
-
-    Returns
-    -------
-    torch.nn.Module
-        The front end, or ``PaddedFeatures``.
-
-    Example
-    -------
-    >>> pad_features(KaldiFbank())
-    KaldiFbank()
-    """
-    if pad_frames is None:
-        return front_end
-    return PaddedFeatures(front_end, pad_frames)
 
 
 class DatasetNormalization(torch.nn.Module):

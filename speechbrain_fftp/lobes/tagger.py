@@ -9,37 +9,6 @@ import torch
 from speechbrain_fftp.nnet.tokens import count_valid, length_mask
 
 
-def load_clips(clips, device):
-    """Moves a batch of 16-bit clips to a device, as waveforms.
-
-    Half the bytes to copy, and equal to waveforms that were read as float32.
-
-    Arguments
-    ---------
-    clips : speechbrain.dataio.batch.PaddedData
-        Samples ``[B, S]`` in 16 bits, and their relative lengths ``[B]``.
-    device : torch.device or str
-        The device.
-
-    Returns
-    -------
-    wavs : torch.Tensor
-        Waveforms ``[B, S]`` in -1..1.
-    lens : torch.Tensor or None
-        See ``unequal_lengths``.
-
-    Example
-    -------
-    >>> from speechbrain.dataio.batch import PaddedData
-    >>> clips = torch.tensor([[16384, 0], [0, -32768]], dtype=torch.int16)
-    >>> load_clips(PaddedData(clips, torch.ones(2)), "cpu")
-    (tensor([[ 0.5000,  0.0000],
-            [ 0.0000, -1.0000]]), None)
-    """
-    wavs = clips.data.to(device, non_blocking=True) / 32768
-    return wavs, unequal_lengths(clips.lengths)
-
-
 def augment_clips(augment, wavs, lens):
     """Applies an augmentation of waveforms, such as SpeechBrain's Augmenter.
 
@@ -76,6 +45,41 @@ def augment_clips(augment, wavs, lens):
     if augmented is there:  # known without waiting for a GPU
         return wavs, lens
     return wavs, unequal_lengths(augmented)
+
+
+def augment_features(augment, feats, lens):
+    """Applies an augmentation of features, such as SpeechBrain's Augmenter.
+
+    Lengths stay on the CPU, where ``SpecMask`` draws its masks.
+
+    Arguments
+    ---------
+    augment : callable
+        Maps features and lengths to the same.
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    lens : torch.Tensor or None
+        Lengths ``[B]`` relative to T, on the CPU; None if all are 1.0.
+
+    Returns
+    -------
+    feats : torch.Tensor
+        The augmented features ``[B, T, F]``.
+    lens : torch.Tensor or None
+        See ``unequal_lengths``.
+
+    Example
+    -------
+    >>> from speechbrain.augment.augmenter import Augmenter
+    >>> from speechbrain.augment.freq_domain import SpectrogramDrop
+    >>> augment = Augmenter(augmentations=[SpectrogramDrop()])
+    >>> feats, lens = torch.rand(2, 98, 128), torch.tensor([1.0, 0.5])
+    >>> augment_features(augment, feats, lens)[1]
+    tensor([1.0000, 0.5000])
+    """
+    here = torch.ones(len(feats)) if lens is None else lens
+    feats, augmented = augment(feats, here)
+    return feats, unequal_lengths(augmented)
 
 
 def unequal_lengths(lengths):

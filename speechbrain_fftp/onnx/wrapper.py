@@ -8,7 +8,7 @@ import functools
 
 import torch
 
-from speechbrain_fftp.lobes.features import KaldiFbank, PaddedFeatures
+from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.tagger import classify, filterbanks
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import EncodedClips, count_valid, length_mask
@@ -58,25 +58,9 @@ class WaveformTagger(torch.nn.Module):
         normalized = self.parts["mean_var_norm"](feats, feat_lens)
         outputs = self._encode(normalized, feat_lens)
         counts = count_valid(feat_lens, feats.shape[1])
-        if isinstance(front_end, PaddedFeatures):
-            # What is given away are a clip's frames and tokens, not padding's
-            front_end = front_end.front_end
-            feats = feats[:, : front_end.num_frames(wavs.shape[1])]
-            samples = (lens * wavs.shape[1]).round().long()
-            counts = front_end.num_frames(samples).clamp(max=feats.shape[1])
-            outputs["tokens"] = self._trim(outputs["tokens"], feats, counts)
         own_frames = length_mask(counts, feats.shape[1])
         outputs["features"] = feats.masked_fill(~own_frames.unsqueeze(2), 0.0)
         return tuple(outputs[name] for name in self.output_names)
-
-    def _trim(self, tokens, feats, counts):
-        """Tokens within clips, given features and each clip's number of frames."""
-        embedding = getattr(self.parts["embedding_model"], "embedding", None)
-        if not hasattr(embedding, "time_patches"):
-            return tokens
-        tokens = tokens[:, : embedding.time_patches(feats.shape[1])]
-        valid = length_mask(embedding.time_patches(counts), tokens.shape[1])
-        return tokens.masked_fill(~valid.unsqueeze(2), 0.0)
 
     def _encode(self, feats, lens):
         """All outputs but the features, by name.

@@ -9,10 +9,8 @@ import sys
 
 import torch
 
-from speechbrain.dataio.batch import PaddedData
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.lobes.features import DatasetNormalization, PaddedFeatures
-from speechbrain_fftp.lobes.tagger import filterbanks, load_clips
+from speechbrain_fftp.lobes.features import DatasetNormalization
 
 logger = get_logger(__name__)
 
@@ -20,9 +18,9 @@ logger = get_logger(__name__)
 def compare_features(brain, datasets, *, num_clips=64):
     """Logs mean and standard deviation of training features, and the yaml's.
 
-    Warns if they are far apart, or if most frames are padding. Ends the process
-    with one line if the longest training clip is shorter than a patch, or
-    longer than ``max_frames``. For ``before`` in a yaml file.
+    Warns if they are far apart. Ends the process with one line if the longest
+    training clip is shorter than a patch, or longer than ``max_frames``. For
+    ``before`` in a yaml file.
     """
     _check_lengths(brain, datasets)
     norm = brain.modules["mean_var_norm"]
@@ -44,7 +42,7 @@ def compare_features(brain, datasets, *, num_clips=64):
 
 
 def _check_lengths(brain, datasets):
-    """Ends the process, or warns, if clips are too short or too long."""
+    """Ends the process if clips are too short or too long."""
     rows = datasets["train"].data.values()
     durations = [float(row["duration"]) for row in rows]
     seconds = max(durations)
@@ -63,17 +61,6 @@ def _check_lengths(brain, datasets):
             f"longest training clip, {seconds:g} s: give --max_frames "
             f"{longest}, or let the preparation cut clips to a shorter length."
         )
-    front_end = brain.modules["compute_features"]
-    if isinstance(front_end, PaddedFeatures):
-        mean_frames = longest * sum(durations) / len(durations) / seconds
-        if mean_frames < front_end.pad_frames / 2:
-            logger.warning(
-                "Training clips have %d frames on average, and all are padded "
-                "to %d: training and tagging take less time with --pad_frames "
-                "null, or with a lower --max_frames.",
-                mean_frames,
-                front_end.pad_frames,
-            )
 
 
 def _some(datasets, count):
@@ -88,9 +75,5 @@ def _some(datasets, count):
 @torch.no_grad()
 def _features(brain, samples):
     """Filterbanks ``[T, F]`` of a clip in 16 bits."""
-    clips = PaddedData(samples[None], torch.ones(1))
-    wavs, _ = load_clips(clips, brain.device)
-    front_end = brain.modules["compute_features"]
-    if isinstance(front_end, PaddedFeatures):  # padding is no sound
-        front_end = front_end.front_end
-    return filterbanks(front_end, wavs)[0][0]
+    wavs = samples[None].to(brain.device) / 32768
+    return brain.modules["compute_features"](wavs)[0]

@@ -92,8 +92,8 @@ def check_settings(hparams_file, overrides, run_opts):
     """Ends the process with one line if a training would be wasted.
 
     This is so if the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, if prepared data
-    are missing, or if clips are to be padded to another length than the maximum.
+    in use by another process, if there is nothing to test, or if prepared data
+    are missing.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
@@ -132,15 +132,6 @@ def check_settings(hparams_file, overrides, run_opts):
     """
     given = YAML().load(overrides or "{}")
     hparams = YAML().load(_resolve(hparams_file, given))
-    pad_frames, max_frames = (
-        hparams.get("pad_frames"),
-        hparams.get("max_frames"),
-    )
-    if pad_frames not in (None, max_frames):
-        sys.exit(
-            f"pad_frames {pad_frames} is not max_frames {max_frames}: give "
-            f"--max_frames {pad_frames} as well, the length of all clips."
-        )
     if hparams.get("skip_prep"):
         for key in ("class_list", *MANIFESTS):
             if not Path(hparams[key]).is_file():

@@ -1,4 +1,4 @@
-"""Clips that are padded to one length, and the paper's commands.
+"""Batches that are padded to one shape, and the paper's commands.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,14 +6,17 @@ Authors
 
 import re
 import shlex
+from types import SimpleNamespace
 
 import pytest
 import torch
-from recipe_brains import ROOT, load_tiny
+from recipe_brains import ROOT, load_tiny, make_batch, make_brain
 
-from speechbrain_fftp.lobes.features import KaldiFbank, PaddedFeatures
+import speechbrain as sb
+from speechbrain.dataio.batch import PaddedData
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.lobes.tagger import extract_features
-from speechbrain_fftp.training.guard import check_settings
+from speechbrain_fftp.training.padding import ClipBatch, pad_to_one_shape
 
 
 def printed_commands(recipe):
@@ -43,45 +46,105 @@ def load_command(yaml, options, folder):
     return load_tiny(yaml, folder, **typed)
 
 
+def padded_batch(hparams, pad_frames, *seconds):
+    """Waveforms of training clips as the loader pads them, with their lengths."""
+    hparams = SimpleNamespace(**hparams)
+    rows = {n: {"duration": str(x)} for n, x in enumerate(seconds)}
+    pad_to_one_shape(
+        SimpleNamespace(hparams=hparams, modules=hparams.modules),
+        {"train": SimpleNamespace(data=rows)},
+        collate=hparams.collate_clips,
+        pad_frames=pad_frames,
+    )
+    collate = hparams.train_dataloader_opts["collate_fn"]
+    clips = [torch.rand(round(16000 * x)) for x in seconds]
+    return collate([{"sig": clip} for clip in clips]).sig
+
+
 def test_token_counts_are_the_papers(tmp_path):
-    """Of clips of 10 s and of 3 s, by the commands as printed."""
+    """Of batches with clips of 10 s and of 3 s, by the commands as printed."""
     counts = []
     for yaml, options in printed_commands("AudioSet"):
         hparams = load_command(yaml, options, tmp_path)
-        for seconds in (10, 3):
-            wavs = torch.rand(1, 16000 * seconds)
-            feats, lens = extract_features(hparams["modules"], wavs)
-            assert lens is None
-            tokens = hparams["embedding"](feats).shape[1]
-            assert tokens == hparams["embedding"].num_patches(feats.shape[1])
-        counts.append(tokens)
+        wavs, lens = padded_batch(hparams, hparams["pad_frames"], 10, 3)
+        feats, lens = extract_features(hparams["modules"], wavs, lens)
+        assert (lens * feats.shape[1]).round().tolist() == [998, 298]
+        counts.append(hparams["embedding"](feats).shape[1])
     assert counts == [991, 196, 96, 1212]
 
 
-def test_a_sixteenth_of_a_word_is_masked(tmp_path):
-    """1,024 cells of 128 x 128, as in the paper."""
+def test_the_papers_number_of_cells_is_masked(tmp_path):
+    """1,024 cells of a word, which has 98 of the 128 frames."""
     ((yaml, options),) = printed_commands("SpeechCommands")
     hparams = load_command(yaml, options, tmp_path)
-    feats, lens = extract_features(hparams["modules"], torch.rand(8, 16000))
-    masked = hparams["masking"](feats, lens) != feats
-    assert feats.shape == (8, 128, 128) and lens is None
-    assert (masked.float().mean((1, 2)) == 0.0625).all()
+    words = 8 * [1]
+    wavs, lens = padded_batch(hparams, hparams["pad_frames"], *words)
+    feats, lens = extract_features(hparams["modules"], wavs, lens)
+    assert feats.shape == (8, 128, 128)
+    masked = hparams["spec_mask"](feats, lens) != feats
+    assert (masked.sum((1, 2)) == 1024).all()
+    assert not masked[:, 98:].any()
 
 
-def test_padding_is_zeros_before_normalisation():
-    front_end = KaldiFbank(n_mels=40)
-    padded = PaddedFeatures(front_end, 100)
-    wavs, lens = torch.rand(3, 12000), torch.tensor([1.0, 0.5, 0.02])
-    found = padded(wavs, lens)
-    for feats, count in zip(found, (73, 36, 1)):
-        assert not feats[count:].any()
-    torch.testing.assert_close(found[0, :73], front_end(wavs)[0])
-    # Longer clips are cut
-    assert torch.equal(PaddedFeatures(front_end, 50)(wavs)[0], found[0, :50])
+@pytest.mark.parametrize(
+    "pad_frames, seconds, samples",
+    [
+        ("longest", (0.5, 0.25), 8000),
+        (100, (0.5, 0.25), 16240),
+        (10, (0.5, 0.25), 8000),  # never cut
+        (None, (0.25, 0.25), 4000),
+    ],
+)
+def test_length_of_batches(pad_frames, seconds, samples, tmp_path):
+    hparams = load_tiny("ast_fftp.yaml", tmp_path)
+    wavs, lens = padded_batch(hparams, pad_frames, *seconds)
+    assert wavs.shape == (2, samples)
+    counts = (lens * samples).round().long()
+    assert counts.tolist() == [round(16000 * x) for x in seconds]
+    for wav, count in zip(wavs, counts):
+        assert wav[:count].all() and not wav[count:].any()
 
 
-def test_another_length_than_the_maximum_is_named(tmp_path):
-    yaml = tmp_path / "train.yaml"
-    yaml.write_text("pad_frames: 1000\nmax_frames: 1024\n", "utf-8")
-    with pytest.raises(SystemExit, match="--max_frames 1000"):
-        check_settings(yaml, "", {})
+def test_a_warning_if_most_of_a_batch_is_padding(tmp_path, caplog):
+    hparams = load_tiny("ast_fftp.yaml", tmp_path)
+    padded_batch(hparams, "longest", 0.5, 0.3)
+    assert "pad_frames" not in caplog.text
+    padded_batch(hparams, "longest", 2, 0.4, 0.4)
+    assert "pad_frames null" in caplog.text and "2.0 s" in caplog.text
+    with pytest.raises(InputError, match="pad_frames longst"):
+        padded_batch(hparams, "longst", 1)
+
+
+@pytest.mark.parametrize("encoder", ["ast", "aum", "convnext"])
+@pytest.mark.parametrize("recipe", ["", "speechcommands/"])
+def test_padding_changes_no_loss(recipe, encoder, tmp_path):
+    """Nor any gradient: of patches, positions and what is pooled."""
+    brain = make_brain(
+        f"{recipe}{encoder}_fftp.yaml",
+        tmp_path,
+        wav_augment=None,
+        fea_augment=None,
+        mixup_prob=0.0,
+    )
+    batch = make_batch(brain, [1.0, 0.8, 0.55])
+    found = []
+    for extra in (0, 5000):
+        collate = ClipBatch()
+        collate.n_samples = 16000 + extra
+        counts = (batch.sig.lengths * 16000).round().long()
+        clips = [x[:n] for x, n in zip(batch.sig.data, counts)]
+        sig = collate([{"sig": clip} for clip in clips]).sig
+        assert sig.data.shape[1] == 16000 + extra
+        copy = SimpleNamespace(
+            sig=sig, targets=PaddedData(batch.targets.data, torch.ones(3))
+        )
+        copy.to = lambda *args, copy=copy, **kwargs: copy
+        brain.modules.zero_grad()
+        outputs = brain.compute_forward(copy, sb.Stage.TRAIN)
+        loss = brain.compute_objectives(outputs, copy, sb.Stage.TRAIN)
+        loss.backward()
+        weights = brain.modules.embedding_model.parameters()
+        found.append((loss, [weight.grad for weight in weights]))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=0)
+    for one, other in zip(found[0][1], found[1][1]):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)

@@ -7,8 +7,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import itertools
-
 import pytest
 import torch
 from recipe_brains import HPARAMS, make_batch, make_brain
@@ -19,7 +17,6 @@ from torch.utils._pytree import tree_leaves
 from speechbrain.dataio.batch import PaddedData
 from speechbrain_fftp import core
 from speechbrain_fftp.lobes import tagger
-from speechbrain_fftp.lobes.features import PaddedFeatures
 
 # These are for CPUs, with SpeechBrain's Augmenter
 OF_CPUS = ("demo.yaml", "own_sounds.yaml", "starter.yaml")
@@ -124,24 +121,36 @@ def test_the_step_of_a_recipe(yaml, tmp_path, monkeypatch):
     brain.last_step = len(batches) + 1
     for brain.step, batch in enumerate(batches, 1):
         lengths = LENGTHS[brain.step - 1]
-        for name in ("sig", "targets", "frame_targets", "known"):
-            if hasattr(batch, name):
-                item = getattr(batch, name)
-                data = torch.empty(item.data.shape, dtype=item.data.dtype)
-                setattr(batch, name, PaddedData(data, item.lengths))
-        # See above; features may be padded, as waveforms are not
+        simulate_batch(batch)
         lens = None if min(lengths) == 1 else torch.tensor(lengths)
-        is_padded = isinstance(brain.modules.compute_features, PaddedFeatures)
-        later = None if is_padded else lens
-        found = itertools.chain([lens], itertools.repeat(later))
-        monkeypatch.setattr(
-            tagger, "unequal_lengths", lambda _, found=found: next(found)
-        )
+        for names in (vars(tagger), brain.compute_forward.__globals__):
+            # Lengths that are simulated have no values
+            monkeypatch.setitem(names, "unequal_lengths", lambda _, x=lens: x)
         with Watch() as watch:
             watch.follow(brain.modules.embedding_model)
             loss = brain.fit_batch(batch)
             average = brain.update_average(loss, brain.avg_train_loss)
         assert loss.is_cuda and average == brain.step - 1
+
+
+def simulate_batch(batch):
+    """Replaces the tensors of a batch by simulated ones, which can be moved."""
+    names = ("sig", "targets", "frame_targets", "known")
+    names = [name for name in names if hasattr(batch, name)]
+    for name in names:
+        item = getattr(batch, name)
+        data = torch.empty(item.data.shape, dtype=item.data.dtype)
+        setattr(batch, name, PaddedData(data, item.lengths))
+
+    def to(device, non_blocking):
+        """As that of a ``PaddedBatch``."""
+        for name in names:
+            item = getattr(batch, name)
+            data = item.data.to(device, non_blocking=non_blocking)
+            setattr(batch, name, PaddedData(data, item.lengths))
+        return batch
+
+    batch.to = to
 
 
 def simulate(module):

@@ -16,7 +16,6 @@ import torch
 from small_models import CLIP, PITCHES, make_model, make_modules
 
 from speechbrain_fftp.dataio.model_info import ModelInfo
-from speechbrain_fftp.lobes.features import PaddedFeatures
 from speechbrain_fftp.lobes.frame_classifier import FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -46,7 +45,6 @@ ENCODERS = {
         max_frames=128,
         bidirectional="bi-bi",
     ),
-    "padded": lambda: AST(**SIZES, num_heads=2, max_frames=128),
     "convnext-stem": lambda: ConvNeXt1d(
         **SIZES, embedding=ConvStemEmbedding(40, 24, 11, 6, channels=3)
     ),
@@ -74,10 +72,6 @@ def model(exported, trained_on_tones, tmp_path_factory):
             for parameter in encoder.parameters():  # so that clips differ
                 torch.nn.init.normal_(parameter, std=0.3)
             modules = make_modules(encoder.eval(), labels=LABELS)
-            if form == "padded":
-                modules["compute_features"] = PaddedFeatures(
-                    modules["compute_features"], 128
-                )
             path = tmp_path_factory.mktemp("export") / "model.onnx"
             export_onnx(
                 path, modules, LABELS, sample_rate=16000, max_frames=128
@@ -108,10 +102,6 @@ def outputs_of_clip(modules, wav):
     else:
         logits = embedding = encoder(feats)
         tokens = encoder.encode(feats).tokens
-    if isinstance(front_end, PaddedFeatures):
-        outputs["features"] = front_end.front_end(wav[None])[:, :128]
-        count = encoder.embedding.time_patches(outputs["features"].shape[1])
-        tokens = tokens[:, :count]
     logits = classify(modules["classifier"], logits)
     outputs["probabilities"] = logits.sigmoid()
     outputs["tokens"] = tokens

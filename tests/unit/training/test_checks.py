@@ -12,11 +12,7 @@ import pytest
 import torch
 
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_fftp.lobes.features import (
-    DatasetNormalization,
-    KaldiFbank,
-    PaddedFeatures,
-)
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.training import checks
 
@@ -74,16 +70,3 @@ def test_clips_longer_than_the_model_are_refused(datasets):
     brain.hparams.max_frames = 47
     with pytest.raises(SystemExit, match="max_frames 47.* 48 .*0.5 s"):
         checks.compare_features(brain, datasets)
-
-
-@pytest.mark.parametrize("pad_frames, is_warned", [(56, False), (64, True)])
-def test_a_warning_if_most_frames_are_padding(
-    pad_frames, is_warned, datasets, caplog
-):
-    """Clips of 0.3 s on average, 28.8 frames."""
-    brain = make_brain(torch.nn.Identity())
-    front_end = brain.modules["compute_features"]
-    brain.modules["compute_features"] = PaddedFeatures(front_end, pad_frames)
-    checks.compare_features(brain, datasets)
-    found = "28 frames" in caplog.text and "padded to 64" in caplog.text
-    assert found == is_warned

@@ -210,19 +210,19 @@ def test_changes_are_named_but_no_objects_that_follow_from_them(start):
     """One a line if there are many; nested settings and references, too."""
     text = YAML + "width: !ref <lr> * 10\nfirst: !new:set\nsecond: !new:set\n"
     start.yaml.write_text(
-        text + "masking: !ref <first>\nafter:\n- !ref <first>\n- b\n"
+        text + "fea_augment: !ref <first>\nafter:\n- !ref <first>\n- b\n"
     )
     start()
     train(start.folder)
     start("after: []")
-    start.yaml.write_text(text + "masking: !ref <second>\nafter: []\nnew: 3\n")
+    start.yaml.write_text(text + "fea_augment: !ref <second>\nafter: []\nnew: 3\n")
     with pytest.raises(SystemExit) as error:
         start("lr: 0.3", "patch: [16, 5]")
     assert [line.strip() for line in str(error.value).split("\n")[1:]] == [
         "lr: 0.1 -> 0.3",
         "patch: [5, 16] -> [16, 5]",
         "width: 1.0 -> 3.0",
-        "masking: <first> -> <second>",
+        "fea_augment: <first> -> <second>",
         "new: None -> 3",
     ]
 
