@@ -170,12 +170,17 @@ class Brain(sb.Brain):
         return loader
 
     def fit(self, epoch_counter, train_set, valid_set=None, **options):
-        """Checks the data, calls the functions of ``before``, and trains."""
+        """Checks the data, and trains unless the model is only tested."""
         with one_line_errors():
             run_on_main(check_data, args=[vars(self.hparams), valid_set])
+        super().fit(epoch_counter, train_set, valid_set, **options)
+
+    def on_fit_start(self):
+        """Calls the functions of ``before``, and prepares the training."""
+        with one_line_errors():
             for function in self.hparams.before:
                 function(self, self.datasets)
-            super().fit(epoch_counter, train_set, valid_set, **options)
+        super().on_fit_start()
 
     def evaluate(self, test_set, **options):
         """Evaluates, and calls the functions of ``after``."""

@@ -23,9 +23,13 @@ MODULES = {
         "lobes.models.AST",
     ),
     "specmask": ("augment.specmask",),
-    "multi-label": ("augment.mixup", "dataio.ranking", "nnet.schedulers"),
-    "tagger": ("lobes.tagger", "inference.tagging"),
-    "audioset": ("utils.tagging_metrics",),
+    "multi-label": (
+        "augment.mixup",
+        "nnet.schedulers",
+        "utils.metric_stats",
+    ),
+    "audioset": ("lobes.tagger",),
+    "tagger": ("inference.tagging",),
     "convnext": (
         "nnet.convolution",
         "nnet.normalization",
@@ -51,6 +55,7 @@ MERGED = {
     "lobes.features": "lobes.features",
     "nnet.normalization": "nnet.normalization",
     "nnet.schedulers": "nnet.schedulers",
+    "utils.metric_stats": "utils.metric_stats",
 }
 
 # SpeechBrain keeps modules that import optional packages in integrations
@@ -60,9 +65,8 @@ TRITON = {
     "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
 }
 
-# Names in SpeechBrain that differ from those here. What the application imports
-# is in dataio, which needs no torch
-RENAMED = {**MERGED, **TRITON, "dataio.ranking": "utils.ranking"}
+# Names in SpeechBrain that differ from those here
+RENAMED = {**MERGED, **TRITON}
 
 
 def register():

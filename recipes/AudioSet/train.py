@@ -9,6 +9,7 @@ Authors
 """
 
 import csv
+import math
 import os
 import sys
 
@@ -18,7 +19,6 @@ from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.dataio import audio_io
-from speechbrain.dataio.dataio import load_data_csv
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import run_on_main
@@ -31,7 +31,7 @@ from speechbrain_fftp.lobes.tagger import (
     extract_features,
     unequal_lengths,
 )
-from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
+from speechbrain_fftp.utils.metric_stats import MultiLabelStats
 
 
 class TaggingBrain(Brain):
@@ -123,7 +123,7 @@ class TaggingBrain(Brain):
         epoch : int, optional
             The epoch; None in the test stage.
         """
-        self.metrics = TaggingMetrics()
+        self.metrics = MultiLabelStats()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the metrics of a stage; saves a checkpoint after validation.
@@ -234,34 +234,26 @@ def dataio_prep(hparams):
 
     datasets = {}
     for split in ("train", "valid", "test"):
-        data = load_data_csv(
-            hparams[f"{split}_annotation"],
+        table = hparams[f"{split}_annotation"]
+        with open(table, newline="", encoding="utf-8") as fin:
+            is_empty = next(csv.DictReader(fin), None) is None
+        if is_empty:  # with valid_fraction 0, no clips are held out
+            datasets[split] = []
+            continue
+        datasets[split] = DynamicItemDataset.from_csv(
+            table,
             replacements={"data_root": hparams["data_root"]},
+            dynamic_items=[audio_pipeline, label_pipeline],
+            output_keys=["id", "sig", "targets"],
         )
-        datasets[split] = []  # with valid_fraction 0, no clips are held out
-        if data:
-            datasets[split] = DynamicItemDataset(
-                data,
-                dynamic_items=[audio_pipeline, label_pipeline],
-                output_keys=["id", "sig", "targets"],
-            )
-        if data and split != "train":  # batches of clips of similar length
+        if split != "train":  # batches of clips of similar length
             datasets[split] = datasets[split].filtered_sorted(
                 sort_key="duration"
             )
     return datasets
 
 
-def main(brain_class, make_datasets):
-    """Trains a model by the command line, a yaml file and its overrides.
-
-    Arguments
-    ---------
-    brain_class : type
-        The class of the Brain.
-    make_datasets : callable
-        Creates the datasets from the loaded hyperparameters.
-    """
+if __name__ == "__main__":
     hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
@@ -278,41 +270,44 @@ def main(brain_class, make_datasets):
             hparams["tensorboard_logs_folder"]
         )
 
-    # The yaml may plug in the preparation of other data
-    prepare = hparams.get("prepare", prepare_audioset)
-    run_on_main(prepare, kwargs=hparams["prepare_opts"])
-    datasets = make_datasets(hparams)
+    run_on_main(
+        hparams.get("prepare", prepare_audioset), kwargs=hparams["prepare_opts"]
+    )
+    datasets = dataio_prep(hparams)
     if "pretrainer" in hparams:
         run_on_main(hparams["pretrainer"].collect_files)
         hparams["pretrainer"].load_collected()
 
-    brain = brain_class(
+    brain = TaggingBrain(
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    # A sampler, since several processes would not draw by the seed otherwise
-    brain.train_sampler = hparams["train_sampler"](datasets["train"])
-    train_loader = brain.make_dataloader(
-        datasets["train"],
-        sb.Stage.TRAIN,
-        sampler=brain.train_sampler,
-        **hparams["train_dataloader_opts"],
-    )
     # The schedule needs the number of optimiser steps
-    steps = len(train_loader) // brain.grad_accumulation_factor
-    total_steps = hparams["number_of_epochs"] * steps
+    num_clips = math.ceil(
+        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
+    )
+    num_batches = math.ceil(num_clips / hparams["batch_size"])
+    total_steps = hparams["number_of_epochs"] * (
+        num_batches // brain.grad_accumulation_factor
+    )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
         total_steps=total_steps,
     )
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
+    # A sampler, since several processes would not draw by the seed otherwise
+    brain.train_sampler = hparams["train_sampler"](datasets["train"])
     brain.fit(
         brain.hparams.epoch_counter,
-        train_loader,
+        datasets["train"],
         datasets["valid"],
+        train_loader_kwargs={
+            "sampler": brain.train_sampler,
+            **hparams["train_dataloader_opts"],
+        },
         valid_loader_kwargs=hparams["valid_dataloader_opts"],
     )
     brain.evaluate(
@@ -320,7 +315,3 @@ def main(brain_class, make_datasets):
         max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
-
-
-if __name__ == "__main__":
-    main(TaggingBrain, dataio_prep)

@@ -14,6 +14,7 @@ Authors
 """
 
 import csv
+import math
 import os
 import sys
 
@@ -36,7 +37,7 @@ from speechbrain_fftp.lobes.tagger import (
     extract_features,
     unequal_lengths,
 )
-from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
+from speechbrain_fftp.utils.metric_stats import MultiLabelStats
 
 
 class CommandsBrain(Brain):
@@ -128,7 +129,7 @@ class CommandsBrain(Brain):
         epoch : int, optional
             The epoch; None in the test stage.
         """
-        self.metrics = TaggingMetrics()
+        self.metrics = MultiLabelStats()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the metrics of a stage; saves a checkpoint after validation.
@@ -178,7 +179,8 @@ class CommandsBrain(Brain):
         float
         """
         _, probs, targets = self.metrics.gather()
-        return float((probs.argmax(1) == targets.argmax(1)).mean())
+        is_right = probs.argmax(1) == targets.argmax(1)
+        return is_right.float().mean().item()
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Loads the average weights of the kept checkpoints.
@@ -287,26 +289,29 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    # A sampler, since several processes would not draw by the seed otherwise
-    brain.train_sampler = hparams["train_sampler"](datasets["train"])
-    train_loader = brain.make_dataloader(
-        datasets["train"],
-        sb.Stage.TRAIN,
-        sampler=brain.train_sampler,
-        **hparams["train_dataloader_opts"],
-    )
     # The schedule needs the number of optimiser steps
-    steps = len(train_loader) // brain.grad_accumulation_factor
-    total_steps = hparams["number_of_epochs"] * steps
+    num_clips = math.ceil(
+        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
+    )
+    num_batches = math.ceil(num_clips / hparams["batch_size"])
+    total_steps = hparams["number_of_epochs"] * (
+        num_batches // brain.grad_accumulation_factor
+    )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
         total_steps=total_steps,
     )
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
+    # A sampler, since several processes would not draw by the seed otherwise
+    brain.train_sampler = hparams["train_sampler"](datasets["train"])
     brain.fit(
         brain.hparams.epoch_counter,
-        train_loader,
+        datasets["train"],
         datasets["valid"],
+        train_loader_kwargs={
+            "sampler": brain.train_sampler,
+            **hparams["train_dataloader_opts"],
+        },
         valid_loader_kwargs=hparams["valid_dataloader_opts"],
     )
     brain.evaluate(

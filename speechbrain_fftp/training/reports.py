@@ -23,11 +23,12 @@ def report_tagging(brain, datasets, *, folder):
     For ``after`` in a yaml file.
     """
     labels = brain.hparams.label_encoder.ind2lab
-    metrics = dict(brain.metrics.scores)  # of the test stage
+    per_class = brain.metrics.per_class  # of the test stage
     rows = [
         (labels[c], row["positives"], row["AP"], row["AUC"])
-        for c, row in metrics.pop("per_class").items()
+        for c, row in per_class.items()
     ]
+    metrics = {**brain.metrics.summary, "num_classes_scored": len(rows)}
     header = ("label", "positives", "AP", "AUC")
     write_report(brain, folder, "mAP", metrics, header, rows)
 
@@ -44,9 +45,9 @@ def report_accuracy(brain, datasets, *, folder):
     for c, label in labels.items():
         of_class = is_right[targets[:, c] > 0.5]
         if len(of_class):
-            rows.append((label, len(of_class), float(of_class.mean())))
+            rows.append((label, len(of_class), of_class.float().mean().item()))
     header = ("label", "clips", "recall")
-    metrics = {"accuracy": float(is_right.mean())}
+    metrics = {"accuracy": is_right.float().mean().item()}
     write_report(brain, folder, "accuracy", metrics, header, rows)
 
 
@@ -87,7 +88,7 @@ def write_report(brain, folder, name, metrics, header, rows):
         folder.mkdir(exist_ok=True)
         write_json(folder / "metrics.json", metrics, strict=True)
         write_csv(folder / "per_class.csv", header, rows)
-        write_predictions(folder, ids, targets, probs, labels)
+        write_predictions(folder, ids, targets.numpy(), probs.numpy(), labels)
         logger.info(
             "Wrote the results on %d test clips to %s", len(ids), folder
         )

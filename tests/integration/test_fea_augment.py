@@ -45,7 +45,11 @@ FORMS = {
     ),
 }
 # One for each train.py and train_strong.py
-YAMLS = ("ast_fftp.yaml", "ast_fftp_frames.yaml", "speechcommands/ast_fftp.yaml")
+YAMLS = (
+    "ast_fftp.yaml",
+    "ast_fftp_frames.yaml",
+    "speechcommands/ast_fftp.yaml",
+)
 
 
 @pytest.mark.parametrize("form", FORMS)

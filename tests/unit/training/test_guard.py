@@ -215,7 +215,9 @@ def test_changes_are_named_but_no_objects_that_follow_from_them(start):
     start()
     train(start.folder)
     start("after: []")
-    start.yaml.write_text(text + "fea_augment: !ref <second>\nafter: []\nnew: 3\n")
+    start.yaml.write_text(
+        text + "fea_augment: !ref <second>\nafter: []\nnew: 3\n"
+    )
     with pytest.raises(SystemExit) as error:
         start("lr: 0.3", "patch: [16, 5]")
     assert [line.strip() for line in str(error.value).split("\n")[1:]] == [

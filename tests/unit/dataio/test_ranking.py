@@ -22,7 +22,7 @@ def random_split(digits):
 
 @pytest.mark.parametrize("digits", [0, 1, 6])
 def test_equals_scikit_learn(digits):
-    from speechbrain.utils.ranking import ranking_metrics
+    from speechbrain_fftp.dataio.ranking import ranking_metrics
 
     metrics = pytest.importorskip("sklearn.metrics")
     targets, scores = random_split(digits)
@@ -43,7 +43,7 @@ def test_equals_scikit_learn(digits):
 
 def test_scores_that_say_nothing():
     """All scores are equal; then, no class can be scored."""
-    from speechbrain.utils.ranking import ranking_metrics
+    from speechbrain_fftp.dataio.ranking import ranking_metrics
 
     targets, scores = random_split(1)
     found = ranking_metrics(targets[:, :1], 0 * scores[:, :1])
@@ -55,7 +55,7 @@ def test_scores_that_say_nothing():
 
 
 def test_d_prime_is_the_distance_of_normal_scores():
-    from speechbrain.utils.ranking import ranking_metrics
+    from speechbrain_fftp.dataio.ranking import ranking_metrics
 
     rng = np.random.default_rng(0)
     targets = np.arange(200000) % 2
