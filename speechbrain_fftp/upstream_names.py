@@ -14,8 +14,13 @@ import types
 
 # The modules of each pull request, in the order of the series
 MODULES = {
-    "inference-folder": ("utils.inference_folder",),
     "kaldi-fbank": ("lobes.features",),
+    "multi-label": (
+        "augment.mixup",
+        "nnet.schedulers",
+        "utils.metric_stats",
+    ),
+    "inference-folder": ("utils.inference_folder",),
     "fftp": (
         "nnet.patching",
         "nnet.position",
@@ -23,11 +28,6 @@ MODULES = {
         "lobes.models.AST",
     ),
     "specmask": ("augment.specmask",),
-    "multi-label": (
-        "augment.mixup",
-        "nnet.schedulers",
-        "utils.metric_stats",
-    ),
     "audioset": ("lobes.tagger",),
     "tagger": ("inference.tagging",),
     "convnext": (

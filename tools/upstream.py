@@ -1,8 +1,7 @@
 """Exports the pull requests for SpeechBrain into a source checkout of it.
 
 ``python tools/upstream.py DEST`` exports the series in ``upstream_parts``;
-``--part NAME`` exports one part on top of the parts before it, or one of the
-repairs, which stand alone. Files are copied with their modules' names in
+``--part NAME`` exports one part on top of those that it builds on. Files are copied with their modules' names in
 SpeechBrain. Modules that belong into an existing file are appended to it, and a
 patch, ``tools/pull_requests/NAME.patch``, changes other existing files.
 
@@ -18,7 +17,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from upstream_parts import PARTS, REPAIRS, ROOT, module_path, upstream_path
+from upstream_parts import (
+    ON_REQUEST,
+    PARTS,
+    ROOT,
+    module_path,
+    upstream_path,
+)
 
 from speechbrain_fftp.upstream_names import MERGED, RENAMED
 
@@ -39,6 +44,8 @@ def rename(text):
     text = re.sub(
         r"\bfrom speechbrain_fftp\.core import", "from speechbrain import", text
     )
+    # Yaml files of this package may name another preparation
+    text = re.sub(r'hparams\.get\("prepare", (\w+)\)', r"\1", text)
     for here, there in RENAMED.items():
         pattern = rf"\bspeechbrain_fftp\.{re.escape(here)}\b"
         text = re.sub(pattern, f"speechbrain.{there}", text)
@@ -129,12 +136,12 @@ def main():
     parser.add_argument(
         "--part",
         choices=PARTS,
-        help="export one part, on top of the parts before it, or one repair",
+        help="export one part, on top of those that it builds on",
     )
     options = parser.parse_args()
     if not (options.dest / "speechbrain" / "core.py").is_file():
         sys.exit(f"{options.dest} is not a source checkout of SpeechBrain.")
-    series = [part for part in PARTS if part not in REPAIRS]
+    series = [part for part in PARTS if part not in ON_REQUEST]
     for part in [options.part] if options.part else series:
         try:
             copy_files(options.dest, part)

@@ -113,8 +113,13 @@ class AuM(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
-        # As in the original
-        init_lecun_normal(embedding.proj)
+        # As in the original: LeCun's normal distribution for patches
+        patches = embedding.proj
+        std = patches.in_features**-0.5 / STD_WITHIN_TWO
+        torch.nn.init.trunc_normal_(
+            patches.weight, std=std, a=-2 * std, b=2 * std
+        )
+        torch.nn.init.zeros_(patches.bias)
         torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
         for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
@@ -213,26 +218,3 @@ def find_slots(is_valid):
         is_valid, is_valid.cumsum(1) - 1, count + (~is_valid).cumsum(1) - 1
     )
     return slots + (slots >= middle), middle
-
-
-def init_lecun_normal(layer):
-    """Draws weights of variance 1 / (number of inputs); sets the bias to 0.
-
-    From a normal distribution that is cut at two standard deviations and scaled
-    to this variance, as ``lecun_normal_`` in timm and in JAX.
-
-    Arguments
-    ---------
-    layer : torch.nn.Linear
-        The layer.
-
-    Example
-    -------
-    >>> layer = torch.nn.Linear(2500, 100)
-    >>> init_lecun_normal(layer)
-    >>> round(layer.weight.std().item(), 3)
-    0.02
-    """
-    std = layer.in_features**-0.5 / STD_WITHIN_TWO
-    torch.nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
-    torch.nn.init.zeros_(layer.bias)

@@ -1,0 +1,175 @@
+"""Every yaml file, trained on clips with AudioSet's 527 names.
+
+Names with commas, quotes and brackets reach each file of the result, which is
+then opened as its users open it.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from data_folders import RATE, sound, write_sound, write_words
+from packs_prepare import prepare
+from recipe_brains import HPARAMS
+from recipe_runs import ROOT, run_words, train
+
+from speechbrain_fftp.datasets.audioset import read_classes
+
+CLASSES = read_classes()  # names by mids
+QUICK = (
+    "ast_fftp.yaml",
+    "ast_fftp_frames.yaml",
+    "speechcommands/ast_fftp.yaml",
+)
+# These read what another script prepares
+PREPARED = ("demo.yaml", "own_sounds.yaml", "starter.yaml")
+# Each class is in two clips of three
+SIZES = {"balanced_train": 12, "valid": 24, "eval": 6}
+OPTIONS = {
+    "number_of_epochs": 1,
+    "patch_frames": 10,
+    "stride_frames": 10,
+    "int8": False,  # weights are compared
+    "use_tensorboard": False,
+    "export": True,
+}
+# In a process of its own, in another folder
+OPEN = """
+import sys
+import numpy as np
+import soundfile
+import torch
+from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.inference.tagging import Tagger
+from fftp_tag import AudioTagger
+
+folder, clip, found = *sys.argv[1:3], {}
+wav = torch.from_numpy(soundfile.read(clip, dtype="float32")[0])[None]
+for Class in (EncoderClassifier, Tagger):
+    model = Class.from_hparams(source=folder)
+    probs, embedding = model.classify_batch(wav)[0].exp(), model.encode_batch(wav)
+    labels = model.hparams.label_encoder.ind2lab
+    found[Class.__name__, "labels"] = [labels[n] for n in range(len(labels))]
+    found[Class.__name__, "probs"] = probs[0]
+    found[Class.__name__, "embedding"] = embedding[0, 0]
+model = AudioTagger.from_pretrained(folder)
+found["AudioTagger", "labels"] = model.labels
+found["AudioTagger", "probs"] = model.clip_probabilities(clip)
+found["AudioTagger", "embedding"] = model.embed_file(clip)
+np.savez(sys.argv[3], **{" ".join(names): x for names, x in found.items()})
+"""
+
+
+@pytest.fixture(scope="session")
+def audioset(once):
+    """AudioSet's lists of a few clips, with all of its classes."""
+
+    def write(folder):
+        names = ROOT / "speechbrain_fftp/datasets/class_labels_indices.csv"
+        folder.mkdir()
+        shutil.copy(names, folder)
+        for seed, (name, size) in enumerate(SIZES.items()):
+            lines = []
+            for number in range(size):
+                clip = f"-{name:.4}{number:06d}"
+                mids = [m for n, m in enumerate(CLASSES) if (n + number) % 3]
+                lines.append(f'{clip}, 0.000, 10.000, "{",".join(mids)}"\n')
+                path = folder / "audio" / f"{clip}.wav"
+                write_sound(path, 100 * seed + number, 0.5)
+            path = folder / f"{name}_segments.csv"
+            path.write_text("".join(lines), "utf-8")
+
+    return once("audioset", write)
+
+
+@pytest.fixture(scope="session")
+def prepared(once, audioset):
+    """The same clips, prepared."""
+    return once("prepared", lambda folder: prepare(audioset, folder))
+
+
+@pytest.fixture(scope="session")
+def words(once):
+    """A folder for each class, of three speakers each."""
+    return once("words", lambda path: write_words(path, CLASSES.values()))
+
+
+def test_the_list_is_audiosets(shared):
+    """That of the package, which the tests here use."""
+    path = shared / "data/audioset_mini/class_labels_indices.csv"
+    ours = ROOT / "speechbrain_fftp/datasets/class_labels_indices.csv"
+    assert read_classes(path.parent) == CLASSES and len(CLASSES) == 527
+    assert path.read_text().split() == ours.read_text().split()
+
+
+@pytest.mark.parametrize(
+    "hparams",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in HPARAMS
+    ],
+)
+def test_what_was_trained_is_opened(hparams, request, tmp_path):
+    """By SpeechBrain alone, by Tagger and by AudioTagger, which agree."""
+    options = {**OPTIONS, "hparams": hparams}
+    if "speechcommands" in hparams:
+        options["recipe"] = "SpeechCommands/train.py"
+        options["data_folder"] = request.getfixturevalue("words")
+        options["task"] = "folders"
+    elif hparams in PREPARED:
+        folder = request.getfixturevalue("prepared")
+        options |= {"prepared_folder": folder, "n_classes": len(CLASSES)}
+        options |= {"n_known": 527} if hparams == "starter.yaml" else {}
+        if hparams == "own_sounds.yaml":
+            options |= {
+                "data_folder": folder,
+                "pretrained": "null",
+                "prepare": "!name:speechbrain_fftp.dataio.prepared.use_prepared",
+                "prepare_opts": f"{{folder: {folder}}}",
+            }
+    else:
+        options["data_folder"] = request.getfixturevalue("audioset")
+    train(tmp_path / "run", **options)
+
+    folder, clip = tmp_path / "run/inference", tmp_path / "clip.wav"
+    soundfile.write(clip, sound(7, 0.5), RATE)
+    script = tmp_path / "elsewhere/open.py"
+    script.parent.mkdir()
+    script.write_text(OPEN, "utf-8")
+    arguments = (str(x) for x in (script, folder, clip, tmp_path / "found.npz"))
+    status, output = run_words([*arguments], script.parent)
+    assert status == 0, output
+    for line in output.splitlines():
+        assert "warn" not in line.lower(), line
+
+    with np.load(tmp_path / "found.npz") as found:
+        expected = found["Tagger probs"]
+        assert 0 < expected.min() and expected.std() > 1e-4
+        for name in ("EncoderClassifier", "Tagger", "AudioTagger"):
+            labels = found[f"{name} labels"].tolist()
+            if "speechcommands" in hparams:
+                assert sorted(labels) == sorted(CLASSES.values())
+            else:
+                assert labels == list(CLASSES.values())
+            probs = found[f"{name} probs"]
+            np.testing.assert_allclose(probs, expected, atol=1e-4)
+            # That of EncoderClassifier has scores in frame-level models
+            is_frame_level = "frame" in hparams or hparams in PREPARED
+            if not (is_frame_level and name == "EncoderClassifier"):
+                np.testing.assert_allclose(
+                    found[f"{name} embedding"],
+                    found["Tagger embedding"],
+                    atol=1e-3,
+                )
+    path = folder / "thresholds.json"
+    if "speechcommands" in hparams:
+        assert not path.exists()
+    else:  # all classes have enough validation clips
+        thresholds = json.loads(path.read_text("utf-8"))
+        assert list(thresholds) == list(CLASSES.values())
+        assert all(0 < x < 1 for x in thresholds.values())
