@@ -19,7 +19,7 @@ import pytest
 import upstream
 from exported_names import imported
 from speechbrain_trees import copy_library, patch_library
-from upstream_parts import PARTS, module_path, upstream_path
+from upstream_parts import ON_REQUEST, PARTS, module_path, upstream_path
 
 from speechbrain_fftp.upstream_names import MERGED, MODULES, RENAMED
 
@@ -93,7 +93,7 @@ def test_a_part_has_a_text_and_is_small(part):
     assert re.match(r"# .+\n\n## What does this PR do\?\n", text)
     assert re.search(r"(?m)^(Fixes|Related to) #\d+|^No issue was found", text)
     assert len(re.findall(r"(?m)^- \[[ x]\] (?:Did you|Does your)", text)) == 7
-    assert upstream.count_lines(part) <= 1500
+    assert part in ON_REQUEST or upstream.count_lines(part) <= 1500
 
 
 def test_texts_and_patches_are_those_of_the_parts():

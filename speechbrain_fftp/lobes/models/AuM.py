@@ -23,9 +23,6 @@ from speechbrain_fftp.nnet.tokens import (
     pool_tokens,
 )
 
-# Standard deviation of a normal distribution that is cut at -2 and 2
-STD_WITHIN_TWO = 0.87962566103423978
-
 
 class AuM(torch.nn.Module):
     """Audio Mamba encoder.
@@ -113,12 +110,11 @@ class AuM(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
-        # As in the original: LeCun's normal distribution for patches
+        # As in the original: LeCun's normal distribution, cut at two standard
+        # deviations, which leaves 0.8796 of one
         patches = embedding.proj
-        std = patches.in_features**-0.5 / STD_WITHIN_TWO
-        torch.nn.init.trunc_normal_(
-            patches.weight, std=std, a=-2 * std, b=2 * std
-        )
+        std = patches.in_features**-0.5 / 0.8796
+        torch.nn.init.trunc_normal_(patches.weight, 0, std, -2 * std, 2 * std)
         torch.nn.init.zeros_(patches.bias)
         torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
         for block in self.blocks:  # smaller outputs in deeper stacks
