@@ -132,10 +132,7 @@ def write_for_speechbrain(brain, folder, modules, labels, options):
     """Writes the files for SpeechBrain."""
     hparams, settings = brain.hparams, {}
     with contextlib.suppress(ExportError):  # which write_model logs
-        info = describe(modules, labels, **options)
-        frame_level = info.frame_level
-        step = 1 if frame_level is None else frame_level.hop_samples
-        settings["pieces"] = {**info.pieces._asdict(), "step": step}
+        settings["pieces"] = pieces_of(describe(modules, labels, **options))
     training = Path(hparams.output_folder, "hyperparams.yaml")
     write_folder(
         folder,
@@ -147,6 +144,14 @@ def write_for_speechbrain(brain, folder, modules, labels, options):
     )
     with open(Path(folder, "README.md"), "a", encoding="utf-8") as file:
         file.write(TAGGER)
+
+
+def pieces_of(info):
+    """How ``Tagger`` cuts recordings into the pieces of a ``ModelInfo``."""
+    step = 1
+    if info.frame_level is not None:
+        step = info.frame_level.hop_samples
+    return {**info.pieces._asdict(), "step": step}
 
 
 def write_model(folder, modules, labels, options, int8, calibrate):
