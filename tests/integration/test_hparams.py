@@ -177,10 +177,12 @@ def test_inference_needs_little_of_the_yaml(path, tmp_path, monkeypatch):
         checkpointer=hparams["checkpointer"],
     )
     clips = SimpleNamespace(data={"clip": {"duration": "0.9"}})
-    hparams["after"][-1](brain, {"train": clips})
+    for step in hparams["after"][1:]:  # after the report
+        step(brain, {"train": clips})
 
     loaded = EncoderClassifier.from_hparams(str(tmp_path / "inference"))
     log_probs, *_ = loaded.classify_batch(torch.randn(1, 16000) / 5)
+    assert log_probs.shape == (1, len(hparams["label_encoder"]))
     is_single = log_probs.exp().sum().item() == pytest.approx(1, abs=1e-4)
     assert is_single == ("speechcommands" in path)
     assert loaded.hparams.pieces["size"] == 0.9 * hparams["sample_rate"]
