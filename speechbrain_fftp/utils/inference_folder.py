@@ -38,15 +38,11 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         label_encoder: *labels
 """
 HEADER = """\
-# A trained model for speechbrain.inference.classifiers.EncoderClassifier: what
-# inference needs of the yaml file of its training
-
+# A trained model, for speechbrain.inference.classifiers.EncoderClassifier
 """
 CUSTOM = """\
 # For speechbrain.inference.interfaces.foreign_class
-from speechbrain.inference.classifiers import (
-    EncoderClassifier as CustomInterface,
-)
+from speechbrain.inference.classifiers import EncoderClassifier as CustomInterface
 """
 README = """\
 # A trained model for SpeechBrain
@@ -62,8 +58,8 @@ log_probs, score, index, label = model.classify_file("clip.wav")
 
 Without Python files other than `custom.py`, by the class itself, too:
 `speechbrain.inference.classifiers.EncoderClassifier.from_hparams(source="FOLDER")`.
-It names one class of a clip, takes the padding of a batch for sound, and takes
-recordings as they are, however long.
+It names one class of a clip, takes the padding of a batch for sound, and does
+not cut long recordings into pieces.
 """
 
 
@@ -186,12 +182,11 @@ def _write(folder, text, loadables, label_encoder):
     """Writes the files of a folder, given its yaml file and its objects."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "hyperparams.yaml": HEADER + text,
-        "custom.py": CUSTOM,
-        "README.md": README,
-    }
-    for name, content in texts.items():
+    for name, content in (
+        ("hyperparams.yaml", HEADER + text),
+        ("custom.py", CUSTOM),
+        ("README.md", README),
+    ):
         (folder / name).write_text(content, encoding="utf-8")
     for path in _find_files(text):
         shutil.copy(path, folder)
@@ -215,9 +210,8 @@ def _derive_yaml(training, n_classes, single_label, settings=None):
         if isinstance(part, yaml.SequenceNode):
             part.value = [count if x is counted else x for x in part.value]
         elif isinstance(part, yaml.MappingNode):
-            part.value = [
-                (key, count if x is counted else x) for key, x in part.value
-            ]
+            pairs = part.value
+            part.value = [(k, count if x is counted else x) for k, x in pairs]
     log = "LogSoftmax {dim: -1}" if single_label else "LogSigmoid {}"
     classifier = yaml.compose(f"!new:torch.nn.Sequential [!new:torch.nn.{log}]")
     classifier.flow_style = False

@@ -4,17 +4,22 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import sys
+
+import huggingface_hub
 import numpy as np
 import pytest
 import soundfile
 import soxr
 import torch
+from huggingface_hub.utils import LocalEntryNotFoundError
 from small_models import PITCHES, tones
 
 from fftp_tag import AudioTagger
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference.tagging import Tagger
 from speechbrain_fftp.training.export import pieces_of
+from speechbrain_fftp.utils.inference_folder import write_folder
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -160,6 +165,50 @@ def test_nothing_is_found_in_silence(model, tmp_path, form):
     tagger = load(modules, labels, audio_normalizer=normalizer())
     assert not AudioTagger.from_pretrained(path).clip_probabilities(clip).any()
     assert {prob for _, prob in tagger.tag_file(clip, top_k=3)} == {0}
+
+
+TRAINING = """
+features: &features !new:speechbrain.lobes.features.Fbank
+same: &same !new:torch.nn.Identity
+encoder: &encoder !new:speechbrain.nnet.pooling.AdaptivePool [1]
+classifier: &classifier !new:torch.nn.Linear [40, 2]
+modules:
+    compute_features: *features
+    mean_var_norm: *same
+    embedding_model: *encoder
+    classifier: *classifier
+checkpointer:
+    recoverables:
+        classifier: *classifier
+"""
+
+
+@pytest.mark.parametrize("source", ["folder", "hub", "copy"])
+def test_thresholds_come_with_the_model(tmp_path, monkeypatch, source):
+    """From a folder or a hub; without them, they are 0.5."""
+    labels = CategoricalEncoder()
+    labels.update_from_iterable("ab")
+    weights = {"classifier": torch.nn.Linear(40, 2)}
+    folder = tmp_path / "folder"
+    write_folder(folder, TRAINING, weights, labels, single_label=False)
+
+    def hf_hub_download(repo_id, filename, **options):
+        assert repo_id == "me/model"
+        if not (folder / filename).exists():
+            raise LocalEntryNotFoundError(filename)
+        return str(folder / filename)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
+    options = {"source": "me/model" if source == "hub" else folder}
+    if source == "copy":
+        options["savedir"] = tmp_path / "copy"
+    before = list(sys.path)
+    assert Tagger.from_hparams(**options).hparams.thresholds == {}
+    (folder / "thresholds.json").write_text('{"a": 0.25, "b": 0.75}')
+    found = Tagger.from_hparams(**options).hparams.thresholds
+    assert found == {"a": 0.25, "b": 0.75}
+    assert Tagger.from_hparams(**options, download_only=True) is None
+    assert sys.path == before
 
 
 def normalizer():
