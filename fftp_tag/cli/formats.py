@@ -143,21 +143,22 @@ def write_raven(
     results: Iterable[Result], stream: TextIO, context: Context
 ) -> None:
     """A selection table for Raven, whose selections have all frequencies."""
-    print(*RAVEN_COLUMNS, sep="\t", file=stream)
+    table = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    table.writerow(RAVEN_COLUMNS)
     for result in results:
         for number, event in enumerate(result.found, 1):
-            print(
-                number,
-                "Spectrogram 1",
-                1,
-                f"{event.start:.6f}",
-                f"{event.end:.6f}",
-                0,
-                context.sample_rate / 2,
-                event.label,
-                f"{event.probability:.4f}",
-                sep="\t",
-                file=stream,
+            table.writerow(
+                [
+                    number,
+                    "Spectrogram 1",
+                    1,
+                    f"{event.start:.6f}",
+                    f"{event.end:.6f}",
+                    0,
+                    context.sample_rate / 2,
+                    event.label,
+                    f"{event.probability:.4f}",
+                ]
             )
 
 

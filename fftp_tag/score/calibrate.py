@@ -31,13 +31,16 @@ from fftp_tag.tag.model import Model
 from fftp_tag.tag.sources import MODEL
 from fftp_tag.tag.tagger import AudioTagger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.model_info import RULES, Rules, default_rules
 from speechbrain_fftp.dataio.packages import require
-from speechbrain_fftp.dataio.tagger_yaml import YAML, store_thresholds
 
 logger = logging.getLogger(__name__)
 
 Path = Union[str, os.PathLike]
+
+FOR_SPEECHBRAIN = "hyperparams.yaml"  # in the folder of a training
+THRESHOLDS = "thresholds.json"  # of speechbrain_fftp.inference.tagging.Tagger
 
 # Learnt rules are worse if one of these falls
 DECISIVE = ("macro_F1", "overlap_F1")
@@ -116,7 +119,7 @@ def calibrate(
         custom data without splits.
     output : str
         The file to write, which may be ``path``. If it is the model.onnx of a
-        folder for SpeechBrain, ``Tagger`` gets the thresholds as well.
+        folder for SpeechBrain, ``thresholds.json`` there is for ``Tagger``.
     strong_labels : str, optional
         Table of true events, to score the rules by.
     background : list of str
@@ -267,8 +270,9 @@ def write_rules(model: Model, output: Path, rules: Rules) -> None:
     info = dataclasses.replace(model.info, rules=rules)
     copy_model(model.path, output, info)
     folder, name = os.path.split(output)
-    if name == MODEL and os.path.isfile(os.path.join(folder, YAML)):
-        store_thresholds(folder, model.labels, rules.threshold)
+    if name == MODEL and os.path.isfile(os.path.join(folder, FOR_SPEECHBRAIN)):
+        thresholds = dict(zip(model.labels, rules.threshold.tolist()))
+        write_json(os.path.join(folder, THRESHOLDS), thresholds)
 
 
 def find_objection(before: Scores, after: Scores) -> str:

@@ -266,6 +266,6 @@ def label_table(model: "Model", scores: Optional[Path]) -> str:
 
 def escaped(text: str) -> str:
     """A text that Markdown shows as it is, also in a table."""
-    for character in "\\`*_<>|[]":
+    for character in "\\`*_<>|[]~&":
         text = text.replace(character, f"\\{character}")
     return text

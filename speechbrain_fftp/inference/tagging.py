@@ -4,21 +4,33 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
+import json
+import os
 import sys
 
 import torch
+from huggingface_hub.utils import EntryNotFoundError
 
 from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain.utils.fetching import fetch
 from speechbrain_fftp.lobes.tagger import classify, extract_features
+
+SILENCE = 1e-4  # of full scale: the probabilities of quieter clips are 0
 
 
 class Tagger(EncoderClassifier):
     """A trained model of clips with several labels, or one.
 
     It loads the folder that ``speechbrain_fftp.utils.inference_folder`` writes,
-    whose classifier gives log-probabilities. Its yaml file may have
-    ``thresholds``: the minimum probability of a tag by its label, otherwise
-    0.5. Padding has no influence on a clip. See ``Pretrained`` for its arguments.
+    whose classifier gives log-probabilities. Padding has no influence on a
+    clip. See ``Pretrained`` for its arguments.
+
+    The minimum probability of a tag is 0.5, or that of its label in a file
+    ``thresholds.json`` of the folder. Recordings in files are cut into pieces
+    if the yaml file has ``pieces``: their ``size`` and ``hop`` in samples, and
+    the ``step`` on whose multiples they start. Probabilities of a recording are
+    the maximum over its pieces.
 
     Example
     -------
@@ -55,7 +67,8 @@ class Tagger(EncoderClassifier):
         Arguments
         ---------
         source : str
-            The folder, or its name on the Hugging Face hub.
+            The folder, or its name on the Hugging Face hub. With Python files
+            other than ``custom.py``, it must be on the disk.
         *args, **kwargs
             See ``Pretrained``.
 
@@ -64,8 +77,14 @@ class Tagger(EncoderClassifier):
         Tagger
             The model.
         """
-        sys.path.append(str(source))
-        return super().from_hparams(source, *args, **kwargs)
+        with _importable(source):
+            tagger = super().from_hparams(source, *args, **kwargs)
+        options = ("savedir", "local_strategy", "fetch_config")
+        given = {name: kwargs[name] for name in options if name in kwargs}
+        thresholds = _fetch_thresholds(source, **given)
+        if tagger is not None:  # not only downloaded
+            tagger.hparams.thresholds = thresholds
+        return tagger
 
     def tag_file(self, path, top_k=None):
         """Finds the tags of a file.
@@ -73,7 +92,7 @@ class Tagger(EncoderClassifier):
         Arguments
         ---------
         path : str
-            The file, of any sampling rate and number of channels.
+            The file, of any length, sampling rate and number of channels.
         top_k : int, optional
             See ``tag_batch``.
 
@@ -82,7 +101,8 @@ class Tagger(EncoderClassifier):
         list of tuple
             Label and probability of each tag, the most probable first.
         """
-        return self.tag_batch(self.load_audio(str(path)), top_k=top_k)[1][0]
+        log_probs, *_ = self.classify_file(str(path))
+        return self._find_tags(log_probs.exp(), top_k)[0]
 
     def tag_batch(self, wavs, wav_lens=None, top_k=None):
         """Finds the tags of clips.
@@ -103,6 +123,10 @@ class Tagger(EncoderClassifier):
             Of each clip, see ``tag_file``.
         """
         probs = self.classify_batch(wavs, wav_lens)[0].exp()
+        return probs, self._find_tags(probs, top_k)
+
+    def _find_tags(self, probs, top_k):
+        """The tags of each clip, given its probabilities."""
         labels = self.hparams.label_encoder.ind2lab
         thresholds = getattr(self.hparams, "thresholds", {})
         tags = []
@@ -112,7 +136,7 @@ class Tagger(EncoderClassifier):
             if top_k is None:
                 found = [x for x in found if x[1] >= thresholds.get(x[0], 0.5)]
             tags.append(found)
-        return probs, tags
+        return tags
 
     def encode_batch(self, wavs, wav_lens=None):
         """Encodes clips.
@@ -156,9 +180,9 @@ class Tagger(EncoderClassifier):
         feats, lens = self._features(wavs, wav_lens)
         outputs = self.mods.embedding_model(feats, lens)
         log_probs = classify(self.mods.classifier, outputs)
-        score, index = log_probs.max(1)
-        labels = self.hparams.label_encoder.decode_torch(index)
-        return log_probs, score, index, labels
+        is_silent = torch.atleast_2d(wavs).abs().amax(1) < SILENCE
+        is_silent = is_silent.unsqueeze(1).to(log_probs.device)
+        return self._decide(log_probs.masked_fill(is_silent, -torch.inf))
 
     def classify_file(self, path, **kwargs):
         """Classifies a file.
@@ -166,7 +190,7 @@ class Tagger(EncoderClassifier):
         Arguments
         ---------
         path : str
-            The file, of any sampling rate and number of channels.
+            The file, of any length, sampling rate and number of channels.
         **kwargs : dict
             Arguments of ``load_audio``.
 
@@ -175,9 +199,68 @@ class Tagger(EncoderClassifier):
         tuple
             See ``classify_batch``.
         """
-        return self.classify_batch(self.load_audio(path, **kwargs))
+        wav = self.load_audio(path, **kwargs)
+        found = [self.classify_batch(piece)[0] for piece in self._pieces(wav)]
+        return self._decide(torch.cat(found).amax(0, keepdim=True))
+
+    def encode_file(self, path, **kwargs):
+        """Encodes a file.
+
+        Arguments
+        ---------
+        path, **kwargs
+            See ``classify_file``.
+
+        Returns
+        -------
+        torch.Tensor
+            The mean ``[1, 1, D]`` of the embeddings of its pieces.
+        """
+        wav = self.load_audio(path, **kwargs)
+        found = [self.encode_batch(piece) for piece in self._pieces(wav)]
+        return torch.cat(found).mean(0, keepdim=True)
+
+    def _pieces(self, wav):
+        """Yields the pieces of a recording ``[S]``; the last ends with it."""
+        pieces = getattr(self.hparams, "pieces", None)
+        if pieces is None or len(wav) <= pieces["size"]:
+            yield wav
+            return
+        last = len(wav) - pieces["size"]
+        for start in range(0, last, pieces["hop"]):
+            yield wav[start : start + pieces["size"]]
+        steps = -(-last // pieces["step"])  # rounded up
+        yield wav[steps * pieces["step"] :]
+
+    def _decide(self, log_probs):
+        """The results of ``classify_batch``."""
+        score, index = log_probs.max(1)
+        labels = self.hparams.label_encoder.decode_torch(index)
+        return log_probs, score, index, labels
 
     def _features(self, wavs, wav_lens):
         """Normalised features, and their lengths."""
         wavs = torch.atleast_2d(wavs).to(self.device).float()
         return extract_features(self.mods, wavs, wav_lens)
+
+
+@contextlib.contextmanager
+def _importable(source):
+    """Makes the Python files of a folder importable, within the block."""
+    before = list(sys.path)
+    if os.path.isdir(source):
+        sys.path.append(str(source))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _fetch_thresholds(source, **options):
+    """The thresholds of a model by label, of which there may be none."""
+    try:
+        path = fetch("thresholds.json", source, **options)
+        text = path.read_text(encoding="utf-8")
+    except (EntryNotFoundError, FileNotFoundError, ValueError):
+        return {}  # ValueError: from fetch, of an address or an earlier hub
+    return json.loads(text)

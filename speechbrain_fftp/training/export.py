@@ -4,24 +4,37 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
+import copy
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+
+import torch
 
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import moved_together
-from speechbrain_fftp.dataio.tagger_yaml import store_thresholds
-from speechbrain_fftp.onnx.export import ExportError, export_onnx
+from speechbrain_fftp.lobes.tagger import classify, extract_features
+from speechbrain_fftp.onnx.export import (
+    MODULES,
+    ExportError,
+    describe,
+    export_onnx,
+)
 from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.training.checkpoints import with_free_space
-from speechbrain_fftp.utils.inference_folder import convert_run
+from speechbrain_fftp.utils.inference_folder import write_folder
 
 logger = get_logger(__name__)
 
 # In README.md, what EncoderClassifier lacks
 TAGGER = """
 Its embeddings of a frame-level model are scores of classes. A `Tagger` names
-several classes, hears no padding, and has embeddings of all models:
+several classes, hears no padding, cuts long recordings into pieces as `fftp-tag`
+does, and has embeddings of all models:
 
 ```python
 from speechbrain_fftp.inference.tagging import Tagger
@@ -30,7 +43,25 @@ model = Tagger.from_hparams(source="FOLDER")
 for label, probability in model.tag_file("clip.wav"):
     print(label, probability)
 ```
+
+`thresholds.json`, if it is there, has the minimum probability of each tag, which
+is otherwise 0.5.
 """
+# For a new process in another folder, as users load the model. Tagger comes
+# first, since foreign_class leaves the folder on Python's path
+CLASSIFY = """
+import sys
+import torch
+from speechbrain.inference.interfaces import foreign_class
+from speechbrain_fftp.inference.tagging import Tagger
+
+wavs, found = torch.load("wavs"), {}
+for load in (Tagger.from_hparams, foreign_class):
+    model = load(source=sys.argv[1], run_opts={"device": "cpu"})
+    found[type(model).__name__] = model.classify_batch(wavs)[0]
+torch.save(found, "found")
+"""
+TOLERANCE = 1e-3  # of log-probabilities
 
 
 def export_model(
@@ -46,9 +77,11 @@ def export_model(
 ):
     """Exports a model, unless it is only tested; for ``after`` in a yaml file.
 
-    Exports the weights that were evaluated, to the file ``model.onnx``, in int8
-    with ``int8``, and for SpeechBrain, see ``write_inference_folder``. Clips
-    longer than ``max_frames``, or than all training clips, are tagged in
+    Writes the weights that were evaluated for SpeechBrain, see
+    ``write_folder``, and to ``model.onnx``, in int8 with ``int8``. A new
+    process checks the folder, which then replaces that of an earlier training.
+
+    Clips longer than ``max_frames``, or than all training clips, are tagged in
     pieces. A clip has one label with ``single_label``, or else any number.
     ``note`` is a sentence that users of the model should read first.
     ``calibrate``, if given, is called with the path of the file, to learn its
@@ -56,110 +89,132 @@ def export_model(
     """
     if brain.test_only:
         return
-    write_inference_folder(
-        brain, datasets, folder=folder, single_label=single_label
-    )
-    run_on_main(
-        write_model,
-        args=[brain.hparams, datasets["train"], folder],
-        kwargs={
-            "max_frames": max_frames,
-            "single_label": single_label,
-            "int8": int8,
-            "note": note,
-            "calibrate": calibrate,
-        },
-    )
-
-
-def write_inference_folder(brain, datasets, *, folder, single_label=None):
-    """Writes a folder that ``EncoderClassifier`` loads; for ``after`` as well.
-
-    With the average checkpoint that was evaluated. See ``convert_run``. Writes
-    nothing if the model is only tested: the folder is the training's.
-    """
-    if brain.test_only:
-        return
-    hparams = brain.hparams
+    durations = [float(x["duration"]) for x in datasets["train"].data.values()]
     options = {
-        "max_key": hparams.average_by,
-        "num": hparams.avg_checkpoints,
-        "save_folder": hparams.save_folder,
+        "sample_rate": brain.hparams.sample_rate,
+        "max_frames": max_frames,
+        "max_seconds": max(durations),
         "single_label": single_label,
+        "note": note,
     }
-    try:
-        run_on_main(
-            convert_run, args=[hparams.output_folder, folder], kwargs=options
-        )
-    except ValueError as error:
-        raise InputError(
-            f"{error}. The checkpoints are kept: repeat the command then."
-        ) from error
-    except (OSError, RuntimeError) as error:  # RuntimeError: torch.save
-        raise InputError(
-            f"{folder} could not be written "
-            f"({with_free_space(error, hparams.output_folder)}). The checkpoints "
-            "are kept: if the disk is full, free space and repeat the command."
-        ) from error
-    run_on_main(_describe_tagger, args=[folder])
+    run_on_main(
+        replace_folder, args=[brain, Path(folder), options, int8, calibrate]
+    )
 
 
-def write_model(
-    hparams,
-    dataset,
-    folder,
-    max_frames,
-    int8=False,
-    single_label=False,
-    note=None,
-    calibrate=None,
-):
-    """Adds ``model.onnx`` to a folder, or logs a warning if it is impossible.
-
-    The thresholds that are learnt are added to the yaml file there.
-    """
-    durations = [float(row["duration"]) for row in dataset.data.values()]
+def replace_folder(brain, folder, options, int8, calibrate):
+    """Writes and checks all files of a model; ``options`` of ``export_onnx``."""
+    hparams = brain.hparams
     labels = list(hparams.label_encoder.lab2ind)
-    target = Path(folder, "model.onnx")
-    target.unlink(missing_ok=True)  # of an earlier training
+    modules = {
+        name: copy.deepcopy(hparams.modules[name]).float().cpu().eval()
+        for name in MODULES
+    }
     with moved_together(folder) as unfinished:
-        path = unfinished / target.name
         try:
-            export_onnx(
-                path,
-                hparams.modules,
-                labels,
-                sample_rate=hparams.sample_rate,
-                max_frames=max_frames,
-                max_seconds=max(durations),
-                single_label=single_label,
-                note=note,
-            )
-        except ExportError as error:
-            logger.warning(
-                "There is no %s for tagging, only files for SpeechBrain's "
-                "EncoderClassifier: %s",
-                target,
-                error,
-            )
-            return
-        if int8:
-            try:
-                store_in_int8(path, path)
-            except InputError as error:
-                logger.warning("%s stays in float32: %s", target, error)
-        if calibrate is not None:
-            try:
-                learnt = calibrate(path, output=path)
-                if not learnt.is_written:
-                    raise InputError(learnt.objection)
-                store_thresholds(folder, labels, learnt.rules.threshold)
-            except InputError as error:
-                logger.warning("%s has no learnt thresholds: %s", target, error)
-    logger.info("Wrote %s", target)
+            write_for_speechbrain(brain, unfinished, modules, labels, options)
+        except (OSError, RuntimeError) as error:  # RuntimeError: torch.save
+            raise InputError(
+                f"{folder} could not be written "
+                f"({with_free_space(error, hparams.output_folder)}). The "
+                "checkpoints are kept: if the disk is full, free space and "
+                "repeat the command."
+            ) from error
+        write_model(unfinished, modules, labels, options, int8, calibrate)
+        check_folder(unfinished, modules, options)
+        # Those of an earlier training: this one may have none
+        for name in ("model.onnx", "thresholds.json"):
+            Path(folder, name).unlink(missing_ok=True)
+    logger.info("Wrote the model to %s", folder)
 
 
-def _describe_tagger(folder):
-    """Adds ``TAGGER`` to the README.md of a folder."""
+def write_for_speechbrain(brain, folder, modules, labels, options):
+    """Writes the files for SpeechBrain."""
+    hparams, settings = brain.hparams, {}
+    with contextlib.suppress(ExportError):  # which write_model logs
+        settings["pieces"] = pieces_of(describe(modules, labels, **options))
+    training = Path(hparams.output_folder, "hyperparams.yaml")
+    write_folder(
+        folder,
+        training.read_text("utf-8"),
+        brain.checkpointer.recoverables,
+        hparams.label_encoder,
+        options["single_label"],
+        settings,
+    )
     with open(Path(folder, "README.md"), "a", encoding="utf-8") as file:
         file.write(TAGGER)
+
+
+def pieces_of(info):
+    """How ``Tagger`` cuts recordings into the pieces of a ``ModelInfo``."""
+    step = 1
+    if info.frame_level is not None:
+        step = info.frame_level.hop_samples
+    return {**info.pieces._asdict(), "step": step}
+
+
+def write_model(folder, modules, labels, options, int8, calibrate):
+    """Adds ``model.onnx``, or logs a warning if it is impossible.
+
+    ``calibrate`` adds ``thresholds.json``.
+    """
+    path = Path(folder, "model.onnx")
+    try:
+        export_onnx(path, modules, labels, **options)
+    except ExportError as error:
+        logger.warning(
+            "There is no %s for tagging, only files for SpeechBrain's "
+            "EncoderClassifier: %s",
+            path.name,
+            error,
+        )
+        return
+    if int8:
+        try:
+            store_in_int8(path, path)
+        except InputError as error:
+            logger.warning("%s stays in float32: %s", path.name, error)
+    if calibrate is not None:
+        try:
+            learnt = calibrate(path, output=path)
+            if not learnt.is_written:
+                raise InputError(learnt.objection)
+        except InputError as error:
+            logger.warning("%s has no learnt thresholds: %s", path.name, error)
+
+
+@torch.no_grad()
+def check_folder(folder, modules, options):
+    """Raises an InputError unless a new process finds what the modules find."""
+    wavs = 0.1 * torch.randn(1, options["sample_rate"])
+    feats, lens = extract_features(modules, wavs)
+    outputs = modules["embedding_model"](feats, lens)
+    expected = classify(modules["classifier"], outputs)
+    if options["single_label"]:
+        expected = expected.log_softmax(1)
+    else:
+        expected = torch.nn.functional.logsigmoid(expected)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        torch.save(wavs, Path(elsewhere, "wavs"))
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", CLASSIFY, folder.resolve()],
+            cwd=elsewhere,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            reason = done.stderr.strip().rpartition("\n")[2]
+            raise InputError(
+                f"The model cannot be loaded in a new process ({reason}): what "
+                "its yaml file names must be installed, or in a Python file "
+                "beside the yaml file of the training. The checkpoints are "
+                "kept: repeat the command then."
+            )
+        found = torch.load(Path(elsewhere, "found"))
+    for name, log_probs in found.items():
+        if not torch.allclose(log_probs, expected, rtol=0, atol=TOLERANCE):
+            raise InputError(
+                f"{name} finds something else in a new process: only what is "
+                "in the recoverables of the checkpointer has its weights there."
+            )

@@ -1,30 +1,20 @@
-"""Makes the folder of a training one that SpeechBrain's classes load.
+"""Writes a trained classifier into a folder that EncoderClassifier loads.
 
-For the output folder of any recipe for classification, and without its data:
-
-> python -m speechbrain_fftp.utils.inference_folder RUN_FOLDER FOLDER
+For the models of any recipe whose modules have the names in ``MODULES``.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import argparse
-import io
-import os
-import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-import torch
+import yaml
 from hyperpyyaml import load_hyperpyyaml
-from ruamel.yaml import YAML
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.inference import classifiers
 from speechbrain.utils.checkpoints import (
     DEFAULT_SAVE_HOOKS,
     Checkpointer,
@@ -33,76 +23,27 @@ from speechbrain.utils.checkpoints import (
     torch_save,
 )
 
-# The modules of SpeechBrain's classes
-MODULES = {
-    "EncoderClassifier": (
-        "compute_features",
-        "mean_var_norm",
-        "embedding_model",
-        "classifier",
-    ),
-    "AudioClassifier": (
-        "compute_stft",
-        "compute_fbank",
-        "embedding_model",
-        "classifier",
-    ),
-}
-# Their other names in recipes
-NAMES = {"mean_var_norm": "mean_var_norm_input"}
-# Settings with which recipes take steps that these classes lack
-OTHER_STEPS = {
-    "amp_to_db": True,
-    "normalize": False,
-    "use_tacotron2_mel_spec": True,
-}
-
-DESCRIPTION = """\
-Makes the output folder of a recipe one that SpeechBrain's EncoderClassifier
-loads; or AudioClassifier, for ESC50. The data are not needed. Python files that
-the yaml file names must be in the current folder, and are copied.
-
---max_key, --min_key: the checkpoint with the highest or lowest value of a key,
-    such as ErrorRate; by default, the newest
---num: the number of checkpoints whose weights are averaged
---save_folder: the folder of the checkpoints, if it is not save in the run's
---labels: the file of the label encoder, if it is not beside the checkpoints
---compute_features and others: the name of a module in the recipe, if another
-"""
+MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 INFERENCE = """\
-sample_rate: {0}
+sample_rate: {sample_rate}
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
-    sample_rate: {0}
-modules: null
+    sample_rate: {sample_rate}
+modules: {{}}
 label_encoder: &labels !new:speechbrain.dataio.encoder.CategoricalEncoder
+expected_labels: !apply:speechbrain.dataio.encoder.CategoricalEncoder.expect_len
+    - *labels
+    - {n_classes}
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
         label_encoder: *labels
 """
-# Takes lengths, as a normalisation does
-SAME = """\
-!new:speechbrain.nnet.containers.LengthsCapableSequential
-- !new:torch.nn.Identity
-"""
 HEADER = """\
-# A trained model, for speechbrain.inference.classifiers.{}:
-# what inference needs of the yaml file of its training
-
+# A trained model, for speechbrain.inference.classifiers.EncoderClassifier
 """
 CUSTOM = """\
 # For speechbrain.inference.interfaces.foreign_class
-from speechbrain.inference.classifiers import {} as CustomInterface
+from speechbrain.inference.classifiers import EncoderClassifier as CustomInterface
 """
-# What the classes that a yaml file names may raise
-LOAD_ERRORS = (
-    AttributeError,
-    ImportError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 README = """\
 # A trained model for SpeechBrain
 
@@ -116,61 +57,83 @@ log_probs, score, index, label = model.classify_file("clip.wav")
 ```
 
 Without Python files other than `custom.py`, by the class itself, too:
-`speechbrain.inference.classifiers.{}.from_hparams(source="FOLDER")`. It names
-one class of a clip, and takes the padding of a batch for sound.
-"""
-# For a new process in another folder, as users load the model
-CLASSIFY = """
-import torch
-from speechbrain.inference.interfaces import foreign_class
-
-model = foreign_class(source="inference", run_opts={"device": "cpu"})
-torch.save(model.classify_batch(torch.load("wavs"))[0], "found")
+`speechbrain.inference.classifiers.EncoderClassifier.from_hparams(source="FOLDER")`.
+It names one class of a clip, takes the padding of a batch for sound, and does
+not cut long recordings into pieces.
 """
 
 
-class Log1p(torch.nn.Module):
-    """The logarithm of 1 + x, which ``AudioClassifier`` lacks after mel bands.
+def write_folder(
+    folder, training, recoverables, label_encoder, single_label, settings=None
+):
+    """Writes a model into a folder, at the end of its training.
+
+    Arguments
+    ---------
+    folder : str
+        The folder; it is created, and can be moved.
+    training : str
+        The yaml file of the training as SpeechBrain saves it, with references
+        resolved.
+    recoverables : dict
+        The objects of the checkpointer, with the weights to save.
+    label_encoder : CategoricalEncoder
+        The labels. Their number is also used in place of a key ``n_classes``
+        that counts them in the data.
+    single_label : bool
+        Whether a clip has exactly one label.
+    settings : dict, optional
+        Further keys for the yaml file of the folder, with plain values.
+
+    Raises
+    ------
+    ValueError
+        If a module is missing.
 
     Example
     -------
-    >>> Log1p()(torch.tensor([0.0, 1.0]))
-    tensor([0.0000, 0.6931])
+    >>> import torch
+    >>> training = '''
+    ... lr: 0.1
+    ... same: &same !new:torch.nn.Identity
+    ... layer: &layer !new:torch.nn.Linear [8, 2]
+    ... modules:
+    ...     compute_features: *same
+    ...     mean_var_norm: *same
+    ...     embedding_model: *same
+    ...     classifier: *layer
+    ... checkpointer:
+    ...     recoverables:
+    ...         classifier: *layer
+    ... '''
+    >>> labels = CategoricalEncoder()
+    >>> labels.update_from_iterable(["Cat", "Dog"])
+    >>> folder = Path(getfixture("tmpdir"), "inference")
+    >>> recoverables = {"classifier": torch.nn.Linear(8, 2)}
+    >>> write_folder(folder, training, recoverables, labels, single_label=True)
+    >>> sorted(path.name for path in folder.glob("*.ckpt"))
+    ['classifier.ckpt', 'label_encoder.ckpt']
     """
-
-    def forward(self, x):
-        """Computes it.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Of any shape.
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
-        return torch.log1p(x)
+    text, names = _derive_yaml(
+        training, len(label_encoder), single_label, settings
+    )
+    loadables = {name: recoverables[name] for name in names}
+    _write(folder, text, loadables, label_encoder)
 
 
 def convert_run(
-    run_folder,
-    folder,
-    max_key=None,
-    min_key=None,
-    num=1,
-    labels=None,
-    save_folder=None,
-    single_label=None,
-    **names,
+    run_folder, folder, max_key=None, min_key=None, num=1, single_label=True
 ):
-    """Writes the folder of a run, from its checkpoints.
+    """Writes a model into a folder, from the output folder of its training.
+
+    The data are not needed. Python files that the yaml file names must be
+    importable.
 
     Arguments
     ---------
     run_folder : str
-        The output folder of a recipe, with ``hyperparams.yaml``.
+        The output folder of a recipe, with ``hyperparams.yaml``, and with
+        checkpoints and ``label_encoder.txt`` in ``save``.
     folder : str
         The folder to write.
     max_key, min_key : str, optional
@@ -178,26 +141,13 @@ def convert_run(
         default, the newest.
     num : int
         Number of checkpoints whose weights are averaged.
-    labels : str, optional
-        The file of the label encoder; by default that beside the checkpoints.
-    save_folder : str, optional
-        The folder of the checkpoints; by default ``save`` in the run's folder.
-    single_label : bool, optional
-        See ``derive_yaml``.
-    **names : dict
-        Names of modules in the recipe, by their names in SpeechBrain's classes,
-        see ``MODULES``.
-
-    Returns
-    -------
-    float
-        The largest difference of what the model finds in a new process.
+    single_label : bool
+        See ``write_folder``.
 
     Raises
     ------
     ValueError
-        If something is missing in the run, or a new process finds something
-        else.
+        If there is no such checkpoint, or a module is missing.
 
     Example
     -------
@@ -208,257 +158,100 @@ def convert_run(
     ValueError: .../save has no checkpoint, or none with this key
     """
     training = Path(run_folder, "hyperparams.yaml").read_text(encoding="utf-8")
-    save = Path(save_folder or Path(run_folder, "save"))
+    save = Path(run_folder, "save")
     checkpoints = Checkpointer(save).find_checkpoints(
         max_key=max_key, min_key=min_key, max_num_checkpoints=num
     )
     if not checkpoints:
         raise ValueError(f"{save} has no checkpoint, or none with this key")
-    files = [labels] if labels else list(save.glob("*encoder.txt"))
-    if len(files) != 1:
-        raise ValueError(
-            f"{save} has {len(files)} files of labels: give one by --labels"
-        )
     label_encoder = CategoricalEncoder()
-    label_encoder.load(files[0])
+    label_encoder.load(save / "label_encoder.txt")
     label_encoder.ignore_len()
-    text = derive_yaml(training, len(label_encoder), single_label, names)
-    return _write(folder, text, checkpoints, label_encoder)
-
-
-def _interface(modules):
-    """The name of SpeechBrain's class for modules with these names."""
-    if "compute_stft" in modules:
-        return "AudioClassifier"
-    return "EncoderClassifier"
-
-
-@torch.no_grad()
-def _write(folder, text, checkpoints, label_encoder):
-    """Writes the folder of a model, if a new process finds the same with it."""
-    folder, wavs = Path(folder).resolve(), 0.1 * torch.randn(1, 32000)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        model, weights = _load(text, checkpoints, label_encoder)
-        expected = model.classify_batch(wavs)[0]
-    except LOAD_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{folder} is not written, since its model cannot be loaded or run "
-            f"({reason}): Python files must be in the current folder, and "
-            "modules take what the one before them returns"
-        ) from error
-    interface = type(model).__name__
-    texts = {
-        "hyperparams.yaml": HEADER.format(interface) + text,
-        "custom.py": CUSTOM.format(interface),
-        "README.md": README.format(interface),
-    }
-    with tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=f".{folder.name}."
-    ) as temporary:
-        written = Path(temporary, "inference")
-        written.mkdir()
-        for name, content in texts.items():
-            (written / name).write_text(content, encoding="utf-8")
-        for path in _find_files(text):
-            shutil.copy(path, written)
-        # .txt for people; .ckpt is the only name that Pretrainer finds by itself
-        label_encoder.save(written / "label_encoder.txt")
-        loadables = {**weights, "label_encoder": label_encoder}
-        for name, loadable in loadables.items():
-            save = get_default_hook(loadable, DEFAULT_SAVE_HOOKS)
-            save(loadable, written / f"{name}.ckpt")
-        found = _classify_elsewhere(written, wavs)
-        difference = (found - expected).abs().max().item()
-        if not difference <= 1e-3:  # or NaN
-            raise ValueError(
-                f"{folder} is not written, since {interface} finds something "
-                f"else in a new process (difference {difference:.1g}): "
-                f"checkpoints have only {', '.join(weights)} of the model"
-            )
-        folder.mkdir(exist_ok=True)
-        for path in written.iterdir():
-            os.replace(path, folder / path.name)
-    return difference
-
-
-def _load(text, checkpoints, label_encoder):
-    """The model of a yaml file, and its objects that checkpoints have."""
-    torch.seed()  # so that what they do not have differs in a new process
-    hparams = load_hyperpyyaml(text)
-    hparams["label_encoder"] = label_encoder
-    weights = hparams["pretrainer"].loadables
-    del weights["label_encoder"]
-    save = checkpoints[0].path.parent
-    Checkpointer(save, weights).load_checkpoint(checkpoints[0])
-    for name, loadable in weights.items():
+    text, names = _derive_yaml(training, len(label_encoder), single_label)
+    loadables = load_hyperpyyaml(text)["pretrainer"].loadables
+    loadables = {name: loadables[name] for name in names}
+    Checkpointer(save, loadables).load_checkpoint(checkpoints[0])
+    for name, item in loadables.items():
         # Others, such as statistics of features, have no average
-        if get_default_hook(loadable, DEFAULT_SAVE_HOOKS) is torch_save:
-            loadable.load_state_dict(average_checkpoints(checkpoints, name))
-    modules = hparams["modules"]
-    interface = getattr(classifiers, _interface(modules))
-    return interface(modules, hparams, {"device": "cpu"}), weights
+        if get_default_hook(item, DEFAULT_SAVE_HOOKS) is torch_save:
+            item.load_state_dict(average_checkpoints(checkpoints, name))
+    _write(folder, text, loadables, label_encoder)
 
 
-def _classify_elsewhere(folder, wavs):
-    """Log-probabilities that a new process finds with the model of a folder."""
-    elsewhere = folder.parent
-    torch.save(wavs, elsewhere / "wavs")
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", CLASSIFY],
-        cwd=elsewhere,
-        capture_output=True,
-        text=True,
+def _write(folder, text, loadables, label_encoder):
+    """Writes the files of a folder, given its yaml file and its objects."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (
+        ("hyperparams.yaml", HEADER + text),
+        ("custom.py", CUSTOM),
+        ("README.md", README),
+    ):
+        (folder / name).write_text(content, encoding="utf-8")
+    for path in _find_files(text):
+        shutil.copy(path, folder)
+    # .txt for people; .ckpt is the only name that Pretrainer finds by itself
+    label_encoder.save(folder / "label_encoder.txt")
+    for name, item in {**loadables, "label_encoder": label_encoder}.items():
+        save = get_default_hook(item, DEFAULT_SAVE_HOOKS)
+        save(item, folder / f"{name}.ckpt")
+
+
+def _derive_yaml(training, n_classes, single_label, settings=None):
+    """The yaml file for inference, and the names of what it loads."""
+    training = _items(yaml.compose(training))
+    modules = _items(training["modules"])
+    missing = [name for name in MODULES if name not in modules]
+    if missing:
+        raise ValueError(f"the training has no modules {', '.join(missing)}")
+    counted, count = training.get("n_classes"), _node(n_classes)
+    used = [part for name in MODULES for part in _parts(modules[name])]
+    for part in used:
+        if isinstance(part, yaml.SequenceNode):
+            part.value = [count if x is counted else x for x in part.value]
+        elif isinstance(part, yaml.MappingNode):
+            pairs = part.value
+            part.value = [(k, count if x is counted else x) for k, x in pairs]
+    log = "LogSoftmax {dim: -1}" if single_label else "LogSigmoid {}"
+    classifier = yaml.compose(f"!new:torch.nn.Sequential [!new:torch.nn.{log}]")
+    classifier.flow_style = False
+    classifier.value.insert(0, modules["classifier"])
+    modules["classifier"] = classifier
+    recoverables = _items(_items(training["checkpointer"])["recoverables"])
+    names = [name for name, x in recoverables.items() if x in used]
+    rate = training["sample_rate"].value if "sample_rate" in training else 16000
+    inference = yaml.compose(
+        INFERENCE.format(sample_rate=rate, n_classes=n_classes)
     )
-    if done.returncode != 0:
-        reason = done.stderr.strip().rpartition("\n")[2]
-        raise ValueError(
-            f"the model cannot be loaded in a new process ({reason}): what its "
-            "yaml file names must be installed, or in a Python file"
-        )
-    return torch.load(elsewhere / "found")
+    keys = _items(inference)
+    keys["modules"].flow_style = False
+    keys["modules"].value = [(_node(x), modules[x]) for x in MODULES]
+    loadables = _items(keys["pretrainer"])["loadables"]
+    loadables.value += [(_node(x), recoverables[x]) for x in names]
+    inference.value += _node(settings or {}).value
+    return yaml.serialize(inference), names
 
 
-def derive_yaml(training, n_classes, single_label=None, names=None):
-    """Derives the yaml file of a trained model from that of its training.
-
-    Arguments
-    ---------
-    training : str
-        The yaml file of the training as SpeechBrain saves it, with references
-        resolved. It has the keys ``modules``, ``checkpointer`` and
-        ``sample_rate``.
-    n_classes : int
-        Number of classes, in place of a function that has this name and counts
-        them in the data.
-    single_label : bool, optional
-        Whether a clip has exactly one label; by default, unless the cost is
-        ``bce_loss``.
-    names : dict, optional
-        Names of modules in the recipe, by their names in SpeechBrain's classes.
-
-    Returns
-    -------
-    str
-        The yaml file for inference.
-
-    Raises
-    ------
-    ValueError
-        If a module is missing, or the recipe has steps between its modules that
-        SpeechBrain's classes lack.
-
-    Example
-    -------
-    >>> training = '''
-    ... lr: 0.1
-    ... sample_rate: 8000
-    ... n_classes: &classes !apply:builtins.len [[Cat, Dog]]
-    ... same: &same !new:torch.nn.Identity
-    ... layer: &layer !new:torch.nn.Linear [8, *classes]
-    ... modules:
-    ...     compute_features: *same
-    ...     mean_var_norm: *same
-    ...     embedding_model: *same
-    ...     classifier: *layer
-    ... checkpointer:
-    ...     recoverables:
-    ...         classifier: *layer
-    ... '''
-    >>> text = derive_yaml(training, n_classes=2)
-    >>> print(text[text.index("modules") : text.index("label_encoder")].strip())
-    modules:
-      compute_features: &id001 !new:torch.nn.Identity
-      mean_var_norm: *id001
-      embedding_model: *id001
-      classifier: !new:torch.nn.Sequential
-      - &id002 !new:torch.nn.Linear [8, 2]
-      - !new:torch.nn.LogSoftmax {dim: -1}
-    """
-    yaml = YAML()
-    training = yaml.load(_without_comments(training))
-    recipe, used = training["modules"], set()
-    count = training.get("n_classes")
-
-    def collect(node):
-        """Collects the parts of a node; one is the number of classes."""
-        used.add(id(node))
-        items = list(enumerate(node)) if isinstance(node, list) else []
-        if isinstance(node, dict):
-            items = list(node.items())
-        for key, part in items:
-            if part is count and _tag(count).startswith("!apply:"):
-                node[key] = n_classes
-            collect(part)
-
-    interface = _interface(recipe)
-    for name, value in OTHER_STEPS.items():
-        if training.get(name) is value:
-            raise ValueError(
-                f"{interface} lacks the step of a recipe with {name}: {value}"
-            )
-    modules = {}
-    for role in MODULES[interface]:
-        name = (names or {}).get(role) or role
-        name = name if name in recipe else NAMES.get(name)
-        if name in recipe:
-            collect(recipe[name])
-            modules[role] = recipe[name]
-        elif role != "compute_fbank":
-            raise ValueError(
-                f"the recipe has no module {role}: choose one of "
-                f"{', '.join(recipe)} by --{role}"
-            )
-
-    def in_sequence(*parts):
-        """A sequence of modules."""
-        nodes = yaml.load("!new:torch.nn.Sequential\n- ")
-        nodes[:] = [yaml.load(x) if isinstance(x, str) else x for x in parts]
-        return nodes
-
-    content = yaml.load(INFERENCE.format(training.get("sample_rate", 16000)))
-    if interface == "AudioClassifier":
-        for name in ("spec_mag_power", "use_melspectra"):
-            content[name] = training[name]
-        if training["use_log1p_mel"] and "compute_fbank" in modules:
-            modules["compute_fbank"] = in_sequence(
-                modules["compute_fbank"],
-                "!new:speechbrain_fftp.utils.inference_folder.Log1p",
-            )
-    elif _tag(modules["compute_features"]).endswith(".Leaf"):
-        # The recipe normalises the waveforms
-        modules["compute_features"] = in_sequence(
-            modules["mean_var_norm"], modules["compute_features"]
-        )
-        modules["mean_var_norm"] = yaml.load(SAME)
-    if single_label is None:
-        cost = _tag(training.get("compute_cost"))
-        single_label = re.search("bce|binary", cost, re.I) is None
-    log = "LogSoftmax {dim: -1}" if single_label else "LogSigmoid"
-    modules["classifier"] = in_sequence(
-        modules["classifier"], f"!new:torch.nn.{log}"
-    )
-    content["modules"] = modules
-    for name, node in training["checkpointer"]["recoverables"].items():
-        if id(node) in used:
-            content["pretrainer"]["loadables"][name] = node
-    stream = io.StringIO()
-    yaml.dump(content, stream)
-    # An empty line before each key
-    return re.sub(r"\n+(?=\w)", "\n\n", stream.getvalue())
+def _items(node):
+    """The nodes of a mapping's values by its keys."""
+    return {key.value: value for key, value in node.value}
 
 
-def _without_comments(text):
-    """A yaml text without comments, which would move with the keys."""
-    yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
-    yaml.serialize(YAML(typ="safe", pure=True).compose(text), stream)
-    return stream.getvalue()
+def _node(value):
+    """The node of a plain value."""
+    return yaml.compose(yaml.safe_dump(value, sort_keys=False))
 
 
-def _tag(node):
-    """The tag of a part of a yaml text."""
-    return str(getattr(getattr(node, "tag", None), "value", None))
+def _parts(node):
+    """Yields a node, and all nodes in it."""
+    yield node
+    values = []
+    if isinstance(node, yaml.SequenceNode):
+        values = node.value
+    elif isinstance(node, yaml.MappingNode):
+        values = [value for _, value in node.value]
+    for value in values:
+        yield from _parts(value)
 
 
 def _find_files(text):
@@ -467,7 +260,9 @@ def _find_files(text):
     Those of packages are installed.
     """
     files = set()
-    for name in set(re.findall(r"!\w+:(\w+)\.", text)):
+    tags = [node.tag for node in _parts(yaml.compose(text))]
+    names = [tag.partition(":")[2] for tag in tags if tag.startswith("!")]
+    for name in {name.partition(".")[0] for name in names if name}:
         module = sys.modules[name]
         if hasattr(module, "__path__") or name in sys.stdlib_module_names:
             continue
@@ -479,40 +274,3 @@ def _find_files(text):
             if module.__file__ and Path(module.__file__).parent == folder:
                 files.add(module.__file__)
     return sorted(files)
-
-
-def main(arguments=None):
-    """Runs the command.
-
-    Arguments
-    ---------
-    arguments : list of str, optional
-        Its words; by default, those of the command line.
-
-    Example
-    -------
-    >>> main(["no_run", "folder"])
-    Traceback (most recent call last):
-    SystemExit: [Errno 2] No such file or directory: 'no_run/hyperparams.yaml'
-    """
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    for name in ("run_folder", "folder"):
-        parser.add_argument(name)
-    parser.add_argument("--num", type=int, default=1)
-    names = ("max_key", "min_key", "save_folder", "labels")
-    names += sum(MODULES.values(), ())
-    for name in dict.fromkeys(names):
-        parser.add_argument(f"--{name}")
-    options = vars(parser.parse_args(arguments))
-    try:
-        difference = convert_run(**options)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
-    print(f"{options['folder']}: largest difference {difference:.0e}")
-
-
-if __name__ == "__main__":
-    main()

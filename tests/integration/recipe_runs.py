@@ -45,12 +45,6 @@ REPORTS = {"AudioSet": "report_tagging", "SpeechCommands": "report_accuracy"}
 REPORT = """
 - !name:speechbrain_fftp.training.reports.{}
   folder: !ref <output_folder>"""
-# As `after` of a tagging recipe, with export=True: all but model.onnx
-FOR_SPEECHBRAIN = """
-- !name:speechbrain_fftp.training.reports.report_tagging
-  folder: !ref <output_folder>
-- !name:speechbrain_fftp.training.export.write_inference_folder
-  folder: !ref <output_folder>/inference"""
 
 
 def command(

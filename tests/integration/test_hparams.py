@@ -19,7 +19,6 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.training import export
-from speechbrain_fftp.utils import inference_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 # They read what another script has prepared
@@ -158,7 +157,7 @@ def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
 
 @pytest.mark.parametrize("path", HPARAMS)
 def test_inference_needs_little_of_the_yaml(path, tmp_path, monkeypatch):
-    """That its outputs are those of the training is in test_convert_run.py."""
+    """Training itself compares the outputs, in a new process."""
     options = {"output_folder": str(tmp_path), "embed_dim": 64, "depth": 1}
     if path not in WITHOUT_DATA:
         options["data_folder"] = "data"
@@ -170,24 +169,23 @@ def test_inference_needs_little_of_the_yaml(path, tmp_path, monkeypatch):
     n_classes = hparams["n_classes"]
     hparams["label_encoder"].update_from_iterable(map(str, range(n_classes)))
     hparams["label_encoder"].expect_len(n_classes)
-    meta = {hparams["average_by"]: 0.5}
-    hparams["checkpointer"].save_checkpoint(meta=meta)
-    labels = Path(hparams["save_folder"], "label_encoder.txt")
-    hparams["label_encoder"].save(labels)
-
-    def classify_here(folder, wavs):  # a new process takes longer
-        loaded = EncoderClassifier.from_hparams(str(folder))
-        return loaded.classify_batch(wavs)[0]
-
-    monkeypatch.setattr(inference_folder, "_classify_elsewhere", classify_here)
-    monkeypatch.setattr(export, "write_model", lambda *args, **kwargs: None)
-    brain = SimpleNamespace(test_only=False, hparams=SimpleNamespace(**hparams))
-    hparams["after"][-1](brain, {"train": None})
+    monkeypatch.setattr(export, "check_folder", lambda *args: None)
+    monkeypatch.setattr(export, "write_model", lambda *args: None)
+    brain = SimpleNamespace(
+        test_only=False,
+        hparams=SimpleNamespace(**hparams),
+        checkpointer=hparams["checkpointer"],
+    )
+    clips = SimpleNamespace(data={"clip": {"duration": "0.9"}})
+    for step in hparams["after"][1:]:  # after the report
+        step(brain, {"train": clips})
 
     loaded = EncoderClassifier.from_hparams(str(tmp_path / "inference"))
     log_probs, *_ = loaded.classify_batch(torch.randn(1, 16000) / 5)
+    assert log_probs.shape == (1, len(hparams["label_encoder"]))
     is_single = log_probs.exp().sum().item() == pytest.approx(1, abs=1e-4)
     assert is_single == ("speechcommands" in path)
+    assert loaded.hparams.pieces["size"] == 0.9 * hparams["sample_rate"]
     saved = (tmp_path / "inference" / "hyperparams.yaml").read_text("utf-8")
     assert not re.search(r"start_from|data_folder|count_classes|lr|seed", saved)
     assert len(saved.splitlines()) < 80

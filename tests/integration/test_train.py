@@ -12,7 +12,7 @@ import pytest
 import torch
 from data_folders import write_class_folders, write_sound
 from prepared_clips import read_clips, read_rows
-from recipe_runs import FOR_SPEECHBRAIN, ROOT, TINY, fail, run_words, train
+from recipe_runs import ROOT, TINY, fail, run_words, train
 
 from fftp_tag import AudioTagger, evaluate
 from speechbrain_fftp.lobes.models.AST import AST
@@ -104,7 +104,6 @@ def test_custom_data_and_pretrained_square_patches(data_folder, tmp_path):
         number_of_epochs=1,
         lr="0.000000000001",
         export=True,
-        after=FOR_SPEECHBRAIN,
     )
     assert metrics["num_classes_scored"] <= 3
     inference = tmp_path / "run" / "inference"
@@ -142,7 +141,7 @@ def test_a_training_belongs_to_its_data(tmp_path):
     # A test writes its own files, and leaves the training's as they are
     files = {path.name for path in run.iterdir()} - {"prepared"}
     options["batch_size"] = 3
-    _, metrics = train(run, "--test_only", **options, after=FOR_SPEECHBRAIN)
+    _, metrics = train(run, "--test_only", **options, export=True)
     assert metrics["batch_size"] == 3 and "hours" not in metrics
     assert (run / "metrics.json").read_bytes() == before
     names = {"metrics.json", "per_class.csv"}

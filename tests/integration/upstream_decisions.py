@@ -4,7 +4,7 @@
 
 Runs in a process of its own, in the folder of the recipe, as users do. KEY is
 that of the best checkpoint. Prints what is found in the test clips in the
-recipe, in batches, and in the folder that the command writes, for each clip on
+recipe, in batches, and in the folder that is written then, for each clip on
 its own: by length of the clips, the number of equal decisions, the number of
 clips, and the largest difference of log-probabilities.
 
@@ -14,14 +14,14 @@ Authors
 
 import json
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
 
 import speechbrain as sb
-from speechbrain.inference.classifiers import AudioClassifier, EncoderClassifier
+from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.utils.inference_folder import convert_run
 
 
 def main():
@@ -32,7 +32,7 @@ def main():
     sys.argv += ["--device=cpu", "--number_of_epochs=1", *options]
     recipe = runpy.run_path(script, run_name="__main__")
     (brain,) = (x for x in recipe.values() if isinstance(x, sb.Brain))
-    test_data = recipe.get("test_data") or recipe["datasets"]["test"]
+    test_data = recipe["test_data"]
     loader = brain.make_dataloader(
         test_data, sb.Stage.TEST, batch_size=16, ckpt_prefix=None
     )
@@ -44,13 +44,10 @@ def main():
             expected.update(zip(batch.id, outputs.flatten(1).log_softmax(1)))
 
     folder = Path(out, "inference")
-    command = [sys.executable, "-m", "speechbrain_fftp.utils.inference_folder"]
-    command += [out, folder, "--min_key", key]
-    subprocess.run(command, check=True, cwd=folder.parent)
-    model = EncoderClassifier
-    if "compute_stft" in brain.modules:
-        model = AudioClassifier
-    model = model.from_hparams(source=folder, run_opts={"device": "cpu"})
+    convert_run(out, folder, min_key=key)
+    model = EncoderClassifier.from_hparams(
+        source=folder, run_opts={"device": "cpu"}
+    )
     found = {}
     for item in test_data:
         log_probs = model.classify_batch(item["sig"][None])[0].flatten()
@@ -59,8 +56,8 @@ def main():
         counts[0] += int(log_probs.argmax() == theirs.argmax())
         counts[1] += 1
         counts[2] = max(counts[2], (log_probs - theirs).abs().max().item())
-    labels = recipe.get("label_encoder") or recipe["language_encoder"]
-    assert model.hparams.label_encoder.ind2lab == labels.ind2lab
+    labels = recipe["label_encoder"].ind2lab
+    assert model.hparams.label_encoder.ind2lab == labels
     print(json.dumps(found))
 
 

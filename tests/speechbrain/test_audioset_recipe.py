@@ -66,8 +66,9 @@ def train(folder, out, *options):
 
 def write_inference_folder(out, folder):
     """Makes an inference folder of a training."""
-    options = ("--max_key", "mAP", "--num", 5)
-    run("-m", "speechbrain.utils.inference_folder", out, folder, *options)
+    from speechbrain.utils.inference_folder import convert_run
+
+    convert_run(out, folder, max_key="mAP", num=5, single_label=False)
 
 
 def test_training_and_initial_weights(audioset, tmp_path):

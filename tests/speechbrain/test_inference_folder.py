@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import sys
-
 import pytest
 import torch
 
@@ -52,15 +50,13 @@ checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
 
 
 @pytest.mark.parametrize("best", [0, 1])
-def test_the_best_checkpoint_can_be_moved_and_loaded(
-    tmp_path, monkeypatch, best
-):
+def test_the_best_checkpoint_can_be_moved_and_loaded(tmp_path, best):
     from hyperpyyaml import load_hyperpyyaml
 
     from speechbrain.core import create_experiment_directory
     from speechbrain.dataio.encoder import CategoricalEncoder
     from speechbrain.inference.classifiers import EncoderClassifier
-    from speechbrain.utils.inference_folder import main
+    from speechbrain.utils.inference_folder import convert_run
 
     run, yaml = tmp_path / "run", tmp_path / "train.yaml"
     yaml.write_text(YAML, encoding="utf-8")
@@ -85,9 +81,7 @@ def test_the_best_checkpoint_can_be_moved_and_loaded(
             expected.append(modules["classifier"](embeddings)[:, 0])
     encoder.save(run / "save" / "label_encoder.txt")
 
-    words = ["inference_folder", str(run), str(tmp_path / "made")]
-    monkeypatch.setattr(sys, "argv", [*words, "--min_key", "ErrorRate"])
-    main()
+    convert_run(run, tmp_path / "made", min_key="ErrorRate")
     (tmp_path / "made").rename(tmp_path / "moved")
     run.rename(tmp_path / "elsewhere")
     classifier = EncoderClassifier.from_hparams(str(tmp_path / "moved"))

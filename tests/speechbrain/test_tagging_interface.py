@@ -72,3 +72,23 @@ def test_tags_reach_the_thresholds_of_their_labels(make_tagger):
         expected = {LABELS[i]: row[i].item() for i in torch.nonzero(row >= low)}
         assert dict(found) == pytest.approx(expected)
         assert found == sorted(found, key=lambda tag: -tag[1])
+
+
+@torch.no_grad()
+def test_a_long_recording_is_tagged_in_pieces(make_tagger, tmp_path):
+    """The last one ends with it, or starts on a multiple of the step."""
+    from speechbrain.dataio import audio_io
+
+    tagger = make_tagger(pieces={"size": 8000, "hop": 6000, "step": 500})
+    wav = 0.1 * torch.randn(20100)
+    path = str(tmp_path / "clip.wav")
+    audio_io.save(path, wav[None], 16000)
+    wav = tagger.load_audio(path)
+    starts = (0, 6000, 12000, 12500)
+    pieces = [wav[start : start + 8000] for start in starts]
+    expected = [tagger.tag_batch(piece)[0] for piece in pieces]
+    expected = torch.cat(expected).amax(0)
+    found = dict(tagger.tag_file(path, top_k=3))
+    assert [found[x] for x in LABELS] == pytest.approx(expected.tolist())
+    silent = tagger.classify_batch(torch.zeros(8000))[0]
+    assert silent.exp().tolist() == [[0, 0, 0]]

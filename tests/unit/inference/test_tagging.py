@@ -4,15 +4,22 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import sys
+
+import huggingface_hub
 import numpy as np
 import pytest
 import soundfile
 import soxr
 import torch
+from huggingface_hub.utils import LocalEntryNotFoundError
 from small_models import PITCHES, tones
 
+from fftp_tag import AudioTagger
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference.tagging import Tagger
+from speechbrain_fftp.training.export import pieces_of
+from speechbrain_fftp.utils.inference_folder import write_folder
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -112,6 +119,96 @@ def test_tags_of_a_file_at_another_rate(model, tmp_path):
     highest = {tags[0][0]: 1.0, ranked[2][0]: 0.0}
     tagger.hparams.thresholds = highest
     assert tagger.tag_file(path) == ranked[1:]
+
+
+@pytest.mark.parametrize("length", [0.5, 1, 1.3, 2.7, 3])
+@pytest.mark.parametrize("form", FORMS)
+def test_long_recordings_are_cut_as_by_the_application(
+    model, tmp_path, form, length
+):
+    """With more than a piece of silence, which has no sounds."""
+    modules, labels, path = model(form)
+    application = AudioTagger.from_pretrained(path)
+    size = application.model.max_samples
+    wav = 0.02 * np.random.default_rng(0).standard_normal(round(length * size))
+    for number, pitch in enumerate(PITCHES.values()):
+        part = slice(number * size, (2 * number + 1) * size // 2)
+        time = np.arange(len(wav))[part]
+        wav[part] += 0.2 * np.sin(2 * np.pi * pitch * time / 16000)
+    wav[6 * size // 10 : 19 * size // 10] = 0
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, wav, 16000, "FLOAT")
+    tagger = load(
+        modules,
+        labels,
+        audio_normalizer=normalizer(),
+        pieces=pieces_of(application.model.info),
+    )
+    expected = application.clip_probabilities(clip)
+    found = dict(tagger.tag_file(clip, top_k=len(labels)))
+    np.testing.assert_allclose(
+        [found[x] for x in labels], expected, rtol=0, atol=1e-4
+    )
+    log_probs, *_ = tagger.classify_file(str(clip))
+    np.testing.assert_allclose(log_probs.exp()[0], expected, rtol=0, atol=1e-4)
+    embedding = tagger.encode_file(str(clip))[0, 0]
+    np.testing.assert_allclose(
+        embedding, application.embed_file(clip), rtol=0, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_is_found_in_silence(model, tmp_path, form):
+    modules, labels, path = model(form)
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, np.full(90000, 0.9e-4), 16000, "FLOAT")
+    tagger = load(modules, labels, audio_normalizer=normalizer())
+    assert not AudioTagger.from_pretrained(path).clip_probabilities(clip).any()
+    assert {prob for _, prob in tagger.tag_file(clip, top_k=3)} == {0}
+
+
+TRAINING = """
+features: &features !new:speechbrain.lobes.features.Fbank
+same: &same !new:torch.nn.Identity
+encoder: &encoder !new:speechbrain.nnet.pooling.AdaptivePool [1]
+classifier: &classifier !new:torch.nn.Linear [40, 2]
+modules:
+    compute_features: *features
+    mean_var_norm: *same
+    embedding_model: *encoder
+    classifier: *classifier
+checkpointer:
+    recoverables:
+        classifier: *classifier
+"""
+
+
+@pytest.mark.parametrize("source", ["folder", "hub", "copy"])
+def test_thresholds_come_with_the_model(tmp_path, monkeypatch, source):
+    """From a folder or a hub; without them, they are 0.5."""
+    labels = CategoricalEncoder()
+    labels.update_from_iterable("ab")
+    weights = {"classifier": torch.nn.Linear(40, 2)}
+    folder = tmp_path / "folder"
+    write_folder(folder, TRAINING, weights, labels, single_label=False)
+
+    def hf_hub_download(repo_id, filename, **options):
+        assert repo_id == "me/model"
+        if not (folder / filename).exists():
+            raise LocalEntryNotFoundError(filename)
+        return str(folder / filename)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
+    options = {"source": "me/model" if source == "hub" else folder}
+    if source == "copy":
+        options["savedir"] = tmp_path / "copy"
+    before = list(sys.path)
+    assert Tagger.from_hparams(**options).hparams.thresholds == {}
+    (folder / "thresholds.json").write_text('{"a": 0.25, "b": 0.75}')
+    found = Tagger.from_hparams(**options).hparams.thresholds
+    assert found == {"a": 0.25, "b": 0.75}
+    assert Tagger.from_hparams(**options, download_only=True) is None
+    assert sys.path == before
 
 
 def normalizer():

@@ -4,82 +4,122 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 import os
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from hyperpyyaml import load_hyperpyyaml
+import tiny_onnx
+import torch
+import yaml
+from small_models import make_modules
 
+from fftp_tag.score.calibrate import write_rules
+from fftp_tag.tag.model import Model
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.model_info import default_rules
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.onnx.export import ExportError
 from speechbrain_fftp.training import export
+from speechbrain_fftp.utils import inference_folder
+
+LABELS = list(tiny_onnx.PITCHES)
+YAML = """
+sample_rate: 16000
+compute_features: &feats !new:speechbrain_fftp.lobes.features.KaldiFbank
+    n_mels: 40
+mean_var_norm: &norm !new:speechbrain_fftp.lobes.features.DatasetNormalization
+embedding_model: &encoder !new:speechbrain_fftp.lobes.models.ConvNeXt1d.ConvNeXt1d
+    n_mels: 40
+    embed_dim: 16
+    depth: 1
+    embedding: !new:speechbrain_fftp.nnet.patching.FFTPEmbedding [40, 16, 10, 5]
+classifier: &classifier !new:torch.nn.Linear [16, 3]
+modules:
+    compute_features: *feats
+    mean_var_norm: *norm
+    embedding_model: *encoder
+    classifier: *classifier
+checkpointer:
+    recoverables:
+        embedding_model: *encoder
+        classifier: *classifier
+"""
 
 
 @pytest.fixture
-def after_training(tmp_path, monkeypatch):
+def brain(tmp_path):
+    """A small model after its training, whose clips are up to 1.5 s long."""
+    (tmp_path / "hyperparams.yaml").write_text(YAML)
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(LABELS)
+    embedding = FFTPEmbedding(40, 16, 10, 5)
+    encoder = ConvNeXt1d(40, 16, 1, embedding=embedding)
+    modules = make_modules(encoder)
+    recoverables = {
+        name: modules[name] for name in ("embedding_model", "classifier")
+    }
+    return SimpleNamespace(
+        test_only=False,
+        checkpointer=SimpleNamespace(recoverables=recoverables),
+        hparams=SimpleNamespace(
+            modules=modules,
+            label_encoder=labels,
+            sample_rate=16000,
+            output_folder=tmp_path,
+        ),
+    )
+
+
+@pytest.fixture
+def after_training(brain, tmp_path, monkeypatch):
     """A function that ends a training; returns the steps that were taken.
 
     A step raises the error that is given for it.
     """
-    brain = SimpleNamespace(
-        test_only=False,
-        hparams=SimpleNamespace(
-            modules={},
-            label_encoder=SimpleNamespace(lab2ind={"Cat": 0, "Dog": 1}),
-            sample_rate=16000,
-            output_folder=tmp_path,
-            save_folder="scratch",
-            average_by="mAP",
-            avg_checkpoints=5,
-        ),
-    )
     clips = {"a": {"duration": "0.75"}, "b": {"duration": "1.5"}}
     datasets = {"train": SimpleNamespace(data=clips)}
 
     def after_training(**errors):
         steps = []
 
-        def step(name, path):
+        def step(name):
             steps.append(name)
             if name in errors:
                 raise errors[name]
-            path.touch()
 
         def export_onnx(path, modules, labels, **options):
-            assert labels == ["Cat", "Dog"]
+            assert labels == LABELS
             assert options["max_seconds"] == 1.5  # of the longest clip
             assert options["note"] == "Two animals."
-            step("export", path)
-
-        monkeypatch.setattr(export, "export_onnx", export_onnx)
-        monkeypatch.setattr(
-            export, "store_in_int8", lambda source, path: step("int8", path)
-        )
-
-        def convert_run(run_folder, folder, **options):
-            assert run_folder == tmp_path and not options["single_label"]
-            assert (options["max_key"], options["num"]) == ("mAP", 5)
-            assert options["save_folder"] == "scratch"
-            folder.mkdir(exist_ok=True)
-            step("for SpeechBrain", folder / "hyperparams.yaml")
-            (folder / "README.md").write_text("How to load it.\n")
+            step("export")
+            tiny_onnx.write_model(path)
 
         def calibrate(path, output):
-            step("calibrate", output)
-            rules = SimpleNamespace(threshold=np.array([0.25, 0.75]))
-            return SimpleNamespace(
-                is_written="too few" not in errors,
-                objection="may be chance",
-                rules=rules,
-            )
+            step("calibrate")
+            if "too few" in errors:
+                return SimpleNamespace(is_written=False, objection="by chance")
+            rules = default_rules(3).replace([0.25, 0.5, 0.75])
+            write_rules(Model(path), output, rules)
+            return SimpleNamespace(is_written=True)
 
-        monkeypatch.setattr(export, "convert_run", convert_run)
+        def write_folder(*args):
+            step("for SpeechBrain")
+            inference_folder.write_folder(*args)
+
+        monkeypatch.setattr(export, "write_folder", write_folder)
+        monkeypatch.setattr(export, "export_onnx", export_onnx)
+        monkeypatch.setattr(
+            export, "store_in_int8", lambda source, path: step("int8")
+        )
+        monkeypatch.setattr(export, "check_folder", lambda *args: step("check"))
         export.export_model(
             brain,
             datasets,
             folder=tmp_path / "inference",
-            max_frames=100,
+            max_frames=1024,
             int8=True,
             note="Two animals.",
             calibrate=calibrate,
@@ -90,14 +130,17 @@ def after_training(tmp_path, monkeypatch):
 
 
 def test_a_failed_export_is_a_warning(after_training, tmp_path, caplog):
-    """And the model of an earlier training does not stay."""
-    model = tmp_path / "inference" / "model.onnx"
-    model.parent.mkdir()
-    model.write_text("earlier")
+    """And what only an earlier training has does not stay."""
+    folder = tmp_path / "inference"
+    folder.mkdir()
+    for name in ("model.onnx", "thresholds.json", "hyperparams.yaml"):
+        (folder / name).write_text("earlier")
     steps = after_training(export=ExportError("no operator"))
-    assert steps == ["for SpeechBrain", "export"]
+    assert steps == ["for SpeechBrain", "export", "check"]
     assert not list(tmp_path.rglob("*.onnx"))
-    assert str(tmp_path) in caplog.text and "no operator" in caplog.text
+    assert not list(tmp_path.rglob("thresholds.json"))
+    assert "earlier" not in (folder / "hyperparams.yaml").read_text()
+    assert "no operator" in caplog.text
 
 
 def test_failed_steps_after_it_are_warnings(after_training, tmp_path, caplog):
@@ -105,43 +148,44 @@ def test_failed_steps_after_it_are_warnings(after_training, tmp_path, caplog):
         int8=InputError("only convolutions"),
         calibrate=InputError("no validation clips"),
     )
-    assert steps == ["for SpeechBrain", "export", "int8", "calibrate"]
+    assert steps == ["for SpeechBrain", "export", "int8", "calibrate", "check"]
     assert (tmp_path / "inference" / "model.onnx").is_file()
     assert "only convolutions" in caplog.text
     assert "no validation clips" in caplog.text
 
 
-def test_a_kill_leaves_no_model_without_thresholds(after_training, tmp_path):
-    """And nothing that stays."""
-    model = tmp_path / "inference" / "model.onnx"
-    with pytest.raises(KeyboardInterrupt):
-        after_training(calibrate=KeyboardInterrupt())
-    assert not model.exists()
+@pytest.mark.parametrize("step", ["calibrate", "check"])
+def test_a_kill_leaves_the_earlier_folder(after_training, tmp_path, step):
     after_training()
-    assert model.exists() and os.listdir(tmp_path) == ["inference"]
+    folder = tmp_path / "inference"
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    with pytest.raises(KeyboardInterrupt):
+        after_training(**{step: KeyboardInterrupt()})
+    assert {x: x.stat().st_mtime_ns for x in folder.iterdir()} == before
+    after_training()
+    assert os.listdir(tmp_path).count("inference") == 1
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
-def test_the_folder_tells_of_tagger_and_its_thresholds(
-    after_training, tmp_path
-):
+def test_thresholds_and_pieces_are_beside_the_model(after_training, tmp_path):
+    """The longest training clip has 1.5 s."""
     after_training()
     folder = tmp_path / "inference"
     lines = (folder / "README.md").read_text()
-    assert lines.startswith("How to load it.\n") and "Tagger" in lines
-    hparams = load_hyperpyyaml((folder / "hyperparams.yaml").read_text())
-    assert hparams == {"thresholds": {"Cat": 0.25, "Dog": 0.75}}
+    assert "foreign_class" in lines and "Tagger" in lines
+    found = json.loads((folder / "thresholds.json").read_text())
+    assert found == dict(zip(LABELS, [0.25, 0.5, 0.75]))
+    text = (folder / "hyperparams.yaml").read_text()
+    pieces = text[text.index("pieces:") :]
+    assert yaml.safe_load(pieces) == {
+        "pieces": {"size": 24000, "hop": 24000, "step": 1}
+    }
 
 
 def test_worse_thresholds_are_a_warning(after_training, tmp_path, caplog):
     after_training(**{"too few": None})
-    assert "may be chance" in caplog.text
-    text = (tmp_path / "inference" / "hyperparams.yaml").read_text()
-    assert "thresholds" not in text
-
-
-def test_what_cannot_be_loaded_ends_in_a_line(after_training):
-    with pytest.raises(InputError, match="no weights.* repeat the command"):
-        after_training(**{"for SpeechBrain": ValueError("no weights")})
+    assert "by chance" in caplog.text
+    assert not list(tmp_path.rglob("thresholds.json"))
 
 
 def test_a_full_disk_ends_in_a_line(after_training, tmp_path):
@@ -151,3 +195,21 @@ def test_a_full_disk_ends_in_a_line(after_training, tmp_path):
         after_training(**{"for SpeechBrain": error})
     assert str(tmp_path / "inference") in str(ended.value)
     assert "\n" not in str(ended.value)
+
+
+@pytest.mark.slow
+def test_the_folder_is_loaded_in_a_new_process(brain, tmp_path):
+    """As it is handed over; weights in no checkpoint are found out."""
+    folder, hparams = tmp_path / "inference", brain.hparams
+    options = {"sample_rate": 16000, "max_frames": 100, "single_label": False}
+    modules = {name: x.eval() for name, x in hparams.modules.items()}
+    folder.mkdir()
+    export.write_for_speechbrain(brain, folder, modules, LABELS, options)
+    export.check_folder(folder, modules, options)
+    (folder / "thresholds.json").write_text("{")
+    with pytest.raises(InputError, match="new process .*JSON"):
+        export.check_folder(folder, modules, options)
+    (folder / "thresholds.json").unlink()
+    torch.nn.init.normal_(modules["classifier"].weight)
+    with pytest.raises(InputError, match="Tagger finds something else"):
+        export.check_folder(folder, modules, options)

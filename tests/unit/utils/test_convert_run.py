@@ -4,17 +4,18 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 import re
 import subprocess
 import sys
 
 import pytest
+import soundfile
 import torch
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
-from speechbrain.inference.classifiers import AudioClassifier, EncoderClassifier
-from speechbrain_fftp.utils import inference_folder
-from speechbrain_fftp.utils.inference_folder import convert_run, derive_yaml
+from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.utils.inference_folder import convert_run, write_folder
 
 YAML = """
 sample_rate: 16000
@@ -32,7 +33,6 @@ modules:
     mean_var_norm: !ref <mean_var_norm>
     embedding_model: !ref <encoder>
     classifier: !ref <classifier>
-compute_cost: !name:speechbrain.nnet.losses.bce_loss
 checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
     checkpoints_dir: !ref <output_folder>/save
     recoverables:
@@ -91,47 +91,45 @@ def trained(own, tmp_path):
     return trained
 
 
-@pytest.fixture
-def write(trained, tmp_path):
-    """Writes the folder of a run with a yaml file."""
-
-    def write(text=YAML):
-        hparams = trained(text)
-        folder = tmp_path / "inference"
-        convert_run(tmp_path, folder)
-        return hparams["modules"], folder
-
-    return write
-
-
-@pytest.fixture
-def here(monkeypatch):
-    """Skips the new process, which takes seconds."""
-
-    def classify(folder, wavs):
-        model = EncoderClassifier
-        if "compute_stft" in (folder / "hyperparams.yaml").read_text():
-            model = AudioClassifier
-        return model.from_hparams(source=folder).classify_batch(wavs)[0]
-
-    monkeypatch.setattr(inference_folder, "_classify_elsewhere", classify)
-
-
 @torch.no_grad()
-def log_probs(modules, wavs):
-    """Those of a model with several labels, by its modules one by one."""
+def log_odds(modules, wavs):
+    """The logits of a model, by its modules one by one."""
     feats = modules["mean_var_norm"](modules["compute_features"](wavs))
-    outputs = modules["classifier"](modules["embedding_model"](feats))
-    return torch.nn.functional.logsigmoid(outputs).squeeze(1)
+    return modules["classifier"](modules["embedding_model"](feats)).squeeze(1)
 
 
-def test_own_files_come_along_wherever_the_folder_goes(write, own, tmp_path):
-    """They replace those of an earlier training; others do not come."""
+# For a new process in another folder; what it prints is tested as well
+LOAD = """
+import sys
+import torch
+from speechbrain_fftp.inference.tagging import Tagger
+
+wavs, paths = torch.load("wavs.pt"), list(sys.path)
+tagger = Tagger.from_hparams(source="moved")
+assert sys.path == paths
+found = [tagger.classify_batch(wavs)[0]]
+tags = tagger.tag_file("clip.wav")
+{snippet}
+found.append(model.classify_batch(wavs)[0])
+torch.save((found, tags), "found.pt")
+"""
+
+
+def test_own_files_come_along_wherever_the_folder_goes(trained, own, tmp_path):
+    """Loading it prints no warning, and leaves no folder on Python's path."""
+    hparams = trained()
     earlier = tmp_path / "inference"
     earlier.mkdir()
     (earlier / "my_encoder.py").write_text("Encoder = None")
-    modules, folder = write()
-    assert {path.name for path in folder.iterdir()} == {
+    write_folder(
+        earlier,
+        (tmp_path / "hyperparams.yaml").read_text("utf-8"),
+        hparams["checkpointer"].recoverables,
+        hparams["label_encoder"],
+        single_label=False,
+        settings={"pieces": {"size": 4000, "hop": 4000, "step": 1}},
+    )
+    assert {path.name for path in earlier.iterdir()} == {
         "README.md",
         "custom.py",
         "hyperparams.yaml",
@@ -142,69 +140,44 @@ def test_own_files_come_along_wherever_the_folder_goes(write, own, tmp_path):
         "my_encoder.py",
         "my_pooling.py",
     }
-    text = (folder / "hyperparams.yaml").read_text()
+    text = (earlier / "hyperparams.yaml").read_text()
     assert str(tmp_path) not in text
     assert not re.search("lr|count_classes|needed", text)
 
     own.rename(tmp_path / "nowhere")
-    moved = folder.rename(tmp_path / "moved")
+    moved = earlier.rename(tmp_path / "moved")
+    thresholds = {"a": 0.0, "b": 0.0, "c": 1.0}
+    (moved / "thresholds.json").write_text(json.dumps(thresholds))
     wavs = 0.1 * torch.randn(2, 9000)
     torch.save(wavs, tmp_path / "wavs.pt")
-    readme = (moved / "README.md").read_text().replace("FOLDER", str(moved))
+    soundfile.write(tmp_path / "clip.wav", wavs[0], 16000, "FLOAT")
+    readme = (moved / "README.md").read_text().replace("FOLDER", "moved")
     (snippet,) = re.findall("```python\n(.*?)log_probs", readme, re.S)
-    command = f"""
-import torch
-{snippet}
-torch.save(model.classify_batch(torch.load("wavs.pt"))[0], "found.pt")
-"""
-    subprocess.run(
-        [sys.executable, "-B", "-c", command], cwd=tmp_path, check=True
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", LOAD.format(snippet=snippet)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
-    found = torch.load(tmp_path / "found.pt")
-    torch.testing.assert_close(found, log_probs(modules, wavs))
-
-
-def refusal(write, text, folder):
-    """The line with which a model is refused; an earlier one is kept."""
-    folder.mkdir()
-    (folder / "hyperparams.yaml").write_text("earlier")
-    with pytest.raises(ValueError) as caught:
-        write(text)
-    assert [path.read_text() for path in folder.iterdir()] == ["earlier"]
-    assert not list(folder.parent.glob(".inference*"))
-    (line,) = str(caught.value).splitlines()
-    return line
-
-
-def test_what_cannot_be_loaded_is_refused(write, own, tmp_path):
-    """As a package of several files, which is not copied."""
-    package = own / "my_models"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    encoder = ENCODER.replace("my_pooling", "my_models.pooling")
-    (package / "encoder.py").write_text(encoder)
-    (package / "pooling.py").write_text(POOLING)
-    text = YAML.replace("my_encoder.Encoder", "my_models.encoder.Encoder")
-    line = refusal(write, text, tmp_path / "inference")
-    assert "my_models.encoder.Encoder" in line and "installed" in line
-
-
-def test_what_differs_is_refused(write, own, tmp_path):
-    """As weights that are in no checkpoint."""
-    text = YAML.replace("        embedding_model: !ref <encoder>\n", "")
-    line = refusal(write, text, tmp_path / "inference")
-    assert "only classifier of" in line and str(tmp_path / "inference") in line
+    assert done.stdout + done.stderr == "" and done.returncode == 0
+    found, tags = torch.load(tmp_path / "found.pt")
+    logits = log_odds(hparams["modules"], wavs)
+    for log_probs in found:
+        expected = torch.nn.functional.logsigmoid(logits)
+        torch.testing.assert_close(log_probs, expected)
+    pieces = torch.stack([wavs[0, i : i + 4000] for i in (0, 4000, 5000)])
+    probs = log_odds(hparams["modules"], pieces).sigmoid().amax(0)
+    assert dict(tags) == pytest.approx(
+        {"a": probs[0].item(), "b": probs[1].item()}, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("is_single", [False, True])
 def test_best_newest_and_average_checkpoints_of_a_run(
-    trained, own, here, tmp_path, is_single
+    trained, own, tmp_path, is_single
 ):
     """Without the data of the training."""
-    text = YAML
-    if is_single:
-        text = YAML.replace("bce_loss", "nll_loss")
-    hparams = trained(text)
+    hparams = trained()
     weights = [hparams["classifier"].weight.detach().clone()]
     for mAP in (0.9, 0.7):
         torch.nn.init.normal_(hparams["classifier"].weight)
@@ -220,9 +193,9 @@ def test_best_newest_and_average_checkpoints_of_a_run(
         ({"max_key": "mAP", "num": 2}, (weights[1] + weights[2]) / 2),
     ):
         folder = tmp_path / f"inference{len(options)}"
-        assert convert_run(tmp_path, folder, **options) < 1e-6
+        convert_run(tmp_path, folder, **options, single_label=is_single)
         hparams["classifier"].weight.data.copy_(expected)
-        outputs = log_probs(hparams["modules"], wavs).exp().logit()
+        outputs = log_odds(hparams["modules"], wavs)
         outputs = outputs.softmax(-1) if is_single else outputs.sigmoid()
         loaded = EncoderClassifier.from_hparams(source=folder)
         found, _, index, label = loaded.classify_batch(wavs)
@@ -230,127 +203,16 @@ def test_best_newest_and_average_checkpoints_of_a_run(
         assert label == ["abc"[index]]
 
 
-def test_the_command_names_what_is_missing(trained, here, tmp_path):
-    hparams = trained()
+def test_what_is_missing_is_named(trained, tmp_path):
+    trained()
+    training = tmp_path / "hyperparams.yaml"
+    with pytest.raises(ValueError, match="no checkpoint"):
+        convert_run(tmp_path, tmp_path / "inference", min_key="ErrorRate")
+    text = training.read_text("utf-8").replace("  mean_var_norm:", "  norm:")
+    training.write_text(text, "utf-8")
+    with pytest.raises(ValueError, match="mean_var_norm"):
+        convert_run(tmp_path, tmp_path / "inference")
     (tmp_path / "save" / "label_encoder.txt").unlink()
-    folders = [str(tmp_path), str(tmp_path / "inference")]
-
-    def run(*options):
-        with pytest.raises(SystemExit) as caught:
-            inference_folder.main([*folders, *options])
-        return caught.value.code
-
-    assert "no checkpoint" in run("--min_key", "ErrorRate")
-    assert "--labels" in run()
-    labels = tmp_path / "labels.txt"
-    hparams["label_encoder"].save(labels)
-    options = ("--labels", str(labels))
-    (tmp_path / "hyperparams.yaml").unlink()
-    assert "hyperparams.yaml" in run(*options)
+    with pytest.raises(FileNotFoundError, match="label_encoder"):
+        convert_run(tmp_path, tmp_path / "inference")
     assert not (tmp_path / "inference").exists()
-
-
-AUDIO = """
-sample_rate: 16000
-spec_mag_power: 0.5
-use_melspectra: {use_melspectra}
-use_log1p_mel: {use_log1p_mel}
-compute_stft: !new:speechbrain.processing.features.STFT
-    sample_rate: 16000
-compute_fbank: !new:speechbrain.processing.features.Filterbank
-    log_mel: False
-embedding_model: !new:torch.nn.Linear [{bins}, 8]
-classifier: !new:torch.nn.Linear [8, 3]
-modules:
-    compute_stft: !ref <compute_stft>
-    compute_fbank: !ref <compute_fbank>
-    embedding_model: !ref <embedding_model>
-    classifier: !ref <classifier>
-checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
-    checkpoints_dir: !ref <output_folder>/save
-    recoverables:
-        embedding_model: !ref <embedding_model>
-        classifier: !ref <classifier>
-label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
-"""
-
-
-@pytest.mark.parametrize(
-    "use_melspectra, use_log1p_mel",
-    [(True, True), (True, False), (False, False)],
-)
-@torch.no_grad()
-def test_the_steps_of_esc50_are_those_of_audio_classifier(
-    trained, here, tmp_path, use_melspectra, use_log1p_mel
-):
-    """Those of its Brain, see ``recipes/ESC50/classification/train.py``."""
-    text = AUDIO.format(
-        use_melspectra=use_melspectra,
-        use_log1p_mel=use_log1p_mel,
-        bins=40 if use_melspectra else 201,
-    )
-    hparams = trained(text)
-    assert convert_run(tmp_path, tmp_path / "inference") < 1e-5
-    wavs = 0.1 * torch.randn(1, 8000)
-    feats = hparams["compute_stft"](wavs).square().sum(-1).sqrt()
-    if use_melspectra:
-        feats = hparams["compute_fbank"](feats)
-    if use_log1p_mel or not use_melspectra:
-        feats = (1 + feats).log()
-    logits = hparams["classifier"](hparams["embedding_model"](feats))
-    loaded = AudioClassifier.from_hparams(source=tmp_path / "inference")
-    found = loaded.classify_batch(wavs)[0]
-    torch.testing.assert_close(found, logits.log_softmax(-1))
-
-
-RECIPE = """
-sample_rate: 16000
-compute_features: &feats !new:speechbrain.lobes.features.Fbank
-normalizer: &norm !new:speechbrain.processing.features.InputNormalization
-network: &network !new:torch.nn.Linear [80, 8]
-layer: &layer !new:torch.nn.Linear [8, 3]
-modules:
-    compute_features: *feats
-    mean_var_norm_input: *norm
-    network: *network
-    classifier: *layer
-compute_cost: !name:speechbrain.nnet.losses.nll_loss
-checkpointer:
-    recoverables:
-        normalizer: *norm
-        network: *network
-        layer: *layer
-"""
-
-
-@torch.no_grad()
-def test_modules_with_other_names():
-    """Known names are found, others are given."""
-    with pytest.raises(ValueError, match="network.* --embedding_model"):
-        derive_yaml(RECIPE, 3)
-    text = derive_yaml(RECIPE, 3, names={"embedding_model": "network"})
-    hparams = load_hyperpyyaml(text)
-    loadables = hparams["pretrainer"].loadables
-    assert set(loadables) == {"label_encoder", "normalizer", "network", "layer"}
-    modules = hparams["modules"]
-    assert loadables["normalizer"] is modules["mean_var_norm"]
-    assert loadables["network"] is modules["embedding_model"]
-    assert loadables["layer"] is modules["classifier"][0]
-
-
-def test_steps_between_modules_are_known_or_refused():
-    text = RECIPE.replace("network", "embedding_model")
-    for line in ("amp_to_db: True", "normalize: False"):
-        with pytest.raises(ValueError, match=line):
-            derive_yaml(f"{line}\n{text}", 3)
-    derive_yaml(f"amp_to_db: False\nnormalize: True\n{text}", 3)
-    # As in xvect_leaf.yaml, whose recipe normalises waveforms
-    leaf = "features.Leaf\n    out_channels: 80\n    in_channels: 1"
-    text = text.replace("features.Fbank", leaf)
-    modules = load_hyperpyyaml(derive_yaml(text, 3))["modules"]
-    wavs = torch.randn(1, 8000)
-    norm, leaf = modules["compute_features"]
-    assert type(norm).__name__ == "InputNormalization"
-    expected = leaf(norm(wavs))
-    found = modules["mean_var_norm"](modules["compute_features"](wavs), None)
-    torch.testing.assert_close(found, expected)

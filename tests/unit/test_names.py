@@ -1,0 +1,245 @@
+"""Tests that names of classes pass every writer, read back by other readers.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import ast
+import csv
+import dataclasses
+import io
+import json
+import re
+import types
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny_onnx
+import torch
+
+import speechbrain_fftp
+from fftp_tag import Event, Tag
+from fftp_tag.cli.formats import FORMATS, Context, Result
+from fftp_tag.cli.page import write_page
+from fftp_tag.score.calibrate import write_rules
+from fftp_tag.tag.card import write_card
+from fftp_tag.tag.edit import copy_model
+from fftp_tag.tag.model import Model
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.dataio.class_lists import read_classes_csv, write_classes
+from speechbrain_fftp.dataio.class_names import class_name
+from speechbrain_fftp.dataio.model_info import ModelInfo, default_rules
+from speechbrain_fftp.dataio.results import write_predictions
+from speechbrain_fftp.datasets.strong_labels import read_strong_labels
+from speechbrain_fftp.inference.tagging import Tagger
+from speechbrain_fftp.utils.inference_folder import write_folder
+
+AUDIOSET = Path(speechbrain_fftp.__file__).parent / "datasets"
+HARD = [
+    "Cat, dog, and bird",
+    "Time: 12:30",
+    "{a: b, c: d}",
+    "[a] (b) <b>c</b>",
+    "It's",
+    "'single'",
+    '"double"',
+    '"a", "b"',
+    "# hash",
+    "a # b",
+    "Rock & roll",
+    "R&B &copy",
+    "- dash",
+    "-leading",
+    "=1+1",
+    "+a",
+    "@home",
+    "* star",
+    "*x* _y_ `z` ~~w~~",
+    "a | b",
+    "back\\slash \\n",
+    "a=>b",
+    "a =>b",
+    "% percent %s {0}",
+    "!new:torch.nn.Linear",
+    "&anchor",
+    "null",
+    "12",
+    "1e-4",
+    "~",
+    "? question",
+    "a/b",
+    "Tür 音 é",
+    "x" * 60,
+    'Vehicle horn, car horn, honking: "it\'s" [a] & #1 {very} long',
+    class_name("Door\r\n bell"),
+]
+
+
+@pytest.fixture(params=["AudioSet", "hard"])
+def labels(request):
+    if request.param == "hard":
+        return HARD
+    path = AUDIOSET / "class_labels_indices.csv"
+    with open(path, newline="", encoding="utf-8") as file:
+        names = [row["display_name"] for row in csv.DictReader(file)]
+    assert len(names) == 527
+    return names
+
+
+@pytest.fixture
+def model(labels, tmp_path):
+    """A file with these labels, and thresholds, in a training's folder.
+
+    The graph is one of three classes.
+    """
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
+    (tmp_path / "hyperparams.yaml").write_text("a: 1")
+    info = dataclasses.replace(Model(path).info, labels=labels)
+    copy_model(path, path, info)
+    limits = np.linspace(0.1, 0.9, len(labels), dtype=np.float32)
+    rules = default_rules(len(labels)).replace(limits)
+    write_rules(
+        types.SimpleNamespace(path=path, info=info, labels=labels),
+        path,
+        dataclasses.replace(rules, is_learnt=True),
+    )
+    return path
+
+
+def as_model(path):
+    """What the writers need to know; the graph has too few classes to load."""
+    metadata = {
+        x.key: x.value
+        for x in onnx.load(path, load_external_data=False).metadata_props
+    }
+    info = ModelInfo.from_metadata(metadata)
+    return types.SimpleNamespace(
+        path=path,
+        info=info,
+        labels=info.labels,
+        rules=info.rules,
+        sample_rate=info.sample_rate,
+        min_samples=info.min_samples,
+        max_samples=info.max_samples,
+        is_frame_level=True,
+        hop_samples=info.frame_level.hop_samples,
+        span_samples=info.frame_level.span_samples,
+    )
+
+
+def test_model_and_thresholds(model, labels):
+    entries = onnx.load(model).metadata_props
+    metadata = {entry.key: entry.value for entry in entries}
+    assert json.loads(metadata["labels"]) == labels
+    assert json.loads(metadata["classes"]) == labels
+    path = model.with_name("thresholds.json")
+    thresholds = json.loads(path.read_text("utf-8"))
+    assert list(thresholds) == labels
+    limits = json.loads(metadata["rules"])["threshold"]
+    assert list(thresholds.values()) == limits
+    assert model.with_name("hyperparams.yaml").read_text() == "a: 1"
+
+
+def test_page(model, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("fftp_tag.tag.model.Model", lambda path: None)
+    (tmp_path / "page").mkdir()
+    write_page(tmp_path / "page", as_model(model), None, None)
+    found = json.loads((tmp_path / "page" / "model.json").read_text("utf-8"))
+    assert found["labels"] == labels
+
+
+def test_card(model, labels, tmp_path):
+    """By GitHub's rules: cells end at a bar, escaped punctuation is itself."""
+    write_card(tmp_path, as_model(model), "me/sounds", "cc-by-4.0")
+    text = (tmp_path / "README.md").read_text("utf-8")
+    _, header, _, *rows = text.rpartition("## Labels")[2].split("\n")[1:-1]
+    cells = [re.split(r"(?<!\\) \| ", row[2:-2])[0] for row in rows]
+    special = r"(?<!\\)(?:\\\\)*[`*_<>|\[\]~&]"
+    assert header == "| label | threshold |"
+    assert not any(re.search(special, cell) for cell in cells)
+    assert [re.sub(r"\\([!-/:-@[-`{-~])", r"\1", x) for x in cells] == labels
+
+
+def test_folder_for_speechbrain(labels, tmp_path):
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(labels)
+    n_classes = len(labels)
+    training = f"""
+sample_rate: 16000
+features: &features !new:speechbrain.lobes.features.Fbank
+same: &same !new:torch.nn.Identity
+encoder: &encoder !new:speechbrain.nnet.linear.Linear
+    n_neurons: 4
+    input_size: 40
+classifier: &classifier !new:torch.nn.Linear [4, {n_classes}]
+modules:
+    compute_features: *features
+    mean_var_norm: *same
+    embedding_model: *encoder
+    classifier: *classifier
+checkpointer:
+    recoverables:
+        classifier: *classifier
+"""
+    weights = {"classifier": torch.nn.Linear(4, n_classes)}
+    write_folder(tmp_path, training, weights, encoder, single_label=False)
+    thresholds = {label: i / n_classes for i, label in enumerate(labels)}
+    (tmp_path / "thresholds.json").write_text(json.dumps(thresholds))
+    lines = (tmp_path / "label_encoder.txt").read_text("utf-8").splitlines()
+    pairs = [line.rsplit(" => ", 1) for line in lines[:n_classes]]
+    assert [ast.literal_eval(name) for name, _ in pairs] == labels
+    assert [int(number) for _, number in pairs] == list(range(n_classes))
+    loaded = Tagger.from_hparams(source=tmp_path)
+    assert loaded.hparams.label_encoder.ind2lab == dict(enumerate(labels))
+    assert loaded.hparams.thresholds == thresholds
+
+
+def test_tables_of_a_training(labels, tmp_path):
+    write_classes(tmp_path, {f"/m/{n}": x for n, x in enumerate(labels)})
+    with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["display_name"] for row in rows] == labels
+    assert list(read_classes_csv(tmp_path).values()) == labels
+    probs = np.eye(len(labels))
+    ids = list(map(str, range(len(labels))))
+    write_predictions(tmp_path, ids, probs, probs, labels)
+    path = tmp_path / "predictions.csv"
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = {int(row["ID"]): row for row in csv.DictReader(file)}
+    assert [rows[n]["labels"] for n in range(len(labels))] == labels
+    assert [rows[n]["tag_1"] for n in range(len(labels))] == labels
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_output_formats(labels, name, tmp_path):
+    """Audacity's label tracks have no quotes."""
+    is_track = FORMATS[name].events_of_one_file
+    if is_track:
+        items = [Event(n, n + 1, x, 0.5) for n, x in enumerate(labels)]
+    else:
+        items = [Tag(x, 0.5) for x in labels]
+    context = Context(is_track, dict.fromkeys(labels, 0.5), True, 16000)
+    stream = io.StringIO()
+    FORMATS[name].write([Result("clip.wav", items)], stream, context)
+    text = stream.getvalue()
+    lines = text.splitlines()
+    if name == "table":
+        found = [re.findall(r"0\.500  (.*)  \(th", x)[0] for x in lines[1:]]
+    elif name == "json":
+        found = [tag["label"] for tag in json.loads(text)[0]["tags"]]
+    elif name == "csv":  # see ``cells``
+        rows = csv.DictReader(io.StringIO(text))
+        found = [re.sub("^'(?=[=+@])", "", row["label"]) for row in rows]
+    elif name == "audacity":
+        found = [line.split("\t")[2] for line in lines]
+    else:
+        rows = csv.DictReader(io.StringIO(text), delimiter="\t")
+        found = [row["Label"] for row in rows]
+    assert found == labels
+    if is_track:
+        path = tmp_path / f"clip{FORMATS[name].extension}"
+        path.write_text(text, "utf-8")
+        events = read_strong_labels(path, ["clip"], None, "the clips")
+        assert [label for *_, label in events["clip"]] == labels
