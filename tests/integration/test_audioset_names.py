@@ -137,7 +137,7 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
     train(tmp_path / "run", **options)
 
     folder, clip = tmp_path / "run/inference", tmp_path / "clip.wav"
-    soundfile.write(clip, sound(7, 0.5), RATE)
+    soundfile.write(clip, sound(7, 0.3), RATE)
     script = tmp_path / "elsewhere/open.py"
     script.parent.mkdir()
     script.write_text(OPEN, "utf-8")
