@@ -116,8 +116,8 @@ def write_model(
     shapes = {
         "probabilities": ["batch", n_classes],
         "embeddings": ["batch", n_classes],
-        "frame_probabilities": ["batch", "frames", n_classes],
-        "tokens": ["batch", "frames", n_classes],
+        "frame_probabilities": ["batch", "tokens", n_classes],
+        "tokens": ["batch", "tokens", n_classes],
         "features": ["batch", "frames", n_classes],
     }
     save_model(
@@ -134,7 +134,6 @@ def write_model(
 def save_model(path, nodes, outputs, weights, metadata):
     """Writes a graph: outputs are shapes by name, weights are arrays."""
     float32 = onnx.TensorProto.FLOAT
-    weights = {**weights, "wav_lens": np.ones(1, np.float32)}
 
     def value(name, shape):
         return helper.make_tensor_value_info(name, float32, shape)
@@ -142,7 +141,7 @@ def save_model(path, nodes, outputs, weights, metadata):
     graph = helper.make_graph(
         nodes,
         "graph",
-        [value("wavs", ["batch", "samples"]), value("wav_lens", ["lengths"])],
+        [value("wavs", ["batch", "samples"])],
         [value(*output) for output in outputs.items()],
         [numpy_helper.from_array(np.array(x), n) for n, x in weights.items()],
     )

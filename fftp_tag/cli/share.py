@@ -56,11 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for",
         dest="form",
-        choices=("hub", "space", "sherpa-onnx"),
+        choices=("hub", "space"),
         default="hub",
         help="hub: for fftp-tag, SpeechBrain and ONNX Runtime (the default); "
-        "space: a page that tags sounds in the browser; sherpa-onnx: for its "
-        "apps and programs, of a model that was trained with --front_end sherpa",
+        "space: a page that tags sounds in the browser",
     )
     parser.add_argument(
         "--about",
@@ -118,16 +117,10 @@ def write_files(folder: Path, model: "Model", form: str) -> Optional[str]:
     """
     from fftp_tag.cli.page import write_page
     from fftp_tag.tag.edit import copy_model
-    from fftp_tag.tag.sherpa import label_rows, write_for_sherpa
 
     path = folder / "model.onnx"
     if form == "space":
         write_page(folder, model, dist=None, example=None)
-        return None
-    if form == "sherpa-onnx":
-        write_for_sherpa(model, path)
-        labels = label_rows(model.labels)
-        (folder / "class_labels_indices.csv").write_text(labels, "utf-8")
         return None
     copy_model(model.path, path, model.info)
     source, speechbrain = Path(model.path), None

@@ -57,7 +57,6 @@ def write(found: Found, path: str) -> None:
     options = Fbank(
         settings.get("num_mel_bins", 128),
         settings.get("sampling_rate", 16000),
-        window_type="hanning",
     )
     n_frames = settings.get("max_length", 1024)
     wavs = add_padding(build, "wavs", options.size)

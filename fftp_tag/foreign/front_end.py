@@ -27,7 +27,7 @@ class Fbank:
     milliseconds : int
         Length of a frame; frames are 10 ms apart.
     window_type : str
-        "povey", "hanning" or, of a period of the frame, "hann".
+        "hanning" or, of a period of the frame, "hann".
     snip_edges : bool
         Whether all frames are within the clip; otherwise they are centred, and
         the clip is continued by its reflection.
@@ -35,19 +35,18 @@ class Fbank:
         Whether the mean of each frame is subtracted.
     preemphasis : float
         Of each frame, by its previous sample.
-    low_freq, high_freq : float
-        Range of the mel bins in Hz; 0 or less is relative to half the rate.
+    low_freq : float
+        Where the mel bins begin, in Hz. They end at half the rate.
     """
 
     n_mels: int
     sample_rate: int = 16000
     milliseconds: int = 25
-    window_type: str = "povey"
+    window_type: str = "hanning"
     snip_edges: bool = True
     remove_dc_offset: bool = True
     preemphasis: float = 0.97
     low_freq: float = 20.0
-    high_freq: float = 0.0
 
     @property
     def size(self) -> int:
@@ -73,8 +72,7 @@ class Fbank:
     def window(self) -> np.ndarray:
         """The factors of the samples of a frame."""
         period = self.size - (self.window_type != "hann")
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.size) / period)
-        return hann**0.85 if self.window_type == "povey" else hann
+        return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.size) / period)
 
     def banks(self) -> np.ndarray:
         """Weights of the frequencies in mel bins, ``[n_fft / 2, n_mels]``.
@@ -82,8 +80,7 @@ class Fbank:
         Triangles in mel; half the sampling rate itself is in none.
         """
         nyquist = self.sample_rate / 2
-        high = self.high_freq + (nyquist if self.high_freq <= 0 else 0)
-        low, high = mel(np.array([self.low_freq, high]))
+        low, high = mel(np.array([self.low_freq, nyquist]))
         edges = np.linspace(low, high, self.n_mels + 2)
         left, centre, right = edges[:-2], edges[1:-1], edges[2:]
         n_frequencies = self.n_fft // 2

@@ -81,7 +81,7 @@ def write(found: Found, path: str) -> None:
             f"{model.shape(given['embedding'])} instead of [clips, sizes]."
         )
     embeddings = PREFIX + given["embedding"]
-    spectrum = Fbank(N_MELS, rate, window_type="hanning")
+    spectrum = Fbank(N_MELS, rate)
     # A token is the embedding of a window; they are a quarter of one apart
     frames_apart = max(n_samples // TOKENS // spectrum.shift, 1)
     model.save(

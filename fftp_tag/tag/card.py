@@ -47,32 +47,10 @@ Other programs run `model.onnx` with ONNX Runtime: the input `wavs` is float32
 `[batch, samples]` in -1..1 at {rate} Hz, the output `probabilities` is
 `[batch, {classes}]`, in the order of the labels, which the file's metadata have too.
 """
-SHERPA = """\
-With [sherpa-onnx](https://github.com/k2-fsa/sherpa-onnx), in its form of a
-Zipformer for audio tagging: `model.onnx` and `class_labels_indices.csv` are
-what its programs and its apps for Android, iOS and others take. In Python, with
-the samples in -1..1 at the rate `rate`:
-
-```python
-import sherpa_onnx
-
-model = sherpa_onnx.OfflineZipformerAudioTaggingModelConfig("model.onnx")
-config = sherpa_onnx.AudioTaggingConfig(
-    model=sherpa_onnx.AudioTaggingModelConfig(zipformer=model),
-    labels="class_labels_indices.csv",
-    top_k=5,
-)
-tagger = sherpa_onnx.AudioTagging(config)
-stream = tagger.create_stream()
-stream.accept_waveform(rate, samples)
-for event in tagger.compute(stream):
-    print(event.name, event.prob)
-```
-"""
 PAGE = """\
 Open the page: it runs the model in the browser, and uploads no sound.
 """
-USES = {"hub": TAGGING, "sherpa-onnx": SHERPA, "space": PAGE}
+USES = {"hub": TAGGING, "space": PAGE}
 
 
 def write_card(
@@ -119,12 +97,12 @@ def write_card(
     parts = [
         front_matter(model, title, licence, form, speechbrain is not None),
         f"# {title}\n",
-        describe(model, form),
+        describe(model),
         f"**{escaped(note)}**\n" if note else "",
         f"{about.strip()}\n" if about.strip() else "",
         f"## Use\n\n{use}",
         score_text(scores),
-        f"## Limits\n\n{limits(model, form)}",
+        f"## Limits\n\n{limits(model)}",
         f"## Labels\n\n{label_table(model, scores)}",
     ]
     text = "\n".join(part for part in parts if part)
@@ -138,13 +116,9 @@ def front_matter(
     if form == "space":
         lines = [f"title: {title}", "sdk: static", f"license: {licence}"]
         return "\n".join(["---", *lines, "---\n"])
-    library = "speechbrain_fftp"
-    if for_speechbrain:
-        library = "speechbrain"
-    elif form == "sherpa-onnx":
-        library = form
+    library = "speechbrain" if for_speechbrain else "speechbrain_fftp"
     tags = ["audio-tagging", "onnx"]
-    if model.is_frame_level and form != "sherpa-onnx":
+    if model.is_frame_level:
         tags.append("sound-event-detection")
     lines = [
         f"license: {licence}",
@@ -156,7 +130,7 @@ def front_matter(
     return "\n".join(["---", *lines, "---\n"])
 
 
-def describe(model: "Model", form: str) -> str:
+def describe(model: "Model") -> str:
     """What goes in and what comes out."""
     rate = model.sample_rate
     n_classes = len(model.labels)
@@ -166,7 +140,7 @@ def describe(model: "Model", form: str) -> str:
         f"{model.min_samples / rate:g} to {model.max_samples / rate:g} s; longer "
         "recordings are cut into such pieces."
     ]
-    if model.is_frame_level and form != "sherpa-onnx":
+    if model.is_frame_level:
         lines.append(
             f"It is frame-level: a prediction every "
             f"{model.hop_samples / rate:g} s, from {model.span_samples / rate:g} "
@@ -181,7 +155,7 @@ def describe(model: "Model", form: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def limits(model: "Model", form: str) -> str:
+def limits(model: "Model") -> str:
     """What a user of the model must not expect, as a list."""
     lines = [
         "It knows the labels below, and takes other sounds for one of them or "
@@ -192,11 +166,6 @@ def limits(model: "Model", form: str) -> str:
     if not model.rules.is_learnt:
         lines.append(
             "It has learnt no thresholds: choose them on labelled recordings."
-        )
-    elif form == "sherpa-onnx":
-        lines.append(
-            "sherpa-onnx does not know the thresholds below: compare them with "
-            "its probabilities."
         )
     frame_level = model.info.frame_level
     if frame_level is not None and frame_level.of_clips:

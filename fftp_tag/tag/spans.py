@@ -10,7 +10,7 @@ Authors
 import dataclasses
 import math
 import os
-from typing import TYPE_CHECKING, Dict, Iterable, Set, Tuple, Union
+from typing import TYPE_CHECKING, Iterable, Set, Tuple, Union
 
 import numpy as np
 
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 OUTPUT = "spans"
 IS_HEARD = "is_heard_span"  # whether a span is not silent, [B, N, 1]
-# What replaces the inputs of the encoder
-PADDED = {"wavs": "padded_wavs", "wav_lens": "padded_wav_lens"}
-LENS = "span_lens"  # of clips, at least a span, in samples, [B, 1]
-PADDED_LENS = "padded_lens"  # at least the surroundings of a span
+PADDED = "padded_wavs"  # what the encoder gets instead of wavs
 NOISE_SAMPLES = 2**14
 NOISE_DECIBELS = -50  # relative to the peak of a clip
 # Features per dimension of the tokens, which come first: the std of the
@@ -96,10 +93,8 @@ def make_span_model(
 
     def change(graph: "onnx.GraphProto") -> None:
         """Replaces classes by features of spans."""
-        inputs = {padded: name for name, padded in PADDED.items()}
-        rename_inputs(graph.node, inputs)  # of a model of learnt classes
+        rename_input(graph.node, PADDED, "wavs")  # of learnt classes
         remove_outputs(graph, {"probabilities", "frame_probabilities", OUTPUT})
-        add_lengths(graph)
         pad_to_span(graph, sizes)
         add_spans(graph, sizes)
 
@@ -177,26 +172,25 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
 
     build = GraphBuilder(graph, OUTPUT)
 
-    # The first token of each span, [B, N]; the last span ends with its clip,
-    # and is repeated in shorter clips of a batch. See FrameLevel
+    # The first token of each span, [N]; the last span ends with the clip, see
+    # FrameLevel
     n_samples = build.Shape("wavs", start=1, end=2)
     n_more = build.Max(build.Sub(n_samples, sizes.span_samples), 0)
-    n_more = build.Div(n_more, sizes.token_samples)
-    n_hops = build.Div(build.Add(n_more, sizes.hop - 1), sizes.hop)
+    last = build.Div(n_more, sizes.token_samples)
+    n_hops = build.Div(build.Add(last, sizes.hop - 1), sizes.hop)
     starts = build.Mul(count_up(build, build.Add(n_hops, 1)), sizes.hop)
-    last = build.Sub(LENS, sizes.span_samples)
-    last = build.Div(last, sizes.token_samples)
     starts = build.Min(starts, last)
     start_samples = build.Mul(starts, sizes.token_samples)
+    start_samples = build.Unsqueeze(start_samples, 0)
     add_is_heard(build, start_samples, sizes.span_samples, name=IS_HEARD)
-    starts = build.Unsqueeze(starts, 2)
 
-    def moments(values: str, offsets: str, size: int) -> Tuple[str, str]:
+    def moments(values: str, starts: str, size: int) -> Tuple[str, str]:
         """Mean and standard deviation of values of each span, ``[B, N, K]``.
 
-        Values ``[B, P, K]`` have offsets ``[..., N, P]`` from the start of
-        each span, which has so many values.
+        Of values ``[B, P, K]``, so many from each of the starts ``[N]``.
         """
+        index = count_up(build, build.Shape(values, start=1, end=2))
+        offsets = build.Sub(index, build.Unsqueeze(starts, 1))  # [N, P]
         inside = build.And(
             build.GreaterOrEqual(offsets, 0), build.Less(offsets, size)
         )
@@ -209,45 +203,30 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
         return build.Add(mean, centre), build.Sqrt(build.Relu(variance))
 
     # Statistics of tokens
-    tokens = count_up(build, build.Shape("tokens", start=1, end=2))
-    mean, _ = moments("tokens", build.Sub(tokens, starts), sizes.span)
-    n_more = build.Sub(build.Unsqueeze(PADDED_LENS, 2), sizes.around_samples)
-    last = build.Div(n_more, sizes.token_samples)  # of surroundings, [B, 1, 1]
+    mean, _ = moments("tokens", starts, sizes.span)
+    n_more = build.Max(build.Sub(n_samples, sizes.around_samples), 0)
+    last = build.Div(n_more, sizes.token_samples)  # of surroundings
     first = build.Sub(starts, (sizes.around - sizes.span) // 2)
     first = build.Max(build.Min(first, last), 0)
-    _, std = moments("tokens", build.Sub(tokens, first), sizes.around)
+    _, std = moments("tokens", first, sizes.around)
     over_time = build.Transpose("tokens", perm=[0, 2, 1])
     highest = build.MaxPool(over_time, kernel_shape=[sizes.span])
     highest = build.Transpose(highest, perm=[0, 2, 1])
-    highest = build.GatherND(highest, starts, batch_dims=1)
+    highest = build.Gather(highest, starts, axis=1)
     rows = [std, mean, highest]
 
     # Statistics of frames: those that the tokens of a span cover
     bands = build.MatMul("features", band_pooling(sizes.n_bins))
-    frames = count_up(build, build.Shape(bands, start=1, end=2))
-    offsets = build.Sub(frames, build.Mul(starts, sizes.stride_frames))
-    mean, std = moments(bands, offsets, sizes.span_frames)
+    first = build.Mul(starts, sizes.stride_frames)
+    mean, std = moments(bands, first, sizes.span_frames)
     longer = build.Pad(bands, np.array([0, 0, 0, 0, 2, 0]))
     rise = build.Sub(build.Slice(longer, 2, 2**62, 1), bands)
-    _, rise_std = moments(rise, offsets, max(sizes.span_frames - 2, 1))
+    _, rise_std = moments(rise, first, max(sizes.span_frames - 2, 1))
     build.Concat(*rows, mean, std, rise_std, axis=2, name=OUTPUT)
     shape = ["batch", "spans", "features"]
     graph.output.append(
         helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)
     )
-
-
-def add_lengths(graph: "onnx.GraphProto") -> None:
-    """Adds the input wav_lens to a model of others, by default 1."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    name, default = "wav_lens", np.ones(1, np.float32)
-    if all(value.name != name for value in graph.input):
-        value = helper.make_tensor_value_info(
-            name, TensorProto.FLOAT, ["lengths"]
-        )
-        graph.input.append(value)
-        graph.initializer.append(numpy_helper.from_array(default, name))
 
 
 def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
@@ -261,31 +240,19 @@ def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     del graph.node[:]
     build = GraphBuilder(graph, "padded")
     n_samples = build.Shape("wavs", start=1, end=2)
-    lens = build.Expand("wav_lens", build.Shape("wavs", start=0, end=1))
-    lens = build.Mul(lens, build.Cast(n_samples, to=1))
-    lens = build.Unsqueeze(build.Cast(build.Round(lens), to=7), 1)  # [B, 1]
-    size = build.Max(n_samples, around)
-    position = count_up(build, size)  # [S]
-    start = build.Div(build.Max(build.Sub(span, lens), 0), 2)
-    index = build.Sub(position, start)  # [B, S]
+    position = count_up(build, build.Max(n_samples, around))  # [S]
+    start = build.Div(build.Max(build.Sub(span, n_samples), 0), 2)
+    index = build.Sub(position, start)
     is_valid = build.And(
-        build.GreaterOrEqual(index, 0), build.Less(index, lens)
+        build.GreaterOrEqual(index, 0), build.Less(index, n_samples)
     )
     last = build.Sub(n_samples, 1)
     index = build.Min(build.Max(index, 0), last)
-    wavs = build.GatherElements("wavs", index, axis=1)
-    wavs = build.Where(is_valid, wavs, np.float32(0))
-    peak = build.ReduceMax(build.Abs(wavs), 1)  # [B, 1]
+    wavs = build.Gather("wavs", index, axis=1)
     noise = build.Gather(faint_noise(), build.Mod(position, NOISE_SAMPLES))
-    is_around = build.Less(position, around)
-    noise = build.Mul(peak, build.Where(is_around, noise, np.float32(0)))
-    build.Where(is_valid, wavs, noise, name=PADDED["wavs"])
-    build.Max(lens, span, name=LENS)
-    build.Max(lens, around, name=PADDED_LENS)
-    real_lens = build.Cast(build.Squeeze(PADDED_LENS, 1), to=1)
-    real_size = build.Cast(size, to=1)
-    build.Div(real_lens, real_size, name=PADDED["wav_lens"])
-    rename_inputs(encoder, PADDED)
+    peak = build.ReduceMax(build.Abs("wavs"), 1)  # [B, 1]
+    build.Where(is_valid, wavs, build.Mul(peak, noise), name=PADDED)
+    rename_input(encoder, "wavs", PADDED)
     graph.node.extend(encoder)
 
 
@@ -295,12 +262,12 @@ def faint_noise() -> np.ndarray:
     return (10 ** (NOISE_DECIBELS / 20) * noise).astype(np.float32)
 
 
-def rename_inputs(
-    nodes: Iterable["onnx.NodeProto"], names: Dict[str, str]
+def rename_input(
+    nodes: Iterable["onnx.NodeProto"], name: str, new_name: str
 ) -> None:
-    """Replaces names of values that nodes use."""
+    """Makes nodes use another value instead of one."""
     for node in nodes:
-        node.input[:] = [names.get(name, name) for name in node.input]
+        node.input[:] = [new_name if x == name else x for x in node.input]
 
 
 def count_up(build: GraphBuilder, size: str) -> str:

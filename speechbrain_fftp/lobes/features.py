@@ -13,7 +13,6 @@ from torchaudio.compliance.kaldi import get_mel_banks
 from speechbrain.utils.autocast import fwd_default_precision
 
 PREEMPHASIS = 0.97
-WINDOW_POWERS = {"hanning": 1.0, "povey": 0.85}  # of a Hann window
 
 
 class KaldiFbank(torch.nn.Module):
@@ -28,19 +27,6 @@ class KaldiFbank(torch.nn.Module):
     ---------
     sample_rate, n_mels : int
         Sampling rate in Hz, and number of mel bins.
-    window_type : str
-        "hanning" or "povey".
-    low_freq, high_freq : float
-        Range of the mel bins in Hz. From 0.0 downwards, ``high_freq`` is
-        relative to half the sampling rate.
-    snip_edges : bool
-        Whether all frames are inside the clip. Otherwise, there is one frame
-        for each 10 ms, and the clip is mirrored at its ends.
-
-    Raises
-    ------
-    ValueError
-        If the window is unknown.
 
     Example
     -------
@@ -51,39 +37,25 @@ class KaldiFbank(torch.nn.Module):
     tensor([1.0000, 0.4990])
     """
 
-    def __init__(
-        self,
-        sample_rate=16000,
-        n_mels=128,
-        window_type="hanning",
-        low_freq=20.0,
-        high_freq=0.0,
-        snip_edges=True,
-    ):
+    def __init__(self, sample_rate=16000, n_mels=128):
         super().__init__()
         self.sample_rate = sample_rate
-        self.snip_edges = snip_edges
         # 25 ms every 10 ms
         self.window = sample_rate * 25 // 1000
         self.shift = sample_rate * 10 // 1000
-        # Samples by which the frames of the shortest clip exceed it
-        self.margin = 0 if snip_edges else self.window - (self.shift + 1) // 2
         self.n_fft = 1 << (self.window - 1).bit_length()
-        if window_type not in WINDOW_POWERS:
-            raise ValueError(f"window_type={window_type!r} is not known.")
         weights = torch.hann_window(self.window, periodic=False)
-        weights = weights.pow(WINDOW_POWERS[window_type])
         self.register_buffer("weights", weights, persistent=False)
         # [n_fft / 2 + 1, n_mels]; Kaldi ignores the Nyquist bin.
         banks, _ = get_mel_banks(
             n_mels,
             self.n_fft,
             sample_rate,
-            low_freq,
-            high_freq,
-            100.0,
-            -500.0,
-            1.0,
+            low_freq=20.0,
+            high_freq=0.0,  # half the sampling rate
+            vtln_low=100.0,
+            vtln_high=-500.0,
+            vtln_warp_factor=1.0,
         )
         banks = torch.nn.functional.pad(banks, (0, 1)).T.contiguous()
         self.register_buffer("banks", banks, persistent=False)
@@ -102,7 +74,7 @@ class KaldiFbank(torch.nn.Module):
         int or torch.Tensor
             Number of frames, at least 1.
         """
-        frames = (n_samples - self.window + self.margin) // self.shift + 1
+        frames = (n_samples - self.window) // self.shift + 1
         if isinstance(frames, torch.Tensor):
             return frames.clamp(min=1)
         return max(frames, 1)
@@ -139,49 +111,18 @@ class KaldiFbank(torch.nn.Module):
         wavs : torch.Tensor
             Waveforms ``[B, S]`` in -1..1.
         wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; by default, all are 1.0. With
-            ``snip_edges``, they have no influence on valid frames.
+            Ignored: valid frames end within their clip.
 
         Returns
         -------
         torch.Tensor
             Natural log of the mel energies, ``[B, T, n_mels]``.
         """
-        wavs = self.mirror_ends(wavs, wav_lens)
+        del wav_lens
         if wavs.device.type != "cpu":
             return self.log_mel(wavs)
         # The cache of a CPU holds the spectra of one clip, not of a batch
         return torch.cat([self.log_mel(wav) for wav in wavs.split(1)])
-
-    def mirror_ends(self, wavs, wav_lens=None):
-        """Extends clips to all of their frames, unless ``snip_edges``.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; by default, all are 1.0.
-
-        Returns
-        -------
-        torch.Tensor
-            Waveforms ``[B, S']``, each mirrored at its own ends.
-        """
-        if self.snip_edges:
-            return wavs
-        n_samples = wavs.shape[1]
-        if wav_lens is None:
-            wav_lens = wavs.new_ones(len(wavs))
-        samples = (wav_lens.double() * n_samples).round().long().clamp(min=1)
-        samples = samples.unsqueeze(1)
-        size = (self.num_frames(n_samples) - 1) * self.shift + self.window
-        times = torch.arange(size, device=wavs.device)
-        times = times - (self.window // 2 - self.shift // 2)
-        # A clip and its mirror image in turn, as often as it is needed
-        times = times % (2 * samples)
-        times = torch.where(times < samples, times, 2 * samples - 1 - times)
-        return wavs.gather(1, times)
 
     def log_mel(self, wavs):
         """Computes the filterbanks of all clips at once.
@@ -189,7 +130,7 @@ class KaldiFbank(torch.nn.Module):
         Arguments
         ---------
         wavs : torch.Tensor
-            Waveforms ``[B, S]``, see ``mirror_ends``.
+            Waveforms ``[B, S]``.
 
         Returns
         -------

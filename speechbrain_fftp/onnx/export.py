@@ -1,23 +1,16 @@
 """Exports a tagger to ONNX: waveforms in, probabilities and embeddings out.
 
-A ``model.onnx`` runs without this package and without PyTorch. Inputs, for any
-batch size and number of samples:
-
-* ``wavs``, float32 ``[batch, samples]``;
-* ``wav_lens``, float32 ``[batch]``, lengths relative to ``samples``; optional:
-  without it, all samples are valid.
-
-Outputs:
+A ``model.onnx`` runs without this package and without PyTorch. Its input is
+``wavs``, float32 ``[batch, samples]``, with any number of clips of any length,
+all equally long. Outputs:
 
 * ``probabilities`` ``[batch, classes]``, if the model has classes; 0 in
   silence, see ``onnx.silence``;
 * ``embeddings`` ``[batch, dim]``;
 * ``frame_probabilities`` ``[batch, frames, classes]``, if the model classifies
-  frame-level predictions; undefined after a clip's end;
+  frame-level predictions;
 * ``tokens`` ``[batch, frames, dim]``, which the encoder pools to embeddings;
 * ``features`` ``[batch, frames, bins]``, before their normalisation.
-
-Tokens and features are 0.0 after a clip's end.
 
 The metadata are those of ``dataio.model_info.ModelInfo``.
 
@@ -62,9 +55,9 @@ EXPORT_ERRORS = (
     ValueError,
 )
 
-# Batches for the comparison with PyTorch: length of the batch relative to the
-# maximum clip length, and lengths of its clips relative to the batch
-CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
+# Batches for the comparison with PyTorch: number of clips, and their length
+# relative to the maximum clip length
+CHECKS = ((1, 0.3), (3, 0.7))
 
 
 class ExportError(Exception):
@@ -138,10 +131,11 @@ def export_onnx(
         single_label=single_label,
         note=note,
     )
+    one_frame = num_samples(modules["compute_features"], 1)
     model = WaveformTagger(
-        modules, len(labels) > 0, single_label, info.min_samples
+        modules, len(labels) > 0, single_label, one_frame
     ).eval()
-    check_labels(model, labels)
+    check_labels(model, labels, info.min_samples)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}."
     ) as folder:
@@ -184,17 +178,17 @@ def check_packages():
 
 
 @torch.no_grad()
-def check_labels(model, labels):
+def check_labels(model, labels, min_samples):
     """Raises a ValueError unless there is one label per class.
 
     An ExportError, if the shortest clip cannot be encoded.
     """
     try:
-        outputs = model(torch.zeros(1, model.min_samples), torch.ones(1))
+        outputs = model(torch.zeros(1, min_samples))
     except RuntimeError as error:
         raise ExportError(
             f"The {model.encoder_name} cannot encode a clip of "
-            f"{model.min_samples} samples ({first_line(error)}): pad short "
+            f"{min_samples} samples ({first_line(error)}): pad short "
             "features in its forward."
         ) from error
     if labels and outputs[0].shape[1] != len(labels):
@@ -219,16 +213,12 @@ def describe(
     note=None,
 ):
     """The ``ModelInfo`` of a model, see ``export_onnx``."""
-    window, shift, margin = frame_size(modules["compute_features"])
-
-    def num_samples(frames):
-        """Number of samples of the shortest clip with this many frames."""
-        return max((frames - 1) * shift + window - margin, 1)
-
+    front_end = modules["compute_features"]
+    _, shift = frame_size(front_end)
     encoder = modules["embedding_model"]
     embedding = getattr(encoder, "embedding", None)
-    min_samples = num_samples(getattr(embedding, "patch_frames", 1))
-    max_samples = num_samples(max_frames)
+    min_samples = num_samples(front_end, getattr(embedding, "patch_frames", 1))
+    max_samples = num_samples(front_end, max_frames)
     if max_seconds is not None:
         longest = max(round(max_seconds * sample_rate), min_samples)
         max_samples = min(max_samples, longest)
@@ -253,22 +243,19 @@ def describe(
 
 
 def frame_size(compute_features):
-    """Window, shift and margin of a front end's frames, in samples.
-
-    The margin is the number of samples by which the first and the last frame
-    together exceed the shortest clip that has them: the window if frames are
-    centred, 0 if they are inside the clip.
+    """Samples of the first frame within a clip, and from frame to frame.
 
     Arguments
     ---------
     compute_features : torch.nn.Module
-        A module with ``window``, ``shift`` and ``margin``, such as
-        ``KaldiFbank``, or with ``compute_STFT``, such as SpeechBrain's
-        ``Fbank``.
+        A module with ``window`` and ``shift``, such as ``KaldiFbank``, or with
+        ``compute_STFT``, such as SpeechBrain's ``Fbank``.
 
     Returns
     -------
-    window, shift, margin : int
+    size : int
+        The window, or 0 if the first frame is centred on the first sample.
+    shift : int
 
     Raises
     ------
@@ -277,15 +264,20 @@ def frame_size(compute_features):
     """
     if hasattr(compute_features, "compute_STFT"):
         stft = compute_features.compute_STFT
-        margin = stft.win_length if stft.center else 0
-        return stft.win_length, stft.hop_length, margin
+        return 0 if stft.center else stft.win_length, stft.hop_length
     if not hasattr(compute_features, "window"):
         raise ExportError(
             f"The frames of {type(compute_features).__name__} are unknown: "
             "give compute_features the attributes window and shift, in samples."
         )
     margin = getattr(compute_features, "margin", 0)
-    return compute_features.window, compute_features.shift, margin
+    return compute_features.window - margin, compute_features.shift
+
+
+def num_samples(compute_features, n_frames):
+    """Number of samples of the shortest clip with so many frames."""
+    size, shift = frame_size(compute_features)
+    return max(size + (n_frames - 1) * shift, 1)
 
 
 def export_program(model, info):
@@ -301,12 +293,11 @@ def export_program(model, info):
                 verbose=False,
                 opset_version=OPSET,
                 custom_translation_table=OPERATORS,
-                input_names=["wavs", "wav_lens"],
+                input_names=["wavs"],
                 output_names=model.output_names,
             )
             simplify(program.model, model.state_dict())
             name_weights(program.model.graph, model)
-            make_lengths_optional(program.model.graph)
     except EXPORT_ERRORS as error:
         raise ExportError(
             f"PyTorch cannot export the {model.encoder_name} "
@@ -335,11 +326,8 @@ def capture(model, info):
         with _config.patch(backed_size_oblivious=is_oblivious):
             return torch.export.export(
                 model,
-                (torch.zeros(2, info.min_samples + extra), torch.ones(2)),
-                dynamic_shapes={
-                    "wavs": {0: batch, 1: samples},
-                    "wav_lens": {0: batch},
-                },
+                (torch.zeros(2, info.min_samples + extra),),
+                dynamic_shapes={"wavs": {0: batch, 1: samples}},
                 strict=False,
                 prefer_deferred_runtime_asserts_over_guards=True,
             )
@@ -409,23 +397,6 @@ def name_weights(graph, model):
             break
 
 
-def make_lengths_optional(graph):
-    """Gives the input ``wav_lens`` a default value, 1 for each clip."""
-    import onnx_ir
-
-    wavs, lengths = graph.inputs
-    batch = onnx_ir.node("Shape", [wavs], attributes={"start": 0, "end": 1})
-    of_batch = onnx_ir.node("Expand", [lengths, *batch.outputs])
-    onnx_ir.convenience.replace_all_uses_with(lengths, of_batch.outputs[0])
-    of_batch.replace_input_with(0, lengths)
-    graph.insert_before(graph[0], [batch, of_batch])
-    lengths.shape = onnx_ir.Shape(["lengths"])
-    lengths.const_value = onnx_ir.tensor(
-        np.ones(1, np.float32), name="wav_lens"
-    )
-    graph.register_initializer(lengths)
-
-
 @contextlib.contextmanager
 def quiet():
     """Silences the exporters: warnings, log messages and printed graphs."""
@@ -478,13 +449,13 @@ def largest_difference(path, model, max_samples):
     )
     generator = torch.Generator().manual_seed(0)
     errors = []
-    for relative_size, lens in CHECKS:
-        size = int(relative_size * max_samples)
-        wavs = 0.1 * torch.randn(len(lens), size, generator=generator)
-        lens = torch.tensor(lens)
-        inputs = {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
-        found = session.run(model.output_names, inputs)
-        expected = [output.numpy() for output in model(wavs, lens)]
+    for n_clips, length in CHECKS:
+        wavs = torch.randn(
+            n_clips, int(length * max_samples), generator=generator
+        )
+        wavs *= 0.1
+        found = session.run(model.output_names, {"wavs": wavs.numpy()})
+        expected = [output.numpy() for output in model(wavs)]
         for name, ours, theirs in zip(model.output_names, found, expected):
             scale = 1.0
             if "probabilities" not in name:

@@ -132,7 +132,7 @@ def mamba_recursion(u, delta, B, C, A, reverse):
 
     ONNX's Scan takes one step at a time, in constant memory. The directions are
     an axis G. The states before each chunk, which only the gradient needs, are
-    the last states instead.
+    the last states instead, with an axis of one chunk.
     """
     # [B, L, X] -> [L, B, X]
     u, delta, B, C = (op.Transpose(x, perm=[1, 0, 2]) for x in (u, delta, B, C))
@@ -169,7 +169,7 @@ def mamba_recursion(u, delta, B, C, A, reverse):
     elif reverse:
         out = flip(out)
     out = op.Transpose(op.Squeeze(out, integers(1)), perm=[1, 0, 2])
-    return out, last, last
+    return out, last, op.Unsqueeze(last, integers(2))
 
 
 def flip(steps):

@@ -9,23 +9,24 @@ import functools
 import torch
 
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.lobes.tagger import classify, filterbanks
+from speechbrain_fftp.lobes.tagger import classify
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import EncodedClips, count_valid, length_mask
+from speechbrain_fftp.nnet.tokens import EncodedClips
 
 
 class WaveformTagger(torch.nn.Module):
     """The exported form of a model; ``output_names`` names its outputs.
 
-    Changes the modules that it is given.
+    All clips of a batch are equally long. Changes the modules that it is given.
+    ``one_frame`` is the number of samples of the shortest clip with a frame.
     """
 
-    def __init__(self, modules, has_classes, single_label, min_samples):
+    def __init__(self, modules, has_classes, single_label, one_frame):
         super().__init__()
         self.parts = torch.nn.ModuleDict(modules)
         self.has_classes = has_classes
         self.is_frame_level = is_frame_level(modules["embedding_model"])
-        self.min_samples = min_samples
+        self.one_frame = one_frame
         self.activate = torch.sigmoid
         if single_label:
             self.activate = functools.partial(torch.softmax, dim=-1)
@@ -46,40 +47,38 @@ class WaveformTagger(torch.nn.Module):
             names.insert(0, "probabilities")
         return names
 
-    def forward(self, wavs, wav_lens):
-        """Maps ``[B, S]`` and ``[B]`` to the outputs."""
-        size = wavs.shape[1]
-        # Pads short batches to one patch, without a branch in the graph
-        missing = torch.sym_max(self.min_samples - size, 0)
+    def forward(self, wavs):
+        """Maps ``[B, S]`` to the outputs."""
+        embedding = getattr(self.parts["embedding_model"], "embedding", None)
+        # Short clips are padded without a branch in the graph: to a frame, and
+        # their features, as by patch embeddings, to a patch
+        missing = torch.sym_max(self.one_frame - wavs.shape[1], 0)
         wavs = torch.nn.functional.pad(wavs, (0, missing))
-        lens = (wav_lens.double() * size).round() / wavs.shape[1]
-        front_end = self.parts["compute_features"]
-        feats, feat_lens = filterbanks(front_end, wavs, lens)
-        normalized = self.parts["mean_var_norm"](feats, feat_lens)
-        outputs = self._encode(normalized, feat_lens)
-        counts = count_valid(feat_lens, feats.shape[1])
-        own_frames = length_mask(counts, feats.shape[1])
-        outputs["features"] = feats.masked_fill(~own_frames.unsqueeze(2), 0.0)
+        feats = self.parts["compute_features"](wavs)
+        patch_frames = getattr(embedding, "patch_frames", 1)
+        missing = torch.sym_max(patch_frames - feats.shape[1], 0)
+        normalized = self.parts["mean_var_norm"](feats)
+        normalized = torch.nn.functional.pad(normalized, (0, 0, 0, missing))
+        outputs = self._encode(normalized)
+        outputs["features"] = feats
         return tuple(outputs[name] for name in self.output_names)
 
-    def _encode(self, feats, lens):
+    def _encode(self, feats):
         """All outputs but the features, by name.
 
         The embedding of an encoder without tokens counts as a single token.
         """
         encoder, outputs = self.parts["embedding_model"], {}
         if hasattr(encoder, "encode"):
-            encoded = encoder.encode(feats, lens)
+            encoded = encoder.encode(feats)
         else:
-            embedding = encoder(feats, lens)
+            embedding = encoder(feats)
             encoded = EncodedClips(embedding, embedding, None)
         embeddings, tokens, valid = encoded
         output = embeddings
         if self.is_frame_level:
             output, frame_logits = encoder.frame_classifier(tokens, valid)
             outputs["frame_probabilities"] = frame_logits.sigmoid()
-        if valid is not None:
-            tokens = tokens.masked_fill(~valid.unsqueeze(2), 0.0)
         outputs["tokens"] = tokens
         outputs["embeddings"] = embeddings.squeeze(1)
         if self.has_classes:
@@ -94,12 +93,7 @@ def use_one_form(model):
         if isinstance(module, PositionEmbedding):
             module.forward = module.stretch
         elif isinstance(module, KaldiFbank):
-            module.forward = functools.partial(all_at_once, module)
-
-
-def all_at_once(front_end, wavs, wav_lens=None):
-    """``KaldiFbank.forward`` on all clips of a batch at once."""
-    return front_end.log_mel(front_end.mirror_ends(wavs, wav_lens))
+            module.forward = module.log_mel
 
 
 def is_frame_level(encoder):

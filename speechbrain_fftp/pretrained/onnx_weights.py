@@ -50,10 +50,6 @@ def read_onnx(
                 array = arrays[f"{full}.T"].swapaxes(0, 1)
             else:
                 continue
-            if (
-                array.size == tensor.numel()
-            ):  # the starter's kernels have an axis more
-                array = array.reshape(tensor.shape)
             state[name] = torch.tensor(array)
         if name not in state:
             raise InputError(

@@ -52,7 +52,7 @@ def missing(what):
 def node(tmp_path_factory):
     """A function that runs JavaScript with ``given``; returns its result.
 
-    The code is an async function's, and has all that a module exports, and the
+    Nothing may be written to the console. The code is an async function's, and has all that a module exports, and the
     folder of all modules.
     """
     command = shutil.which("node")
@@ -77,7 +77,7 @@ def node(tmp_path_factory):
             capture_output=True,
             encoding="utf-8",
         )
-        assert done.returncode == 0, done.stderr
+        assert not done.returncode and not done.stderr, done.stderr
         return json.loads(done.stdout)
 
     return run

@@ -178,18 +178,19 @@ def order(row):
     return row.get("start"), row["label"]
 
 
-def test_the_page_finds_the_same(tagger, node, runtime, tmp_path):
-    shutil.copyfile(tagger.model.path, tmp_path / "model.onnx")
+def run_page(tagger, recordings, folder, node, runtime):
+    """What the page finds in recordings, with a threshold of 0.3."""
+    shutil.copyfile(tagger.model.path, folder / "model.onnx")
     about = json.dumps(tagger.model.info.to_page())
-    (tmp_path / "model.json").write_text(about)
+    (folder / "model.json").write_text(about)
     rules = tagger.model.rules.replace(0.3)
     files = []
-    for number, wav in enumerate(RECORDINGS):
-        files.append(tmp_path / f"{number:02}.raw")
+    for number, wav in enumerate(recordings):
+        files.append(folder / f"{number:02}.raw")
         wav.tofile(files[-1])
     given = {
         "files": list(map(str, files)),
-        "folder": str(tmp_path),
+        "folder": str(folder),
         "dist": f"{runtime}/",
         "integrity": dict.fromkeys(INTEGRITY, ""),
         "rules": {
@@ -197,7 +198,21 @@ def test_the_page_finds_the_same(tagger, node, runtime, tmp_path):
             for name, values in dataclasses.asdict(rules).items()
         },
     }
-    of_page = node("model.js", PAGE, given)
+    return node("model.js", PAGE, given)
+
+
+def test_the_starter_runs_in_the_page(node, runtime, tmp_path):
+    """Without a warning on the console, see ``node``."""
+    tagger = AudioTagger.from_pretrained("starter")
+    wav = np.random.default_rng(0).uniform(-0.3, 0.3, 32000)
+    wav = wav.astype(np.float32)
+    [found] = run_page(tagger, [wav], tmp_path, node, runtime)
+    expected = tagger.clip_probabilities(wav, tagger.model.sample_rate)
+    np.testing.assert_allclose(found["clipProbs"], expected, atol=1e-4)
+
+
+def test_the_page_finds_the_same(tagger, node, runtime, tmp_path):
+    of_page = run_page(tagger, RECORDINGS, tmp_path, node, runtime)
     count = 0
     for wav, found in zip(RECORDINGS, of_page, strict=True):
         expected = tagger.analyze(wav, RATE)

@@ -62,7 +62,6 @@ def compute(add, wavs):
     "options",
     [
         {"window_type": "hanning", "n_mels": 128},
-        {"window_type": "povey", "n_mels": 80, "high_freq": -400.0},
         {
             "window_type": "hanning",
             "n_mels": 40,

@@ -8,6 +8,8 @@ import copy
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from speechbrain_fftp.nnet.convolution import ConvStemEmbedding
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.onnx import export
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
+from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.onnx.wrapper import WaveformTagger
 from speechbrain_fftp.pretrained.onnx_weights import read_onnx
 
@@ -124,41 +127,50 @@ def test_weights_are_read_back(model, form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_outputs_are_those_of_clips_in_pytorch(model, form):
-    """Of any length, however far a batch is padded."""
+    """Of any length and number."""
     modules, path = model(form)
     session = onnxruntime.InferenceSession(path)
     names = [output.name for output in session.get_outputs()]
-    spreads = []
-    for lengths in ([16000, 5000, 400], [300, CLIP + 5000, 160], [7, 9, 30]):
-        for size in (max(lengths), 2 * CLIP):
-            wavs = noise(3, size)  # with noise in the padding
-            lens = torch.tensor(lengths) / size
-            inputs = {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
-            found = dict(zip(names, session.run(None, inputs)))
-            spreads.append(found["probabilities"].std(0).max())
-            for number, length in enumerate(lengths):
-                expected = outputs_of_clip(modules, wavs[number, :length])
-                assert set(expected) == set(names)
-                for name, array in expected.items():
-                    output = found[name][number]
-                    if name in ("tokens", "features", "frame_probabilities"):
-                        output, padding = np.split(output, [len(array)])
-                        is_zero = not padding.any()
-                        assert is_zero or name == "frame_probabilities"
-                    limit = 1e-4 * max(np.abs(array).max(), 1)
-                    np.testing.assert_allclose(output, array, atol=limit)
-    assert max(spreads) > 1e-3
+    probs = []
+    for length in (16000, 5000, 1600, 400, 399, 160, 7, CLIP + 5000, 2 * CLIP):
+        wavs = noise(2, length)
+        found = dict(zip(names, session.run(None, {"wavs": wavs.numpy()})))
+        probs.append(found["probabilities"])
+        for number, wav in enumerate(wavs):
+            expected = outputs_of_clip(modules, wav)
+            assert set(expected) == set(names)
+            for name, array in expected.items():
+                limit = 1e-4 * max(np.abs(array).max(), 1)
+                np.testing.assert_allclose(
+                    found[name][number], array, atol=limit
+                )
+    assert np.concatenate(probs).std(0).max() > 1e-3
 
 
-def test_without_lengths_all_samples_are_valid(model):
-    _, path = model("steps")
+RUN = """
+import sys
+import numpy as np
+import onnxruntime
+wavs = np.random.default_rng(0).random((2, 9000), np.float32)
+for path in sys.argv[1:]:
     session = onnxruntime.InferenceSession(path)
-    wavs = noise(3, 9000).numpy()
-    found = session.run(None, {"wavs": wavs})
-    lens = np.ones(3, np.float32)
-    expected = session.run(None, {"wavs": wavs, "wav_lens": lens})
-    for ours, theirs in zip(found, expected):
-        np.testing.assert_array_equal(ours, theirs)
+    session.run(None, {"wavs": wavs})
+"""
+
+
+@pytest.mark.parametrize(
+    "forms", [["ast", "steps"], pytest.param(["aum"], marks=pytest.mark.slow)]
+)
+def test_a_file_runs_without_a_warning(model, forms, tmp_path):
+    """In other programs, by default; also in int8, and the starter."""
+    paths = [model(form)[1] for form in forms]
+    for number, path in enumerate(paths):
+        store_in_int8(path, tmp_path / f"{number}.onnx")
+    paths = [*paths, *tmp_path.iterdir(), ROOT / "fftp_tag/starter/model.onnx"]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *paths], stderr=subprocess.PIPE, check=True
+    )
+    assert done.stderr == b""
 
 
 def test_silence_has_no_probability(model):
@@ -183,11 +195,11 @@ def test_silence_has_no_probability(model):
 def test_probabilities_of_single_labels_sum_to_one(model):
     """They are the softmax of the logits, of which others are the sigmoid."""
     modules, _ = model("ast")
-    wavs, lens = noise(2, 9000), torch.ones(2)
+    wavs = noise(2, 9000)
     several, single = (
-        WaveformTagger(modules, True, is_single, min_samples=1840)(wavs, lens)[
-            0
-        ]
+        WaveformTagger(copy.deepcopy(modules), True, is_single, one_frame=400)(
+            wavs
+        )[0]
         for is_single in (False, True)
     )
     torch.testing.assert_close(single, several.logit().softmax(-1))
@@ -246,12 +258,12 @@ def test_an_encoder_without_tokens_has_its_embedding_as_one(tmp_path):
 def test_a_wrong_export_is_noticed(model):
     modules, path = model("steps")
     exported = WaveformTagger(
-        copy.deepcopy(modules), True, False, min_samples=1840
+        copy.deepcopy(modules), True, False, one_frame=400
     )
     assert export.largest_difference(path, exported, CLIP) < 1e-4
     modules = copy.deepcopy(modules)
     torch.nn.init.normal_(modules["embedding_model"].encoder.norm.weight)
-    other = WaveformTagger(modules, True, False, min_samples=1840)
+    other = WaveformTagger(modules, True, False, one_frame=400)
     assert export.largest_difference(path, other, CLIP) > 1e-3
 
 
