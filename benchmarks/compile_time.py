@@ -20,16 +20,15 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.training.compile import compile_encoder
 
 ENCODERS = {
-    "AST, 12 blocks of 192": lambda: AST(128, 192, 12, 3),
-    "AuM, 24 blocks of 96": lambda: AuM(128, 96, 24),
-    "smoke": lambda: AST(128, 64, 2, 1),
+    "AST, 12 blocks of 192": lambda depth=12: AST(128, 192, depth, 3),
+    "AuM, 24 blocks of 96": lambda depth=24: AuM(128, 96, depth),
 }
 WHOLE, BLOCKS = "compiled whole", "compiled in blocks"
 
 
-def take_step(name, how):
+def take_step(name, how, smoke):
     """Compiles an encoder as asked, and takes a training step."""
-    encoder = ENCODERS[name]()
+    encoder = ENCODERS[name](depth=1) if smoke else ENCODERS[name]()
     options = {"mode": "default", "fullgraph": True, "dynamic": False}
     if how == WHOLE:
         encoder.compile(**options)
@@ -38,9 +37,10 @@ def take_step(name, how):
     encoder(torch.randn(4, 1000, 128)).sin().sum().backward()
 
 
-def cpu_seconds(name, how):
+def cpu_seconds(name, how, smoke):
     """CPU seconds of a process that takes a step."""
     words = [__file__, "--encoder", name, "--how", how]
+    words += ["--smoke"] if smoke else []
     status, minutes, _ = harness.run_recipe(words)
     if status != 0:
         raise RuntimeError(f"{name}, {how}: exit status {status}")
@@ -51,20 +51,20 @@ def main():
     """Measures, or takes the step of a case."""
     args = harness.read_options(__doc__, threads=1, encoder="", how="")
     if args.how:
-        take_step(args.encoder, args.how)
+        take_step(args.encoder, args.how, args.smoke)
         return
     os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
     # Or its compiling processes would not be counted
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
-    names = [name for name in ENCODERS if (name == "smoke") == args.smoke]
-    against = {f"{x}, {BLOCKS}": f"{x}, {WHOLE}" for x in names}
+    against = {f"{x}, {BLOCKS}": f"{x}, {WHOLE}" for x in ENCODERS}
     results = harness.Results(args, "compile_time", against)
-    for name in names:
-        eager = cpu_seconds(name, "eager")
+    for name in ENCODERS:
+        eager = cpu_seconds(name, "eager", args.smoke)
         for how in (WHOLE, BLOCKS):
 
             def measure(name=name, how=how, eager=eager):
-                return harness.summary([cpu_seconds(name, how) - eager], "s")
+                seconds = cpu_seconds(name, how, args.smoke) - eager
+                return harness.summary([seconds], "s")
 
             results.measure(f"{name}, {how}", measure)
 

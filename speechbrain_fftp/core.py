@@ -1,12 +1,7 @@
 """The Brain and the command line of this package's recipes.
 
-A recipe imports them from here in place of SpeechBrain's own, and needs no other
-line for what this package adds to a training: checks of the command, the folder
-and the data; functions before and after it, which the yaml file names; losses
-for which Python does not wait; exact resuming; encoders compiled in blocks.
-
-The recipe that goes to SpeechBrain is a copy in which these names are
-SpeechBrain's own.
+A recipe imports them from here in place of SpeechBrain's own; the recipe that
+goes to SpeechBrain is a copy in which these names are SpeechBrain's.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -40,24 +35,14 @@ __all__ = ["Brain", "parse_arguments"]
 class Brain(sb.Brain):
     """SpeechBrain's Brain, with what this package adds to a training.
 
-    A step does not wait for the GPU: its loss, the mean over all processes, is
-    read one step later. A loss that is not finite ends the process with one
-    line after as many as ``nonfinite_patience`` allows in an epoch; and so do
-    weights that are not finite, before a checkpoint of them is saved.
-
-    Each step has a seed, so that a resumed training draws the same random
-    numbers as one without interruption. Clips that are not trained on are
-    distributed over processes as well.
-
-    Keys of the yaml file: ``before`` and ``after``, lists of functions of the
-    Brain and the data sets, which are called before ``fit`` and after
-    ``evaluate``; ``batch_size``, ``seed``, ``epoch_counter``, and those that
-    ``check_data`` reads.
-
-    Arguments
-    ---------
-    *args, **kwargs : tuple, dict
-        See ``speechbrain.Brain``.
+    * Checks of the data; and the functions that the yaml file names, of the Brain
+      and the data sets: ``before`` training, and ``after`` evaluation.
+    * A step does not wait for the GPU: its loss, the mean over all processes, is
+      read one step later. Losses that are not finite more often than
+      ``nonfinite_patience`` allows, and such weights, end the process.
+    * Each step has a seed, so that a resumed training draws the same numbers.
+    * Encoders are compiled block by block.
+    * Clips that are not trained on are distributed over processes as well.
     """
 
     def __init__(self, *args, **kwargs):
