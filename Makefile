@@ -47,6 +47,7 @@ bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/processes.py
 	$(VENV)/bin/python benchmarks/application.py
 	$(VENV)/bin/python benchmarks/training.py
+	$(VENV)/bin/python benchmarks/compile_time.py
 	$(VENV)/bin/python benchmarks/recipe_speed.py
 	$(VENV)/bin/python benchmarks/performance_table.py
 

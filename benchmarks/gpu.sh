@@ -8,10 +8,12 @@
 #                                       $FFTP_TEST_DATA, golden tensors for tests; less
 #                                       than 64 MiB.
 #   benchmarks/gpu.sh run FOLDER OUT    There, in a copy of this repository, in 540
-#                                       seconds or SECONDS_LEFT: the tests of kernels
-#                                       and encoders, while all recipes are compiled;
-#                                       the recipes, in eager mode and compiled; and,
-#                                       with DATA, the next runs of the plan base.
+#                                       seconds or SECONDS_LEFT: a compiled step of
+#                                       AST-base and of AuM-base, each in 120 seconds;
+#                                       the tests of kernels and encoders, while all
+#                                       recipes are compiled; the recipes, in eager
+#                                       mode and compiled; and, with DATA, the next
+#                                       runs of the plan base.
 #                                       FOLDER may be empty where nothing is missing.
 #   benchmarks/gpu.sh study FOLDER OUT PLAN [OPTION ...]
 #                                       There: runs of a plan of the study, with options
@@ -128,6 +130,11 @@ run)
     mkdir -p "$out"
     # Columns of other machines are kept
     cp -n "$root"/benchmarks/results/*.json "$out"
+    for encoder in AST AuM; do
+        timeout 120 "$python" "$root/benchmarks/first_step.py" --out "$out" \
+            --encoder $encoder ${SMOKE:-} > "$out/first_step_$encoder.txt" 2>&1 ||
+            echo "first_step.py --encoder $encoder failed" >&2
+    done
     # What one recipe compiles, the next call finds
     TORCHINDUCTOR_CACHE_DIR=$(mktemp -d)
     export TORCHINDUCTOR_CACHE_DIR
@@ -158,7 +165,7 @@ study)
     study "$@"
     ;;
 *)
-    sed -n '2,32s/^# \{0,1\}//p' "$0"
+    sed -n '2,34s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -150,12 +150,12 @@ def measure_arm(arm, units):
 def by_epoch(runs):
     """Means over runs after the last epoch, and after each run's best epoch.
 
-    The latter is chosen on the evaluation clips. Empty where these were not
-    scored after each epoch.
+    The latter is chosen on the evaluation clips. Empty where others were scored
+    after each epoch.
     """
-    found = [run.get("eval_by_epoch") for run in runs]
-    if not all(found):
+    if not all("valid_annotation" in run["overrides"] for run in runs):
         return {}
+    found = [run["valid_by_epoch"] for run in runs]
     return {
         "last_epoch": 100 * statistics.mean(values[-1] for values in found),
         "best_on_eval": 100 * statistics.mean(map(max, found)),

@@ -47,7 +47,6 @@ from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.prepared import is_complete, preparing
 from speechbrain_fftp.dataio.tables import read_table
-from speechbrain_fftp.training.epoch_scores import read_epochs
 from studies.comparison import METRICS, Scores
 from studies.measure import arms_of, measure_rows
 from studies.models import arguments, figures
@@ -69,7 +68,7 @@ CODE = (
     ":(exclude)studies/results",
     ":(exclude)studies/plans/*_chosen.json",
 )
-# Columns of runs that score their evaluation clips after each epoch
+# Columns of runs whose validation clips are those of the evaluation
 BY_EPOCH = {"last_epoch": "last epoch", "best_on_eval": "best epoch on eval"}
 # Options of the preparation that a row may have
 PREPARE_OPTIONS = ("task", "valid_fraction")
@@ -238,7 +237,6 @@ class Study:
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
         commit, changed = commit_of_code()
-        by_epoch = [float(x[plan.metric]) for x in read_epochs(folder)]
         yaml = (ROOT / row.yaml).read_text("utf-8")
         yaml = re.sub(r"\s*#.*", "", yaml)
         return {
@@ -250,7 +248,6 @@ class Study:
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
             "valid_by_epoch": valid_by_epoch(folder, plan.metric),
-            **({"eval_by_epoch": by_epoch} if by_epoch else {}),
             "clips_per_second": metrics["clips_per_second"],
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],

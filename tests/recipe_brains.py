@@ -60,7 +60,6 @@ def make_brain(yaml, folder, run_opts=None, **options):
     else:
         Brain = load_script("AudioSet/train.py").TaggingBrain
     names = (
-        "compile_module_keys",
         "compile_using_dynamic_shape_tracing",
         "compile_mode",
     )

@@ -42,7 +42,7 @@ class SpecMask(torch.nn.Module):
     1000 frames cover the first and last 50 frames 0.7 times as often as the
     middle. Masked cells are set to the mean over the clip's valid frames.
     Active in train mode only. Masks are drawn on the CPU, which saves a GPU a
-    hundred small kernels.
+    hundred small kernels: it gets their edges.
 
     The number and the sizes of masks are drawn for each clip: the budget is
     split randomly into at most 4 time masks and 4 boxes of random height (cells
@@ -127,14 +127,17 @@ class SpecMask(torch.nn.Module):
         n_frames = torch.full((B,), T)
         if lengths is not None:
             n_frames = (lengths.cpu() * T).round().long()
-        low, high = self._draw(n_frames, T, F)
-        row = torch.arange(-(-F // self.patch_bins))
-        # The masked cells of the grid [B, columns, rows]
-        masked = (row >= low[..., None]) & (row < high[..., None])
-        masked = masked.to(feats.device, non_blocking=True)
-        # [B, columns, rows] -> [B, T, F]
-        masked = masked.repeat_interleave(self.patch_frames, 1)[:, :T]
-        masked = masked.repeat_interleave(self.patch_bins, 2)[..., :F]
+        edges = self._draw(n_frames, F)
+        if feats.is_cuda:  # to copy them without waiting for the GPU
+            edges = edges.pin_memory()
+        edges = edges.to(feats.device, non_blocking=True).unsqueeze(3)
+        start, end, bottom, top = edges  # each [B, masks, 1]
+        frame = torch.arange(T, device=feats.device)
+        bin = torch.arange(F, device=feats.device)
+        in_time = (frame >= start) & (frame < end)  # [B, masks, T]
+        in_freq = (bin >= bottom) & (bin < top)  # [B, masks, F]
+        # [B, T, masks] x [B, masks, F] -> [B, T, F]: masks do not overlap
+        masked = (in_time.mT.float() @ in_freq.float()).bool()
         # In float32, without the padding; no gradient flows through the mean
         sums = feats.detach().sum(2, dtype=torch.float32)
         n_cells = T * F
@@ -146,11 +149,11 @@ class SpecMask(torch.nn.Module):
         mean = (sums.sum(1) / n_cells).to(feats.dtype)
         return torch.where(masked, mean[:, None, None], feats)
 
-    def _draw(self, n_frames, T, F):
-        """Draws the masked rows of each patch column.
+    def _draw(self, n_frames, F):
+        """Draws masks ``[4, B, masks]``.
 
-        Returns the first masked row and the row after the last, each
-        ``[B, columns]``; they are equal where nothing is masked.
+        Their first frame and the frame after their last, and so for bins; they
+        are equal where there is no mask.
         """
         columns = n_frames // self.patch_frames
         rows = -(-F // self.patch_bins)  # the topmost may be cut off
@@ -183,7 +186,7 @@ class SpecMask(torch.nn.Module):
         slack = (F // self.patch_bins - heights).clamp(min=0)
         draw = torch.rand(slack.shape, device=slack.device)
         bottoms = (draw * (slack + 1)).long()
-        return self._place(widths, heights, bottoms, columns, T)
+        return self._place(widths, heights, bottoms, columns)
 
     def _budgets(self, n_frames, F, tallest):
         """Number of time mask columns and of box cells ``[B]`` per clip."""
@@ -200,8 +203,8 @@ class SpecMask(torch.nn.Module):
         box_cells = (rest / (self.patch_frames * self.patch_bins)).round()
         return full, box_cells.long().minimum((columns - full) * tallest)
 
-    def _place(self, widths, heights, bottoms, columns, T):
-        """Places the masks in random order with random gaps."""
+    def _place(self, widths, heights, bottoms, columns):
+        """Places the masks in random order with random gaps; see ``_draw``."""
         order = torch.rand(widths.shape, device=widths.device).argsort(1)
         widths = widths.gather(1, order)
         bottoms = bottoms.gather(1, order)
@@ -210,10 +213,6 @@ class SpecMask(torch.nn.Module):
         draw = torch.rand(widths.shape, device=widths.device)
         before = (draw * (gaps + 1)).long().sort(1).values
         ends = before + widths.cumsum(1)
-        starts = ends - widths
-        # [B, masks, columns]: at most one mask covers a column.
-        column = torch.arange(-(-T // self.patch_frames), device=widths.device)
-        inside = (column >= starts[..., None]) & (column < ends[..., None])
-        low = (inside * bottoms[..., None]).sum(1)
-        high = (inside * tops[..., None]).sum(1)
-        return low, high
+        frames = torch.stack([ends - widths, ends]) * self.patch_frames
+        bins = torch.stack([bottoms, tops]) * self.patch_bins
+        return torch.cat([frames, bins])

@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import torch
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -30,7 +31,6 @@ FREE_KEYS = (
     "train_log",
     "use_tensorboard",
     "tensorboard_logs_folder",
-    "compile_dynamic",
     "compile_using_dynamic_shape_tracing",
     "after",
 )
@@ -42,6 +42,10 @@ RUN_OPTIONS = (
     "grad_accumulation_factor",
     "max_grad_norm",
 )
+
+# Of torch.compile. Gradients are in memory that the next batch overwrites:
+# https://github.com/pytorch/pytorch/issues/169545
+CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
 
 # The tables of clips, as keys of yaml files
 MANIFESTS = ("train_annotation", "valid_annotation", "test_annotation")
@@ -92,8 +96,8 @@ def check_settings(hparams_file, overrides, run_opts):
     """Ends the process with one line if a training would be wasted.
 
     This is so if the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, or if prepared data
-    are missing.
+    in use by another process, if there is nothing to test, if prepared data
+    are missing, or if CUDA graphs are to accumulate gradients.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
@@ -158,6 +162,16 @@ def check_settings(hparams_file, overrides, run_opts):
         for name in RUN_OPTIONS
     }
     options["processes"] = int(os.environ.get("WORLD_SIZE", 1))
+    if (
+        run_opts["compile"]
+        and run_opts["compile_mode"] in CUDA_GRAPH_MODES
+        and options["grad_accumulation_factor"] > 1
+    ):
+        sys.exit(
+            f"--compile_mode {run_opts['compile_mode']} cannot accumulate "
+            "gradients: give --compile_mode default, or leave out "
+            "--grad_accumulation_factor."
+        )
     if not _has_checkpoint(folder):
         write_json(options_path, options)
         return
@@ -345,6 +359,22 @@ def check_steps(train_loader, grad_accumulation_factor):
             f"the {len(train_loader)} batches of an epoch, so that no step would "
             "be made: give a smaller one."
         )
+
+
+def check_weights(module):
+    """Ends the process with one line if weights of a module are not finite."""
+    finite = [weight.isfinite().all() for weight in module.parameters()]
+    if finite and not bool(torch.stack(finite).all()):
+        end_training("Weights are not finite")
+
+
+def end_training(what):
+    """Ends the process with one line, which says what is not finite."""
+    sys.exit(
+        f"{what}: the last checkpoint is from before. Give a lower --lr, a "
+        "longer --warmup_steps or --precision fp32, and another "
+        "--output_folder."
+    )
 
 
 def _lock(folder):

@@ -12,7 +12,6 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.dataio.results import versions, write_predictions
-from speechbrain_fftp.training.epoch_scores import last_and_best
 
 logger = get_logger(__name__)
 
@@ -64,7 +63,6 @@ def write_report(brain, folder, name, metrics, header, rows):
     valid = [c.meta[name] for c in best if name in c.meta]
     metrics = {
         **metrics,
-        **last_and_best(folder, name),
         "num_clips": len(ids),
         "seed": hparams.seed,
         "epochs": hparams.epoch_counter.limit,

@@ -68,7 +68,7 @@ def test_the_table_is_made_of_shards(table, labels, run, tmp_path, capsys):
     for row in rows:
         assert row["clips"] == {"train": 6, "valid": 0, "test": 6}
         # After one epoch, all weights are the same
-        assert row["eval_by_epoch"] == pytest.approx([row["value"]], abs=1e-6)
+        assert row["valid_by_epoch"] == pytest.approx([row["value"]], abs=1e-6)
     printed = capsys.readouterr().out
     lines = re.findall(rf"\| {labels}( \| [\d.]+){{3}} \|", printed)
     assert len(lines) == len(rows) == {"ast": 8, "aum": 9}[table]

@@ -50,10 +50,8 @@ def test_augmentation_and_features_are_those_of_float32(yaml, tmp_path):
 
 @pytest.fixture
 def compiler():
-    """Without what earlier tests compiled, or whether they compile again."""
+    """Without what earlier tests compiled."""
     torch.compiler.reset()
-    yield
-    torch.compiler.set_stance("default")
 
 
 @pytest.mark.slow
@@ -74,7 +72,7 @@ def test_a_compiled_step(yaml, tmp_path, compiler):
     "yaml", ["ast_fftp.yaml", "aum_fftp.yaml", "convnext_fftp.yaml"]
 )
 def test_steps_in_cuda_graphs(yaml, tmp_path, compiler):
-    """The first ones record the graphs; a smaller batch runs in eager mode."""
+    """The first ones record the graphs; a smaller batch has its own."""
     if not torch.cuda.is_available():
         pytest.skip("there is no GPU")
     options = {"precision": "bf16", "device": "cuda"}

@@ -142,7 +142,7 @@ def test_a_training_belongs_to_its_data(tmp_path):
     files = {path.name for path in run.iterdir()} - {"prepared"}
     options["batch_size"] = 3
     _, metrics = train(run, "--test_only", **options, export=True)
-    assert metrics["batch_size"] == 3 and "hours" not in metrics
+    assert metrics["batch_size"] == 3 and "waiting" not in metrics
     assert (run / "metrics.json").read_bytes() == before
     names = {"metrics.json", "per_class.csv"}
     names |= {"predictions.csv", "probabilities.npz"}

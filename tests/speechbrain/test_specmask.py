@@ -33,6 +33,22 @@ def test_budget_grid_and_share(device, frames, budget, options):
     assert (error.abs() <= 0.5).all()
 
 
+def test_draws_depend_on_the_seed_alone(device):
+    """Sums of masked frames and bins that hold on all devices."""
+    from speechbrain.augment.freq_domain import SpecMask
+
+    feats = torch.rand(4, 1000, 128, device=device)
+    torch.manual_seed(3)
+    masked = SpecMask(0.2)(feats, torch.tensor([1.0, 0.8, 0.5, 0.2])) != feats
+    assert masked.sum((1, 2)).tolist() == [25600, 20480, 12800, 5120]
+    frame, bin = torch.arange(1000.0), torch.arange(128.0)
+    by_frame, by_bin = masked.cpu().float().sum(2), masked.cpu().float().sum(1)
+    of_frames = [14097200.0, 8973760.0, 2253600.0, 395840.0]
+    assert (by_frame * frame).sum(1).tolist() == of_frames
+    of_bins = [1511680.0, 1416960.0, 954880.0, 267520.0]
+    assert (by_bin * bin).sum(1).tolist() == of_bins
+
+
 def test_ends_of_a_clip_are_masked_less_often(device):
     """As the docstring says; both ends alike."""
     from speechbrain.augment.freq_domain import SpecMask

@@ -1,4 +1,4 @@
-"""Tests of the Brain of the recipes, and of its command line.
+"""Tests of the Brain of the recipes.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -54,8 +54,6 @@ def make(Brain, checkpointer=None, functions=(), **run_opts):
             return shown[-1]
 
         def on_stage_end(self, stage, stage_loss, epoch=None):
-            if stage == sb.Stage.TRAIN:
-                self.train_stats = {}
             averages.append(stage_loss)
 
     torch.manual_seed(0)
@@ -86,7 +84,7 @@ def fit(Brain, clips, *args, **options):
 
 @pytest.mark.parametrize("options", [{}, {"grad_accumulation_factor": 3}])
 def test_losses_and_weights_are_those_of_speechbrain(options):
-    """Bit by bit. What the bar shows is one step late, but for the last."""
+    """Bit by bit. The bar shows losses one step late, but the first and last."""
     torch.manual_seed(1)
     clips = list(torch.randn(20, 2, 4))
     expected, found = (
@@ -95,19 +93,13 @@ def test_losses_and_weights_are_those_of_speechbrain(options):
     assert found.averages == expected.averages
     assert len(found.averages) == 4  # training and validation, two epochs
     for epoch in (0, 23):
-        assert found.shown[epoch] == 0
+        assert found.shown[epoch] == expected.shown[epoch] > 0
         later = slice(epoch + 1, epoch + 19)
         assert found.shown[later] == expected.shown[epoch : epoch + 18]
-        assert found.shown[epoch + 19] == expected.shown[epoch + 19] > 0
+        assert found.shown[epoch + 19] == expected.shown[epoch + 19]
     for x, y in zip(found.modules.parameters(), expected.modules.parameters()):
         assert torch.equal(x, y)
     assert found.optimizer_step == expected.optimizer_step
-
-
-def test_cuda_graphs_do_not_accumulate_gradients():
-    options = {"compile": True, "grad_accumulation_factor": 3}
-    with pytest.raises(SystemExit, match="reduce-overhead.*accumulat"):
-        fit(core.Brain, 9 * [1], compile_mode="reduce-overhead", **options)
 
 
 @pytest.mark.parametrize(
@@ -159,29 +151,6 @@ def test_no_bad_checkpoint_is_saved(patience, place):
     assert len(checkpoints.saved) == (place > 9)  # after step 10
 
 
-def test_errors_of_users_are_one_line(capsys):
-    def load_hyperpyyaml(error):
-        raise error
-
-    for error, is_short in (
-        (core.InputError("a.wav is missing"), True),
-        (FileNotFoundError("a.wav"), True),
-        (ValueError("a bug"), False),
-    ):
-        core.print_error(type(error), error, error.__traceback__)
-        printed = capsys.readouterr().err
-        assert str(error) in printed and (printed.count("\n") == 1)
-        assert printed.startswith("ValueError") != is_short
-    for kind in (ValueError, TypeError, ImportError):
-        try:
-            load_hyperpyyaml(kind("embed_dim 200"))
-        except kind as error:
-            core.print_error(kind, error, error.__traceback__)
-        printed = capsys.readouterr().err
-        assert printed.startswith("embed_dim 200")
-        assert printed.count("\n") == 1
-
-
 def test_functions_of_the_yaml_get_the_data():
     """Those of `before` and of `after`, with all splits."""
     seen = []
@@ -196,7 +165,7 @@ def test_functions_of_the_yaml_get_the_data():
     brain.evaluate(clips[:3], progressbar=False)
     assert seen[0] == {"train": 9, "valid": 2}
     assert seen[1] == {"train": 9, "valid": 2, "test": 3}
-    assert brain.train_stats["clips_per_second"] > 0
+    assert brain.throughput.latest["clips_per_second"] > 0
     brain.grad_accumulation_factor = 10
     with pytest.raises(SystemExit, match="9 batches"):
         brain.make_dataloader(clips, sb.Stage.TRAIN)

@@ -16,15 +16,15 @@ import torch
 
 @pytest.fixture
 def run_script(tmp_path, monkeypatch):
-    def run(name):
+    def run(name, *more, file=None):
         """Runs a script with --smoke; returns its rows."""
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         options = ["--smoke", "--out", str(tmp_path / "out")]
-        monkeypatch.setattr(sys, "argv", [name, *options])
+        monkeypatch.setattr(sys, "argv", [name, *options, *more])
         # As a script may do, for this test alone
         monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
         importlib.import_module(name).main()
-        path = tmp_path / "out" / f"{name}.json"
+        path = tmp_path / "out" / f"{file or name}.json"
         (found,) = json.loads(path.read_text("utf-8")).values()
         assert {"commit", "torch", "triton"} <= found.keys()
         return found["rows"]
@@ -41,6 +41,7 @@ def run_script(tmp_path, monkeypatch):
         ("processes", "transformers"),
         ("tagging", "timm"),
         ("recipe_speed", "torch"),
+        ("compile_time", "torch"),
     ],
 )
 def test_rows_are_those_that_are_stored(name, package, run_script):
@@ -55,6 +56,15 @@ def test_rows_are_those_that_are_stored(name, package, run_script):
             assert rows[row].get("against") == stored.get("against")
             if "error" not in stored:
                 assert rows[row]["unit"] == stored["unit"]
+
+
+@pytest.mark.parametrize("encoder", ["AST", "AuM"])
+def test_the_first_step_on_a_machine(encoder, run_script):
+    file = f"first_step_{encoder}"
+    rows = run_script("first_step", "--encoder", encoder, file=file)
+    units = [(name.split(", ")[-1], row["unit"]) for name, row in rows.items()]
+    first = "first compiled step", "s"
+    assert units[:3] == [("eager", "ms"), first, ("compiled", "ms")]
 
 
 def test_a_failed_case_leaves_the_others_alone(tmp_path, monkeypatch):
@@ -100,18 +110,6 @@ def test_calls_take_turns_and_are_timed_one_by_one(monkeypatch):
     assert medians == pytest.approx([1000, 200])
     # Twice to warm up, then three calls of the fast one take half a second
     assert order[4:] == 2 * ["slow", "fast", "fast", "fast"]
-
-
-def test_speed_is_that_of_the_last_epoch():
-    from recipe_speed import read_speed
-
-    log = """\
-epoch: 1 - train clips_per_second: 4.0e+01, train waiting: 5.0e-01
-epoch: 2 - train clips_per_second: 2.5e+03, train waiting: 1.24e-01
-Epoch loaded: 2 - test loss: 7.0e-01
-"""
-    row = read_speed(log)
-    assert row["median"] == 2500 and row["waiting"] == 12
 
 
 def test_page_has_the_stored_results():

@@ -1,14 +1,15 @@
-"""Tests of compiled encoders.
+"""Tests of encoders that are compiled block by block.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
+import copy
 
 import pytest
 import torch
 from recipe_brains import make_batch, make_brain
+from torch._dynamo.utils import counters
 
 import speechbrain as sb
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
@@ -16,78 +17,104 @@ from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.training.compile import compile_encoder
+
+
+@pytest.fixture(autouse=True)
+def graphs():
+    """Counts graphs from zero; leaves nothing compiled."""
+    torch.compiler.reset()
+    counters.clear()
+    torch.manual_seed(0)
+    yield
+    torch.compiler.reset()
 
 
 @pytest.fixture
-def graphs():
-    """A list, and a function that compiles a module and fills it."""
-    torch.compiler.reset()
-    torch.manual_seed(0)
-    compiled = []
+def no_inductor(monkeypatch):
+    """Runs graphs as they are, which takes no time to compile."""
+    compile_function = torch.compile
 
-    def count(graph, inputs):
-        compiled.append(graph)
-        return graph.forward
+    def compile_module(function, mode, **options):
+        return compile_function(function, backend="eager", **options)
 
-    compile_module = functools.partial(
-        torch.compile, backend=count, dynamic=True, fullgraph=True
-    )
+    monkeypatch.setattr(torch, "compile", compile_module)
 
-    yield compiled, compile_module
-    torch.compiler.set_stance("default")
+
+def count_graphs():
+    return counters["stats"]["unique_graphs"]
 
 
 def patches():
     return FFTPEmbedding(16, 24, 6, 3)
 
 
+class Whole(torch.nn.Module):
+    """An encoder without blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(16, 24)
+
+    def forward(self, feats, lengths):
+        return self.layer(feats).mean(1, keepdim=True)
+
+
 ENCODERS = {
-    "AuM": lambda: AuM(16, 24, 1, embedding=patches()),
+    "AST": lambda: AST(16, 24, 3, 2, patches()),
+    "AuM": lambda: AuM(16, 24, 3, embedding=patches()),
     "frames": lambda: FrameTagger(
-        AST(16, 24, 1, 2, patches()), FrameClassifier(24, 3)
+        AST(16, 24, 3, 2, patches()), FrameClassifier(24, 3)
     ),
-    "statistics": lambda: ConvNeXt1d(16, 24, 1, patches(), pooling="mean+std"),
+    "ConvNeXt1d": lambda: ConvNeXt1d(16, 24, 3, patches()),
+    "no blocks": Whole,
 }
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_compiled_training_equals_eager(graphs, name):
-    compiled, compile_module = graphs
+def check_training(name, dynamic, shapes):
+    """Compares outputs and gradients of a compiled encoder with eager ones."""
     encoder = ENCODERS[name]()
-    weights = [*encoder.parameters()]
-    fast = compile_module(encoder)
-    for frames in (60, 44, 130):
-        feats, lens = torch.randn(3, frames, 16), torch.tensor([1, 0.5, 1])
+    fast = copy.deepcopy(encoder)
+    compile_encoder(fast, mode="default", fullgraph=True, dynamic=dynamic)
+    assert fast.state_dict().keys() == encoder.state_dict().keys()
+    for frames, lengths in shapes:
+        feats = torch.randn(3, frames, 16)
         results = []
         for module in (fast, encoder):
-            out = module(feats, lens)
+            out = module(feats, lengths)
             grads = torch.autograd.grad(
-                out.sin().sum(), weights, allow_unused=True
+                out.sin().sum(), [*module.parameters()], allow_unused=True
             )
             results.append([out, *grads])
-        torch.testing.assert_close(*results, rtol=1e-3, atol=1e-4)
-    assert len(compiled) == 1
+        torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "yaml",
-    [
-        "ast_fftp.yaml",
-        "convnext_fftp.yaml",
-        pytest.param("aum_fftp.yaml", marks=pytest.mark.slow),
-    ],
-)
-def test_one_graph_serves_a_padded_training(
-    graphs, yaml, tmp_path, monkeypatch
-):
+UNEQUAL = torch.tensor([1, 0.5, 1])
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_blocks_share_a_graph_for_all_lengths(name, no_inductor):
+    shapes = [(frames, UNEQUAL) for frames in (60, 44, 130)]
+    check_training(name, True, shapes)
+    assert count_graphs() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["AST", "AuM", "ConvNeXt1d"])
+def test_inductor_equals_eager(name):
+    """With a mask, and without; on a CPU, convolutions have one shape only."""
+    check_training(name, False, [(60, UNEQUAL), (60, None)])
+    assert count_graphs() == 2
+
+
+@pytest.mark.parametrize("yaml", ["ast_fftp.yaml", "aum_fftp.yaml"])
+def test_few_graphs_serve_a_padded_training(yaml, tmp_path, no_inductor):
     """Of clips of any lengths, with smaller last batches and evaluation.
 
     As the Brain compiles by the yaml file, without a break in the graph.
     """
-    compiled, compile_module = graphs
-    monkeypatch.setattr(torch, "compile", compile_module)
     options = {"compile": True, "compile_using_fullgraph": True}
-    brain = make_brain(yaml, tmp_path, options, max_frames=60)
+    brain = make_brain(yaml, tmp_path, options, max_frames=60, depth=2)
     assert not brain.compile_using_dynamic_shape_tracing
     weights = [w.clone() for w in brain.modules.parameters()]
     for _ in range(2):
@@ -103,6 +130,7 @@ def test_one_graph_serves_a_padded_training(
             batch = make_batch(brain, lengths, 0.6)
             with torch.no_grad():
                 brain.compute_forward(batch, sb.Stage.VALID)
-    assert len(compiled) == 1
+    # Of two batch sizes each, in training and in evaluation
+    assert count_graphs() == 4
     pairs = zip(weights, brain.modules.parameters())
     assert not any(torch.equal(before, now) for before, now in pairs)

@@ -145,6 +145,13 @@ def test_missing_tables_are_named(start, tmp_path):
     start("skip_prep: True")
 
 
+def test_cuda_graphs_do_not_accumulate_gradients(start):
+    options = {"compile_mode": "reduce-overhead", "grad_accumulation_factor": 3}
+    start(**options)
+    with pytest.raises(SystemExit, match="reduce-overhead.*accumulat"):
+        start(compile=True, **options)
+
+
 def test_what_may_differ(start):
     """All, until there is a checkpoint."""
     start("lr: 0.2", debug=True)
@@ -158,15 +165,15 @@ def test_what_may_differ(start):
 @pytest.mark.parametrize("before, now", [((), ("True",)), (("True",), ())])
 def test_compilation_may_differ(before, now, start):
     """Also where the saved value is an expression of the yaml file."""
+    key = "compile_using_dynamic_shape_tracing"
     start.yaml.write_text(
         f"{YAML}pad_frames: null\n"
-        "compile_dynamic: !apply:operator.not_ [!ref <pad_frames>]\n"
-        "compile_using_dynamic_shape_tracing: !ref <compile_dynamic>\n"
+        f"{key}: !apply:operator.not_ [!ref <pad_frames>]\n"
     )
-    start(*(f"compile_dynamic: {value}" for value in before))
+    start(*(f"{key}: {value}" for value in before))
     train(start.folder)
     start()
-    start(*(f"compile_dynamic: {value}" for value in now))
+    start(*(f"{key}: {value}" for value in now))
 
 
 def test_what_may_differ_in_a_test(start):

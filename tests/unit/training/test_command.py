@@ -1,0 +1,59 @@
+"""Tests of the command line of the recipes.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import sys
+
+import pytest
+
+from speechbrain_fftp.training import command
+
+
+@pytest.mark.parametrize(
+    "processes, options, minutes",
+    [
+        (None, [], 15),
+        (None, ["--ckpt_interval_steps=9"], 0),  # SpeechBrain takes one
+        ("2", [], 0),
+        ("2", ["--ckpt_interval_minutes", "5"], 5),
+    ],
+)
+def test_checkpoints_within_an_epoch(
+    processes, options, minutes, tmp_path, monkeypatch
+):
+    """Not by default where several processes would have to agree on each."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    if processes:
+        monkeypatch.setenv("WORLD_SIZE", processes)
+    yaml = tmp_path / "train.yaml"
+    yaml.write_text(f"ckpt_interval_minutes: 15\noutput_folder: {tmp_path}/run")
+    hparams = {"ckpt_interval_minutes": 15}
+    _, run_opts, _ = command.parse_arguments([str(yaml), *options])
+    brain = command.sb.Brain(hparams=hparams, run_opts=run_opts)
+    assert brain.ckpt_interval_minutes == minutes
+
+
+def test_errors_of_users_are_one_line(capsys):
+    def load_hyperpyyaml(error):
+        raise error
+
+    for error, is_short in (
+        (command.InputError("a.wav is missing"), True),
+        (FileNotFoundError("a.wav"), True),
+        (ValueError("a bug"), False),
+    ):
+        command.print_error(type(error), error, error.__traceback__)
+        printed = capsys.readouterr().err
+        assert str(error) in printed and (printed.count("\n") == 1)
+        assert printed.startswith("ValueError") != is_short
+    for kind in (ValueError, TypeError, ImportError):
+        try:
+            load_hyperpyyaml(kind("embed_dim 200"))
+        except kind as error:
+            command.print_error(kind, error, error.__traceback__)
+        printed = capsys.readouterr().err
+        assert printed.startswith("embed_dim 200")
+        assert printed.count("\n") == 1
