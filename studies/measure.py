@@ -99,7 +99,8 @@ def overlap(facts):
 
 def masks_of(options):
     """The masks of a row, for a table."""
-    if options.get("time_mask") or "spec_augment" in options.get("masking", ""):
+    masks = options.get("fea_augmentations") or options.get("masking", "")
+    if options.get("time_mask") or "spec_augment" in masks:
         return "SpecAugment"
     budget = options["mask_budget"]
     if isinstance(budget, int):

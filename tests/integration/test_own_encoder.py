@@ -65,7 +65,6 @@ def test_an_encoder_of_ones_own(blocks, data_folder, tmp_path):
         data_folder=data_folder,
         max_seconds=3,
         max_frames=300,
-        pad_frames="null",
         export=True,
         after=None,
     )

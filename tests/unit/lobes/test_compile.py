@@ -86,7 +86,7 @@ def check_training(name, dynamic, shapes):
                 out.sin().sum(), [*module.parameters()], allow_unused=True
             )
             results.append([out, *grads])
-        torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(*results, rtol=1e-3, atol=5e-5)
 
 
 UNEQUAL = torch.tensor([1, 0.5, 1])

@@ -43,9 +43,9 @@ def test_the_paper_table_has_the_papers_models():
         assert type(hparams["embedding_model"]) is kind
         embedding = hparams["embedding"]
         assert embedding.embed_dim == 768
-        feats = hparams["compute_features"](torch.zeros(1, 160000))
-        assert embedding.num_patches(feats.shape[1]) == tokens
-        assert isinstance(hparams["masking"], SpecMask) == (mask == "SpecMask")
+        assert embedding.num_patches(hparams["pad_frames"]) == tokens
+        (augment,) = hparams["fea_augment"].augmentations
+        assert isinstance(augment, SpecMask) == (mask == "SpecMask")
         assert hparams["spec_mask"].budget == 25600
         settings = ("lr", "batch_size", "number_of_epochs", "avg_checkpoints")
         assert [hparams[x] for x in settings] == [5e-5, 12, 25, 5]
