@@ -74,6 +74,7 @@ def make_brain(yaml, folder, run_opts=None, **options):
         warmup_steps=1, total_steps=10
     )
     brain.hparams.epoch_counter.current = 1
+    brain.hparams.before = []  # there are no clips
     brain.on_fit_start()
     brain.modules.train()
     brain.step = 1
