@@ -155,20 +155,22 @@ def check_settings(hparams_file, overrides, run_opts):
         if not (path / "CKPT.yaml").exists():
             shutil.rmtree(path)
     options_path = folder / "run_options.json"
-    options = {
-        name: run_opts[name]
-        if name in run_opts.overridden_args
-        else hparams.get(name, run_opts[name])
-        for name in RUN_OPTIONS
-    }
+
+    def option(name):
+        """The value of an option of the command line or of the yaml file."""
+        if name in run_opts.overridden_args:
+            return run_opts[name]
+        return hparams.get(name, run_opts[name])
+
+    options = {name: option(name) for name in RUN_OPTIONS}
     options["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     if (
-        run_opts["compile"]
-        and run_opts["compile_mode"] in CUDA_GRAPH_MODES
-        and options["grad_accumulation_factor"] > 1
+        option("compile")
+        and option("compile_mode") in CUDA_GRAPH_MODES
+        and option("grad_accumulation_factor") > 1
     ):
         sys.exit(
-            f"--compile_mode {run_opts['compile_mode']} cannot accumulate "
+            f"--compile_mode {option('compile_mode')} cannot accumulate "
             "gradients: give --compile_mode default, or leave out "
             "--grad_accumulation_factor."
         )
