@@ -116,21 +116,35 @@ def test_few_graphs_serve_a_padded_training(yaml, tmp_path, no_inductor):
     options = {"compile": True, "compile_using_fullgraph": True}
     brain = make_brain(yaml, tmp_path, options, max_frames=60, depth=2)
     assert not brain.compile_using_dynamic_shape_tracing
+    collate = brain.hparams.collate_clips
+    collate.n_samples = 9600  # of the longest training clip, 0.6 s
+
+    def padded(lengths, seconds=0.6):
+        """A batch of training clips, as the loader pads it."""
+        batch = make_batch(brain, lengths, seconds)
+        counts = (batch.sig.lengths * len(batch.sig.data[0])).round().long()
+        clips = [clip[:n] for clip, n in zip(batch.sig.data, counts)]
+        batch.sig = collate([{"sig": clip} for clip in clips]).sig
+        return batch
+
     weights = [w.clone() for w in brain.modules.parameters()]
     for _ in range(2):
         brain.modules.train()
-        for lengths, seconds in (
-            ((1.0, 1.0, 1.0), 0.6),
-            ((1.0, 0.9, 0.6), 0.5),
-            ((0.8, 1.0), 0.6),
+        for batch in (
+            padded((1.0, 1.0, 1.0)),
+            padded((1.0, 0.9, 0.6)),
+            padded((1.0, 0.4, 0.8), 0.5),
+            padded((1.0, 1.0, 1.0), 0.3),
+            padded((0.8, 1.0)),
         ):
-            brain.fit_batch(make_batch(brain, lengths, seconds))
+            brain.fit_batch(batch)
         brain.modules.eval()
         for lengths in ((1.0, 0.4, 1.0), (1.0,)):
             batch = make_batch(brain, lengths, 0.6)
             with torch.no_grad():
                 brain.compute_forward(batch, sb.Stage.VALID)
-    # Of two batch sizes each, in training and in evaluation
-    assert count_graphs() == 4
+    # In training, of three clips without padding, with padding, and of two; in
+    # evaluation, with and without padding
+    assert count_graphs() == 5
     pairs = zip(weights, brain.modules.parameters())
     assert not any(torch.equal(before, now) for before, now in pairs)
