@@ -20,6 +20,7 @@ import pytest
 import soundfile
 import torch
 import upstream
+from data_folders import write_lists
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from upstream_parts import PARTS
 
@@ -39,6 +40,12 @@ OPTIONS = [
 STOCK = ROOT / "hparams" / "stock"
 GSC = "Google-speech-commands"
 ESC50 = "ESC50/classification"
+CONVERT = """
+import sys
+from speechbrain.utils.inference_folder import convert_run
+
+convert_run(*sys.argv[1:], max_key="mAP", num=5, single_label=False)
+"""
 YAMLS = ("ast_fftp.yaml", "aum_fftp.yaml", "convnext_fftp.yaml")
 
 
@@ -169,6 +176,38 @@ def test_sounds_in_speechbrain_as_it_is(speechbrain_sources, sounds, tmp_path):
         *options,
     )
     assert "test loss" in (out / "train_log.txt").read_text()
+
+
+def test_audioset_trains_and_starts_from_weights(checkout, tmp_path):
+    """With a rate of 0, the weights of a second training are the first's."""
+    write_lists(tmp_path / "data", 0.5, balanced_train=24, eval=8)
+
+    def train(name, *options):
+        """Trains for an epoch; returns the encoder's weights."""
+        out = tmp_path / name
+        run(
+            checkout,
+            "AudioSet/Tagging",
+            *("train.py", "hparams/ast_fftp.yaml", "--device=cpu"),
+            *(f"--data_folder={tmp_path / 'data'}", f"--output_folder={out}"),
+            *("--valid_fraction=0.3", "--number_of_epochs=1", "--n_classes=3"),
+            *("--num_workers=0", "--embed_dim=64", "--depth=1", *options),
+        )
+        log = (out / "train_log.txt").read_text()
+        assert "valid mAP" in log and "test d_prime" in log
+        folder = tmp_path / f"{name}_inference"
+        run(checkout, "AudioSet/Tagging", "-c", CONVERT, out, folder)
+        return torch.load(folder / "embedding_model.ckpt")
+
+    first = train("first")
+    second = train(
+        "second",
+        *("--lr=0.0", "--weight_decay=0.0"),
+        f"--pretrained={tmp_path / 'first_inference'}",
+    )
+    assert first.keys() == second.keys()
+    for name, weights in first.items():
+        assert torch.equal(weights, second[name]), name
 
 
 def local_yaml(path, folder):
