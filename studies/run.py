@@ -248,7 +248,7 @@ class Study:
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
             "valid_by_epoch": valid_by_epoch(folder, plan.metric),
-            "clips_per_second": metrics["clips_per_second"],
+            "clips_per_second": metrics.get("clips_per_second"),
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],
             "training_macs": 3 * size["macs"] * clips["train"] * epochs,

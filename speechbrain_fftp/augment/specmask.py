@@ -133,9 +133,9 @@ class SpecMask(torch.nn.Module):
         edges = edges.to(feats.device, non_blocking=True).unsqueeze(3)
         start, end, bottom, top = edges  # each [B, masks, 1]
         frame = torch.arange(T, device=feats.device)
-        bin = torch.arange(F, device=feats.device)
+        freq = torch.arange(F, device=feats.device)
         in_time = (frame >= start) & (frame < end)  # [B, masks, T]
-        in_freq = (bin >= bottom) & (bin < top)  # [B, masks, F]
+        in_freq = (freq >= bottom) & (freq < top)  # [B, masks, F]
         # [B, T, masks] x [B, masks, F] -> [B, T, F]: masks do not overlap
         masked = (in_time.mT.float() @ in_freq.float()).bool()
         # In float32, without the padding; no gradient flows through the mean
