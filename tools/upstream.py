@@ -135,7 +135,8 @@ def main():
     options = parser.parse_args()
     if not (options.dest / "speechbrain" / "core.py").is_file():
         sys.exit(f"{options.dest} is not a source checkout of SpeechBrain.")
-    series = [part for part in PARTS if part not in ON_REQUEST]
+    alone = (*REPAIRS, *ON_REQUEST)
+    series = [part for part in PARTS if part not in alone]
     for part in [options.part] if options.part else series:
         try:
             copy_files(options.dest, part)
