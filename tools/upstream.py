@@ -17,7 +17,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from upstream_parts import ON_REQUEST, PARTS, ROOT, module_path, upstream_path
+from upstream_parts import (
+    ON_REQUEST,
+    PARTS,
+    REPAIRS,
+    ROOT,
+    module_path,
+    upstream_path,
+)
 
 from speechbrain_fftp.upstream_names import MERGED, RENAMED
 
