@@ -8,12 +8,11 @@ Authors
 """
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 import soundfile
-from data_folders import RATE, sound, write_sound, write_words
+from data_folders import RATE, sound, write_words
 from packs_prepare import prepare
 from recipe_brains import HPARAMS
 from recipe_runs import ROOT, run_words, train
@@ -28,8 +27,6 @@ QUICK = (
 )
 # These read what another script prepares
 PREPARED = ("demo.yaml", "own_sounds.yaml", "starter.yaml")
-# Each class is in two clips of three
-SIZES = {"balanced_train": 12, "valid": 24, "eval": 6}
 OPTIONS = {
     "number_of_epochs": 1,
     "patch_frames": 10,
@@ -63,28 +60,6 @@ found["AudioTagger", "probs"] = model.clip_probabilities(clip)
 found["AudioTagger", "embedding"] = model.embed_file(clip)
 np.savez(sys.argv[3], **{" ".join(names): x for names, x in found.items()})
 """
-
-
-@pytest.fixture(scope="session")
-def audioset(once):
-    """AudioSet's lists of a few clips, with all of its classes."""
-
-    def write(folder):
-        names = ROOT / "speechbrain_fftp/datasets/class_labels_indices.csv"
-        folder.mkdir()
-        shutil.copy(names, folder)
-        for seed, (name, size) in enumerate(SIZES.items()):
-            lines = []
-            for number in range(size):
-                clip = f"-{name:.4}{number:06d}"
-                mids = [m for n, m in enumerate(CLASSES) if (n + number) % 3]
-                lines.append(f'{clip}, 0.000, 10.000, "{",".join(mids)}"\n')
-                path = folder / "audio" / f"{clip}.wav"
-                write_sound(path, 100 * seed + number, 0.5)
-            path = folder / f"{name}_segments.csv"
-            path.write_text("".join(lines), "utf-8")
-
-    return once("audioset", write)
 
 
 @pytest.fixture(scope="session")

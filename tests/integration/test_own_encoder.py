@@ -32,6 +32,17 @@ FAULTS = {
 }
 
 
+# As the README.md of the folder has it
+FOREIGN = """
+from speechbrain.inference.interfaces import foreign_class
+
+model = foreign_class(source="results/my_encoder/inference")
+probs = model.classify_file("clip.wav")[0].exp()[0].tolist()
+labels = model.hparams.label_encoder.ind2lab
+print([(labels[n], prob) for n, prob in enumerate(probs)])
+"""
+
+
 @pytest.fixture
 def blocks(tmp_path):
     """The code of the section, by language, in order."""
@@ -48,8 +59,11 @@ def blocks(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_encoder_of_ones_own(blocks, data_folder, tmp_path):
-    """The tags of a clip are those of the training, also after a move."""
+def test_an_encoder_of_ones_own(blocks, audioset, tmp_path):
+    """The tags of a clip are those of the training, also after a move.
+
+    Of AudioSet's 527 classes, and for SpeechBrain's ``foreign_class``.
+    """
     encoder, yaml, command, script = blocks
     own = tmp_path / "own"
     own.mkdir()
@@ -62,11 +76,9 @@ def test_an_encoder_of_ones_own(blocks, data_folder, tmp_path):
     train(
         results,
         hparams=own / "gru.yaml",
-        data_folder=data_folder,
-        max_seconds=3,
-        max_frames=300,
+        data_folder=audioset,
+        patch_frames=10,
         export=True,
-        after=None,
     )
     clips = read_clips(results / "prepared")
     with np.load(results / "probabilities.npz") as found:
@@ -77,22 +89,24 @@ def test_an_encoder_of_ones_own(blocks, data_folder, tmp_path):
     assert str(tmp_path) not in (inference / "hyperparams.yaml").read_text()
     (moved / "tag.py").write_text(script)
     (moved / "tag_all.py").write_text(
-        script.replace('wav")', 'wav", top_k=99)')
+        script.replace('wav")', 'wav", top_k=527)')
     )
+    (moved / "foreign.py").write_text(FOREIGN)
     for number, clip in enumerate(ids[:2]):
         soundfile.write(moved / "clip.wav", clips[clip], 16000)
         expected = dict(zip(labels, probs[number]))
-        found = run_command(command, moved, "--top-k", "99", "--threshold", "0")
+        found = run_command(
+            command, moved, "--top-k", "527", "--threshold", "0"
+        )
         assert found == pytest.approx(expected, abs=1e-4)
-        found = run_snippet(moved / "tag_all.py")
-        assert found == pytest.approx(expected, abs=1e-4)
-    # Thresholds are learnt from the validation clips, if these are enough
-    options = ("--threshold", "0.5")
-    if (inference / "thresholds.json").is_file():
-        options = ()
+        for name in ("tag_all.py", "foreign.py"):
+            found = run_snippet(moved / name)
+            assert found == pytest.approx(expected, abs=1e-4)
+    # At the thresholds that the validation clips gave
+    assert (inference / "thresholds.json").is_file()
     found = run_snippet(moved / "tag.py")
     assert found == pytest.approx(
-        run_command(command, moved, *options), abs=1e-4
+        run_command(command, moved, "--top-k", "527"), abs=1e-4
     )
 
 
