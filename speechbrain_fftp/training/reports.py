@@ -69,6 +69,7 @@ def write_report(brain, folder, name, metrics, header, rows):
         "averaged_epochs": sorted(c.meta["epoch"] for c in best),
         f"valid_{name}": max(valid, default=None),
         "precision": brain.precision,
+        "eval_precision": brain.eval_precision,
         "compiled": brain.compile,
         "batch_size": hparams.batch_size,
         "processes": brain.throughput.processes,
