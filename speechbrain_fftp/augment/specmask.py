@@ -132,12 +132,15 @@ class SpecMask(torch.nn.Module):
             edges = edges.pin_memory()
         edges = edges.to(feats.device, non_blocking=True).unsqueeze(3)
         start, end, bottom, top = edges  # each [B, masks, 1]
-        frame = torch.arange(T, device=feats.device)
-        freq = torch.arange(F, device=feats.device)
-        in_time = (frame >= start) & (frame < end)  # [B, masks, T]
-        in_freq = (freq >= bottom) & (freq < top)  # [B, masks, F]
-        # [B, T, masks] x [B, masks, F] -> [B, T, F]: masks do not overlap
+        column = torch.arange(-(-T // self.patch_frames), device=feats.device)
+        row = torch.arange(-(-F // self.patch_bins), device=feats.device)
+        in_time = (column >= start) & (column < end)  # [B, masks, columns]
+        in_freq = (row >= bottom) & (row < top)  # [B, masks, rows]
+        # The masked cells of the grid [B, columns, rows]: masks do not overlap
         masked = (in_time.mT.float() @ in_freq.float()).bool()
+        # [B, columns, rows] -> [B, T, F]
+        masked = masked.repeat_interleave(self.patch_frames, 1)[:, :T]
+        masked = masked.repeat_interleave(self.patch_bins, 2)[..., :F]
         # In float32, without the padding; no gradient flows through the mean
         sums = feats.detach().sum(2, dtype=torch.float32)
         n_cells = T * F
@@ -152,8 +155,8 @@ class SpecMask(torch.nn.Module):
     def _draw(self, n_frames, F):
         """Draws masks ``[4, B, masks]``.
 
-        Their first frame and the frame after their last, and so for bins; they
-        are equal where there is no mask.
+        Their first column of patches and the one after their last, and so for
+        rows; they are equal where there is no mask.
         """
         columns = n_frames // self.patch_frames
         rows = -(-F // self.patch_bins)  # the topmost may be cut off
@@ -213,6 +216,4 @@ class SpecMask(torch.nn.Module):
         draw = torch.rand(widths.shape, device=widths.device)
         before = (draw * (gaps + 1)).long().sort(1).values
         ends = before + widths.cumsum(1)
-        frames = torch.stack([ends - widths, ends]) * self.patch_frames
-        bins = torch.stack([bottoms, tops]) * self.patch_bins
-        return torch.cat([frames, bins])
+        return torch.stack([ends - widths, ends, bottoms, tops])
