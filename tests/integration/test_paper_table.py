@@ -67,8 +67,8 @@ def test_the_table_is_made_of_shards(table, labels, run, tmp_path, capsys):
     rows = list(map(json.loads, (work / "paper_table.jsonl").open()))
     for row in rows:
         assert row["clips"] == {"train": 6, "valid": 0, "test": 6}
-        # After one epoch, all weights are the same
-        assert row["valid_by_epoch"] == pytest.approx([row["value"]], abs=1e-6)
+        # After one epoch, all weights are the same; the log has five digits
+        assert row["valid_by_epoch"] == pytest.approx([row["value"]], abs=1e-5)
     printed = capsys.readouterr().out
     lines = re.findall(rf"\| {labels}( \| [\d.]+){{3}} \|", printed)
     assert len(lines) == len(rows) == {"ast": 8, "aum": 9}[table]
