@@ -82,7 +82,7 @@ class MelDecibels(torch.nn.Module):
         """
         n_samples = wavs.shape[1]
         if wav_lens is None:
-            wav_lens = wavs.new_ones(len(wavs))
+            wav_lens = torch.ones_like(wavs[:, 0])  # exports, unlike len(wavs)
         samples = count_valid(wav_lens.double(), n_samples)
         # Positions of the samples and of their reflections, [B, S + n_fft]
         half = self.n_fft // 2

@@ -92,6 +92,8 @@ def test_the_list_is_audiosets(shared):
 def test_what_was_trained_is_opened(hparams, request, tmp_path):
     """By SpeechBrain alone, by Tagger and by AudioTagger, which agree."""
     options = {**OPTIONS, "hparams": hparams}
+    if hparams == "speechcommands/convnext_fftp.yaml":
+        options["patch_frames"] = 11  # an odd number, for convolutions
     if "speechcommands" in hparams:
         options["recipe"] = "SpeechCommands/train.py"
         options["data_folder"] = request.getfixturevalue("words")
@@ -104,8 +106,7 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
             options |= {
                 "data_folder": folder,
                 "pretrained": "null",
-                "prepare": "!name:speechbrain_fftp.dataio.prepared.use_prepared",
-                "prepare_opts": f"{{folder: {folder}}}",
+                "prepare": "!name:builtins.dict",  # nothing
             }
     else:
         options["data_folder"] = request.getfixturevalue("audioset")
