@@ -52,10 +52,10 @@ class TaggingBrain(Brain):
         logits, targets : torch.Tensor
             Both ``[B, C]``; the targets of mixed clips are mixed, too.
         """
-        # On the CPU, so that nobody waits for a GPU to know them
+        # Lengths on the CPU are known without waiting for a GPU
         lens = unequal_lengths(batch.sig.lengths)
         batch = batch.to(self.device, non_blocking=True)
-        # In 16 bits until here
+        # From 16 bits to -1..1
         wavs, targets = batch.sig.data / 32768, batch.targets.data
         if stage == sb.Stage.TRAIN:
             if self.hparams.wav_augment is not None:
