@@ -9,6 +9,7 @@ from torch.nn.functional import pad
 from speechbrain.dataio.batch import PaddedBatch, PaddedData
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.onnx.export import num_samples
 
 logger = get_logger(__name__)
 
@@ -59,18 +60,14 @@ def pad_to_one_shape(brain, datasets, *, collate, pad_frames):
     if pad_frames == "longest":
         collate.n_samples = round(max(seconds) * hparams.sample_rate)
     elif isinstance(pad_frames, int):
-        collate.n_samples = (
-            pad_frames - 1
-        ) * front_end.shift + front_end.window
+        collate.n_samples = num_samples(front_end, pad_frames)
     else:
         raise InputError(
             f"pad_frames {pad_frames} must be longest, a number of frames, or "
             "null: to the longest clip of a batch."
         )
-    padded, mean = (
-        collate.n_samples / hparams.sample_rate,
-        sum(seconds) / len(seconds),
-    )
+    padded = collate.n_samples / hparams.sample_rate
+    mean = sum(seconds) / len(seconds)
     if mean < padded / 2:
         logger.warning(
             "Training clips have %.1f s on average, and are padded to %.1f s: "
