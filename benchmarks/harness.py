@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torchaudio.compliance import kaldi
 
-from speechbrain_fftp.dataio.files import write_json
+from fftp_tag.files import write_json
 
 try:
     from triton.errors import TritonError

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import RESULTS
 
-from speechbrain_fftp.dataio.files import atomic_path
+from fftp_tag.files import atomic_path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BLOCK = "(<!-- {0}: begin -->\n).*?(<!-- {0}: end -->)"

@@ -10,12 +10,12 @@ import torch
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from fftp_tag import AudioTagger
+from fftp_tag.model.int8 import store_in_int8
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.onnx.export import export_onnx
-from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 

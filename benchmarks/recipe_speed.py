@@ -32,11 +32,11 @@ import numpy as np
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
+from fftp_tag.data.audioset import read_classes
+from fftp_tag.data.clips import Clip
+from fftp_tag.data.prepared import write_prepared
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
-from speechbrain_fftp.dataio.clips import Clip
-from speechbrain_fftp.dataio.prepared import write_prepared
-from speechbrain_fftp.datasets.audioset import read_classes
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "recipes"

@@ -5,7 +5,10 @@ Authors
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
+
+from fftp_tag.version import __version__
 
 if TYPE_CHECKING:
     from fftp_tag.learning.learn import learn
@@ -21,7 +24,10 @@ __all__ = [
     "evaluate",
     "learn",
 ]
-STARTER = "starter"  # the name of the model that the package holds
+# ONNX Runtime's telemetry is off unless the user has set this variable, which
+# is read when onnxruntime is imported: all of its users import this first
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 MODULES = {
     "AudioTagger": "fftp_tag.tag.tagger",
     "Event": "fftp_tag.tag.events",

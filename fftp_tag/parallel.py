@@ -18,9 +18,8 @@ from typing import (
     TypeVar,
 )
 
-from fftp_tag.errors import one_line
+from fftp_tag.errors import InputError, one_line
 from fftp_tag.progress import show_progress
-from speechbrain_fftp.dataio.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -6,12 +6,5 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
-
-from speechbrain_fftp.upstream_names import register  # noqa: F401
-
-# ONNX Runtime's telemetry is off unless the user has set this variable, which
-# is read when onnxruntime is imported: all of its users import this first
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-__version__ = "0.1.0"
+from fftp_tag.version import __version__
+from speechbrain_fftp.upstream_names import register

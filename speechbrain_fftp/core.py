@@ -12,10 +12,10 @@ import math
 from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
+from fftp_tag.errors import one_line_errors
 from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import get_rank, run_on_main
-from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.training.command import parse_arguments
 from speechbrain_fftp.training.compile import compile_encoder
 from speechbrain_fftp.training.guard import (

@@ -47,16 +47,11 @@ from starter_prepare import (
 )
 
 from fftp_tag import AudioTagger, learn
+from fftp_tag.audio.decode import read_audio
+from fftp_tag.data.mixtures import NOISE_LEVEL, RATE, SNR_DB, loud_part
+from fftp_tag.data.word_splits import UNKNOWN, speaker_of
 from fftp_tag.score.background import listen_to_background
 from fftp_tag.score.events import event_metrics
-from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.datasets.mixtures import (
-    NOISE_LEVEL,
-    RATE,
-    SNR_DB,
-    loud_part,
-)
-from speechbrain_fftp.datasets.word_splits import UNKNOWN, speaker_of
 from studies.tables import write_tables
 
 FOLDS = (1, 5)  # which the starter has not learnt

@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from filelock import FileLock
 
-from speechbrain_fftp.dataio.files import atomic_path
+from fftp_tag.files import atomic_path
 from studies.comparison import Scores
 from studies.sources import PATH, sources_of
 

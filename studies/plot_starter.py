@@ -22,9 +22,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "recipes" / "Starter")]
 from starter_prepare import CLASSES, RATE, list_everyday
 
 from fftp_tag import AudioTagger, Event
+from fftp_tag.audio.decode import read_audio
 from fftp_tag.score.events import count_all, pair_events
 from fftp_tag.tag.plots import plot_tags
-from speechbrain_fftp.dataio.audio import read_audio
 
 FOLD = 5
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from performance_table import table
 
-from speechbrain_fftp.dataio.files import atomic_path, write_json
+from fftp_tag.files import atomic_path, write_json
 from studies.comparison import t_interval
 from studies.measure import NAMES, measure_all
 from studies.plan import RESULTS, Plan

@@ -43,10 +43,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from harness import environment, run_recipe
 from performance_table import table
 
-from speechbrain_fftp.dataio.errors import one_line_errors
-from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.prepared import is_complete, preparing
-from speechbrain_fftp.dataio.tables import read_table
+from fftp_tag.data.prepared import is_complete, preparing
+from fftp_tag.data.tables import read_table
+from fftp_tag.errors import one_line_errors
+from fftp_tag.files import write_json
 from studies.comparison import METRICS, Scores
 from studies.measure import arms_of, measure_rows
 from studies.models import arguments, figures

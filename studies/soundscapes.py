@@ -1,7 +1,7 @@
 """Soundscapes of 10 s for the plans at base size, mixed from real clips.
 
 Spoken words (DATA/speech_commands) and instrument notes (DATA/audioset_mini)
-are mixed as own sounds are, see speechbrain_fftp/datasets/mixtures.py. Speakers
+are mixed as own sounds are, see fftp_tag/data/mixtures.py. Speakers
 and recording sessions are divided into six disjoint folds. A fold is trained on
 the sources of the five others, of which a twelfth is for validation; all share
 the recorded noises. The fold ``search``, for the choice of options, divides the
@@ -22,20 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "recipes" / "Starter"))
 from starter_prepare import list_noises, list_notes
 
-from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.dataio.prepared import preparing
-from speechbrain_fftp.datasets.mixtures import (
-    RATE,
-    WHOLE,
-    Mixer,
-    write_mixtures,
-)
-from speechbrain_fftp.datasets.word_splits import (
-    NOISE_FOLDER,
-    SILENCE,
-    UNKNOWN,
-    speaker_of,
-)
+from fftp_tag.audio.decode import read_audio
+from fftp_tag.data.mixtures import RATE, WHOLE, Mixer, write_mixtures
+from fftp_tag.data.prepared import preparing
+from fftp_tag.data.word_splits import NOISE_FOLDER, SILENCE, UNKNOWN, speaker_of
 from studies.plan import SEARCH
 
 FOLDS = 6

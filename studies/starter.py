@@ -31,7 +31,7 @@ from starter_prepare import (
 )
 
 from fftp_tag import AudioTagger
-from speechbrain_fftp.dataio.ranking import ranking_metrics
+from fftp_tag.score.ranking import ranking_metrics
 from studies.tables import write_tables
 
 TEST_FOLD = 5  # which the starter has not learnt

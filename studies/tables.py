@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import environment
 from performance_table import table
 
-from speechbrain_fftp.dataio.files import write_json
+from fftp_tag.files import write_json
 
 TABLES = Path(__file__).with_name("results") / "tables"
 

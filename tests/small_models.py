@@ -7,7 +7,7 @@ Authors
 import numpy as np
 import torch
 
-from speechbrain_fftp.datasets.strong_labels import make_frame_targets
+from fftp_tag.data.strong_labels import make_frame_targets
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import (
     FrameClassifier,

@@ -14,13 +14,9 @@ import onnx
 import soundfile as sf
 from onnx import helper, numpy_helper
 
-from fftp_tag.tag.edit import copy_model
-from speechbrain_fftp.dataio.model_info import (
-    FrameLevel,
-    ModelInfo,
-    default_rules,
-)
-from speechbrain_fftp.onnx.silence import mask_silence
+from fftp_tag.model.edit import copy_model
+from fftp_tag.model.info import FrameLevel, ModelInfo, default_rules
+from fftp_tag.model.silence import mask_silence
 
 RATE = 1000
 PATCH, STEP, FRAME = 100, 50, 10  # samples

@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
-from fftp_tag.tag.sources import find_or_convert
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.packages import require
+from fftp_tag.errors import InputError
+from fftp_tag.model.sources import find_or_convert
+from fftp_tag.packages import require
 
 if TYPE_CHECKING:
+    from fftp_tag.model.info import Rules
     from fftp_tag.score.background import Background
     from fftp_tag.score.calibrate import Calibration
-    from speechbrain_fftp.dataio.model_info import Rules
 
 HELP = "learns thresholds and rules of events"
 EXAMPLES = """\
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     recordings = []
     if args.background:
         require("sklearn", "--background")
-        from speechbrain_fftp.dataio.audio import list_recordings
+        from fftp_tag.audio.decode import list_recordings
 
         recordings = list_recordings(args.background)
     if args.data_folder:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import fftp_tag
 from fftp_tag.cli import options, output
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import check_target
+from fftp_tag.errors import InputError
+from fftp_tag.files import check_target
 
 if TYPE_CHECKING:
     from fftp_tag.score.evaluate import Evaluation
@@ -110,12 +110,8 @@ def write_scores(
     args: argparse.Namespace, model: str, found: "Evaluation"
 ) -> None:
     """Writes the scores of clips and events, and the probabilities."""
-    from speechbrain_fftp.dataio.files import (
-        moved_together,
-        write_csv,
-        write_json,
-    )
-    from speechbrain_fftp.dataio.results import versions, write_predictions
+    from fftp_tag.files import moved_together, write_csv, write_json
+    from fftp_tag.score.results import versions, write_predictions
 
     metrics = dict(found.metrics)
     per_class = metrics.pop("per_class")

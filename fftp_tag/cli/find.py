@@ -24,14 +24,13 @@ import sys
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from fftp_tag.cli import formats, options, output
-from fftp_tag.errors import one_line
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError, one_line
 
 if TYPE_CHECKING:
+    from fftp_tag.audio.windows import Part
     from fftp_tag.search.clips import ClipSource
     from fftp_tag.search.index import Match, SoundIndex
     from fftp_tag.tag.tagger import AudioTagger
-    from fftp_tag.tag.windows import Part
 
 HELP = "finds what sounds like an example, or a class, in an archive"
 EXAMPLES = """\
@@ -96,10 +95,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the matches, and writes them with --cut; returns the exit code."""
+    from fftp_tag.audio.windows import Part
+    from fftp_tag.data.names import audio_below
     from fftp_tag.search.clips import list_sources
     from fftp_tag.search.index import SoundIndex
-    from fftp_tag.tag.windows import Part
-    from speechbrain_fftp.datasets.names import audio_below
 
     files = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
@@ -187,9 +186,9 @@ def cut_matches(matches: List["Match"], folder: str) -> int:
 
     Returns the exit code: 1 if one of them cannot be written.
     """
+    from fftp_tag.audio.windows import Part
+    from fftp_tag.files import shortened
     from fftp_tag.search.clips import cut_clip
-    from fftp_tag.tag.windows import Part
-    from speechbrain_fftp.dataio.files import shortened
 
     ranks: Dict[str, int] = collections.Counter()
     code = 0

@@ -19,8 +19,8 @@ import argparse
 from pathlib import Path
 
 from fftp_tag.cli import options
-from fftp_tag.tag.edit import check_output
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
+from fftp_tag.model.edit import check_output
 
 HELP = "converts a published model, or stores weights in int8"
 EXAMPLES = """\
@@ -67,9 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Converts the model and prints a summary."""
-    from fftp_tag.tag import sources
-    from fftp_tag.tag.model import Model
-    from speechbrain_fftp.onnx.int8 import store_in_int8
+    from fftp_tag.model import sources
+    from fftp_tag.model.int8 import store_in_int8
+    from fftp_tag.model.session import Model
 
     path = Path(args.output)
     check_output(path)

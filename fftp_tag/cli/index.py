@@ -11,9 +11,9 @@ Authors
 import argparse
 import os
 
-from fftp_tag import STARTER
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
+from fftp_tag.model.sources import STARTER
 
 HELP = "makes an index of a folder of recordings"
 EXAMPLES = """\

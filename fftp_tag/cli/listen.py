@@ -18,7 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from fftp_tag.cli import options, output
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints events until the audio ends; returns the exit code."""
+    from fftp_tag.audio.decode import resampled_blocks
     from fftp_tag.tag.live import stream_events
-    from speechbrain_fftp.dataio.audio import resampled_blocks
 
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("standard input is no stream: pipe samples to it")

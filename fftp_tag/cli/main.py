@@ -17,9 +17,8 @@ import sys
 from typing import List, Optional
 
 from fftp_tag.cli import output
-from fftp_tag.errors import one_line
-from speechbrain_fftp import __version__
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError, one_line
+from fftp_tag.version import __version__
 
 # The module of each verb
 VERBS = {

@@ -8,9 +8,9 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from fftp_tag import STARTER
 from fftp_tag.cli import output
 from fftp_tag.errors import one_line
+from fftp_tag.model.sources import STARTER
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -137,7 +137,7 @@ def find_files(names: List[str]) -> List[str]:
     """
     import os
 
-    from speechbrain_fftp.dataio.audio import find_audio_files
+    from fftp_tag.audio.decode import find_audio_files
 
     files: List[str] = []
     for name in names:

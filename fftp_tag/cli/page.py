@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
 
 import fftp_tag
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 
 if TYPE_CHECKING:
-    from fftp_tag.tag.model import Model
+    from fftp_tag.model.session import Model
 
 HELP = "writes a page that tags sounds in the browser"
 EXAMPLES = """\
@@ -97,8 +97,8 @@ def new_folder(target: str) -> Iterator[Path]:
 
 def load_model(source: str) -> "Model":
     """Loads a model that has classes, and checks it."""
-    from fftp_tag.tag.model import NO_CLASSES, Model
-    from fftp_tag.tag.sources import find_or_convert
+    from fftp_tag.model.session import NO_CLASSES, Model
+    from fftp_tag.model.sources import find_or_convert
 
     model = Model(find_or_convert(source))
     if not model.labels:
@@ -114,8 +114,8 @@ def write_page(
     example: Optional[str],
 ) -> None:
     """Writes the page into an empty folder; ``dist`` holds the runtime."""
-    from fftp_tag.tag.model import Model
-    from speechbrain_fftp.dataio.files import write_json
+    from fftp_tag.files import write_json
+    from fftp_tag.model.session import Model
 
     for file in STATIC.iterdir():
         shutil.copyfile(file, folder / file.name)

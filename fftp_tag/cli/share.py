@@ -14,11 +14,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from fftp_tag.tag.sources import HUB_ID
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
+from fftp_tag.model.sources import HUB_ID
 
 if TYPE_CHECKING:
-    from fftp_tag.tag.model import Model
+    from fftp_tag.model.session import Model
 
 HELP = "writes a folder to upload to the Hugging Face hub"
 EXAMPLES = """\
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to upload it."""
     from fftp_tag.cli.page import load_model, new_folder
-    from fftp_tag.tag.card import find_scores, write_card
+    from fftp_tag.model.card import find_scores, write_card
 
     if not HUB_ID.fullmatch(args.name):
         raise InputError(f"--name {args.name} is not owner/name")
@@ -116,7 +116,7 @@ def write_files(folder: Path, model: "Model", form: str) -> Optional[str]:
     Returns how SpeechBrain loads the folder, if its files are beside the model.
     """
     from fftp_tag.cli.page import write_page
-    from fftp_tag.tag.edit import copy_model
+    from fftp_tag.model.edit import copy_model
 
     path = folder / "model.onnx"
     if form == "space":

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator, List
 
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
-from fftp_tag.errors import counted
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError, counted
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -195,7 +194,7 @@ def write_file(
     path: str, write: Callable, result: Result, context: Context
 ) -> None:
     """Writes a result in a format; its file name may be no text."""
-    from speechbrain_fftp.dataio.files import atomic_path
+    from fftp_tag.files import atomic_path
 
     with atomic_path(path) as temporary_path, open(
         temporary_path,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, List, Tuple
 
 import numpy as np
 
-from fftp_tag.tag.spans import IS_HEARD, OUTPUT, GraphBuilder, remove_outputs
-from speechbrain_fftp.dataio.model_info import THRESHOLD
+from fftp_tag.model.info import THRESHOLD
+from fftp_tag.model.spans import IS_HEARD, OUTPUT, GraphBuilder, remove_outputs
 
 if TYPE_CHECKING:
     import onnx

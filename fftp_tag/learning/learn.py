@@ -27,7 +27,12 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.errors import counted
+from fftp_tag.audio.decode import MIN_SECONDS, list_recordings, read_duration
+from fftp_tag.audio.windows import Part
+from fftp_tag.data import custom
+from fftp_tag.data.clips import Clip
+from fftp_tag.data.splits import drop_copies
+from fftp_tag.errors import InputError, counted
 from fftp_tag.learning.classifier import ClipClassifier
 from fftp_tag.learning.recordings import Recording, compute_features
 from fftp_tag.learning.validate import (
@@ -37,30 +42,20 @@ from fftp_tag.learning.validate import (
     score_clips,
     validate,
 )
-from fftp_tag.parallel import in_order
-from fftp_tag.score.background import Background, listen_to_background
-from fftp_tag.search.clips import ClipSource, add_sources, list_sources
-from fftp_tag.tag.edit import check_output, copy_model
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import (
+from fftp_tag.model.edit import check_output, copy_model
+from fftp_tag.model.info import default_rules
+from fftp_tag.model.session import Model
+from fftp_tag.model.spans import (
     HOPS,
     N_TOKEN_STATISTICS,
     make_span_model,
     token_size,
 )
+from fftp_tag.packages import require
+from fftp_tag.parallel import in_order
+from fftp_tag.score.background import Background, listen_to_background
+from fftp_tag.search.clips import ClipSource, add_sources, list_sources
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Part
-from speechbrain_fftp.dataio.audio import (
-    MIN_SECONDS,
-    list_recordings,
-    read_duration,
-)
-from speechbrain_fftp.dataio.clips import Clip
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import default_rules
-from speechbrain_fftp.dataio.packages import require
-from speechbrain_fftp.datasets import custom
-from speechbrain_fftp.datasets.splits import drop_copies
 
 if TYPE_CHECKING:
     import onnx
@@ -159,7 +154,7 @@ def learn(
         A model with an encoder; its classes are dropped.
     data_folder : str
         A folder of clips for each class, and ``background`` for clips without
-        any of the sounds; or a table, see ``speechbrain_fftp.datasets.custom``;
+        any of the sounds; or a table, see ``fftp_tag.data.custom``;
         or recordings with label tracks beside them. Clips of the eval split are
         only scored.
     output : str

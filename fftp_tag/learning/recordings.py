@@ -14,18 +14,14 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from fftp_tag.audio.windows import Part, read_part
+from fftp_tag.errors import InputError
+from fftp_tag.files import atomic_path, file_identity, named_damage
+from fftp_tag.model.edit import model_digest
+from fftp_tag.model.spans import OUTPUT
 from fftp_tag.parallel import in_order
-from fftp_tag.tag.edit import model_digest
-from fftp_tag.tag.spans import OUTPUT
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Part, read_part
-from speechbrain_fftp import __version__
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import (
-    atomic_path,
-    file_identity,
-    named_damage,
-)
+from fftp_tag.version import __version__
 
 logger = logging.getLogger(__name__)
 

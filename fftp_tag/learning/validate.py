@@ -19,10 +19,10 @@ from fftp_tag.learning.classifier import (
     find_temperature,
     learn_classifier,
 )
+from fftp_tag.model.info import THRESHOLD
 from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
-from speechbrain_fftp.dataio.model_info import THRESHOLD
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ export function rankTags(probs, labels, top, thresholds) {
 }
 
 // Finds the events of all classes, sorted by start and end, by rules with a value
-// per class: see Rules in speechbrain_fftp/dataio/model_info.py. A prediction
+// per class: see Rules in fftp_tag/model/info.py. A prediction
 // extends halfway to its neighbours. A class must be a tag of the whole clip.
 export function findEvents(timeline, rules) {
   const { threshold, low, high, merge_gap, min_duration } = rules;

@@ -1,5 +1,5 @@
 // The timeline of a clip: AudioTagger.analyze in JavaScript. How it is cut is in
-// model.json, see ModelInfo in speechbrain_fftp/dataio/model_info.py.
+// model.json, see ModelInfo in fftp_tag/model/info.py.
 
 import { highest } from "./events.js";
 

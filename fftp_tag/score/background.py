@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Dict, List, NamedTuple
 
 import numpy as np
 
+from fftp_tag.audio.decode import SILENCE, read_duration
+from fftp_tag.audio.windows import Part, cut_windows, read_blocks
+from fftp_tag.model.info import Rules
 from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import Event, Timeline
-from fftp_tag.tag.windows import Part, cut_windows, read_blocks
-from speechbrain_fftp.dataio.audio import SILENCE, read_duration
-from speechbrain_fftp.dataio.model_info import Rules
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger

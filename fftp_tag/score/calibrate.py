@@ -11,6 +11,13 @@ from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
+from fftp_tag.errors import InputError
+from fftp_tag.files import write_json
+from fftp_tag.model.edit import check_output, copy_model
+from fftp_tag.model.info import RULES, Rules, default_rules
+from fftp_tag.model.session import Model
+from fftp_tag.model.sources import MODEL
+from fftp_tag.packages import require
 from fftp_tag.score.background import (
     Background,
     analyze_background,
@@ -26,14 +33,7 @@ from fftp_tag.score.thresholds import (
     learn_event_rules,
     learn_thresholds,
 )
-from fftp_tag.tag.edit import check_output, copy_model
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.sources import MODEL
 from fftp_tag.tag.tagger import AudioTagger
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.model_info import RULES, Rules, default_rules
-from speechbrain_fftp.dataio.packages import require
 
 logger = logging.getLogger(__name__)
 

@@ -22,34 +22,26 @@ from typing import (
 
 import numpy as np
 
+from fftp_tag.audio.decode import list_recordings
+from fftp_tag.audio.windows import Part, Source
+from fftp_tag.data.class_lists import read_classes_csv
+from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, check_missing
+from fftp_tag.data.custom import BACKGROUND
+from fftp_tag.data.names import clip_ids
+from fftp_tag.data.packs import PackedClip, read_packed
+from fftp_tag.data.prepare import list_data, split_clips
+from fftp_tag.data.prepared import check_prepared
+from fftp_tag.data.strong_labels import cut_events, read_strong_labels
+from fftp_tag.data.tables import read_table
+from fftp_tag.errors import InputError
+from fftp_tag.files import PREPARED
+from fftp_tag.model.info import THRESHOLD
+from fftp_tag.model.session import NO_CLASSES
 from fftp_tag.parallel import in_order
 from fftp_tag.score.events import Truth, event_metrics
+from fftp_tag.score.ranking import ranking_metrics
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.tag.events import Timeline
-from fftp_tag.tag.model import NO_CLASSES
-from fftp_tag.tag.windows import Part, Source
-from speechbrain_fftp.dataio.audio import list_recordings
-from speechbrain_fftp.dataio.class_lists import read_classes_csv
-from speechbrain_fftp.dataio.clips import (
-    SPLIT_NAMES,
-    SPLITS,
-    Clip,
-    check_missing,
-)
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import PREPARED
-from speechbrain_fftp.dataio.model_info import THRESHOLD
-from speechbrain_fftp.dataio.packs import PackedClip, read_packed
-from speechbrain_fftp.dataio.prepared import check_prepared
-from speechbrain_fftp.dataio.ranking import ranking_metrics
-from speechbrain_fftp.dataio.tables import read_table
-from speechbrain_fftp.datasets.custom import BACKGROUND
-from speechbrain_fftp.datasets.names import clip_ids
-from speechbrain_fftp.datasets.prepare import list_data, split_clips
-from speechbrain_fftp.datasets.strong_labels import (
-    cut_events,
-    read_strong_labels,
-)
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -202,7 +194,7 @@ def evaluate(
         without splits.
     strong_labels : str, optional
         Table of true events, or label tracks, see
-        ``speechbrain_fftp.datasets.strong_labels``. Events are scored as well,
+        ``fftp_tag.data.strong_labels``. Events are scored as well,
         in the clips that it lists.
     progress : bool
         Whether to show progress.

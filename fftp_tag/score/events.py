@@ -11,8 +11,8 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
 
 import numpy as np
 
+from fftp_tag.errors import InputError
 from fftp_tag.tag.events import Timeline
-from speechbrain_fftp.dataio.errors import InputError
 
 Truth = Dict[str, List[Tuple[float, float, str]]]  # start, end, label by clip
 

@@ -9,9 +9,9 @@ from typing import List
 
 import numpy as np
 
+from fftp_tag.model.info import THRESHOLD, Rules, default_rules
 from fftp_tag.score.tags import column_f1
 from fftp_tag.tag.events import Timeline
-from speechbrain_fftp.dataio.model_info import THRESHOLD, Rules, default_rules
 
 MIN_POSITIVES = 5  # clips of a class, to learn its rules
 # Seconds. Labels of clips do not tell whether a pause belongs to an event

@@ -16,16 +16,12 @@ from typing import TYPE_CHECKING, Iterable, List, NamedTuple
 
 import soundfile as sf
 
+from fftp_tag.audio.decode import open_audio
+from fftp_tag.audio.windows import Part, read_part
+from fftp_tag.errors import InputError
+from fftp_tag.files import atomic_path, file_identity, is_unchanged
+from fftp_tag.model.spans import OUTPUT
 from fftp_tag.parallel import in_order
-from fftp_tag.tag.spans import OUTPUT
-from fftp_tag.tag.windows import Part, read_part
-from speechbrain_fftp.dataio.audio import open_audio
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import (
-    atomic_path,
-    file_identity,
-    is_unchanged,
-)
 
 if TYPE_CHECKING:
     import onnx

@@ -28,22 +28,10 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.errors import counted, one_line
-from fftp_tag.parallel import in_order
-from fftp_tag.search.clips import (
-    UPDATE,
-    ClipSource,
-    classifier_of,
-    read_sources,
-)
-from fftp_tag.tag.edit import copy_model, model_digest
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import IS_HEARD, OUTPUT, make_span_model, token_size
-from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Part, Source
-from speechbrain_fftp.dataio.audio import find_audio_files
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import (
+from fftp_tag.audio.decode import find_audio_files
+from fftp_tag.audio.windows import Part, Source
+from fftp_tag.errors import InputError, counted, one_line
+from fftp_tag.files import (
     PathLike,
     atomic_path,
     check_target,
@@ -51,8 +39,19 @@ from speechbrain_fftp.dataio.files import (
     is_unchanged,
     named_damage,
 )
-from speechbrain_fftp.dataio.packages import require
-from speechbrain_fftp.onnx.graphs import GraphBuilder
+from fftp_tag.model.edit import copy_model, model_digest
+from fftp_tag.model.graphs import GraphBuilder
+from fftp_tag.model.session import Model
+from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
+from fftp_tag.packages import require
+from fftp_tag.parallel import in_order
+from fftp_tag.search.clips import (
+    UPDATE,
+    ClipSource,
+    classifier_of,
+    read_sources,
+)
+from fftp_tag.tag.tagger import AudioTagger
 
 if TYPE_CHECKING:
     import onnx

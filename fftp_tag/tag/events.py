@@ -18,8 +18,8 @@ from typing import (
 
 import numpy as np
 
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import Numbers, Rules
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import Numbers, Rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ class EventFinder:
 
     Example
     -------
-    >>> from speechbrain_fftp.dataio.model_info import default_rules
+    >>> from fftp_tag.model.info import default_rules
     >>> rules = default_rules(1).replace(merge_gap=2.0)
     >>> finder = EventFinder(["Siren"], rules)
     >>> for start, prob in enumerate([0.1, 0.9, 0.1, 0.8, 0.1, 0.1]):
@@ -207,7 +207,7 @@ class Timeline:
 
     Example
     -------
-    >>> from speechbrain_fftp.dataio.model_info import default_rules
+    >>> from fftp_tag.model.info import default_rules
     >>> probs = np.array([[0.1], [0.7]])
     >>> found = Timeline(
     ...     np.array([1.0, 2.0]),

@@ -8,6 +8,10 @@ from typing import Iterable, Iterator, Optional, Set
 
 import numpy as np
 
+from fftp_tag.audio.decode import MIN_SECONDS
+from fftp_tag.audio.windows import Windows, slide
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import ModelInfo
 from fftp_tag.tag.events import (
     Event,
     EventFinder,
@@ -16,10 +20,6 @@ from fftp_tag.tag.events import (
     between_middles,
 )
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import Windows, slide
-from speechbrain_fftp.dataio.audio import MIN_SECONDS
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import ModelInfo
 
 HOP = 0.25  # default seconds between two runs of a frame-level model
 # Seconds of audio after a prediction before it is used: its probabilities are

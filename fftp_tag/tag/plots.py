@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Sequence, Tuple, Union
 
 import numpy as np
 
+from fftp_tag import files
+from fftp_tag.audio.decode import Source
+from fftp_tag.audio.windows import cut_windows, read_blocks
+from fftp_tag.errors import InputError
+from fftp_tag.packages import require
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.tagger import AudioTagger
-from fftp_tag.tag.windows import cut_windows, read_blocks
-from speechbrain_fftp.dataio import files
-from speechbrain_fftp.dataio.audio import Source
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.packages import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,6 +19,10 @@ from typing import (
 
 import numpy as np
 
+from fftp_tag.audio.windows import Source, Windows, cut_windows, read_blocks
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import Parts
+from fftp_tag.model.session import Model
 from fftp_tag.tag.events import (
     Event,
     EventFinder,
@@ -31,10 +35,6 @@ from fftp_tag.tag.events import (
     rank_tags,
     tag_threshold,
 )
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.windows import Source, Windows, cut_windows, read_blocks
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import Parts
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class AudioTagger:
         InputError
             If the source is not such a model.
         """
-        from fftp_tag.tag.sources import find_or_convert
+        from fftp_tag.model.sources import find_or_convert
 
         model = Model(find_or_convert(source), threads)
         if model.info.note is not None:

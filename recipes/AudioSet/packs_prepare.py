@@ -2,7 +2,7 @@
 """Prepares AudioSet in any of its forms, or custom data, as packs of clips.
 
 AudioSet's clips are listed by its own lists, see ``audioset_prepare.py``, or by
-parquet shards; all are converted once, see ``speechbrain_fftp.dataio.prepared``.
+parquet shards; all are converted once, see ``fftp_tag.data.prepared``.
 ``train.py`` does so by itself; the unbalanced set should be prepared beforehand:
 > python recipes/AudioSet/packs_prepare.py DATA_FOLDER PREPARED_FOLDER \
 >     --unbalanced --valid_fraction 0.01
@@ -21,26 +21,26 @@ from typing import NamedTuple
 
 from audioset_prepare import check_classes, hold_out, list_segments
 
-from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.clips import (
+from fftp_tag.audio.decode import AUDIO_EXTENSIONS
+from fftp_tag.data.audioset import is_audioset, read_classes
+from fftp_tag.data.clips import (
     CLIP_SECONDS,
     MISSING,
     Clip,
     check_missing,
     usable_clips,
 )
-from speechbrain_fftp.dataio.errors import InputError, one_line_errors
-from speechbrain_fftp.dataio.files import files_below
-from speechbrain_fftp.dataio.packages import require
-from speechbrain_fftp.dataio.prepared import (
+from fftp_tag.data.prepare import prepare_custom
+from fftp_tag.data.prepared import (
     SKIPPED,
     is_complete,
     preparing,
     write_prepared,
 )
-from speechbrain_fftp.dataio.tables import read_table
-from speechbrain_fftp.datasets.audioset import is_audioset, read_classes
-from speechbrain_fftp.datasets.prepare import prepare_custom
+from fftp_tag.data.tables import read_table
+from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.files import files_below
+from fftp_tag.packages import require
 
 logger = logging.getLogger(__name__)
 shard_lock = threading.Lock()
@@ -75,7 +75,7 @@ def prepare_data(
         Folder with AudioSet's lists and audio, its parquet shards, or custom
         data. It may be deleted afterwards.
     prepared_folder : str
-        Folder to write to, see ``speechbrain_fftp.dataio.prepared``.
+        Folder to write to, see ``fftp_tag.data.prepared``.
     sample_rate : int
         Sampling rate of the clips, in Hz.
     max_seconds : float

@@ -23,12 +23,12 @@ import shutil
 
 import numpy as np
 
-from speechbrain_fftp.dataio.clips import CLIP_SECONDS, Clip, as_int16
-from speechbrain_fftp.dataio.errors import InputError, one_line_errors
-from speechbrain_fftp.dataio.packs import PACKS
-from speechbrain_fftp.dataio.prepared import preparing, write_prepared
-from speechbrain_fftp.datasets.mixtures import RATE, coloured_noise
-from speechbrain_fftp.datasets.strong_labels import write_strong_labels
+from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
+from fftp_tag.data.mixtures import RATE, coloured_noise
+from fftp_tag.data.packs import PACKS
+from fftp_tag.data.prepared import preparing, write_prepared
+from fftp_tag.data.strong_labels import write_strong_labels
+from fftp_tag.errors import InputError, one_line_errors
 
 EVENTS = "events.tsv"
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed

@@ -32,30 +32,21 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from speechbrain_fftp.dataio.audio import read_duration
-from speechbrain_fftp.dataio.class_lists import CLASSES_CSV, read_classes_csv
-from speechbrain_fftp.dataio.class_names import class_name, class_names
-from speechbrain_fftp.dataio.clips import Clip, convert_clip
-from speechbrain_fftp.dataio.errors import InputError, one_line_errors
-from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.dataio.prepared import (
-    is_complete,
-    preparing,
-    write_prepared,
-)
-from speechbrain_fftp.datasets.names import (
-    audio_below,
-    clip_ids,
-    folders_in,
-    text_digest,
-)
-from speechbrain_fftp.datasets.word_splits import (
+from fftp_tag.audio.decode import read_duration
+from fftp_tag.data.class_lists import CLASSES_CSV, read_classes_csv
+from fftp_tag.data.class_names import class_name, class_names
+from fftp_tag.data.clips import Clip, convert_clip
+from fftp_tag.data.names import audio_below, clip_ids, folders_in, text_digest
+from fftp_tag.data.prepared import is_complete, preparing, write_prepared
+from fftp_tag.data.word_splits import (
     NOISE_FOLDER,
     SILENCE,
     UNKNOWN,
     read_lists,
     split_of,
 )
+from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.files import atomic_path
 
 logger = logging.getLogger(__name__)
 

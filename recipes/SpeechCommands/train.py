@@ -23,13 +23,13 @@ from hyperpyyaml import load_hyperpyyaml
 from speechcommands_prepare import prepare_speech_commands
 
 import speechbrain as sb
+from fftp_tag.errors import one_line_errors
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_fftp.core import Brain, parse_arguments
-from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     augment_features,

@@ -23,24 +23,14 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.dataio.errors import InputError, one_line_errors
-from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.dataio.prepared import preparing
-from speechbrain_fftp.datasets.audioset import read_classes
-from speechbrain_fftp.datasets.mixtures import (
-    RATE,
-    Mixer,
-    Sound,
-    write_mixtures,
-)
-from speechbrain_fftp.datasets.names import text_digest
-from speechbrain_fftp.datasets.word_splits import (
-    NOISE_FOLDER,
-    SILENCE,
-    UNKNOWN,
-    speaker_of,
-)
+from fftp_tag.audio.decode import read_audio
+from fftp_tag.data.audioset import read_classes
+from fftp_tag.data.mixtures import RATE, Mixer, Sound, write_mixtures
+from fftp_tag.data.names import text_digest
+from fftp_tag.data.prepared import preparing
+from fftp_tag.data.word_splits import NOISE_FOLDER, SILENCE, UNKNOWN, speaker_of
+from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.files import write_csv
 
 FOLDS = 5
 SESSION = 20  # maximum gap of Freesound's ids within a recording session

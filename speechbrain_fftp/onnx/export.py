@@ -31,8 +31,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_fftp.dataio.model_info import FrameLevel, ModelInfo
-from speechbrain_fftp.onnx.silence import mask_silence
+from fftp_tag.model.info import FrameLevel, ModelInfo
+from fftp_tag.model.silence import mask_silence
 from speechbrain_fftp.onnx.wrapper import WaveformTagger, is_frame_level
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.dataio.hub import find_checkpoint
+from fftp_tag.model.hub import find_checkpoint
 from speechbrain_fftp.pretrained.families import (
     load_ast,
     load_aum,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.hub import find_checkpoint
-from speechbrain_fftp.datasets.audioset import complete_names, read_id2label
+from fftp_tag.data.audioset import complete_names, read_id2label
+from fftp_tag.errors import InputError
+from fftp_tag.model.hub import find_checkpoint
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.pretrained import ast

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import read_json
-from speechbrain_fftp.datasets.audioset import read_classes
+from fftp_tag.data.audioset import read_classes
+from fftp_tag.errors import InputError
+from fftp_tag.files import read_json
 from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng, vit
 from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_checkpoint
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import ModelInfo
-from speechbrain_fftp.dataio.packages import require
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import ModelInfo
+from fftp_tag.packages import require
 
 # Of an encoder in the exported model; the second classifies its tokens
 PREFIXES = ("parts.embedding_model.", "parts.embedding_model.encoder.")

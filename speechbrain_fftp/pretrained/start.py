@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from ruamel.yaml import YAML
 
+from fftp_tag.errors import InputError
+from fftp_tag.model.hub import find_checkpoint
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.hub import find_checkpoint
 from speechbrain_fftp.pretrained.families import build_modules, find_family
 from speechbrain_fftp.pretrained.onnx_weights import read_onnx
 from speechbrain_fftp.pretrained.square import (

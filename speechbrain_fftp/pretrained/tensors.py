@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import read_json
+from fftp_tag.errors import InputError
+from fftp_tag.files import read_json
 
 # Errors of torch.load and of building a model, for damaged or foreign files
 LOADING_ERRORS = (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 
 # Names in this package's encoders
 PATCHES = "embedding.proj.weight"

@@ -6,9 +6,9 @@ Authors
 
 import shutil
 
+from fftp_tag.errors import InputError
 from speechbrain.utils.checkpoints import METAFNAME, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier
-from speechbrain_fftp.dataio.errors import InputError
 
 
 def with_free_space(error, folder):

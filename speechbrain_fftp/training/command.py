@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 import speechbrain as sb
-from speechbrain_fftp.dataio.errors import InputError, one_line_errors
+from fftp_tag.errors import InputError, one_line_errors
 from speechbrain_fftp.training.guard import check_overrides, check_settings
 
 

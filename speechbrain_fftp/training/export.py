@@ -13,10 +13,11 @@ from pathlib import Path
 
 import torch
 
+from fftp_tag.errors import InputError
+from fftp_tag.files import moved_together
+from fftp_tag.model.int8 import store_in_int8
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import moved_together
 from speechbrain_fftp.lobes.tagger import classify, extract_features
 from speechbrain_fftp.onnx.export import (
     MODULES,
@@ -24,7 +25,6 @@ from speechbrain_fftp.onnx.export import (
     describe,
     export_onnx,
 )
-from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.training.checkpoints import with_free_space
 from speechbrain_fftp.utils.inference_folder import write_folder
 

@@ -16,8 +16,8 @@ from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import file_sha256, read_json, write_json
+from fftp_tag.errors import InputError
+from fftp_tag.files import file_sha256, read_json, write_json
 
 # Settings that may differ when a training is resumed
 FREE_KEYS = (

@@ -6,9 +6,9 @@ Authors
 
 from torch.nn.functional import pad
 
+from fftp_tag.errors import InputError
 from speechbrain.dataio.batch import PaddedBatch, PaddedData
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.onnx.export import num_samples
 
 logger = get_logger(__name__)

@@ -8,10 +8,10 @@ Authors
 
 from pathlib import Path
 
+from fftp_tag.files import write_csv, write_json
+from fftp_tag.score.results import versions, write_predictions
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import write_csv, write_json
-from speechbrain_fftp.dataio.results import versions, write_predictions
 
 logger = get_logger(__name__)
 

@@ -7,13 +7,13 @@ Authors
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.class_lists import read_classes_csv
-from speechbrain_fftp.datasets.strong_labels import (
+from fftp_tag.data.class_lists import read_classes_csv
+from fftp_tag.data.strong_labels import (
     cut_events,
     make_frame_targets,
     read_strong_labels,
 )
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 
 logger = get_logger(__name__)

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from data_folders import write_lists, write_sound
 
-from speechbrain_fftp.datasets.audioset import PUBLISHED_CLASSES, read_classes
+from fftp_tag.data.audioset import PUBLISHED_CLASSES, read_classes
 
 # Clips with AudioSet's classes, each of which is in two clips of three
 SIZES = {"balanced_train": 12, "valid": 24, "eval": 6}

@@ -17,7 +17,7 @@ from packs_prepare import prepare
 from recipe_brains import HPARAMS
 from recipe_runs import ROOT, run_words, train
 
-from speechbrain_fftp.datasets.audioset import read_classes
+from fftp_tag.data.audioset import read_classes
 
 CLASSES = read_classes()  # names by mids
 QUICK = (
@@ -77,7 +77,7 @@ def words(once):
 def test_the_list_is_audiosets(shared):
     """That of the package, which the tests here use."""
     path = shared / "data/audioset_mini/class_labels_indices.csv"
-    ours = ROOT / "speechbrain_fftp/datasets/class_labels_indices.csv"
+    ours = ROOT / "fftp_tag/data/class_labels_indices.csv"
     assert read_classes(path.parent) == CLASSES and len(CLASSES) == 527
     assert path.read_text().split() == ours.read_text().split()
 

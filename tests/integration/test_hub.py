@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from speechbrain_fftp.dataio.hub import FILES, find_checkpoint
+from fftp_tag.model.hub import FILES, find_checkpoint
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import torch
 from recipe_brains import ROOT, load_tiny, make_batch, make_brain
 
 import speechbrain as sb
+from fftp_tag.errors import InputError
 from speechbrain.dataio.batch import PaddedData
-from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.lobes.tagger import extract_features
 from speechbrain_fftp.training.padding import ClipBatch, pad_to_one_shape
 

@@ -26,9 +26,9 @@ from small_models import PITCHES, RATE, tones
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.tag.edit import copy_model
-from fftp_tag.tag.model import Model
-from speechbrain_fftp.dataio.model_info import default_rules
+from fftp_tag.model.edit import copy_model
+from fftp_tag.model.info import default_rules
+from fftp_tag.model.session import Model
 
 pytest.importorskip("onnxscript")
 

@@ -14,7 +14,7 @@ import soundfile as sf
 from pyarrow import Table, parquet
 from recipe_runs import ROOT, run_words
 
-from speechbrain_fftp.datasets.audioset import read_classes
+from fftp_tag.data.audioset import read_classes
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from packs_prepare import prepare_data
 from prepared_clips import read_clips, read_rows
 from speechcommands_prepare import COMMANDS, prepare_speech_commands
 
+from fftp_tag.data.class_lists import read_classes_csv
+from fftp_tag.data.prepare import prepare_custom
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain_fftp.dataio.class_lists import read_classes_csv
-from speechbrain_fftp.datasets.prepare import prepare_custom
 
 prepare_words = functools.partial(prepare_speech_commands, task="folders")
 LAYOUTS = {

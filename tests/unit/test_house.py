@@ -18,36 +18,47 @@ from speechbrain_fftp.upstream_names import MODULES as PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 # From top to bottom; a room imports only from itself and the rooms below. A
-# module that is in none of them belongs to the room of its package.
+# module that is in none of them belongs to the room of its package. So the
+# plugin imports the application, and never the other way round; and what goes
+# to SpeechBrain imports neither.
 ROOMS = (
     "recipes",
-    "fftp_tag.cli",
-    "fftp_tag.learning",
-    "fftp_tag.score",
-    "fftp_tag.search",
-    "fftp_tag.tag",
-    "fftp_tag.foreign",
-    "fftp_tag",
+    "speechbrain_fftp",
     "speechbrain_fftp.core",
     "speechbrain_fftp.training",
     "speechbrain_fftp.pretrained",
     "speechbrain_fftp.onnx",
+    "fftp_tag.cli",
+    "fftp_tag",
+    "fftp_tag.learning",
+    "fftp_tag.score",
+    "fftp_tag.search",
+    "fftp_tag.tag",
+    "fftp_tag.model",
+    "fftp_tag.data",
+    "fftp_tag.audio",
+    "fftp_tag.parallel",
+    "fftp_tag.progress",
+    "fftp_tag.packages",
+    "fftp_tag.files",
+    "fftp_tag.errors",
+    "fftp_tag.version",
     "speechbrain_fftp.inference",
     "speechbrain_fftp.utils",
     "speechbrain_fftp.lobes",
     "speechbrain_fftp.augment",
     "speechbrain_fftp.nnet",
-    "speechbrain_fftp.datasets",
-    "speechbrain_fftp.dataio",
-    "speechbrain_fftp",
 )
+UPSTREAM_ROOMS = ROOMS[ROOMS.index("speechbrain_fftp.inference") :]
 # What the recipe of a pull request has in place of SpeechBrain's core
 CORE = "speechbrain_fftp.core"
 EXPORTED_RECIPES = (
     "recipes.AudioSet.train",
     "recipes.AudioSet.audioset_prepare",
 )
+# The one way back: a torch checkpoint is converted where the plugin is installed
 CONVERSION = "speechbrain_fftp.pretrained.convert"
+WAY_BACK = "fftp_tag.model.sources", CONVERSION
 TORCH = {"torch", "torchaudio", "speechbrain"}
 
 
@@ -89,36 +100,35 @@ def import_graph(inside=True):
     }
 
 
-def height(name):
-    """The number of a module's room, from the top; 0 is the highest room."""
+def room_of(name):
+    """The room of a module, itself or a package that it is in."""
     while name not in ROOMS:
         name = name.rpartition(".")[0]
-    return ROOMS.index(name)
+    return name
 
 
 def test_rooms_import_only_from_rooms_below():
     upward = [
-        f"{name} imports {target}"
+        (name, target)
         for name, targets in import_graph().items()
-        for target in targets & set(MODULES) - {"fftp_tag"}  # its public names
-        if height(target) < height(name)
+        for target in targets & set(MODULES)
+        if ROOMS.index(room_of(target)) < ROOMS.index(room_of(name))
     ]
-    assert not upward
+    assert upward == [WAY_BACK]
+    assert CONVERSION not in import_graph(inside=False)[WAY_BACK[0]]
+
+
+def test_rooms_for_speechbrain_import_only_each_other():
+    for name, targets in import_graph().items():
+        if room_of(name) in UPSTREAM_ROOMS:
+            rooms = {room_of(x) for x in targets & set(MODULES)}
+            assert rooms <= set(UPSTREAM_ROOMS), name
 
 
 def test_the_application_needs_no_torch():
-    """But where it converts a model, inside a function."""
-    graph, eager = import_graph(), import_graph(inside=False)
-    new = {name for name in graph if name.split(".")[0] == "fftp_tag"}
-    reached = set()
-    while new:
-        reached |= new
-        found = set().union(*(graph[name] for name in new)) & set(MODULES)
-        new = found - reached - {CONVERSION}
-    for name in reached:
-        assert not {x.split(".")[0] for x in graph[name]} & TORCH, name
-        assert CONVERSION not in eager[name], name
-    assert {"fftp_tag.tag.tagger", "speechbrain_fftp.dataio.audio"} < reached
+    for name, targets in import_graph().items():
+        if name.split(".")[0] == "fftp_tag":
+            assert not {x.split(".")[0] for x in targets} & TORCH, name
 
 
 def test_modules_do_not_import_in_a_cycle():
@@ -135,6 +145,25 @@ def test_what_goes_to_speechbrain_needs_nothing_else():
     for name in (*exported, *EXPORTED_RECIPES):
         targets = import_graph()[name] & set(MODULES)
         assert targets <= exported | {CORE}, (name, targets - exported)
+
+
+def test_yaml_files_name_what_there_is():
+    """And those of SpeechBrain's recipes nothing of this project alone."""
+    exported = {x for part in PARTS.values() for x in part}
+    for path in (ROOT / "hparams").rglob("*.yaml"):
+        names = re.findall(
+            r"!(?:new|name|apply):([\w.]+)\.\w+", path.read_text()
+        )
+        assert names
+        for name in names:
+            package, _, module = name.partition(".")
+            if package in ("fftp_tag", "speechbrain_fftp"):
+                assert any(
+                    x in MODULES for x in (name, name.rpartition(".")[0])
+                )
+            if "stock" in path.parts and package == "speechbrain_fftp":
+                assert module in exported, (path, name)
+            assert "stock" not in path.parts or package != "fftp_tag"
 
 
 def test_recipes_are_on_their_own():

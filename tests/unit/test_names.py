@@ -23,16 +23,16 @@ import speechbrain_fftp
 from fftp_tag import Event, Tag
 from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.cli.page import write_page
+from fftp_tag.data.class_lists import read_classes_csv, write_classes
+from fftp_tag.data.class_names import class_name
+from fftp_tag.data.strong_labels import read_strong_labels
+from fftp_tag.model.card import write_card
+from fftp_tag.model.edit import copy_model
+from fftp_tag.model.info import ModelInfo, default_rules
+from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import write_rules
-from fftp_tag.tag.card import write_card
-from fftp_tag.tag.edit import copy_model
-from fftp_tag.tag.model import Model
+from fftp_tag.score.results import write_predictions
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.dataio.class_lists import read_classes_csv, write_classes
-from speechbrain_fftp.dataio.class_names import class_name
-from speechbrain_fftp.dataio.model_info import ModelInfo, default_rules
-from speechbrain_fftp.dataio.results import write_predictions
-from speechbrain_fftp.datasets.strong_labels import read_strong_labels
 from speechbrain_fftp.inference.tagging import Tagger
 from speechbrain_fftp.utils.inference_folder import write_folder
 
@@ -143,7 +143,7 @@ def test_model_and_thresholds(model, labels):
 
 
 def test_page(model, labels, tmp_path, monkeypatch):
-    monkeypatch.setattr("fftp_tag.tag.model.Model", lambda path: None)
+    monkeypatch.setattr("fftp_tag.model.session.Model", lambda path: None)
     (tmp_path / "page").mkdir()
     write_page(tmp_path / "page", as_model(model), None, None)
     found = json.loads((tmp_path / "page" / "model.json").read_text("utf-8"))

@@ -26,10 +26,10 @@ from tiny_onnx import (
 from fftp_tag import AudioTagger
 from fftp_tag.cli.page import INTEGRITY
 from fftp_tag.learning.classifier import ClipClassifier
-from fftp_tag.tag.edit import copy_model
+from fftp_tag.model.edit import copy_model
+from fftp_tag.model.session import Model
+from fftp_tag.model.spans import OUTPUT, make_span_model
 from fftp_tag.tag.live import hear_predictions, hear_windows
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import OUTPUT, make_span_model
 
 IN_SILENCE = 0.1
 QUIET = 5e-5  # below a sample of 1/10,000

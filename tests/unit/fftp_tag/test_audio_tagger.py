@@ -23,7 +23,7 @@ from tiny_onnx import (
 )
 
 from fftp_tag import AudioTagger
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 
 # In samples: shorter than a patch, a piece, little more, several pieces, and
 # more pieces than a batch has

@@ -17,6 +17,11 @@ from tiny_onnx import RATE, clip_path, write_clips
 
 from fftp_tag import evaluate
 from fftp_tag.cli.main import main
+from fftp_tag.data.prepare import prepare_custom
+from fftp_tag.errors import InputError
+from fftp_tag.model.edit import copy_model
+from fftp_tag.model.info import default_rules
+from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import calibrate
 from fftp_tag.score.evaluate import Analysis, LabelledClip, Split
 from fftp_tag.score.groups import assign_folds
@@ -25,13 +30,8 @@ from fftp_tag.score.thresholds import (
     learn_event_rules,
     learn_thresholds,
 )
-from fftp_tag.tag.edit import copy_model
 from fftp_tag.tag.events import Timeline
-from fftp_tag.tag.model import Model
 from fftp_tag.tag.tagger import AudioTagger
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import default_rules
-from speechbrain_fftp.datasets.prepare import prepare_custom
 
 
 @pytest.mark.parametrize("decimals", [1, 7])  # with many ties, and without

@@ -12,8 +12,8 @@ import onnx
 import pytest
 from tiny_onnx import INFO, write_model
 
-from fftp_tag.tag.edit import copy_model, model_digest
-from fftp_tag.tag.model import Model
+from fftp_tag.model.edit import copy_model, model_digest
+from fftp_tag.model.session import Model
 
 WAVS = np.random.default_rng(0).standard_normal((2, 1500)).astype(np.float32)
 OTHER = dataclasses.replace(INFO, labels=["Straße", "Bark, dog", "海"])

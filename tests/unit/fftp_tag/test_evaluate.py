@@ -18,9 +18,9 @@ from tiny_onnx import PITCHES, RATE, clip_path, write_clip, write_clips
 import fftp_tag
 from fftp_tag import AudioTagger, evaluate
 from fftp_tag.cli.main import main
+from fftp_tag.data.prepare import prepare_custom
+from fftp_tag.errors import InputError
 from fftp_tag.score.events import event_metrics
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.prepare import prepare_custom
 
 LABELS = list(PITCHES)
 

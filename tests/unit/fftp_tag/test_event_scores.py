@@ -9,6 +9,8 @@ import itertools
 import numpy as np
 import pytest
 
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import default_rules
 from fftp_tag.score.events import (
     ClipEvents,
     count_events,
@@ -17,8 +19,6 @@ from fftp_tag.score.events import (
     overlap_by_half,
 )
 from fftp_tag.tag.events import Timeline
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import default_rules
 
 LABELS = ["Dog", "Siren", "Bell"]
 TRUTH = {

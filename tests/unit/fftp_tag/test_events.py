@@ -9,9 +9,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import default_rules
 from fftp_tag.tag.events import Event, Timeline, rank_tags
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import default_rules
 
 LABELS = ["a", "b", "c"]
 

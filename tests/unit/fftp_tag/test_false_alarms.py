@@ -7,9 +7,9 @@ Authors
 import numpy as np
 import pytest
 
+from fftp_tag.model.info import default_rules
 from fftp_tag.score.background import Heard, count_false_alarms
 from fftp_tag.tag.events import Timeline
-from speechbrain_fftp.dataio.model_info import default_rules
 
 RULES = default_rules(3)
 

@@ -17,13 +17,13 @@ import soundfile as sf
 from tiny_onnx import STEP, write_model
 
 from fftp_tag import AudioTagger, learn
+from fftp_tag.audio.decode import read_audio
+from fftp_tag.audio.windows import Part
 from fftp_tag.cli.main import main
+from fftp_tag.errors import InputError
+from fftp_tag.files import file_identity
 from fftp_tag.search.clips import ClipSource, cut_clip, source_of
 from fftp_tag.search.index import SoundIndex, cut_file, update_index
-from fftp_tag.tag.windows import Part
-from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import file_identity
 
 RATE = 16000
 PITCHES = {str(pitch): pitch for pitch in range(50, 450, 50)}  # at 1000 Hz

@@ -19,10 +19,10 @@ from torchaudio.compliance import kaldi
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
-from fftp_tag.foreign.front_end import Fbank, add_energies, add_log
-from fftp_tag.tag.sources import find_on_disk
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.onnx.graphs import GraphBuilder
+from fftp_tag.errors import InputError
+from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
+from fftp_tag.model.graphs import GraphBuilder
+from fftp_tag.model.sources import find_on_disk
 
 TOLERANCE = 1e-3
 

@@ -23,7 +23,9 @@ from sklearn.preprocessing import StandardScaler
 from tiny_onnx import LONGEST, RATE
 
 from fftp_tag import AudioTagger, learn
+from fftp_tag.audio.windows import Part
 from fftp_tag.cli.main import main
+from fftp_tag.errors import InputError
 from fftp_tag.learning import (
     classifier,
     learn as learning,
@@ -43,14 +45,12 @@ from fftp_tag.learning.validate import (
     score_clips,
     validate,
 )
+from fftp_tag.model.edit import copy_model
+from fftp_tag.model.session import Model
+from fftp_tag.model.spans import OUTPUT, make_span_model
 from fftp_tag.score.calibrate import calibrate
 from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
-from fftp_tag.tag.edit import copy_model
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import OUTPUT, make_span_model
-from fftp_tag.tag.windows import Part
-from speechbrain_fftp.dataio.errors import InputError
 
 TONES = {"low": 50, "middle": 140, "high": 360}  # in Hz
 # Of the encoder: other classes, and more bands than their limit of 64

@@ -11,8 +11,8 @@ import pytest
 from tiny_onnx import RATE, cosines, sounds, write_model
 
 from fftp_tag import AudioTagger
+from fftp_tag.errors import InputError
 from fftp_tag.tag.live import stream_events
-from speechbrain_fftp.dataio.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 from tiny_onnx import FRAME_LEVEL, INFO, RATE, save_model, sounds, write_model
 
 from fftp_tag.cli.main import main
-from speechbrain_fftp.dataio.model_info import FrameLevel
+from fftp_tag.model.info import FrameLevel
 
 
 @pytest.fixture

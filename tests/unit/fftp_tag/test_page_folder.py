@@ -12,7 +12,7 @@ import pytest
 from tiny_onnx import INFO, write_model
 
 from fftp_tag.cli import page
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 
 
 @pytest.fixture

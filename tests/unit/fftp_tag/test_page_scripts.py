@@ -17,8 +17,8 @@ import pytest
 import soundfile as sf
 
 from fftp_tag.cli.formats import FORMATS, Context, Result
+from fftp_tag.model.info import default_rules
 from fftp_tag.tag.events import Event, Timeline, rank_tags
-from speechbrain_fftp.dataio.model_info import default_rules
 
 LABELS = ["Speech", "Bark, dog", 'A "siren"', "Music", "Rain"]
 

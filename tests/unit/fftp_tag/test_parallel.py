@@ -13,8 +13,8 @@ import weakref
 import numpy as np
 import pytest
 
+from fftp_tag.errors import InputError
 from fftp_tag.parallel import ahead, in_order
-from speechbrain_fftp.dataio.errors import InputError
 
 
 def test_errors_of_input_are_text():

@@ -11,8 +11,8 @@ import soundfile as sf
 pytest.importorskip("matplotlib")
 
 from fftp_tag import Event, Timeline
+from fftp_tag.model.info import default_rules
 from fftp_tag.tag import plots
-from speechbrain_fftp.dataio.model_info import default_rules
 
 RATE = 16000
 

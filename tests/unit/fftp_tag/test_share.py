@@ -11,7 +11,7 @@ import tiny_onnx
 import yaml
 
 from fftp_tag.cli.main import main
-from speechbrain_fftp.dataio.files import write_json
+from fftp_tag.files import write_json
 
 HUB = ("--name", "me/beeps", "--license", "cc-by-4.0")
 

@@ -14,9 +14,9 @@ from foreign_models import LABELS, write_sherpa
 from tiny_onnx import write_model
 
 from fftp_tag.cli.main import main
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.sources import find_or_convert
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
+from fftp_tag.model.session import Model
+from fftp_tag.model.sources import find_or_convert
 from speechbrain_fftp.pretrained import convert as conversion
 
 

@@ -11,9 +11,9 @@ import tiny_onnx
 from tiny_onnx import FRAME, LONGEST, PATCH, RATE, STEP
 
 from fftp_tag import AudioTagger
-from fftp_tag.tag.model import Model
-from fftp_tag.tag.spans import OUTPUT, make_span_model
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
+from fftp_tag.model.session import Model
+from fftp_tag.model.spans import OUTPUT, make_span_model
 
 # More bands than their limit of 64
 PITCHES = {f"{pitch} Hz": float(pitch) for pitch in range(20, 440, 6)}

@@ -12,7 +12,7 @@ from starter_prepare import CLASSES, MIDS
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.tag.sources import STARTER_MODEL
+from fftp_tag.model.sources import STARTER_MODEL
 from fftp_tag.tag.tagger import FRAME_OUTPUTS
 
 RATE = 16000

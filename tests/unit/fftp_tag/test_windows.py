@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from fftp_tag.tag.windows import read_blocks, read_part, slide
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.audio.windows import read_blocks, read_part, slide
+from fftp_tag.errors import InputError
 
 RATE = 16000
 WAV = 0.2 * np.random.default_rng(0).standard_normal(8000).astype(np.float32)

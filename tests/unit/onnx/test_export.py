@@ -17,7 +17,8 @@ import pytest
 import torch
 from small_models import CLIP, PITCHES, make_model, make_modules
 
-from speechbrain_fftp.dataio.model_info import ModelInfo
+from fftp_tag.model.info import ModelInfo
+from fftp_tag.model.int8 import store_in_int8
 from speechbrain_fftp.lobes.frame_classifier import FrameTagger
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -27,7 +28,6 @@ from speechbrain_fftp.nnet.convolution import ConvStemEmbedding
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.onnx import export
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
-from speechbrain_fftp.onnx.int8 import store_in_int8
 from speechbrain_fftp.onnx.wrapper import WaveformTagger
 from speechbrain_fftp.pretrained.onnx_weights import read_onnx
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from fftp_tag.cli.main import main
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-from speechbrain_fftp.onnx.int8 import store_in_int8  # noqa: E402
+from fftp_tag.model.int8 import store_in_int8  # noqa: E402
 
 
 @pytest.fixture(scope="module")

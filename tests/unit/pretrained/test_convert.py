@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.audioset import read_classes
+from fftp_tag.data.audioset import read_classes
+from fftp_tag.errors import InputError
 from speechbrain_fftp.pretrained import convert
 from speechbrain_fftp.pretrained.families import FAMILIES
 from speechbrain_fftp.pretrained.tensors import Checkpoint

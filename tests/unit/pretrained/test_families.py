@@ -13,7 +13,7 @@ import re
 import pytest
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 from speechbrain_fftp.pretrained import ast, atst, dasheng, load_ast
 from speechbrain_fftp.pretrained.families import (
     build_modules,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fftp_tag import AudioTagger
-from fftp_tag.tag.sources import find_or_convert
+from fftp_tag.model.sources import find_or_convert
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM

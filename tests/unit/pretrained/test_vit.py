@@ -7,7 +7,7 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.pretrained import load_published, start_from

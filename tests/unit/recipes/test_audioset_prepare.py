@@ -14,7 +14,7 @@ from audioset_prepare import (
 )
 from packs_prepare import find_shards, list_clips, read_shard
 
-from speechbrain_fftp.datasets.audioset import is_audioset
+from fftp_tag.data.audioset import is_audioset
 
 CLASSES = {"/m/1": "Speech", "/m/2": "Music"}
 

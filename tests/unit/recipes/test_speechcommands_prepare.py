@@ -17,12 +17,8 @@ from speechcommands_prepare import (
     task_classes,
 )
 
-from speechbrain_fftp.dataio.clips import Clip
-from speechbrain_fftp.datasets.word_splits import (
-    read_lists,
-    speaker_of,
-    split_of,
-)
+from fftp_tag.data.clips import Clip
+from fftp_tag.data.word_splits import read_lists, speaker_of, split_of
 
 
 def official_split(name):

@@ -19,7 +19,7 @@ from starter_prepare import (
     text_digest,
 )
 
-from speechbrain_fftp.dataio.errors import InputError
+from fftp_tag.errors import InputError
 
 EVERYDAY, INSTRUMENTS = list(MIDS)[:10], list(MIDS)[10:]
 SIZES = {"num_train": 20, "num_valid": 20, "num_eval": 20}

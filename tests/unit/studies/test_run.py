@@ -94,7 +94,7 @@ def test_an_interrupted_preparation_goes_on(monkeypatch, tmp_path):
 
 def test_packs_are_trained_on_as_they_are(monkeypatch, tmp_path):
     """All runs fail, each with its reason, the last one in the last line."""
-    from speechbrain_fftp.dataio.prepared import preparing
+    from fftp_tag.data.prepared import preparing
 
     data, text = tmp_path / "packs", "torch.OutOfMemoryError: full\nTry\n"
     with preparing(data, {"valid_fraction": 0.0}):
@@ -108,7 +108,7 @@ def test_packs_are_trained_on_as_they_are(monkeypatch, tmp_path):
 
 
 def test_packs_with_other_splits_are_refused(monkeypatch, tmp_path):
-    from speechbrain_fftp.dataio.prepared import preparing
+    from fftp_tag.data.prepared import preparing
 
     data = tmp_path / "packs"
     with preparing(data, {"valid_fraction": 0.05}):

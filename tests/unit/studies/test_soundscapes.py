@@ -44,8 +44,8 @@ def test_folds_share_no_sources(shared):
 
 @pytest.mark.slow
 def test_listed_sources_are_those_of_the_labels(shared, tmp_path):
-    from speechbrain_fftp.dataio.class_lists import read_classes_csv
-    from speechbrain_fftp.dataio.tables import read_table
+    from fftp_tag.data.class_lists import read_classes_csv
+    from fftp_tag.data.tables import read_table
     from studies.soundscapes import mix_fold, split_clips
 
     sizes = {"train": 2, "valid": 2, "eval": 40}

@@ -9,8 +9,8 @@ import resource
 import pytest
 import torch
 
+from fftp_tag.errors import InputError
 from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.training.checkpoints import AtomicCheckpointer
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import speechbrain as sb
+from fftp_tag.errors import InputError
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.training.guard import (
     MANIFESTS,
     check_overrides,

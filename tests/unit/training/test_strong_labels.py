@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+from fftp_tag.data.strong_labels import make_frame_targets
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_fftp.datasets.strong_labels import make_frame_targets
 from speechbrain_fftp.training.strong_labels import frame_loss, read_events
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"

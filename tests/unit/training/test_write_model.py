@@ -14,11 +14,11 @@ import torch
 import yaml
 from small_models import make_modules
 
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import default_rules
+from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import write_rules
-from fftp_tag.tag.model import Model
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.model_info import default_rules
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.onnx.export import ExportError

@@ -1,0 +1,245 @@
+"""Reads audio of any length in windows, in constant memory.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+import math
+import os
+from typing import Iterable, Iterator, NamedTuple, Optional, Tuple, Union
+
+import numpy as np
+
+from fftp_tag.audio import decode as audio
+from fftp_tag.errors import InputError
+from fftp_tag.parallel import ahead
+from fftp_tag.progress import show_progress
+
+logger = logging.getLogger(__name__)
+
+
+class Part(NamedTuple):
+    """A part of an audio file, in seconds.
+
+    Example
+    -------
+    >>> print(Part("mix.wav", 3.0, 4.5), "and", Part("all.wav"))
+    mix.wav, 3.0-4.5 s and all.wav
+    """
+
+    path: Union[str, os.PathLike]
+    start: float = 0.0
+    end: float = math.inf
+
+    def __str__(self) -> str:
+        """Names it in messages."""
+        if self.end == math.inf:
+            return str(self.path)
+        return f"{self.path}, {self.start:.1f}-{self.end:.1f} s"
+
+
+# An array needs a sampling rate
+Source = Union[audio.Source, Part, np.ndarray]
+
+BATCH_SAMPLES = 2**18  # of a batch of windows
+MAX_CHANNELS = 8  # of an array
+
+
+class Windows(NamedTuple):
+    """A batch of windows of equal length."""
+
+    starts: np.ndarray  # first sample of each window, [B]
+    wavs: np.ndarray  # samples, [B, S]
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The sample after each window, ``[B]``."""
+        return self.starts + self.wavs.shape[1]
+
+
+def slide(
+    blocks: Iterable[np.ndarray], size: int, hop: int
+) -> Iterator[Tuple[int, np.ndarray]]:
+    """Cuts windows out of samples that arrive in blocks.
+
+    Windows start at 0, ``hop``, 2 ``hop``, ... and have equal lengths: the last
+    one is shifted so that it ends with the samples. Audio shorter than a window
+    becomes one short window. Yields start and samples of each window, as soon
+    as the samples after it arrive or end.
+
+    Arguments
+    ---------
+    blocks : iterable of numpy.ndarray
+        Consecutive samples ``[S]``, of any size.
+    size, hop : int
+        Length of a window and step from one to the next, in samples.
+
+    Example
+    -------
+    >>> for start, window in slide([np.arange(7.0)], size=4, hop=2):
+    ...     print(start, window)
+    0 [0. 1. 2. 3.]
+    2 [2. 3. 4. 5.]
+    3 [3. 4. 5. 6.]
+    """
+    start = 0  # of the next window
+    held = np.zeros(0, np.float32)  # samples that are still needed
+    begin = 0  # position of the first held sample
+    for block in blocks:
+        held = np.concatenate([held, block])
+        end = begin + len(held)
+        while start + size < end:
+            yield start, held[start - begin : start - begin + size]
+            start += hop
+        # Start of the next window, or of the last one if the samples end here
+        needed = max(min(start, end - size), begin)
+        held = held[needed - begin :]
+        begin = needed
+    start = max(begin + len(held) - size, 0)
+    yield start, held[start - begin :]
+
+
+def cut_windows(
+    blocks: Iterable[np.ndarray], size: int, hop: int
+) -> Iterator[Windows]:
+    """Cuts consecutive blocks into batches of windows, see ``slide``.
+
+    Yields batches of about 2**18 samples, at least one window. A thread
+    prepares the next batch while one is in use.
+    """
+    return ahead(batch_windows(blocks, size, hop))
+
+
+def batch_windows(
+    blocks: Iterable[np.ndarray], size: int, hop: int
+) -> Iterator[Windows]:
+    """The same as ``cut_windows``, without a thread."""
+    starts, wavs = [], []
+    for start, wav in slide(blocks, size, hop):
+        starts.append(start)
+        wavs.append(wav)
+        if len(wavs) * size >= BATCH_SAMPLES:
+            yield Windows(np.array(starts), np.stack(wavs))
+            starts, wavs = [], []
+    if wavs:
+        yield Windows(np.array(starts), np.stack(wavs))
+
+
+def read_blocks(
+    source: Source,
+    rate: int,
+    sample_rate: Optional[int] = None,
+    progress: bool = False,
+    warn: bool = True,
+) -> Iterator[np.ndarray]:
+    """Reads a source as consecutive mono blocks ``[S]`` of float32.
+
+    Arguments
+    ---------
+    source : str, bytes, Part or numpy.ndarray
+        A path, the content of a file, a part of a file, or samples, see
+        ``mono_waveform``.
+    rate : int
+        Sampling rate of the blocks in Hz.
+    sample_rate : int, optional
+        Sampling rate of an array in Hz.
+    progress : bool
+        Whether to show progress.
+    warn : bool
+        Whether to log a warning if a file is truncated or silent.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist.
+    InputError
+        If the source is not audio, or is shorter than 25 ms.
+    """
+    name = "the audio"
+    if isinstance(source, (str, os.PathLike, Part)):
+        name = str(source)
+    if isinstance(source, Part):
+        path, start, end = source
+        blocks = audio.stream_audio(path, rate, start, end - start)
+    elif isinstance(source, (str, bytes, os.PathLike)):
+        blocks = audio.stream_audio(source, rate)
+    elif sample_rate is None:
+        raise InputError("An array has no sampling rate: give sample_rate.")
+    elif not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
+        raise InputError(
+            f"sample_rate={sample_rate} must be in {audio.MIN_RATE}.."
+            f"{audio.MAX_RATE} Hz."
+        )
+    else:
+        samples = mono_waveform(source)
+        blocks = audio.resampled_blocks([samples], sample_rate, rate)
+    n_samples = 0
+    peak = 0.0
+    try:
+        for block in show_progress(
+            blocks, unit="s", is_shown=progress, size=lambda x: len(x) / rate
+        ):
+            n_samples += len(block)
+            peak = max(peak, np.abs(block).max(initial=0.0))
+            yield block
+    except audio.TruncatedAudio as error:
+        if warn:
+            logger.warning("%s is %s", name, error)
+    except InputError as error:
+        raise InputError(f"{name} is not readable audio: {error}") from error
+    if n_samples < audio.MIN_SECONDS * rate:
+        raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
+    is_file = not isinstance(source, np.ndarray)
+    if is_file and peak < audio.SILENCE and warn:
+        logger.warning("%s is silent", name)
+
+
+def read_part(
+    path: Union[str, os.PathLike],
+    rate: int,
+    start: float = 0.0,
+    seconds: float = math.inf,
+) -> np.ndarray:
+    """The samples ``[S]`` of a part of a file; warns if they are truncated."""
+    samples = [np.zeros(0, np.float32)]
+    try:
+        for block in audio.stream_audio(path, rate, start, seconds):
+            samples.append(block)
+    except audio.TruncatedAudio as error:
+        logger.warning("%s is %s", path, error)
+    return np.concatenate(samples)
+
+
+def mono_waveform(wav: np.ndarray) -> np.ndarray:
+    """Converts samples to mono float32.
+
+    They are floating-point numbers or, as in WAV files, 16-bit integers, of the
+    shape ``[S]``, ``[S, channels]`` or ``[channels, S]`` with up to 8 channels.
+
+    Raises
+    ------
+    InputError
+        If the array has another shape or type.
+    """
+    wav = np.asarray(wav)
+    if wav.ndim == 2 and wav.shape[1] > MAX_CHANNELS:
+        wav = wav.T
+    if wav.ndim not in (1, 2) or (
+        wav.ndim == 2 and not 1 <= wav.shape[1] <= MAX_CHANNELS
+    ):
+        raise InputError(
+            f"An array has the shape {wav.shape} instead of [samples], "
+            "[samples, channels] or [channels, samples], with at most "
+            f"{MAX_CHANNELS} channels."
+        )
+    if wav.dtype == np.int16:
+        wav = wav / np.float32(2**15)
+    if wav.dtype.kind != "f":
+        raise InputError(
+            f"An array has the type {wav.dtype}: convert it to floating-point "
+            "samples in -1..1."
+        )
+    wav = wav.astype(np.float32, copy=False)
+    audio.check_samples(wav)
+    return wav if wav.ndim == 1 else audio.mono(wav)

@@ -1,0 +1,176 @@
+"""Clips of a data set: which part of which audio, and how it is converted.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+import math
+import os
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+from fftp_tag.audio.decode import MIN_SECONDS, read_audio, read_duration
+from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike
+
+logger = logging.getLogger(__name__)
+
+Skipped = Tuple[str, str, str]  # id, split and reason
+
+# The split that each name of a folder, a table or an entry stands for
+SPLIT_NAMES = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "eval": "eval",
+    "test": "eval",
+}
+SPLITS = tuple(dict.fromkeys(SPLIT_NAMES.values()))
+# A clip in several splits stays in the first of them
+PRECEDENCE = ("eval", "valid", "train", "")
+CLIP_SECONDS = 10.0  # of a segment of AudioSet
+LONG = 1.5  # a file longer than this many times its clip is a whole recording
+MISSING = "missing file"  # the reason why a clip is skipped
+TOLERANCE = 0.5  # seconds by which a recording may end too early
+
+
+class Clip(NamedTuple):
+    """One labelled clip, by default the whole of its audio."""
+
+    id: str
+    # A path, or an object whose method read returns the content of a file;
+    # None: there is no audio
+    audio: Any
+    labels: Tuple[str, ...] = ()  # the ids of its classes; none: no class
+    split: str = ""  # empty: to be assigned
+    start: float = 0.0  # seconds
+    end: float = math.inf  # the end of the file
+    # Whether the audio may be the clip itself, not the recording that start
+    # and end refer to
+    may_be_cut: bool = False
+    gain: float = 1.0
+    group: str = ""  # clips of a group share a split
+    fold: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Its maximum duration, infinite for the whole of its audio."""
+        return self.end - self.start
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the audio file is missing."""
+        if hasattr(self.audio, "read"):
+            return False
+        return self.audio is None or not os.path.exists(self.audio)
+
+
+def convert_clip(clip: Clip, sample_rate: int) -> np.ndarray:
+    """Converts a clip to mono.
+
+    Arguments
+    ---------
+    clip : Clip
+        The clip.
+    sample_rate : int
+        Sampling rate of the result, in Hz.
+
+    Returns
+    -------
+    numpy.ndarray
+        Samples ``[S]`` in 16 bits.
+
+    Raises
+    ------
+    InputError
+        If the audio is missing, unusable, or ends before the clip.
+    """
+    if clip.is_missing:
+        raise InputError(MISSING)
+    source = clip.audio.read() if hasattr(clip.audio, "read") else clip.audio
+    start = clip.start
+    if clip.may_be_cut:
+        duration = read_duration(source)
+        if duration <= LONG * max(clip.seconds, CLIP_SECONDS):
+            start = 0.0
+        elif duration < clip.end - TOLERANCE:
+            raise InputError(
+                f"ends before its segment: {duration:.1f} of {clip.end:.1f} s"
+            )
+    samples = read_audio(source, sample_rate, start, clip.seconds)
+    if len(samples) < MIN_SECONDS * sample_rate:
+        raise InputError(f"shorter than 25 ms: {len(samples)} samples")
+    if clip.seconds < math.inf:
+        samples = samples[: round(clip.seconds * sample_rate)]
+    return as_int16(clip.gain * samples)
+
+
+def as_int16(samples: np.ndarray) -> np.ndarray:
+    """Rounds samples to 16-bit integers; clips peaks beyond full scale."""
+    scaled = np.rint(samples.clip(-1, 1) * 32768)
+    return scaled.clip(max=32767).astype(np.int16)
+
+
+def usable_clips(
+    clips: List[Clip], folder: PathLike, allow_no_label: bool = False
+) -> Tuple[List[Clip], List[Skipped]]:
+    """Keeps clips with a label, each in one split.
+
+    Arguments
+    ---------
+    clips : list of Clip
+        The clips.
+    folder : str
+        The data folder, for messages.
+    allow_no_label : bool
+        Whether to keep clips without a label.
+
+    Returns
+    -------
+    kept : list of Clip
+        The usable clips.
+    skipped : list
+        The ids, splits and reasons of the others.
+    """
+    kept: Dict[str, Clip] = {}
+    skipped = []
+    in_two_splits = []
+    for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
+        first = kept.get(clip.id)
+        if not clip.labels and not allow_no_label:
+            reason = "no label"
+        elif first is not None and first.split != clip.split:
+            reason = f"also in {first.split} and kept only there"
+            in_two_splits.append(clip.id)
+        elif first is not None:
+            reason = "listed twice"
+        else:
+            kept[clip.id] = clip
+            continue
+        skipped.append((clip.id, clip.split, reason))
+    if in_two_splits:
+        logger.warning(
+            "%s: %d clips are in two splits, such as %s, and kept in one. Remove"
+            " them from a list",
+            folder,
+            len(in_two_splits),
+            in_two_splits[0],
+        )
+    return list(kept.values()), skipped
+
+
+def check_missing(clips: List[Clip], allowed: float) -> None:
+    """Raises an ``InputError`` if too many clips of a split have no audio."""
+    for split in dict.fromkeys(clip.split for clip in clips):
+        of_split = [clip for clip in clips if clip.split == split]
+        missing = [clip.id for clip in of_split if clip.is_missing]
+        fraction = len(missing) / len(of_split)
+        if fraction > allowed:
+            raise InputError(
+                f"{len(missing)} of {len(of_split)} {split} clips have no"
+                f" audio file, such as {missing[0]}: correct the data folder,"
+                " or accept it with allow_missing"
+                f" {math.ceil(100 * fraction) / 100:g}"
+            )

@@ -1,0 +1,230 @@
+"""Atomic writing of files, and what identifies them.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import posixpath
+import secrets
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Union
+
+from fftp_tag.errors import InputError
+
+PathLike = Union[str, os.PathLike]
+
+PREPARED = "prepared.json"  # tells that a folder is prepared, see prepared.py
+
+# What numpy.load raises for a damaged npz file, and its reader for a wrong one
+NPZ_DAMAGE = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@contextlib.contextmanager
+def atomic_path(path: PathLike) -> Iterator[str]:
+    """Yields the name of a temporary file, renamed to ``path`` after the block.
+
+    The name is unique, so several processes may write the same file. If the
+    block fails, an existing file is left unchanged; a full disk is an OSError
+    that names it.
+    """
+    folder, name = os.path.split(path)
+    name = f"{shortened(name)}.{secrets.token_hex(4)}.tmp"
+    temporary_path = os.path.join(folder, name)
+    try:
+        yield temporary_path
+        replace_file(temporary_path, path)
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary_path)
+
+
+@contextlib.contextmanager
+def moved_together(folder: PathLike) -> Iterator[Path]:
+    """Yields an empty folder, whose files are moved to ``folder`` after the block.
+
+    It is ``FOLDER.unfinished``: one process may write a folder at a time, and
+    what a killed one left there is deleted by the next. A full disk is an OSError
+    that names the folder.
+    """
+    folder = Path(folder)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
+    folder.mkdir(exist_ok=True)
+    # A file that others belong to, such as NAME of NAME.data, comes last
+    for path in sorted(unfinished.iterdir(), reverse=True):
+        replace_file(path, folder / path.name)
+    unfinished.rmdir()
+
+
+def replace_file(source: PathLike, path: PathLike) -> None:
+    """Renames a file once its content is on the disk.
+
+    So that a power loss leaves no empty file.
+    """
+    with open(source, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(source, path)
+
+
+def check_target(path: PathLike) -> None:
+    """Raises an OSError unless a file can be written to a path."""
+    folder = os.path.dirname(path) or os.curdir
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise OSError(
+            f"{path} cannot be written: choose a file in a folder that exists "
+            "and permits writing."
+        )
+
+
+def shortened(name: str) -> str:
+    """The first 200 bytes of a file name: file systems allow 255."""
+    return os.fsencode(name)[:200].decode("utf-8", "ignore")
+
+
+def files_below(
+    folder: PathLike, on_error: Optional[Callable[[OSError], None]] = None
+) -> Iterator[str]:
+    """Yields the paths of the files below a folder, relative to it, sorted.
+
+    Links are followed, but not to folders around it. Hidden files and folders,
+    and prepared folders, are skipped. ``on_error`` gets the errors of folders
+    that cannot be read.
+    """
+    around = Path(folder).resolve().parents
+    stats = [path.stat() for path in around if path.exists()]
+    seen = {(stat.st_dev, stat.st_ino) for stat in stats}
+    for parent, folders, files in os.walk(
+        os.fspath(folder), onerror=on_error, followlinks=True
+    ):
+        stat = os.stat(parent)
+        if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:
+            folders.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        below = os.path.relpath(parent, folder).replace(os.sep, "/")
+        for name in sorted(files):
+            if not is_hidden(name):
+                yield posixpath.normpath(f"{below}/{name}")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, by its name.
+
+    This includes the folder ``__MACOSX`` in archives made on a Mac.
+    """
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def file_identity(path: PathLike) -> str:
+    """A checksum of a file's real path, its size and the time of its change.
+
+    Caches, indexes, matches and cuts have it, to tell whether what they were
+    made from is still there. It does not show the path.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    stat = os.stat(path)
+    state = os.path.realpath(path), stat.st_size, stat.st_mtime_ns
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+
+
+def is_unchanged(path: PathLike, identity: str) -> bool:
+    """Whether a file is there, and has this ``file_identity``."""
+    try:
+        return file_identity(path) == identity
+    except OSError:
+        return False
+
+
+def file_sha256(path: PathLike) -> str:
+    """The SHA-256 checksum of a file of any size, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def named_damage(path: PathLike, remedy: str) -> Iterator[None]:
+    """Makes errors of reading an npz file an InputError that names it."""
+    try:
+        yield
+    except NPZ_DAMAGE as error:
+        raise InputError(
+            f"{path} is damaged, or another kind of file ({error}): {remedy}"
+        ) from error
+
+
+def write_csv(path: PathLike, header: Iterable, rows: Iterable) -> None:
+    """Writes a header and rows as a CSV file."""
+    with atomic_path(path) as temporary_path:
+        with open(
+            temporary_path,
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="backslashreplace",  # file names may be no text
+        ) as file:
+            csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def write_json(path: PathLike, content: Any, strict: bool = False) -> None:
+    """Writes a JSON file; ``strict`` writes NaN, which JSON lacks, as null."""
+    if strict:
+        content = json.loads(json.dumps(content), parse_constant=lambda _: None)
+    with atomic_path(path) as temporary_path:
+        with open(temporary_path, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+
+
+def read_json(path: PathLike) -> Dict[str, Any]:
+    """Reads the object in a JSON file, with or without a byte order mark.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    InputError
+        If it is not JSON, or no object.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            content = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not contain a JSON object.")
+    return content

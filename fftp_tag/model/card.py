@@ -1,0 +1,240 @@
+"""The text beside a model that is shared: what it is, and what it is not.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+
+from fftp_tag.errors import InputError
+from fftp_tag.files import read_json
+
+if TYPE_CHECKING:
+    from fftp_tag.model.session import Model
+
+METRICS, PER_CLASS = "metrics.json", "per_class.csv"
+# Their names in the card, by their keys in metrics.json
+SCORES = {
+    "mAP": "mAP",
+    "AUC": "AUC",
+    "d_prime": "d'",
+    "accuracy": "accuracy",
+    "micro_F1": "micro F1",
+    "macro_F1": "macro F1",
+    "overlap_F1": "F1 of events, by their overlap",
+    "event_F1": "F1 of events, by their ends",
+}
+TAGGING = """\
+With the package speechbrain_fftp, without PyTorch:
+
+```
+fftp-tag clip.wav --model {name}
+fftp-tag clip.wav --model {name} --timeline
+```
+
+```python
+from fftp_tag import AudioTagger
+
+tagger = AudioTagger.from_pretrained("{name}")
+for tag in tagger.tag_file("clip.wav"):
+    print(tag.label, tag.probability)
+```
+
+Other programs run `model.onnx` with ONNX Runtime: the input `wavs` is float32
+`[batch, samples]` in -1..1 at {rate} Hz, the output `probabilities` is
+`[batch, {classes}]`, in the order of the labels, which the file's metadata have too.
+"""
+PAGE = """\
+Open the page: it runs the model in the browser, and uploads no sound.
+"""
+USES = {"hub": TAGGING, "space": PAGE}
+
+
+def write_card(
+    folder: Union[str, os.PathLike],
+    model: "Model",
+    name: str,
+    licence: str,
+    form: str = "hub",
+    about: str = "",
+    speechbrain: Optional[str] = None,
+    scores: Optional[Path] = None,
+) -> None:
+    """Writes ``README.md``, in the form of the Hugging Face hub.
+
+    Arguments
+    ---------
+    folder : str
+        The folder that is uploaded.
+    model : Model
+    name : str
+        ``owner/name``.
+    licence : str
+        Of the weights, by its name on the hub.
+    form : str
+        A key of ``USES``.
+    about : str
+        What the user has to say, in Markdown.
+    speechbrain : str, optional
+        How SpeechBrain loads the folder, if it can.
+    scores : Path, optional
+        A folder with ``metrics.json``, see ``find_scores``.
+    """
+    title = name.partition("/")[2]
+    use = USES[form].format(
+        name=name, rate=model.sample_rate, classes=len(model.labels)
+    )
+    if speechbrain is not None:
+        _, _, text = speechbrain.partition("\n")  # without its title
+        use += (
+            f"\n### SpeechBrain\n\n`hf download {name} --local-dir {title}` "
+            f"gets this folder.\n{text.replace('FOLDER', title)}"
+        )
+    note = model.info.note
+    parts = [
+        front_matter(model, title, licence, form, speechbrain is not None),
+        f"# {title}\n",
+        describe(model),
+        f"**{escaped(note)}**\n" if note else "",
+        f"{about.strip()}\n" if about.strip() else "",
+        f"## Use\n\n{use}",
+        score_text(scores),
+        f"## Limits\n\n{limits(model)}",
+        f"## Labels\n\n{label_table(model, scores)}",
+    ]
+    text = "\n".join(part for part in parts if part)
+    Path(folder, "README.md").write_text(text, "utf-8")
+
+
+def front_matter(
+    model: "Model", title: str, licence: str, form: str, for_speechbrain: bool
+) -> str:
+    """What the hub reads."""
+    if form == "space":
+        lines = [f"title: {title}", "sdk: static", f"license: {licence}"]
+        return "\n".join(["---", *lines, "---\n"])
+    library = "speechbrain" if for_speechbrain else "speechbrain_fftp"
+    tags = ["audio-tagging", "onnx"]
+    if model.is_frame_level:
+        tags.append("sound-event-detection")
+    lines = [
+        f"license: {licence}",
+        f"library_name: {library}",
+        "pipeline_tag: audio-classification",
+        "tags:",
+        *(f"- {tag}" for tag in tags),
+    ]
+    return "\n".join(["---", *lines, "---\n"])
+
+
+def describe(model: "Model") -> str:
+    """What goes in and what comes out."""
+    rate = model.sample_rate
+    n_classes = len(model.labels)
+    lines = [
+        f"Finds {n_classes} {'class' if n_classes == 1 else 'classes'} of sounds "
+        f"in mono audio at {rate} Hz, in clips of "
+        f"{model.min_samples / rate:g} to {model.max_samples / rate:g} s; longer "
+        "recordings are cut into such pieces."
+    ]
+    if model.is_frame_level:
+        lines.append(
+            f"It is frame-level: a prediction every "
+            f"{model.hop_samples / rate:g} s, from {model.span_samples / rate:g} "
+            "s of sound, so that it finds when sounds begin and end."
+        )
+    if model.info.single_label:
+        lines.append(
+            "A clip has one class: its probabilities sum to 1 at most."
+        )
+    else:
+        lines.append("A clip has any number of classes.")
+    return "\n".join(lines) + "\n"
+
+
+def limits(model: "Model") -> str:
+    """What a user of the model must not expect, as a list."""
+    lines = [
+        "It knows the labels below, and takes other sounds for one of them or "
+        "for none.",
+        "Scores on recordings of one kind do not hold for others: measure on your "
+        "own before you rely on it.",
+    ]
+    if not model.rules.is_learnt:
+        lines.append(
+            "It has learnt no thresholds: choose them on labelled recordings."
+        )
+    frame_level = model.info.frame_level
+    if frame_level is not None and frame_level.of_clips:
+        lines.append(
+            "It was learnt from clips, and has seen no times of events."
+        )
+    return "".join(f"- {line}\n" for line in lines)
+
+
+def find_scores(path: Union[str, os.PathLike]) -> Optional[Path]:
+    """The folder of a training's scores, given its model.onnx, if any."""
+    folder = Path(path).parent
+    folders = [folder]
+    if folder.name == "inference":
+        folders.append(folder.parent)
+    return next((x for x in folders if (x / PER_CLASS).is_file()), None)
+
+
+def score_text(folder: Optional[Path]) -> str:
+    """The section of scores, from what training or ``evaluate`` has written."""
+    if folder is None:
+        return "## Scores\n\nNot measured.\n"
+    found: Dict[str, Any] = read_json(folder / METRICS)
+    if "num_clips" not in found:
+        raise InputError(
+            f"{folder / METRICS} is not from a training or fftp-tag evaluate"
+        )
+    values = {**found, **found.get("events", {})}
+    source = "its training did not learn from"
+    if "data" in found:
+        data = escaped(Path(found["data"]).name)
+        source = (
+            f"`fftp-tag evaluate` was given: {data}, split {found['split']}"
+        )
+    rows = [
+        f"| {name} | {values[key]:.3f} |"
+        for key, name in SCORES.items()
+        if isinstance(values.get(key), float)
+    ]
+    return "\n".join(
+        [
+            "## Scores\n",
+            f"On {found['num_clips']} clips that {source}.\n",
+            "| score | value |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def label_table(model: "Model", scores: Optional[Path]) -> str:
+    """The labels, with their thresholds and scores if there are any."""
+    columns: Dict[str, List[str]] = {"label": list(map(escaped, model.labels))}
+    if model.rules.is_learnt:
+        columns["threshold"] = [f"{x:.3f}" for x in model.rules.threshold]
+    if scores is not None:
+        with open(scores / PER_CLASS, encoding="utf-8", newline="") as file:
+            rows = {row["label"]: row for row in csv.DictReader(file)}
+        for key in ("AP", "recall"):
+            values = [rows.get(x, {}).get(key) for x in model.labels]
+            if any(values):
+                columns[key] = [f"{float(x):.3f}" if x else "-" for x in values]
+    lines = [list(columns), ["---"] * len(columns), *zip(*columns.values())]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """A text that Markdown shows as it is, also in a table."""
+    for character in "\\`*_<>|[]~&":
+        text = text.replace(character, f"\\{character}")
+    return text

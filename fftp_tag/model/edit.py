@@ -1,0 +1,123 @@
+"""Copies a model.onnx with other metadata or changes of its graph.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, List, Optional, Union
+
+from fftp_tag.errors import InputError
+from fftp_tag.files import atomic_path, check_target, file_sha256
+from fftp_tag.packages import require
+
+if TYPE_CHECKING:
+    import onnx
+
+    from fftp_tag.model.info import ModelInfo
+
+
+def check_output(path: Union[str, os.PathLike]) -> None:
+    """Raises an InputError or OSError if no model can be written to a path."""
+    require("onnx", "Writing a model")
+    if Path(path).suffix != ".onnx":
+        raise InputError(f"{path} must end with .onnx.")
+    check_target(path)
+
+
+def copy_model(
+    source: Union[str, os.PathLike],
+    path: Union[str, os.PathLike],
+    info: "ModelInfo",
+    change: Optional[Callable[["onnx.GraphProto"], None]] = None,
+) -> None:
+    """Copies a model.onnx with other metadata.
+
+    Arguments
+    ---------
+    source : str
+        The model.
+    path : str
+        The file to write, which may be the source.
+    info : ModelInfo
+        The metadata of the copy.
+    change : callable, optional
+        Changes the graph in place. Weights in a separate file are not loaded.
+
+    Raises
+    ------
+    InputError
+        If the package onnx is missing.
+    """
+    onnx = require("onnx", "Writing a model")
+    source, path = Path(source), Path(path)
+    model = onnx.load(source, load_external_data=False)
+    onnx.helper.set_model_props(model, info.to_metadata())
+    if change is not None:
+        change(model.graph)
+    if source.resolve() != path.resolve():
+        copy_weights(model.graph, source.parent, path)
+    with atomic_path(path) as temporary_path:
+        Path(temporary_path).write_bytes(model.SerializeToString())
+
+
+def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
+    """Copies the separate file of weights, if there is one, to ``PATH.data``.
+
+    The graph is changed to refer to the copy. ``folder`` holds the original.
+    """
+    name = weights_name(graph, folder)
+    if name is None:
+        return
+    copy = path.with_name(f"{path.name}.data")
+    with atomic_path(copy) as temporary_path:
+        shutil.copyfile(folder / name, temporary_path)
+    for entry in weight_references(graph):
+        entry.value = copy.name
+
+
+def model_digest(path: Union[str, os.PathLike]) -> str:
+    """A checksum of a model.onnx and of its separate file of weights, if any.
+
+    It tells whether what the model has computed is still right.
+    """
+    onnx = require("onnx", "A checksum of a model")
+    folder = Path(path).parent
+    graph = onnx.load(path, load_external_data=False).graph
+    name = weights_name(graph, folder)
+    weights = "" if name is None else file_sha256(folder / name)
+    return file_sha256(path) + weights
+
+
+def weight_references(
+    graph: "onnx.GraphProto",
+) -> List["onnx.StringStringEntryProto"]:
+    """The entries that name the separate file of each weight."""
+    return [
+        entry
+        for tensor in graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    ]
+
+
+def weights_name(graph: "onnx.GraphProto", folder: Path) -> Optional[str]:
+    """The name of the separate file of weights in a folder, if there is one.
+
+    Raises
+    ------
+    InputError
+        If there are several, or it is elsewhere.
+    """
+    names = {entry.value for entry in weight_references(graph)}
+    if not names:
+        return None
+    name = names.pop()
+    if names or Path(name).name != name:
+        raise InputError(
+            f"The weights of the model in {folder} are not all in one file "
+            "beside it: save them in one file."
+        )
+    return name

@@ -1,0 +1,114 @@
+"""The Audio Spectrogram Transformer of transformers, as exported for the web.
+
+A folder with config.json, preprocessor_config.json and ``onnx/model.onnx``, or
+the file itself.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from fftp_tag.data.audioset import complete_names, read_id2label
+from fftp_tag.files import read_json
+from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
+from fftp_tag.model.foreign.join import (
+    PREFIX,
+    Found,
+    JoinedModel,
+    add_activation,
+    add_padding,
+)
+from fftp_tag.model.info import ModelInfo
+
+ACCEPTED = "an AST of transformers (with config.json)"
+KIND = "audio-spectrogram-transformer"
+FILES = ("onnx/model.onnx", "model.onnx")
+CONFIG, SETTINGS = "config.json", "preprocessor_config.json"
+INPUT, OUTPUT = "input_values", "logits"
+
+
+def find(path: Path) -> Optional[Found]:
+    """The model that is a file, or in a folder, if it has this form."""
+    folder, model = path, path
+    if path.is_dir():
+        inside = [path / name for name in FILES if (path / name).is_file()]
+        if not inside:
+            return None
+        model = inside[0]
+    else:
+        folder = (
+            path.parent.parent if path.parent.name == "onnx" else path.parent
+        )
+    config = folder / CONFIG
+    if config.is_file() and read_json(config).get("model_type") == KIND:
+        return Found(model, (config, folder / SETTINGS), write)
+    return None
+
+
+def write(found: Found, path: str) -> None:
+    """Writes it with its front end, which is that of ASTFeatureExtractor."""
+    config, settings = map(read_json, found.described_by)
+    model = JoinedModel(found.model)
+    build = model.build
+    options = Fbank(
+        settings.get("num_mel_bins", 128),
+        settings.get("sampling_rate", 16000),
+    )
+    n_frames = settings.get("max_length", 1024)
+    wavs = add_padding(build, "wavs", options.size)
+    features = add_log(build, add_energies(build, wavs, options))
+    # Frames of zeros follow short clips, before they are normalised
+    padded = build.Pad(features, np.array([0, 0, 0, 0, n_frames, 0]))
+    padded = build.Slice(padded, 0, n_frames, 1)
+    if settings.get("do_normalize", True):
+        centred = build.Sub(
+            padded, np.float32(settings.get("mean", -4.2677393))
+        )
+        padded = build.Div(
+            centred, np.float32(2 * settings.get("std", 4.5689974))
+        )
+    model.run(**{INPUT: padded})
+
+    n_classes = model.shape(OUTPUT)[1]
+    if n_classes is None:
+        n_classes = len(config["id2label"])
+    names = read_id2label(config["id2label"], n_classes, found.described_by[0])
+    patch, stride = config["patch_size"], config["time_stride"]
+    min_samples = options.samples(patch)
+    token_samples = stride * options.shift
+    embeddings = model.embedding_of(OUTPUT)
+    pooling = model.maker_of(embeddings, ("Gather",))
+    if pooling is None:
+        tokens, token_samples = build.Unsqueeze(embeddings, 1), None
+    else:
+        # Two class tokens, then rows of patches: the mean of each column
+        rows = (options.n_mels - patch) // config["frequency_stride"] + 1
+        tokens = build.Slice(pooling.input[0], 2, 2**31, 1)
+        columns = (n_frames - patch) // stride + 1
+        shape = np.array([0, rows, columns, config["hidden_size"]])
+        tokens = build.ReduceMean(build.Reshape(tokens, shape), 1, keepdims=0)
+        more = build.Sub(build.Shape("wavs", start=1, end=2), min_samples)
+        count = build.Add(build.Div(build.Max(more, 0), token_samples), 1)
+        tokens = build.Slice(tokens, 0, count, 1)
+    is_single = config.get("problem_type") == "single_label_classification"
+    activation = "softmax" if is_single else "sigmoid"
+    model.save(
+        path,
+        ModelInfo(
+            labels=complete_names(names),
+            sample_rate=options.sample_rate,
+            max_samples=options.samples(n_frames),
+            min_samples=min_samples,
+            frame_samples=options.shift,
+            single_label=is_single,
+            token_samples=token_samples,
+        ),
+        probabilities=add_activation(build, PREFIX + OUTPUT, activation),
+        embeddings=embeddings,
+        tokens=tokens,
+        features=features,
+    )

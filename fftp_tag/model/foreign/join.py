@@ -1,0 +1,244 @@
+"""Joins an ONNX file of others with what is before and after it.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
+
+import numpy as np
+
+from fftp_tag.errors import InputError
+from fftp_tag.model.graphs import GraphBuilder
+from fftp_tag.model.silence import mask_silence
+from fftp_tag.packages import require
+
+if TYPE_CHECKING:
+    import onnx
+
+    from fftp_tag.model.info import ModelInfo
+
+OPSET = 18  # the first with the operators of this package's graphs
+PREFIX = "foreign/"  # of the names of others
+LARGE = 2**12  # bytes of weights that an operator's version cannot depend on
+PRODUCTS = ("Gemm", "MatMul")  # the matrix product of a classifier
+Shape = Tuple[Optional[int], ...]
+
+
+class Found(NamedTuple):
+    """A file of a known form of others."""
+
+    model: Path
+    described_by: Tuple[Path, ...]
+    # Writes a model.onnx: write(found, path)
+    write: Callable[["Found", str], None]
+
+
+class JoinedModel:
+    """A graph from waveforms ``[B, S]`` to the outputs of a ``model.onnx``.
+
+    ``run`` adds the graph of others to it, once; what ``build`` adds before and
+    after that is the front end, and the outputs by name.
+
+    Arguments
+    ---------
+    path : Path
+        The file of others.
+
+    Attributes
+    ----------
+    inputs, outputs : dict
+        Shapes by name, in the file's order.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+
+    def __init__(self, path: Path):
+        onnx = require("onnx", f"{path} has to be converted once, which")
+        from google.protobuf.message import DecodeError
+        from onnx.version_converter import ConvertError
+
+        self.path = path
+        try:
+            model = to_opset(onnx.load(path))
+        except (
+            ConvertError,
+            DecodeError,
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+        self.model, self.graph = model, model.graph
+        weights = {x.name for x in self.graph.initializer}
+        inputs = [x for x in self.graph.input if x.name not in weights]
+        self.inputs = {x.name: get_shape(x) for x in inputs}
+        self.outputs = {x.name: get_shape(x) for x in self.graph.output}
+        # Weights stay where they are: others' models are large
+        onnx.compose.add_prefix_graph(self.graph, PREFIX, inplace=True)
+        self.nodes = list(self.graph.node)
+        for values in (
+            self.graph.node,
+            self.graph.input,
+            self.graph.output,
+            self.graph.value_info,
+        ):
+            del values[:]
+        self.build = GraphBuilder(self.graph, "front_end")
+
+    def shape(self, name: str) -> Shape:
+        """The sizes of an input or output; None is free, as the batch has to be.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name.
+        """
+        values = {**self.inputs, **self.outputs}
+        if name not in values:
+            raise InputError(
+                f"{self.path} has no {name}: its inputs are "
+                f"{', '.join(self.inputs)}, its outputs "
+                f"{', '.join(self.outputs)}."
+            )
+        return values[name]
+
+    def run(self, **values: str) -> None:
+        """Adds the graph of others on some values, by the names of its inputs."""
+        if set(values) != set(self.inputs):
+            raise InputError(
+                f"{self.path} has the inputs {', '.join(self.inputs)} instead "
+                f"of {', '.join(values)}."
+            )
+        for name, value in values.items():
+            if self.shape(name)[:1] not in ((), (None,)):
+                raise InputError(
+                    f"{self.path} takes {self.shape(name)[0]} clips at a time: "
+                    "export it with a batch of any size."
+                )
+            self.build.Identity(value, name=PREFIX + name)
+        self.graph.node.extend(self.nodes)
+
+    def maker_of(
+        self, value: str, operators: Tuple[str, ...]
+    ) -> "Optional[onnx.NodeProto]":
+        """The nearest node of some operators that a value was computed by.
+
+        On the way through the first inputs that are computed; None without one.
+        """
+        makers = {
+            output: node
+            for node in self.graph.node
+            for output in node.output
+            if node.op_type != "Constant"
+        }
+        while value in makers:
+            node = makers[value]
+            if node.op_type in operators:
+                return node
+            value = next((x for x in node.input if x in makers), "")
+        return None
+
+    def embedding_of(self, output: str) -> str:
+        """What the classifier is given that computes an output.
+
+        Raises
+        ------
+        InputError
+            If the output is not computed by a linear classifier.
+        """
+        found = self.maker_of(PREFIX + output, PRODUCTS)
+        if found is None:
+            raise InputError(f"{self.path}: {output} has no linear classifier.")
+        return found.input[0]
+
+    def save(
+        self, path: Union[str, os.PathLike], info: "ModelInfo", **outputs: str
+    ) -> None:
+        """Writes the model with some values as outputs, by name."""
+        from onnx import TensorProto, helper
+
+        n_classes = len(info.labels) or None
+        shapes: Dict[str, list] = {
+            "probabilities": ["batch", n_classes],
+            "embeddings": ["batch", "dim"],
+            "tokens": ["batch", "tokens", "dim"],
+            "features": ["batch", "frames", "bins"],
+        }
+
+        def value(name: str, shape: list) -> "onnx.ValueInfoProto":
+            """An input or output of the model."""
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+        self.graph.input.append(value("wavs", ["batch", "samples"]))
+        for name, found in outputs.items():
+            self.build.Identity(found, name=name)
+            self.graph.output.append(value(name, shapes[name]))
+        mask_silence(self.graph, info)
+        helper.set_model_props(self.model, info.to_metadata())
+        Path(path).write_bytes(self.model.SerializeToString())
+
+
+def to_opset(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """The model in ``OPSET`` or a later one.
+
+    Large weights are inputs meanwhile: else, memory would be seven times them.
+    """
+    from onnx import helper, version_converter
+
+    versions = {x.domain: x.version for x in model.opset_import}
+    if versions.get("", OPSET) >= OPSET:
+        return model
+    weights = list(model.graph.initializer)
+    large = [x for x in weights if len(x.raw_data) > LARGE]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(
+        x for x in weights if len(x.raw_data) <= LARGE
+    )
+    inputs = {x.name for x in model.graph.input}
+    added = {x.name for x in large} - inputs
+    model.graph.input.extend(
+        helper.make_tensor_value_info(x.name, x.data_type, x.dims)
+        for x in large
+        if x.name in added
+    )
+    model = version_converter.convert_version(model, OPSET)
+    kept = [x for x in model.graph.input if x.name not in added]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    model.graph.initializer.extend(large)
+    return model
+
+
+def get_shape(value: "onnx.ValueInfoProto") -> Shape:
+    """The sizes of a value; None is free."""
+    sizes = value.type.tensor_type.shape.dim
+    return tuple(size.dim_value or None for size in sizes)
+
+
+def add_padding(build: GraphBuilder, wavs: str, n_samples: int) -> str:
+    """Adds zeros after waveforms that are shorter than so many samples."""
+    missing = build.Sub(n_samples, build.Shape(wavs, start=1, end=2))
+    zeros = np.zeros(3, int)
+    pads = build.Concat(zeros, build.Max(missing, 0), axis=0)
+    return build.Pad(wavs, pads)
+
+
+def add_activation(build: GraphBuilder, logits: str, name: str) -> str:
+    """Adds probabilities: of ``sigmoid``, ``softmax``, or ``none`` if they are."""
+    if name == "sigmoid":
+        return build.Sigmoid(logits)
+    return build.Softmax(logits, axis=-1) if name == "softmax" else logits

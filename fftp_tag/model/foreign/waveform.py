@@ -1,0 +1,129 @@
+"""An encoder of waveforms: ``[B, S] -> [B, D]``, described by a JSON file.
+
+``X.onnx`` is described by ``X.json`` beside it, see docs/published.md.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from fftp_tag.data.class_names import class_name
+from fftp_tag.errors import InputError
+from fftp_tag.files import read_json
+from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
+from fftp_tag.model.foreign.join import (
+    PREFIX,
+    Found,
+    JoinedModel,
+    add_activation,
+    add_padding,
+)
+from fftp_tag.model.info import ModelInfo
+
+ACCEPTED = "an encoder X.onnx of waveforms with X.json"
+REQUIRED = {
+    "sample_rate": int,
+    "seconds": (int, float),
+    "input": str,
+    "embedding": str,
+}
+OF_CLASSES = {"output": str, "activation": str, "labels": (str, list)}
+ACTIVATIONS = ("sigmoid", "softmax", "none")
+N_MELS = 64  # of the spectrum, which is no input of the encoder
+TOKENS = 4  # from the start of a window to its end
+
+
+def find(path: Path) -> Optional[Found]:
+    """The model that is a file, or alone in a folder, if it has this form."""
+    files = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
+    found = [x for x in files if x.with_suffix(".json").is_file()]
+    if len(found) != 1:
+        return None
+    return Found(found[0], (found[0].with_suffix(".json"),), write)
+
+
+def write(found: Found, path: str) -> None:
+    """Writes it as an encoder of clips of one length, with a spectrum."""
+    (described_by,) = found.described_by
+    given = read_description(described_by)
+    model = JoinedModel(found.model)
+    build = model.build
+    rate = given["sample_rate"]
+    n_samples = round(given["seconds"] * rate)
+    *_, fixed = model.shape(given["input"])
+    if fixed not in (None, n_samples):
+        raise InputError(
+            f"{found.model} takes {fixed} samples, but {described_by} says "
+            f"{n_samples}: seconds times sample_rate."
+        )
+    wavs = build.Slice(add_padding(build, "wavs", n_samples), 0, n_samples, 1)
+    has_channel = len(model.shape(given["input"])) == 3
+    value = build.Unsqueeze(wavs, 1) if has_channel else wavs
+    model.run(**{given["input"]: value})
+
+    outputs, labels = {}, []
+    if "output" in given:
+        labels = read_labels(given["labels"], described_by)
+        if model.shape(given["output"])[1:] not in ((None,), (len(labels),)):
+            raise InputError(
+                f"{found.model}: {given['output']} has the shape "
+                f"{model.shape(given['output'])}, but there are {len(labels)} "
+                "labels."
+            )
+        outputs["probabilities"] = add_activation(
+            build, PREFIX + given["output"], given["activation"]
+        )
+    if len(model.shape(given["embedding"])) != 2:
+        raise InputError(
+            f"{found.model}: {given['embedding']} has the shape "
+            f"{model.shape(given['embedding'])} instead of [clips, sizes]."
+        )
+    embeddings = PREFIX + given["embedding"]
+    spectrum = Fbank(N_MELS, rate)
+    # A token is the embedding of a window; they are a quarter of one apart
+    frames_apart = max(n_samples // TOKENS // spectrum.shift, 1)
+    model.save(
+        path,
+        ModelInfo(
+            labels=labels,
+            sample_rate=rate,
+            max_samples=n_samples,
+            min_samples=n_samples,
+            frame_samples=spectrum.shift,
+            single_label=given.get("activation") == "softmax",
+            token_samples=frames_apart * spectrum.shift,
+        ),
+        **outputs,
+        embeddings=embeddings,
+        tokens=build.Unsqueeze(embeddings, 1),
+        features=add_log(build, add_energies(build, wavs, spectrum)),
+    )
+
+
+def read_description(path: Path) -> Dict[str, Any]:
+    """Reads the JSON file; raises an InputError that names what is wrong."""
+    given = read_json(path)
+    wanted: Dict[str, Any] = dict(REQUIRED)
+    if OF_CLASSES.keys() & given.keys():
+        wanted.update(OF_CLASSES)
+    wrong = [x for x in wanted if not isinstance(given.get(x), wanted[x])]
+    wrong += given.keys() - {*REQUIRED, *OF_CLASSES}
+    if given.get("activation", "none") not in ACTIVATIONS:
+        wrong.append("activation")
+    if wrong:
+        raise InputError(
+            f"{path} has a wrong value, or none, or no such key: "
+            f"{', '.join(wrong)}. It needs {', '.join(REQUIRED)} and, for "
+            f"classes, {', '.join(OF_CLASSES)} ({', '.join(ACTIVATIONS)})."
+        )
+    return given
+
+
+def read_labels(labels: Any, described_by: Path) -> list:
+    """The names in a list, or in a text file beside the JSON file."""
+    if isinstance(labels, str):
+        text = (described_by.parent / labels).read_text("utf-8-sig")
+        labels = text.splitlines()
+    return [class_name(str(label), described_by) for label in labels]

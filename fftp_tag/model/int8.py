@@ -1,0 +1,107 @@
+"""Stores the weights of an encoder's matrix multiplications in int8.
+
+The file is a third to a quarter as large, and faster on a CPU. Spectra, mel
+bands, convolutions, attention and classifiers stay in float32.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+import tempfile
+from pathlib import Path
+
+from fftp_tag.errors import InputError
+from fftp_tag.files import atomic_path
+from fftp_tag.model.graphs import ancestors
+from fftp_tag.packages import require
+
+MATMULS = ("MatMul", "Gemm")
+
+
+def store_in_int8(source, path):
+    """Writes a model.onnx with the weights of its encoder in int8.
+
+    Uses ONNX Runtime's dynamic quantisation: inputs of matrix multiplications
+    are quantised at run time. Metadata are kept.
+
+    Arguments
+    ---------
+    source : str or Path
+        The model.
+    path : str or Path
+        The file to write, which may be the source.
+
+    Raises
+    ------
+    InputError
+        If onnx is missing, or the encoder has no weights to quantise.
+    """
+    onnx = require("onnx", "Writing a model")
+    model = onnx.load(source)
+    names = encoder_products(model.graph)
+    if not names:
+        raise InputError(
+            f"{source} has no weights that can be stored in int8: it is in int8 "
+            "already, or its encoder has only convolutions."
+        )
+    metadata = {item.key: item.value for item in model.metadata_props}
+    with tempfile.TemporaryDirectory() as folder:
+        quantized, fused = Path(folder, "int8.onnx"), Path(folder, "fused.onnx")
+        quantize(model, quantized, names)
+        fuse(quantized, fused)
+        model = onnx.load(fused)
+    onnx.helper.set_model_props(model, metadata)
+    with atomic_path(path) as temporary_path:
+        onnx.save(model, temporary_path)
+
+
+def quantize(model, path, names):
+    """Writes a model with the weights of some of its nodes in int8."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    handlers, before = list(logging.root.handlers), logging.root.manager.disable
+    logging.disable(logging.WARNING)  # suggestions that ``fuse`` follows
+    try:
+        quantize_dynamic(
+            model,
+            path,
+            nodes_to_quantize=names,
+            per_channel=True,
+            # With 8 bits, sums of two multiplications overflow on CPUs without VNNI
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        logging.disable(before)
+        logging.root.handlers[:] = handlers  # it adds one
+
+
+def fuse(source, path):
+    """Writes a model with each quantised multiplication as one operator.
+
+    The model loads in two thirds of the time, and runs a tenth faster.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = (
+        onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    )
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(
+        source,
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["ConstantFolding"],  # it would add tables
+    )
+
+
+def encoder_products(graph):
+    """Names of the encoder's MatMul nodes, between features and embeddings."""
+    front_end = {node.name for node in ancestors(graph, {"features"})}
+    return [
+        node.name
+        for node in ancestors(graph, {"embeddings"})
+        if node.op_type in MATMULS and node.name not in front_end
+    ]

@@ -1,0 +1,207 @@
+"""Runs a model.onnx, which maps waveforms to probabilities and embeddings.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+)
+
+import numpy as np
+
+from fftp_tag.errors import InputError
+from fftp_tag.model.info import ModelInfo, default_rules
+from fftp_tag.packages import require
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+NO_CLASSES = (
+    "{} has no classes, only embeddings: learn your own classes with fftp-tag "
+    "learn."
+)
+
+
+class Model:
+    """A model.onnx that training or ``fftp-tag import`` has written.
+
+    Arguments
+    ---------
+    path : str
+        The file.
+    threads : int, optional
+        Number of CPU threads; by default, ONNX Runtime chooses it.
+
+    Attributes
+    ----------
+    info : ModelInfo
+        The metadata of the file.
+    labels, sample_rate, max_samples, min_samples, frame_samples
+        See ``ModelInfo``.
+    is_frame_level : bool
+        Whether predictions are frame-level: with ``span_samples`` and
+        ``hop_samples``, see ``FrameLevel``.
+    rules : Rules
+        The learnt rules, or the default ones.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist.
+    InputError
+        If the file is damaged or not such a model.
+    """
+
+    def __init__(
+        self,
+        path: Union[str, os.PathLike],
+        threads: Optional[int] = None,
+    ):
+        self.path = os.fspath(path)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"{path}: there is no such file.")
+        self.session = start_session(self.path, threads)
+        try:
+            texts = self.session.get_modelmeta().custom_metadata_map
+            self.info = ModelInfo.from_metadata(texts)
+        except ValueError as error:  # also text that is not UTF-8
+            from fftp_tag.model.foreign.forms import accepted
+
+            raise InputError(
+                f"{path} is not a model of this package, or was damaged "
+                f"({error}): give {accepted()}"
+            ) from error
+        self.labels = self.info.labels
+        self.sample_rate = self.info.sample_rate
+        self.max_samples = self.info.max_samples
+        self.min_samples = self.info.min_samples
+        self.frame_samples = self.info.frame_samples
+        self.is_frame_level = self.info.frame_level is not None
+        if self.info.frame_level is not None:
+            self.span_samples = self.info.frame_level.span_samples
+            self.hop_samples = self.info.frame_level.hop_samples
+        self.rules = self.info.rules or default_rules(len(self.labels))
+
+    def run(self, outputs: Sequence[str], wavs: np.ndarray) -> List[np.ndarray]:
+        """Computes outputs, by name, of waveforms ``[B, S]`` of equal length.
+
+        Raises
+        ------
+        InputError
+            If the model fails, or returns values that are not finite, no
+            probabilities, or do not match its metadata.
+        """
+        inputs = {"wavs": np.asarray(wavs, np.float32)}
+        try:
+            found = [
+                np.asarray(array, np.float32)
+                for array in self.session.run(outputs, inputs)
+            ]
+        except runtime_errors() as error:
+            raise InputError(
+                f"{self.path} cannot run, train or import it again: "
+                f"{first_line(error)}"
+            ) from error
+        n_clips, n_samples = wavs.shape
+        n_classes = len(self.labels)
+        shapes: Dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
+        if self.is_frame_level:
+            n_predictions = len(self.frame_level_times(n_samples))
+            shapes["frame_probabilities"] = n_clips, n_predictions, n_classes
+        for name, array in zip(outputs, found):
+            if array.shape != shapes.get(name, array.shape):
+                raise InputError(
+                    f"{self.path} returns {name} of the shape {array.shape} "
+                    f"instead of {shapes[name]}: train or import it again."
+                )
+            if (
+                "probabilities" in name
+                and np.abs(array - 0.5).max(initial=0) > 0.501
+            ):
+                raise InputError(
+                    f"{self.path} returns probabilities that are not in 0..1: "
+                    "train or import it again."
+                )
+            if not np.isfinite(array).all():
+                raise InputError(
+                    f"{self.path} returns NaN: its weights are damaged, train "
+                    "or import it again."
+                )
+        return found
+
+    def check(self) -> None:
+        """Runs the whole model once; see ``run`` for what is raised."""
+        outputs = [output.name for output in self.session.get_outputs()]
+        self.run(outputs, np.full((1, self.max_samples), 0.1))
+
+    def probabilities(self, wavs: np.ndarray) -> np.ndarray:
+        """Probabilities of the clips, ``[B, C]``."""
+        if not self.labels:
+            raise InputError(NO_CLASSES.format(self.path))
+        return self.run(["probabilities"], wavs)[0]
+
+    def embeddings(self, wavs: np.ndarray) -> np.ndarray:
+        """Embeddings of the clips, ``[B, D]``."""
+        return self.run(["embeddings"], wavs)[0]
+
+    def frame_level_times(self, n_samples: int) -> np.ndarray:
+        """The centre of each prediction of a clip in seconds, ``[N]``."""
+        starts = self.info.prediction_starts(n_samples)
+        return (starts + self.span_samples / 2) / self.sample_rate
+
+
+def start_session(
+    path: str, threads: Optional[int]
+) -> "onnxruntime.InferenceSession":
+    """Loads a file into ONNX Runtime."""
+    onnxruntime = require("onnxruntime", "A model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised: no need to log them
+    options.intra_op_num_threads = threads or 0
+    # Higher levels slow down loading and do not speed up inference
+    options.graph_optimization_level = (
+        onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    )
+    # Spinning threads would slow down other processes
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+    except runtime_errors() as error:
+        raise InputError(
+            f"{path} is damaged or not an ONNX model, copy or train it again: "
+            f"{first_line(error)}"
+        ) from error
+
+
+def runtime_errors() -> Tuple[Type[Exception], ...]:
+    """The exceptions of ONNX Runtime, which have no common base."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    return (
+        errors.EPFail,
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.InvalidGraph,
+        errors.InvalidProtobuf,
+        errors.NoSuchFile,
+        errors.NotImplemented,
+        errors.RuntimeException,
+        UnicodeDecodeError,  # of a message that quotes a damaged name
+    )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a message, shortened and made printable."""
+    line = str(error).strip().partition("\n")[0][:300]
+    return "".join(filter(str.isprintable, line))

@@ -1,0 +1,196 @@
+"""Finds a model.onnx, or makes one from a published model.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import hashlib
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
+
+from fftp_tag.errors import InputError
+from fftp_tag.files import atomic_path, file_identity
+from fftp_tag.model.hub import download
+
+# Commands import this module to parse their options: what is slow to import is
+# imported in functions
+if TYPE_CHECKING:
+    from fftp_tag.model.foreign.join import Found
+
+logger = logging.getLogger(__name__)
+
+STARTER = "starter"  # the name of the model that the package holds
+STARTER_MODEL = Path(__file__).parents[1] / "starter" / "model.onnx"
+MODEL = "model.onnx"
+WEIGHTS = (".pth", ".pt")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+# What is downloaded of a model on the hub
+ON_HUB = (
+    MODEL,
+    f"{MODEL}.data",
+    f"onnx/{MODEL}",
+    "model.json",
+    "config.json",
+    "preprocessor_config.json",
+    "class_labels_indices.csv",
+)
+
+# A model.onnx of this package, an ONNX file of others, or neither
+Onnx = Union[Path, "Found", None]
+
+
+def find_or_convert(source: Union[str, os.PathLike]) -> Path:
+    """Finds a model.onnx and returns its path.
+
+    Arguments
+    ---------
+    source : str
+        "starter", the model that the package holds; a model.onnx; a folder that
+        holds one, also as ``inference/model.onnx``; or a published model, which
+        is converted into the cache: an ONNX file of a known form, or else a
+        checkpoint; on disk or on the hub.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file or folder does not exist, or holds no model.
+    InputError
+        If a published model cannot be converted.
+    """
+    path = Path(source)
+    found = find_on_disk(source)
+    if isinstance(found, Path):
+        return found
+    if path.is_dir() and not found and not (path / "config.json").is_file():
+        raise FileNotFoundError(
+            f"{source} holds no {MODEL} and no published checkpoint: training "
+            "writes inference/model.onnx when it ends."
+        )
+    if not path.exists() and not may_be_on_hub(source):
+        raise FileNotFoundError(
+            f"{source}: there is no such file or folder. Give a model.onnx, "
+            "the output folder of a training, or a published model, such as "
+            "mispeech/ced-tiny."
+        )
+    converted = cache_folder() / cache_name(path, found)
+    if converted.is_file():
+        return converted
+    if path.exists():
+        logger.info("%s has to be converted once, into %s", source, converted)
+    else:
+        logger.info(
+            "There is no file or folder %s here: looking for it on the Hugging "
+            "Face hub. Others' models have to be converted once, into %s",
+            source,
+            converted,
+        )
+        found = find_on_hub(source)
+        if isinstance(found, Path):
+            return found
+    convert(source, converted, found)
+    return converted
+
+
+def find_on_disk(source: Union[str, os.PathLike]) -> Onnx:
+    """The ONNX model that is a file, in a folder or in the package, if any."""
+    from fftp_tag.model.foreign.forms import find_foreign, is_own
+
+    if source == STARTER:
+        return STARTER_MODEL
+    path = Path(source)
+    if path.suffix != ".onnx" and (path.suffix in WEIGHTS or not path.exists()):
+        return None
+    inside = find_inside(path) if path.is_dir() else path
+    found = find_foreign(path)
+    if found is None or (inside is not None and is_own(inside)):
+        return inside  # or a path without a file: what loads it says so
+    return found
+
+
+def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
+    """The model.onnx in a folder, or in its folder ``inference``, if any."""
+    for path in (Path(folder, MODEL), Path(folder, "inference", MODEL)):
+        if path.is_file():
+            return path
+    return None
+
+
+def may_be_on_hub(source: Union[str, os.PathLike]) -> bool:
+    """Whether what is not on disk may be a model on the hub."""
+    is_id = HUB_ID.fullmatch(str(source)) is not None
+    return is_id and not Path(source).parent.is_dir()
+
+
+def find_on_hub(source: Union[str, os.PathLike]) -> Onnx:
+    """The ONNX model of ``owner/name[@revision]``, downloaded if need be."""
+    folder = download(str(source), ON_HUB)
+    found = find_on_disk(folder)
+    if found is not None:
+        logger.info("%s is revision %s of the hub", source, folder.name)
+    return found
+
+
+def convert(
+    source: Union[str, os.PathLike],
+    path: Path,
+    found: "Optional[Found]" = None,
+    **options: Any,
+) -> None:
+    """Writes a model.onnx from an ONNX file of others, or else a checkpoint.
+
+    For the options of a checkpoint, see ``speechbrain_fftp.pretrained.convert``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if found is not None:
+        from fftp_tag.model.session import Model
+
+        with atomic_path(path) as temporary_path:
+            found.write(found, temporary_path)
+            try:
+                Model(temporary_path).check()
+            except InputError as error:
+                raise InputError(
+                    f"{found.model} does not run behind the front end "
+                    f"of its form: {error}"
+                ) from error
+        return
+    try:
+        from speechbrain_fftp.pretrained.convert import convert_checkpoint
+    except ModuleNotFoundError as error:
+        kind = "is a published checkpoint"
+        if not Path(source).exists():
+            kind = f"has no {MODEL} on the hub but may be a checkpoint"
+        raise InputError(
+            f"{source} {kind}. Its conversion needs {error.name}: install this "
+            'package with what training needs (pip install ".[train]" in a '
+            "checkout), or convert the model elsewhere with fftp-tag import"
+        ) from error
+    convert_checkpoint(source, path, **options)
+
+
+def cache_folder() -> Path:
+    """The cache folder of converted models."""
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder) / "fftp_tag"
+
+
+def cache_name(path: Path, foreign: "Optional[Found]" = None) -> str:
+    """The name of a converted model in the cache.
+
+    For files on disk, it depends on their identities; for a hub id, on the id
+    alone: a newer revision needs ``fftp-tag import``.
+    """
+    name = re.sub(r"[^\w.@-]+", "--", str(path))
+    if not path.exists():
+        return f"{name}.onnx"
+    files: Sequence[Path] = [path]
+    if foreign is not None:
+        files = [foreign.model, *foreign.described_by]
+    elif path.is_dir():
+        files = sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
+    identities = "".join(map(file_identity, files))
+    digest = hashlib.sha256(identities.encode()).hexdigest()[:16]
+    return f"{path.resolve().name}-{digest}.onnx"

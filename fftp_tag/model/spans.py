@@ -1,0 +1,298 @@
+"""Features of spans: parts of a recording of one length, a step apart.
+
+``learn`` classifies spans, and ``index`` compares them. Their features are
+added to the graph of a model.onnx, so that a recording is encoded once.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+import math
+import os
+from typing import TYPE_CHECKING, Iterable, Set, Tuple, Union
+
+import numpy as np
+
+from fftp_tag.errors import InputError
+from fftp_tag.model.edit import copy_model
+from fftp_tag.model.graphs import GraphBuilder, ancestors, names_in
+from fftp_tag.model.info import FrameLevel
+from fftp_tag.model.session import Model
+from fftp_tag.model.silence import add_is_heard
+
+if TYPE_CHECKING:
+    import onnx
+
+OUTPUT = "spans"
+IS_HEARD = "is_heard_span"  # whether a span is not silent, [B, N, 1]
+PADDED = "padded_wavs"  # what the encoder gets instead of wavs
+NOISE_SAMPLES = 2**14
+NOISE_DECIBELS = -50  # relative to the peak of a clip
+# Features per dimension of the tokens, which come first: the std of the
+# surroundings, then the mean and the maximum
+N_TOKEN_STATISTICS = 3
+MAX_BANDS = 64
+HOPS = 8  # from the start of a span to its end
+SURROUNDINGS = 3  # spans of which a standard deviation is computed
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """The sizes of spans and of what is around them.
+
+    Arguments
+    ---------
+    token_samples, stride_frames : int
+        From one token to the next, in samples and in frames.
+    span, span_samples, span_frames : int
+        Of a span, in tokens, in samples and in frames.
+    around, around_samples : int
+        Of a span and its surroundings, in tokens and in samples.
+    hop : int
+        From one span to the next, in tokens.
+    n_bins : int
+        Mel bins of a frame.
+    """
+
+    token_samples: int
+    stride_frames: int
+    span: int
+    span_samples: int
+    span_frames: int
+    around: int
+    around_samples: int
+    hop: int
+    n_bins: int
+
+
+def make_span_model(
+    model: Model, path: Union[str, os.PathLike], seconds: float
+) -> Model:
+    """Writes and loads a model with features of spans instead of classes.
+
+    A span has whole tokens: as many as fit into ``seconds`` and the maximum
+    clip length. The model has a prediction for each span, an eighth of a span
+    apart, or a quarter if they are longer than half of the maximum clip length.
+
+    Arguments
+    ---------
+    model : Model
+        A model whose encoder has tokens in time.
+    path : str
+        The file to write.
+    seconds : float
+        Length of a span.
+
+    Raises
+    ------
+    InputError
+        If the encoder has no tokens in time, or the file cannot be written.
+    """
+    sizes = choose_sizes(model, seconds)
+
+    def change(graph: "onnx.GraphProto") -> None:
+        """Replaces classes by features of spans."""
+        rename_input(graph.node, PADDED, "wavs")  # of learnt classes
+        remove_outputs(graph, {"probabilities", "frame_probabilities", OUTPUT})
+        pad_to_span(graph, sizes)
+        add_spans(graph, sizes)
+
+    info = dataclasses.replace(
+        model.info,
+        labels=[],
+        single_label=False,
+        rules=None,
+        note=None,
+        frame_level=FrameLevel(
+            sizes.span_samples,
+            sizes.hop * sizes.token_samples,
+            of_clips=True,
+        ),
+    )
+    copy_model(model.path, path, info, change)
+    # Recordings are encoded in parallel, each by one thread
+    return Model(path, threads=1)
+
+
+def choose_sizes(model: Model, seconds: float) -> Sizes:
+    """The sizes of spans of a model, see ``make_span_model``."""
+    token_samples = model.info.token_samples
+    if token_samples is None:
+        raise InputError(
+            f"{model.path} has an encoder without tokens over time: choose "
+            "another model"
+        )
+
+    def count(n_samples: int) -> int:
+        """The number of whole tokens, at least one."""
+        return max(n_samples - model.min_samples, 0) // token_samples + 1
+
+    def length(n_tokens: int) -> int:
+        """The number of samples of tokens."""
+        return model.min_samples + (n_tokens - 1) * token_samples
+
+    most = count(model.max_samples)
+    span = min(count(round(seconds * model.sample_rate)), most)
+    is_short = length(span) <= model.max_samples / 2
+    around = min(SURROUNDINGS * span, most)
+    wav = np.zeros((1, length(most)), np.float32)
+    _, n_frames, n_bins = model.run(["features"], wav)[0].shape
+    stride_frames = token_samples // model.frame_samples
+    return Sizes(
+        token_samples=token_samples,
+        span=span,
+        span_samples=length(span),
+        span_frames=n_frames - (most - span) * stride_frames,
+        around=around,
+        around_samples=length(around),
+        hop=max(span // (HOPS if is_short else HOPS // 2), 1),
+        stride_frames=stride_frames,
+        n_bins=n_bins,
+    )
+
+
+def token_size(model: Model) -> int:
+    """The number of dimensions of a model's tokens."""
+    patch = np.zeros((1, model.min_samples), np.float32)
+    return model.run(["tokens"], patch)[0].shape[2]
+
+
+def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
+    """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
+
+    The features are the standard deviation of the tokens of three spans around
+    its middle, or of the nearest within the clip, which tells a sound from its
+    surroundings; the mean and maximum of the span's tokens; and, for at most 64
+    log-mel bands of its frames, the mean, the standard deviation, and the
+    standard deviation of the difference between frames t and t - 2. The graph
+    has the outputs tokens and features.
+    """
+    from onnx import TensorProto, helper
+
+    build = GraphBuilder(graph, OUTPUT)
+
+    # The first token of each span, [N]; the last span ends with the clip, see
+    # FrameLevel
+    n_samples = build.Shape("wavs", start=1, end=2)
+    n_more = build.Max(build.Sub(n_samples, sizes.span_samples), 0)
+    last = build.Div(n_more, sizes.token_samples)
+    n_hops = build.Div(build.Add(last, sizes.hop - 1), sizes.hop)
+    starts = build.Mul(count_up(build, build.Add(n_hops, 1)), sizes.hop)
+    starts = build.Min(starts, last)
+    start_samples = build.Mul(starts, sizes.token_samples)
+    start_samples = build.Unsqueeze(start_samples, 0)
+    add_is_heard(build, start_samples, sizes.span_samples, name=IS_HEARD)
+
+    def moments(values: str, starts: str, size: int) -> Tuple[str, str]:
+        """Mean and standard deviation of values of each span, ``[B, N, K]``.
+
+        Of values ``[B, P, K]``, so many from each of the starts ``[N]``.
+        """
+        index = count_up(build, build.Shape(values, start=1, end=2))
+        offsets = build.Sub(index, build.Unsqueeze(starts, 1))  # [N, P]
+        inside = build.And(
+            build.GreaterOrEqual(offsets, 0), build.Less(offsets, size)
+        )
+        weight = build.Div(build.Cast(inside, to=1), np.float32(size))
+        centre = build.ReduceMean(values, 1)  # which makes squares small
+        centred = build.Sub(values, centre)
+        mean = build.MatMul(weight, centred)
+        square = build.MatMul(weight, build.Mul(centred, centred))
+        variance = build.Sub(square, build.Mul(mean, mean))
+        return build.Add(mean, centre), build.Sqrt(build.Relu(variance))
+
+    # Statistics of tokens
+    mean, _ = moments("tokens", starts, sizes.span)
+    n_more = build.Max(build.Sub(n_samples, sizes.around_samples), 0)
+    last = build.Div(n_more, sizes.token_samples)  # of surroundings
+    first = build.Sub(starts, (sizes.around - sizes.span) // 2)
+    first = build.Max(build.Min(first, last), 0)
+    _, std = moments("tokens", first, sizes.around)
+    over_time = build.Transpose("tokens", perm=[0, 2, 1])
+    highest = build.MaxPool(over_time, kernel_shape=[sizes.span])
+    highest = build.Transpose(highest, perm=[0, 2, 1])
+    highest = build.Gather(highest, starts, axis=1)
+    rows = [std, mean, highest]
+
+    # Statistics of frames: those that the tokens of a span cover
+    bands = build.MatMul("features", band_pooling(sizes.n_bins))
+    first = build.Mul(starts, sizes.stride_frames)
+    mean, std = moments(bands, first, sizes.span_frames)
+    longer = build.Pad(bands, np.array([0, 0, 0, 0, 2, 0]))
+    rise = build.Sub(build.Slice(longer, 2, 2**62, 1), bands)
+    _, rise_std = moments(rise, first, max(sizes.span_frames - 2, 1))
+    build.Concat(*rows, mean, std, rise_std, axis=2, name=OUTPUT)
+    shape = ["batch", "spans", "features"]
+    graph.output.append(
+        helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)
+    )
+
+
+def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
+    """Centres clips that are shorter than a span in one, between faint noise,
+    which follows clips that are shorter than a span's surroundings.
+
+    Encoders that were trained without digital silence respond strongly to it.
+    """
+    span, around = sizes.span_samples, sizes.around_samples
+    encoder = list(graph.node)
+    del graph.node[:]
+    build = GraphBuilder(graph, "padded")
+    n_samples = build.Shape("wavs", start=1, end=2)
+    position = count_up(build, build.Max(n_samples, around))  # [S]
+    start = build.Div(build.Max(build.Sub(span, n_samples), 0), 2)
+    index = build.Sub(position, start)
+    is_valid = build.And(
+        build.GreaterOrEqual(index, 0), build.Less(index, n_samples)
+    )
+    last = build.Sub(n_samples, 1)
+    index = build.Min(build.Max(index, 0), last)
+    wavs = build.Gather("wavs", index, axis=1)
+    noise = build.Gather(faint_noise(), build.Mod(position, NOISE_SAMPLES))
+    peak = build.ReduceMax(build.Abs("wavs"), 1)  # [B, 1]
+    build.Where(is_valid, wavs, build.Mul(peak, noise), name=PADDED)
+    rename_input(encoder, "wavs", PADDED)
+    graph.node.extend(encoder)
+
+
+def faint_noise() -> np.ndarray:
+    """Noise ``[S]`` for a clip with a peak of 1."""
+    noise = np.random.default_rng(0).standard_normal(NOISE_SAMPLES)
+    return (10 ** (NOISE_DECIBELS / 20) * noise).astype(np.float32)
+
+
+def rename_input(
+    nodes: Iterable["onnx.NodeProto"], name: str, new_name: str
+) -> None:
+    """Makes nodes use another value instead of one."""
+    for node in nodes:
+        node.input[:] = [new_name if x == name else x for x in node.input]
+
+
+def count_up(build: GraphBuilder, size: str) -> str:
+    """The numbers from 0 up to a size, which has one element."""
+    return build.Range(np.array(0), build.Squeeze(size), np.array(1))
+
+
+def band_pooling(n_bins: int) -> np.ndarray:
+    """The matrix ``[n_bins, bands]`` that averages neighbouring bins."""
+    width = math.ceil(n_bins / MAX_BANDS)
+    band = np.arange(n_bins) // width
+    pooling = (band[:, None] == np.arange(band[-1] + 1)).astype(np.float32)
+    return pooling / pooling.sum(0)
+
+
+def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
+    """Removes outputs, and nodes and weights that no other output needs."""
+    outputs = [output for output in graph.output if output.name not in names]
+    needed = {output.name for output in outputs}
+    nodes = ancestors(graph, needed)
+    needed.update(*map(names_in, nodes), (x.name for x in graph.input))
+    for values, kept in ((graph.output, outputs), (graph.node, nodes)):
+        del values[:]
+        values.extend(kept)
+    for values in (graph.initializer, graph.value_info):
+        for number in reversed(range(len(values))):
+            if values[number].name not in needed:
+                del values[number]

@@ -1,5 +1,0 @@
-"""Lists and prepares data sets.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""

@@ -1,0 +1,281 @@
+"""Tests of reading audio: formats, damage, levels and kinds of sources.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import os
+from io import BytesIO
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile as sf
+import soxr
+
+from fftp_tag.audio import decode as audio
+from fftp_tag.audio.decode import (
+    MAX_LEVEL,
+    TruncatedAudio,
+    list_recordings,
+    open_audio,
+    read_audio,
+    read_duration,
+    stream_audio,
+)
+from fftp_tag.errors import InputError
+
+RATE = 16000
+CODECS = {"alac.m4a": "alac", "aac.m4a": "aac", "a.webm": "libopus"}
+
+
+def encoded(samples, format="WAV", subtype=None, rate=RATE):
+    file = BytesIO()
+    sf.write(file, samples, rate, format=format, subtype=subtype)
+    return file.getvalue()
+
+
+def noise(seconds=3.0, rate=RATE):
+    """Noise that lossy codecs keep."""
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal(round(seconds * rate))
+    samples = np.convolve(samples, np.hanning(101) / 100, "same")
+    return samples.astype(np.float32)
+
+
+def delay(found, expected):
+    """By how many samples a sound comes later than in another one, and the
+    correlation there.
+    """
+    product = scipy.signal.correlate(found, expected)
+    peak = product.argmax()
+    norms = np.linalg.norm(found) * np.linalg.norm(expected)
+    return peak - len(expected) + 1, product[peak] / norms
+
+
+def test_kinds_of_sources(tmp_path):
+    content = encoded(noise(), subtype="FLOAT")
+    path = tmp_path / "a.raw"  # whatever the name is
+    path.write_bytes(content)
+    for source in (path, str(path), content):
+        np.testing.assert_array_equal(read_audio(source, RATE), noise())
+        part = read_audio(source, RATE, start=1.25, seconds=0.5)
+        np.testing.assert_array_equal(part, noise()[20000:28000])
+        with open_audio(source) as file:
+            assert (file.rate, file.frames) == (RATE, 48000)
+    assert read_audio(path, RATE, start=3.5).shape == (0,)
+    assert len(read_audio(path, RATE, seconds=0.1 + 0.2)) == 4800
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_channels_are_averaged_and_resampled(rate, caplog, monkeypatch):
+    """In blocks as soxr does at once, also from a later start."""
+    monkeypatch.setattr(audio, "low_rates", set())
+    stereo = np.stack([noise(rate=rate), -0.5 * noise(rate=rate)[::-1]], 1)
+    content = encoded(stereo, subtype="FLOAT", rate=rate)
+    for start in (0.0, 0.5):
+        mono = stereo[round(start * rate) :].mean(1)
+        expected = soxr.resample(mono, rate, RATE, quality="VHQ")
+        found = read_audio(content, RATE, start)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    # Once
+    assert caplog.text.count(f"{rate} Hz") == (1 if rate < RATE else 0)
+
+
+@pytest.mark.parametrize("make", ["folder", "fifo", "text", "rate"])
+def test_sources_that_are_no_audio(tmp_path, make):
+    path = tmp_path / "a.wav"
+    if make == "folder":
+        path.mkdir()
+    elif make == "fifo":  # opening it would wait for ever
+        os.mkfifo(path)
+    else:
+        content = {"text": b"no sound", "rate": encoded(noise(), rate=999)}
+        path.write_bytes(content[make])
+    with pytest.raises(InputError):
+        read_audio(path, RATE)
+    with pytest.raises(FileNotFoundError, match="none.wav"):
+        read_audio(tmp_path / "none.wav", RATE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.01 * MAX_LEVEL])
+def test_samples_that_are_no_sound(value):
+    samples = np.zeros((40000, 2))
+    samples[20000] = value, -value  # whose mean may be zero
+    content = encoded(samples, subtype="FLOAT")
+    with pytest.raises(InputError):
+        read_audio(content, RATE)
+    assert len(read_audio(content, RATE, seconds=1.0)) == RATE
+
+
+@pytest.mark.parametrize("format", ["FLAC", "MP3", "WAV", "AIFF", "OGG"])
+def test_truncated_files(format):
+    subtype = "OPUS" if format == "OGG" else None
+    content = encoded(noise(), format, subtype)
+    whole = read_audio(content, RATE)
+    cut = content[: len(content) // 2]
+    found = []
+    with pytest.raises(TruncatedAudio):
+        found.extend(stream_audio(cut, RATE))
+    found = np.concatenate(found)
+    assert 0.3 * len(whole) < len(found) < 0.6 * len(whole)
+    sure = round(0.9 * len(found))  # the last frames of an MP3 are guesses
+    np.testing.assert_array_equal(found[:sure], whole[:sure])
+    assert len(read_audio(cut, RATE, seconds=0.5)) == RATE // 2
+    # Starts before the end of what is left, and after it
+    with pytest.raises(TruncatedAudio):
+        read_audio(cut, RATE, start=0.5)
+    with contextlib.suppress(TruncatedAudio):
+        assert not len(read_audio(cut, RATE, start=2.9))
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_last_page_that_is_cut(subtype):
+    content = encoded(noise(), "OGG", subtype)
+    whole = read_audio(content + b"TAG" + bytes(125), RATE)  # no damage
+    np.testing.assert_array_equal(whole, read_audio(content, RATE))
+    with pytest.raises(TruncatedAudio):
+        read_audio(content[:-200], RATE)
+
+
+@pytest.mark.parametrize(
+    "format, subtype", [("WAV", "GSM610"), ("XI", "DPCM_16")]
+)
+def test_formats_that_cannot_be_sought(format, subtype):
+    content = encoded(noise(), format, subtype)
+    with open_audio(content) as file:
+        rate = file.rate
+    whole = read_audio(content, rate)
+    assert delay(whole, noise())[0] < 400 and len(whole) >= len(noise())
+    part = read_audio(content, rate, start=1.25, seconds=0.5)
+    np.testing.assert_array_equal(
+        part, whole[round(1.25 * rate) : round(1.75 * rate)]
+    )
+
+
+@pytest.mark.parametrize("size", [2**31 - 2**12, 2**32 - 1])
+def test_wav_files_that_were_streamed_are_whole(size):
+    """As sox and ffmpeg write them into a pipe, without a known size."""
+    content = bytearray(encoded(noise()))
+    content[40:44] = size.to_bytes(4, "little")
+    assert len(read_audio(bytes(content), RATE)) == len(noise())
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name):
+    stereo = np.stack([noise(rate=48000), -0.5 * noise(rate=48000)], 1)
+    path = ffmpeg_encode(
+        *(tmp_path / name, stereo, 48000, "-c:a", CODECS[name])
+    )
+    expected = sf.read(tmp_path / (name + ".wav"), dtype="float32")[0].mean(1)
+    found = read_audio(path, 48000)
+    if CODECS[name] == "alac":
+        np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert delay(found, expected)[1] > 0.95
+    np.testing.assert_array_equal(read_audio(path.read_bytes(), 48000), found)
+    assert read_duration(path) == len(found) / 48000
+    # Parts are where they are in the whole
+    for start in (0.00001, 2.0001):
+        part = read_audio(path, 48000, start, seconds=0.5)
+        assert len(part) == 24000
+        at = round(start * 48000)
+        late, similar = delay(part, found[at : at + 24000])
+        assert abs(late) < 0.003 * 48000 and similar > 0.9
+
+
+def test_streamed_flac_has_no_known_length(ffmpeg, tmp_path):
+    sf.write(tmp_path / "a.wav", noise(), RATE)
+    content = ffmpeg("-i", tmp_path / "a.wav", "-f", "flac", "-")
+    with open_audio(content) as file:
+        assert file.frames is None
+    assert read_duration(content) == 3.0
+    part = read_audio(content, RATE, start=1.5)
+    np.testing.assert_allclose(part, noise()[24000:], atol=1e-4)
+
+
+def test_a_reader_that_stops_leaves_no_process(
+    ffmpeg_encode, tmp_path, monkeypatch
+):
+    minutes = np.tile(noise(), 50)
+    path = ffmpeg_encode(tmp_path / "a.mkv", minutes, RATE, "-c:a", "flac")
+    processes = []
+    start_ffmpeg = audio.start_ffmpeg
+
+    def start(*args):
+        processes.append(start_ffmpeg(*args))
+        return processes[-1]
+
+    monkeypatch.setattr(audio, "start_ffmpeg", start)
+    blocks = stream_audio(path, RATE)
+    next(blocks)
+    assert processes[0].poll() is None
+    blocks.close()
+    assert len(read_audio(path, RATE, seconds=1.0)) == RATE
+    assert len(processes) == 2
+    assert all(process.returncode is not None for process in processes)
+
+
+def test_a_video_without_sound(ffmpeg, tmp_path):
+    path = tmp_path / "a.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=d=1:s=64x64", path)
+    with pytest.raises(InputError, match="no sound"):
+        read_audio(path, RATE)
+
+
+def test_playlists_are_not_followed(ffmpeg, tmp_path):
+    sf.write(tmp_path / "a.wav", noise(), RATE)
+    path = tmp_path / "a.m4a"
+    path.write_text("ffconcat version 1.0\nfile a.wav\n")
+    with pytest.raises(InputError):
+        read_audio(path, RATE)
+
+
+@pytest.fixture
+def fake_ffmpeg(tmp_path, monkeypatch):
+    """Replaces ffmpeg by a shell script; returns a file for it."""
+
+    def replace(script):
+        path = tmp_path / "ffmpeg"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        return b"no format of libsndfile"
+
+    return replace
+
+
+def test_ffmpeg_that_is_missing_or_fails(fake_ffmpeg, monkeypatch):
+    content = fake_ffmpeg("echo first >&2; echo last >&2; exit 1")
+    with pytest.raises(InputError, match="last"):
+        read_audio(content, RATE)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="Install ffmpeg"):
+        read_audio(content, RATE)
+
+
+def test_ffmpeg_that_says_much_and_stops(fake_ffmpeg, tmp_path):
+    """More than a pipe holds, and half a sample at the end."""
+    header = audio.AU_HEADER.pack(b".snd", 24, 2**32 - 1, 6, RATE, 1)
+    (tmp_path / "output").write_bytes(header + bytes(4002))
+    content = fake_ffmpeg(
+        f"head -c 1000000 /dev/zero >&2; cat {tmp_path}/output; exit 1"
+    )
+    found = []
+    with pytest.raises(TruncatedAudio):
+        found.extend(stream_audio(content, RATE))
+    assert sum(map(len, found)) == 1000
+
+
+def test_recordings_are_a_file_or_those_below_a_folder(tmp_path):
+    """Not the files that a Mac writes beside them on other disks."""
+    names = ("b/1.WAV", "a.flac", "._a.flac", ".Trash/2.wav", "notes.txt")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [str(tmp_path / name) for name in ("a.flac", "b/1.WAV")]
+    assert list_recordings(tmp_path) == found
+    assert list_recordings(found[0]) == found[:1]
+    with pytest.raises(FileNotFoundError, match="Trash has no audio files"):
+        (tmp_path / ".Trash" / "2.wav").unlink()
+        list_recordings(tmp_path / ".Trash")
