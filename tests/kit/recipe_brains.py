@@ -14,7 +14,7 @@ from hyperpyyaml import load_hyperpyyaml
 from speechbrain.dataio.batch import PaddedData
 from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = [
     path.relative_to(ROOT / "hparams").as_posix()
     for path in sorted((ROOT / "hparams").rglob("*.yaml"))
