@@ -73,14 +73,13 @@ class TruncatedAudio(InputError):
 class OpenAudio(NamedTuple):
     """An open audio file.
 
-    Its sampling rate in Hz; its number of frames, if the format tells; its mono
-    blocks ``[S]`` in float32; and its comment, if libsndfile reads it.
+    Its sampling rate in Hz; its number of frames, if the format tells; and its
+    mono blocks ``[S]`` in float32.
     """
 
     rate: int
     frames: Optional[int]
     blocks: Iterator[np.ndarray]
-    comment: str
 
 
 def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
@@ -162,17 +161,17 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
             stack.enter_context(process)
             stack.callback(process.kill)
             rate, channels = read_au_header(process, log)
-            frames, comment = None, ""
+            frames = None
             blocks = ffmpeg_blocks(process, log, rate, channels)
         else:
-            rate, frames, comment = file.samplerate, file.frames, file.comment
-            frames = frames if frames < UNKNOWN_FRAMES else None
+            rate = file.samplerate
+            frames = file.frames if file.frames < UNKNOWN_FRAMES else None
             blocks = soundfile_blocks(file, start)
         if not MIN_RATE <= rate <= MAX_RATE:
             raise InputError(
                 f"sampling rate of {rate} Hz, not in {MIN_RATE}..{MAX_RATE}"
             )
-        yield OpenAudio(rate, frames, blocks, comment)
+        yield OpenAudio(rate, frames, blocks)
 
 
 def open_binary(

@@ -13,9 +13,8 @@ the model.
 Learnt rules are scored by cross-validation: each clip by rules that are learnt
 from clips of other groups. With --strong-labels, the events of the rules are
 scored as well; with --background, their false alarms in recordings without any
-of the sounds are counted. Rules that are worse than the model's own are not
-written. With --background alone, false alarms are counted with the model's own
-rules.
+of the sounds are counted. With --background alone, false alarms are counted with
+the model's own rules.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -56,12 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file to write (default: the name of the model, with "
         "_calibrated.onnx)",
     )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        default=None,
-        help="write rules that are worse than the model's own, too",
-    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -87,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
             threads=args.threads,
             progress=True,
             background=recordings,
-            **options.given(args, "force", *evaluate.CLIP_OPTIONS),
+            **options.given(args, *evaluate.CLIP_OPTIONS),
         )
         report_calibration(target, found)
     else:
@@ -99,9 +92,7 @@ def check_options(args: argparse.Namespace) -> None:
     if not args.data_folder and not args.background:
         raise InputError("give --data-folder, --background, or both")
     if not args.data_folder:
-        for name in options.given(
-            args, "output", "force", *evaluate.CLIP_OPTIONS
-        ):
+        for name in options.given(args, "output", *evaluate.CLIP_OPTIONS):
             name = name.replace("_", "-")
             raise InputError(f"--{name} needs --data-folder")
     if args.split == "eval":
@@ -111,13 +102,7 @@ def check_options(args: argparse.Namespace) -> None:
 
 
 def report_calibration(target: Path, found: "Calibration") -> None:
-    """Prints scores before and after, and whether the rules are written.
-
-    Raises
-    ------
-    InputError
-        If they are not.
-    """
+    """Prints scores before and after."""
     from fftp_tag.score.tags import decimal
     from fftp_tag.score.thresholds import MIN_POSITIVES
 
@@ -139,10 +124,6 @@ def report_calibration(target: Path, found: "Calibration") -> None:
         counts = old.together.count, new.together.count
         print(f"false alarms       {counts[0]:<6}  {counts[1]}")
         print_false_alarms(new, found.rules)
-    if not found.is_written:
-        raise InputError(
-            f"{target} is not written: {found.objection}. --force writes it"
-        )
     print(f"wrote {target}")
 
 

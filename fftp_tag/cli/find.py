@@ -1,54 +1,41 @@
 """``fftp-tag find``: Finds what sounds like an example in an archive.
 
-Prints the most similar matches first. With several examples, the similarity to
-their mean counts. Matches that an example was cut from are left out, as are
-those that clips in the folder of --cut are from, and matches that overlap a more
-similar match. The model of the index is used: give
---model if it has been moved.
-
-Without an EXAMPLE, prints the most probable matches for each class of --model,
-a model that fftp-tag learn has written. Matches that overlap clips that it was
-learnt from are left out.
+Prints the most similar matches first, without those that overlap a more similar
+one. With several examples, the similarity to their mean counts. The model of
+the index is used: give --model if it has been moved.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
-import collections
 import functools
 import math
 import os
-import re
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List
 
 from fftp_tag.cli import formats, options, output
 from fftp_tag.errors import InputError, one_line
 
 if TYPE_CHECKING:
-    from fftp_tag.audio.windows import Part
-    from fftp_tag.search.clips import ClipSource
-    from fftp_tag.search.index import Match, SoundIndex
-    from fftp_tag.tag.tagger import AudioTagger
+    from fftp_tag.search.index import Match
 
-HELP = "finds what sounds like an example, or a class, in an archive"
+HELP = "finds what sounds like an example in an archive"
 EXAMPLES = """\
   fftp-tag find bark.wav --index archive.index --top-k 20
   fftp-tag find long.wav --start 35 --end 38 --index archive.index
   fftp-tag find barks/ --index archive.index --format csv > matches.csv
-  fftp-tag find bark.wav --index archive.index --cut my_sounds/bark
-  fftp-tag find --model my.onnx --index archive.index --cut next"""
+  fftp-tag find bark.wav --index archive.index --cut my_sounds/bark"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     parser.add_argument(
         "files",
-        nargs="*",
+        nargs="+",
         metavar="EXAMPLE",
-        help="audio files, or folders of audio files (default: none, for the "
-        "classes of --model)",
+        help="audio files, or folders of audio files",
     )
     parser.add_argument(
         "--index",
@@ -75,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.number(int, 1),
         default=20,
         metavar="N",
-        help="maximum number of matches, of each class (default: 20)",
+        help="maximum number of matches (default: 20)",
     )
     parser.add_argument(
         "--format",
@@ -87,17 +74,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cut",
         metavar="FOLDER",
         help="write each match as a mono WAV file into this folder, at the "
-        "sampling rate of the recording, those of a class into a folder of its "
-        "name; files are never overwritten",
+        "sampling rate of the recording; files are never overwritten",
     )
     options.add_model(parser, default=None)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the matches, and writes them with --cut; returns the exit code."""
+    import numpy as np
+
     from fftp_tag.audio.windows import Part
-    from fftp_tag.data.names import audio_below
-    from fftp_tag.search.clips import list_sources
+    from fftp_tag.parallel import in_order
     from fftp_tag.search.index import SoundIndex
 
     files = options.find_files(args.files)
@@ -106,64 +93,32 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--start and --end need a single EXAMPLE")
     if args.start >= args.end:
         raise InputError("--start must be before --end")
-    if not files and args.model is None:
-        raise InputError(
-            "there is nothing to find: give an EXAMPLE, or --model with a "
-            "model that fftp-tag learn has written"
-        )
     index = SoundIndex.load(args.index)
     args.model = args.model or index.settings.model
-    tagger = options.load_tagger(args)
-    encoder = index.load_encoder(tagger)
-    examples = [Part(file, args.start, args.end) for file in files]
-    clips: List[Part] = []
-    if args.cut is not None:
-        names = audio_below(args.cut)
-        clips = [Part(os.path.join(args.cut, name)) for name in names]
-    known = list_sources([*examples, *clips])
-    code = 0
-    if files:
-        matches, code = find_examples(args, index, encoder, examples, known)
-    else:
-        matches = index.find_classes(tagger.model, args.top_k, known)
-    rows = [output.rounded(x.to_dict()) for x in matches]
-    FORMATS[args.format](rows)
+    encoder = index.load_encoder(options.load_tagger(args))
+    embed = functools.partial(index.embed, encoder)
+    parts = [Part(file, args.start, args.end) for file in files]
+    examples = []
+    for _, example, error in in_order(embed, parts):
+        if example is None:
+            output.report(str(error))
+        else:
+            examples.append(example)
+    matches: List[Match] = []
+    if examples:
+        matches = index.find(np.stack(examples), args.top_k)
+    FORMATS[args.format]([output.rounded(x.to_dict()) for x in matches])
+    code = int(len(examples) < len(files))
     if args.cut is not None:
         code |= cut_matches(matches, args.cut)
     return code
 
 
-def find_examples(
-    args: argparse.Namespace,
-    index: "SoundIndex",
-    encoder: "AudioTagger",
-    examples: List["Part"],
-    known: List["ClipSource"],
-) -> Tuple[List["Match"], int]:
-    """Finds matches by the examples that can be read; returns the exit code."""
-    import numpy as np
-
-    from fftp_tag.parallel import in_order
-
-    embed = functools.partial(index.embed, encoder)
-    found = []
-    for _, example, error in in_order(embed, examples):
-        if example is None:
-            output.report(str(error))
-        else:
-            found.append(example)
-    if not found:
-        return [], 1
-    matches = index.find(np.stack(found), args.top_k, known)
-    return matches, int(len(found) < len(examples))
-
-
 def print_table(rows: List[Dict[str, Any]]) -> None:
-    """For people: score, start, end, label if there is one, and file."""
+    """For people: score, start, end and file."""
     for row in rows:
         numbers = f"{row['score']:6.3f} {row['start']:9.2f} {row['end']:9.2f}"
-        label = f"  {row['label']}" if "label" in row else ""
-        print(f"{numbers}{label}  {output.printable(row['file'])}")
+        print(f"{numbers}  {output.printable(row['file'])}")
 
 
 def print_json(rows: List[Dict[str, Any]]) -> None:
@@ -190,19 +145,15 @@ def cut_matches(matches: List["Match"], folder: str) -> int:
     from fftp_tag.files import shortened
     from fftp_tag.search.clips import cut_clip
 
-    ranks: Dict[str, int] = collections.Counter()
+    os.makedirs(folder, exist_ok=True)
     code = 0
-    for match in matches:
-        label = re.sub(r"[^\w .-]", "_", match.label or "")
-        target = os.path.join(folder, shortened(label.strip(".")))
-        ranks[target] += 1
+    for rank, match in enumerate(matches, 1):
         stem = os.path.splitext(os.path.basename(match.file))[0]
         times = f"{match.start:.2f}-{match.end:.2f}"
-        name = f"{ranks[target]:03d}_{shortened(stem)}_{times}.wav"
+        clip = os.path.join(folder, f"{rank:03d}_{shortened(stem)}_{times}.wav")
         part = Part(match.file, match.start, match.end)
         try:
-            os.makedirs(target, exist_ok=True)
-            cut_clip(part, match.identity, os.path.join(target, name))
+            cut_clip(part, match.identity, clip)
         except (InputError, OSError) as error:
             output.report(one_line(error))
             code = 1

@@ -24,7 +24,7 @@ HELP = "writes a folder to upload to the Hugging Face hub"
 EXAMPLES = """\
   fftp-tag share results/demo shared --name me/beeps --license apache-2.0
   fftp-tag share model.onnx shared --name me/birds --license cc-by-4.0 \\
-      --about birds.md --scores scores
+      --about birds.md
   fftp-tag share model.onnx space --name me/birds --license cc-by-4.0 \\
       --for space"""
 
@@ -67,18 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="text in Markdown to add to the card: what the model has learnt "
         "from, and whom to credit",
     )
-    parser.add_argument(
-        "--scores",
-        metavar="DIR",
-        help="output folder of fftp-tag evaluate (default: scores of the "
-        "training, if they are beside the model)",
-    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to upload it."""
     from fftp_tag.cli.page import load_model, new_folder
-    from fftp_tag.model.card import find_scores, write_card
+    from fftp_tag.model.card import write_card
 
     if not HUB_ID.fullmatch(args.name):
         raise InputError(f"--name {args.name} is not owner/name")
@@ -88,9 +82,6 @@ def run(args: argparse.Namespace) -> None:
     target = args.folder
     with new_folder(target) as folder:
         model = load_model(args.model)
-        scores = find_scores(model.path)
-        if args.scores is not None:
-            scores = Path(args.scores)
         speechbrain = write_files(folder, model, args.form)
         write_card(
             folder,
@@ -100,7 +91,6 @@ def run(args: argparse.Namespace) -> None:
             args.form,
             about,
             speechbrain,
-            scores,
         )
     print(f"wrote {target}: read its README.md, then upload it with")
     space = ""

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
-from fftp_tag.audio.decode import MIN_SECONDS, read_audio, read_duration
+from fftp_tag.audio.decode import MIN_SECONDS, read_audio
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 
@@ -31,9 +31,7 @@ SPLITS = tuple(dict.fromkeys(SPLIT_NAMES.values()))
 # A clip in several splits stays in the first of them
 PRECEDENCE = ("eval", "valid", "train", "")
 CLIP_SECONDS = 10.0  # of a segment of AudioSet
-LONG = 1.5  # a file longer than this many times its clip is a whole recording
 MISSING = "missing file"  # the reason why a clip is skipped
-TOLERANCE = 0.5  # seconds by which a recording may end too early
 
 
 class Clip(NamedTuple):
@@ -47,10 +45,6 @@ class Clip(NamedTuple):
     split: str = ""  # empty: to be assigned
     start: float = 0.0  # seconds
     end: float = math.inf  # the end of the file
-    # Whether the audio may be the clip itself, not the recording that start
-    # and end refer to
-    may_be_cut: bool = False
-    gain: float = 1.0
     group: str = ""  # clips of a group share a split
     fold: str = ""
 
@@ -85,26 +79,17 @@ def convert_clip(clip: Clip, sample_rate: int) -> np.ndarray:
     Raises
     ------
     InputError
-        If the audio is missing, unusable, or ends before the clip.
+        If the audio is missing or unusable.
     """
     if clip.is_missing:
         raise InputError(MISSING)
     source = clip.audio.read() if hasattr(clip.audio, "read") else clip.audio
-    start = clip.start
-    if clip.may_be_cut:
-        duration = read_duration(source)
-        if duration <= LONG * max(clip.seconds, CLIP_SECONDS):
-            start = 0.0
-        elif duration < clip.end - TOLERANCE:
-            raise InputError(
-                f"ends before its segment: {duration:.1f} of {clip.end:.1f} s"
-            )
-    samples = read_audio(source, sample_rate, start, clip.seconds)
+    samples = read_audio(source, sample_rate, clip.start, clip.seconds)
     if len(samples) < MIN_SECONDS * sample_rate:
         raise InputError(f"shorter than 25 ms: {len(samples)} samples")
     if clip.seconds < math.inf:
         samples = samples[: round(clip.seconds * sample_rate)]
-    return as_int16(clip.gain * samples)
+    return as_int16(samples)
 
 
 def as_int16(samples: np.ndarray) -> np.ndarray:

@@ -14,27 +14,18 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-import soxr
 
-from fftp_tag.audio.decode import list_recordings, read_audio
-from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16, convert_clip
+from fftp_tag.audio.scenes import add_sound, change_speed, from_decibels
+from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
 from fftp_tag.data.names import text_digest
-from fftp_tag.data.packs import PACKS
-from fftp_tag.data.prepare import (
-    describe_clips,
-    describe_files,
-    list_data,
-    split_clips,
-)
-from fftp_tag.data.prepared import preparing, write_prepared
+from fftp_tag.data.prepared import AUDIO, write_prepared
 from fftp_tag.data.strong_labels import write_strong_labels
-from fftp_tag.errors import InputError
 
 RATE = 16000
 MOST_SOUNDS = 6  # of a clip
 EMPTY = 0.05  # fraction of the clips without sounds
 SECONDS = (0.5, 5.0)  # maximum length of a sound in a clip
-WHOLE = 2.0  # own sounds of up to so many seconds are not cut
+WHOLE = 2.0  # shorter sounds, in seconds, need not be cut
 SPEED = (0.87, 1.15)
 SNR_DB = (6, 30)
 NOISE_LEVEL = (0.002, 0.02)  # RMS
@@ -43,8 +34,6 @@ QUIET_DB = 30  # and ends where it stays so much below it
 FADE = RATE // 100
 NOISE_SECONDS = 30  # of generated noise
 GENERATED = (0.0, 0.5, 1.0, 1.5, 2.0)  # noises for training: power ~ 1 / f ** x
-# Of a recording of background, for the splits
-PARTS = {"train": (0.0, 0.6), "valid": (0.6, 0.8), "eval": (0.8, 1.0)}
 
 
 class Sound(NamedTuple):
@@ -55,90 +44,7 @@ class Sound(NamedTuple):
     is_whole: bool = False  # whether no parts of it are used
 
 
-def prepare_mixtures(
-    data_folder,
-    prepared_folder,
-    *,
-    background=None,
-    num_train=2000,
-    num_valid=200,
-    num_eval=200,
-    test_fold=None,
-    seed=0,
-):
-    """Mixes custom data into a prepared folder, unless it exists.
-
-    The clips of a split are mixed into clips of this split. Noises are the
-    clips without a class and, of each recording of background, the first 60 %
-    for training, and 20 % for validation and for the evaluation.
-
-    Arguments
-    ---------
-    data_folder : str
-        Folder with custom data, see ``LAYOUTS`` in ``custom.py``.
-    prepared_folder : str
-        Folder to write to.
-    background : str, optional
-        A recording without any of the sounds, or a folder of recordings.
-    num_train, num_valid, num_eval : int
-        Number of mixtures.
-    test_fold : str, optional
-        The fold to evaluate on, for data with folds.
-    seed : int
-        Seed of the mixtures.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the data folder or the background is missing.
-    InputError
-        If the data are invalid, or the folder was prepared with other settings
-        or from other clips.
-    """
-    sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
-    listing = list_data(data_folder, min_classes=1)
-    rooms = [] if background is None else list_recordings(background)
-    settings = {
-        "seed": seed,
-        "test_fold": None if test_fold is None else str(test_fold),
-        "clips": describe_clips(listing.clips),
-        "background": describe_files(rooms),
-        **{f"num_{split}": size for split, size in sizes.items()},
-    }
-    with preparing(prepared_folder, settings) as to_do:
-        if to_do:
-            clips, skipped = split_clips(listing, test_fold)
-            sounds, noises = read_sounds(clips, skipped)
-            for path in rooms:
-                wav = read_audio(path, RATE)
-                for split, part in PARTS.items():
-                    start, end = (round(x * len(wav)) for x in part)
-                    if wav[start:end].any():
-                        noises[split].append(wav[start:end])
-            mixer = Mixer(sounds, noises, listing.classes, seed)
-            write_mixtures(prepared_folder, mixer, sizes, skipped)
-
-
-def read_sounds(clips, skipped):
-    """Sounds and noises by split; adds what cannot be read to ``skipped``."""
-    sounds, noises = ({split: [] for split in PARTS} for _ in range(2))
-    for clip in clips:
-        try:
-            wav = convert_clip(clip, RATE) / np.float32(2**15)
-        except InputError as error:
-            skipped.append((clip.id, clip.split, str(error)))
-            continue
-        if not wav.any():
-            skipped.append((clip.id, clip.split, "it is silent"))
-        elif not clip.labels:
-            noises[clip.split].append(wav)
-        else:
-            is_whole = len(wav) <= WHOLE * RATE
-            sounds[clip.split].append(Sound(clip.labels, wav, is_whole))
-    return sounds, noises
-
-
-def write_mixtures(folder, mixer, sizes, skipped=()):
+def write_mixtures(folder, mixer, sizes):
     """Writes the clips, the tables and the events of a prepared folder."""
     clips = {}
     for split, size in sizes.items():
@@ -150,8 +56,8 @@ def write_mixtures(folder, mixer, sizes, skipped=()):
         """The samples of a clip."""
         return as_int16(mixer.mix(clips[clip.id]))
 
-    # Packs of an interrupted preparation may be of other settings
-    shutil.rmtree(Path(folder, PACKS), ignore_errors=True)
+    # Clips of an interrupted preparation may be of other settings
+    shutil.rmtree(Path(folder, AUDIO), ignore_errors=True)
     write_prepared(
         folder,
         [
@@ -168,7 +74,6 @@ def write_mixtures(folder, mixer, sizes, skipped=()):
         ],
         mixer.classes,
         sample_rate=RATE,
-        skipped=skipped,
         convert=convert,
     )
     events = {
@@ -182,8 +87,8 @@ def write_mixtures(folder, mixer, sizes, skipped=()):
     write_strong_labels(Path(folder, "events.tsv"), events)
 
 
-class Event(NamedTuple):
-    """A part of a sound in a clip; times in samples."""
+class Placed(NamedTuple):
+    """A part of a sound, and where it is in a clip; times in samples."""
 
     sound: Sound
     wav: np.ndarray  # its samples [S], before the change of speed
@@ -271,14 +176,10 @@ class Mixer:
         """The samples ``[S]`` of a clip."""
         mixed = drawn.noise * (drawn.level / drawn.noise.std())
         for event in drawn.events:
-            wav = soxr.resample(event.wav, event.speed * RATE, RATE)
-            size = event.end - event.start
-            wav = np.pad(wav, (0, max(size - len(wav), 0)))[:size]
-            edge = np.linspace(0, 1, FADE, dtype=np.float32)
-            wav[:FADE] *= edge
-            wav[-FADE:] *= edge[::-1]
-            wav *= drawn.level * 10 ** (event.snr / 20) / max(wav.std(), 1e-6)
-            mixed[event.start : event.end] += wav
+            wav = change_speed(event.wav, event.speed, RATE)
+            wav = wav[: event.end - event.start]
+            level = drawn.level * from_decibels(event.snr)
+            add_sound(mixed, wav, event.start, level, FADE)
         return mixed / max(1.0, np.abs(mixed).max())
 
 
@@ -293,7 +194,7 @@ def draw_event(rng, sounds, length):
     speed = rng.uniform(*SPEED)
     size = int(len(wav) / speed)
     start = int(rng.integers(length - size))
-    return Event(sound, wav, speed, start, start + size, rng.uniform(*SNR_DB))
+    return Placed(sound, wav, speed, start, start + size, rng.uniform(*SNR_DB))
 
 
 def levels_of(wav):

@@ -143,7 +143,7 @@ def list_data(data_folder, min_classes=2):
     if is_audioset(data_folder):
         raise InputError(
             f"{data_folder} is AudioSet: prepare it with"
-            " recipes/AudioSet/packs_prepare.py, and give the prepared"
+            " recipes/AudioSet/data_prepare.py, and give the prepared"
             " folder"
         )
     return custom.list_clips(data_folder, min_classes)

@@ -1,10 +1,10 @@
-"""Prepared folders: the clips of a data set, converted once into few files.
+"""Prepared folders: the clips of a data set, converted once.
 
-A prepared folder holds packs, ``wav/SPLIT-NUMBER.wav``, in 16 bits, each with
-about a thousand clips of one split; a manifest of each split, ``SPLIT.csv``;
-``classes.csv``; ``skipped.csv`` with the reason for each clip that cannot be
-used; and ``prepared.json`` with the settings and, once the folder is complete,
-the checksums of these tables.
+A prepared folder holds the clips, ``audio/ID.wav``, mono in 16 bits; a manifest
+of each split, ``SPLIT.csv``; ``classes.csv``; ``skipped.csv`` with the reason
+for each clip that cannot be used; and ``prepared.json`` with the settings and,
+once the folder is complete, the checksums of these tables.
+``recipes/AudioSet/audioset_prepare.py`` writes the same form.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,6 +12,7 @@ Authors
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import shutil
@@ -27,15 +28,15 @@ from typing import (
     List,
     Optional,
     Sequence,
+    Tuple,
 )
 
 import numpy as np
 import soundfile as sf
 
-from fftp_tag.audio.decode import is_truncated
 from fftp_tag.data.class_lists import write_classes
-from fftp_tag.data.clips import SPLITS, Clip, Skipped, convert_clip
-from fftp_tag.data.packs import PACKS, PackedClip, write_packs
+from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, Skipped, convert_clip
+from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError, one_line_errors
 from fftp_tag.files import (
     PREPARED,
@@ -45,10 +46,13 @@ from fftp_tag.files import (
     write_csv,
     write_json,
 )
+from fftp_tag.parallel import in_order
 
 logger = logging.getLogger(__name__)
 
 SKIPPED = "skipped.csv"
+AUDIO = "audio"  # the folder of clips
+MANIFEST = ("ID", "duration", "wav", "start", "stop", "labels")
 
 
 @contextlib.contextmanager
@@ -56,7 +60,7 @@ def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
     """Prepares a folder unless it is complete, and marks it complete.
 
     Yields whether there is anything to do. If the block fails or the process
-    is killed, the next call with the same settings keeps complete packs.
+    is killed, the next call with the same settings keeps the clips.
 
     Arguments
     ---------
@@ -96,12 +100,12 @@ def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
             f"{folder} holds other files, such as {min(others)}. {remedy}"
         )
     if changed:
-        shutil.rmtree(os.path.join(folder, PACKS), ignore_errors=True)
+        shutil.rmtree(os.path.join(folder, AUDIO), ignore_errors=True)
     write_json(Path(folder, PREPARED), {"settings": settings})
     yield True
     tables = {
         path.relative_to(folder).as_posix(): file_sha256(path)
-        for path in sorted(Path(folder).rglob("*.[ct]sv"))
+        for path in sorted(Path(folder).glob("*.[ct]sv"))
     }
     record = {"settings": settings, "tables": tables}
     write_json(Path(folder, PREPARED), record)
@@ -131,7 +135,7 @@ def is_complete(folder: PathLike) -> bool:
 
 
 def check_prepared(folder: PathLike) -> None:
-    """Raises an InputError if a table or a pack is missing or was changed."""
+    """Raises an InputError if a table was changed, or a clip is not all there."""
     tables = read_record(folder)["tables"]
     if not tables:
         raise InputError(
@@ -142,15 +146,12 @@ def check_prepared(folder: PathLike) -> None:
         table = Path(folder, name)
         if not table.is_file() or file_sha256(table) != checksum:
             raise damaged(table, folder)
-        if table.parent.name == PACKS:
-            pack = table.with_suffix(".wav")
-            try:
-                with sf.SoundFile(pack) as file:
-                    is_cut = is_truncated(file.extra_info)
-            except sf.LibsndfileError:
-                is_cut = True
-            if is_cut:
-                raise damaged(pack, folder)
+    for clip, n_samples in read_manifest(folder):
+        if (
+            not os.path.isfile(clip.audio)
+            or os.path.getsize(clip.audio) < 2 * n_samples
+        ):
+            raise damaged(clip.audio, folder)
 
 
 # For the preparation of yaml files whose data are prepared beforehand
@@ -176,7 +177,7 @@ def write_prepared(
     skipped: Iterable[Skipped] = (),
     convert: Optional[Callable[[Clip], np.ndarray]] = None,
 ) -> None:
-    """Converts clips into packs, and writes the tables of a prepared folder.
+    """Converts clips, and writes the tables of a prepared folder.
 
     Arguments
     ---------
@@ -187,7 +188,7 @@ def write_prepared(
     classes : dict
         The names of the classes by their ids, in order.
     sample_rate : int
-        Sampling rate of the packs, in Hz.
+        Sampling rate of the files, in Hz.
     splits : sequence of str
         The splits, each of which gets a manifest.
     may_be_empty : sequence of str
@@ -205,7 +206,7 @@ def write_prepared(
     """
     if convert is None:
         convert = functools.partial(convert_clip, sample_rate=sample_rate)
-    packed, failed = write_packs(folder, clips, convert, sample_rate)
+    sizes, failed = convert_clips(folder, clips, convert, sample_rate)
     skipped = [
         *skipped,
         *((c.id, c.split, failed[c.id]) for c in clips if c.id in failed),
@@ -217,10 +218,8 @@ def write_prepared(
         counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
         logger.warning("Skipped clips: %s; all are in %s", counts, skipped_path)
     for split in splits:
-        kept = [c for c in clips if c.split == split and c.id in packed]
+        kept = [c for c in clips if c.split == split and c.id in sizes]
         if not kept and split not in may_be_empty:
-            # So that repaired clips are converted again
-            shutil.rmtree(os.path.join(folder, PACKS))
             why = f"{skipped_path} says why"
             if all(clip.split != split for clip in clips):
                 why = "all are in other splits"
@@ -238,24 +237,81 @@ def write_prepared(
                 len(absent),
                 absent[0],
             )
-        path = os.path.join(folder, f"{split}.csv")
-        write_manifest(path, kept, packed, sample_rate, classes)
+        rows = []
+        for clip in kept:
+            wav = f"$data_root/{AUDIO}/{clip.id}.wav"
+            stop = sizes[clip.id]
+            labels = ";".join(classes[label] for label in clip.labels)
+            rows.append((clip.id, stop / sample_rate, wav, 0, stop, labels))
+        write_csv(os.path.join(folder, f"{split}.csv"), MANIFEST, rows)
     write_classes(folder, classes)
 
 
-def write_manifest(
-    path: PathLike,
+def convert_clips(
+    folder: PathLike,
     clips: List[Clip],
-    packed: Dict[str, PackedClip],
+    convert: Callable[[Clip], np.ndarray],
     sample_rate: int,
-    classes: Dict[str, str],
-) -> None:
-    """Writes the manifest of a split, see ``write_prepared``."""
-    rows = []
+) -> Tuple[Dict[str, int], Dict[str, str]]:
+    """Writes the clips that are not there yet, see ``write_prepared``.
+
+    Returns the numbers of samples, and the reasons of failures, by id.
+    """
+    os.makedirs(os.path.join(folder, AUDIO), exist_ok=True)
+    sizes, failed, missing = {}, {}, []
     for clip in clips:
-        wav, start, stop = packed[clip.id]
-        duration = (stop - start) / sample_rate
-        labels = ";".join(classes[label] for label in clip.labels)
-        rows.append((clip.id, duration, wav, start, stop, labels))
-    header = ("ID", "duration", "wav", "start", "stop", "labels")
-    write_csv(path, header, rows)
+        path = clip_path(folder, clip)
+        if os.path.isfile(path):
+            sizes[clip.id] = sf.info(path).frames
+        else:
+            missing.append(clip)
+    for clip, samples, reason in in_order(
+        convert, missing, os.cpu_count() or 1, progress=True, unit="clips"
+    ):
+        if samples is None:
+            failed[clip.id] = str(reason)
+        else:
+            write_clip(clip_path(folder, clip), samples, sample_rate)
+            sizes[clip.id] = len(samples)
+    return sizes, failed
+
+
+def clip_path(folder: PathLike, clip: Clip) -> str:
+    """The file of a clip; its id, which a table gives, must be a plain name."""
+    if os.path.basename(clip.id) != clip.id:
+        raise InputError(f"the id {clip.id!r} of a clip is no name of a file")
+    return os.path.join(folder, AUDIO, f"{clip.id}.wav")
+
+
+def write_clip(path: str, samples: np.ndarray, sample_rate: int) -> None:
+    """Writes samples in 16 bits, all of them or none."""
+    content = io.BytesIO()
+    sf.write(content, samples, sample_rate, "PCM_16", format="WAV")
+    unfinished = Path(f"{path}.unfinished")
+    try:
+        unfinished.write_bytes(content.getbuffer())
+        os.replace(unfinished, path)
+    except OSError as error:  # such as a full disk
+        error.filename = path
+        raise
+
+
+def read_manifest(
+    folder: PathLike, splits: Iterable[str] = SPLIT_NAMES
+) -> Iterator[Tuple[Clip, int]]:
+    """Yields the clips of some splits, and their numbers of samples.
+
+    Their labels are names.
+    """
+    for split in splits:
+        path = Path(folder, f"{split}.csv")
+        if not path.is_file():
+            continue
+        for _, row in read_table(path, MANIFEST):
+            clip = Clip(
+                id=row["ID"],
+                audio=row["wav"].replace("$data_root", str(folder)),
+                labels=tuple(x for x in row["labels"].split(";") if x),
+                split=split,
+            )
+            yield clip, int(row["stop"])

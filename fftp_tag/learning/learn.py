@@ -14,16 +14,7 @@ import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Dict,
-    Iterator,
-    List,
-    Optional,
-    Sequence,
-    Tuple,
-    Union,
-)
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -54,11 +45,7 @@ from fftp_tag.model.spans import (
 from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.score.background import Background, listen_to_background
-from fftp_tag.search.clips import ClipSource, add_sources, list_sources
 from fftp_tag.tag.tagger import AudioTagger
-
-if TYPE_CHECKING:
-    import onnx
 
 logger = logging.getLogger(__name__)
 
@@ -192,9 +179,6 @@ def learn(
         data_folder, background, strong_labels, partly_labelled
     )
     lengths = measure_lengths(sounds)
-    sources = list_sources(
-        Part(str(x.audio), x.start, x.end) for x in sounds.clips
-    )
     span = choose_span(sounds, lengths)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
@@ -210,9 +194,7 @@ def learn(
             N_TOKEN_STATISTICS * token_size(tagger.model),
             sounds.single_label,
         )
-        write_learnt(
-            encoder.model, output, sounds, sources, validation, classifier
-        )
+        write_learnt(encoder.model, output, sounds, validation, classifier)
     eval_scores = {}
     if held_out:
         spans = [clip.spans for clip in held_out]
@@ -461,7 +443,6 @@ def write_learnt(
     encoder: Model,
     output: Path,
     sounds: Sounds,
-    sources: List[ClipSource],
     validation: Validation,
     classifier: ClipClassifier,
 ) -> None:
@@ -479,10 +460,4 @@ def write_learnt(
             is_learnt=True,
         ),
     )
-
-    def change(graph: "onnx.GraphProto") -> None:
-        """Adds the classifier, and where its clips are from."""
-        classifier.add_to(graph)
-        add_sources(graph, sources)
-
-    copy_model(encoder.path, output, info, change)
+    copy_model(encoder.path, output, info, classifier.add_to)

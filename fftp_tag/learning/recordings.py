@@ -14,6 +14,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from fftp_tag.audio.scenes import add_sound, change_speed, from_decibels
 from fftp_tag.audio.windows import Part, read_part
 from fftp_tag.errors import InputError
 from fftp_tag.files import atomic_path, file_identity, named_damage
@@ -31,7 +32,6 @@ NOISY = 4  # the copy that is shifted and noisy
 COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
-TINY = 1e-6  # instead of a level of 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,13 +230,11 @@ def augmented_copies(
     They are resampled to another speed. One has a smaller change of speed, and
     is shifted and noisy; more noise would cost accuracy on clean clips.
     """
-    import soxr
-
     for number in range(COPIES):
         is_noisy = number == NOISY
         low, high = (0.92, 1.08) if is_noisy else (0.85, 1.18)
         speed = np.exp(rng.uniform(np.log(low), np.log(high)))
-        copy = soxr.resample(wav, rate * speed, rate)
+        copy = change_speed(wav, speed, rate)
         if is_noisy:
             shift = round(rng.uniform(-0.1, 0.1) * rate)
             size = len(copy)
@@ -245,11 +243,6 @@ def augmented_copies(
             noise = rng.standard_normal(size).astype(np.float32)
             copy = copy + level * from_decibels(rng.uniform(-40, -20)) * noise
         yield copy.astype(np.float32)
-
-
-def from_decibels(level: float) -> float:
-    """Converts a level in dB to a factor of amplitudes."""
-    return 10 ** (level / 20)
 
 
 def place_between(
@@ -281,10 +274,11 @@ def place_over(
     Returns the scene, of ``size`` samples, and the clip's first sample.
     """
     start = int(rng.integers(size - len(wav) + 1))
-    scene = np.concatenate([*other_sound(size, rooms, rate, rng)])
+    room = np.concatenate([*other_sound(size, rooms, rate, rng)])
+    scene = np.zeros(size, np.float32)
     level = from_decibels(-rng.uniform(*ROOM_MARGIN)) * wav.std()
-    scene *= np.float32(level / max(scene.std(), TINY))
-    scene[start : start + len(wav)] += wav
+    add_sound(scene, room, 0, level)
+    add_sound(scene, wav, start)
     return scene, start
 
 

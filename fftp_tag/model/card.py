@@ -4,29 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
-
-from fftp_tag.errors import InputError
-from fftp_tag.files import read_json
+from typing import TYPE_CHECKING, Optional, Union
 
 if TYPE_CHECKING:
     from fftp_tag.model.session import Model
 
-METRICS, PER_CLASS = "metrics.json", "per_class.csv"
-# Their names in the card, by their keys in metrics.json
-SCORES = {
-    "mAP": "mAP",
-    "AUC": "AUC",
-    "d_prime": "d'",
-    "accuracy": "accuracy",
-    "micro_F1": "micro F1",
-    "macro_F1": "macro F1",
-    "overlap_F1": "F1 of events, by their overlap",
-    "event_F1": "F1 of events, by their ends",
-}
 TAGGING = """\
 With the package speechbrain_fftp, without PyTorch:
 
@@ -61,7 +45,6 @@ def write_card(
     form: str = "hub",
     about: str = "",
     speechbrain: Optional[str] = None,
-    scores: Optional[Path] = None,
 ) -> None:
     """Writes ``README.md``, in the form of the Hugging Face hub.
 
@@ -80,8 +63,6 @@ def write_card(
         What the user has to say, in Markdown.
     speechbrain : str, optional
         How SpeechBrain loads the folder, if it can.
-    scores : Path, optional
-        A folder with ``metrics.json``, see ``find_scores``.
     """
     title = name.partition("/")[2]
     use = USES[form].format(
@@ -101,9 +82,8 @@ def write_card(
         f"**{escaped(note)}**\n" if note else "",
         f"{about.strip()}\n" if about.strip() else "",
         f"## Use\n\n{use}",
-        score_text(scores),
         f"## Limits\n\n{limits(model)}",
-        f"## Labels\n\n{label_table(model, scores)}",
+        f"## Labels\n\n{', '.join(map(escaped, model.labels))}\n",
     ]
     text = "\n".join(part for part in parts if part)
     Path(folder, "README.md").write_text(text, "utf-8")
@@ -173,64 +153,6 @@ def limits(model: "Model") -> str:
             "It was learnt from clips, and has seen no times of events."
         )
     return "".join(f"- {line}\n" for line in lines)
-
-
-def find_scores(path: Union[str, os.PathLike]) -> Optional[Path]:
-    """The folder of a training's scores, given its model.onnx, if any."""
-    folder = Path(path).parent
-    folders = [folder]
-    if folder.name == "inference":
-        folders.append(folder.parent)
-    return next((x for x in folders if (x / PER_CLASS).is_file()), None)
-
-
-def score_text(folder: Optional[Path]) -> str:
-    """The section of scores, from what training or ``evaluate`` has written."""
-    if folder is None:
-        return "## Scores\n\nNot measured.\n"
-    found: Dict[str, Any] = read_json(folder / METRICS)
-    if "num_clips" not in found:
-        raise InputError(
-            f"{folder / METRICS} is not from a training or fftp-tag evaluate"
-        )
-    values = {**found, **found.get("events", {})}
-    source = "its training did not learn from"
-    if "data" in found:
-        data = escaped(Path(found["data"]).name)
-        source = (
-            f"`fftp-tag evaluate` was given: {data}, split {found['split']}"
-        )
-    rows = [
-        f"| {name} | {values[key]:.3f} |"
-        for key, name in SCORES.items()
-        if isinstance(values.get(key), float)
-    ]
-    return "\n".join(
-        [
-            "## Scores\n",
-            f"On {found['num_clips']} clips that {source}.\n",
-            "| score | value |",
-            "|---|---|",
-            *rows,
-            "",
-        ]
-    )
-
-
-def label_table(model: "Model", scores: Optional[Path]) -> str:
-    """The labels, with their thresholds and scores if there are any."""
-    columns: Dict[str, List[str]] = {"label": list(map(escaped, model.labels))}
-    if model.rules.is_learnt:
-        columns["threshold"] = [f"{x:.3f}" for x in model.rules.threshold]
-    if scores is not None:
-        with open(scores / PER_CLASS, encoding="utf-8", newline="") as file:
-            rows = {row["label"]: row for row in csv.DictReader(file)}
-        for key in ("AP", "recall"):
-            values = [rows.get(x, {}).get(key) for x in model.labels]
-            if any(values):
-                columns[key] = [f"{float(x):.3f}" if x else "-" for x in values]
-    lines = [list(columns), ["---"] * len(columns), *zip(*columns.values())]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def escaped(text: str) -> str:

@@ -42,9 +42,6 @@ Path = Union[str, os.PathLike]
 FOR_SPEECHBRAIN = "hyperparams.yaml"  # in the folder of a training
 THRESHOLDS = "thresholds.json"  # of speechbrain_fftp.inference.tagging.Tagger
 
-# Learnt rules are worse if one of these falls
-DECISIVE = ("macro_F1", "overlap_F1")
-
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
@@ -77,10 +74,6 @@ class Calibration:
         With the model's own rules, and with learnt ones: of each clip, those
         that are learnt from other folds; of the background, ``rules``.
     n_clips, n_folds : int
-    objection : str
-        Why the learnt rules are worse; empty: they are not.
-    is_written : bool
-        Whether the learnt rules are in the file.
     """
 
     rules: Rules
@@ -89,8 +82,6 @@ class Calibration:
     after: Scores
     n_clips: int
     n_folds: int
-    objection: str
-    is_written: bool
 
 
 def calibrate(
@@ -100,7 +91,6 @@ def calibrate(
     split: Optional[str] = None,
     strong_labels: Optional[Path] = None,
     background: Sequence[str] = (),
-    force: bool = False,
     threads: Optional[int] = None,
     progress: bool = False,
 ) -> Calibration:
@@ -108,7 +98,7 @@ def calibrate(
 
     Thresholds of tags maximise their F1; ``learn_event_rules`` describes the
     rules of events, which a model from ``learn`` keeps. Learnt rules are scored
-    by cross-validation, and are not written if they are worse.
+    by cross-validation.
 
     Arguments
     ---------
@@ -124,8 +114,6 @@ def calibrate(
         Table of true events, to score the rules by.
     background : list of str
         Recordings without any of the sounds, to score the rules by.
-    force : bool
-        Whether to write rules that are worse, too.
     threads : int, optional
         See ``AudioTagger.from_pretrained``.
     progress : bool
@@ -169,16 +157,13 @@ def calibrate(
             ([of_folds[fold] for fold in folds], rules),
         )
     )
-    objection = find_objection(before, after)
-    is_written = force or not objection
     is_learnt = are_learnable(analysis.targets)[analysis.columns]
-    if is_written:
-        write_rules(model, output, rules)
-        logger.info(
-            "%s: learnt the rules of %d classes",
-            os.path.basename(output),
-            is_learnt.sum(),
-        )
+    write_rules(model, output, rules)
+    logger.info(
+        "%s: learnt the rules of %d classes",
+        os.path.basename(output),
+        is_learnt.sum(),
+    )
     return Calibration(
         rules=rules,
         few=[x for x, learnt in zip(analysis.labels, is_learnt) if not learnt],
@@ -186,8 +171,6 @@ def calibrate(
         after=after,
         n_clips=len(folds),
         n_folds=n_folds,
-        objection=objection,
-        is_written=is_written,
     )
 
 
@@ -273,17 +256,3 @@ def write_rules(model: Model, output: Path, rules: Rules) -> None:
     if name == MODEL and os.path.isfile(os.path.join(folder, FOR_SPEECHBRAIN)):
         thresholds = dict(zip(model.labels, rules.threshold.tolist()))
         write_json(os.path.join(folder, THRESHOLDS), thresholds)
-
-
-def find_objection(before: Scores, after: Scores) -> str:
-    """Why learnt rules are worse than those of the model, if so."""
-    for name in DECISIVE:
-        old, new = before.f1.get(name), after.f1.get(name)
-        if old is not None and new is not None and new < old:
-            return f"{name} falls from {old:.4f} to {new:.4f}"
-    if before.background is not None and after.background is not None:
-        n_old = before.background.together.count
-        n_new = after.background.together.count
-        if n_new > n_old:
-            return f"false alarms rise from {n_old} to {n_new}"
-    return ""

@@ -5,34 +5,22 @@ Authors
 """
 
 import dataclasses
-import functools
 import logging
 import os
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    List,
-    Optional,
-    Tuple,
-    Union,
-)
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
 import numpy as np
 
 from fftp_tag.audio.decode import list_recordings
-from fftp_tag.audio.windows import Part, Source
+from fftp_tag.audio.windows import Part
 from fftp_tag.data.class_lists import read_classes_csv
 from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, check_missing
 from fftp_tag.data.custom import BACKGROUND
 from fftp_tag.data.names import clip_ids
-from fftp_tag.data.packs import PackedClip, read_packed
 from fftp_tag.data.prepare import list_data, split_clips
-from fftp_tag.data.prepared import check_prepared
+from fftp_tag.data.prepared import check_prepared, read_manifest
 from fftp_tag.data.strong_labels import cut_events, read_strong_labels
-from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError
 from fftp_tag.files import PREPARED
 from fftp_tag.model.info import THRESHOLD
@@ -55,28 +43,6 @@ MISSING = 0.2  # share of the clips that may have no audio file
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledClip:
-    """A clip to be scored.
-
-    Arguments
-    ---------
-    id : str
-    labels : list of str
-    read : callable
-        Returns a source of an ``AudioTagger``: the samples ``[S]`` of the clip,
-        and their rate in Hz; or the path of a file, and None.
-    group : str
-        Clips of a group are alike, such as those of a recording; empty: the
-        clip is alone.
-    """
-
-    id: str
-    labels: List[str]
-    read: Callable[[], Tuple[Source, Optional[int]]]
-    group: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class Split:
     """The clips of a split.
 
@@ -84,7 +50,8 @@ class Split:
     ---------
     name : str
         train, valid, eval or all.
-    clips : list of LabelledClip
+    clips : list of Clip
+        Their labels are names.
     classes : dict
         Labels by the data's name of a class, such as a mid.
     truth : dict
@@ -92,7 +59,7 @@ class Split:
     """
 
     name: str
-    clips: List[LabelledClip]
+    clips: List[Clip]
     classes: Dict[str, str]
     truth: Truth
 
@@ -107,7 +74,7 @@ class Analysis:
         Those of the model's C classes that the data have too.
     columns : list of int
         Their numbers.
-    clips : list of LabelledClip
+    clips : list of Clip
         The clips that could be read.
     targets, probs : numpy.ndarray
         Multi-hot labels, and probabilities, ``[clips, C]``.
@@ -121,7 +88,7 @@ class Analysis:
 
     labels: List[str]
     columns: List[int]
-    clips: List[LabelledClip]
+    clips: List[Clip]
     targets: np.ndarray
     probs: np.ndarray
     timelines: Dict[str, Timeline]
@@ -135,8 +102,8 @@ class Analysis:
 
     @property
     def groups(self) -> List[str]:
-        """Groups of the clips; one that is alone is its own."""
-        return [clip.group or clip.id for clip in self.clips]
+        """The clips of a group, such as those of a recording, are alike."""
+        return [clip.fold or clip.group or clip.id for clip in self.clips]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,7 +184,7 @@ def evaluate(
     }
     if all(len(clip.labels) == 1 for clip in found.clips):
         best = [tagger.labels[c] for c in found.probs.argmax(1)]
-        right = [clip.labels == [x] for clip, x in zip(found.clips, best)]
+        right = [clip.labels == (x,) for clip, x in zip(found.clips, best)]
         metrics["accuracy"] = float(np.mean(right))
     events = {}
     if listed.truth:
@@ -282,21 +249,7 @@ def list_custom(
             "with --split."
         )
     check_missing(clips, MISSING)
-    labelled = [
-        LabelledClip(
-            id=clip.id,
-            labels=[listing.classes[label] for label in clip.labels],
-            read=functools.partial(part_of, clip),
-            group=clip.fold or clip.group,
-        )
-        for clip in clips
-    ]
-    return Split(split, labelled, listing.classes, truth={})
-
-
-def part_of(clip: Clip) -> Tuple[Source, Optional[int]]:
-    """The part of a file that a clip is."""
-    return Part(clip.audio, clip.start, clip.end), None
+    return Split(split, clips, listing.classes, truth={})
 
 
 def list_annotated(data_folder: PathLike, strong_labels: PathLike) -> Split:
@@ -309,10 +262,10 @@ def list_annotated(data_folder: PathLike, strong_labels: PathLike) -> Split:
     paths = {id: names[name] for name, id in clip_ids(names).items()}
     truth = read_strong_labels(strong_labels, paths, None, "the recordings")
     clips = [
-        LabelledClip(
-            id=clip,
-            labels=sorted({label for *_, label in events} - {BACKGROUND}),
-            read=functools.partial(part_of, Clip(clip, paths[clip])),
+        Clip(
+            clip,
+            paths[clip],
+            tuple(sorted({label for *_, label in events} - {BACKGROUND})),
         )
         for clip, events in truth.items()
     ]
@@ -326,26 +279,12 @@ def list_prepared(
     """Lists the clips of a split of a prepared folder."""
     # The Speech Commands recipe writes test.csv
     names = [x for x, own in SPLIT_NAMES.items() if split in (own, ALL)]
-    tables = [Path(folder, f"{name}.csv") for name in names]
-    tables = [path for path in tables if path.is_file()]
-    if not tables:
+    clips = [clip for clip, _ in read_manifest(folder, names)]
+    if not clips:
         raise InputError(
-            f"{folder} has no {' or '.join(names)}.csv: choose another split, "
-            "or the data folder that it was prepared from."
+            f"{folder} has no clips in {' or '.join(names)}.csv: choose another "
+            "split, or the data folder that it was prepared from."
         )
-    columns = ("ID", "wav", "start", "stop", "labels")
-    clips = []
-    for path in tables:
-        for _, row in read_table(path, columns):
-            wav = row["wav"].replace("$data_root", str(folder))
-            packed = PackedClip(wav, int(row["start"]), int(row["stop"]))
-            clips.append(
-                LabelledClip(
-                    id=row["ID"],
-                    labels=[x for x in row["labels"].split(";") if x],
-                    read=functools.partial(read_packed, packed),
-                )
-            )
     classes = read_classes_csv(folder)
     truth: Truth = {}
     if strong_labels is not None:
@@ -405,9 +344,10 @@ def analyze_split(
 
     def analyze(clip):
         """The probabilities of a clip, and its timeline if needed."""
+        source = Part(clip.audio, clip.start, clip.end)
         if clip.id not in split.truth and not all_timelines:
-            return tagger.clip_probabilities(*clip.read()), None
-        timeline = tagger.analyze(*clip.read())
+            return tagger.clip_probabilities(source), None
+        timeline = tagger.analyze(source)
         return timeline.clip_probs, timeline
 
     clips, probs, timelines, skipped = [], [], {}, {}

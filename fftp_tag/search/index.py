@@ -22,7 +22,6 @@ from typing import (
     NamedTuple,
     Optional,
     Sequence,
-    Set,
     Tuple,
 )
 
@@ -43,14 +42,8 @@ from fftp_tag.model.edit import copy_model, model_digest
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
-from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
-from fftp_tag.search.clips import (
-    UPDATE,
-    ClipSource,
-    classifier_of,
-    read_sources,
-)
+from fftp_tag.search.clips import UPDATE
 from fftp_tag.tag.tagger import AudioTagger
 
 if TYPE_CHECKING:
@@ -63,8 +56,6 @@ SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
 SAMPLE = 4096  # rows to estimate the distribution of features
 SHRINKAGE = 0.7  # of the covariance of features towards their variances
 OVERLAP = 0.25  # more of the shorter one is common to matches that overlap
-# Times by which the spans of a learnt model may be longer or shorter
-FACTOR = 4.0
 TINY = 1e-6  # instead of a length or a standard deviation of 0
 HEARD = "heard_spans"  # the features of spans, 0 of silent ones
 
@@ -92,7 +83,7 @@ class IndexedFile(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """A part of a file that sounds like an example or a learnt class.
+    """A part of a file that sounds like an example.
 
     Arguments
     ---------
@@ -100,11 +91,9 @@ class Match:
     start, end : float
         In seconds.
     score : float
-        The similarity to the examples, or the probability of the class.
+        The similarity to the examples.
     identity : str
         The ``file_identity`` when the file was indexed.
-    label : str, optional
-        The learnt class.
 
     Example
     -------
@@ -117,14 +106,11 @@ class Match:
     end: float
     score: float
     identity: str
-    label: Optional[str] = None
 
     def to_dict(self) -> dict:
-        """The fields by name, but the identity, and the label if there is one."""
+        """The fields by name, but the identity."""
         values = dataclasses.asdict(self)
         del values["identity"]
-        if self.label is None:
-            del values["label"]
         return values
 
 
@@ -242,7 +228,6 @@ class SoundIndex:
         self,
         examples: np.ndarray,
         top_k: int = 20,
-        known: Sequence[ClipSource] = (),
     ) -> List[Match]:
         """Finds the windows that are most similar to the examples.
 
@@ -258,8 +243,6 @@ class SoundIndex:
             The features ``[F]`` of ``embed``, or of several, ``[E, F]``.
         top_k : int
             Maximum number of matches.
-        known : list of ClipSource
-            Matches that overlap these are left out, with a message.
 
         Returns
         -------
@@ -271,8 +254,12 @@ class SoundIndex:
         InputError
             If the index is empty.
         """
-        self.check_rows()
         rows = [row for file in self.files.values() for row in file.rows]
+        if not rows:
+            raise InputError(
+                "The index is empty: none of the files in "
+                f"{self.settings.archive} could be read, or all are silent."
+            )
         sample = np.array(rows[:: math.ceil(len(rows) / SAMPLE)], np.float32)
         mean, scale, precision = measure_spread(sample, self.settings.n_around)
         examples = np.atleast_2d(np.asarray(examples, np.float32))
@@ -285,119 +272,38 @@ class SoundIndex:
             own = (file.rows.astype(np.float32) - mean) * scale
             lengths = np.sqrt(np.einsum("nf,nf->n", own, own)).clip(min=TINY)
             scores.append(own @ direction / lengths)
-        return self.best(np.concatenate(scores)[:, None], [None], top_k, known)
+        return self.best(np.concatenate(scores), top_k)
 
-    def find_classes(
-        self, model: Model, top_k: int = 20, known: Sequence[ClipSource] = ()
-    ) -> List[Match]:
-        """Finds the most probable windows of each class of a learnt model.
+    def best(self, scores: np.ndarray, top_k: int) -> List[Match]:
+        """Finds the windows with the highest scores ``[N]``.
 
-        Matches that overlap a clip that it was learnt from are left out.
-
-        Arguments
-        ---------
-        model : Model
-            A model of ``learn``, see also ``load_encoder``.
-        top_k : int
-            Maximum number of matches of a class.
-        known : list of ClipSource
-            Matches that overlap these are left out, too.
-
-        Raises
-        ------
-        InputError
-            If the index is empty, or the model is not learnt or classifies
-            spans of quite another length.
+        They do not overlap each other, and their files are unchanged.
         """
-        self.check_rows()
-        weight, bias, sources = read_classifier(model)
-        window = self.settings.window
-        learnt = model.span_samples / model.sample_rate
-        if not learnt / FACTOR <= window <= learnt * FACTOR:
-            raise InputError(
-                f"{model.path} classifies {learnt:g} s, but the windows of the "
-                f"index have {window:g} s: index again with --window "
-                f"{learnt:g} and another --output."
-            )
-        logits = np.concatenate(
-            [
-                file.rows.astype(np.float32) @ weight + bias
-                for file in self.files.values()
-            ]
-        )
-        scores = logits[:, : len(model.labels)].copy()
-        if model.info.single_label:  # log-odds, as of other models
-            for number in range(len(model.labels)):
-                others = np.delete(logits, number, axis=1)
-                scores[:, number] -= np.logaddexp.reduce(others, axis=1)
-        matches = self.best(scores, model.labels, top_k, [*sources, *known])
-        return [
-            dataclasses.replace(x, score=1 / (1 + math.exp(min(-x.score, 700))))
-            for x in matches
+        windows = [
+            (os.path.join(self.settings.archive, name), file.identity, *times)
+            for name, file in self.files.items()
+            for times in file.times.tolist()
         ]
-
-    def check_rows(self) -> None:
-        """Raises an InputError if the index is empty."""
-        if not any(len(file.rows) for file in self.files.values()):
-            raise InputError(
-                "The index is empty: none of the files in "
-                f"{self.settings.archive} could be read, or all are silent."
-            )
-
-    def best(
-        self,
-        scores: np.ndarray,
-        labels: Sequence[Optional[str]],
-        top_k: int,
-        known: Sequence[ClipSource],
-    ) -> List[Match]:
-        """Finds the windows with the highest scores ``[N, K]`` of K labels.
-
-        Those of a label do not overlap each other, nor what is known, and their
-        files are unchanged.
-        """
-        windows = []
-        for name, file in self.files.items():
-            path = os.path.join(self.settings.archive, name)
-            windows += [
-                (path, file.identity, *times) for times in file.times.tolist()
-            ]
-        known_in = collections.defaultdict(list)
-        for source in known:
-            known_in[source.file].append((source.start, source.end))
-        is_usable: Dict[str, bool] = {}
-        known_rows: Set[int] = set()
-        matches = []
-        for label, column in zip(labels, scores.T):
-            taken: Dict[str, list] = collections.defaultdict(list)
-            left = top_k
-            for row in np.argsort(-column, kind="stable").tolist():
-                if left == 0:
-                    break
-                path, identity, start, end = windows[row]
-                if path not in is_usable:
-                    is_usable[path] = is_unchanged(path, identity)
-                if not is_usable[path] or overlap(start, end, taken[path]):
-                    continue
-                if overlap(start, end, known_in[identity]):
-                    known_rows.add(row)
-                    continue
+        usable: Dict[str, bool] = {}
+        taken: Dict[str, list] = collections.defaultdict(list)
+        matches: List[Match] = []
+        for row in np.argsort(-scores, kind="stable").tolist():
+            if len(matches) == top_k:
+                break
+            path, identity, start, end = windows[row]
+            if path not in usable:
+                usable[path] = is_unchanged(path, identity)
+            if usable[path] and not overlap(start, end, taken[path]):
                 taken[path].append((start, end))
-                left -= 1
-                score = float(column[row])
-                matches.append(Match(path, start, end, score, identity, label))
-        changed = [path for path in is_usable if not is_usable[path]]
+                score = float(scores[row])
+                matches.append(Match(path, start, end, score, identity))
+        changed = [path for path in usable if not usable[path]]
         if changed:
             logger.warning(
-                "%s left out, changed or gone, such as %s: %s",
+                "%s skipped, changed or gone, such as %s: %s",
                 counted(len(changed), "file"),
                 changed[0],
                 UPDATE,
-            )
-        if known_rows:
-            logger.info(
-                "%s left out: you have clips of them",
-                counted(len(known_rows), "window"),
             )
         return matches
 
@@ -592,27 +498,3 @@ def overlap(
         > OVERLAP * min(end - start, last - first)
         for first, last in others
     )
-
-
-def read_classifier(
-    model: Model,
-) -> Tuple[np.ndarray, np.ndarray, List[ClipSource]]:
-    """Weights ``[F, C]`` and biases ``[C]`` of a learnt model, and the sources
-    of the clips that it was learnt from.
-    """
-    onnx = require("onnx", "A learnt model")
-    graph = onnx.load(model.path, load_external_data=False).graph
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    try:
-        product = classifier_of(graph)
-        added = next(x for x in graph.node if product.output[0] in x.input)
-        weight, bias = (
-            onnx.numpy_helper.to_array(tensors[node.input[1]])
-            for node in (product, added)
-        )
-    except (KeyError, StopIteration):
-        raise InputError(
-            f"{model.path} is not a model that fftp-tag learn has written: give "
-            "one, or an EXAMPLE."
-        ) from None
-    return weight, bias, read_sources(graph)

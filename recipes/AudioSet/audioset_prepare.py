@@ -126,7 +126,8 @@ def prepare_audioset(
             labels = ";".join(classes[mid] for mid in segment.mids)
             duration = stop / sample_rate
             rows.append((segment.id, duration, wav, 0, stop, labels))
-        if len(rows) < (1 - allow_missing) * len(of_split) or not rows:
+        is_empty = not rows and (of_split or split != "valid")
+        if len(rows) < (1 - allow_missing) * len(of_split) or is_empty:
             raise ValueError(
                 f"Only {len(rows)} of {len(of_split)} {split} clips have "
                 f"usable audio below {data_folder}; the last one without: "
@@ -158,7 +159,7 @@ def read_classes(path):
         return {row["mid"]: row["display_name"] for row in csv.DictReader(file)}
 
 
-def list_segments(data_folder, classes, unbalanced, extensions=EXTENSIONS):
+def list_segments(data_folder, classes, unbalanced):
     """Lists the segments of all splits, with their audio files.
 
     Arguments
@@ -169,8 +170,6 @@ def list_segments(data_folder, classes, unbalanced, extensions=EXTENSIONS):
         The names of the classes by mid.
     unbalanced : bool
         Whether the unbalanced set is used for training, too.
-    extensions : tuple of str
-        Those of audio files.
 
     Returns
     -------
@@ -196,7 +195,7 @@ def list_segments(data_folder, classes, unbalanced, extensions=EXTENSIONS):
             raise
         split = "train" if split == "unbalanced" else split
         segments += read_segments(path, split, classes)
-    return add_audio(data_folder, segments, extensions)
+    return add_audio(data_folder, segments)
 
 
 def read_segments(path, split, classes):
@@ -236,7 +235,7 @@ def check_classes(mids, classes):
             )
 
 
-def add_audio(data_folder, segments, extensions=EXTENSIONS):
+def add_audio(data_folder, segments):
     """Finds the audio files of segments below a folder, by their names."""
     starts = {segment.id: segment.start for segment in segments}
     paths = {}
@@ -245,7 +244,7 @@ def add_audio(data_folder, segments, extensions=EXTENSIONS):
         folders.sort()
         for name in sorted(names):
             stem, extension = os.path.splitext(name)
-            if extension.lower() not in extensions:
+            if extension.lower() not in EXTENSIONS:
                 continue
             clip, start = read_name(stem, starts)
             if clip is None or clip in paths:

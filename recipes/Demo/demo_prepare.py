@@ -25,8 +25,7 @@ import numpy as np
 
 from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
 from fftp_tag.data.mixtures import RATE, coloured_noise
-from fftp_tag.data.packs import PACKS
-from fftp_tag.data.prepared import preparing, write_prepared
+from fftp_tag.data.prepared import AUDIO, preparing, write_prepared
 from fftp_tag.data.strong_labels import write_strong_labels
 from fftp_tag.errors import InputError, one_line_errors
 
@@ -49,7 +48,7 @@ def prepare_demo(
 ):
     """Generates a multi-label set as a prepared folder, unless it exists.
 
-    Writes packs of clips of 10 s at 16 kHz, the manifests and tables of any
+    Writes clips of 10 s at 16 kHz, the manifests and tables of any
     prepared folder, and ``events.tsv`` (filename, which is the id of a clip,
     onset, offset, event_label; in seconds). The same settings give the same
     clips.
@@ -99,8 +98,8 @@ def _write_demo(folder, sizes, seed):
         )
         return as_int16(samples)
 
-    # Packs of an interrupted preparation would leave clips without events
-    shutil.rmtree(os.path.join(folder, PACKS), ignore_errors=True)
+    # Clips of an interrupted preparation would have no events
+    shutil.rmtree(os.path.join(folder, AUDIO), ignore_errors=True)
     write_prepared(
         folder,
         clips,

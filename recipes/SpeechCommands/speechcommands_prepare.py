@@ -22,6 +22,7 @@ Authors
 """
 
 import argparse
+import functools
 import hashlib
 import io
 import logging
@@ -72,8 +73,7 @@ def prepare_speech_commands(
 ):
     """Converts the clips and writes the manifests of the recipe.
 
-    Writes packs of clips, ``wav/SPLIT-NUMBER.wav``; ``train.csv``,
-    ``valid.csv`` and ``test.csv``, with paths relative to ``$data_root``, the
+    Writes the clips, ``audio/ID.wav``; ``train.csv``, ``valid.csv`` and ``test.csv``, with paths relative to ``$data_root``, the
     prepared folder; ``classes.csv``; ``skipped.csv`` with each unusable clip
     and the reason; and ``noise/NAME.flac``, the training part of each
     background recording. Returns at once if the prepared folder is complete.
@@ -141,7 +141,19 @@ def prepare_speech_commands(
                 dict(zip(classes, classes)),
                 sample_rate=sample_rate,
                 splits=SPLITS,
+                convert=functools.partial(
+                    convert_word, sample_rate=sample_rate
+                ),
             )
+
+
+def convert_word(clip, sample_rate):
+    """Converts a clip to 16 bits; silence has a random level."""
+    samples = convert_clip(clip, sample_rate)
+    if clip.group != SILENCE:
+        return samples
+    level = random_of(f"level of {clip.id}").uniform()
+    return (level * samples).astype(np.int16)
 
 
 def list_clips(data_folder, words, splits, noise, task, clip_seconds):
@@ -218,22 +230,27 @@ def write_noise(data_folder, paths, prepared_folder, sample_rate):
     return noise
 
 
+def random_of(text):
+    """Random numbers that a text is the seed of."""
+    return np.random.default_rng(list(hashlib.sha1(text.encode()).digest()))
+
+
 def draw_silence(noise, split, number, clip_seconds):
-    """Draws a clip from a split's part of the recordings, at a random level."""
-    key = hashlib.sha1(f"silence/{split}/{number}".encode()).digest()
-    rng = np.random.default_rng(list(key))
+    """Draws a clip from a split's part of the recordings."""
+    clip_id = f"{SILENCE}-{split}-{number}"
+    rng = random_of(clip_id)
     recording = noise[rng.integers(len(noise))]
     seconds = recording.end / RECORDING_PARTS["train"][1]
     first, last = (part * seconds for part in RECORDING_PARTS[split])
     start = rng.uniform(first, max(last - clip_seconds, first))
     return Clip(
-        id=f"{SILENCE}-{split}-{number}",
+        id=clip_id,
         audio=recording.audio,
         labels=(SILENCE,),
         split=split,
         start=start,
         end=min(start + clip_seconds, last),
-        gain=rng.uniform(),
+        group=SILENCE,
     )
 
 

@@ -28,7 +28,7 @@ from fftp_tag.data.audioset import read_classes
 from fftp_tag.data.mixtures import RATE, Mixer, Sound, write_mixtures
 from fftp_tag.data.names import text_digest
 from fftp_tag.data.prepared import preparing
-from fftp_tag.data.word_splits import NOISE_FOLDER, SILENCE, UNKNOWN, speaker_of
+from fftp_tag.data.word_splits import NOISE_FOLDER, SILENCE, speaker_of
 from fftp_tag.errors import InputError, one_line_errors
 from fftp_tag.files import write_csv
 
@@ -67,9 +67,6 @@ CLASSES = {
     for mid, name in read_classes().items()
     if mid in (SPEECH, *MIDS.values())
 }
-# Learnt as well, but no classes of the model that is given away
-WORDS = "down go left no off on right stop up yes".split()
-WORD_NAME = "Word: {}"
 SPEECH_WEIGHT = 4  # Speech is drawn so many times as often as another class
 
 
@@ -77,7 +74,7 @@ class Recording(NamedTuple):
     """A recording of one sound."""
 
     path: Path
-    labels: tuple  # ids of its classes; a word has its own, and Speech
+    mid: str
     fold: int
 
 
@@ -104,7 +101,7 @@ def prepare_starter(
         1 to 5, the recordings of the evaluation; those of the next fold, after
         5 of fold 1, are for validation.
     leave_out : list of str
-        Sounds that are not used, such as dog_bark, Cello or yes.
+        Sounds that are not used, such as dog_bark or Cello.
     num_train, num_valid, num_eval : int
         Number of clips.
     seed : int
@@ -151,10 +148,9 @@ def write_attribution(data, folder):
 
 def make_mixer(data, test_fold, leave_out, seed):
     """Reads the sounds and noises; see ``prepare_starter``."""
-    known = {*MIDS, *WORDS}
-    if wrong := set(leave_out) - known:
-        raise InputError(f"leave_out: {wrong.pop()} is none of {known}.")
-    out = {class_of(name) for name in leave_out}
+    if wrong := set(leave_out) - set(MIDS):
+        raise InputError(f"leave_out: {wrong.pop()} is none of {set(MIDS)}.")
+    out = {MIDS[name] for name in leave_out}
     recordings = [
         *list_everyday(data / "esc10"),
         *list_instruments(data / "audioset_mini"),
@@ -164,19 +160,16 @@ def make_mixer(data, test_fold, leave_out, seed):
     sounds, noises = {}, {}
     for split, folds in split_folds(test_fold).items():
         sounds[split] = [
-            Sound(x.labels, read_audio(x.path, RATE), len(x.labels) > 1)
+            Sound((x.mid,), read_audio(x.path, RATE), x.mid == SPEECH)
             for x in recordings
-            if x.fold in folds and out.isdisjoint(x.labels)
+            if x.fold in folds and x.mid not in out
         ]
         noises[split] = [
             read_audio(path, RATE)
             for number, path in enumerate(paths)
             if number % FOLDS + 1 in folds
         ]
-    words = {class_of(word): WORD_NAME.format(word) for word in WORDS}
-    classes = {
-        x: name for x, name in {**CLASSES, **words}.items() if x not in out
-    }
+    classes = {x: name for x, name in CLASSES.items() if x not in out}
     return Mixer(sounds, noises, classes, seed, {SPEECH: SPEECH_WEIGHT})
 
 
@@ -187,24 +180,19 @@ def split_folds(test_fold):
     return {"train": others, "valid": {valid}, "eval": {test_fold}}
 
 
-def class_of(name):
-    """The id of a class, by the name of a sound."""
-    return MIDS.get(name, f"word/{name}")
-
-
 def list_everyday(folder):
     """The sounds of ESC-10, in its own folds."""
     with open(folder / "esc10.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["file"] not in EXCLUDED:
                 path = folder / "audio" / row["file"]
-                yield Recording(path, (MIDS[row["label"]],), int(row["fold"]))
+                yield Recording(path, MIDS[row["label"]], int(row["fold"]))
 
 
 def list_instruments(folder):
     """The notes; the sessions of an instrument are dealt to folds in turn."""
     for path, label, session, _ in list_notes(folder):
-        yield Recording(path, (MIDS[label],), session % FOLDS + 1)
+        yield Recording(path, MIDS[label], session % FOLDS + 1)
 
 
 def list_notes(folder):
@@ -233,8 +221,7 @@ def list_words(folder):
             continue
         speaker = speaker_of(f"{word}/{path.name}")
         fold = int(text_digest(speaker), 16) % FOLDS + 1
-        labels = (SPEECH,) if word == UNKNOWN else (class_of(word), SPEECH)
-        yield Recording(path, labels, fold)
+        yield Recording(path, SPEECH, fold)
 
 
 def list_noises(folder):

@@ -103,22 +103,19 @@ class KaldiFbank(torch.nn.Module):
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     @fwd_default_precision(cast_inputs=torch.float32)
-    def forward(self, wavs, wav_lens=None):
+    def forward(self, wavs):
         """Computes the filterbanks of a batch.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms ``[B, S]`` in -1..1.
-        wav_lens : torch.Tensor, optional
-            Ignored: valid frames end within their clip.
 
         Returns
         -------
         torch.Tensor
             Natural log of the mel energies, ``[B, T, n_mels]``.
         """
-        del wav_lens
         if wavs.device.type != "cpu":
             return self.log_mel(wavs)
         # The cache of a CPU holds the spectra of one clip, not of a batch

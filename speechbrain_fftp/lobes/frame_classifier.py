@@ -42,7 +42,6 @@ def frame_level_times(front_end, embedding, n_samples):
     """
     n_time_patches = embedding.time_patches(front_end.num_frames(n_samples))
     first = (embedding.patch_frames - 1) * front_end.shift + front_end.window
-    first -= getattr(front_end, "margin", 0)
     starts = (
         torch.arange(n_time_patches) * embedding.stride_frames * front_end.shift
     )
@@ -77,32 +76,6 @@ class LinearSoftmaxPooling(torch.nn.Module):
         return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
 
 
-class MaxPooling(torch.nn.Module):
-    """The highest probability.
-
-    Example
-    -------
-    >>> probs = torch.tensor([[[0.8], [0.0], [0.9]]])
-    >>> MaxPooling()(probs)
-    tensor([[0.9000]])
-    """
-
-    def forward(self, probs):
-        """Pools the frame-level probabilities.
-
-        Arguments
-        ---------
-        probs : torch.Tensor
-            Frame-level probabilities ``[B, N, C]``, 0.0 in padding.
-
-        Returns
-        -------
-        torch.Tensor
-            Probabilities ``[B, C]``.
-        """
-        return probs.amax(1)
-
-
 class FrameClassifier(torch.nn.Module):
     """Classifies frames and clips; several classes may be heard at once.
 
@@ -115,8 +88,6 @@ class FrameClassifier(torch.nn.Module):
     pooling : torch.nn.Module, optional
         Pools the frame-level probabilities; by default,
         ``LinearSoftmaxPooling``.
-    has_norm : bool
-        Whether to apply layer normalisation first.
 
     Example
     -------
@@ -126,12 +97,12 @@ class FrameClassifier(torch.nn.Module):
     (torch.Size([2, 1, 10]), torch.Size([2, 196, 10]))
     """
 
-    def __init__(self, embed_dim, n_classes, pooling=None, has_norm=True):
+    def __init__(self, embed_dim, n_classes, pooling=None):
         super().__init__()
-        layers = [torch.nn.Linear(embed_dim, n_classes)]
-        if has_norm:
-            layers.insert(0, torch.nn.LayerNorm(embed_dim))
-        self.layers = torch.nn.Sequential(*layers)
+        self.layers = torch.nn.Sequential(
+            torch.nn.LayerNorm(embed_dim),
+            torch.nn.Linear(embed_dim, n_classes),
+        )
         self.pooling = LinearSoftmaxPooling() if pooling is None else pooling
 
     def forward(self, tokens, valid=None):

@@ -114,10 +114,9 @@ def filterbanks(compute_features, wavs, wav_lens=None):
     Arguments
     ---------
     compute_features : torch.nn.Module
-        Maps waveforms ``[B, S]``, and their lengths, to features ``[B, T, F]``.
-        A module without ``frame_lens``, such as SpeechBrain's ``Fbank``, gets
-        no lengths; the features then have the relative lengths of the
-        waveforms, which are off by up to a few frames.
+        Maps waveforms ``[B, S]`` to features ``[B, T, F]``. Without
+        ``frame_lens``, as in SpeechBrain's ``Fbank``, features have the
+        relative lengths of the waveforms, off by up to a few frames.
     wavs : torch.Tensor
         Waveforms ``[B, S]``.
     wav_lens : torch.Tensor, optional
@@ -144,11 +143,10 @@ def filterbanks(compute_features, wavs, wav_lens=None):
     counts = count_valid(wav_lens.double(), n_samples)
     counts = counts.to(wavs.device, non_blocking=True)
     wavs = wavs.masked_fill(~length_mask(counts, n_samples), 0.0)
+    lens = wav_lens
     if hasattr(compute_features, "frame_lens"):
         lens = compute_features.frame_lens(wav_lens, n_samples)
-        wav_lens = wav_lens.to(wavs.device, non_blocking=True)
-        return compute_features(wavs, wav_lens), lens
-    return compute_features(wavs), wav_lens
+    return compute_features(wavs), lens
 
 
 def extract_features(modules, wavs, wav_lens=None):

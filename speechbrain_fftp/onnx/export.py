@@ -270,8 +270,7 @@ def frame_size(compute_features):
             f"The frames of {type(compute_features).__name__} are unknown: "
             "give compute_features the attributes window and shift, in samples."
         )
-    margin = getattr(compute_features, "margin", 0)
-    return compute_features.window - margin, compute_features.shift
+    return compute_features.window, compute_features.shift
 
 
 def num_samples(compute_features, n_frames):
@@ -296,8 +295,7 @@ def export_program(model, info):
                 input_names=["wavs"],
                 output_names=model.output_names,
             )
-            simplify(program.model, model.state_dict())
-            name_weights(program.model.graph, model)
+            simplify(program.model)
     except EXPORT_ERRORS as error:
         raise ExportError(
             f"PyTorch cannot export the {model.encoder_name} "
@@ -338,27 +336,17 @@ def capture(model, info):
         return follow(is_oblivious=False)
 
 
-def simplify(model, weights):
+def simplify(model):
     """Folds constants, and removes unused and duplicate nodes.
 
-    What computes with weights stays, such as AuM's decay rates, so that weights
-    keep their names; ``name_weights`` names those that are transposed. PyTorch's
-    own ``optimize`` also rewrites patterns, none of which occur here, and takes
-    18 s for an AuM of 24 layers.
+    PyTorch's own ``optimize`` also rewrites patterns, none of which occur here,
+    and takes 18 s for an AuM of 24 layers.
     """
     import onnx_ir
     import onnxscript.optimizer
     from onnx_ir.passes import common
 
-    def may_fold(node):
-        """Whether to fold a node: False, or None for the usual rules."""
-        names = {value.name for value in node.inputs if value is not None}
-        computes = node.op_type != "Transpose" and names & weights.keys()
-        return False if computes else None
-
-    onnxscript.optimizer.fold_constants(
-        model, output_size_limit=2**14, should_fold=may_fold
-    )
+    onnxscript.optimizer.fold_constants(model, output_size_limit=2**14)
     onnx_ir.passes.Sequential(
         common.RemoveUnusedNodesPass(),
         common.LiftConstantsToInitializersPass(True, size_limit=0),
@@ -366,35 +354,6 @@ def simplify(model, weights):
         common.DeduplicateInitializersPass(),
         common.CommonSubexpressionEliminationPass(),
     )(model)
-
-
-def name_weights(graph, model):
-    """Gives the encoder's weights their names, with ``.T`` if the first two
-    axes are exchanged.
-
-    PyTorch numbers those that it transposes, such as the weights of linear
-    layers, which could then not be read back, see ``pretrained.onnx_weights``.
-    """
-    unnamed = {}  # by their number of values
-    for value in graph.initializers.values():
-        if value.name not in model.state_dict():
-            unnamed.setdefault(value.const_value.size, []).append(value)
-    for name, tensor in model.state_dict().items():
-        if name in graph.initializers:
-            continue
-        weights = tensor.numpy()
-        for value in unnamed.get(weights.size, ()):
-            found = value.const_value.numpy()
-            if np.array_equal(found, weights):
-                value.name = name
-            elif weights.ndim > 1 and np.array_equal(
-                found, weights.swapaxes(0, 1)
-            ):
-                value.name = f"{name}.T"
-            else:
-                continue
-            unnamed[weights.size].remove(value)
-            break
 
 
 @contextlib.contextmanager

@@ -8,10 +8,6 @@ Authors
 """
 
 from fftp_tag.model.hub import find_checkpoint
-from speechbrain_fftp.pretrained.families import (
-    load_ast,
-    load_aum,
-    load_published,
-)
+from speechbrain_fftp.pretrained.families import load_ast, load_aum
 from speechbrain_fftp.pretrained.square import square_to_fftp
 from speechbrain_fftp.pretrained.start import start_from

@@ -9,19 +9,21 @@ Authors
 
 import torch
 
+from fftp_tag.errors import InputError
+from fftp_tag.files import read_json
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import PatchEmbedding
+from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS
 from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     PATCHES,
     POSITIONS,
-    FrontEnd,
+    check_setting,
     count_heads,
     load_weights,
     norm_and_linear,
     rename,
-    require,
     transformer_sizes,
 )
 
@@ -68,7 +70,7 @@ def build(tensors, config):
 
 def _build_hugging_face(tensors, config):
     """Encoder and classifier of a Hugging Face folder."""
-    require(config, "hidden_act", "gelu")
+    check_setting(config, "hidden_act", "gelu")
     tensors = rename(tensors, HUGGING_FACE)
     join_attention(tensors, config["num_hidden_layers"])
     return _load(
@@ -140,17 +142,23 @@ def _load(
     return load_weights(encoder, classifier, tensors)
 
 
-def front_end(encoder, settings):
-    """Features as in transformers' ASTFeatureExtractor.
+def front_end(checkpoint):
+    """Features and their normalisation, as in transformers' ASTFeatureExtractor.
 
-    Without settings, they are normalised by AudioSet's statistics.
+    Files without settings have the statistics of AudioSet; so have those of
+    Audio Mamba.
     """
-    features = KaldiFbank()
-    normalization = DatasetNormalization()
-    if settings:
-        require(settings, "do_normalize", True, None)  # None: not written
-        features = KaldiFbank(
-            settings["sampling_rate"], settings["num_mel_bins"]
+    if not checkpoint.path.is_dir():
+        return KaldiFbank(), DatasetNormalization()
+    path = checkpoint.path / "preprocessor_config.json"
+    settings = read_json(path)
+    try:
+        check_setting(settings, "do_normalize", True, None)  # None: not written
+        return (
+            KaldiFbank(settings["sampling_rate"], settings["num_mel_bins"]),
+            DatasetNormalization(settings["mean"], settings["std"]),
         )
-        normalization = DatasetNormalization(settings["mean"], settings["std"])
-    return FrontEnd(features, normalization, encoder.max_frames)
+    except LOADING_ERRORS as error:
+        raise InputError(
+            f"{path} cannot be used. {type(error).__name__}: {error}"
+        ) from error

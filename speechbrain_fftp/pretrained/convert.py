@@ -7,19 +7,12 @@ Authors
 import logging
 from pathlib import Path
 
-import torch
-
-from fftp_tag.data.audioset import complete_names, read_id2label
+from fftp_tag.data.audioset import complete_names, read_classes, read_id2label
 from fftp_tag.errors import InputError
 from fftp_tag.model.hub import find_checkpoint
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.onnx.export import ExportError, export_onnx
 from speechbrain_fftp.pretrained import ast
-from speechbrain_fftp.pretrained.families import (
-    build_modules,
-    find_family,
-    load_front_end,
-)
+from speechbrain_fftp.pretrained.families import build_modules, find_family
 from speechbrain_fftp.pretrained.tensors import read_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -37,11 +30,10 @@ def convert_checkpoint(
     path : str or Path
         The file to write.
     labels : list of str, optional
-        Names of the classes; by default, the checkpoint's or its family's.
+        Names of the classes; by default, the checkpoint's or AudioSet's.
     mean, std : float, optional
-        For an AST or an Audio Mamba: mean and standard deviation of the
-        features of its training data; by default, the checkpoint's, or
-        AudioSet's.
+        Mean and standard deviation of the features of its training data; by
+        default, the checkpoint's, or AudioSet's.
     single_label : bool, optional
         Whether a clip has exactly one label; by default, the checkpoint's
         setting.
@@ -64,27 +56,24 @@ def convert_checkpoint(
         logger.info("%s is revision %s of the hub", source, found.name)
     checkpoint = read_checkpoint(found)
     family = find_family(checkpoint)
+    if family.is_image:
+        raise InputError(
+            f"{source} is a {family.name}, a model of images, which cannot tag "
+            "sounds: a training can start from it, by --pretrained."
+        )
     encoder, classifier = build_modules(family, checkpoint)
-    front_end = load_front_end(family, encoder, checkpoint)
+    compute_features, mean_var_norm = ast.front_end(checkpoint)
     if mean is not None:
-        if family.front_end is not ast.front_end:
-            raise InputError(
-                f"{source} is a model of the family {family.name}, whose "
-                "features are not normalised by the mean of a data set."
-            )
-        front_end.mean_var_norm.mean = mean
-        front_end.mean_var_norm.std = std
-    n_classes = _count_outputs(classifier)
+        mean_var_norm.mean, mean_var_norm.std = mean, std
+    *_, last = classifier.modules()
+    n_classes = last.out_features
     if labels is None:
-        labels = published_names(checkpoint, n_classes, family)
+        labels = published_names(checkpoint, n_classes)
     elif len(set(labels)) != n_classes or len(labels) != n_classes:
         raise InputError(
             f"{source} has {n_classes} classes: give {n_classes} distinct "
             f"names, not {len(labels)} with {len(set(labels))} distinct ones."
         )
-    if isinstance(classifier, FrameClassifier):
-        encoder = FrameTagger(encoder, classifier)
-        classifier = torch.nn.Identity()
     if single_label is None:
         problem = checkpoint.config.get("problem_type")
         single_label = problem == "single_label_classification"
@@ -92,41 +81,33 @@ def convert_checkpoint(
         return export_onnx(
             path,
             {
-                "compute_features": front_end.compute_features,
-                "mean_var_norm": front_end.mean_var_norm,
+                "compute_features": compute_features,
+                "mean_var_norm": mean_var_norm,
                 "embedding_model": encoder,
                 "classifier": classifier,
             },
             labels,
-            sample_rate=front_end.compute_features.sample_rate,
-            max_frames=front_end.max_frames,
+            sample_rate=compute_features.sample_rate,
+            max_frames=encoder.max_frames,
             single_label=single_label,
         )
     except ExportError as error:
         raise InputError(f"{source} cannot be converted: {error}") from error
 
 
-def _count_outputs(classifier):
-    """The number of a classifier's outputs; 0 without a classifier."""
-    layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
-    return layers[-1].out_features if layers else 0
-
-
-def published_names(checkpoint, n_classes, family):
+def published_names(checkpoint, n_classes):
     """Distinct names of the classes of a published model.
 
-    Without names in config.json, the family's names are used, such as
-    AudioSet's 527, if their number fits; otherwise, classes are numbered.
+    Without names in config.json, AudioSet's are used if their number fits;
+    otherwise, classes are numbered.
     """
-    if n_classes == 0:
-        return []
     id2label = checkpoint.config.get("id2label")
     if id2label is not None:
         names = read_id2label(
             id2label, n_classes, checkpoint.path / "config.json"
         )
         return complete_names(names)
-    known = family.class_names()
+    known = list(read_classes().values())
     if n_classes == len(known):
         return known
     logger.warning(

@@ -16,7 +16,6 @@ from fftp_tag.model.hub import find_checkpoint
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.pretrained.families import build_modules, find_family
-from speechbrain_fftp.pretrained.onnx_weights import read_onnx
 from speechbrain_fftp.pretrained.square import (
     change_stride,
     interpolate,
@@ -49,8 +48,8 @@ def start_from(
     ---------
     encoder : torch.nn.Module
     source : str or Path, optional
-        The inference folder of a recipe, its embedding_model.ckpt or its
-        model.onnx; or a published model, on disk or as ``owner/name[@revision]`` on the hub.
+        The inference folder of a recipe or its embedding_model.ckpt; or a
+        published model, on disk or as ``owner/name[@revision]`` on the hub.
         None does nothing. The main process alone downloads.
     sample_rate : int
         What the encoder will be trained at, in Hz.
@@ -78,8 +77,6 @@ def _start_from(encoder, source, sample_rate):
     if path.suffix == ".ckpt":
         state = read_tensors(path)
         stride = _read_stride(path.with_name("hyperparams.yaml")) or new_stride
-    elif path.suffix == ".onnx":
-        state, stride = read_onnx(path, encoder)
     else:
         state, stride = _read_published(path, encoder, sample_rate)
     if POSITIONS in state:
@@ -143,8 +140,7 @@ def _read_published(path, encoder, sample_rate):
     checkpoint = read_checkpoint(path)
     family = find_family(checkpoint)
     published, _ = build_modules(family, checkpoint)
-    is_image = family.front_end is None
-    if sample_rate != PUBLISHED_RATE and not is_image:
+    if sample_rate != PUBLISHED_RATE and not family.is_image:
         raise InputError(
             f"sample_rate {PUBLISHED_RATE} instead of {sample_rate}"
         )
@@ -153,7 +149,7 @@ def _read_published(path, encoder, sample_rate):
     if num_heads != wanted:
         raise InputError(f"num_heads {num_heads} instead of {wanted}")
     state, new = published.state_dict(), encoder.embedding
-    if not is_image:
+    if not family.is_image:
         return state, published.embedding.stride_frames
     rows = new.freq_patches
     if rows == 1:

@@ -23,11 +23,11 @@ from speechbrain_fftp.pretrained.ast import (
 from speechbrain_fftp.pretrained.weights import (
     PATCHES,
     POSITIONS,
+    check_setting,
     count_blocks,
     count_heads,
     load_weights,
     rename,
-    require,
     transformer_sizes,
 )
 
@@ -49,7 +49,7 @@ def build(tensors, config):
 
     A ViT's class token becomes both of AST's.
     """
-    require(config, "hidden_act", "gelu", None)  # None: not written
+    check_setting(config, "hidden_act", "gelu", None)  # None: not written
     tensors = {
         name: tensor
         for name, tensor in rename(tensors, PATTERNS).items()

@@ -8,7 +8,6 @@ Authors
 """
 
 import re
-from typing import NamedTuple
 
 import torch
 
@@ -24,14 +23,6 @@ BLOCKS = {
     r"\.mlp\.fc1\.": ".mlp.0.",
     r"\.mlp\.fc2\.": ".mlp.3.",
 }
-
-
-class FrontEnd(NamedTuple):
-    """Features, their normalisation, and the maximum clip length in frames."""
-
-    compute_features: torch.nn.Module
-    mean_var_norm: torch.nn.Module
-    max_frames: int
 
 
 def rename(tensors, patterns, unused=()):
@@ -76,7 +67,7 @@ def count_heads(width):
     return width // 64
 
 
-def require(settings, name, *supported):
+def check_setting(settings, name, *supported):
     """Raises an ``InputError`` unless a setting has a supported value."""
     if settings.get(name) not in supported:
         raise InputError(

@@ -46,20 +46,6 @@ def start_from_class_prior(brain, datasets, *, class_prior=True):
     linear[-1].bias.data.copy_(odds.log())
 
 
-def keep_classes(brain, datasets, *, classifier, count):
-    """Drops all classes but the first ones from a frame classifier.
-
-    The others, such as words, only shape the encoder. For ``after`` in a yaml
-    file, before the export; the checkpoints are unchanged.
-    """
-    linear = classifier.layers[-1]
-    linear.weight = torch.nn.Parameter(linear.weight[:count])
-    linear.bias = torch.nn.Parameter(linear.bias[:count])
-    encoder = brain.hparams.label_encoder
-    encoder.ind2lab = {i: encoder.ind2lab[i] for i in range(count)}
-    encoder.lab2ind = {label: i for i, label in encoder.ind2lab.items()}
-
-
 def make_sampler(dataset, *, class_balanced=False, set_mixup_prob=0.0, seed):
     """Samples training clips; for ``train_sampler`` in a yaml file.
 

@@ -177,9 +177,7 @@ def write_model(folder, modules, labels, options, int8, calibrate):
             logger.warning("%s stays in float32: %s", path.name, error)
     if calibrate is not None:
         try:
-            learnt = calibrate(path, output=path)
-            if not learnt.is_written:
-                raise InputError(learnt.objection)
+            calibrate(path, output=path)
         except InputError as error:
             logger.warning("%s has no learnt thresholds: %s", path.name, error)
 

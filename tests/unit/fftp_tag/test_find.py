@@ -16,13 +16,12 @@ import pytest
 import soundfile as sf
 from tiny_onnx import STEP, write_model
 
-from fftp_tag import AudioTagger, learn
+from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import read_audio
 from fftp_tag.audio.windows import Part
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
-from fftp_tag.files import file_identity
-from fftp_tag.search.clips import ClipSource, cut_clip, source_of
+from fftp_tag.search.clips import cut_clip
 from fftp_tag.search.index import SoundIndex, cut_file, update_index
 
 RATE = 16000
@@ -311,123 +310,17 @@ def test_cut_matches_are_the_samples_of_the_source(archive, find, tmp_path):
     assert (folder / names[0]).read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    "comment",
-    ["Recorded at 19:12:00 by AudioMoth", "fftp-tag 0f1e 1 2", "\x01"],
-)
-def test_comments_of_others_tell_nothing(tmp_path, comment):
-    """The clip itself is its source."""
-    path = tmp_path / "a.wav"
-    with sf.SoundFile(path, "w", RATE, 1) as file:
-        file.comment = comment
-        file.write(noise(1, seed=1))
-    found = source_of(Part(path, 0.25, 0.75))
-    assert found == (file_identity(path), 0.25, 0.75)
-
-
-def test_a_part_of_a_cut_clip_is_a_part_of_its_source(tmp_path):
-    path, source = tmp_path / "a.wav", ClipSource("0f1e", 5.0, 6.0)
-    with sf.SoundFile(path, "w", RATE, 1) as file:
-        file.comment = str(source)
-        file.write(noise(1, seed=1))
-    assert source_of(Part(path)) == source
-    assert source_of(Part(path, 0.25, 0.75)) == ("0f1e", 5.25, 5.75)
-
-
-def test_what_is_left_out_is_named_once(tagger, archive, tmp_path, caplog):
-    """Not for each of two classes."""
-    caplog.set_level("INFO")
+def test_changed_files_are_skipped_and_not_cut(
+    tagger, archive, tmp_path, caplog
+):
     update_index(tmp_path / "a.index", tagger, archive, window=1.0)
     index = SoundIndex.load(tmp_path / "a.index")
-    known = [ClipSource(index.files["short.wav"].identity, 0.0, 1.0)]
     (archive / "a.wav").unlink()
-    n_windows = sum(len(file.rows) for file in index.files.values())
-    scores = np.ones((n_windows, 2))
-    found = index.best(scores, ["bark", "hoot"], 99, known)
-    assert {x.label for x in found} == {"bark", "hoot"}
-    warning, message = caplog.messages
-    assert "a.wav" in warning and "fftp-tag index" in warning
-    assert message.startswith("1 window left out")
-    # As long as before, and newer
+    os.utime(archive / "short.wav", (1, 1))
+    examples = index.files["short.wav"].rows[:1]
+    found = {os.path.basename(x.file) for x in index.find(examples, 99)}
+    assert found == {"b.flac"}
+    assert "2 files" in caplog.text and "fftp-tag index" in caplog.text
     part = Part(str(archive / "short.wav"), 0.0, 0.5)
-    os.utime(part.path, (1, 1))
-    matches = index.best(scores[:, :1], [None], 99, [])
-    assert matches and part.path not in {x.file for x in matches}
     with pytest.raises(InputError, match="fftp-tag index"):
-        cut_clip(part, known[0].file, str(tmp_path / "b.wav"))
-
-
-def share(match, other):
-    """Whether two matches have more than a quarter of a second in common."""
-    common = min(match["end"], other["end"]) - max(
-        match["start"], other["start"]
-    )
-    return match["file"] == other["file"] and common > 0.26
-
-
-def test_matches_of_examples_are_left_out(archive, find, tmp_path):
-    """Whether they were cut, also moved and renamed, or are named by times."""
-    source, folder = archive / "day 1" / "b.flac", tmp_path / "clips"
-    part = {"file": str(source), "start": 3.0, "end": 4.0}
-    matches = find(source, "--start", 3, "--end", 4, "--format", "json")
-    assert "left out" in matches.err
-    matches = json.loads(matches.out)
-    assert matches and not any(share(match, part) for match in matches)
-    find(source, "--start", 3, "--end", 4, "--top-k", 2, "--cut", folder)
-    # Once more: the others, and nothing twice
-    find(source, "--start", 3, "--end", 4, "--cut", folder)
-    times = [name[4:] for name in os.listdir(folder)]
-    assert len(set(times)) == len(times) > 2
-    for number, name in enumerate(sorted(os.listdir(folder))):
-        (folder / name).rename(folder / f"{number}.wav")
-    again = find(folder, "--format", "json")
-    assert "windows left out" in again.err
-    for match in json.loads(again.out):
-        assert not any(share(match, other) for other in matches)
-
-
-@pytest.mark.parametrize("labels", ["bark", "bark;dog"])
-def test_matches_of_learnt_classes(archive, find, tagger, tmp_path, labels):
-    """They are those of the learnt model, without any of its clips."""
-    sounds, model = tmp_path / "sounds", tmp_path / "my.onnx"
-    listed = []
-    for number, label in enumerate(("bark", "background")):
-        part = ["--start", number, "--end", number + 1, "--format", "json"]
-        source = archive / "day 1" / "b.flac"
-        options = ["--cut", sounds / label, "--top-k", "3"]
-        listed += json.loads(find(source, *part, *options).out)[:2]
-        for name in sorted(os.listdir(sounds / label))[2:]:
-            (sounds / label / name).unlink()
-    first = min((sounds / "bark").iterdir())
-    first.rename(sounds / "background" / "wrong.wav")
-    sf.write(sounds / "bark" / "other.wav", noise(1.0, 20), RATE)
-    rows = ["path,labels"]
-    for name, own in (("bark", labels), ("background", "")):
-        rows += [f"{name}/{x},{own}" for x in os.listdir(sounds / name)]
-    (sounds / "clips.csv").write_text("\n".join(rows))
-    learn(tagger, sounds, model)
-    shutil.rmtree(sounds)
-    learnt = AudioTagger.from_pretrained(model)
-    assert learnt.model.info.single_label == (labels == "bark")
-    assert learnt.model.span_samples == RATE
-    options = ["--format", "json", "--top-k", "20", "--cut", tmp_path / "n"]
-    found = find("--model", model, *options)
-    assert "left out" in found.err
-    matches = json.loads(found.out)
-    assert {match["label"] for match in matches} == set(labels.split(";"))
-    matches = [match for match in matches if match["label"] == "bark"]
-    probs = [match["score"] for match in matches]
-    assert probs == sorted(probs, reverse=True) and len(matches) > 3
-    for match in matches:
-        assert not any(share(match, other) for other in listed)
-        times, probs = learnt.frame_probabilities(match["file"])
-        middle = (match["start"] + match["end"]) / 2
-        expected = probs[np.abs(times - middle).argmin(), 0]
-        assert match["score"] == pytest.approx(expected, abs=1e-2)
-    cut = sorted(os.listdir(tmp_path / "n" / "bark"))
-    assert len(cut) == len(matches) and cut[0].startswith("001_")
-
-
-def test_a_model_that_is_not_learnt_finds_no_classes(find, model):
-    assert "fftp-tag learn" in find("--model", model, code=1).err
-    assert "EXAMPLE" in find(code=1).err
+        cut_clip(part, index.files["short.wav"].identity, tmp_path / "b.wav")

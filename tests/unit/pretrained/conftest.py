@@ -13,10 +13,6 @@ FORMS = {
     "AST folder": "ast_pipeline/ast_a",
     "AST file": "ast/official_d64_t128.pth",
     "Audio Mamba": "aum/fobi_t128.pth",
-    "CED": "ced/ced_b",
-    "ATST-Frame": "atst/atst_a.pt",
-    "Dasheng folder": "dasheng/dasheng_b",
-    "Dasheng file": "dasheng/dasheng_a.pt",
 }
 
 

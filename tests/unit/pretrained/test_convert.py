@@ -14,26 +14,21 @@ import pytest
 from fftp_tag.data.audioset import read_classes
 from fftp_tag.errors import InputError
 from speechbrain_fftp.pretrained import convert
-from speechbrain_fftp.pretrained.families import FAMILIES
 from speechbrain_fftp.pretrained.tensors import Checkpoint
 
 KNOWN = list(read_classes().values())
 
 
-def names(n_classes, id2label=None, family="AST"):
+def names(n_classes, id2label=None):
     """The names of the classes of a checkpoint."""
     config = {} if id2label is None else {"id2label": id2label}
-    (family,) = (x for x in FAMILIES if x.name == family)
     checkpoint = Checkpoint(Path("a"), {}, config)
-    return convert.published_names(checkpoint, n_classes, family)
+    return convert.published_names(checkpoint, n_classes)
 
 
-def test_classes_without_names_are_those_of_audioset(shared, caplog):
+def test_classes_without_names_are_those_of_audioset(caplog):
     """They are known by their number."""
-    strong = shared / "fixtures" / "atst" / "strong_classes.txt"
-    strong = strong.read_text("utf-8").splitlines()
     assert names(527) == KNOWN
-    assert names(447, family="ATST-Frame") == strong
     assert not caplog.text
     assert names(2) == ["class 0", "class 1"]
     assert "--labels" in caplog.text

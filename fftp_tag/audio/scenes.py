@@ -1,0 +1,62 @@
+"""Places sounds in scenes, at a speed and a level.
+
+The copies that ``learn`` learns from and the clips that the starter is trained
+on are such scenes.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from typing import Optional
+
+import numpy as np
+
+TINY = 1e-6  # instead of a level of 0
+
+
+def from_decibels(level: float) -> float:
+    """Converts a level in dB to a factor of amplitudes."""
+    return 10 ** (level / 20)
+
+
+def change_speed(wav: np.ndarray, speed: float, rate: int) -> np.ndarray:
+    """A sound ``[S]`` at another speed, which changes its pitch as well."""
+    import soxr
+
+    return soxr.resample(wav, rate * speed, rate).astype(np.float32)
+
+
+def add_sound(
+    scene: np.ndarray,
+    wav: np.ndarray,
+    start: int,
+    level: Optional[float] = None,
+    fade: int = 0,
+) -> None:
+    """Adds a sound ``[S]`` to a scene, in place, from a sample on.
+
+    Arguments
+    ---------
+    scene, wav : numpy.ndarray
+        Samples; of the sound, what is beyond the scene's end is cut.
+    start : int
+        The first sample in the scene.
+    level : float, optional
+        The standard deviation of the sound there; by default, its own.
+    fade : int
+        Number of samples at either end, over which it is faded.
+
+    Example
+    -------
+    >>> scene = np.zeros(6)
+    >>> add_sound(scene, np.ones(5), 1, fade=3)
+    >>> scene
+    array([0. , 0. , 0.5, 1. , 0.5, 0. ])
+    """
+    wav = wav[: len(scene) - start]
+    if level is not None:
+        wav = wav * (level / max(wav.std(), TINY))
+    if fade:
+        ends = np.minimum(np.arange(len(wav)), np.arange(len(wav))[::-1])
+        wav = wav * np.clip(ends / (fade - 1), 0, 1)
+    scene[start : start + len(wav)] += wav
