@@ -47,7 +47,6 @@ bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/processes.py
 	$(VENV)/bin/python benchmarks/application.py
 	$(VENV)/bin/python benchmarks/training.py
-	$(VENV)/bin/python benchmarks/compile_time.py
 	$(VENV)/bin/python benchmarks/recipe_speed.py
 	$(VENV)/bin/python benchmarks/performance_table.py
 
@@ -67,7 +66,6 @@ site: $(DEV_INSTALLED)
 # Draw the pictures in docs/ after `make demo`: make pictures DATA=FOLDER, which
 # holds esc10. The screenshots of the page need Chromium and `npm install`.
 pictures: $(DEV_INSTALLED)
-	$(VENV)/bin/python studies/plot_starter.py "$(DATA)/esc10" docs/starter.png
 	$(VENV)/bin/python docs/plot_specmask.py $(DEMO)/clip.wav docs/specmask.png
 	$(VENV)/bin/python docs/shoot_page.py $(DEMO) $(DEMO)/clip.wav docs
 

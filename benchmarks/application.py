@@ -1,7 +1,7 @@
 """Measures how long ``learn`` and a query of ``find`` take.
 
 * learn: five classes of 20 clips of 5 s of noise, with cross-validation, on the
-  demo's encoder and on CED-tiny with random weights;
+  demo's encoder;
 * find: a query of an index of random features of 100 hours, in windows of 5 s,
   with as many features as an encoder of 192 dimensions has.
 
@@ -18,13 +18,12 @@ from pathlib import Path
 import harness
 import numpy as np
 import soundfile
-from random_models import RATE, make_ced_modules, make_demo_tagger, make_tagger
+from random_models import RATE, make_demo_tagger
 
 import fftp_tag
 from fftp_tag.search.index import IndexedFile, Settings, SoundIndex
 
 LEARN_DEMO = "learn, 100 clips of 5 s, the demo's encoder"
-LEARN_CED = "learn, 100 clips of 5 s, CED-tiny"
 FIND = "find, 100 hours in windows of 5 s"
 CLASSES, CLIPS = 5, 20
 HOURS, WINDOW, FEATURES = 100, 5, 768
@@ -83,16 +82,9 @@ def main():
     args = harness.read_options(__doc__, rounds=3)
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        ced = make_ced_modules("smoke" if args.smoke else "tiny")
-        taggers = {
-            LEARN_DEMO: make_demo_tagger(scratch / "demo.onnx", args.threads),
-            LEARN_CED: make_tagger(scratch / "ced.onnx", ced, args.threads),
-        }
+        tagger = make_demo_tagger(scratch / "demo.onnx", args.threads)
         clips = write_clips(scratch / "clips", 0.5 if args.smoke else 5)
-        rows = {
-            name: time_learning(tagger, clips, args.rounds)
-            for name, tagger in taggers.items()
-        }
+        rows = {LEARN_DEMO: time_learning(tagger, clips, args.rounds)}
     index = make_index()
     example = np.random.default_rng(1).standard_normal((1, FEATURES))
     rows.update(harness.compare({FIND: lambda: index.find(example)}, args))

@@ -11,9 +11,8 @@
 #                                       seconds or SECONDS_LEFT: a compiled step of
 #                                       AST-base and of AuM-base, each in 120 seconds;
 #                                       the tests of kernels and encoders, while all
-#                                       recipes are compiled; the recipes, in eager
-#                                       mode and compiled; and, with DATA, the next
-#                                       runs of the plan base.
+#                                       recipes are compiled; and the recipes, in
+#                                       eager mode and compiled.
 #                                       FOLDER may be empty where nothing is missing.
 #   benchmarks/gpu.sh study FOLDER OUT PLAN [OPTION ...]
 #                                       There: runs of a plan of the study, with options
@@ -22,9 +21,7 @@
 #                                       ended is lost. Small models leave most of a GPU
 #                                       idle: with JOBS=12, so many runs share it.
 #
-# OUT gets each result when it is there, failures too, and what was printed. DATA is a
-# folder with the data of the study (docs/data.md), 97 MB, of which the plans base and
-# base_aum mix clips.
+# OUT gets each result when it is there, failures too, and what was printed.
 #
 # Authors
 #  * The speechbrain_fftp authors 2026
@@ -150,12 +147,6 @@ run)
     "$python" "$root/benchmarks/recipe_speed.py" --out "$out" ${SMOKE:-} \
         --seconds "$(seconds_left)" > "$out/recipes.txt" 2>&1 ||
         echo "recipe_speed.py failed" >&2
-    if [ -n "${DATA:-}" ] && [ "$(seconds_left)" -gt 0 ]; then
-        set -- --compile
-        [ -z "${SMOKE:-}" ] || set --
-        [ -e "$root/studies/plans/base_chosen.json" ] || set -- --search "$@"
-        study "$out" base "$@" > "$out/base.txt" 2>&1 || echo "base: not ended" >&2
-    fi
     tail -n 30 "$out"/*.txt
     ;;
 study)

@@ -16,8 +16,6 @@ from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.onnx.export import export_onnx
-from speechbrain_fftp.pretrained.ced import make_ced
-from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/demo.yaml"
 RATE = 16000
@@ -78,16 +76,6 @@ def make_transformers_ast(size):
         num_labels=CLASSES,
     )
     return ASTForAudioClassification(config).eval()
-
-
-def make_ced_modules(size):
-    """The modules of a CED."""
-    return {
-        "compute_features": MelDecibels(),
-        "mean_var_norm": DatasetNormalization(0.0, 0.5),
-        "embedding_model": make_ced(*SIZES[size]),
-        "classifier": torch.nn.Linear(SIZES[size][0], CLASSES),
-    }
 
 
 def load_demo(folder):

@@ -3,8 +3,7 @@
 Models have random weights and 527 classes. From file to tags:
 
 * 10 s at 16 kHz: transformers' AST-base, the same weights here, and an AST-base
-  with full-frequency patches (50 frames every 10), also in int8; CED-tiny. A
-  clip of 1024 frames must have the same probabilities in transformers and here;
+  with full-frequency patches (50 frames every 10), also in int8. A clip of 1024 frames must have the same probabilities in transformers and here;
 * 10 s of 44.1 kHz stereo: AST-tiny with the same patches, and timm's
   MobileNetV3-large with the same front end, exported in the same way;
 * 200 files of 1 s, in threads.
@@ -32,7 +31,6 @@ from random_models import (
     RATE,
     make_ast,
     make_aum,
-    make_ced_modules,
     make_int8,
     make_modules,
     make_tagger,
@@ -47,7 +45,6 @@ from speechbrain_fftp.pretrained.convert import convert_checkpoint
 PEER = "10 s, AST-base, 1212 square patches, transformers"
 SQUARE = "10 s, AST-base, 1212 square patches"
 FFTP = "10 s, AST-base, 96 FFTP patches"
-CED = "10 s, CED-tiny"
 STEREO = "10 s of 44.1 kHz stereo, AST-tiny, 96 FFTP patches"
 MOBILENET = "10 s of 44.1 kHz stereo, MobileNetV3-large"
 FILES = "200 files of 1 s, AST-tiny, 96 FFTP patches"
@@ -117,7 +114,6 @@ def make_cases(folder, args):
     taggers = {
         SQUARE: AudioTagger.from_pretrained(square, threads=args.threads),
         FFTP: make(folder / "fftp.onnx", fftp),
-        CED: make(folder / "ced.onnx", make_ced_modules(tiny)),
     }
     for name, tagger in tuple(taggers.items()):
         taggers[name + INT8] = make_int8(tagger, args.threads)

@@ -23,6 +23,7 @@ PATTERNS = (
     "studies/results/**/*.md",
     "studies/results/*.png",
     "studies/plans/*.yaml",
+    "fftp_tag/**/*.py",
     "speechbrain_fftp/**/*.py",
 )
 

@@ -4,8 +4,7 @@ A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of
 rows. NAME_chosen.json in the same folder holds the options chosen by the
 trials. The results are rows in NAME.jsonl, one line per run, and predictions in
 NAME.npz, in which the arrays of a run are named RUN/ids, RUN/groups,
-RUN/targets and RUN/probs. NAME_sources.npz has the sources of clips that were
-mixed for a fold, see sources.py.
+RUN/targets and RUN/probs.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,7 +21,7 @@ from filelock import FileLock
 
 from fftp_tag.files import atomic_path
 from studies.comparison import Scores
-from studies.sources import PATH, sources_of
+from studies.sources import sources_of
 
 SEARCH = "search"  # the fold of the trials
 FOLDS = 5
@@ -36,7 +35,6 @@ SMOKE = {  # options of all runs with --smoke
     "number_of_epochs": 1,
     "avg_checkpoints": 1,
 }
-SMOKE_SIZES = {"train": 24, "valid": 8, "eval": 24}
 ROOT = Path(__file__).resolve().parents[1]
 PLANS = Path(__file__).with_name("plans")
 RESULTS = Path(__file__).with_name("results")
@@ -103,21 +101,15 @@ class Plan:
         self.chosen_path = path.with_name(f"{path.stem}_chosen.json")
         self.path = results / f"{path.stem}.jsonl"
         self.predictions = results / f"{path.stem}.npz"
-        self.sources = results / f"{path.stem}_sources.npz"
         self.facts = yaml.safe_load(path.read_text("utf-8"))
         self.metric = self.facts["metric"]
         splits = self.facts.get("splits")
         # All folds have the same clips, and differ in their seeds
         self.is_given = splits == "given"
-        # The clips of a fold are mixed before its first run
-        self.is_mixed = splits == "mixed"
         # Others have folds, or events, of the commit that their pages name
-        self.is_of_this_commit = self.metric != "event_F1" and (
-            self.is_given or self.is_mixed
-        )
+        self.is_of_this_commit = self.metric != "event_F1" and self.is_given
         # The clips are soundscapes, with known sources
-        self.has_sources = splits in ("folders", "mixed")
-        self.sizes = SMOKE_SIZES if smoke else self.facts.get("sizes")
+        self.has_sources = splits == "folders"
         self.smoke = smoke
         self.trials = self.facts.get("trials", [])
 
@@ -285,14 +277,6 @@ class Plan:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"run": digest, **row}) + "\n")
 
-    def add_sources(self, fold, path):
-        """Stores the sources of the clips mixed for a fold."""
-        self.sources.parent.mkdir(parents=True, exist_ok=True)
-        with np.load(path) as found:
-            arrays = {f"{fold}/{name}": found[name] for name in found}
-        with FileLock(self.sources.with_suffix(".lock")):
-            add_arrays(self.sources, arrays)
-
     def scores(self, run):
         """The stored ``Scores`` of a run, its clips ordered by id.
 
@@ -308,10 +292,9 @@ class Plan:
         scores = Scores(*(getattr(scores, x)[order] for x in STORED))
         if self.is_given:
             return scores
-        path = self.sources if self.is_mixed else PATH
         if self.has_sources and run.fold != SEARCH:
             scores = scores._replace(
-                sources=sources_of(path, run.fold, scores.targets)
+                sources=sources_of(run.fold, scores.targets)
             )
         prefix = f"fold {run.fold}/"
         return scores._replace(

@@ -1,13 +1,12 @@
 r"""Runs a plan of the study: trains every configuration on every fold.
 
-A plan (longer.yaml, base.yaml, ...) lists the recipe runs and the
+A plan (longer.yaml, paper_table.yaml, ...) lists the recipe runs and the
 differences to be tested. A finished run adds a row to
 studies/results/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
 shares the work. `make evidence` makes the tables. DATA_FOLDER is that of
-AudioSet or Speech Commands, whose folds are seeds; for mixed clips, the folder
-DATA of docs/data.md, "Data of the benchmarks". --smoke runs tiny models for an
-epoch, on few clips, and stores nothing in the repository.
+AudioSet or Speech Commands, whose folds are seeds. --smoke runs tiny models for
+an epoch, and stores nothing in the repository.
 
 > python studies/run.py DATA_FOLDER --plan NAME --list
 > python studies/run.py DATA_FOLDER --plan NAME --search  # the trials
@@ -17,7 +16,7 @@ epoch, on few clips, and stores nothing in the repository.
 > python studies/run.py DATA_FOLDER --plan NAME --tables first --search
 > python studies/run.py DATA_FOLDER --plan paper_table --folds 1 \
 >     --device cuda --num_workers 8
-> python studies/run.py DATA_FOLDER --plan base --smoke
+> python studies/run.py DATA_FOLDER --plan paper_table --smoke
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -50,8 +49,7 @@ from fftp_tag.files import write_json
 from studies.comparison import METRICS, Scores
 from studies.measure import arms_of, measure_rows
 from studies.models import arguments, figures
-from studies.plan import RESULTS, SEARCH, Plan
-from studies.soundscapes import SOURCES, mix_fold
+from studies.plan import RESULTS, Plan
 
 REPORTS = {
     "recipes/AudioSet/train.py": "report_tagging",
@@ -92,7 +90,7 @@ class Study:
         self.plan, self.data_folder, self.work = plan, data_folder, work
         self.machine = machine
         # The data folder is already what the preparation would make
-        self.has_packs = plan.is_given and is_complete(data_folder)
+        self.is_prepared = plan.is_given and is_complete(data_folder)
 
     def folder(self, run):
         """The run's folder, the same at each start."""
@@ -101,23 +99,15 @@ class Study:
 
     def folders(self, run):
         """The run's data folder and prepared folder."""
-        if self.has_packs:
+        if self.is_prepared:
             return self.data_folder, self.data_folder
-        if self.plan.is_mixed:
-            folder = self.work / "prepared" / str(run.fold)
-            return folder, folder
         return self.data_folder, self.work / "prepared" / "given"
 
     def prepare(self, run, options):
-        """Prepares or mixes the run's clips once; returns their numbers."""
+        """Prepares the run's clips once; returns their numbers."""
         folder, prepared = self.folders(run)
         with FileLock(self.work / "lock"):
-            if self.plan.is_mixed:
-                sizes = self.plan.sizes
-                mix_fold(self.data_folder, prepared, run.fold, sizes)
-                if run.fold != SEARCH:
-                    self.plan.add_sources(run.fold, prepared / SOURCES)
-            elif self.has_packs:
+            if self.is_prepared:
                 with preparing(prepared, prepare_options(run)):
                     pass  # an error if they were made with others
             elif not is_complete(prepared):
@@ -145,7 +135,7 @@ class Study:
             "seed": run.seed,
             "num_workers": self.machine.num_workers,
             "device": self.machine.device,
-            "skip_prep": self.plan.is_mixed or self.has_packs,
+            "skip_prep": self.is_prepared,
             # Reports only, without exporting the model
             "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
         }

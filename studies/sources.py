@@ -23,18 +23,18 @@ PATH = Path(__file__).with_name("results") / "sources.npz"
 
 
 @functools.lru_cache
-def read_sources(path):
+def read_sources():
     """The arrays of all folds by name, and the names of all sources."""
-    with np.load(path) as stored:
+    with np.load(PATH) as stored:
         arrays = dict(stored)
     names = [arrays[key] for key in arrays if key.endswith("/sources")]
     return arrays, tuple(np.unique(np.concatenate(names)).tolist())
 
 
 @functools.lru_cache
-def shares_of(path, fold, clips, classes):
+def shares_of(fold, clips, classes):
     """The matrices of ``Sources`` of the soundscapes of a fold, in their order."""
-    arrays, names = read_sources(path)
+    arrays, names = read_sources()
     clip, label = arrays[f"{fold}/clips"], arrays[f"{fold}/classes"]
     source = np.searchsorted(names, arrays[f"{fold}/sources"])
     shape = (clips, len(names))
@@ -49,9 +49,6 @@ def shares_of(path, fold, clips, classes):
     return shares
 
 
-def sources_of(path, fold, targets):
-    """The ``Sources`` of the soundscapes of a fold, ordered by id.
-
-    ``path`` is a file like sources.npz.
-    """
-    return Sources(read_sources(path)[1], shares_of(path, fold, *targets.shape))
+def sources_of(fold, targets):
+    """The ``Sources`` of the soundscapes of a fold, ordered by id."""
+    return Sources(read_sources()[1], shares_of(fold, *targets.shape))

@@ -60,3 +60,14 @@ def add_sound(
         ends = np.minimum(np.arange(len(wav)), np.arange(len(wav))[::-1])
         wav = wav * np.clip(ends / (fade - 1), 0, 1)
     scene[start : start + len(wav)] += wav
+
+
+def coloured_noise(
+    rng: np.random.Generator, size: int, rate: int, exponent: float
+) -> np.ndarray:
+    """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    frequency = np.fft.rfftfreq(size, 1 / rate)
+    spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
+    noise = np.fft.irfft(spectrum, size)
+    return noise / noise.std()

@@ -7,7 +7,7 @@ Authors
 """
 
 from collections import defaultdict
-from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Set, Tuple
 
 import numpy as np
 
@@ -123,12 +123,27 @@ def count_events(
     )
 
 
-def match(can_match: np.ndarray) -> List[Tuple[int, int]]:
-    """Matches as many rows and columns of booleans as possible one to one."""
-    from scipy.optimize import linear_sum_assignment
+def match(can_match: np.ndarray) -> Dict[int, int]:
+    """Matches as many rows and columns of booleans as possible one to one.
 
-    pairs = zip(*linear_sum_assignment(can_match, maximize=True))
-    return [pair for pair in pairs if can_match[pair]]
+    Returns rows by their columns. Each row in turn takes a column that is free,
+    or one whose row can take another (augmenting paths).
+    """
+    rows: Dict[int, int] = {}
+
+    def take(row: int, tried: Set[int]) -> bool:
+        """Whether the row has got a column, other than those tried."""
+        for column in np.flatnonzero(can_match[row]).tolist():
+            if column not in tried:
+                tried.add(column)
+                if column not in rows or take(rows[column], tried):
+                    rows[column] = row
+                    return True
+        return False
+
+    for row in range(len(can_match)):
+        take(row, set())
+    return rows
 
 
 def overlap_by_half(clip: ClipEvents) -> np.ndarray:

@@ -23,12 +23,13 @@ import shutil
 
 import numpy as np
 
+from fftp_tag.audio.scenes import coloured_noise
 from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
-from fftp_tag.data.mixtures import RATE, coloured_noise
 from fftp_tag.data.prepared import AUDIO, preparing, write_prepared
 from fftp_tag.data.strong_labels import write_strong_labels
 from fftp_tag.errors import InputError, one_line_errors
 
+RATE = 16000
 EVENTS = "events.tsv"
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
 PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
@@ -158,7 +159,7 @@ def generate_clip(seed, split, number, classes):
     """
     rng = np.random.default_rng(list(_digest(seed, split, number)))
     size = round(CLIP_SECONDS * RATE)
-    floor = coloured_noise(rng, size, 0.7)
+    floor = coloured_noise(rng, size, RATE, 0.7)
     if not classes:
         level = PEAK * 10 ** (rng.uniform(*ROOM_DB) / 20)
         is_silent = rng.uniform() < 0.3
@@ -314,7 +315,11 @@ CLASSES = (
     ("/m/0hdsk", "Chirp tone", _chirp_tone),
     ("/m/06xkwv", "Mains hum", _mains_hum),
     ("/m/0chx_", "White noise", lambda rng, t: rng.standard_normal(len(t))),
-    ("/m/0cj0r", "Pink noise", lambda rng, t: coloured_noise(rng, len(t), 1)),
+    (
+        "/m/0cj0r",
+        "Pink noise",
+        lambda rng, t: coloured_noise(rng, len(t), RATE, 1),
+    ),
 )
 
 

@@ -23,9 +23,10 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from mixtures import RATE, Mixer, Sound, write_mixtures
+
 from fftp_tag.audio.decode import read_audio
 from fftp_tag.data.audioset import read_classes
-from fftp_tag.data.mixtures import RATE, Mixer, Sound, write_mixtures
 from fftp_tag.data.names import text_digest
 from fftp_tag.data.prepared import preparing
 from fftp_tag.data.word_splits import NOISE_FOLDER, SILENCE, speaker_of

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
+import yaml
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -132,7 +133,7 @@ def check_settings(hparams_file, overrides, run_opts):
     >>> check_settings(yaml, "lr: 0.2", RunOptions())
     Traceback (most recent call last):
     ...
-    SystemExit: ... Give another --output_folder, ...: lr: 0.1 -> 0.2
+    SystemExit: run holds a training with other settings: lr. Give another ...
     """
     given = YAML().load(overrides or "{}")
     hparams = YAML().load(_resolve(hparams_file, given))
@@ -194,17 +195,21 @@ def check_settings(hparams_file, overrides, run_opts):
     if epochs is not None and epochs < hparams["number_of_epochs"]:
         kept["number_of_epochs"] = epochs
     now = _resolve(hparams_file, {**given, **kept})
-    changes = _changes(
-        {**_settings(text), **read_json(options_path)},
-        {**_settings(now), **options},
-    )
-    if changes:
-        listed = " " + "; ".join(changes)
-        if len(changes) > 3:
-            listed = "".join(f"\n  {change}" for change in changes)
+    before = {**_values(text), **read_json(options_path)}
+    after = {**_values(now), **options}
+    changed = [
+        key
+        for key in {**before, **after}
+        if key not in FREE_KEYS and before.get(key) != after.get(key)
+    ]
+    if changed:
+        # What others refer to; of objects, only if nothing else differs
+        plain = [key for key in changed if "!" not in str(after.get(key))]
         sys.exit(
-            f"{folder} holds a training with other settings. Give another "
-            f"--output_folder, or the training's settings (before -> now):{listed}"
+            f"{folder} holds a training with other settings: "
+            f"{', '.join(plain or changed)}. Give another --output_folder, or the "
+            "training's settings, which are in its hyperparams.yaml and "
+            "run_options.json."
         )
 
 
@@ -303,38 +308,16 @@ def _read_yaml(path):
     return text, content
 
 
-def _changes(before, now):
-    """The settings that differ; of objects, only if no others do.
-
-    Objects, with a tag such as ``!new:``, may follow from other settings.
-    """
-    changed = {
-        key: f"{before.get(key)} -> {now.get(key)}"
-        for key in {**before, **now}
-        if key not in FREE_KEYS and before.get(key) != now.get(key)
-    }
-    plain = [key for key in changed if "!" not in changed[key]]
-    return [f"{key}: {changed[key]}" for key in plain or changed]
-
-
 def _is_plain(value):
     """Whether a value of a yaml file is text, a number, null or a list of them."""
     items = value if isinstance(value, list) else [value]
     return all(isinstance(x, (str, int, float, type(None))) for x in items)
 
 
-def _settings(text):
-    """The keys of a resolved yaml file, with the texts of their values.
-
-    Without comments and indentation, and with names instead of numbered anchors.
-    """
-    names = re.findall(r"(?m)^(\w+): &(id\d+) ", text)
-    keys = {anchor: key for key, anchor in names}
-    text = re.sub(r"&id\d+ ", "", text)
-    text = re.sub(r"\*(id\d+)", lambda x: f"<{keys.get(x[1], x[1])}>", text)
-    text = re.sub(r"(?m)(^|\s)#.*", "", text)
-    blocks = re.findall(r"(?m)^(\w+):(.*\n(?:[ -].*\n|\n)*)", f"{text}\n")
-    return {key: " ".join(value.split()) for key, value in blocks}
+def _values(text):
+    """The keys of a resolved yaml file, with their values as yaml."""
+    root = yaml.compose(text)
+    return {key.value: yaml.serialize(value) for key, value in root.value}
 
 
 def check_steps(train_loader, grad_accumulation_factor):

@@ -8,8 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
-
-from fftp_tag.data.mixtures import FADE, RATE, Mixer, Sound
+from mixtures import FADE, RATE, Mixer, Sound
 
 
 def test_sounds_of_a_class_do_not_overlap_and_stand_out_by_their_snr():

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 
-from fftp_tag.audio.scenes import add_sound, change_speed, from_decibels
+from fftp_tag.audio.scenes import (
+    add_sound,
+    change_speed,
+    coloured_noise,
+    from_decibels,
+)
 from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
 from fftp_tag.data.names import text_digest
 from fftp_tag.data.prepared import AUDIO, write_prepared
@@ -134,7 +138,8 @@ class Mixer:
                 of_class.append((sound, *loud_part(sound.wav)))
         rng = np.random.default_rng(seed)
         generated = [
-            coloured_noise(rng, NOISE_SECONDS * RATE, x) for x in GENERATED
+            coloured_noise(rng, NOISE_SECONDS * RATE, RATE, x)
+            for x in GENERATED
         ]
         self.noises = {
             split: [long_enough(wav) for wav in of_split] or generated
@@ -226,13 +231,3 @@ def long_enough(noise):
     """A noise, repeated until it is longer than a clip."""
     missing = round(CLIP_SECONDS * RATE) + 1 - len(noise)
     return np.pad(noise, (0, max(missing, 0)), "wrap")
-
-
-def coloured_noise(rng, size, exponent):
-    """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
-    fast_size = scipy.fft.next_fast_len(size, real=True)
-    spectrum = scipy.fft.rfft(rng.standard_normal(fast_size))
-    frequency = scipy.fft.rfftfreq(fast_size, 1 / RATE)
-    spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
-    noise = scipy.fft.irfft(spectrum, fast_size)[:size]
-    return noise / noise.std()
