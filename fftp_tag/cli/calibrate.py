@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fftp_tag.score.background import Background
     from fftp_tag.score.calibrate import Calibration
 
+MAX_NAMES = 5  # of classes that are listed
 HELP = "learns thresholds and rules of events"
 EXAMPLES = """\
   fftp-tag calibrate --model results/demo --data-folder results/demo/prepared
@@ -107,9 +108,10 @@ def report_calibration(target: Path, found: "Calibration") -> None:
     from fftp_tag.score.thresholds import MIN_POSITIVES
 
     if found.few:
+        shown = ", ".join(found.few[:MAX_NAMES])
         print(
-            f"fewer than {MIN_POSITIVES} positives, so that rules stay as they "
-            f"are: {', '.join(found.few)}"
+            f"{len(found.few)} classes keep the rules of the model, "
+            f"with fewer than {MIN_POSITIVES} positives, such as {shown}"
         )
     print(
         f"learnt rules are scored by cross-validation in {found.n_folds} folds "

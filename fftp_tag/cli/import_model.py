@@ -4,10 +4,9 @@ SOURCE is one of
   an ONNX file, or a     an AST of transformers, a CED of sherpa-onnx, or an
   folder with one        encoder of waveforms with a JSON file
   a folder               with config.json, model.safetensors and
-                         preprocessor_config.json: an AST, a CED or a Dasheng
+                         preprocessor_config.json: an AST
   owner/name[@revision]  either of these on the Hugging Face hub
-  a .pth or .pt file     an AST, an Audio Mamba or a Dasheng from its authors,
-                         or an ATST-Frame from PretrainedSED
+  a .pth file            an AST or an Audio Mamba from its authors
 All but ONNX files need PyTorch.
 With --int8, it may also be a model.onnx or the output folder of a training.
 
@@ -25,7 +24,6 @@ from fftp_tag.model.edit import check_output
 HELP = "converts a published model, or stores weights in int8"
 EXAMPLES = """\
   fftp-tag import MIT/ast-finetuned-audioset-10-10-0.4593 ast.onnx
-  fftp-tag import ATST-F_strong_1.pt atst.onnx
   fftp-tag import my_ast.pth my.onnx --labels labels.txt --mean -6.8 --std 5.6
   fftp-tag import results/demo small.onnx --int8"""
 

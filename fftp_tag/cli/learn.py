@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
   fftp-tag learn my_sounds
-  fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx
-  fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx \\
-      --background street.wav
+  fftp-tag learn my_sounds --background street.wav --output my.onnx
   fftp-tag clip.wav --model my.onnx --timeline
   fftp-tag learn recordings --strong-labels corrected_tracks"""
 

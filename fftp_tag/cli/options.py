@@ -44,7 +44,8 @@ def add_model(
     """Adds --model and --threads."""
     text = (
         "model.onnx, output folder of a training, such as results/demo, or "
-        "published model, such as mispeech/ced-tiny (see fftp-tag import)"
+        "published model, as a file, a folder or owner/name on the Hugging Face "
+        "hub (see fftp-tag import)"
     )
     if default is not None:
         text += f" (default: {default}, which the package holds)"

@@ -72,8 +72,7 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     if not path.exists() and not may_be_on_hub(source):
         raise FileNotFoundError(
             f"{source}: there is no such file or folder. Give a model.onnx, "
-            "the output folder of a training, or a published model, such as "
-            "mispeech/ced-tiny."
+            "the output folder of a training, or a published model."
         )
     converted = cache_folder() / cache_name(path, found)
     if converted.is_file():

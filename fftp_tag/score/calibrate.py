@@ -26,7 +26,7 @@ from fftp_tag.score.background import (
 from fftp_tag.score.evaluate import Analysis, analyze_split, list_split
 from fftp_tag.score.events import event_metrics
 from fftp_tag.score.groups import assign_folds
-from fftp_tag.score.tags import f1_of_tags
+from fftp_tag.score.tags import decimal, f1_of_tags
 from fftp_tag.score.thresholds import (
     MIN_POSITIVES,
     are_learnable,
@@ -160,9 +160,11 @@ def calibrate(
     is_learnt = are_learnable(analysis.targets)[analysis.columns]
     write_rules(model, output, rules)
     logger.info(
-        "%s: learnt the rules of %d classes",
+        "%s: learnt the rules of %d classes; macro F1 of tags %s, before %s",
         os.path.basename(output),
         is_learnt.sum(),
+        decimal(after.f1["macro_F1"]),
+        decimal(before.f1["macro_F1"]),
     )
     return Calibration(
         rules=rules,
