@@ -7,7 +7,7 @@ Authors
 import contextlib
 import os
 import sys
-from typing import Iterator, Tuple, Type
+from collections.abc import Iterator
 
 
 class InputError(ValueError):
@@ -18,12 +18,12 @@ class InputError(ValueError):
 
 
 @contextlib.contextmanager
-def one_line_errors(*others: Type[Exception]) -> Iterator[None]:
+def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     """Ends the process with one line on invalid input or an OSError.
 
     And on other types of errors, where these are known to be of the input.
     """
-    of_input: Tuple[Type[Exception], ...] = (InputError, OSError, *others)
+    of_input: tuple[type[Exception], ...] = (InputError, OSError, *others)
     try:
         yield
     except of_input as error:

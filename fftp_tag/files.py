@@ -14,12 +14,13 @@ import secrets
 import shutil
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Union
+from typing import Any
 
 from fftp_tag.errors import InputError
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 
 PREPARED = "prepared.json"  # tells that a folder is prepared, see prepared.py
 
@@ -110,7 +111,7 @@ def shortened(name: str) -> str:
 
 
 def files_below(
-    folder: PathLike, on_error: Optional[Callable[[OSError], None]] = None
+    folder: PathLike, on_error: Callable[[OSError], None] | None = None
 ) -> Iterator[str]:
     """Yields the paths of the files below a folder, relative to it, sorted.
 
@@ -208,7 +209,7 @@ def write_json(path: PathLike, content: Any, strict: bool = False) -> None:
             file.write("\n")
 
 
-def read_json(path: PathLike) -> Dict[str, Any]:
+def read_json(path: PathLike) -> dict[str, Any]:
     """Reads the object in a JSON file, with or without a byte order mark.
 
     Raises

@@ -7,16 +7,8 @@ Authors
 import collections
 import concurrent.futures
 import itertools
-from typing import (
-    Any,
-    Callable,
-    Iterable,
-    Iterator,
-    Optional,
-    Sized,
-    Tuple,
-    TypeVar,
-)
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any, TypeVar
 
 from fftp_tag.errors import InputError, one_line
 from fftp_tag.progress import show_progress
@@ -31,7 +23,7 @@ def in_order(
     num_workers: int = 4,
     progress: bool = False,
     unit: str = "files",
-) -> Iterator[Tuple[Item, Optional[Result], Optional[str]]]:
+) -> Iterator[tuple[Item, Result | None, str | None]]:
     """Yields each item with the result of a function, or with its error.
 
     All commands run over files by this. ``items`` may be infinite: at most
@@ -46,7 +38,7 @@ def in_order(
 
 def run_ahead(
     function: Callable[[Item], Result], items: Iterator[Item], num_workers: int
-) -> Iterator[Tuple[Item, Optional[Result], Optional[str]]]:
+) -> Iterator[tuple[Item, Result | None, str | None]]:
     """The same as ``in_order``, without progress."""
     waiting: collections.deque = collections.deque()
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)

@@ -5,14 +5,15 @@ Authors
 """
 
 import sys
-from typing import Callable, Iterable, Iterator, Optional, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
 def show_progress(
     items: Iterable[Item],
-    total: Optional[int] = None,
+    total: int | None = None,
     unit: str = "files",
     is_shown: bool = True,
     size: Callable[[Item], float] = lambda item: 1,

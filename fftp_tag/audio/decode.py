@@ -14,17 +14,8 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from typing import (
-    IO,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Set,
-    Tuple,
-    Union,
-)
+from collections.abc import Iterable, Iterator
+from typing import IO, NamedTuple
 
 import numpy as np
 import soundfile as sf
@@ -35,7 +26,7 @@ from fftp_tag.packages import require
 
 logger = logging.getLogger(__name__)
 
-Source = Union[str, os.PathLike, bytes]  # a path, or the content of a file
+Source = str | os.PathLike | bytes  # a path, or the content of a file
 
 # Extensions of audio files, the most common first
 AUDIO_EXTENSIONS = (
@@ -63,7 +54,7 @@ STATED_SIZE = re.compile(
 NO_LAST_PAGE = "File ended unexpectedly without an End-Of-Stream flag"
 # Stated by programs that write a stream, of unknown length, give or take 2**16
 UNKNOWN_SIZES = (2**31, 2**32)
-low_rates: Set[int] = set()  # that were warned of
+low_rates: set[int] = set()  # that were warned of
 
 
 class TruncatedAudio(InputError):
@@ -78,11 +69,11 @@ class OpenAudio(NamedTuple):
     """
 
     rate: int
-    frames: Optional[int]
+    frames: int | None
     blocks: Iterator[np.ndarray]
 
 
-def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
+def find_audio_files(folder: str) -> tuple[list[str], list[OSError]]:
     """Finds the audio files below a folder by their extensions, sorted.
 
     Returns
@@ -97,7 +88,7 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
     OSError
         If there are no files.
     """
-    errors: List[OSError] = []
+    errors: list[OSError] = []
     files = [
         os.path.join(folder, path)
         for path in files_below(folder, errors.append)
@@ -111,7 +102,7 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
     return files, errors
 
 
-def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
+def list_recordings(source: str | os.PathLike) -> list[str]:
     """Lists the audio files in a folder, sorted; or a single file.
 
     Raises
@@ -176,7 +167,7 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
 
 def open_binary(
     source: Source, stack: contextlib.ExitStack
-) -> Union[io.BytesIO, io.FileIO]:
+) -> io.BytesIO | io.FileIO:
     """Opens a source as a binary file, until the stack ends."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
@@ -233,7 +224,7 @@ def is_truncated(log: str) -> bool:
 
 
 def start_ffmpeg(
-    path: Union[str, os.PathLike], start: float, log: IO[bytes], why: str
+    path: str | os.PathLike, start: float, log: IO[bytes], why: str
 ) -> subprocess.Popen:
     """Starts decoding the first audio stream of a file, as big-endian float32.
 
@@ -260,7 +251,7 @@ def start_ffmpeg(
 
 def read_au_header(
     process: subprocess.Popen, log: IO[bytes]
-) -> Tuple[int, int]:
+) -> tuple[int, int]:
     """Reads sampling rate and number of channels from ffmpeg's output."""
     assert process.stdout is not None
     header = process.stdout.read(AU_HEADER.size)

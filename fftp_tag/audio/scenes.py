@@ -7,8 +7,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from typing import Optional
-
 import numpy as np
 
 TINY = 1e-6  # instead of a level of 0
@@ -30,7 +28,7 @@ def add_sound(
     scene: np.ndarray,
     wav: np.ndarray,
     start: int,
-    level: Optional[float] = None,
+    level: float | None = None,
     fade: int = 0,
 ) -> None:
     """Adds a sound ``[S]`` to a scene, in place, from a sample on.

@@ -7,12 +7,14 @@ Authors
 import logging
 import math
 import os
-from typing import Iterable, Iterator, NamedTuple, Optional, Tuple, Union
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from fftp_tag.audio import decode as audio
 from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike
 from fftp_tag.parallel import ahead
 from fftp_tag.progress import show_progress
 
@@ -28,7 +30,7 @@ class Part(NamedTuple):
     mix.wav, 3.0-4.5 s and all.wav
     """
 
-    path: Union[str, os.PathLike]
+    path: PathLike
     start: float = 0.0
     end: float = math.inf
 
@@ -40,7 +42,7 @@ class Part(NamedTuple):
 
 
 # An array needs a sampling rate
-Source = Union[audio.Source, Part, np.ndarray]
+Source = audio.Source | Part | np.ndarray
 
 BATCH_SAMPLES = 2**18  # of a batch of windows
 MAX_CHANNELS = 8  # of an array
@@ -60,7 +62,7 @@ class Windows(NamedTuple):
 
 def slide(
     blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[Tuple[int, np.ndarray]]:
+) -> Iterator[tuple[int, np.ndarray]]:
     """Cuts windows out of samples that arrive in blocks.
 
     Windows start at 0, ``hop``, 2 ``hop``, ... and have equal lengths: the last
@@ -129,7 +131,7 @@ def batch_windows(
 def read_blocks(
     source: Source,
     rate: int,
-    sample_rate: Optional[int] = None,
+    sample_rate: int | None = None,
     progress: bool = False,
     warn: bool = True,
 ) -> Iterator[np.ndarray]:
@@ -157,12 +159,12 @@ def read_blocks(
         If the source is not audio, or is shorter than 25 ms.
     """
     name = "the audio"
-    if isinstance(source, (str, os.PathLike, Part)):
+    if isinstance(source, str | os.PathLike | Part):
         name = str(source)
     if isinstance(source, Part):
         path, start, end = source
         blocks = audio.stream_audio(path, rate, start, end - start)
-    elif isinstance(source, (str, bytes, os.PathLike)):
+    elif isinstance(source, str | bytes | os.PathLike):
         blocks = audio.stream_audio(source, rate)
     elif sample_rate is None:
         raise InputError("An array has no sampling rate: give sample_rate.")
@@ -196,7 +198,7 @@ def read_blocks(
 
 
 def read_part(
-    path: Union[str, os.PathLike],
+    path: PathLike,
     rate: int,
     start: float = 0.0,
     seconds: float = math.inf,

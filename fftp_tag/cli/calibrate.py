@@ -23,7 +23,7 @@ Authors
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING
 
 from fftp_tag.cli import evaluate, options, output
 from fftp_tag.errors import InputError
@@ -130,7 +130,7 @@ def report_calibration(target: Path, found: "Calibration") -> None:
 
 
 def count_in_background(
-    args: argparse.Namespace, model: Path, recordings: List[str]
+    args: argparse.Namespace, model: Path, recordings: list[str]
 ) -> None:
     """Counts and prints the false alarms of a model."""
     from fftp_tag.score.background import listen_to_background
@@ -146,7 +146,7 @@ def print_false_alarms(background: "Background", rules: "Rules") -> None:
     names = {
         label: f"{label} (threshold {threshold:.3f})"
         for (label, found), threshold in zip(
-            background.of_classes.items(), rules.high
+            background.of_classes.items(), rules.high, strict=False
         )
         if found.count > 0
     }

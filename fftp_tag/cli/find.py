@@ -13,7 +13,7 @@ import functools
 import math
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import formats, options, output
 from fftp_tag.errors import InputError, one_line
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
             output.report(str(error))
         else:
             examples.append(example)
-    matches: List[Match] = []
+    matches: list[Match] = []
     if examples:
         matches = index.find(np.stack(examples), args.top_k)
     FORMATS[args.format]([output.rounded(x.to_dict()) for x in matches])
@@ -114,19 +114,19 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def print_table(rows: List[Dict[str, Any]]) -> None:
+def print_table(rows: list[dict[str, Any]]) -> None:
     """For people: score, start, end and file."""
     for row in rows:
         numbers = f"{row['score']:6.3f} {row['start']:9.2f} {row['end']:9.2f}"
         print(f"{numbers}  {output.printable(row['file'])}")
 
 
-def print_json(rows: List[Dict[str, Any]]) -> None:
+def print_json(rows: list[dict[str, Any]]) -> None:
     """A list."""
     formats.rows_as_json(rows, sys.stdout)
 
 
-def print_csv(rows: List[Dict[str, Any]]) -> None:
+def print_csv(rows: list[dict[str, Any]]) -> None:
     """A header, unless there are no matches, and a row for each match."""
     if rows:
         values = (row.values() for row in rows)
@@ -136,7 +136,7 @@ def print_csv(rows: List[Dict[str, Any]]) -> None:
 FORMATS = {"table": print_table, "json": print_json, "csv": print_csv}
 
 
-def cut_matches(matches: List["Match"], folder: str) -> int:
+def cut_matches(matches: list["Match"], folder: str) -> int:
     """Writes matches as WAV files, named by rank, file and time.
 
     Returns the exit code: 1 if one of them cannot be written.

@@ -8,18 +8,8 @@ Authors
 
 import csv
 import json
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    TextIO,
-)
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TextIO
 
 from fftp_tag.cli.output import cells, printable, rounded
 
@@ -41,7 +31,7 @@ class Result(NamedTuple):
 
     file: str
     found: Sequence[Any]  # of Tag or Event
-    error: Optional[str] = None
+    error: str | None = None
     best: Sequence[Any] = ()  # the most probable class, a tag or not
 
 
@@ -49,12 +39,12 @@ class Context(NamedTuple):
     """What formats need to know beside the results."""
 
     timeline: bool  # whether the results are events
-    thresholds: Dict[str, float]  # of the model, by label
+    thresholds: dict[str, float]  # of the model, by label
     show_thresholds: bool  # in tables
     sample_rate: int  # of the model, in Hz
 
 
-def rows_as_json(rows: List[Dict[str, Any]], stream: TextIO) -> None:
+def rows_as_json(rows: list[dict[str, Any]], stream: TextIO) -> None:
     """One list."""
     print(json.dumps(rows, indent=2, allow_nan=False), file=stream)
 
@@ -99,7 +89,7 @@ def write_json(
     key = "events" if context.timeline else "tags"
     rows = []
     for result in results:
-        row: Dict[str, Any] = {"file": result.file}
+        row: dict[str, Any] = {"file": result.file}
         if result.error is None:
             row[key] = [rounded(item.to_dict()) for item in result.found]
         else:
@@ -116,7 +106,7 @@ def write_csv(
     if context.timeline:
         columns = ["file", "start", "end", "label", "probability"]
 
-    def rows() -> Iterator[List[Any]]:
+    def rows() -> Iterator[list[Any]]:
         """Yields the rows of all files."""
         for result in results:
             for item in result.found:

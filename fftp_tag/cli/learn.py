@@ -17,7 +17,7 @@ Authors
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Dict
+from typing import TYPE_CHECKING
 
 import fftp_tag
 from fftp_tag.cli import options, output
@@ -93,7 +93,7 @@ def print_report(report: "Report") -> None:
     validation = report.validation
     print("clips  threshold  class")
     for label, count, threshold in zip(
-        report.labels, report.counts, validation.thresholds
+        report.labels, report.counts, validation.thresholds, strict=False
     ):
         print(f"{count:5d}  {threshold:9.3f}  {label}")
     print(f"{report.background_spans:5d}             spans of background")
@@ -107,7 +107,7 @@ def print_report(report: "Report") -> None:
         f"{report.hop_seconds:.2f} s"
     )
     if report.false_alarms is not None:
-        names = dict(zip(report.labels, report.labels))
+        names = dict(zip(report.labels, report.labels, strict=False))
         output.print_false_alarms(report.false_alarms, names)
     if validation.scores:
         print(
@@ -128,7 +128,7 @@ def print_report(report: "Report") -> None:
         print(output.printable(f"not read: {name}: {reason}"))
 
 
-def print_intervals(scores: Dict[str, "Score"]) -> None:
+def print_intervals(scores: dict[str, "Score"]) -> None:
     """Prints scores with their intervals."""
     for name, score in scores.items():
         line = f"  {name:8}  {score.value:.3f}"

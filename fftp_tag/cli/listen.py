@@ -15,7 +15,8 @@ import json
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import options, output
 from fftp_tag.errors import InputError

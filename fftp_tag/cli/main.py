@@ -14,7 +14,6 @@ import importlib
 import os
 import signal
 import sys
-from typing import List, Optional
 
 from fftp_tag.cli import output
 from fftp_tag.errors import InputError, one_line
@@ -65,7 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Runs the command; by default, the arguments are those of the process.
 
     Returns the exit code: 0; 1 if a file, the model or an option cannot be

@@ -6,7 +6,8 @@ Authors
 
 import argparse
 import math
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import output
 from fftp_tag.errors import one_line
@@ -38,7 +39,7 @@ def number(kind: type, low: float, high: float = math.inf) -> Callable:
 
 def add_model(
     parser: argparse.ArgumentParser,
-    default: Optional[str] = STARTER,
+    default: str | None = STARTER,
     required: bool = False,
 ) -> None:
     """Adds --model and --threads."""
@@ -115,7 +116,7 @@ def add_background(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def given(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     """The values of options by name, without those that were not given."""
     values = {name: getattr(args, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
@@ -128,7 +129,7 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     return AudioTagger.from_pretrained(args.model, args.threads)
 
 
-def find_files(names: List[str]) -> List[str]:
+def find_files(names: list[str]) -> list[str]:
     """Replaces each folder by the audio files below it, sorted.
 
     Raises
@@ -140,7 +141,7 @@ def find_files(names: List[str]) -> List[str]:
 
     from fftp_tag.audio.decode import find_audio_files
 
-    files: List[str] = []
+    files: list[str] = []
     for name in names:
         if not os.path.isdir(name):
             files.append(name)

@@ -10,15 +10,8 @@ import os
 import re
 import sys
 import warnings
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ContextManager,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-)
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fftp_tag.score.background import Background
@@ -36,7 +29,7 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def cells(values: Iterable[Any]) -> List[Any]:
+def cells(values: Iterable[Any]) -> list[Any]:
     """A row for csv: spreadsheets must not take a text for a formula.
 
     See https://owasp.org/www-community/attacks/CSV_Injection. Names of files, as
@@ -66,7 +59,7 @@ def printable(text: str) -> str:
     return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-def print_false_alarms(background: "Background", names: Dict[str, str]) -> None:
+def print_false_alarms(background: "Background", names: dict[str, str]) -> None:
     """Prints false alarms; ``names`` has the classes to print, by label."""
     seconds, silent = background.seconds, background.silent_seconds
     if silent > 0:
@@ -90,7 +83,7 @@ def print_false_alarms(background: "Background", names: Dict[str, str]) -> None:
         )
 
 
-def above_bars() -> ContextManager[None]:
+def above_bars() -> contextlib.AbstractContextManager[None]:
     """A context in which lines are printed above progress bars."""
     if "tqdm" in sys.modules:  # else there are none; its import takes long
         return sys.modules["tqdm"].tqdm.external_write_mode()

@@ -13,8 +13,9 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Optional
+from typing import TYPE_CHECKING
 
 import fftp_tag
 from fftp_tag.errors import InputError
@@ -110,8 +111,8 @@ def load_model(source: str) -> "Model":
 def write_page(
     folder: Path,
     model: "Model",
-    dist: Optional[Path],
-    example: Optional[str],
+    dist: Path | None,
+    example: str | None,
 ) -> None:
     """Writes the page into an empty folder; ``dist`` holds the runtime."""
     from fftp_tag.files import write_json

@@ -12,7 +12,7 @@ import argparse
 import shlex
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from fftp_tag.errors import InputError
 from fftp_tag.model.sources import HUB_ID
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"hf upload {args.name} {shlex.quote(target)}{space}")
 
 
-def write_files(folder: Path, model: "Model", form: str) -> Optional[str]:
+def write_files(folder: Path, model: "Model", form: str) -> str | None:
     """Writes all files but the card.
 
     Returns how SpeechBrain loads the folder, if its files are beside the model.

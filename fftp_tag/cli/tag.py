@@ -7,7 +7,8 @@ Authors
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
@@ -105,13 +106,13 @@ def run(args: argparse.Namespace) -> int:
     thresholds = rules.high if args.timeline else rules.threshold
     context = Context(
         timeline=args.timeline,
-        thresholds=dict(zip(tagger.labels, thresholds.tolist())),
+        thresholds=dict(zip(tagger.labels, thresholds.tolist(), strict=False)),
         show_thresholds=rules.is_learnt and args.threshold is None,
         sample_rate=tagger.sample_rate,
     )
     write = FORMATS[args.format].write
     is_one = len(files) == 1
-    failed: List[str] = []
+    failed: list[str] = []
 
     def analyze_file(file: str) -> Result:
         """The tags or events of a file, which are written with --output."""
@@ -159,7 +160,7 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"--format {args.format} needs --timeline")
 
 
-def output_paths(args: argparse.Namespace, files: List[str]) -> Dict[str, str]:
+def output_paths(args: argparse.Namespace, files: list[str]) -> dict[str, str]:
     """The path of each file's output in the folder --output, if it is given.
 
     Makes its subfolder: one below what the given names, of files and folders,
@@ -196,13 +197,16 @@ def write_file(
     """Writes a result in a format; its file name may be no text."""
     from fftp_tag.files import atomic_path
 
-    with atomic_path(path) as temporary_path, open(
-        temporary_path,
-        "w",
-        newline="",
-        encoding="utf-8",
-        errors="backslashreplace",
-    ) as stream:
+    with (
+        atomic_path(path) as temporary_path,
+        open(
+            temporary_path,
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as stream,
+    ):
         write([result], stream, context)
 
 

@@ -5,7 +5,6 @@ Authors
 """
 
 import os
-from typing import Dict
 
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.tables import read_table
@@ -15,9 +14,9 @@ from fftp_tag.files import PathLike, write_csv
 CLASSES_CSV = "classes.csv"  # in a prepared folder
 
 
-def read_class_list(path: PathLike) -> Dict[str, str]:
+def read_class_list(path: PathLike) -> dict[str, str]:
     """Reads a table of classes; returns a dict from mid to display name."""
-    classes: Dict[str, str] = {}
+    classes: dict[str, str] = {}
     for line, row in read_table(path, ("mid", "display_name")):
         mid = row["mid"]
         name = class_name(row["display_name"], f"{path}, line {line}")
@@ -32,12 +31,12 @@ def read_class_list(path: PathLike) -> Dict[str, str]:
     return classes
 
 
-def read_classes_csv(folder: PathLike) -> Dict[str, str]:
+def read_classes_csv(folder: PathLike) -> dict[str, str]:
     """Reads a prepared folder's classes as a dict from mid to display name."""
     return read_class_list(os.path.join(folder, CLASSES_CSV))
 
 
-def write_classes(folder: PathLike, classes: Dict[str, str]) -> None:
+def write_classes(folder: PathLike, classes: dict[str, str]) -> None:
     """Writes classes.csv."""
     rows = [(i, *entry) for i, entry in enumerate(classes.items())]
     header = ("index", "mid", "display_name")

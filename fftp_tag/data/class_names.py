@@ -5,7 +5,8 @@ Authors
 """
 
 import unicodedata
-from typing import Any, Iterable, Optional, Tuple
+from collections.abc import Iterable
+from typing import Any
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
@@ -15,7 +16,7 @@ LONGEST = 200  # characters
 SEPARATORS = (";", "$", " => ")
 
 
-def class_name(text: str, origin: Optional[PathLike] = None) -> str:
+def class_name(text: str, origin: PathLike | None = None) -> str:
     """The name of a class as it is used everywhere.
 
     Characters are composed (NFC), and all white space is single spaces.
@@ -52,8 +53,8 @@ def class_name(text: str, origin: Optional[PathLike] = None) -> str:
 
 
 def class_names(
-    texts: Iterable[str], origin: Optional[PathLike] = None
-) -> Tuple[str, ...]:
+    texts: Iterable[str], origin: PathLike | None = None
+) -> tuple[str, ...]:
     """Distinct names of classes, in order, without blanks."""
     names = (class_name(text, origin) for text in texts if text.strip())
     return tuple(dict.fromkeys(names))

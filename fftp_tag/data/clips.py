@@ -7,7 +7,7 @@ Authors
 import logging
 import math
 import os
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from fftp_tag.files import PathLike
 
 logger = logging.getLogger(__name__)
 
-Skipped = Tuple[str, str, str]  # id, split and reason
+Skipped = tuple[str, str, str]  # id, split and reason
 
 # The split that each name of a folder, a table or an entry stands for
 SPLIT_NAMES = {
@@ -41,7 +41,7 @@ class Clip(NamedTuple):
     # A path, or an object whose method read returns the content of a file;
     # None: there is no audio
     audio: Any
-    labels: Tuple[str, ...] = ()  # the ids of its classes; none: no class
+    labels: tuple[str, ...] = ()  # the ids of its classes; none: no class
     split: str = ""  # empty: to be assigned
     start: float = 0.0  # seconds
     end: float = math.inf  # the end of the file
@@ -99,8 +99,8 @@ def as_int16(samples: np.ndarray) -> np.ndarray:
 
 
 def usable_clips(
-    clips: List[Clip], folder: PathLike, allow_no_label: bool = False
-) -> Tuple[List[Clip], List[Skipped]]:
+    clips: list[Clip], folder: PathLike, allow_no_label: bool = False
+) -> tuple[list[Clip], list[Skipped]]:
     """Keeps clips with a label, each in one split.
 
     Arguments
@@ -119,7 +119,7 @@ def usable_clips(
     skipped : list
         The ids, splits and reasons of the others.
     """
-    kept: Dict[str, Clip] = {}
+    kept: dict[str, Clip] = {}
     skipped = []
     in_two_splits = []
     for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
@@ -146,7 +146,7 @@ def usable_clips(
     return list(kept.values()), skipped
 
 
-def check_missing(clips: List[Clip], allowed: float) -> None:
+def check_missing(clips: list[Clip], allowed: float) -> None:
     """Raises an ``InputError`` if too many clips of a split have no audio."""
     for split in dict.fromkeys(clip.split for clip in clips):
         of_split = [clip for clip in clips if clip.split == split]

@@ -10,7 +10,6 @@ import math
 import os
 import re
 from pathlib import PureWindowsPath
-from typing import Dict, List
 
 from fftp_tag.audio.decode import read_duration
 from fftp_tag.data.class_names import class_name, class_names
@@ -70,9 +69,9 @@ class Listing:
     """The classes and clips of a data folder."""
 
     folder: str
-    classes: Dict[str, str]  # from id to name, in order
-    clips: List[Clip]
-    tables: List[str]  # the files that list the clips
+    classes: dict[str, str]  # from id to name, in order
+    clips: list[Clip]
+    tables: list[str]  # the files that list the clips
 
 
 def list_clips(
@@ -134,7 +133,7 @@ def list_clips(
             f"{data_folder}: at least two classes are needed, or one class and"
             f" background; found {', '.join(names) or 'none'}. {LAYOUTS}"
         )
-    classes = dict(zip(names, names))
+    classes = dict(zip(names, names, strict=False))
     paths = [os.path.join(data_folder, name) for name in tables]
     return Listing(data_folder, classes, clips, paths)
 

@@ -17,19 +17,9 @@ import logging
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import (
-    Any,
-    Callable,
-    Collection,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Any
 
 import numpy as np
 import soundfile as sf
@@ -56,7 +46,7 @@ MANIFEST = ("ID", "duration", "wav", "start", "stop", "labels")
 
 
 @contextlib.contextmanager
-def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
+def preparing(folder: PathLike, settings: dict[str, Any]) -> Iterator[bool]:
     """Prepares a folder unless it is complete, and marks it complete.
 
     Yields whether there is anything to do. If the block fails or the process
@@ -111,7 +101,7 @@ def preparing(folder: PathLike, settings: Dict[str, Any]) -> Iterator[bool]:
     write_json(Path(folder, PREPARED), record)
 
 
-def read_record(folder: PathLike) -> Dict[str, Dict[str, Any]]:
+def read_record(folder: PathLike) -> dict[str, dict[str, Any]]:
     """The content of prepared.json.
 
     It has the settings and, if the folder is complete, the checksums of its
@@ -168,14 +158,14 @@ def damaged(path: PathLike, folder: PathLike) -> InputError:
 
 def write_prepared(
     folder: PathLike,
-    clips: List[Clip],
-    classes: Dict[str, str],
+    clips: list[Clip],
+    classes: dict[str, str],
     *,
     sample_rate: int,
     splits: Sequence[str] = SPLITS,
     may_be_empty: Collection[str] = (),
     skipped: Iterable[Skipped] = (),
-    convert: Optional[Callable[[Clip], np.ndarray]] = None,
+    convert: Callable[[Clip], np.ndarray] | None = None,
 ) -> None:
     """Converts clips, and writes the tables of a prepared folder.
 
@@ -249,10 +239,10 @@ def write_prepared(
 
 def convert_clips(
     folder: PathLike,
-    clips: List[Clip],
+    clips: list[Clip],
     convert: Callable[[Clip], np.ndarray],
     sample_rate: int,
-) -> Tuple[Dict[str, int], Dict[str, str]]:
+) -> tuple[dict[str, int], dict[str, str]]:
     """Writes the clips that are not there yet, see ``write_prepared``.
 
     Returns the numbers of samples, and the reasons of failures, by id.
@@ -298,7 +288,7 @@ def write_clip(path: str, samples: np.ndarray, sample_rate: int) -> None:
 
 def read_manifest(
     folder: PathLike, splits: Iterable[str] = SPLIT_NAMES
-) -> Iterator[Tuple[Clip, int]]:
+) -> Iterator[tuple[Clip, int]]:
     """Yields the clips of some splits, and their numbers of samples.
 
     Their labels are names.

@@ -6,7 +6,8 @@ Authors
 
 import contextlib
 import csv
-from typing import Dict, Iterator, Sequence, TextIO, Tuple
+from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
@@ -26,7 +27,7 @@ def open_csv(path: PathLike) -> Iterator[TextIO]:
 
 def read_table(
     path: PathLike, columns: Sequence[str], delimiter: str = ","
-) -> Iterator[Tuple[int, Dict[str, str]]]:
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields number and entries of each line of a CSV file with a header.
 
     Entries are stripped, and empty where a line ends early.

@@ -8,7 +8,7 @@ Authors
 
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING, Any, List, Tuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class ClipClassifier:
         """Logits of spans with features ``[N, F]``, including background."""
         return features[:, self.first :] @ self.weight.T + self.bias
 
-    def probabilities(self, spans: List[np.ndarray]) -> np.ndarray:
+    def probabilities(self, spans: list[np.ndarray]) -> np.ndarray:
         """Probabilities of clips ``[clips, C]``, the maximum over their spans.
 
         ``spans`` has the features ``[N, F]`` of the spans of each clip.
@@ -96,7 +96,7 @@ class ClipClassifier:
         )
         clips = build.ReduceMax(frames, 1, keepdims=0, name="probabilities")
         for name, dims in ((clips, ["batch"]), (frames, ["batch", "frames"])):
-            shape: List[Any] = [*dims, self.n_classes]
+            shape: list[Any] = [*dims, self.n_classes]
             graph.output.append(
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
             )
@@ -149,7 +149,7 @@ def learn_classifier(
 
 def fit_discriminant(
     inputs: np.ndarray, classes: np.ndarray, n_classes: int
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights ``[C, F]`` and biases ``[C]`` of a discriminant analysis."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
@@ -175,7 +175,7 @@ def fit_discriminant(
 
 def fit_regressions(
     inputs: np.ndarray, is_positive: np.ndarray
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights ``[C, F]`` and biases ``[C]`` of a logistic regression per class."""
     from sklearn.linear_model import LogisticRegression
 

@@ -13,8 +13,8 @@ import math
 import os
 import tempfile
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from fftp_tag.data import custom
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.splits import drop_copies
 from fftp_tag.errors import InputError, counted
+from fftp_tag.files import PathLike
 from fftp_tag.learning.classifier import ClipClassifier
 from fftp_tag.learning.recordings import Recording, compute_features
 from fftp_tag.learning.validate import (
@@ -48,8 +49,6 @@ from fftp_tag.score.background import Background, listen_to_background
 from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
-
-PathLike = Union[str, os.PathLike]
 
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
 LOW, HIGH = 0.3, 0.8  # probabilities while an event lasts, and of its peak
@@ -77,10 +76,10 @@ class Sounds:
     """
 
     folder: str
-    labels: List[str]
-    clips: List[Clip]
+    labels: list[str]
+    clips: list[Clip]
     single_label: bool
-    recordings: List[str]
+    recordings: list[str]
 
 
 @dataclasses.dataclass
@@ -107,23 +106,23 @@ class Report:
         Reasons by name of the clips and recordings that cannot be read.
     """
 
-    labels: List[str]
-    counts: List[int]
+    labels: list[str]
+    counts: list[int]
     background_spans: int
     span_seconds: float
     hop_seconds: float
     validation: Validation
-    eval_scores: Dict[str, Score]
-    false_alarms: Optional[Background]
-    not_read: Dict[str, str]
+    eval_scores: dict[str, Score]
+    false_alarms: Background | None
+    not_read: dict[str, str]
 
 
 def learn(
     tagger: AudioTagger,
     data_folder: PathLike,
     output: PathLike,
-    background: Optional[PathLike] = None,
-    strong_labels: Optional[PathLike] = None,
+    background: PathLike | None = None,
+    strong_labels: PathLike | None = None,
     partly_labelled: bool = False,
     progress: bool = False,
 ) -> Report:
@@ -227,8 +226,8 @@ def learn(
 
 def list_sounds(
     data_folder: PathLike,
-    background: Optional[PathLike],
-    strong_labels: Optional[PathLike],
+    background: PathLike | None,
+    strong_labels: PathLike | None,
     partly_labelled: bool,
 ) -> Sounds:
     """Lists the clips and the recordings, see ``learn``.
@@ -256,14 +255,14 @@ def list_sounds(
     )
 
 
-def measure_lengths(sounds: Sounds) -> Dict[str, float]:
+def measure_lengths(sounds: Sounds) -> dict[str, float]:
     """Lengths in seconds of the files that can be read, by path."""
     paths = [str(clip.audio) for clip in sounds.clips] + sounds.recordings
     found = in_order(read_duration, dict.fromkeys(paths))
     return {path: seconds for path, seconds, _ in found if seconds is not None}
 
 
-def choose_span(sounds: Sounds, lengths: Dict[str, float]) -> float:
+def choose_span(sounds: Sounds, lengths: dict[str, float]) -> float:
     """About the median length of the clips of the classes, in seconds.
 
     Warns of far longer clips.
@@ -292,10 +291,10 @@ def choose_span(sounds: Sounds, lengths: Dict[str, float]) -> float:
 def encode_clips(
     encoder: AudioTagger,
     sounds: Sounds,
-    lengths: Dict[str, float],
+    lengths: dict[str, float],
     cache: Path,
     progress: bool,
-) -> Tuple[List[Example], List[Example], Dict[str, str]]:
+) -> tuple[list[Example], list[Example], dict[str, str]]:
     """Computes the features of clips and of background.
 
     Returns examples to learn from, examples of the eval split, and reasons by
@@ -324,8 +323,8 @@ def encode_clips(
     features, errors = compute_features(
         encoder, [*recordings.values(), *halves], cache, progress
     )
-    learnt: List[Example] = []
-    held_out: List[Example] = []
+    learnt: list[Example] = []
+    held_out: list[Example] = []
     for clip, recording in recordings.items():
         if recording not in features:
             continue
@@ -346,11 +345,11 @@ def encode_clips(
 
 
 def list_others(
-    sounds: Sounds, lengths: Dict[str, float]
-) -> Tuple[List[Part], List[Part]]:
+    sounds: Sounds, lengths: dict[str, float]
+) -> tuple[list[Part], list[Part]]:
     """Sound around copies: clips; and background, of recordings one half."""
-    clips: List[Part] = []
-    rooms: List[Part] = []
+    clips: list[Part] = []
+    rooms: list[Part] = []
     for clip in sounds.clips:
         path = str(clip.audio)
         if path in lengths and clip.split != "eval":
@@ -374,7 +373,7 @@ def choose_hop(background: Sequence[Part], model: Model) -> int:
     return max(HOPS // 2, math.ceil(n_predictions / MOST_SPANS))
 
 
-def choose_parts(parts: Sequence[Part], own: Part) -> Tuple[Part, ...]:
+def choose_parts(parts: Sequence[Part], own: Part) -> tuple[Part, ...]:
     """A few parts that do not overlap with a clip, at random for each clip."""
     others = [
         part
@@ -393,7 +392,7 @@ def rank(own: Part, part: Part) -> int:
 
 
 def check_examples(
-    sounds: Sounds, examples: List[Example], errors: Dict[str, str]
+    sounds: Sounds, examples: list[Example], errors: dict[str, str]
 ) -> None:
     """Raises an InputError if a class has no clips, or if no recording of
     background can be read; warns of other problems.

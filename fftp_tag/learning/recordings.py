@@ -9,8 +9,9 @@ import dataclasses
 import json
 import logging
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,10 +51,10 @@ class Recording:
     """
 
     part: Part
-    hop: Optional[int] = None
+    hop: int | None = None
     has_copies: bool = False
-    clips: Tuple[Part, ...] = ()
-    rooms: Tuple[Part, ...] = ()
+    clips: tuple[Part, ...] = ()
+    rooms: tuple[Part, ...] = ()
 
     @property
     def key(self) -> str:
@@ -80,7 +81,7 @@ class Features(NamedTuple):
     copies: np.ndarray
 
 
-def read_cache(path: Path, digest: str) -> Dict[str, Features]:
+def read_cache(path: Path, digest: str) -> dict[str, Features]:
     """The features in a file by key; none if it is of another model."""
     if not path.is_file():
         return {}
@@ -92,13 +93,15 @@ def read_cache(path: Path, digest: str) -> Dict[str, Features]:
             ends = np.cumsum(file["counts"].ravel())[:-1]
             parts = np.split(file["features"], ends)
             keys = file["keys"].tolist()
-            return dict(zip(keys, map(Features, parts[::2], parts[1::2])))
+            return dict(
+                zip(keys, map(Features, parts[::2], parts[1::2]), strict=False)
+            )
     except InputError as error:
         logger.warning("%s", error)
         return {}
 
 
-def write_cache(path: Path, digest: str, features: Dict[str, Features]) -> None:
+def write_cache(path: Path, digest: str, features: dict[str, Features]) -> None:
     """Writes features, if there are any, with the checksum of their model."""
     if not features:
         return
@@ -116,10 +119,10 @@ def write_cache(path: Path, digest: str, features: Dict[str, Features]) -> None:
 
 def compute_features(
     encoder: AudioTagger,
-    recordings: List[Recording],
+    recordings: list[Recording],
     cache: Path,
     progress: bool = False,
-) -> Tuple[Dict[Recording, Features], Dict[str, str]]:
+) -> tuple[dict[Recording, Features], dict[str, str]]:
     """Computes the features of recordings that are not in the cache.
 
     The cache is written at the end, and if this is interrupted. At the end, it
@@ -145,7 +148,7 @@ def compute_features(
     digest = f"{__version__} {model_digest(encoder.model.path)}"
     known, used = read_cache(cache, digest), {}
 
-    def look_up(recording: Recording) -> Tuple[str, Features]:
+    def look_up(recording: Recording) -> tuple[str, Features]:
         """The key of a recording, and its features."""
         key = recording.key
         return key, known.get(key) or features_of(encoder, recording)
@@ -203,7 +206,7 @@ def background_spans(
     encoder: AudioTagger, source: Part, hop: int
 ) -> np.ndarray:
     """Features of spans of background ``[N, F]``, ``hop`` predictions apart."""
-    found: List[np.ndarray] = []
+    found: list[np.ndarray] = []
     for _, wavs in encoder.pieces(source):
         (spans,) = encoder.model.run([OUTPUT], wavs)
         found.append(np.concatenate(spans[:, ::hop]))
@@ -251,7 +254,7 @@ def place_between(
     others: Sequence[Part],
     rate: int,
     rng: np.random.Generator,
-) -> Tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, int]:
     """Places a clip ``[S]`` at random between other sounds.
 
     Returns the scene, of ``size`` samples, and the clip's first sample.
@@ -268,7 +271,7 @@ def place_over(
     rooms: Sequence[Part],
     rate: int,
     rng: np.random.Generator,
-) -> Tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, int]:
     """Places a clip ``[S]`` at random over fainter background.
 
     Returns the scene, of ``size`` samples, and the clip's first sample.

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 from collections import defaultdict
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,8 +51,8 @@ class Score(NamedTuple):
 
     value: float
     without_encoder: float  # of log-mel statistics alone
-    low: Optional[float] = None
-    high: Optional[float] = None
+    low: float | None = None
+    high: float | None = None
 
 
 class Confusion(NamedTuple):
@@ -60,7 +60,7 @@ class Confusion(NamedTuple):
 
     label: str
     taken_for: str
-    clips: List[str]
+    clips: list[str]
 
 
 @dataclasses.dataclass
@@ -80,8 +80,8 @@ class Validation:
 
     thresholds: np.ndarray
     n_folds: int = 0
-    scores: Dict[str, Score] = dataclasses.field(default_factory=dict)
-    confusions: List[Confusion] = dataclasses.field(default_factory=list)
+    scores: dict[str, Score] = dataclasses.field(default_factory=dict)
+    confusions: list[Confusion] = dataclasses.field(default_factory=list)
 
 
 class Learnt(NamedTuple):
@@ -93,8 +93,8 @@ class Learnt(NamedTuple):
 
 
 def validate(
-    labels: List[str],
-    examples: List[Example],
+    labels: list[str],
+    examples: list[Example],
     n_token_features: int,
     single_label: bool,
 ) -> Learnt:
@@ -129,7 +129,7 @@ def validate(
         return Learnt(classifier, spectrum, Validation(thresholds))
     alone = [
         label
-        for label, column in zip(labels, targets.T)
+        for label, column in zip(labels, targets.T, strict=False)
         if len(set(folds[column > 0])) == 1
     ]
     if alone:
@@ -160,13 +160,13 @@ def validate(
     return Learnt(classifier, spectrum, validation)
 
 
-def targets_of(examples: List[Example]) -> np.ndarray:
+def targets_of(examples: list[Example]) -> np.ndarray:
     """Multi-hot labels ``[clips, C]``."""
     return np.stack([x.target for x in examples])
 
 
 def learn_from(
-    examples: List[Example], first: int, single_label: bool
+    examples: list[Example], first: int, single_label: bool
 ) -> ClipClassifier:
     """Learns a classifier from clips and their copies.
 
@@ -182,8 +182,8 @@ def learn_from(
 
 
 def cross_validate(
-    examples: List[Example], folds: np.ndarray, first: int, single_label: bool
-) -> Tuple[ClipClassifier, np.ndarray]:
+    examples: list[Example], folds: np.ndarray, first: int, single_label: bool
+) -> tuple[ClipClassifier, np.ndarray]:
     """Classifies the clips of each fold by a classifier of the other folds.
 
     Returns a classifier of all clips, see ``learn_from``, and probabilities
@@ -192,7 +192,7 @@ def cross_validate(
     of_all = learn_from(examples, first, single_label)
     of_folds = [
         learn_from(
-            [x for x, own in zip(examples, folds) if own != fold],
+            [x for x, own in zip(examples, folds, strict=False) if own != fold],
             first,
             single_label,
         )
@@ -223,17 +223,21 @@ def cross_validate(
     for fold, classifier in enumerate(of_folds):
         own = folds == fold
         probs[own] = classifier.probabilities(
-            [x.spans for x, is_own in zip(examples, own) if is_own]
+            [
+                x.spans
+                for x, is_own in zip(examples, own, strict=False)
+                if is_own
+            ]
         )
     return of_all, probs
 
 
 def score_clips(
-    examples: List[Example],
+    examples: list[Example],
     probs: np.ndarray,
     tagged: np.ndarray,
     spectrum_probs: np.ndarray,
-) -> Dict[str, Score]:
+) -> dict[str, Score]:
     """Scores of clips, with 95 % intervals for as many new clips like these.
 
     The intervals are from a bootstrap over groups, widened by the square root
@@ -285,7 +289,7 @@ def score_clips(
 
 def score_arrays(
     targets: np.ndarray, probs: np.ndarray, tagged: np.ndarray
-) -> Dict[str, float]:
+) -> dict[str, float]:
     """The values of ``score_clips`` by name."""
     true = targets > 0.5
     scores = {}
@@ -302,18 +306,18 @@ def score_arrays(
 
 
 def find_confusions(
-    labels: List[str],
-    examples: List[Example],
+    labels: list[str],
+    examples: list[Example],
     probs: np.ndarray,
     tagged: np.ndarray,
-) -> List[Confusion]:
+) -> list[Confusion]:
     """The pairs of classes that are confused most often.
 
     A clip counts if another class is more probable than its own. A clip without
     a class counts if it is tagged.
     """
     clips = defaultdict(list)
-    for x, row, tags in zip(examples, probs, tagged):
+    for x, row, tags in zip(examples, probs, tagged, strict=False):
         others = np.where(x.target > 0.5, -1, row)
         other = others.argmax()
         own = np.flatnonzero(x.target > 0.5)

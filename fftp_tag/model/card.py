@@ -4,9 +4,10 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING
+
+from fftp_tag.files import PathLike
 
 if TYPE_CHECKING:
     from fftp_tag.model.session import Model
@@ -20,6 +21,7 @@ fftp-tag clip.wav --model {name} --timeline
 ```
 
 ```python
+from fftp_tag.files import PathLike
 from fftp_tag import AudioTagger
 
 tagger = AudioTagger.from_pretrained("{name}")
@@ -38,13 +40,13 @@ USES = {"hub": TAGGING, "space": PAGE}
 
 
 def write_card(
-    folder: Union[str, os.PathLike],
+    folder: PathLike,
     model: "Model",
     name: str,
     licence: str,
     form: str = "hub",
     about: str = "",
-    speechbrain: Optional[str] = None,
+    speechbrain: str | None = None,
 ) -> None:
     """Writes ``README.md``, in the form of the Hugging Face hub.
 

@@ -4,13 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, List, Optional, Union
+from typing import TYPE_CHECKING
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import atomic_path, check_target, file_sha256
+from fftp_tag.files import PathLike, atomic_path, check_target, file_sha256
 from fftp_tag.packages import require
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fftp_tag.model.info import ModelInfo
 
 
-def check_output(path: Union[str, os.PathLike]) -> None:
+def check_output(path: PathLike) -> None:
     """Raises an InputError or OSError if no model can be written to a path."""
     require("onnx", "Writing a model")
     if Path(path).suffix != ".onnx":
@@ -28,10 +28,10 @@ def check_output(path: Union[str, os.PathLike]) -> None:
 
 
 def copy_model(
-    source: Union[str, os.PathLike],
-    path: Union[str, os.PathLike],
+    source: PathLike,
+    path: PathLike,
     info: "ModelInfo",
-    change: Optional[Callable[["onnx.GraphProto"], None]] = None,
+    change: Callable[["onnx.GraphProto"], None] | None = None,
 ) -> None:
     """Copies a model.onnx with other metadata.
 
@@ -78,7 +78,7 @@ def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
         entry.value = copy.name
 
 
-def model_digest(path: Union[str, os.PathLike]) -> str:
+def model_digest(path: PathLike) -> str:
     """A checksum of a model.onnx and of its separate file of weights, if any.
 
     It tells whether what the model has computed is still right.
@@ -93,7 +93,7 @@ def model_digest(path: Union[str, os.PathLike]) -> str:
 
 def weight_references(
     graph: "onnx.GraphProto",
-) -> List["onnx.StringStringEntryProto"]:
+) -> list["onnx.StringStringEntryProto"]:
     """The entries that name the separate file of each weight."""
     return [
         entry
@@ -103,7 +103,7 @@ def weight_references(
     ]
 
 
-def weights_name(graph: "onnx.GraphProto", folder: Path) -> Optional[str]:
+def weights_name(graph: "onnx.GraphProto", folder: Path) -> str | None:
     """The name of the separate file of weights in a folder, if there is one.
 
     Raises

@@ -5,7 +5,8 @@ Authors
 """
 
 import functools
-from typing import TYPE_CHECKING, Any, Callable, List, Set
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,8 +62,8 @@ class GraphBuilder:
 
 
 def ancestors(
-    graph: "onnx.GraphProto", outputs: Set[str]
-) -> List["onnx.NodeProto"]:
+    graph: "onnx.GraphProto", outputs: set[str]
+) -> list["onnx.NodeProto"]:
     """The nodes on which some outputs depend, in the graph's order."""
     needed, nodes = set(outputs), []
     for node in reversed(graph.node):
@@ -72,7 +73,7 @@ def ancestors(
     return nodes[::-1]
 
 
-def names_in(node: "onnx.NodeProto") -> Set[str]:
+def names_in(node: "onnx.NodeProto") -> set[str]:
     """Names of the values that a node uses, in its branches and loops too."""
     names = set(node.input)
     for attribute in node.attribute:

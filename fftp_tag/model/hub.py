@@ -8,8 +8,8 @@ Authors
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence, Union
 
 from fftp_tag.errors import InputError
 
@@ -17,7 +17,7 @@ MODEL_ID = r"([^/@\s]+/[^/@\s]+)(?:@([^@\s]+))?"
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
-def find_checkpoint(source: Union[Path, str]) -> Path:
+def find_checkpoint(source: Path | str) -> Path:
     """Finds a file or folder on disk, or else a model on the Hugging Face Hub.
 
     Arguments
@@ -49,7 +49,7 @@ def find_checkpoint(source: Union[Path, str]) -> Path:
     return folder
 
 
-def download(source: Union[Path, str], files: Sequence[str]) -> Path:
+def download(source: Path | str, files: Sequence[str]) -> Path:
     """Downloads those files that a model on the hub has, if they are not cached.
 
     Arguments

@@ -8,7 +8,8 @@ Authors
 
 import dataclasses
 import json
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from fftp_tag.audio.decode import MAX_RATE, MIN_RATE
 from fftp_tag.data.class_names import are_class_names
 from fftp_tag.errors import InputError
 
-Numbers = Union[float, np.ndarray]  # for all classes, or one per class [C]
+Numbers = float | np.ndarray  # for all classes, or one per class [C]
 
 THRESHOLD = 0.5  # of a model without learnt rules
 MOST_SAMPLES = 2**31  # of a clip
@@ -64,9 +65,9 @@ class Rules:
 
     def replace(
         self,
-        threshold: Optional[Numbers] = None,
-        merge_gap: Optional[Numbers] = None,
-        min_duration: Optional[Numbers] = None,
+        threshold: Numbers | None = None,
+        merge_gap: Numbers | None = None,
+        min_duration: Numbers | None = None,
     ) -> "Rules":
         """A copy with other values; None keeps the present value.
 
@@ -80,7 +81,7 @@ class Rules:
         }
         if threshold is not None:
             given["low"] = np.minimum(self.low, np.float32(threshold))
-        values: Dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, value in given.items():
             if value is not None:
                 before = getattr(self, name)
@@ -177,16 +178,16 @@ class ModelInfo:
     ['Siren']
     """
 
-    labels: List[str]
+    labels: list[str]
     sample_rate: int
     max_samples: int
     min_samples: int
     frame_samples: int
     single_label: bool = False
-    rules: Optional[Rules] = None
-    token_samples: Optional[int] = None
-    frame_level: Optional[FrameLevel] = None
-    note: Optional[str] = None
+    rules: Rules | None = None
+    token_samples: int | None = None
+    frame_level: FrameLevel | None = None
+    note: str | None = None
 
     def __post_init__(self) -> None:
         longest = self.max_samples
@@ -278,7 +279,7 @@ class ModelInfo:
         first = -(-start // step) * step
         return first if end - first >= self.frame_level.span_samples else start
 
-    def windows(self, seconds: Optional[float] = None) -> Parts:
+    def windows(self, seconds: float | None = None) -> Parts:
         """Windows for the timeline of a model of clips, by default of 2 s."""
         size = round(
             (WINDOW if seconds is None else seconds) * self.sample_rate
@@ -294,7 +295,7 @@ class ModelInfo:
         last = more // token * token
         return np.minimum(hop * np.arange(-(-last // hop) + 1), last)
 
-    def to_page(self) -> Dict[str, Any]:
+    def to_page(self) -> dict[str, Any]:
         """What a page needs to know: the values, and how recordings are cut."""
         return {
             **self.to_dict(),
@@ -302,7 +303,7 @@ class ModelInfo:
             "windows": self.windows()._asdict(),
         }
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The values by name, in JSON's types."""
         values = dataclasses.asdict(self)
         if self.rules is not None:
@@ -311,7 +312,7 @@ class ModelInfo:
             }
         return values
 
-    def to_metadata(self) -> Dict[str, str]:
+    def to_metadata(self) -> dict[str, str]:
         """The metadata for a file, also those that OpenSoundscape reads."""
         values = {
             **self.to_dict(),

@@ -5,20 +5,13 @@ Authors
 """
 
 import os
-from typing import (
-    TYPE_CHECKING,
-    Dict,
-    List,
-    Optional,
-    Sequence,
-    Tuple,
-    Type,
-    Union,
-)
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike
 from fftp_tag.model.info import ModelInfo, default_rules
 from fftp_tag.packages import require
 
@@ -63,8 +56,8 @@ class Model:
 
     def __init__(
         self,
-        path: Union[str, os.PathLike],
-        threads: Optional[int] = None,
+        path: PathLike,
+        threads: int | None = None,
     ):
         self.path = os.fspath(path)
         if not os.path.isfile(path):
@@ -91,7 +84,7 @@ class Model:
             self.hop_samples = self.info.frame_level.hop_samples
         self.rules = self.info.rules or default_rules(len(self.labels))
 
-    def run(self, outputs: Sequence[str], wavs: np.ndarray) -> List[np.ndarray]:
+    def run(self, outputs: Sequence[str], wavs: np.ndarray) -> list[np.ndarray]:
         """Computes outputs, by name, of waveforms ``[B, S]`` of equal length.
 
         Raises
@@ -113,11 +106,11 @@ class Model:
             ) from error
         n_clips, n_samples = wavs.shape
         n_classes = len(self.labels)
-        shapes: Dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
+        shapes: dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
         if self.is_frame_level:
             n_predictions = len(self.frame_level_times(n_samples))
             shapes["frame_probabilities"] = n_clips, n_predictions, n_classes
-        for name, array in zip(outputs, found):
+        for name, array in zip(outputs, found, strict=False):
             if array.shape != shapes.get(name, array.shape):
                 raise InputError(
                     f"{self.path} returns {name} of the shape {array.shape} "
@@ -160,7 +153,7 @@ class Model:
 
 
 def start_session(
-    path: str, threads: Optional[int]
+    path: str, threads: int | None
 ) -> "onnxruntime.InferenceSession":
     """Loads a file into ONNX Runtime."""
     onnxruntime = require("onnxruntime", "A model.onnx")
@@ -184,7 +177,7 @@ def start_session(
         ) from error
 
 
-def runtime_errors() -> Tuple[Type[Exception], ...]:
+def runtime_errors() -> tuple[type[Exception], ...]:
     """The exceptions of ONNX Runtime, which have no common base."""
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 

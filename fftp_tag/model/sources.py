@@ -8,11 +8,12 @@ import hashlib
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import atomic_path, file_identity
+from fftp_tag.files import PathLike, atomic_path, file_identity
 from fftp_tag.model.hub import download
 
 # Commands import this module to parse their options: what is slow to import is
@@ -39,10 +40,10 @@ ON_HUB = (
 )
 
 # A model.onnx of this package, an ONNX file of others, or neither
-Onnx = Union[Path, "Found", None]
+Onnx: TypeAlias = "Path | Found | None"
 
 
-def find_or_convert(source: Union[str, os.PathLike]) -> Path:
+def find_or_convert(source: PathLike) -> Path:
     """Finds a model.onnx and returns its path.
 
     Arguments
@@ -93,7 +94,7 @@ def find_or_convert(source: Union[str, os.PathLike]) -> Path:
     return converted
 
 
-def find_on_disk(source: Union[str, os.PathLike]) -> Onnx:
+def find_on_disk(source: PathLike) -> Onnx:
     """The ONNX model that is a file, in a folder or in the package, if any."""
     from fftp_tag.model.foreign.forms import find_foreign, is_own
 
@@ -109,7 +110,7 @@ def find_on_disk(source: Union[str, os.PathLike]) -> Onnx:
     return found
 
 
-def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
+def find_inside(folder: PathLike) -> Path | None:
     """The model.onnx in a folder, or in its folder ``inference``, if any."""
     for path in (Path(folder, MODEL), Path(folder, "inference", MODEL)):
         if path.is_file():
@@ -117,13 +118,13 @@ def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
     return None
 
 
-def may_be_on_hub(source: Union[str, os.PathLike]) -> bool:
+def may_be_on_hub(source: PathLike) -> bool:
     """Whether what is not on disk may be a model on the hub."""
     is_id = HUB_ID.fullmatch(str(source)) is not None
     return is_id and not Path(source).parent.is_dir()
 
 
-def find_on_hub(source: Union[str, os.PathLike]) -> Onnx:
+def find_on_hub(source: PathLike) -> Onnx:
     """The ONNX model of ``owner/name[@revision]``, downloaded if need be."""
     folder = download(str(source), ON_HUB)
     found = find_on_disk(folder)
@@ -133,9 +134,9 @@ def find_on_hub(source: Union[str, os.PathLike]) -> Onnx:
 
 
 def convert(
-    source: Union[str, os.PathLike],
+    source: PathLike,
     path: Path,
-    found: "Optional[Found]" = None,
+    found: "Found | None" = None,
     **options: Any,
 ) -> None:
     """Writes a model.onnx from an ONNX file of others, or else a checkpoint.
@@ -176,7 +177,7 @@ def cache_folder() -> Path:
     return Path(folder) / "fftp_tag"
 
 
-def cache_name(path: Path, foreign: "Optional[Found]" = None) -> str:
+def cache_name(path: Path, foreign: "Found | None" = None) -> str:
     """The name of a converted model in the cache.
 
     For files on disk, it depends on their identities; for a hub id, on the id

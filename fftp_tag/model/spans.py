@@ -9,12 +9,13 @@ Authors
 
 import dataclasses
 import math
-import os
-from typing import TYPE_CHECKING, Iterable, Set, Tuple, Union
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder, ancestors, names_in
 from fftp_tag.model.info import FrameLevel
@@ -66,9 +67,7 @@ class Sizes:
     n_bins: int
 
 
-def make_span_model(
-    model: Model, path: Union[str, os.PathLike], seconds: float
-) -> Model:
+def make_span_model(model: Model, path: PathLike, seconds: float) -> Model:
     """Writes and loads a model with features of spans instead of classes.
 
     A span has whole tokens: as many as fit into ``seconds`` and the maximum
@@ -184,7 +183,7 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     start_samples = build.Unsqueeze(start_samples, 0)
     add_is_heard(build, start_samples, sizes.span_samples, name=IS_HEARD)
 
-    def moments(values: str, starts: str, size: int) -> Tuple[str, str]:
+    def moments(values: str, starts: str, size: int) -> tuple[str, str]:
         """Mean and standard deviation of values of each span, ``[B, N, K]``.
 
         Of values ``[B, P, K]``, so many from each of the starts ``[N]``.
@@ -283,7 +282,7 @@ def band_pooling(n_bins: int) -> np.ndarray:
     return pooling / pooling.sum(0)
 
 
-def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
+def remove_outputs(graph: "onnx.GraphProto", names: set[str]) -> None:
     """Removes outputs, and nodes and weights that no other output needs."""
     outputs = [output for output in graph.output if output.name not in names]
     needed = {output.name for output in outputs}

@@ -7,7 +7,7 @@ Authors
 import dataclasses
 import logging
 import math
-from typing import TYPE_CHECKING, Dict, List, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Background:
 
     seconds: float
     silent_seconds: float
-    of_classes: Dict[str, FalseAlarms]
+    of_classes: dict[str, FalseAlarms]
     together: FalseAlarms
 
 
@@ -76,7 +76,7 @@ class Heard(NamedTuple):
 
 def listen_to_background(
     tagger: "AudioTagger",
-    recordings: List[str],
+    recordings: list[str],
     is_second_half: bool = False,
     progress: bool = False,
 ) -> Background:
@@ -87,10 +87,10 @@ def listen_to_background(
 
 def analyze_background(
     tagger: "AudioTagger",
-    recordings: List[str],
+    recordings: list[str],
     is_second_half: bool = False,
     progress: bool = False,
-) -> List[Heard]:
+) -> list[Heard]:
     """Runs a model on recordings; skips and logs unreadable ones.
 
     Arguments
@@ -129,7 +129,7 @@ def silent_seconds(source: Part, rate: int) -> int:
 
 
 def count_false_alarms(
-    labels: List[str], heard: List[Heard], rules: Rules
+    labels: list[str], heard: list[Heard], rules: Rules
 ) -> Background:
     """Counts the events of each class in recordings without the sounds."""
     timelines = [dataclasses.replace(x.timeline, rules=rules) for x in heard]
@@ -144,7 +144,7 @@ def count_false_alarms(
     return Background(seconds, silent, of_classes, together)
 
 
-def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
+def false_alarms_of(events: list[list[Event]], seconds: float) -> FalseAlarms:
     """The false alarms, given the events of each recording."""
     count = sum(map(len, events))
     if seconds == 0:
@@ -157,7 +157,7 @@ def false_alarms_of(events: List[List[Event]], seconds: float) -> FalseAlarms:
     )
 
 
-def covered_seconds(events: List[Event]) -> float:
+def covered_seconds(events: list[Event]) -> float:
     """How long at least one of the events lasts; they are sorted by start."""
     times = np.array([(event.start, event.end) for event in events])
     starts, ends = times.reshape(-1, 2).T

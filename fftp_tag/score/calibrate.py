@@ -7,12 +7,12 @@ Authors
 import dataclasses
 import logging
 import os
-from typing import Dict, List, Optional, Sequence, Union
+from collections.abc import Sequence
 
 import numpy as np
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import write_json
+from fftp_tag.files import PathLike, write_json
 from fftp_tag.model.edit import check_output, copy_model
 from fftp_tag.model.info import RULES, Rules, default_rules
 from fftp_tag.model.session import Model
@@ -37,8 +37,6 @@ from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
 
-Path = Union[str, os.PathLike]
-
 FOR_SPEECHBRAIN = "hyperparams.yaml"  # in the folder of a training
 THRESHOLDS = "thresholds.json"  # of speechbrain_fftp.inference.tagging.Tagger
 
@@ -56,8 +54,8 @@ class Scores:
         False alarms, if there are recordings of background.
     """
 
-    f1: Dict[str, Optional[float]]
-    background: Optional[Background]
+    f1: dict[str, float | None]
+    background: Background | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Calibration:
     """
 
     rules: Rules
-    few: List[str]
+    few: list[str]
     before: Scores
     after: Scores
     n_clips: int
@@ -85,13 +83,13 @@ class Calibration:
 
 
 def calibrate(
-    path: Path,
-    data_folder: Path,
-    output: Path,
-    split: Optional[str] = None,
-    strong_labels: Optional[Path] = None,
+    path: PathLike,
+    data_folder: PathLike,
+    output: PathLike,
+    split: str | None = None,
+    strong_labels: PathLike | None = None,
     background: Sequence[str] = (),
-    threads: Optional[int] = None,
+    threads: int | None = None,
     progress: bool = False,
 ) -> Calibration:
     """Learns rules on labelled clips and writes a model.onnx with them.
@@ -168,7 +166,11 @@ def calibrate(
     )
     return Calibration(
         rules=rules,
-        few=[x for x, learnt in zip(analysis.labels, is_learnt) if not learnt],
+        few=[
+            x
+            for x, learnt in zip(analysis.labels, is_learnt, strict=False)
+            if not learnt
+        ],
         before=before,
         after=after,
         n_clips=len(folds),
@@ -183,7 +185,7 @@ def learns_events(model: Model) -> bool:
 
 
 def assign_clips(
-    analysis: Analysis, data_folder: Path, split: str
+    analysis: Analysis, data_folder: PathLike, split: str
 ) -> np.ndarray:
     """The fold of each clip; raises an InputError if there are too few clips."""
     if not are_learnable(analysis.targets).any():
@@ -232,8 +234,8 @@ def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
 
 
 def score_clips(
-    analysis: Analysis, of_clips: List[Rules]
-) -> Dict[str, Optional[float]]:
+    analysis: Analysis, of_clips: list[Rules]
+) -> dict[str, float | None]:
     """Scores what the rules of each clip find in it."""
     thresholds = np.stack([rules.threshold for rules in of_clips])
     true, tagged = analysis.targets > 0.5, analysis.probs >= thresholds
@@ -243,18 +245,20 @@ def score_clips(
         return scores
     timelines = {
         clip: dataclasses.replace(analysis.timelines[clip], rules=rules)
-        for clip, rules in zip(analysis.ids, of_clips)
+        for clip, rules in zip(analysis.ids, of_clips, strict=False)
         if clip in analysis.truth
     }
     of_events = event_metrics(timelines, analysis.truth, analysis.labels)
     return {**scores, **of_events}
 
 
-def write_rules(model: Model, output: Path, rules: Rules) -> None:
+def write_rules(model: Model, output: PathLike, rules: Rules) -> None:
     """Writes a copy of a model with other rules, or changes the model."""
     info = dataclasses.replace(model.info, rules=rules)
     copy_model(model.path, output, info)
     folder, name = os.path.split(output)
     if name == MODEL and os.path.isfile(os.path.join(folder, FOR_SPEECHBRAIN)):
-        thresholds = dict(zip(model.labels, rules.threshold.tolist()))
+        thresholds = dict(
+            zip(model.labels, rules.threshold.tolist(), strict=False)
+        )
         write_json(os.path.join(folder, THRESHOLDS), thresholds)

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from fftp_tag.data.prepare import list_data, split_clips
 from fftp_tag.data.prepared import check_prepared, read_manifest
 from fftp_tag.data.strong_labels import cut_events, read_strong_labels
 from fftp_tag.errors import InputError
-from fftp_tag.files import PREPARED
+from fftp_tag.files import PREPARED, PathLike
 from fftp_tag.model.info import THRESHOLD
 from fftp_tag.model.session import NO_CLASSES
 from fftp_tag.parallel import in_order
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
-
-PathLike = Union[str, os.PathLike]
 
 ALL = "all"  # all splits
 MISSING = 0.2  # share of the clips that may have no audio file
@@ -59,8 +57,8 @@ class Split:
     """
 
     name: str
-    clips: List[Clip]
-    classes: Dict[str, str]
+    clips: list[Clip]
+    classes: dict[str, str]
     truth: Truth
 
 
@@ -86,22 +84,22 @@ class Analysis:
         Reasons by id of the clips that could not be read.
     """
 
-    labels: List[str]
-    columns: List[int]
-    clips: List[Clip]
+    labels: list[str]
+    columns: list[int]
+    clips: list[Clip]
     targets: np.ndarray
     probs: np.ndarray
-    timelines: Dict[str, Timeline]
+    timelines: dict[str, Timeline]
     truth: Truth
-    skipped: Dict[str, str]
+    skipped: dict[str, str]
 
     @property
-    def ids(self) -> List[str]:
+    def ids(self) -> list[str]:
         """Ids of the clips."""
         return [clip.id for clip in self.clips]
 
     @property
-    def groups(self) -> List[str]:
+    def groups(self) -> list[str]:
         """The clips of a group, such as those of a recording, are alike."""
         return [clip.fold or clip.group or clip.id for clip in self.clips]
 
@@ -131,21 +129,21 @@ class Evaluation:
         train, valid, eval or all.
     """
 
-    metrics: Dict[str, Any]
-    events: Dict[str, float]
-    ids: List[str]
+    metrics: dict[str, Any]
+    events: dict[str, float]
+    ids: list[str]
     targets: np.ndarray
     probs: np.ndarray
-    labels: List[str]
-    skipped: Dict[str, str]
+    labels: list[str]
+    skipped: dict[str, str]
     split: str
 
 
 def evaluate(
     tagger: "AudioTagger",
     data_folder: PathLike,
-    split: Optional[str] = None,
-    strong_labels: Optional[PathLike] = None,
+    split: str | None = None,
+    strong_labels: PathLike | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Scores a model on the clips of a split.
@@ -184,7 +182,10 @@ def evaluate(
     }
     if all(len(clip.labels) == 1 for clip in found.clips):
         best = [tagger.labels[c] for c in found.probs.argmax(1)]
-        right = [clip.labels == (x,) for clip, x in zip(found.clips, best)]
+        right = [
+            clip.labels == (x,)
+            for clip, x in zip(found.clips, best, strict=False)
+        ]
         metrics["accuracy"] = float(np.mean(right))
     events = {}
     if listed.truth:
@@ -203,9 +204,9 @@ def evaluate(
 
 def list_split(
     data_folder: PathLike,
-    split: Optional[str] = None,
+    split: str | None = None,
     default: str = "eval",
-    strong_labels: Optional[PathLike] = None,
+    strong_labels: PathLike | None = None,
 ) -> Split:
     """Lists the clips of a split, see ``evaluate``.
 
@@ -229,7 +230,7 @@ def list_split(
 
 
 def list_custom(
-    data_folder: PathLike, split: Optional[str], default: str
+    data_folder: PathLike, split: str | None, default: str
 ) -> Split:
     """Lists the clips of a split of custom data."""
     listing = list_data(data_folder, min_classes=1)
@@ -270,11 +271,11 @@ def list_annotated(data_folder: PathLike, strong_labels: PathLike) -> Split:
         for clip, events in truth.items()
     ]
     labels = sorted({label for clip in clips for label in clip.labels})
-    return Split(ALL, clips, dict(zip(labels, labels)), truth)
+    return Split(ALL, clips, dict(zip(labels, labels, strict=False)), truth)
 
 
 def list_prepared(
-    folder: PathLike, split: str, strong_labels: Optional[PathLike]
+    folder: PathLike, split: str, strong_labels: PathLike | None
 ) -> Split:
     """Lists the clips of a split of a prepared folder."""
     # The Speech Commands recipe writes test.csv
@@ -300,7 +301,7 @@ def list_prepared(
     return Split(split, clips, classes, truth)
 
 
-def common_labels(tagger: "AudioTagger", classes: Dict[str, str]) -> List[str]:
+def common_labels(tagger: "AudioTagger", classes: dict[str, str]) -> list[str]:
     """Labels of the model that the data have too; warns of missing classes."""
     if not tagger.labels:
         raise InputError(NO_CLASSES.format(tagger.model.path))

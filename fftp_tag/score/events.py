@@ -7,14 +7,15 @@ Authors
 """
 
 from collections import defaultdict
-from typing import Callable, Dict, Iterable, List, NamedTuple, Set, Tuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from fftp_tag.errors import InputError
 from fftp_tag.tag.events import Timeline
 
-Truth = Dict[str, List[Tuple[float, float, str]]]  # start, end, label by clip
+Truth = dict[str, list[tuple[float, float, str]]]  # start, end, label by clip
 
 OVERLAP = 0.5  # minimum intersection over union of events that match
 COLLAR = 0.2  # maximum error of an onset in seconds
@@ -42,8 +43,8 @@ class Counts(NamedTuple):
 
 
 def event_metrics(
-    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
-) -> Dict[str, float]:
+    timelines: dict[str, Timeline], truth: Truth, labels: list[str]
+) -> dict[str, float]:
     """F1 of the events that the rules of the timelines find.
 
     Arguments
@@ -87,10 +88,10 @@ def event_metrics(
 
 
 def pair_events(
-    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
-) -> Dict[str, List[ClipEvents]]:
+    timelines: dict[str, Timeline], truth: Truth, labels: list[str]
+) -> dict[str, list[ClipEvents]]:
     """True and found events by label, in the clips that have any."""
-    paired: Dict[str, List[ClipEvents]] = {label: [] for label in labels}
+    paired: dict[str, list[ClipEvents]] = {label: [] for label in labels}
     nothing = np.zeros((0, 2))
     for clip, events in truth.items():
         true = by_label(events)
@@ -104,16 +105,16 @@ def pair_events(
     return paired
 
 
-def by_label(events: Iterable[tuple]) -> Dict[str, np.ndarray]:
+def by_label(events: Iterable[tuple]) -> dict[str, np.ndarray]:
     """Starts and ends ``[N, 2]`` of events (start, end, label), by label."""
-    found: Dict[str, list] = defaultdict(list)
+    found: dict[str, list] = defaultdict(list)
     for start, end, label in events:
         found[label].append((start, end))
     return {label: np.array(times) for label, times in found.items()}
 
 
 def count_events(
-    clips: List[ClipEvents], can_match: Callable[[ClipEvents], np.ndarray]
+    clips: list[ClipEvents], can_match: Callable[[ClipEvents], np.ndarray]
 ) -> Counts:
     """Counts events and matches; ``can_match`` returns booleans ``[N, M]``."""
     return Counts(
@@ -123,15 +124,15 @@ def count_events(
     )
 
 
-def match(can_match: np.ndarray) -> Dict[int, int]:
+def match(can_match: np.ndarray) -> dict[int, int]:
     """Matches as many rows and columns of booleans as possible one to one.
 
     Returns rows by their columns. Each row in turn takes a column that is free,
     or one whose row can take another (augmenting paths).
     """
-    rows: Dict[int, int] = {}
+    rows: dict[int, int] = {}
 
-    def take(row: int, tried: Set[int]) -> bool:
+    def take(row: int, tried: set[int]) -> bool:
         """Whether the row has got a column, other than those tried."""
         for column in np.flatnonzero(can_match[row]).tolist():
             if column not in tried:

@@ -8,16 +8,13 @@ Authors
 """
 
 import warnings
-from typing import List, Optional
 
 import numpy as np
 
 FOLDS = 5
 
 
-def assign_folds(
-    targets: np.ndarray, groups: List[str]
-) -> Optional[np.ndarray]:
+def assign_folds(targets: np.ndarray, groups: list[str]) -> np.ndarray | None:
     """The fold of each clip, or None if folds are impossible.
 
     Folds have about the same classes; a clip of several counts for the rarest.

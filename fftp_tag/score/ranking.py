@@ -8,7 +8,7 @@ Authors
 """
 
 from statistics import NormalDist
-from typing import Any, Dict, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ AUC_MARGIN = 1e-7
 
 def score_ranking(
     targets: np.ndarray, scores: np.ndarray
-) -> Tuple[float, float]:
+) -> tuple[float, float]:
     """Average precision and area under the ROC curve of a ranking of clips.
 
     Average precision is the sum over all thresholds of the precision, weighted
@@ -84,7 +84,7 @@ def d_prime(auc: float) -> float:
     return 2**0.5 * NormalDist().inv_cdf(auc)
 
 
-def ranking_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
+def ranking_metrics(targets: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
     """Macro mAP, AUC and d' over classes with positive and negative clips.
 
     They are None if there is no such class.
@@ -117,7 +117,7 @@ def ranking_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
             "AUC": area,
             "positives": int(positives[c]),
         }
-    means: Dict[str, Any] = dict.fromkeys(("mAP", "AUC", "d_prime"))
+    means: dict[str, Any] = dict.fromkeys(("mAP", "AUC", "d_prime"))
     if per_class:
         auc = float(np.mean([row["AUC"] for row in per_class.values()]))
         means = {

@@ -8,7 +8,6 @@ import contextlib
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, List
 
 import numpy as np
 
@@ -20,10 +19,10 @@ TOP_TAGS = 5  # in predictions.csv
 
 def write_predictions(
     folder: Path,
-    ids: List[str],
+    ids: list[str],
     targets: np.ndarray,
     probs: np.ndarray,
-    labels: List[str],
+    labels: list[str],
 ) -> None:
     """Writes predictions.csv, and probabilities.npz for later use.
 
@@ -58,7 +57,7 @@ def write_predictions(
         )
 
 
-def versions() -> Dict[str, str]:
+def versions() -> dict[str, str]:
     """Versions of this package, Python and the packages that decide results."""
     found = {
         "speechbrain_fftp": __version__,

@@ -4,14 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from typing import Any, Dict, Optional
+from typing import Any
 
 import numpy as np
 
 
-def f1_of_tags(
-    true: np.ndarray, tagged: np.ndarray
-) -> Dict[str, Optional[float]]:
+def f1_of_tags(true: np.ndarray, tagged: np.ndarray) -> dict[str, float | None]:
     """F1 of tags, from booleans ``[clips, C]``.
 
     Returns ``micro_F1``, of all tags but those of classes that all clips have,
@@ -33,12 +31,12 @@ def column_f1(true: np.ndarray, found: np.ndarray) -> np.ndarray:
     return 2 * (true & found).sum(0) / np.maximum(total, 1)
 
 
-def decimal(value: Optional[float]) -> str:
+def decimal(value: float | None) -> str:
     """A score in a table; a dash if it is undefined."""
     return "-" if value is None else f"{value:.4f}"
 
 
-def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
+def tagging_table(metrics: dict[str, Any], labels: list) -> str:
     """A table of the means and of the five worst and five best classes.
 
     Arguments

@@ -5,7 +5,6 @@ Authors
 """
 
 import dataclasses
-from typing import List
 
 import numpy as np
 
@@ -29,7 +28,7 @@ def are_learnable(targets: np.ndarray) -> np.ndarray:
 
 def learn_event_rules(
     targets: np.ndarray,
-    timelines: List[Timeline],
+    timelines: list[Timeline],
     thresholds: np.ndarray,
     learnable: np.ndarray,
 ) -> Rules:

@@ -15,15 +15,8 @@ import math
 import os
 import tempfile
 import time
-from typing import (
-    TYPE_CHECKING,
-    Dict,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -120,7 +113,7 @@ class Update(NamedTuple):
     added: int  # new or changed files that were read
     unchanged: int  # files that were in the index already
     dropped: int  # files in the index that have changed or vanished
-    errors: List[str]  # reasons why files and folders cannot be read
+    errors: list[str]  # reasons why files and folders cannot be read
     n_windows: int  # in the index
 
 
@@ -136,7 +129,7 @@ class SoundIndex:
     """
 
     settings: Settings
-    files: Dict[str, IndexedFile]
+    files: dict[str, IndexedFile]
 
     @classmethod
     def load(cls, path: PathLike) -> "SoundIndex":
@@ -160,7 +153,9 @@ class SoundIndex:
             rows = np.split(file["features"], ends)
             files = {
                 name: IndexedFile(identity, *windows)
-                for (name, identity), *windows in zip(about, times, rows)
+                for (name, identity), *windows in zip(
+                    about, times, rows, strict=False
+                )
             }
         return cls(settings, files)
 
@@ -205,7 +200,7 @@ class SoundIndex:
         self,
         encoder: AudioTagger,
         source: Source,
-        sample_rate: Optional[int] = None,
+        sample_rate: int | None = None,
     ) -> np.ndarray:
         """The features ``[F]`` of an example, the mean over its windows.
 
@@ -228,7 +223,7 @@ class SoundIndex:
         self,
         examples: np.ndarray,
         top_k: int = 20,
-    ) -> List[Match]:
+    ) -> list[Match]:
         """Finds the windows that are most similar to the examples.
 
         Similarity is the cosine of the angle between the features of a match,
@@ -274,7 +269,7 @@ class SoundIndex:
             scores.append(own @ direction / lengths)
         return self.best(np.concatenate(scores), top_k)
 
-    def best(self, scores: np.ndarray, top_k: int) -> List[Match]:
+    def best(self, scores: np.ndarray, top_k: int) -> list[Match]:
         """Finds the windows with the highest scores ``[N]``.
 
         They do not overlap each other, and their files are unchanged.
@@ -284,9 +279,9 @@ class SoundIndex:
             for name, file in self.files.items()
             for times in file.times.tolist()
         ]
-        usable: Dict[str, bool] = {}
-        taken: Dict[str, list] = collections.defaultdict(list)
-        matches: List[Match] = []
+        usable: dict[str, bool] = {}
+        taken: dict[str, list] = collections.defaultdict(list)
+        matches: list[Match] = []
         for row in np.argsort(-scores, kind="stable").tolist():
             if len(matches) == top_k:
                 break
@@ -312,9 +307,9 @@ def update_index(
     path: PathLike,
     tagger: AudioTagger,
     archive: PathLike,
-    window: Optional[float] = None,
-    hop: Optional[float] = None,
-    model: Optional[str] = None,
+    window: float | None = None,
+    hop: float | None = None,
+    model: str | None = None,
     num_workers: int = 4,
     progress: bool = False,
 ) -> Update:
@@ -351,8 +346,8 @@ def update_index(
     check_target(path)
     archive = os.path.abspath(archive)
     paths, failed = find_audio_files(archive)
-    before: Optional[Settings] = None
-    known: Dict[str, IndexedFile] = {}
+    before: Settings | None = None
+    known: dict[str, IndexedFile] = {}
     if os.path.exists(path):
         index = SoundIndex.load(path)
         before, known = index.settings, index.files
@@ -380,7 +375,7 @@ def update_index(
     names = [os.path.relpath(audio, archive) for audio in paths]
     files = {
         name: known[name]
-        for name, audio in zip(names, paths)
+        for name, audio in zip(names, paths, strict=False)
         if name in known and is_unchanged(audio, known[name].identity)
     }
     n_unchanged = len(files)
@@ -416,7 +411,7 @@ def update_index(
     )
 
 
-def span_encoder(tagger: AudioTagger, window: float) -> Tuple[AudioTagger, str]:
+def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
     """A model of features of windows, and the checksum of what computes them.
 
     The checksum is that of the model, which has no classes, rules or note.
@@ -444,8 +439,8 @@ def cut_file(
     encoder: AudioTagger,
     hop: float,
     source: Source,
-    sample_rate: Optional[int] = None,
-) -> Tuple[np.ndarray, np.ndarray]:
+    sample_rate: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """The windows of a source that are not silent, its last one included.
 
     Returns their start and end in seconds ``[N, 2]``, and their features
@@ -466,7 +461,7 @@ def cut_file(
 
 def measure_spread(
     sample: np.ndarray, n_around: int
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimates how features are distributed from a sample ``[N, F]``.
 
     Returns their mean ``[F]``; their scale ``[F]``, 1 / standard deviation, but
@@ -490,7 +485,7 @@ def unit_length(rows: np.ndarray) -> np.ndarray:
 
 
 def overlap(
-    start: float, end: float, others: Sequence[Tuple[float, float]]
+    start: float, end: float, others: Sequence[tuple[float, float]]
 ) -> bool:
     """Whether a part of a file overlaps others, by their starts and ends."""
     return any(

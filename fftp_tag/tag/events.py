@@ -5,16 +5,8 @@ Authors
 """
 
 import dataclasses
-from typing import (
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,7 +45,7 @@ class Event:
     """
 
     start: float
-    end: Optional[float]
+    end: float | None
     label: str
     probability: float
 
@@ -72,7 +64,7 @@ def rank_tags(
     labels: Sequence[str],
     top_k: int = 5,
     threshold: Numbers = 0.0,
-) -> List[Tag]:
+) -> list[Tag]:
     """Finds the tags in probabilities ``[C]``, the most probable first."""
     if top_k < 1:
         raise InputError(f"top_k={top_k} must be positive.")
@@ -82,10 +74,10 @@ def rank_tags(
 
 
 def of_tags(
-    events: List[Event], labels: List[str], probs: np.ndarray, rules: Rules
-) -> List[Event]:
+    events: list[Event], labels: list[str], probs: np.ndarray, rules: Rules
+) -> list[Event]:
     """The events of classes that are tags of a file, by its ``probs``, sorted."""
-    is_tag = dict(zip(labels, are_tags(probs, rules.threshold)))
+    is_tag = dict(zip(labels, are_tags(probs, rules.threshold), strict=False))
     found = [event for event in events if is_tag[event.label]]
     return sorted(found, key=lambda event: (event.start, event.end))
 
@@ -114,11 +106,11 @@ class EventFinder:
         self.labels = labels
         self.rules = rules
         # Start, end so far and highest probability of each open event
-        self.open: Dict[int, Tuple[float, float, float]] = {}
+        self.open: dict[int, tuple[float, float, float]] = {}
 
     def update(
         self, start: float, end: float, probs: np.ndarray
-    ) -> List[Event]:
+    ) -> list[Event]:
         """Adds a prediction and returns the events that have ended.
 
         ``start`` and ``end`` are in seconds, ``probs`` are ``[C]``.
@@ -134,7 +126,7 @@ class EventFinder:
             self.open[c] = first, end, max(peak, float(probs[c]))
         return found
 
-    def close(self, c: int, again: float) -> List[Event]:
+    def close(self, c: int, again: float) -> list[Event]:
         """Closes and returns an event unless it continues at ``again``."""
         start, end, peak = self.open[c]
         if again == end or again - end < self.rules.merge_gap[c]:
@@ -144,7 +136,7 @@ class EventFinder:
             return []
         return [Event(start, end, self.labels[c], peak)]
 
-    def going_on(self) -> Dict[int, Event]:
+    def going_on(self) -> dict[int, Event]:
         """The ongoing events, by class."""
         return {
             c: Event(start, None, self.labels[c], peak)
@@ -152,7 +144,7 @@ class EventFinder:
             if self.is_event(c, start, end, peak)
         }
 
-    def finish(self) -> List[Event]:
+    def finish(self) -> list[Event]:
         """Closes and returns all open events."""
         return [x for c in list(self.open) for x in self.close(c, np.inf)]
 
@@ -172,7 +164,7 @@ class Prediction(NamedTuple):
 
 def between_middles(
     predictions: Iterable[Prediction],
-) -> Iterator[Tuple[float, float, np.ndarray]]:
+) -> Iterator[tuple[float, float, np.ndarray]]:
     """Yields the start, the end and the probabilities of each step.
 
     A step ends halfway to the next one, and is yielded when that arrives.
@@ -225,11 +217,11 @@ class Timeline:
     probs: np.ndarray
     clip_probs: np.ndarray
     duration: float
-    labels: List[str]
+    labels: list[str]
     rules: Rules
 
     @property
-    def edges(self) -> List[float]:
+    def edges(self) -> list[float]:
         """Where predictions begin, and the last one ends, in seconds: each
         extends halfway to its neighbours.
         """
@@ -237,8 +229,8 @@ class Timeline:
         return [0.0, *middles.tolist(), self.duration]
 
     def tags(
-        self, top_k: int = 5, threshold: Optional[Numbers] = None
-    ) -> List[Tag]:
+        self, top_k: int = 5, threshold: Numbers | None = None
+    ) -> list[Tag]:
         """The most probable labels of the file, see ``AudioTagger.tag_file``."""
         return rank_tags(
             self.clip_probs,
@@ -249,10 +241,10 @@ class Timeline:
 
     def events(
         self,
-        threshold: Optional[Numbers] = None,
-        merge_gap: Optional[Numbers] = None,
-        min_duration: Optional[Numbers] = None,
-    ) -> List[Event]:
+        threshold: Numbers | None = None,
+        merge_gap: Numbers | None = None,
+        min_duration: Numbers | None = None,
+    ) -> list[Event]:
         """Finds events, sorted by start; for arguments see ``Rules``.
 
         By default, the model's rules apply. The class of an event is a tag of
@@ -271,7 +263,7 @@ class Timeline:
         return of_tags(found, self.labels, self.clip_probs, rules)
 
 
-def tag_threshold(rules: Rules, threshold: Optional[Numbers]) -> Numbers:
+def tag_threshold(rules: Rules, threshold: Numbers | None) -> Numbers:
     """The given threshold of tags, else the learnt thresholds, else 0."""
     if threshold is not None:
         return rules.replace(threshold).threshold

@@ -4,7 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from typing import Iterable, Iterator, Optional, Set
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -30,11 +30,11 @@ LOOK_AHEAD = 0.3
 def stream_events(
     tagger: AudioTagger,
     blocks: Iterable[np.ndarray],
-    window: Optional[float] = None,
-    hop: Optional[float] = None,
-    threshold: Optional[Numbers] = None,
-    merge_gap: Optional[Numbers] = None,
-    min_duration: Optional[Numbers] = None,
+    window: float | None = None,
+    hop: float | None = None,
+    threshold: Numbers | None = None,
+    merge_gap: Numbers | None = None,
+    min_duration: Numbers | None = None,
 ) -> Iterator[Event]:
     """Finds events in a stream of audio, as they begin and end.
 
@@ -78,7 +78,7 @@ def stream_events(
             tagger, blocks, *tagger.check_window(window, hop)
         )
     finder = EventFinder(tagger.labels, rules)
-    begun: Set[str] = set()
+    begun: set[str] = set()
     for start, end, probs in between_middles(predictions):
         for event in finder.update(start, end, probs):
             begun.discard(event.label)
@@ -105,7 +105,7 @@ def hear_windows(
 def hear_predictions(
     tagger: AudioTagger,
     blocks: Iterable[np.ndarray],
-    hop: Optional[float] = None,
+    hop: float | None = None,
 ) -> Iterator[Prediction]:
     """Yields the predictions of a frame-level model; all in seconds."""
     model = tagger.model

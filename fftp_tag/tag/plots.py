@@ -7,10 +7,10 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Sequence, Tuple, Union
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from fftp_tag import files
 from fftp_tag.audio.decode import Source
 from fftp_tag.audio.windows import cut_windows, read_blocks
 from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike
 from fftp_tag.packages import require
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.tagger import AudioTagger
@@ -32,7 +33,7 @@ COLUMNS = 1000  # of a spectrogram, about
 RANGE = 80  # of the colours, in dB
 
 
-def new_figure(rows: int = 1) -> Tuple["Figure", np.ndarray]:
+def new_figure(rows: int = 1) -> tuple["Figure", np.ndarray]:
     """A figure that needs no display, and its axes ``[rows]``."""
     require("matplotlib", "Drawing")
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ def check_figure(path: str) -> None:
 
 
 def plot_tags(
-    path: Union[str, os.PathLike],
+    path: PathLike,
     tagger: AudioTagger,
     source: Source,
     timeline: Timeline,
@@ -76,7 +77,7 @@ def plot_tags(
 
 def spectrogram(
     source: Source, rate: int, duration: float
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """The power of a file over time ``[T, F]``, and frequencies ``[F]``.
 
     The power is averaged so that there are about 1000 times, but no less than

@@ -5,22 +5,14 @@ Authors
 """
 
 import logging
-import os
-from typing import (
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-    Union,
-)
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from fftp_tag.audio.windows import Source, Windows, cut_windows, read_blocks
 from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike
 from fftp_tag.model.info import Parts
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import (
@@ -51,7 +43,7 @@ class Chunk(NamedTuple):
 
     def predictions(self, sample_rate: int) -> Iterator[Prediction]:
         """Each prediction, in seconds."""
-        for centre, probs in zip(self.times.tolist(), self.rows):
+        for centre, probs in zip(self.times.tolist(), self.rows, strict=False):
             yield Prediction(centre, self.end / sample_rate, probs)
 
 
@@ -81,8 +73,8 @@ class AudioTagger:
     @classmethod
     def from_pretrained(
         cls,
-        source: Union[str, os.PathLike],
-        threads: Optional[int] = None,
+        source: PathLike,
+        threads: int | None = None,
     ) -> "AudioTagger":
         """Loads a model.
 
@@ -111,7 +103,7 @@ class AudioTagger:
         return cls(model)
 
     @property
-    def labels(self) -> List[str]:
+    def labels(self) -> list[str]:
         """Names of the classes."""
         return self.model.labels
 
@@ -128,11 +120,11 @@ class AudioTagger:
     def tag_file(
         self,
         source: Source,
-        sample_rate: Optional[int] = None,
+        sample_rate: int | None = None,
         top_k: int = 5,
-        threshold: Optional[Numbers] = None,
+        threshold: Numbers | None = None,
         progress: bool = False,
-    ) -> List[Tag]:
+    ) -> list[Tag]:
         """Finds the most probable labels of an audio file.
 
         Arguments
@@ -161,14 +153,14 @@ class AudioTagger:
     def tag_long(
         self,
         source: Source,
-        sample_rate: Optional[int] = None,
-        window: Optional[float] = None,
-        hop: Optional[float] = None,
-        threshold: Optional[Numbers] = None,
-        merge_gap: Optional[Numbers] = None,
-        min_duration: Optional[Numbers] = None,
+        sample_rate: int | None = None,
+        window: float | None = None,
+        hop: float | None = None,
+        threshold: Numbers | None = None,
+        merge_gap: Numbers | None = None,
+        min_duration: Numbers | None = None,
         progress: bool = False,
-    ) -> List[Event]:
+    ) -> list[Event]:
         """Finds events, sorted by start; see ``analyze`` and ``Timeline``.
 
         For a frame-level model, memory does not grow with the length.
@@ -202,7 +194,7 @@ class AudioTagger:
     def clip_probabilities(
         self,
         source: Source,
-        sample_rate: Optional[int] = None,
+        sample_rate: int | None = None,
         progress: bool = False,
     ) -> np.ndarray:
         """Probabilities of the classes in a file ``[C]``."""
@@ -218,7 +210,7 @@ class AudioTagger:
         return np.max(best, 0)
 
     def embed_file(
-        self, source: Source, sample_rate: Optional[int] = None
+        self, source: Source, sample_rate: int | None = None
     ) -> np.ndarray:
         """The embedding of a file ``[D]``, the mean over its pieces."""
         found = [
@@ -228,8 +220,8 @@ class AudioTagger:
         return np.concatenate(found).mean(0)
 
     def span_features(
-        self, source: Source, sample_rate: Optional[int] = None
-    ) -> Tuple[np.ndarray, np.ndarray]:
+        self, source: Source, sample_rate: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Centres of the spans of a file in seconds ``[N]``, and their features
         ``[N, F]``.
 
@@ -240,8 +232,8 @@ class AudioTagger:
         return times, np.concatenate([chunk.rows for chunk in chunks])
 
     def frame_probabilities(
-        self, source: Source, sample_rate: Optional[int] = None
-    ) -> Tuple[np.ndarray, np.ndarray]:
+        self, source: Source, sample_rate: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Times ``[T]`` in seconds of predictions or windows, and probabilities
         ``[T, C]``.
         """
@@ -251,9 +243,9 @@ class AudioTagger:
     def analyze(
         self,
         source: Source,
-        sample_rate: Optional[int] = None,
-        window: Optional[float] = None,
-        hop: Optional[float] = None,
+        sample_rate: int | None = None,
+        window: float | None = None,
+        hop: float | None = None,
         progress: bool = False,
     ) -> Timeline:
         """Computes probabilities over time and of the whole file.
@@ -320,7 +312,7 @@ class AudioTagger:
         self,
         outputs: Sequence[str],
         source: Source,
-        sample_rate: Optional[int] = None,
+        sample_rate: int | None = None,
         progress: bool = False,
     ) -> Iterator[Chunk]:
         """Yields frame-level predictions of a file, while it is read.
@@ -345,7 +337,7 @@ class AudioTagger:
         half = model.span_samples / 2
         best = np.zeros(len(self.labels), np.float32)
         done = -1  # the first sample of the last prediction that was used
-        rest: List[Chunk] = []  # what the next piece hears better
+        rest: list[Chunk] = []  # what the next piece hears better
 
         def chunk(is_used: np.ndarray) -> Chunk:
             """Some predictions of the piece."""
@@ -368,7 +360,7 @@ class AudioTagger:
     def pieces(
         self,
         source: Source,
-        sample_rate: Optional[int] = None,
+        sample_rate: int | None = None,
         progress: bool = False,
     ) -> Iterator[Windows]:
         """Yields a file in pieces, see ``ModelInfo.pieces``."""
@@ -386,7 +378,7 @@ class AudioTagger:
             yield Windows(starts[-1:] + skip, wavs[-1:, skip:])
 
     def check_window(
-        self, window: Optional[float] = None, hop: Optional[float] = None
+        self, window: float | None = None, hop: float | None = None
     ) -> Parts:
         """The windows of a model of clips; for arguments see ``analyze``.
 

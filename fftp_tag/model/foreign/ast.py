@@ -8,7 +8,6 @@ Authors
 """
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -31,7 +30,7 @@ CONFIG, SETTINGS = "config.json", "preprocessor_config.json"
 INPUT, OUTPUT = "input_values", "logits"
 
 
-def find(path: Path) -> Optional[Found]:
+def find(path: Path) -> Found | None:
     """The model that is a file, or in a folder, if it has this form."""
     folder, model = path, path
     if path.is_dir():

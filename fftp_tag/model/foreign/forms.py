@@ -5,7 +5,6 @@ Authors
 """
 
 from pathlib import Path
-from typing import Optional
 
 from fftp_tag.model.foreign import ast, sherpa, waveform
 from fftp_tag.model.foreign.join import Found
@@ -15,7 +14,7 @@ FORMS = (waveform, ast, sherpa)
 OWN = "frame_samples"  # a key that the metadata of this package have
 
 
-def find_foreign(path: Path) -> Optional[Found]:
+def find_foreign(path: Path) -> Found | None:
     """The model of a known form that is a file, or in a folder, if any."""
     for form in FORMS:
         found = form.find(path)

@@ -4,21 +4,14 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Callable,
-    Dict,
-    NamedTuple,
-    Optional,
-    Tuple,
-    Union,
-)
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.silence import mask_silence
 from fftp_tag.packages import require
@@ -32,14 +25,14 @@ OPSET = 18  # the first with the operators of this package's graphs
 PREFIX = "foreign/"  # of the names of others
 LARGE = 2**12  # bytes of weights that an operator's version cannot depend on
 PRODUCTS = ("Gemm", "MatMul")  # the matrix product of a classifier
-Shape = Tuple[Optional[int], ...]
+Shape = tuple[int | None, ...]
 
 
 class Found(NamedTuple):
     """A file of a known form of others."""
 
     model: Path
-    described_by: Tuple[Path, ...]
+    described_by: tuple[Path, ...]
     # Writes a model.onnx: write(found, path)
     write: Callable[["Found", str], None]
 
@@ -133,8 +126,8 @@ class JoinedModel:
         self.graph.node.extend(self.nodes)
 
     def maker_of(
-        self, value: str, operators: Tuple[str, ...]
-    ) -> "Optional[onnx.NodeProto]":
+        self, value: str, operators: tuple[str, ...]
+    ) -> "onnx.NodeProto | None":
         """The nearest node of some operators that a value was computed by.
 
         On the way through the first inputs that are computed; None without one.
@@ -165,14 +158,12 @@ class JoinedModel:
             raise InputError(f"{self.path}: {output} has no linear classifier.")
         return found.input[0]
 
-    def save(
-        self, path: Union[str, os.PathLike], info: "ModelInfo", **outputs: str
-    ) -> None:
+    def save(self, path: PathLike, info: "ModelInfo", **outputs: str) -> None:
         """Writes the model with some values as outputs, by name."""
         from onnx import TensorProto, helper
 
         n_classes = len(info.labels) or None
-        shapes: Dict[str, list] = {
+        shapes: dict[str, list] = {
             "probabilities": ["batch", n_classes],
             "embeddings": ["batch", "dim"],
             "tokens": ["batch", "tokens", "dim"],

@@ -9,7 +9,6 @@ Authors
 """
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -35,7 +34,7 @@ PATCH = 16  # frames and bins of a CED's patches
 RANGE = 120.0  # decibels of a clip's levels
 
 
-def find(path: Path) -> Optional[Found]:
+def find(path: Path) -> Found | None:
     """The model that is a file, or in a folder, if it has this form."""
     model = path / "model.onnx" if path.is_dir() else path
     labels = model.parent / CLASS_LIST

@@ -7,7 +7,7 @@ Authors
 """
 
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 from fftp_tag.data.class_names import class_name
 from fftp_tag.errors import InputError
@@ -35,7 +35,7 @@ N_MELS = 64  # of the spectrum, which is no input of the encoder
 TOKENS = 4  # from the start of a window to its end
 
 
-def find(path: Path) -> Optional[Found]:
+def find(path: Path) -> Found | None:
     """The model that is a file, or alone in a folder, if it has this form."""
     files = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
     found = [x for x in files if x.with_suffix(".json").is_file()]
@@ -102,10 +102,10 @@ def write(found: Found, path: str) -> None:
     )
 
 
-def read_description(path: Path) -> Dict[str, Any]:
+def read_description(path: Path) -> dict[str, Any]:
     """Reads the JSON file; raises an InputError that names what is wrong."""
     given = read_json(path)
-    wanted: Dict[str, Any] = dict(REQUIRED)
+    wanted: dict[str, Any] = dict(REQUIRED)
     if OF_CLASSES.keys() & given.keys():
         wanted.update(OF_CLASSES)
     wrong = [x for x in wanted if not isinstance(given.get(x), wanted[x])]
