@@ -63,10 +63,8 @@ bench-gpu:
 site: $(DEV_INSTALLED)
 	$(VENV)/bin/mkdocs build --strict
 
-# Draw the pictures in docs/ after `make demo`: make pictures DATA=FOLDER, which
-# holds esc10. The screenshots of the page need Chromium and `npm install`.
+# Take the screenshots in docs/ after `make demo`, with Chromium and `npm install`.
 pictures: $(DEV_INSTALLED)
-	$(VENV)/bin/python docs/plot_specmask.py $(DEMO)/clip.wav docs/specmask.png
 	$(VENV)/bin/python docs/shoot_page.py $(DEMO) $(DEMO)/clip.wav docs
 
 $(VENV):

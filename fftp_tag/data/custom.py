@@ -59,8 +59,9 @@ LAYOUTS = (
     " ';') and, optionally, split or fold, group, and start and end in seconds;"
     " or one folder per class with clips in it, and a folder background for"
     " clips of no class; or train, valid and test with one folder per class"
-    " each; or recordings with label tracks of the same name; or ESC-50, UrbanSound8K or FSD50K with their tables; or AudioSet's"
-    " lists and audio, or parquet shards."
+    " each; or recordings with label tracks of the same name; or ESC-50,"
+    " UrbanSound8K or FSD50K with their tables; or AudioSet's lists and audio, or"
+    " parquet shards."
 )
 
 
