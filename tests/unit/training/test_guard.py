@@ -14,6 +14,7 @@ from fftp_tag.errors import InputError
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.training.guard import (
     MANIFESTS,
+    check_data,
     check_overrides,
     check_settings,
 )
@@ -218,3 +219,14 @@ def test_damaged_files_are_named(name, start):
         path.write_bytes(content)
         with pytest.raises(InputError, match=str(path)):
             start()
+
+
+def test_data_that_do_not_fit_the_settings(tmp_path):
+    for name in ("class_list", *MANIFESTS):
+        (tmp_path / name).write_text("display_name\nDog\nCat\n")
+    hparams = {name: tmp_path / name for name in ("class_list", *MANIFESTS)}
+    hparams |= {"output_folder": tmp_path, "n_classes": 2, "average_by": "mAP"}
+    with pytest.raises(SystemExit, match="--n_classes 2"):
+        check_data({**hparams, "n_classes": 5}, ["clip"])
+    with pytest.raises(SystemExit, match="--average_by epoch"):
+        check_data(hparams, [])
