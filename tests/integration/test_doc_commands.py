@@ -97,7 +97,7 @@ def write(path, seconds, seed):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def readers_folder(tmp_path, monkeypatch):
     """The folder of a reader: recordings, and what ``make demo`` writes.
 
     The demo's model only compares sounds to pitches.
@@ -118,7 +118,7 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tagging.md"])
-def test_blocks_of_the_demo_run(page, place):
+def test_blocks_of_the_demo_run(page, readers_folder):
     found = 0
     for language, block in blocks(page):
         # Stock SpeechBrain needs a trained model, and the hub a network
@@ -135,27 +135,3 @@ def test_blocks_of_the_demo_run(page, place):
                 assert main.main(words) == 0, words
                 found += 1
     assert found >= 3
-
-
-def test_demo_fits_the_options_to_start_from_it():
-    """They are sizes of its encoder."""
-    [words] = [
-        words
-        for words in shell_commands("docs/training.md")
-        if "results/demo/inference" in words
-    ]
-    demo = yaml_values("hparams/demo.yaml")
-    for name in ("embed_dim", "depth", "kernel", "patch_frames"):
-        assert words[words.index(f"--{name}") + 1] == demo[name]
-
-
-def test_readme_and_setup_name_the_same_oldest_pytorch():
-    found = {
-        re.search(pattern, (ROOT / name).read_text("utf-8"))[1]
-        for name, pattern in (
-            ("README.md", r"oldest PyTorch that is supported is ([\d.]+\d)"),
-            ("setup.cfg", r"torch>=([\d.]+)"),
-            ("setup.cfg", r"torchaudio>=([\d.]+)"),
-        )
-    }
-    assert len(found) == 1
