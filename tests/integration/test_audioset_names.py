@@ -8,6 +8,7 @@ Authors
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ QUICK = (
     "speechcommands/ast_fftp.yaml",
 )
 # These read what another script prepares
-PREPARED = ("demo.yaml", "own_sounds.yaml", "starter.yaml")
+PREPARED = ("demo.yaml", "starter.yaml")
 OPTIONS = {
     "number_of_epochs": 1,
     "patch_frames": 10,
@@ -102,12 +103,6 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
         folder = request.getfixturevalue("prepared")
         options |= {"prepared_folder": folder, "n_classes": len(CLASSES)}
         options |= {"n_known": 527} if hparams == "starter.yaml" else {}
-        if hparams == "own_sounds.yaml":
-            options |= {
-                "data_folder": folder,
-                "pretrained": "null",
-                "prepare": "!name:builtins.dict",  # nothing
-            }
     else:
         options["data_folder"] = request.getfixturevalue("audioset")
     train(tmp_path / "run", **options)
@@ -142,6 +137,8 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
                     found["Tagger embedding"],
                     atol=1e-3,
                 )
+    saved = (folder / "hyperparams.yaml").read_text("utf-8")
+    assert not re.search(r"start_from|data_folder|count_classes|lr|seed", saved)
     path = folder / "thresholds.json"
     if "speechcommands" in hparams:
         assert not path.exists()

@@ -5,19 +5,16 @@ Authors
 """
 
 import re
-from types import SimpleNamespace
 
 import pytest
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import load_hyperpyyaml
 from prepared_clips import read_rows
 from recipe_brains import HPARAMS, ROOT, load_tiny
 from upstream_parts import PARTS
 
-from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.lobes.features import DatasetNormalization
-from speechbrain_fftp.training import export
 
 # They read what another script has prepared
 WITHOUT_DATA = ("demo.yaml", "starter.yaml")
@@ -147,35 +144,3 @@ def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
         assert not torch.equal(model(feats), model(feats))
     model.eval()
     assert torch.equal(model(feats), model(feats))
-
-
-@pytest.mark.parametrize("yaml", HPARAMS)
-def test_inference_needs_little_of_the_yaml(yaml, tmp_path, monkeypatch):
-    """Training itself compares the outputs, in a new process."""
-    options = {"output_folder": str(tmp_path), "embed_dim": 64, "depth": 1}
-    if yaml not in WITHOUT_DATA:
-        options["data_folder"] = "data"
-    text = (ROOT / "hparams" / yaml).read_text("utf-8")
-    text = resolve_references(text, options)
-    (tmp_path / "hyperparams.yaml").write_text(text.getvalue(), "utf-8")
-    hparams = SimpleNamespace(**load_hyperpyyaml(text))
-    classes = [str(number) for number in range(hparams.n_classes)]
-    hparams.label_encoder.update_from_iterable(classes)
-    monkeypatch.setattr(export, "check_folder", lambda *args: None)
-    monkeypatch.setattr(export, "write_model", lambda *args: None)
-    brain = SimpleNamespace(
-        test_only=False, hparams=hparams, checkpointer=hparams.checkpointer
-    )
-    clips = SimpleNamespace(data={"clip": {"duration": "0.9"}})
-    for step in hparams.after[1:]:  # after the report
-        step(brain, {"train": clips})
-
-    loaded = EncoderClassifier.from_hparams(str(tmp_path / "inference"))
-    probs = loaded.classify_batch(torch.randn(1, 16000) / 5)[0].exp()
-    assert probs.shape == (1, len(classes))
-    is_single = probs.sum().item() == pytest.approx(1, abs=1e-4)
-    assert is_single == ("speechcommands" in yaml)
-    assert loaded.hparams.pieces["size"] == 0.9 * hparams.sample_rate
-    saved = (tmp_path / "inference" / "hyperparams.yaml").read_text("utf-8")
-    assert not re.search(r"start_from|data_folder|count_classes|lr|seed", saved)
-    assert len(saved.splitlines()) < 80
