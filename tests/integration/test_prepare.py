@@ -145,25 +145,6 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
             prepare_data(tmp_path / "own", tmp_path / "save", **option)
 
 
-def test_audio_files_that_arrive_later_are_counted(tmp_path, caplog):
-    caplog.set_level("WARNING")
-    data, save = tmp_path / "data", tmp_path / "save"
-    data_folders.write_lists(data)
-    files = sorted((data / "audio").iterdir())
-    elsewhere = [tmp_path / file.name for file in files]
-    for number in (0, 1, -1):
-        files[number].rename(elsewhere[number])
-    prepare_data(data, save, allow_missing=0.5)
-    caplog.clear()
-    prepare_data(data, save, allow_missing=0.5)
-    assert not caplog.messages
-    for number in (0, -1):
-        elsewhere[number].rename(files[number])
-    prepare_data(data, save, allow_missing=0.5)
-    (message,) = caplog.messages
-    assert message.startswith("2 clips, such as") and str(save) in message
-
-
 def test_twelve_classes(tmp_path):
     """Other words and silence are drawn for each split."""
     data, save = tmp_path / "data", tmp_path / "save"

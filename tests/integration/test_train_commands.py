@@ -7,13 +7,9 @@ Authors
 import numpy as np
 import pytest
 import soundfile as sf
-import torch
 from data_folders import write_words
-from prepared_clips import read_part, read_rows
+from prepared_clips import read_rows
 from recipe_runs import train
-
-from fftp_tag import AudioTagger, evaluate
-from speechbrain.inference.classifiers import EncoderClassifier
 
 WORDS = {"cat": 300, "dog": 1000, "owl": 3000}  # Hz
 
@@ -38,10 +34,8 @@ def words(tmp_path):
     return folder
 
 
-def test_results_agree_with_each_other_and_with_the_exported_model(
-    words, tmp_path
-):
-    """In this package and in SpeechBrain's own class."""
+def test_words_are_learnt(words, tmp_path):
+    """And the results agree with each other."""
     folder = tmp_path / "run"
     _, metrics = train(
         folder,
@@ -53,7 +47,6 @@ def test_results_agree_with_each_other_and_with_the_exported_model(
         stride_frames=10,
         mixup_prob=0.0,
         number_of_epochs=8,
-        export=True,
     )
     assert metrics["num_clips"] == 3
     assert metrics["accuracy"] > 0.5  # tones are easily told apart
@@ -63,21 +56,7 @@ def test_results_agree_with_each_other_and_with_the_exported_model(
     recalls = [float(row["recall"]) for row in per_class]
     assert metrics["accuracy"] == pytest.approx(np.mean(recalls))
     said = {r["ID"]: r for r in read_rows(folder / "predictions.csv")}
-    assert "s0_nohash_1" in (folder / "prepared/skipped.csv").read_text()
-
-    tagger = AudioTagger.from_pretrained(folder / "inference")
-    stock = EncoderClassifier.from_hparams(str(folder / "inference"))
-    hits = []
-    for row in read_rows(folder / "prepared/test.csv"):
-        samples = read_part(row, folder / "prepared", "float32")
-        tags = tagger.tag_file(samples, top_k=3, sample_rate=16000)
-        assert sum(tag.probability for tag in tags) == pytest.approx(1)
-        log_probs, *_, label = stock.classify_batch(
-            torch.from_numpy(samples)[None]
-        )
-        assert label == [tags[0].label] == [said[row["ID"]]["tag_1"]]
-        assert log_probs.exp().max() == pytest.approx(tags[0].probability)
-        hits.append(tags[0].label == row["labels"])
+    truth = read_rows(folder / "prepared/test.csv")
+    hits = [said[row["ID"]]["tag_1"] == row["labels"] for row in truth]
     assert metrics["accuracy"] == pytest.approx(np.mean(hits))
-    found = evaluate(tagger, folder / "prepared", "eval").metrics
-    assert found["accuracy"] == pytest.approx(metrics["accuracy"])
+    assert "s0_nohash_1" in (folder / "prepared/skipped.csv").read_text()

@@ -11,7 +11,6 @@ import sys
 import tempfile
 
 import pytest
-import torch
 
 
 @pytest.fixture
@@ -65,28 +64,6 @@ def test_the_first_step_on_a_machine(encoder, run_script):
     units = [(name.split(", ")[-1], row["unit"]) for name, row in rows.items()]
     first = "first compiled step", "s"
     assert units[:3] == [("eager", "ms"), first, ("compiled", "ms")]
-
-
-def test_a_failed_case_leaves_the_others_alone(tmp_path, monkeypatch):
-    import harness
-
-    options = ["--out", str(tmp_path), "--seconds", "60"]
-    monkeypatch.setattr(sys, "argv", ["name", *options])
-    results = harness.Results(harness.read_options(""), "name")
-
-    def run_out_of_memory():
-        raise torch.OutOfMemoryError
-
-    results.measure("bad", run_out_of_memory)
-    results.measure("good", lambda: harness.summary([3.0, 1.0, 2.0], "ms"))
-    results.end = 0.0
-    results.measure("late", dict)
-    (found,) = json.loads((tmp_path / "name.json").read_text()).values()
-    rows = found["rows"]
-    assert "OutOfMemoryError" in rows["bad"]["error"]
-    assert rows["late"] == {"error": "no time was left"}
-    expected = {"median": 2.0, "low": 1.5, "high": 2.5, "rounds": 3}
-    assert rows["good"] == {**expected, "unit": "ms"}
 
 
 def test_page_has_the_stored_results():

@@ -20,8 +20,6 @@ from starter_prepare import (
     text_digest,
 )
 
-from fftp_tag.errors import InputError
-
 EVERYDAY, INSTRUMENTS = list(MIDS)[:10], list(MIDS)[10:]
 SIZES = {"num_train": 20, "num_valid": 20, "num_eval": 20}
 # Recordings of a fold are tones of a pitch of their own; noises are silent
@@ -158,15 +156,3 @@ def test_events_are_heard_where_they_are_listed(prepared, events):
         quiet = level[~np.convolve(inside, np.ones(1601), "same").astype(bool)]
         assert quiet.mean() < 1e-3
     assert checked > 30
-
-
-def test_sounds_can_be_left_out(data, tmp_path):
-    left_out = ["dog_bark", "Cello", "yes"]
-    prepare_starter(data, tmp_path, leave_out=left_out, **SIZES)
-    names = {row["display_name"] for row in read_rows(tmp_path / "classes.csv")}
-    assert len(names) == 31 - 3
-    assert not {"Dog", "Cello", "Word: yes"} & names
-    events = (tmp_path / "events.tsv").read_text("utf-8")
-    assert "Dog" not in events and "Cello" not in events
-    with pytest.raises(InputError, match="cat"):
-        prepare_starter(data, tmp_path / "other", leave_out=["cat"], **SIZES)

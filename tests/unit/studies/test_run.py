@@ -73,16 +73,6 @@ def start(monkeypatch, tmp_path):
     return start
 
 
-def test_a_failed_preparation_says_why(start, tmp_path):
-    """In the last line; an interrupted one goes on."""
-    folder = tmp_path / "work" / "prepared" / "given"
-    folder.mkdir(parents=True)
-    (folder / "prepared.json").write_text('{"settings": {}}', "utf-8")
-    (command,), lines = start(tmp_path, "10 clips\nThere is no audio.\n\n")
-    assert "packs_prepare.py" in command
-    assert "There is no audio." in lines[-1] and "output.txt" in lines[-1]
-
-
 def test_prepared_data_are_trained_on_as_they_are(start, tmp_path):
     """All runs fail, each with its reason; other splits are refused."""
     from fftp_tag.data.prepared import preparing
