@@ -35,6 +35,9 @@ pad_frames: null
 {SHAPES}: !apply:operator.not_ [!ref <pad_frames>]
 patch: [5, 16]
 cost: !name:builtins.abs
+first: !new:set
+second: !new:set
+augment: !ref <first>
 """
 
 
@@ -102,6 +105,7 @@ def test_commands_that_waste_a_training(
         ([], {"debug": True}, None, ["--debug"]),
         ([], {}, ("builtins.abs", "builtins.max"), ["cost"]),
         ([], {}, ("seed", "new: 3\nseed"), ["new"]),
+        ([], {}, ("<first>", "<second>"), ["augment"]),
         ([], {}, None, ["processes"]),
     ],
 )
