@@ -8,15 +8,18 @@ Authors
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
 import soundfile
 from data_folders import RATE, sound, write_words
 from packs_prepare import prepare
+from prepared_clips import read_rows
 from recipe_brains import HPARAMS
 from recipe_runs import ROOT, run_words, train
 
+from fftp_tag import AudioTagger, evaluate
 from fftp_tag.data.audioset import read_classes
 
 CLASSES = read_classes()  # names by mids
@@ -26,7 +29,11 @@ QUICK = (
     "speechcommands/ast_fftp.yaml",
 )
 # These read what another script prepares
-PREPARED = ("demo.yaml", "own_sounds.yaml", "starter.yaml")
+PREPARED = ("demo.yaml", "starter.yaml")
+SCRIPTS = {
+    row["Hparam_file"]: row["Script_file"].removeprefix("recipes/")
+    for row in read_rows(ROOT / "tests/recipes.csv")
+}
 OPTIONS = {
     "number_of_epochs": 1,
     "patch_frames": 10,
@@ -35,6 +42,10 @@ OPTIONS = {
     "use_tensorboard": False,
     "export": True,
 }
+EVENTS = """filename\tonset\toffset\tevent_label
+-bala000000\t0.0\t0.2\tSpeech
+-bala000001\t0.1\t0.3\tMusic
+"""
 # In a process of its own, in another folder
 OPEN = """
 import sys
@@ -90,29 +101,43 @@ def test_the_list_is_audiosets(shared):
     ],
 )
 def test_what_was_trained_is_opened(hparams, request, tmp_path):
-    """By SpeechBrain alone, by Tagger and by AudioTagger, which agree."""
-    options = {**OPTIONS, "hparams": hparams}
+    """By SpeechBrain alone, by Tagger and by AudioTagger, which agree.
+
+    In test clips, AudioTagger finds what the training has found.
+    """
+    recipe = SCRIPTS[f"hparams/{hparams}"]
+    options = {**OPTIONS, "hparams": hparams, "recipe": recipe}
+    metric = "accuracy" if "speechcommands" in hparams else "mAP"
     if hparams == "speechcommands/convnext_fftp.yaml":
         options["patch_frames"] = 11  # an odd number, for convolutions
-    if "speechcommands" in hparams:
-        options["recipe"] = "SpeechCommands/train.py"
+    if metric == "accuracy":
         options["data_folder"] = request.getfixturevalue("words")
         options["task"] = "folders"
     elif hparams in PREPARED:
         folder = request.getfixturevalue("prepared")
         options |= {"prepared_folder": folder, "n_classes": len(CLASSES)}
         options |= {"n_known": 527} if hparams == "starter.yaml" else {}
-        if hparams == "own_sounds.yaml":
-            options |= {
-                "data_folder": folder,
-                "pretrained": "null",
-                "prepare": "!name:builtins.dict",  # nothing
-            }
     else:
         options["data_folder"] = request.getfixturevalue("audioset")
-    train(tmp_path / "run", **options)
+    if "train_strong" in recipe:
+        options["strong_labels"] = tmp_path / "strong.tsv"
+        options["strong_labels"].write_text(EVENTS, "utf-8")
+    output, metrics = train(tmp_path / "run", **options)
+    assert ("events in 2 of" in output) == ("strong_labels" in options)
 
-    folder, clip = tmp_path / "run/inference", tmp_path / "clip.wav"
+    folder = tmp_path / "run/inference"
+    data = options.get("prepared_folder", tmp_path / "run/prepared")
+    scored = evaluate(AudioTagger.from_pretrained(folder), data, "eval")
+    assert scored.metrics[metric] == pytest.approx(metrics[metric], abs=0.01)
+    with np.load(tmp_path / "run/probabilities.npz") as measured:
+        assert measured["labels"].tolist() == scored.labels
+        ids, probs = measured["ids"].tolist(), measured["probs"]
+        assert len(ids) == len(scored.ids) == metrics["num_clips"]
+        for clip, found in zip(scored.ids, scored.probs):
+            expected = probs[ids.index(clip)]
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+
+    clip = tmp_path / "clip.wav"
     soundfile.write(clip, sound(7, 0.3), RATE)
     script = tmp_path / "elsewhere/open.py"
     script.parent.mkdir()
@@ -128,7 +153,7 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
         assert 0 < expected.min() and expected.std() > 1e-4
         for name in ("EncoderClassifier", "Tagger", "AudioTagger"):
             labels = found[f"{name} labels"].tolist()
-            if "speechcommands" in hparams:
+            if metric == "accuracy":
                 assert sorted(labels) == sorted(CLASSES.values())
             else:
                 assert labels == list(CLASSES.values())
@@ -142,8 +167,10 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
                     found["Tagger embedding"],
                     atol=1e-3,
                 )
+    saved = (folder / "hyperparams.yaml").read_text("utf-8")
+    assert not re.search(r"start_from|data_folder|count_classes|lr|seed", saved)
     path = folder / "thresholds.json"
-    if "speechcommands" in hparams:
+    if metric == "accuracy":
         assert not path.exists()
     else:  # all classes have enough validation clips
         thresholds = json.loads(path.read_text("utf-8"))

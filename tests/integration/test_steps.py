@@ -9,9 +9,8 @@ import re
 
 import numpy as np
 import pytest
-import soundfile as sf
 import torch
-from data_folders import RATE, sound, write_lists
+from data_folders import write_class_folders, write_lists
 from prepared_clips import read_rows
 from recipe_runs import run, run_words, train
 from step_record import RECORD, read_evaluated, read_steps
@@ -45,11 +44,7 @@ slow = pytest.mark.slow
 def clips(tmp_path_factory):
     """Custom data, two classes; each clip is longer than the last."""
     folder = tmp_path_factory.mktemp("steps") / "clips"
-    for number in range(24):
-        name = ("dog", "cat")[number % 2]
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        samples = sound(number, seconds=0.3 + 0.02 * number)
-        sf.write(folder / name / f"{number}.wav", samples, RATE)
+    write_class_folders(folder, growth=0.02)
     return folder
 
 

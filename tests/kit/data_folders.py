@@ -80,11 +80,12 @@ def write_parquet(folder):
     shutil.rmtree(folder / "audio")
 
 
-def write_class_folders(folder):
-    """Custom data: one folder per class."""
+def write_class_folders(folder, growth=0.0):
+    """Custom data: one folder per class; each clip is longer than the last."""
     for number in range(24):
         name = ("dog", "cat")[number % 2]
-        write_sound(folder / name / f"{number}.wav", number)
+        seconds = 0.3 + growth * number
+        write_sound(folder / name / f"{number}.wav", number, seconds)
 
 
 def write_folds(folder):

@@ -45,8 +45,6 @@ def load_tiny(yaml, folder, **options):
     text = path.read_text("utf-8")
     if "\ndata_folder:" in text:
         options["data_folder"] = str(folder)
-    if yaml == "own_sounds.yaml":  # its starter is larger
-        options["pretrained"] = None
     return load_hyperpyyaml(text, options)
 
 

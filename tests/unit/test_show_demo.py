@@ -7,7 +7,6 @@ Authors
 import numpy as np
 import show_demo
 
-from fftp_tag.score.evaluate import LabelledClip
 from fftp_tag.score.events import ClipEvents
 
 
@@ -25,15 +24,3 @@ def test_found_events_stand_beside_the_true_ones():
         ("Siren", None, [5.0, 6.0]),
         ("Siren", [5.0, 9.0], None),
     ]
-
-
-def test_events_of_joined_clips_follow_each_other():
-    wavs = [np.full(1000, 500, np.int16), np.full(500, -25, np.int16)]
-    clips = [
-        LabelledClip(name, ["Siren"], lambda wav=wav: (wav, 1000))
-        for name, wav in zip("ab", wavs)
-    ]
-    truth = {"a": [(0.25, 0.5, "Siren")], "b": [(0.0, 0.25, "Hum")]}
-    joined, events = show_demo.join_clips(clips, truth)
-    np.testing.assert_array_equal(joined, np.concatenate(wavs))
-    assert events == [(0.25, 0.5, "Siren"), (1.0, 1.25, "Hum")]

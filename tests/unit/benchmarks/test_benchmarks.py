@@ -11,7 +11,6 @@ import sys
 import tempfile
 
 import pytest
-import torch
 
 
 @pytest.fixture
@@ -67,76 +66,18 @@ def test_the_first_step_on_a_machine(encoder, run_script):
     assert units[:3] == [("eager", "ms"), first, ("compiled", "ms")]
 
 
-def test_a_failed_case_leaves_the_others_alone(tmp_path, monkeypatch):
-    import harness
-
-    options = ["--out", str(tmp_path), "--seconds", "60"]
-    monkeypatch.setattr(sys, "argv", ["name", *options])
-    results = harness.Results(harness.read_options(""), "name")
-
-    def run_out_of_memory():
-        raise torch.OutOfMemoryError
-
-    results.measure("bad", run_out_of_memory)
-    results.measure("good", lambda: harness.summary([3.0, 1.0, 2.0], "ms"))
-    results.end = 0.0
-    results.measure("late", dict)
-    (found,) = json.loads((tmp_path / "name.json").read_text()).values()
-    rows = found["rows"]
-    assert "OutOfMemoryError" in rows["bad"]["error"]
-    assert rows["late"] == {"error": "no time was left"}
-    expected = {"median": 2.0, "low": 1.5, "high": 2.5, "rounds": 3}
-    assert rows["good"] == {**expected, "unit": "ms"}
-
-
-def test_calls_take_turns_and_are_timed_one_by_one(monkeypatch):
-    import harness
-
-    now, order = [0.0], []
-    monkeypatch.setattr(harness, "clock", lambda: now[0])
-
-    def sleep(name, seconds):
-        order.append(name)
-        now[0] += seconds
-
-    monkeypatch.setattr(sys, "argv", ["name", "--rounds", "2"])
-    args = harness.read_options("")
-    cases = {
-        "slow": lambda: sleep("slow", 1),
-        "fast": lambda: sleep("fast", 0.2),
-    }
-    found = harness.compare(cases, args)
-    medians = [found[name]["median"] for name in ("slow", "fast")]
-    assert medians == pytest.approx([1000, 200])
-    # Twice to warm up, then three calls of the fast one take half a second
-    assert order[4:] == 2 * ["slow", "fast", "fast", "fast"]
-
-
 def test_page_has_the_stored_results():
+    """And README no others."""
     import performance_table
 
     text = performance_table.PAGE.read_text("utf-8")
     assert performance_table.replace_tables(text) == text
-    for path in performance_table.RESULTS.glob("*.json"):
-        for found in performance_table.load(path.stem).values():
-            for name, row in found["rows"].items():
-                assert ("error" in row) != (f"| {name} |" in text)
-
-
-def test_figures_of_readme_are_stored():
-    import performance_table
-
     readme = performance_table.PAGE.parents[1] / "README.md"
     section = readme.read_text("utf-8").partition("## Speed\n")[2]
-    measured = [
-        line.split("|")[3] for line in section.splitlines() if "|" in line
-    ][2:]
-    page = performance_table.PAGE.read_text("utf-8")
-    numbers = re.findall(r"\d+\.?\d*", page.replace(",", ""))
-    for cell in measured:
-        figures = re.findall(r"[\d.]+(?=x| s)", cell)
-        assert figures, cell
-        for figure in figures:
-            digits = len(figure.partition(".")[2])
-            rounded = {round(float(x), digits) for x in numbers}
-            assert float(figure) in rounded, figure
+    section = section.partition("\n## ")[0]
+    figures = re.findall(r"[\d.]+(?=x| s\b)", section)
+    numbers = re.findall(r"\d+\.?\d*", text.replace(",", ""))
+    assert figures
+    for figure in figures:
+        digits = len(figure.partition(".")[2])
+        assert float(figure) in {round(float(x), digits) for x in numbers}

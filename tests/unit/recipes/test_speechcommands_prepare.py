@@ -32,22 +32,16 @@ def official_split(name):
 
 
 def test_splits_are_the_official_ones():
+    """By the speaker, who may have other names in other copies."""
     names = [f"{i:08x}_nohash_{i % 5}.wav" for i in range(0, 10**8, 49999)]
     found = [split_of(f"yes/{name}") for name in names]
     assert found == [official_split(name) for name in names]
-    assert 0.08 < found.count("valid") / len(found) < 0.12
-
-
-@pytest.mark.parametrize(
-    "path, speaker",
-    [
+    for path, speaker in (
         ("no/john_smith_nohash_12.flac", "john_smith"),
         ("_unknown_/bed_0a7c2a8d_nohash_3.wav", "0a7c2a8d"),
         ("dog/my dog.wav", "my dog"),
-    ],
-)
-def test_speakers(path, speaker):
-    assert speaker_of(path) == speaker
+    ):
+        assert speaker_of(path) == speaker
 
 
 def test_lists_come_before_the_hash(tmp_path):
@@ -73,14 +67,13 @@ def test_classes_of_the_tasks():
     assert sorted(pool) == sorted((*OTHER_WORDS, "tortoise"))
     given = {**words, UNKNOWN: ["1"], SILENCE: ["1"]}
     assert task_classes("12", given, False, "data") == (classes, classes, [])
-    with pytest.raises(ValueError, match=SILENCE):
-        task_classes("12", words, False, "data")
     found = task_classes("35", words, False, "data")
     assert found == (official, official, [])
-    with pytest.raises(ValueError, match="happy"):
-        task_classes("35", {**words, "happy": []}, False, "data")
     classes, *_ = task_classes("folders", words, False, "data")
     assert classes == sorted((*official, "tortoise"))
+    for task, missing in (("12", SILENCE), ("35", "happy")):
+        with pytest.raises(ValueError, match=missing):
+            task_classes(task, {**words, "happy": []}, False, "data")
 
 
 @pytest.mark.parametrize("seconds", [10, 1])
@@ -93,10 +86,9 @@ def test_silence_of_splits_is_disjoint(seconds, split, first, last):
     noise = [Clip("a", "a.wav", end=0.7 * seconds)]
     clips = [draw_silence(noise, split, i, 0.5) for i in range(30)]
     assert clips[7] == draw_silence(noise, split, 7, 0.5)
-    assert len({clip.id for clip in clips}) == 30
-    assert len({clip.gain for clip in clips}) == 30
+    assert len({(clip.id, clip.gain) for clip in clips}) == 30
+    length = min(0.5, (last - first) * seconds)
     for clip in clips:
         assert first * seconds <= clip.start + 1e-9
         assert clip.end <= last * seconds + 1e-9
-        length = min(0.5, (last - first) * seconds)
         assert clip.seconds == pytest.approx(length)

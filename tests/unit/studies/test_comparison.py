@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import collections
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -80,71 +78,6 @@ def test_intervals_cover_the_difference_of_simulated_studies(method):
     assert 0.9 <= np.mean(covered) <= 0.99
 
 
-def test_clips_of_folds_with_the_same_names_are_drawn_apart():
-    """Soundscapes of all folds are called eval0000000 and so on.
-
-    The clips of a given split are the same for all seeds, and keep their names.
-    """
-    from studies.plan import Plan, Run
-
-    def groups(name, table):
-        """The groups of two folds of a stored row."""
-        plan = Plan(name)
-        row = next(iter(plan.tables()[table].values()))
-        return [
-            set(plan.scores(Run(row, fold)).groups.tolist()) for fold in (1, 2)
-        ]
-
-    first, second = groups("long_clips", "convergence")
-    assert not first & second
-    first, second = groups("sound_events", "weak")
-    assert first == second
-
-
-def test_drawn_sources_weigh_the_clips_in_which_they_sound():
-    """By scikit-learn, and by the stored list of the sounds in each clip."""
-    from studies.comparison import bootstrap, draw_sources, mean_precision
-    from studies.plan import Plan, Run
-    from studies.sources import PATH, read_sources
-
-    metrics = pytest.importorskip("sklearn.metrics")
-    plan, (arrays, names) = Plan("masks_long_clips"), read_sources(PATH)
-    row = plan.tables()["masks"]["SpecMask"]
-    runs = [plan.scores(Run(row, fold)) for fold in row.folds]
-    found = bootstrap([[run] for run in runs], mean_precision, replicates=2)
-    drawn, counts = draw_sources(names, len(runs), replicates=2)
-    times = dict(zip(names, counts[0]))
-    values = []
-    for index in drawn[0]:
-        run, sounds = runs[index], collections.defaultdict(list)
-        columns = (
-            arrays[f"{row.folds[index]}/{name}"]
-            for name in ("clips", "classes", "sources")
-        )
-        for clip, label, source in zip(*columns):
-            sounds[clip, label].append(times[source])
-            sounds[clip].append(times[source])
-        assert {key for key in sounds if np.size(key) == 2} == {
-            *zip(*run.targets.nonzero())
-        }
-        precisions = []
-        for label, target in enumerate(run.targets.T):
-            weights = np.array(
-                [
-                    np.mean(sounds.get((clip, label), sounds[clip]))
-                    for clip in range(len(target))
-                ]
-            )
-            if weights[target].any():  # a source of the class was drawn
-                precisions.append(
-                    metrics.average_precision_score(
-                        target, run.probs[:, label], sample_weight=weights
-                    )
-                )
-        values.append(np.mean(precisions))
-    assert found[0, 0] == pytest.approx(np.mean(values), rel=1e-4)
-
-
 def test_the_wider_interval_is_shown():
     """Of the bootstrap's and scipy's t interval, corrected for overlap."""
     from studies.comparison import accuracy, bootstrap, compare, drawn_interval
@@ -157,16 +90,3 @@ def test_the_wider_interval_is_shown():
         width = 2 * error * stats.t.ppf(0.975, len(by_fold) - 1)
         expected = max(width, drawn.high - drawn.low)
         assert interval.high - interval.low == pytest.approx(expected)
-
-
-def test_what_would_be_seen_is_found_four_times_in_five():
-    """By the usual t interval, of differences with a known spread."""
-    from studies.comparison import t_interval
-
-    rng = np.random.default_rng(0)
-    seen = np.mean(
-        [t_interval(rng.standard_normal(5)).seen for _ in range(500)]
-    )
-    draws = seen + rng.standard_normal((500, 5))
-    found = [t_interval(draw).low > 0 for draw in draws]
-    assert 0.72 < np.mean(found) < 0.88

@@ -6,14 +6,10 @@ Authors
 
 import itertools
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
 TOKENS = (1212, 991, 196, 96)
 
 
@@ -54,87 +50,64 @@ def test_the_paper_table_has_the_papers_models():
     assert len(plan.runs(folds=[1])) == 17
 
 
-class Recipes:
-    """Stands for ``run_recipe``: each script prints a text and fails."""
-
-    def __init__(self, text):
-        self.text, self.scripts, self.words = text, [], []
-
-    def __call__(self, words, stdout, **options):
-        self.words = list(map(str, words))
-        self.scripts.append(Path(words[0]).name)
-        stdout.write(self.text)
-        stdout.flush()
-        return 3, 0.0, 0.0
-
-
-def start(monkeypatch, text, data, work):
-    """Runs paper_table with scripts that fail; gives them and the message."""
+@pytest.fixture
+def start(monkeypatch, tmp_path):
+    """Runs paper_table; gives the commands, which fail, and the messages."""
     from studies import run
 
-    recipes = Recipes(text)
-    monkeypatch.setattr(run, "run_recipe", recipes)
-    options = ["--plan=paper_table", "--smoke", "--folds=1", f"--work={work}"]
-    with pytest.raises(SystemExit) as error:
-        run.main([str(data), *options])
-    return recipes, str(error.value).splitlines()
+    def start(data, printed=""):
+        commands = []
+
+        def run_recipe(words, stdout, **options):
+            commands.append(" ".join(map(str, words)))
+            stdout.write(printed)
+            stdout.flush()
+            return 3, 0.0, 0.0
+
+        monkeypatch.setattr(run, "run_recipe", run_recipe)
+        options = ["--plan=paper_table", "--smoke", "--folds=1"]
+        with pytest.raises(SystemExit) as error:
+            run.main([str(data), *options, f"--work={tmp_path / 'work'}"])
+        return commands, str(error.value).splitlines()
+
+    return start
 
 
-def test_an_interrupted_preparation_goes_on(monkeypatch, tmp_path):
-    """And says why it failed, in the last line."""
-    folder = tmp_path / "work" / "prepared" / "given"
-    folder.mkdir(parents=True)
-    (folder / "prepared.json").write_text('{"settings": {}}', "utf-8")
-    text = "10 clips\nThere is no audio: add it.\n\n"
-    recipes, lines = start(monkeypatch, text, tmp_path, tmp_path / "work")
-    assert recipes.scripts == ["packs_prepare.py"]
-    assert "There is no audio: add it." in lines[-1]
-    assert "output.txt" in lines[-1]
-
-
-def test_packs_are_trained_on_as_they_are(monkeypatch, tmp_path):
-    """All runs fail, each with its reason, the last one in the last line."""
+def test_prepared_data_are_trained_on_as_they_are(start, tmp_path):
+    """All runs fail, each with its reason; other splits are refused."""
     from fftp_tag.data.prepared import preparing
 
-    data, text = tmp_path / "packs", "torch.OutOfMemoryError: full\nTry\n"
+    data = tmp_path / "given"
     with preparing(data, {"valid_fraction": 0.0}):
         for split in ("train", "valid", "eval"):
             (data / f"{split}.csv").write_text("ID\n", "utf-8")
-    recipes, lines = start(monkeypatch, text, data, tmp_path / "work")
-    assert set(recipes.scripts) == {"train.py"} and len(recipes.scripts) == 17
-    assert {f"--prepared_folder={data}", "--skip_prep=True"} <= {*recipes.words}
-    assert len(lines) == 17 and "SpecMask" in lines[-1]
+    commands, lines = start(data, "torch.OutOfMemoryError: full\nTry\n")
+    assert len(commands) == len(lines) == 17
+    for command in commands:
+        assert "train.py" in command
+        assert f"--prepared_folder={data}" in command
     assert "exit status 3: torch.OutOfMemoryError: full" in lines[-1]
 
-
-def test_packs_with_other_splits_are_refused(monkeypatch, tmp_path):
-    from fftp_tag.data.prepared import preparing
-
-    data = tmp_path / "packs"
+    data = tmp_path / "others"
     with preparing(data, {"valid_fraction": 0.05}):
         (data / "train.csv").write_text("ID\n", "utf-8")
-    recipes, lines = start(monkeypatch, "", data, tmp_path / "work")
-    assert not recipes.scripts
+    commands, lines = start(data)
+    assert not commands
     assert str(data) in lines[-1] and "valid_fraction" in lines[-1]
 
 
 @pytest.mark.slow
 def test_a_plan_at_base_size_runs_on_a_cpu(shared, tmp_path):
-    words = [shared / "data", "--plan=base", "--tables=patches"]
-    options = ["--smoke", "--folds=1", f"--work={tmp_path}"]
-    script = ROOT / "studies" / "run.py"
-    subprocess.run(
-        [sys.executable, *map(str, [script, *words, *options])], check=True
-    )
-    rows = map(json.loads, (tmp_path / "base.jsonl").open())
+    """Each arm is scored on the same clips."""
+    from studies import run
+
+    words = [str(shared / "data"), "--plan=base", "--tables=patches"]
+    run.main([*words, "--smoke", "--folds=1", f"--work={tmp_path}"])
+    rows = [*map(json.loads, (tmp_path / "base.jsonl").open())]
+    assert len(rows) > 1
     for row in rows:
         assert row["clips"] == {"train": 24, "valid": 8, "test": 24}
-        assert len(row["valid_by_epoch"]) == 1
-        assert row["overrides"]["precision"] == "bf16"
     stored = np.load(tmp_path / "base.npz")
-    drawn = np.load(tmp_path / "base_sources.npz")
     targets = [stored[x] for x in stored if x.endswith("/targets")]
-    assert len(targets) > 1
-    for found in targets:  # each arm is scored on the same clips
+    for found in targets:
         assert np.array_equal(found, targets[0])
-    assert drawn["1/clips"].max() == len(targets[0]) - 1

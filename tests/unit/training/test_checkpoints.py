@@ -18,6 +18,20 @@ class Interrupted(Exception):
     """Stands for the end of the process."""
 
 
+class Renaming(Checkpointer):
+    """A ``Checkpointer`` that is repaired in another way."""
+
+    def save_checkpoint(self, *args, **kwargs):
+        checkpoint = super().save_checkpoint(*args, **kwargs)
+        meta = checkpoint.path / "CKPT.yaml"
+        meta.with_suffix(".unfinished").rename(meta)
+        return checkpoint
+
+
+class Repaired(AtomicCheckpointer, Renaming):
+    """Ours, with a repaired one of SpeechBrain."""
+
+
 def interrupt(obj, path):
     path.write_text("half of a file", "utf-8")
     raise Interrupted
@@ -29,28 +43,24 @@ def linear(value):
     return layer
 
 
-def test_stock_speechbrain_reads_checkpoints(tmp_path):
-    saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
-    saved = saver.save_checkpoint({"mAP": 0.5}, end_of_epoch=False)
-    for kind in (AtomicCheckpointer, Checkpointer):
-        loaded = linear(0.0)
-        found = kind(tmp_path, {"model": loaded}).recover_if_possible()
-        assert found.path == saved.path and found.meta["mAP"] == 0.5
-        assert loaded.weight.item() == 1.0
-
-
-def test_an_interrupted_checkpoint_is_absent(tmp_path):
-    """With SpeechBrain's own, it is the one that is loaded, in vain."""
-    recoverables = {"model": linear(1.0), "head": linear(2.0)}
-    saver = AtomicCheckpointer(tmp_path, recoverables)
-    first = saver.save_checkpoint()
+@pytest.mark.parametrize("kind", [AtomicCheckpointer, Repaired])
+def test_an_interrupted_checkpoint_is_absent(kind, tmp_path):
+    """Also for stock SpeechBrain, which would load its own, in vain."""
+    saver = kind(tmp_path, {"model": linear(1.0), "head": linear(2.0)})
+    first = saver.save_checkpoint({"mAP": 0.5}, end_of_epoch=False)
     saver.custom_save_hooks["head"] = interrupt
     with pytest.raises(Interrupted):
         saver.save_checkpoint()
-    again = AtomicCheckpointer(tmp_path, recoverables)
-    assert again.recover_if_possible().path == first.path
-    again.save_checkpoint()
+    for reader in (kind, Checkpointer):
+        loaded = linear(0.0)
+        again = reader(tmp_path, {"model": loaded, "head": linear(0.0)})
+        found = again.recover_if_possible()
+        assert found.path == first.path and found.meta["mAP"] == 0.5
+        assert loaded.weight.item() == 1.0
+    again = kind(tmp_path, {"model": linear(1.0)})
+    second = again.save_checkpoint()
     assert len(again.list_checkpoints()) == 2
+    assert again.recover_if_possible().path == second.path
 
 
 @pytest.mark.parametrize("size", [0, 1000])
@@ -67,21 +77,3 @@ def test_a_full_disk_ends_in_a_line(size, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
     assert saver.recover_if_possible().path == first.path
-
-
-class Renaming(Checkpointer):
-    """A ``Checkpointer`` that is repaired in another way."""
-
-    def save_checkpoint(self, *args, **kwargs):
-        checkpoint = super().save_checkpoint(*args, **kwargs)
-        meta = checkpoint.path / "CKPT.yaml"
-        meta.with_suffix(".unfinished").rename(meta)
-        return checkpoint
-
-
-def test_a_repaired_checkpointer_works_as_well(tmp_path):
-    repaired = type("Repaired", (AtomicCheckpointer, Renaming), {})
-    saver = repaired(tmp_path, {"model": linear(1.0)})
-    saved = [saver.save_checkpoint() for _ in range(2)]
-    assert len(saver.list_checkpoints()) == 2
-    assert saver.recover_if_possible().path == saved[1].path

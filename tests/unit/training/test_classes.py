@@ -10,15 +10,16 @@ import torch
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.training import classes
 
-ROWS = {
-    "a": {"labels": "Dog;Cat", "duration": 1.0},
-    "b": {"labels": "Dog", "duration": 2.0},
-    "c": {"labels": "Dog", "duration": 9.0},
-    "d": {"labels": "", "duration": 9.0},
-}
+DATASET = DynamicItemDataset(
+    {
+        "a": {"labels": "Dog;Cat", "duration": 1.0},
+        "b": {"labels": "Dog", "duration": 2.0},
+        "c": {"labels": "Dog", "duration": 9.0},
+        "d": {"labels": "", "duration": 9.0},
+    }
+)
 
 
 def test_class_prior():
@@ -32,8 +33,7 @@ def test_class_prior():
         hparams=SimpleNamespace(label_encoder=encoder),
         checkpointer=SimpleNamespace(recoverables={"classifier": classifier}),
     )
-    datasets = {"train": DynamicItemDataset(ROWS)}
-    classes.start_from_class_prior(brain, datasets)
+    classes.start_from_class_prior(brain, {"train": DATASET})
     prior = classifier[1].bias.sigmoid()
     expected = torch.tensor([1.1, 3.1, 0.1]) / 4.2
     torch.testing.assert_close(prior, expected)
@@ -41,10 +41,9 @@ def test_class_prior():
 
 def test_clips_of_rare_classes_are_drawn_more_often():
     """In proportion to the sum of ``1 / count`` over their labels."""
-    dataset = DynamicItemDataset(ROWS)
-    plain = classes.make_sampler(dataset, seed=0)
+    plain = classes.make_sampler(DATASET, seed=0)
     assert sorted(plain) == [0, 1, 2, 3]
-    sampler = classes.make_sampler(dataset, class_balanced=True, seed=0)
+    sampler = classes.make_sampler(DATASET, class_balanced=True, seed=0)
     drawn = []
     for epoch in range(3000):
         sampler.set_epoch(epoch)
@@ -52,19 +51,3 @@ def test_clips_of_rare_classes_are_drawn_more_often():
     frequency = torch.tensor(drawn).bincount() / len(drawn)
     expected = torch.tensor([4 / 3, 1 / 3, 1 / 3, 1]) / 3
     torch.testing.assert_close(frequency, expected, rtol=0, atol=0.02)
-
-
-def test_dropped_classes_leave_the_others_as_they_were():
-    encoder = CategoricalEncoder()
-    encoder.update_from_iterable(["Speech", "Dog", "yes", "no"])
-    classifier = FrameClassifier(6, 4)
-    tokens = torch.randn(2, 5, 6)
-    with torch.no_grad():
-        expected = [logits[..., :2] for logits in classifier(tokens)]
-        brain = SimpleNamespace(hparams=SimpleNamespace(label_encoder=encoder))
-        classes.keep_classes(brain, {}, classifier=classifier, count=2)
-        found = classifier(tokens)
-    for ours, theirs in zip(found, expected):
-        torch.testing.assert_close(ours, theirs)
-    assert encoder.decode_ndim(torch.arange(2)) == ["Speech", "Dog"]
-    assert list(encoder.lab2ind) == ["Speech", "Dog"]

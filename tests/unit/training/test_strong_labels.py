@@ -23,7 +23,7 @@ def read(tmp_path):
     (tmp_path / "classes.csv").write_text(CLASSES)
     dataset = DynamicItemDataset({clip: {"duration": 1.0} for clip in "abc"})
 
-    def read(rows):
+    def read(*rows):
         table = tmp_path / "strong.tsv"
         table.write_text(HEADER + "".join(f"{row}\n" for row in rows))
         return read_events(str(table), dataset, tmp_path)
@@ -32,22 +32,13 @@ def read(tmp_path):
 
 
 def test_events_of_known_clips_and_classes(read):
-    events = read(
-        [
-            "a\t0.2\t0.5\t/m/1",
-            "a\t0.4\t3.0\t/m/2",
-            "a\t0.1\t0.2\t/m/9",
-            "elsewhere\t0\t1\t/m/1",
-            "b\t\t\t",
-        ]
-    )
-    assert events == {"a": [(0.2, 0.5, 0), (0.4, 1.0, 1)], "b": []}
-
-
-def test_unusable_tables_are_named(read):
-    for rows in ([], ["x\t0\t1\t/m/1"], ["a\t0\t1\t/m/9"]):
+    rows = ["a\t0.2\t0.5\t/m/1", "a\t0.4\t3.0\t/m/2", "b\t\t\t"]
+    unknown = ["a\t0.1\t0.2\t/m/9", "elsewhere\t0\t1\t/m/1"]
+    events = {"a": [(0.2, 0.5, 0), (0.4, 1.0, 1)], "b": []}
+    assert read(*rows, *unknown) == events
+    for rows in ([], *([row] for row in unknown)):
         with pytest.raises(ValueError, match="strong.tsv"):
-            read(rows)
+            read(*rows)
 
 
 def test_targets_of_time_steps():

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import os
 from types import SimpleNamespace
 
@@ -12,15 +11,13 @@ import pytest
 import tiny_onnx
 import torch
 import yaml
-from small_models import make_modules
+from hyperpyyaml import load_hyperpyyaml
 
 from fftp_tag.errors import InputError
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import write_rules
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.onnx.export import ExportError
 from speechbrain_fftp.training import export
 from speechbrain_fftp.utils import inference_folder
@@ -51,21 +48,16 @@ checkpointer:
 
 @pytest.fixture
 def brain(tmp_path):
-    """A small model after its training, whose clips are up to 1.5 s long."""
+    """A small model after its training."""
     (tmp_path / "hyperparams.yaml").write_text(YAML)
+    hparams = load_hyperpyyaml(YAML)
     labels = CategoricalEncoder()
     labels.update_from_iterable(LABELS)
-    embedding = FFTPEmbedding(40, 16, 10, 5)
-    encoder = ConvNeXt1d(40, 16, 1, embedding=embedding)
-    modules = make_modules(encoder)
-    recoverables = {
-        name: modules[name] for name in ("embedding_model", "classifier")
-    }
     return SimpleNamespace(
         test_only=False,
-        checkpointer=SimpleNamespace(recoverables=recoverables),
+        checkpointer=SimpleNamespace(**hparams["checkpointer"]),
         hparams=SimpleNamespace(
-            modules=modules,
+            modules=hparams["modules"],
             label_encoder=labels,
             sample_rate=16000,
             output_folder=tmp_path,
@@ -82,13 +74,17 @@ def after_training(brain, tmp_path, monkeypatch):
     clips = {"a": {"duration": "0.75"}, "b": {"duration": "1.5"}}
     datasets = {"train": SimpleNamespace(data=clips)}
 
-    def after_training(**errors):
+    def after_training(objection=None, **errors):
         steps = []
 
         def step(name):
             steps.append(name)
             if name in errors:
                 raise errors[name]
+
+        def write_folder(*args):
+            step("write")
+            inference_folder.write_folder(*args)
 
         def export_onnx(path, modules, labels, **options):
             assert labels == LABELS
@@ -99,21 +95,16 @@ def after_training(brain, tmp_path, monkeypatch):
 
         def calibrate(path, output):
             step("calibrate")
-            if "too few" in errors:
-                return SimpleNamespace(is_written=False, objection="by chance")
-            rules = default_rules(3).replace([0.25, 0.5, 0.75])
-            write_rules(Model(path), output, rules)
-            return SimpleNamespace(is_written=True)
-
-        def write_folder(*args):
-            step("for SpeechBrain")
-            inference_folder.write_folder(*args)
+            if objection is None:
+                rules = default_rules(3).replace([0.25, 0.5, 0.75])
+                write_rules(Model(path), output, rules)
+            return SimpleNamespace(
+                is_written=objection is None, objection=objection
+            )
 
         monkeypatch.setattr(export, "write_folder", write_folder)
         monkeypatch.setattr(export, "export_onnx", export_onnx)
-        monkeypatch.setattr(
-            export, "store_in_int8", lambda source, path: step("int8")
-        )
+        monkeypatch.setattr(export, "store_in_int8", lambda *args: step("int8"))
         monkeypatch.setattr(export, "check_folder", lambda *args: step("check"))
         export.export_model(
             brain,
@@ -129,36 +120,39 @@ def after_training(brain, tmp_path, monkeypatch):
     return after_training
 
 
-def test_a_failed_export_is_a_warning(after_training, tmp_path, caplog):
+def test_failed_steps_are_warnings(after_training, tmp_path, caplog):
     """And what only an earlier training has does not stay."""
     folder = tmp_path / "inference"
-    folder.mkdir()
-    for name in ("model.onnx", "thresholds.json", "hyperparams.yaml"):
-        (folder / name).write_text("earlier")
+    after_training()
+    after_training(int8=InputError("only convolutions"), objection="by chance")
+    assert (folder / "model.onnx").is_file()
+    assert not (folder / "thresholds.json").exists()
+    after_training(calibrate=InputError("no validation clips"))
+    (folder / "hyperparams.yaml").write_text("earlier")
     steps = after_training(export=ExportError("no operator"))
-    assert steps == ["for SpeechBrain", "export", "check"]
+    assert steps == ["write", "export", "check"]
     assert not list(tmp_path.rglob("*.onnx"))
-    assert not list(tmp_path.rglob("thresholds.json"))
     assert "earlier" not in (folder / "hyperparams.yaml").read_text()
-    assert "no operator" in caplog.text
-
-
-def test_failed_steps_after_it_are_warnings(after_training, tmp_path, caplog):
-    steps = after_training(
-        int8=InputError("only convolutions"),
-        calibrate=InputError("no validation clips"),
-    )
-    assert steps == ["for SpeechBrain", "export", "int8", "calibrate", "check"]
-    assert (tmp_path / "inference" / "model.onnx").is_file()
-    assert "only convolutions" in caplog.text
-    assert "no validation clips" in caplog.text
+    for reason in (
+        "only convolutions",
+        "by chance",
+        "no validation clips",
+        "no operator",
+    ):
+        assert reason in caplog.text
 
 
 @pytest.mark.parametrize("step", ["calibrate", "check"])
 def test_a_kill_leaves_the_earlier_folder(after_training, tmp_path, step):
-    after_training()
+    steps = after_training()
+    assert steps == ["write", "export", "int8", "calibrate", "check"]
     folder = tmp_path / "inference"
+    text = (folder / "hyperparams.yaml").read_text()
+    pieces = yaml.safe_load(text[text.index("pieces:") :])["pieces"]
+    assert pieces == {"size": 24000, "hop": 24000, "step": 1}  # 1.5 s
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    names = {path.name for path in before}
+    assert {"model.onnx", "thresholds.json", "README.md"} <= names
     with pytest.raises(KeyboardInterrupt):
         after_training(**{step: KeyboardInterrupt()})
     assert {x: x.stat().st_mtime_ns for x in folder.iterdir()} == before
@@ -167,32 +161,11 @@ def test_a_kill_leaves_the_earlier_folder(after_training, tmp_path, step):
     assert not list(tmp_path.glob("*.unfinished"))
 
 
-def test_thresholds_and_pieces_are_beside_the_model(after_training, tmp_path):
-    """The longest training clip has 1.5 s."""
-    after_training()
-    folder = tmp_path / "inference"
-    lines = (folder / "README.md").read_text()
-    assert "foreign_class" in lines and "Tagger" in lines
-    found = json.loads((folder / "thresholds.json").read_text())
-    assert found == dict(zip(LABELS, [0.25, 0.5, 0.75]))
-    text = (folder / "hyperparams.yaml").read_text()
-    pieces = text[text.index("pieces:") :]
-    assert yaml.safe_load(pieces) == {
-        "pieces": {"size": 24000, "hop": 24000, "step": 1}
-    }
-
-
-def test_worse_thresholds_are_a_warning(after_training, tmp_path, caplog):
-    after_training(**{"too few": None})
-    assert "by chance" in caplog.text
-    assert not list(tmp_path.rglob("thresholds.json"))
-
-
 def test_a_full_disk_ends_in_a_line(after_training, tmp_path):
     """For which torch raises a RuntimeError."""
     error = RuntimeError("unexpected pos 704 vs 598\nmore")
     with pytest.raises(InputError, match="704 vs 598; .* GB are free") as ended:
-        after_training(**{"for SpeechBrain": error})
+        after_training(write=error)
     assert str(tmp_path / "inference") in str(ended.value)
     assert "\n" not in str(ended.value)
 
