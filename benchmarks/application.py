@@ -26,7 +26,7 @@ from fftp_tag.search.index import IndexedFile, Settings, SoundIndex
 LEARN_DEMO = "learn, 100 clips of 5 s, the demo's encoder"
 FIND = "find, 100 hours in windows of 5 s"
 CLASSES, CLIPS = 5, 20
-HOURS, WINDOW, FEATURES = 100, 5, 768
+HOURS, WINDOW, FEATURES = 100, 5, 576
 
 
 def write_clips(folder, seconds):
@@ -60,7 +60,6 @@ def make_index():
         digest="",
         window=WINDOW,
         hop=WINDOW,
-        n_around=FEATURES // 3 - 64,
     )
     rng = np.random.default_rng(0)
     starts = np.arange(0, 3600, WINDOW)

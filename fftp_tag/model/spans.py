@@ -30,17 +30,15 @@ IS_HEARD = "is_heard_span"  # whether a span is not silent, [B, N, 1]
 PADDED = "padded_wavs"  # what the encoder gets instead of wavs
 NOISE_SAMPLES = 2**14
 NOISE_DECIBELS = -50  # relative to the peak of a clip
-# Features per dimension of the tokens, which come first: the std of the
-# surroundings, then the mean and the maximum
-N_TOKEN_STATISTICS = 3
+# Features per dimension of the tokens, which come first: mean and maximum
+N_TOKEN_STATISTICS = 2
 MAX_BANDS = 64
 HOPS = 8  # from the start of a span to its end
-SURROUNDINGS = 3  # spans of which a standard deviation is computed
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """The sizes of spans and of what is around them.
+    """The sizes of spans.
 
     Arguments
     ---------
@@ -48,8 +46,6 @@ class Sizes:
         From one token to the next, in samples and in frames.
     span, span_samples, span_frames : int
         Of a span, in tokens, in samples and in frames.
-    around, around_samples : int
-        Of a span and its surroundings, in tokens and in samples.
     hop : int
         From one span to the next, in tokens.
     n_bins : int
@@ -61,8 +57,6 @@ class Sizes:
     span: int
     span_samples: int
     span_frames: int
-    around: int
-    around_samples: int
     hop: int
     n_bins: int
 
@@ -134,7 +128,6 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
     most = count(model.max_samples)
     span = min(count(round(seconds * model.sample_rate)), most)
     is_short = length(span) <= model.max_samples / 2
-    around = min(SURROUNDINGS * span, most)
     wav = np.zeros((1, length(most)), np.float32)
     _, n_frames, n_bins = model.run(["features"], wav)[0].shape
     stride_frames = token_samples // model.frame_samples
@@ -143,8 +136,6 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
         span=span,
         span_samples=length(span),
         span_frames=n_frames - (most - span) * stride_frames,
-        around=around,
-        around_samples=length(around),
         hop=max(span // (HOPS if is_short else HOPS // 2), 1),
         stride_frames=stride_frames,
         n_bins=n_bins,
@@ -160,10 +151,8 @@ def token_size(model: Model) -> int:
 def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
 
-    The features are the standard deviation of the tokens of three spans around
-    its middle, or of the nearest within the clip, which tells a sound from its
-    surroundings; the mean and maximum of the span's tokens; and, for at most 64
-    log-mel bands of its frames, the mean, the standard deviation, and the
+    The features are the mean and maximum of the span's tokens; and, for at most
+    64 log-mel bands of its frames, the mean, the standard deviation, and the
     standard deviation of the difference between frames t and t - 2. The graph
     has the outputs tokens and features.
     """
@@ -203,16 +192,11 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
 
     # Statistics of tokens
     mean, _ = moments("tokens", starts, sizes.span)
-    n_more = build.Max(build.Sub(n_samples, sizes.around_samples), 0)
-    last = build.Div(n_more, sizes.token_samples)  # of surroundings
-    first = build.Sub(starts, (sizes.around - sizes.span) // 2)
-    first = build.Max(build.Min(first, last), 0)
-    _, std = moments("tokens", first, sizes.around)
     over_time = build.Transpose("tokens", perm=[0, 2, 1])
     highest = build.MaxPool(over_time, kernel_shape=[sizes.span])
     highest = build.Transpose(highest, perm=[0, 2, 1])
     highest = build.Gather(highest, starts, axis=1)
-    rows = [std, mean, highest]
+    rows = [mean, highest]
 
     # Statistics of frames: those that the tokens of a span cover
     bands = build.MatMul("features", band_pooling(sizes.n_bins))
@@ -229,17 +213,16 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
 
 
 def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
-    """Centres clips that are shorter than a span in one, between faint noise,
-    which follows clips that are shorter than a span's surroundings.
+    """Centres clips that are shorter than a span in one, between faint noise.
 
     Encoders that were trained without digital silence respond strongly to it.
     """
-    span, around = sizes.span_samples, sizes.around_samples
+    span = sizes.span_samples
     encoder = list(graph.node)
     del graph.node[:]
     build = GraphBuilder(graph, "padded")
     n_samples = build.Shape("wavs", start=1, end=2)
-    position = count_up(build, build.Max(n_samples, around))  # [S]
+    position = count_up(build, build.Max(n_samples, span))  # [S]
     start = build.Div(build.Max(build.Sub(span, n_samples), 0), 2)
     index = build.Sub(position, start)
     is_valid = build.And(

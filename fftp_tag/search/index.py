@@ -34,7 +34,7 @@ from fftp_tag.files import (
 from fftp_tag.model.edit import copy_model, model_digest
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
+from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model
 from fftp_tag.parallel import in_order
 from fftp_tag.search.clips import UPDATE
 from fftp_tag.tag.tagger import AudioTagger
@@ -62,8 +62,6 @@ class Settings:
     digest: str  # checksum of what computes the features
     window: float  # length
     hop: float  # from one window to the next
-    # First features, of a window's surroundings: an example has others
-    n_around: int
 
 
 class IndexedFile(NamedTuple):
@@ -227,8 +225,7 @@ class SoundIndex:
         """Finds the windows that are most similar to the examples.
 
         Similarity is the cosine of the angle between the features of a match,
-        standardised over the index and without those of its surroundings, and a
-        direction: the mean of those of the examples, divided by their shrunk
+        standardised over the index, and a direction: the mean of those of the examples, divided by their shrunk
         covariance over the index. It is relative to that of the mean itself. Of
         matches that overlap, only the most similar one is returned.
 
@@ -256,7 +253,7 @@ class SoundIndex:
                 f"{self.settings.archive} could be read, or all are silent."
             )
         sample = np.array(rows[:: math.ceil(len(rows) / SAMPLE)], np.float32)
-        mean, scale, precision = measure_spread(sample, self.settings.n_around)
+        mean, scale, precision = measure_spread(sample)
         examples = np.atleast_2d(np.asarray(examples, np.float32))
         examples = unit_length((examples - mean) * scale)
         example = unit_length(examples.mean(0))
@@ -364,7 +361,6 @@ def update_index(
         digest=digest,
         window=encoder.model.span_samples / rate,
         hop=max(round(hop * rate), step) // step * step / rate,
-        n_around=token_size(tagger.model),
     )
     if before is not None and before != settings:
         raise InputError(
@@ -460,18 +456,16 @@ def cut_file(
 
 
 def measure_spread(
-    sample: np.ndarray, n_around: int
+    sample: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimates how features are distributed from a sample ``[N, F]``.
 
-    Returns their mean ``[F]``; their scale ``[F]``, 1 / standard deviation, but
-    0 for the first ones, of surroundings, so that they do not count; and the
-    inverse covariance ``[F, F]`` of standardised features.
+    Returns their mean ``[F]``; their scale ``[F]``, 1 / standard deviation; and
+    the inverse covariance ``[F, F]`` of standardised features.
     """
     mean, std = sample.mean(0), sample.std(0)
     scale = np.where(std > TINY, 1 / np.maximum(std, TINY), 0)
     scale = scale.astype(np.float32)
-    scale[:n_around] = 0
     sample = (sample - mean) * scale
     covariance = (1 - SHRINKAGE) * (sample.T @ sample) / len(sample)
     covariance += SHRINKAGE * np.eye(len(scale), dtype=np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from data_folders import RATE, sound, write_words
-from packs_prepare import prepare
+from data_prepare import prepare
 from prepared_clips import read_rows
 from recipe_brains import HPARAMS
 from recipe_runs import ROOT, run_words, train

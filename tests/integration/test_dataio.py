@@ -8,7 +8,7 @@ import data_folders
 import numpy as np
 import pytest
 import soundfile as sf
-from packs_prepare import prepare_data
+from data_prepare import prepare_data
 from prepared_clips import read_clips, read_rows
 from recipe_brains import load_script
 from speechcommands_prepare import prepare_speech_commands

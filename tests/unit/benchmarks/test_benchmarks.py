@@ -40,7 +40,6 @@ def run_script(tmp_path, monkeypatch):
         ("processes", "transformers"),
         ("tagging", "timm"),
         ("recipe_speed", "torch"),
-        ("compile_time", "torch"),
     ],
 )
 def test_rows_are_those_that_are_stored(name, package, run_script):

@@ -86,7 +86,6 @@ def brute_force(encoder, archive, hop, examples):
     rows = np.array(rows, np.float64)
     mean, std = rows.mean(0), rows.std(0)
     std[std < 1e-6] = np.inf
-    std[: len(PITCHES)] = np.inf  # of surroundings
     rows, examples = (rows - mean) / std, (examples - mean) / std
     covariance = 0.3 * rows.T @ rows / len(rows) + 0.7 * np.eye(rows.shape[1])
     lengths = np.linalg.norm(rows, axis=1)

@@ -46,11 +46,9 @@ def noise(size, seed=0):
 def expected_spans(model, wav, size, step):
     """Features of spans of so many samples ``[N, F]``, one after another."""
     count = (size - PATCH) // STEP + 1
-    n_around = min(3 * count, (LONGEST - PATCH) // STEP + 1)
     end = max(len(wav), size)
-    around = max(end, PATCH + (n_around - 1) * STEP)
-    if len(wav) < around:
-        faint = np.random.default_rng(0).standard_normal(2**14)[:around]
+    if len(wav) < size:
+        faint = np.random.default_rng(0).standard_normal(2**14)[:size]
         padded = np.abs(wav).max() * 10 ** (-50 / 20) * faint
         start = max(size - len(wav), 0) // 2
         padded[start : start + len(wav)] = wav
@@ -61,14 +59,11 @@ def expected_spans(model, wav, size, step):
     for start in [*range(0, last, step), last]:
         first = start // STEP
         own = tokens[0, first : first + count]
-        first = max(first - (n_around - count) // 2, 0)
-        first = min(first, len(tokens[0]) - n_around)
-        near = tokens[0, first : first + n_around]
         first, n_frames = start // FRAME, (size - PATCH) // FRAME + 1
         bands = frames[0, first : first + n_frames]
         bands = bands.reshape(n_frames, -1, 2).mean(2)
         rise = bands[2:] - bands[:-2]
-        parts = (near.std(0), own.mean(0), own.max(0), bands.mean(0))
+        parts = (own.mean(0), own.max(0), bands.mean(0))
         rows.append(np.concatenate([*parts, bands.std(0), rise.std(0)]))
     return np.stack(rows)
 

@@ -19,7 +19,7 @@ from speechbrain_fftp import core
 from speechbrain_fftp.lobes import tagger
 
 # These are for CPUs, with SpeechBrain's Augmenter
-OF_CPUS = ("demo.yaml", "own_sounds.yaml", "starter.yaml")
+OF_CPUS = ("demo.yaml", "starter.yaml")
 YAMLS = [name for name in HPARAMS if name not in OF_CPUS]
 LENGTHS = ((1.0, 1.0, 1.0), (1.0, 0.9, 0.6))
 

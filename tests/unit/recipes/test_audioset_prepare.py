@@ -5,14 +5,8 @@ Authors
 """
 
 import pytest
-from audioset_prepare import (
-    Segment,
-    add_audio,
-    hold_out,
-    prepare_audioset,
-    read_segments,
-)
-from packs_prepare import find_shards, list_clips, read_shard
+from audioset_prepare import Segment, add_audio, list_segments, read_segments
+from data_prepare import find_shards, read_shard
 
 from fftp_tag.data.audioset import is_audioset
 
@@ -132,27 +126,9 @@ def test_missing_lists_are_named(tmp_path):
         (tmp_path / name).mkdir()
     assert is_audioset(tmp_path)
     with pytest.raises(FileNotFoundError, match="balanced.*https"):
-        list_clips(str(tmp_path), CLASSES)
+        list_segments(tmp_path, CLASSES, unbalanced=False)
     for name in names:
         (tmp_path / f"{name}.csv").write_text(f'{name}, 0, 9, "/m/1"')
-    assert len(list_clips(str(tmp_path), CLASSES)) == 2
+    assert len(list_segments(tmp_path, CLASSES, unbalanced=False)) == 2
     with pytest.raises(FileNotFoundError, match="unbalanced_train"):
-        list_clips(str(tmp_path), CLASSES, unbalanced=True)
-    with pytest.raises(FileNotFoundError, match="class_labels_indices.csv"):
-        prepare_audioset(str(tmp_path), str(tmp_path / "prepared"))
-
-
-def test_clips_are_held_out_by_their_ids():
-    """So that those of a part of the data are held out of it, too."""
-    clips = [
-        Segment(f"{i}", "eval" if i == 2000 else "train", 0, 10, (), __file__)
-        for i in range(2001)
-    ]
-    found = {clip.id: clip.split for clip in hold_out(clips, 0.05)}
-    splits = list(found.values())
-    assert 60 < splits.count("valid") < 140 and splits.count("eval") == 1
-    half = {clip.id: clip.split for clip in hold_out(clips[::2], 0.05)}
-    assert half.items() <= found.items()
-    few = hold_out(clips[:3], 1e-9)
-    assert [clip.split for clip in few].count("valid") == 1
-    assert hold_out(clips, 0.0) == clips
+        list_segments(tmp_path, CLASSES, unbalanced=True)
