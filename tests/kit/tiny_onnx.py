@@ -144,16 +144,6 @@ def expected_tokens(wav):
     return np.abs(patches @ KERNELS.T)
 
 
-def expected_steps(wav):
-    """Frame-level probabilities ``[N, K]`` of samples ``[S]``."""
-    return np.minimum(GAIN * expected_tokens(wav), 1)
-
-
-def expected_clip(wav):
-    """Probabilities ``[K]`` of samples ``[S]``, by the model of clips."""
-    return np.minimum(GAIN * expected_tokens(wav).mean(0), 1)
-
-
 def sounds(seconds, seed=0):
     """Faint noise with tones that come and go, as float32 ``[S]``."""
     rng = np.random.default_rng(seed)
