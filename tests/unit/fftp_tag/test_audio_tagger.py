@@ -7,7 +7,11 @@ Authors
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import given, settings, strategies as st
+from hypothesis import (
+    given,
+    settings,
+    strategies as st,
+)
 from small_models import random_sounds, tones
 from tiny_onnx import (
     GAIN,

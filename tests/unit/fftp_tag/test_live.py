@@ -8,7 +8,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import (
+    example,
+    given,
+    settings,
+    strategies as st,
+)
 from tiny_onnx import RATE, cosines, sounds, write_model
 
 from fftp_tag import AudioTagger

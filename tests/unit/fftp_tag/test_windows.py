@@ -7,7 +7,11 @@ Authors
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import given, settings, strategies as st
+from hypothesis import (
+    given,
+    settings,
+    strategies as st,
+)
 
 from fftp_tag.audio import windows
 from fftp_tag.audio.windows import cut_windows, read_blocks, read_part, slide
