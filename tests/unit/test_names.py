@@ -17,7 +17,7 @@ import pytest
 import tiny_onnx
 import torch
 
-import speechbrain_fftp
+import fftp_tag
 from fftp_tag import Event, Tag
 from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.cli.page import write_page
@@ -33,7 +33,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference.tagging import Tagger
 from speechbrain_fftp.utils.inference_folder import write_folder
 
-AUDIOSET = Path(speechbrain_fftp.__file__).parent / "datasets"
+AUDIOSET = Path(fftp_tag.__file__).parent / "data"
 HARD = [
     "Cat, dog, and bird",
     "Time: 12:30",

@@ -70,33 +70,34 @@ def test_thresholds_by_hand():
 
 
 def test_rules_of_events_by_hand():
-    """Of a class of clips with long and loud sounds."""
-    times = np.arange(100) / 10 + 0.05
+    """Of classes with loud sounds of 5 and 1 s, and short false ones."""
+    times = np.arange(100) / 8 + 1 / 16
     timelines, targets = [], []
     for number in range(20):
         is_true = number % 2
-        probs = np.full((100, 1), 0.05, np.float32)
-        probs[10:55] = 0.2
-        probs[25:50] = 0.05  # a pause of 2.5 s
-        probs[20] = (0.8 if is_true else 0.5) + number / 100
+        probs = np.full((100, 2), 0.05, np.float32)
+        probs[8:28, 0] = probs[36:48, 0] = 0.2  # with a pause of 1 s
+        probs[40:48, 1] = 0.2
+        loud = (0.8 if is_true else 0.5) + number / 100
+        probs[20, 0] = probs[44, 1] = loud
         probs[90] = 0.99  # shorter than what is learnt
         timeline = Timeline(
-            times, probs, probs.max(0), 10.0, ["Dog"], default_rules(1)
+            times, probs, probs.max(0), 12.5, ["Dog", "Cat"], default_rules(2)
         )
         timelines.append(timeline)
-        targets.append([is_true])
+        targets.append([is_true, is_true])
     rules = learn_event_rules(
-        np.array(targets), timelines, np.float32([0.3]), np.array([True])
+        np.array(targets), timelines, np.float32([0.3, 0.3]), np.ones(2, bool)
     )
     # Halfway between the loudest false and the quietest true clip
-    assert rules.high == pytest.approx([(0.68 + 0.81) / 2])
-    assert rules.low == pytest.approx([0.1])
-    assert rules.min_duration.tolist() == [2.0]
+    assert rules.high == pytest.approx([(0.68 + 0.81) / 2] * 2)
+    assert rules.low == pytest.approx([0.1] * 2)
+    assert rules.min_duration.tolist() == [2.0, 1.0]
     for number, timeline in enumerate(timelines):
         timeline = dataclasses.replace(timeline, rules=rules)
-        events = [(event.start, event.end) for event in timeline.events()]
-        expected = [pytest.approx((1.0, 5.5))] if number % 2 else []
-        assert events == expected
+        events = [(x.start, x.end, x.label) for x in timeline.events()]
+        expected = [(1.0, 6.0, "Dog"), (5.0, 6.0, "Cat")]
+        assert events == (expected if number % 2 else [])
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +241,7 @@ def test_rules_need_enough_clips_of_several_groups(clips_of):
     ):
         with pytest.raises(InputError, match=message):
             clips_of(classes[:count], probs[:count], groups)
+    assert clips_of(classes, probs, [0, 1] * 15).n_folds == 2
 
 
 def words(text):

@@ -56,11 +56,13 @@ def test_missed_and_false_events_by_hand():
         event_metrics(timelines, truth, ["Bell"])
 
 
-def test_an_onset_at_the_collar_is_on_time():
+def test_limits_are_within_reach():
     """Although 0.9 - 0.7 is more than 0.2 in floating point."""
-    clip = ClipEvents(np.array([[0.7, 2.0]]), np.array([[0.9, 2.2]]))
+    clip = ClipEvents(np.array([[0.7, 1.2]]), np.array([[0.9, 1.4]]))
     assert is_on_time(clip).all()
     assert not is_on_time(clip._replace(found=clip.found + 0.001)).any()
+    half = ClipEvents(np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]]))
+    assert overlap_by_half(half).all()
 
 
 def random_events(seed):
