@@ -89,12 +89,13 @@ def test_background_keeps_away_from_events():
 
 
 def test_recordings_with_label_tracks(tmp_path, caplog):
+    """Beside them; or in a table, which may label background."""
     touch(tmp_path, "dog/1.wav", "yard/unlabelled.wav")
     sf.write(tmp_path / "yard" / "day.wav", [0.0] * 20 * 1000, 1000)
-    events = [(2, 3, ("cat",)), (2.5, 3.5, ("dog",)), (19, 20, ("cat",))]
-    background = [(0, 1.75, ()), (3.75, 13.75, ()), (13.75, 18.75, ())]
     rows = ["2\t3\tcat", "2.5\t3.5\tdog", "19\t25\tcat", "30\t31\tcat"]
     write(tmp_path, "yard/day.txt", *rows)
+    events = [(2, 3, ("cat",)), (2.5, 3.5, ("dog",)), (19, 20, ("cat",))]
+    background = [(0, 1.75, ()), (3.75, 13.75, ()), (13.75, 18.75, ())]
     day = [("yard/day.wav", *x) for x in events + background]
     dog = ("dog/1.wav", 0, math.inf, ("dog",))
     assert parts_of(tmp_path) == [*day, dog]
@@ -104,16 +105,17 @@ def test_recordings_with_label_tracks(tmp_path, caplog):
     # Parts of few recordings are groups
     groups = [clip.group[-1] for clip in list_clips(tmp_path, 1).clips[:-1]]
     assert groups == ["0", "0", "4", "0", "2", "4"]
-    table = tmp_path / "events.tsv"
-    table.write_text(
-        "filename\tonset\toffset\tevent_label\n"
-        "yard/day.wav\t5\t6\tbird\n"
-        "yard/day.wav\t5\t6\tcrow\n"
-        "yard/day.wav\t0\t3\tbackground\n"
+    write(
+        tmp_path,
+        "events.tsv",
+        "filename\tonset\toffset\tevent_label",
+        "yard/day.wav\t5\t6\tbird",
+        "yard/day.wav\t5\t6\tcrow",
+        "yard/day.wav\t0\t3\tbackground",
     )
-    options = {"strong_labels": table, "partly_labelled": True}
+    table = tmp_path / "events.tsv"
     caplog.clear()
-    assert parts_of(tmp_path, **options) == [
+    assert parts_of(tmp_path, strong_labels=table, partly_labelled=True) == [
         ("yard/day.wav", 5, 6, ("bird", "crow")),
         ("yard/day.wav", 0, 3, ()),
     ]
@@ -145,19 +147,15 @@ def test_a_table(tmp_path):
         "b/2.wav,,,,8,9",
         "3.wav",
     )
-    assert rows_of(tmp_path) == [
-        ("a/1.wav", ("dog, large", "cat"), "eval"),
-        ("b/2.wav", ("cat",), ""),
-        ("b/2.wav", (), ""),
-        ("3.wav", (), ""),
-    ]
     clips = list_clips(tmp_path).clips
-    assert [(clip.group, clip.start, clip.seconds) for clip in clips] == [
-        ("g", 0.0, math.inf),
-        ("b/2.wav", 2.0, 2.5),
-        ("b/2.wav", 8.0, 1.0),
-        ("3.wav", 0.0, math.inf),
+    assert [(*row, x.group) for row, x in zip(rows_of(tmp_path), clips)] == [
+        ("a/1.wav", ("dog, large", "cat"), "eval", "g"),
+        ("b/2.wav", ("cat",), "", "b/2.wav"),
+        ("b/2.wav", (), "", "b/2.wav"),
+        ("3.wav", (), "", "3.wav"),
     ]
+    times = [(clip.start, clip.seconds) for clip in clips]
+    assert times == [(0, math.inf), (2, 2.5), (8, 1), (0, math.inf)]
     assert len({clip.id for clip in clips}) == 4
 
 
