@@ -6,28 +6,24 @@ Authors
 
 import ast
 import csv
-import dataclasses
-import io
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_onnx
 import torch
+from format_readers import READERS
+from tiny_onnx import write_model
 
 import fftp_tag
 from fftp_tag import Event, Tag
 from fftp_tag.cli.formats import FORMATS, Context, Result
-from fftp_tag.cli.page import write_page
 from fftp_tag.data.class_lists import read_classes_csv, write_classes
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.strong_labels import read_strong_labels
 from fftp_tag.model.card import write_card
-from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
-from fftp_tag.score.calibrate import write_rules
 from fftp_tag.score.results import write_predictions
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference.tagging import Tagger
@@ -83,34 +79,11 @@ def labels(request):
     return names
 
 
-@pytest.fixture
-def model(labels, tmp_path):
-    """A model of these classes, whose thresholds are learnt."""
-    pitches = dict.fromkeys(labels, 100.0)
-    path = tiny_onnx.write_model(tmp_path / "model.onnx", pitches=pitches)
-    (tmp_path / "hyperparams.yaml").write_text("a: 1")  # of a training
-    limits = np.linspace(0.1, 0.9, len(labels))
-    rules = default_rules(len(labels)).replace(limits)
-    write_rules(Model(path), path, dataclasses.replace(rules, is_learnt=True))
-    return Model(path)
-
-
-def test_model_thresholds_and_page(model, labels, tmp_path):
-    metadata = model.session.get_modelmeta().custom_metadata_map
-    assert json.loads(metadata["labels"]) == labels
-    assert json.loads(metadata["classes"]) == labels
-    thresholds = json.loads((tmp_path / "thresholds.json").read_text("utf-8"))
-    limits = json.loads(metadata["rules"])["threshold"]
-    assert list(thresholds.items()) == list(zip(labels, limits))
-    (tmp_path / "page").mkdir()
-    write_page(tmp_path / "page", model, None, None)
-    found = json.loads((tmp_path / "page" / "model.json").read_text("utf-8"))
-    assert found["labels"] == labels
-
-
-def test_card(model, labels, tmp_path):
+def test_card(labels, tmp_path):
     """By GitHub's rules: cells end at a bar, escaped punctuation is itself."""
-    write_card(tmp_path, model, "me/sounds", "cc-by-4.0")
+    pitches = dict.fromkeys(labels, 100.0)
+    path = write_model(tmp_path / "model.onnx", pitches=pitches, thresholds=0.3)
+    write_card(tmp_path, Model(path), "me/sounds", "cc-by-4.0")
     text = (tmp_path / "README.md").read_text("utf-8")
     _, header, _, *rows = text.rpartition("## Labels")[2].split("\n")[1:-1]
     cells = [re.split(r"(?<!\\) \| ", row[2:-2])[0] for row in rows]
@@ -170,34 +143,20 @@ def test_tables_of_a_training(labels, tmp_path):
     assert sorted(zip(*found.values())) == list(zip(ids, labels, labels))
 
 
-@pytest.mark.parametrize("name", list(FORMATS))
+@pytest.mark.parametrize("name", FORMATS)
 def test_output_formats(labels, name, tmp_path):
-    """Audacity's label tracks have no quotes."""
+    """Label tracks are also read by ``evaluate`` and ``learn``."""
     is_track = FORMATS[name].events_of_one_file
-    if is_track:
-        items = [Event(n, n + 1, x, 0.5) for n, x in enumerate(labels)]
-    else:
-        items = [Tag(x, 0.5) for x in labels]
+    items = [
+        Event(n, n + 1, x, 0.5) if is_track else Tag(x, 0.5)
+        for n, x in enumerate(labels)
+    ]
     context = Context(is_track, dict.fromkeys(labels, 0.5), True, 16000)
-    stream = io.StringIO()
-    FORMATS[name].write([Result("clip.wav", items)], stream, context)
-    text = stream.getvalue()
-    lines = text.splitlines()
-    if name == "table":
-        found = [re.findall(r"0\.500  (.*)  \(th", x)[0] for x in lines[1:]]
-    elif name == "json":
-        found = [tag["label"] for tag in json.loads(text)[0]["tags"]]
-    elif name == "csv":  # see ``cells``
-        rows = csv.DictReader(io.StringIO(text))
-        found = [re.sub("^'(?=[=+@])", "", row["label"]) for row in rows]
-    elif name == "audacity":
-        found = [line.split("\t")[2] for line in lines]
-    else:
-        rows = csv.DictReader(io.StringIO(text), delimiter="\t")
-        found = [row["Label"] for row in rows]
-    assert found == labels
+    path = tmp_path / f"clip{FORMATS[name].extension}"
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        FORMATS[name].write([Result("clip.wav", items)], stream, context)
+    rows = READERS[name](path.read_text("utf-8"))
+    assert [row["label"] for row in rows] == labels
     if is_track:
-        path = tmp_path / f"clip{FORMATS[name].extension}"
-        path.write_text(text, "utf-8")
         events = read_strong_labels(path, ["clip"], None, "the clips")
         assert [label for *_, label in events["clip"]] == labels

@@ -6,12 +6,11 @@ Authors
 
 import csv
 import io
-import json
-import re
 from pathlib import Path
 
 import pytest
 import soundfile as sf
+from format_readers import READERS
 from tiny_onnx import RATE, sounds
 
 from fftp_tag import AudioTagger
@@ -20,59 +19,6 @@ from fftp_tag.cli.formats import FORMATS
 TRACKS = [name for name in FORMATS if FORMATS[name].events_of_one_file]
 LISTS = [name for name in FORMATS if name not in TRACKS]
 
-# Each reader yields the columns of a tag or an event that its format has
-
-
-def read_table(text):
-    times = r"(?: *(?P<start>[\d.]+) +(?P<end>[\d.]+))?"
-    item = r"  (?P<probability>\d\.\d{3})  (?P<label>.*?)(?:  \(thres.*)?"
-    for line in text.splitlines():
-        found = re.fullmatch(times + item, line)
-        if found is None:
-            file = line
-        else:
-            columns = found.groupdict().items()
-            yield {"file": file, **{x: y for x, y in columns if y is not None}}
-
-
-def read_json(text):
-    for result in json.loads(text):
-        file = result.pop("file")
-        [(kind, items)] = result.items()
-        assert kind in ("tags", "events")
-        for item in items:
-            yield {"file": file, **item}
-
-
-def read_csv(text):
-    for row in csv.DictReader(io.StringIO(text)):
-        row.pop("reaches_threshold", None)
-        yield row
-
-
-def read_audacity(text):
-    columns = ("start", "end", "label")
-    yield from csv.DictReader(io.StringIO(text), columns, delimiter="\t")
-
-
-def read_raven(text):
-    table = csv.DictReader(io.StringIO(text), delimiter="\t")
-    for number, row in enumerate(table, 1):
-        assert row.pop("Selection") == str(number)
-        assert row.pop("View") == "Spectrogram 1" and row.pop("Channel") == "1"
-        assert float(row.pop("Low Freq (Hz)")) == 0
-        assert float(row.pop("High Freq (Hz)")) == RATE / 2
-        columns = ("start", "end", "label", "probability")
-        yield dict(zip(columns, row.values(), strict=True))
-
-
-READERS = {
-    "table": read_table,
-    "json": read_json,
-    "csv": read_csv,
-    "audacity": read_audacity,
-    "raven": read_raven,
-}
 MISSING = {"audacity": {"file", "probability"}, "raven": {"file"}}
 
 

@@ -61,17 +61,6 @@ def test_arrays_of_all_kinds_are_the_same_waveform():
         np.testing.assert_allclose(read(wav, RATE), WAV, atol=2**-15)
 
 
-def test_files_bytes_and_arrays_are_the_same(tmp_path):
-    wav = np.stack([WAV, 0.3 * WAV[::-1]], 1)
-    path = tmp_path / "a.wav"
-    sf.write(path, wav, 44100, "FLOAT")
-    expected = read(path)
-    assert len(expected) == pytest.approx(8000 * RATE / 44100, abs=1)
-    np.testing.assert_array_equal(read(str(path)), expected)
-    np.testing.assert_array_equal(read(path.read_bytes()), expected)
-    np.testing.assert_allclose(read(wav, 44100), expected, atol=1e-6)
-
-
 def test_what_is_strange_is_a_warning(tmp_path, caplog):
     path = tmp_path / "a.flac"
     sf.write(path, np.zeros(400), RATE)
