@@ -9,6 +9,8 @@ import io
 import json
 import re
 
+from tiny_onnx import RATE
+
 # Each reader yields the columns of a tag or an event that its format has
 
 
@@ -53,7 +55,7 @@ def read_raven(text):
         assert row.pop("Selection") == str(number)
         assert row.pop("View") == "Spectrogram 1" and row.pop("Channel") == "1"
         assert float(row.pop("Low Freq (Hz)")) == 0
-        assert float(row.pop("High Freq (Hz)")) > 0
+        assert float(row.pop("High Freq (Hz)")) == RATE / 2
         columns = ("start", "end", "label", "probability")
         yield dict(zip(columns, row.values(), strict=True))
 

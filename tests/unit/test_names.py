@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from format_readers import READERS
-from tiny_onnx import write_model
+from tiny_onnx import RATE, write_model
 
 import fftp_tag
 from fftp_tag import Event, Tag
@@ -151,7 +151,7 @@ def test_output_formats(labels, name, tmp_path):
         Event(n, n + 1, x, 0.5) if is_track else Tag(x, 0.5)
         for n, x in enumerate(labels)
     ]
-    context = Context(is_track, dict.fromkeys(labels, 0.5), True, 16000)
+    context = Context(is_track, dict.fromkeys(labels, 0.5), True, RATE)
     path = tmp_path / f"clip{FORMATS[name].extension}"
     with open(path, "w", encoding="utf-8", newline="") as stream:
         FORMATS[name].write([Result("clip.wav", items)], stream, context)

@@ -7,6 +7,7 @@ Authors
 import dataclasses
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -19,11 +20,9 @@ from fftp_tag import evaluate
 from fftp_tag.cli.main import main
 from fftp_tag.data.prepare import prepare_custom
 from fftp_tag.errors import InputError
-from fftp_tag.model.edit import copy_model
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import calibrate
-from fftp_tag.score.evaluate import Analysis, LabelledClip, Split
 from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.thresholds import (
     are_learnable,
@@ -158,90 +157,59 @@ def test_rules_are_written_into_the_model(model, data):
     assert yaml.read_text() == "a: 1"
 
 
-@pytest.fixture
-def clips_of(tmp_path, monkeypatch):
-    """A function that calibrates on given labels and probabilities."""
-    path = tiny_onnx.write_model(tmp_path / "model.onnx")
-    info = Model(path).info
-    rules = dataclasses.replace(default_rules(3), is_learnt=True)
-    copy_model(path, path, dataclasses.replace(info, rules=rules))
-
-    def calibrate_on(classes, probs, groups):
-        labels = info.labels
-        clips = [
-            LabelledClip(str(n), [labels[c]], None, str(group))
-            for n, (c, group) in enumerate(zip(classes, groups))
-        ]
-        split = Split("all", clips, dict(zip(labels, labels)), truth={})
-        found = Analysis(
-            labels=labels,
-            columns=[0, 1, 2],
-            clips=clips,
-            targets=np.eye(3, dtype=np.float32)[classes],
-            probs=probs,
-            timelines={},
-            truth={},
-            skipped={},
-        )
-        module = "fftp_tag.score.calibrate"
-        monkeypatch.setattr(f"{module}.list_split", lambda *_, **__: split)
-        monkeypatch.setattr(f"{module}.analyze_split", lambda *_, **__: found)
-        return calibrate(path, "clips", tmp_path / "new.onnx")
-
-    return calibrate_on
+def list_groups(data, size, few=()):
+    """Lists clips, ``size`` of a group; of some classes four."""
+    rows = ["path,labels,group"]
+    for number, path in enumerate(sorted(data.rglob("*.wav"))):
+        label = path.parent.name
+        if label not in few or int(path.stem) < 4:
+            rows.append(f"{label}/{path.name},{label},{number // size}")
+    (data / "clips.csv").write_text("\n".join(rows))
+    return [row.split(",")[2] for row in rows[1:]]
 
 
-def test_learnt_rules_are_scored_on_other_groups(clips_of, tmp_path):
+def test_learnt_rules_are_scored_on_other_groups(data, tmp_path):
     """Groups are in one fold, and the rules of a fold are of the others."""
-    draw = np.random.default_rng(0)
-    classes, groups = np.arange(90) % 3, np.arange(90) // 3
-    true = np.eye(3)[classes]
-    probs = (0.4 * draw.random((90, 3)) + 0.15 * true).astype(np.float32)
-    found = clips_of(classes, probs, groups)
-    folds = assign_folds(true, [str(group) for group in groups])
-    assert all(len(set(folds[groups == group])) == 1 for group in groups)
-    tagged = np.zeros((90, 3))
-    every = np.ones(3, bool)
-    for fold in range(5):
+    path = tiny_onnx.write_model(tmp_path / "model.onnx")
+    groups = list_groups(shutil.copytree(data, tmp_path / "data"), 3)
+    found = calibrate(path, tmp_path / "data", tmp_path / "new.onnx")
+    clips = evaluate(AudioTagger(Model(path)), tmp_path / "data")
+    true, probs, every = clips.targets, clips.probs, np.ones(3, bool)
+    folds = assign_folds(true, groups)
+    assert len(set(zip(folds, groups))) == 7 and found.n_clips == 21
+    tagged = np.zeros((21, 3))
+    for fold in range(found.n_folds):
         own, others = folds == fold, folds != fold
-        tagged[own] = probs[own] >= learn_thresholds(
-            true[others], probs[others], every
-        )
-    scores = {
-        "macro_F1": f1_score(true, tagged, average="macro"),
-        "micro_F1": f1_score(true, tagged, average="micro"),
-    }
-    assert found.after.f1 == pytest.approx(scores)
-    before = f1_score(true, probs >= 0.5, average="macro")
-    assert found.before.f1["macro_F1"] == pytest.approx(before)
-    assert found.is_written and (tmp_path / "new.onnx").exists()
+        limits = learn_thresholds(true[others], probs[others], every)
+        tagged[own] = probs[own] >= limits
+    for scores, tags in ((found.before, probs >= 0.5), (found.after, tagged)):
+        for name in ("macro", "micro"):
+            expected = f1_score(true, tags, average=name)
+            assert scores.f1[f"{name}_F1"] == pytest.approx(expected)
     assert (found.rules.threshold == learn_thresholds(true, probs, every)).all()
 
 
-def test_classes_with_few_clips_keep_their_rules(clips_of, tmp_path):
+def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
     """Those of the model, not the thresholds of a model without rules."""
-    path = tmp_path / "model.onnx"
-    info = Model(path).info
-    own = info.rules.replace([0.2, 0.2, 0.9], merge_gap=0.3)
-    copy_model(path, path, dataclasses.replace(info, rules=own))
-    classes = np.array([0] * 10 + [1] * 10 + [2] * 4)
-    probs = np.float32(0.1 + 0.7 * np.eye(3)[classes])
-    found = clips_of(classes, probs, range(24))
-    assert found.few == [info.labels[2]]
-    assert found.rules.threshold == pytest.approx([0.45, 0.45, 0.9])
-    assert found.rules.merge_gap == pytest.approx([0, 0, 0.3])
-
-
-def test_rules_need_enough_clips_of_several_groups(clips_of):
-    classes = np.arange(30) % 3
-    probs = np.float32(0.9 * np.eye(3)[classes])
-    for count, groups, message in (
-        (30, [0] * 30, "other recordings"),
-        (12, range(12), "split all"),  # 4 of each
+    path = tiny_onnx.write_model(
+        tmp_path / "model.onnx", thresholds=[0.2, 0.9, 0.2], merge_gap=0.3
+    )
+    folder, new = tmp_path / "data", tmp_path / "new.onnx"
+    list_groups(shutil.copytree(data, folder), 1, few=["Middle"])
+    found = calibrate(path, folder, new)
+    assert found.few == ["Middle"]
+    kept = found.rules.threshold == np.float32([0.2, 0.9, 0.2])
+    assert kept.tolist() == [False, True, False]
+    assert found.rules.merge_gap == pytest.approx([0, 0.3, 0])
+    for size, few, message in (
+        (21, [], "other recordings"),
+        (1, tiny_onnx.PITCHES, "split all"),
     ):
+        list_groups(folder, size, few)
         with pytest.raises(InputError, match=message):
-            clips_of(classes[:count], probs[:count], groups)
-    assert clips_of(classes, probs, [0, 1] * 15).n_folds == 2
+            calibrate(path, folder, new)
+    list_groups(folder, 11)
+    assert calibrate(path, folder, new).n_folds == 2
 
 
 def words(text):
