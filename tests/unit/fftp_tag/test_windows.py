@@ -55,6 +55,7 @@ def test_windows_are_on_the_hop_and_reach_the_end(n_samples, size, hop, cuts):
 def test_arrays_of_all_kinds_are_the_same_waveform():
     for wav in (
         WAV.astype(np.float64).tolist(),
+        WAV[:, None],
         np.stack([1.5 * WAV, 0.5 * WAV], 1),
         np.round(WAV * 2**15).astype(np.int16),
     ):
