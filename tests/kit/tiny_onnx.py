@@ -10,7 +10,7 @@ Authors
 import dataclasses
 
 import numpy as np
-import onnx
+import onnx.parser
 import soundfile as sf
 from onnx import helper, numpy_helper
 
@@ -42,6 +42,29 @@ def make_kernels(pitches):
 KERNELS = make_kernels(PITCHES)
 
 
+GRAPH = """graph (float[batch, samples] wavs) => () {
+    size = Shape <start = 1, end = 2> (wavs)
+    missing = Sub (patch, size)
+    after = Max (missing, zero)
+    padding = Concat <axis = 0> (zero, after)
+    padded = Pad (wavs, padding, , one)
+    channels = Unsqueeze (padded, one)
+    heard = Conv <strides = [10]> (channels, kernels)
+    of_pitches = Abs (heard)
+    levels = Add (of_pitches, in_silence)
+    frames = Transpose <perm = [0, 2, 1]> (levels)
+    audible = Add (frames, floor)
+    features = Log (audible)
+    tokens = Slice (frames, zero, last, one, every)
+    embeddings = ReduceMean <keepdims = 0> (tokens, one)
+    loud = Mul (tokens, gain)
+    frame_probabilities = Min (loud, unit)
+    mean = Mul (embeddings, gain)
+    of_clips = Min (mean, unit)
+    of_frames = ReduceMax <keepdims = 0> (frame_probabilities, one)
+}"""
+
+
 def write_model(
     path,
     is_frame_level=False,
@@ -58,44 +81,26 @@ def write_model(
     are raised by; ``changes`` replace metadata. Silence is masked, as by the
     export.
     """
-    own = {
-        "labels": list(pitches),
-        "frame_level": FRAME_LEVEL if is_frame_level else None,
-    }
+    info = dataclasses.replace(INFO, labels=list(pitches))
+    if is_frame_level:
+        info = dataclasses.replace(info, frame_level=FRAME_LEVEL)
     if thresholds is not None:
         rules = default_rules(len(pitches)).replace(thresholds, merge_gap)
-        own["rules"] = dataclasses.replace(rules, is_learnt=True)
-    info = dataclasses.replace(INFO, **{**own, **changes})
-    names = ["embeddings", "tokens", "features"]
+        rules = dataclasses.replace(rules, is_learnt=True)
+        info = dataclasses.replace(info, rules=rules)
+    info = dataclasses.replace(info, **changes)
+    n_classes = len(pitches)
+    outputs = {
+        "embeddings": ["batch", n_classes],
+        "tokens": ["batch", "tokens", n_classes],
+        "features": ["batch", "frames", n_classes],
+    }
     if is_frame_level:
-        names.insert(1, "frame_probabilities")
+        outputs["frame_probabilities"] = outputs["tokens"]
     if info.labels:
-        names.insert(0, "probabilities")
-    node = helper.make_node
-    body = [
-        node("Shape", ["wavs"], ["size"], start=1, end=2),
-        node("Sub", ["patch", "size"], ["missing"]),
-        node("Max", ["missing", "zero"], ["after"]),
-        node("Concat", ["zero", "after"], ["padding"], axis=0),
-        node("Pad", ["wavs", "padding", "", "one"], ["padded"]),
-        node("Unsqueeze", ["padded", "one"], ["channels"]),
-        node("Conv", ["channels", "kernels"], ["heard"], strides=[FRAME]),
-        node("Abs", ["heard"], ["of_pitches"]),
-        node("Add", ["of_pitches", "in_silence"], ["levels"]),
-        node("Transpose", ["levels"], ["frames"], perm=[0, 2, 1]),
-        node("Add", ["frames", "floor"], ["audible"]),
-        node("Log", ["audible"], ["features"]),
-        node("Slice", ["frames", "zero", "last", "one", "every"], ["tokens"]),
-        node("ReduceMean", ["tokens", "one"], ["embeddings"], keepdims=0),
-        node("Mul", ["tokens", "gain"], ["loud"]),
-        node("Min", ["loud", "unit"], ["frame_probabilities"]),
-        node("Mul", ["embeddings", "gain"], ["mean"]),
-    ]
-    if is_frame_level:
-        inputs, operator = ["frame_probabilities", "one"], "ReduceMax"
-        body.append(node(operator, inputs, ["probabilities"], keepdims=0))
-    else:
-        body.append(node("Min", ["mean", "unit"], ["probabilities"]))
+        outputs["probabilities"] = outputs["embeddings"]
+    kind = "of_frames" if is_frame_level else "of_clips"
+    graph = GRAPH.replace(kind, "probabilities")
     weights = {
         "kernels": make_kernels(pitches)[:, None].astype(np.float32),
         "in_silence": np.float32(in_silence),
@@ -108,42 +113,25 @@ def write_model(
         "last": np.array([2**40]),
         "every": np.array([STEP // FRAME]),
     }
-    n_classes = len(pitches)
-    shapes = {
-        "probabilities": ["batch", n_classes],
-        "embeddings": ["batch", n_classes],
-        "frame_probabilities": ["batch", "tokens", n_classes],
-        "tokens": ["batch", "tokens", n_classes],
-        "features": ["batch", "frames", n_classes],
-    }
-    save_model(
-        path,
-        [*nodes, *body],
-        {name: shapes[name] for name in names},
-        weights,
-        info.to_metadata(),
-    )
+    nodes = [*nodes, *onnx.parser.parse_graph(graph).node]
+    save_model(path, nodes, outputs, weights, info.to_metadata())
     copy_model(path, path, info, lambda graph: mask_silence(graph, info))
     return path
 
 
 def save_model(path, nodes, outputs, weights, metadata):
     """Writes a graph: outputs are shapes by name, weights are arrays."""
-    float32 = onnx.TensorProto.FLOAT
-
-    def value(name, shape):
-        return helper.make_tensor_value_info(name, float32, shape)
-
-    graph = helper.make_graph(
-        nodes,
-        "graph",
-        [value("wavs", ["batch", "samples"])],
-        [value(*output) for output in outputs.items()],
-        [numpy_helper.from_array(np.array(x), n) for n, x in weights.items()],
+    graph = onnx.parser.parse_graph(
+        "graph (float[batch, samples] wavs) => () {}"
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10
-    )
+    graph.node.extend(nodes)
+    for name, shape in outputs.items():
+        value = helper.make_tensor_value_info(name, 1, shape)  # of float32
+        graph.output.append(value)
+    for name, array in weights.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(array), name))
+    opset = helper.make_opsetid("", 18)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
     helper.set_model_props(model, metadata)
     path.write_bytes(model.SerializeToString())
     return path
@@ -154,16 +142,6 @@ def expected_tokens(wav):
     wav = np.pad(wav, (0, max(PATCH - len(wav), 0)))
     patches = np.lib.stride_tricks.sliding_window_view(wav, PATCH)[::STEP]
     return np.abs(patches @ KERNELS.T)
-
-
-def expected_steps(wav):
-    """Frame-level probabilities ``[N, K]`` of samples ``[S]``."""
-    return np.minimum(GAIN * expected_tokens(wav), 1)
-
-
-def expected_clip(wav):
-    """Probabilities ``[K]`` of samples ``[S]``, by the model of clips."""
-    return np.minimum(GAIN * expected_tokens(wav).mean(0), 1)
 
 
 def sounds(seconds, seed=0):

@@ -6,37 +6,30 @@ Authors
 
 import ast
 import csv
-import dataclasses
-import io
 import json
 import re
-import types
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import tiny_onnx
 import torch
+from format_readers import READERS
+from tiny_onnx import RATE, write_model
 
-import speechbrain_fftp
+import fftp_tag
 from fftp_tag import Event, Tag
 from fftp_tag.cli.formats import FORMATS, Context, Result
-from fftp_tag.cli.page import write_page
 from fftp_tag.data.class_lists import read_classes_csv, write_classes
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.strong_labels import read_strong_labels
 from fftp_tag.model.card import write_card
-from fftp_tag.model.edit import copy_model
-from fftp_tag.model.info import ModelInfo, default_rules
 from fftp_tag.model.session import Model
-from fftp_tag.score.calibrate import write_rules
 from fftp_tag.score.results import write_predictions
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference.tagging import Tagger
 from speechbrain_fftp.utils.inference_folder import write_folder
 
-AUDIOSET = Path(speechbrain_fftp.__file__).parent / "datasets"
+AUDIOSET = Path(fftp_tag.__file__).parent / "data"
 HARD = [
     "Cat, dog, and bird",
     "Time: 12:30",
@@ -81,78 +74,16 @@ HARD = [
 def labels(request):
     if request.param == "hard":
         return HARD
-    path = AUDIOSET / "class_labels_indices.csv"
-    with open(path, newline="", encoding="utf-8") as file:
-        names = [row["display_name"] for row in csv.DictReader(file)]
+    names = read_column(AUDIOSET / "class_labels_indices.csv", "display_name")
     assert len(names) == 527
     return names
 
 
-@pytest.fixture
-def model(labels, tmp_path):
-    """A file with these labels, and thresholds, in a training's folder.
-
-    The graph is one of three classes.
-    """
-    path = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
-    (tmp_path / "hyperparams.yaml").write_text("a: 1")
-    info = dataclasses.replace(Model(path).info, labels=labels)
-    copy_model(path, path, info)
-    limits = np.linspace(0.1, 0.9, len(labels), dtype=np.float32)
-    rules = default_rules(len(labels)).replace(limits)
-    write_rules(
-        types.SimpleNamespace(path=path, info=info, labels=labels),
-        path,
-        dataclasses.replace(rules, is_learnt=True),
-    )
-    return path
-
-
-def as_model(path):
-    """What the writers need to know; the graph has too few classes to load."""
-    metadata = {
-        x.key: x.value
-        for x in onnx.load(path, load_external_data=False).metadata_props
-    }
-    info = ModelInfo.from_metadata(metadata)
-    return types.SimpleNamespace(
-        path=path,
-        info=info,
-        labels=info.labels,
-        rules=info.rules,
-        sample_rate=info.sample_rate,
-        min_samples=info.min_samples,
-        max_samples=info.max_samples,
-        is_frame_level=True,
-        hop_samples=info.frame_level.hop_samples,
-        span_samples=info.frame_level.span_samples,
-    )
-
-
-def test_model_and_thresholds(model, labels):
-    entries = onnx.load(model).metadata_props
-    metadata = {entry.key: entry.value for entry in entries}
-    assert json.loads(metadata["labels"]) == labels
-    assert json.loads(metadata["classes"]) == labels
-    path = model.with_name("thresholds.json")
-    thresholds = json.loads(path.read_text("utf-8"))
-    assert list(thresholds) == labels
-    limits = json.loads(metadata["rules"])["threshold"]
-    assert list(thresholds.values()) == limits
-    assert model.with_name("hyperparams.yaml").read_text() == "a: 1"
-
-
-def test_page(model, labels, tmp_path, monkeypatch):
-    monkeypatch.setattr("fftp_tag.model.session.Model", lambda path: None)
-    (tmp_path / "page").mkdir()
-    write_page(tmp_path / "page", as_model(model), None, None)
-    found = json.loads((tmp_path / "page" / "model.json").read_text("utf-8"))
-    assert found["labels"] == labels
-
-
-def test_card(model, labels, tmp_path):
+def test_card(labels, tmp_path):
     """By GitHub's rules: cells end at a bar, escaped punctuation is itself."""
-    write_card(tmp_path, as_model(model), "me/sounds", "cc-by-4.0")
+    pitches = dict.fromkeys(labels, 100.0)
+    path = write_model(tmp_path / "model.onnx", pitches=pitches, thresholds=0.3)
+    write_card(tmp_path, Model(path), "me/sounds", "cc-by-4.0")
     text = (tmp_path / "README.md").read_text("utf-8")
     _, header, _, *rows = text.rpartition("## Labels")[2].split("\n")[1:-1]
     cells = [re.split(r"(?<!\\) \| ", row[2:-2])[0] for row in rows]
@@ -196,50 +127,36 @@ checkpointer:
     assert loaded.hparams.thresholds == thresholds
 
 
+def read_column(path, column):
+    with open(path, newline="", encoding="utf-8") as file:
+        return [row[column] for row in csv.DictReader(file)]
+
+
 def test_tables_of_a_training(labels, tmp_path):
     write_classes(tmp_path, {f"/m/{n}": x for n, x in enumerate(labels)})
-    with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["display_name"] for row in rows] == labels
+    assert read_column(tmp_path / "classes.csv", "display_name") == labels
     assert list(read_classes_csv(tmp_path).values()) == labels
-    probs = np.eye(len(labels))
-    ids = list(map(str, range(len(labels))))
+    ids, probs = [f"{n:03}" for n in range(len(labels))], np.eye(len(labels))
     write_predictions(tmp_path, ids, probs, probs, labels)
     path = tmp_path / "predictions.csv"
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = {int(row["ID"]): row for row in csv.DictReader(file)}
-    assert [rows[n]["labels"] for n in range(len(labels))] == labels
-    assert [rows[n]["tag_1"] for n in range(len(labels))] == labels
+    found = {x: read_column(path, x) for x in ("ID", "labels", "tag_1")}
+    assert sorted(zip(*found.values())) == list(zip(ids, labels, labels))
 
 
-@pytest.mark.parametrize("name", list(FORMATS))
+@pytest.mark.parametrize("name", FORMATS)
 def test_output_formats(labels, name, tmp_path):
-    """Audacity's label tracks have no quotes."""
+    """Label tracks are also read by ``evaluate`` and ``learn``."""
     is_track = FORMATS[name].events_of_one_file
+    items = [
+        Event(n, n + 1, x, 0.5) if is_track else Tag(x, 0.5)
+        for n, x in enumerate(labels)
+    ]
+    context = Context(is_track, dict.fromkeys(labels, 0.5), True, RATE)
+    path = tmp_path / f"clip{FORMATS[name].extension}"
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        FORMATS[name].write([Result("clip.wav", items)], stream, context)
+    rows = READERS[name](path.read_text("utf-8"))
+    assert [row["label"] for row in rows] == labels
     if is_track:
-        items = [Event(n, n + 1, x, 0.5) for n, x in enumerate(labels)]
-    else:
-        items = [Tag(x, 0.5) for x in labels]
-    context = Context(is_track, dict.fromkeys(labels, 0.5), True, 16000)
-    stream = io.StringIO()
-    FORMATS[name].write([Result("clip.wav", items)], stream, context)
-    text = stream.getvalue()
-    lines = text.splitlines()
-    if name == "table":
-        found = [re.findall(r"0\.500  (.*)  \(th", x)[0] for x in lines[1:]]
-    elif name == "json":
-        found = [tag["label"] for tag in json.loads(text)[0]["tags"]]
-    elif name == "csv":  # see ``cells``
-        rows = csv.DictReader(io.StringIO(text))
-        found = [re.sub("^'(?=[=+@])", "", row["label"]) for row in rows]
-    elif name == "audacity":
-        found = [line.split("\t")[2] for line in lines]
-    else:
-        rows = csv.DictReader(io.StringIO(text), delimiter="\t")
-        found = [row["Label"] for row in rows]
-    assert found == labels
-    if is_track:
-        path = tmp_path / f"clip{FORMATS[name].extension}"
-        path.write_text(text, "utf-8")
         events = read_strong_labels(path, ["clip"], None, "the clips")
         assert [label for *_, label in events["clip"]] == labels

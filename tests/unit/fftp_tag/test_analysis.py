@@ -27,6 +27,7 @@ from fftp_tag import AudioTagger
 from fftp_tag.cli.page import INTEGRITY
 from fftp_tag.learning.classifier import ClipClassifier
 from fftp_tag.model.edit import copy_model
+from fftp_tag.model.info import RULES
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import OUTPUT, make_span_model
 from fftp_tag.tag.live import hear_predictions, hear_windows
@@ -72,18 +73,12 @@ def tagger(request, tmp_path_factory):
     return AudioTagger.from_pretrained(path, threads=1)
 
 
-def make_recordings():
-    """Recordings with sounds, without silence or with some."""
-    recordings = [sounds(n / RATE, seed=n) for n in LENGTHS]
-    for start, end in SILENCES:
-        wav = sounds(9)
-        wav[start:end] = QUIET * np.sin(np.arange(end - start))
-        recordings.append(wav)
-    recordings.append(np.zeros(4321, np.float32))
-    return recordings
-
-
-RECORDINGS = make_recordings()
+RECORDINGS = [sounds(n / RATE, seed=n) for n in LENGTHS]
+for first, end in SILENCES:
+    RECORDINGS.append(sounds(9))
+    silence = QUIET * np.sin(np.arange(end - first))
+    RECORDINGS[-1][first:end] = silence
+RECORDINGS.append(np.zeros(4321, np.float32))
 
 
 def heard(tagger, n_samples):
@@ -184,20 +179,15 @@ def run_page(tagger, recordings, folder, node, runtime):
     about = json.dumps(tagger.model.info.to_page())
     (folder / "model.json").write_text(about)
     rules = tagger.model.rules.replace(0.3)
-    files = []
-    for number, wav in enumerate(recordings):
-        files.append(folder / f"{number:02}.raw")
-        wav.tofile(files[-1])
     given = {
-        "files": list(map(str, files)),
+        "files": [str(folder / f"{n}.raw") for n in range(len(recordings))],
         "folder": str(folder),
         "dist": f"{runtime}/",
         "integrity": dict.fromkeys(INTEGRITY, ""),
-        "rules": {
-            name: np.asarray(values).tolist()
-            for name, values in dataclasses.asdict(rules).items()
-        },
+        "rules": {name: getattr(rules, name).tolist() for name in RULES},
     }
+    for path, wav in zip(given["files"], recordings):
+        wav.tofile(path)
     return node("model.js", PAGE, given)
 
 

@@ -5,7 +5,6 @@ Authors
 """
 
 import contextlib
-import os
 from io import BytesIO
 
 import numpy as np
@@ -16,7 +15,6 @@ import soxr
 
 from fftp_tag.audio import decode as audio
 from fftp_tag.audio.decode import (
-    MAX_LEVEL,
     TruncatedAudio,
     list_recordings,
     open_audio,
@@ -27,7 +25,6 @@ from fftp_tag.audio.decode import (
 from fftp_tag.errors import InputError
 
 RATE = 16000
-CODECS = {"alac.m4a": "alac", "aac.m4a": "aac", "a.webm": "libopus"}
 
 
 def encoded(samples, format="WAV", subtype=None, rate=RATE):
@@ -83,36 +80,9 @@ def test_channels_are_averaged_and_resampled(rate, caplog, monkeypatch):
     assert caplog.text.count(f"{rate} Hz") == (1 if rate < RATE else 0)
 
 
-@pytest.mark.parametrize("make", ["folder", "fifo", "text", "rate"])
-def test_sources_that_are_no_audio(tmp_path, make):
-    path = tmp_path / "a.wav"
-    if make == "folder":
-        path.mkdir()
-    elif make == "fifo":  # opening it would wait for ever
-        os.mkfifo(path)
-    else:
-        content = {"text": b"no sound", "rate": encoded(noise(), rate=999)}
-        path.write_bytes(content[make])
-    with pytest.raises(InputError):
-        read_audio(path, RATE)
-    with pytest.raises(FileNotFoundError, match="none.wav"):
-        read_audio(tmp_path / "none.wav", RATE)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -1.01 * MAX_LEVEL])
-def test_samples_that_are_no_sound(value):
-    samples = np.zeros((40000, 2))
-    samples[20000] = value, -value  # whose mean may be zero
-    content = encoded(samples, subtype="FLOAT")
-    with pytest.raises(InputError):
-        read_audio(content, RATE)
-    assert len(read_audio(content, RATE, seconds=1.0)) == RATE
-
-
 @pytest.mark.parametrize("format", ["FLAC", "MP3", "WAV", "AIFF", "OGG"])
 def test_truncated_files(format):
-    subtype = "OPUS" if format == "OGG" else None
-    content = encoded(noise(), format, subtype)
+    content = encoded(noise(), format, "OPUS" if format == "OGG" else None)
     whole = read_audio(content, RATE)
     cut = content[: len(content) // 2]
     found = []
@@ -162,15 +132,16 @@ def test_wav_files_that_were_streamed_are_whole(size):
     assert len(read_audio(bytes(content), RATE)) == len(noise())
 
 
-@pytest.mark.parametrize("name", CODECS)
-def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name):
+@pytest.mark.parametrize(
+    "name, codec",
+    [("a.m4a", "alac"), ("a.m4a", "aac"), ("a.webm", "libopus")],
+)
+def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name, codec):
     stereo = np.stack([noise(rate=48000), -0.5 * noise(rate=48000)], 1)
-    path = ffmpeg_encode(
-        *(tmp_path / name, stereo, 48000, "-c:a", CODECS[name])
-    )
+    path = ffmpeg_encode(tmp_path / name, stereo, 48000, "-c:a", codec)
     expected = sf.read(tmp_path / (name + ".wav"), dtype="float32")[0].mean(1)
     found = read_audio(path, 48000)
-    if CODECS[name] == "alac":
+    if codec == "alac":
         np.testing.assert_allclose(found, expected, atol=1e-7)
     assert delay(found, expected)[1] > 0.95
     np.testing.assert_array_equal(read_audio(path.read_bytes(), 48000), found)
@@ -178,7 +149,6 @@ def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name):
     # Parts are where they are in the whole
     for start in (0.00001, 2.0001):
         part = read_audio(path, 48000, start, seconds=0.5)
-        assert len(part) == 24000
         at = round(start * 48000)
         late, similar = delay(part, found[at : at + 24000])
         assert abs(late) < 0.003 * 48000 and similar > 0.9
@@ -216,55 +186,29 @@ def test_a_reader_that_stops_leaves_no_process(
     assert all(process.returncode is not None for process in processes)
 
 
-def test_a_video_without_sound(ffmpeg, tmp_path):
-    path = tmp_path / "a.mp4"
-    ffmpeg("-f", "lavfi", "-i", "testsrc=d=1:s=64x64", path)
+def test_ffmpeg_that_is_missing_or_fails(ffmpeg, tmp_path, monkeypatch):
+    """Or says more than a pipe holds, and stops within a sample."""
+    video = tmp_path / "a.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=d=1:s=64x64", video)
     with pytest.raises(InputError, match="no sound"):
-        read_audio(path, RATE)
-
-
-def test_playlists_are_not_followed(ffmpeg, tmp_path):
-    sf.write(tmp_path / "a.wav", noise(), RATE)
-    path = tmp_path / "a.m4a"
-    path.write_text("ffconcat version 1.0\nfile a.wav\n")
-    with pytest.raises(InputError):
-        read_audio(path, RATE)
-
-
-@pytest.fixture
-def fake_ffmpeg(tmp_path, monkeypatch):
-    """Replaces ffmpeg by a shell script; returns a file for it."""
-
-    def replace(script):
-        path = tmp_path / "ffmpeg"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-        return b"no format of libsndfile"
-
-    return replace
-
-
-def test_ffmpeg_that_is_missing_or_fails(fake_ffmpeg, monkeypatch):
-    content = fake_ffmpeg("echo first >&2; echo last >&2; exit 1")
-    with pytest.raises(InputError, match="last"):
-        read_audio(content, RATE)
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="Install ffmpeg"):
-        read_audio(content, RATE)
-
-
-def test_ffmpeg_that_says_much_and_stops(fake_ffmpeg, tmp_path):
-    """More than a pipe holds, and half a sample at the end."""
+        read_audio(video, RATE)
     header = audio.AU_HEADER.pack(b".snd", 24, 2**32 - 1, 6, RATE, 1)
     (tmp_path / "output").write_bytes(header + bytes(4002))
-    content = fake_ffmpeg(
-        f"head -c 1000000 /dev/zero >&2; cat {tmp_path}/output; exit 1"
-    )
-    found = []
-    with pytest.raises(TruncatedAudio):
-        found.extend(stream_audio(content, RATE))
-    assert sum(map(len, found)) == 1000
+    script = tmp_path / "ffmpeg"
+    script.touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for commands, message in (
+        ("echo first >&2; echo last >&2", "last"),
+        (f"head -c 1000000 /dev/zero >&2; cat {tmp_path}/output", "truncated"),
+    ):
+        script.write_text(f"#!/bin/sh\n{commands}; exit 1\n")
+        found = []
+        with pytest.raises(InputError, match=message):
+            found.extend(stream_audio(b"no format of libsndfile", RATE))
+        assert sum(map(len, found)) == (1000 if message == "truncated" else 0)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="Install ffmpeg"):
+        read_audio(video, RATE)
 
 
 def test_recordings_are_a_file_or_those_below_a_folder(tmp_path):

@@ -4,31 +4,31 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile as sf
+from hypothesis import (
+    given,
+    settings,
+    strategies as st,
+)
 from small_models import random_sounds, tones
 from tiny_onnx import (
+    GAIN,
     LONGEST,
     PATCH,
     RATE,
     STEP,
-    expected_clip,
-    expected_steps,
     expected_tokens,
     sounds,
     write_model,
 )
 
 from fftp_tag import AudioTagger
-from fftp_tag.errors import InputError
 
 # In samples: shorter than a patch, a piece, little more, several pieces, and
 # more pieces than a batch has
 LENGTHS = [30, LONGEST, LONGEST + 1, 2020, 7401, 17 * LONGEST + 33]
-lengths = pytest.mark.parametrize("n_samples", LENGTHS)
 
 
 def load(folder, **options):
@@ -54,11 +54,6 @@ def tagger(request):
     return request.getfixturevalue(request.param)
 
 
-def write(path, wav, rate=RATE):
-    sf.write(path, wav, rate, "FLOAT")
-    return str(path)
-
-
 def pieces(wav):
     """Consecutive pieces, of which the last ends with the file."""
     starts = [*range(0, len(wav) - LONGEST, LONGEST)]
@@ -72,18 +67,23 @@ def test_the_note_of_a_model_is_a_warning(tmp_path, caplog):
     assert caplog.messages == [f"{path}: Knows pitches only."]
 
 
-@lengths
-def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
+@pytest.mark.parametrize("n_samples", LENGTHS)
+def test_all_methods_agree(tagger, tmp_path, n_samples):
+    """On files, bytes and arrays, with what is computed by hand."""
     wav = sounds(n_samples / RATE)
-    path = write(tmp_path / "a.wav", wav)
+    path = tmp_path / "a.wav"
+    sf.write(path, wav, RATE, "FLOAT")
+    of_pieces = [expected_tokens(piece).mean(0) for piece in pieces(wav)]
+    expected = np.minimum(GAIN * np.max(of_pieces, 0), 1)
     if tagger.model.is_frame_level:
-        expected = expected_steps(wav).max(0)
+        expected = np.minimum(GAIN * expected_tokens(wav).max(0), 1)
     else:
-        expected = np.max([expected_clip(piece) for piece in pieces(wav)], 0)
+        found = tagger.embed_file(wav, RATE)
+        np.testing.assert_allclose(found, np.mean(of_pieces, 0), atol=1e-6)
     timeline = tagger.analyze(path)
     assert timeline.duration == n_samples / RATE
     np.testing.assert_allclose(timeline.clip_probs, expected, atol=1e-6)
-    for source in (path, wav):
+    for source in (str(path), path.read_bytes(), wav):
         found = tagger.clip_probabilities(source, RATE)
         np.testing.assert_array_equal(found, timeline.clip_probs)
         times, probs = tagger.frame_probabilities(source, RATE)
@@ -96,8 +96,6 @@ def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
             rules = {"threshold": threshold, "merge_gap": 0.2}
             events = tagger.tag_long(source, RATE, **rules)
             assert events == timeline.events(**rules)
-            for event in events:
-                assert 0 <= event.start < event.end <= timeline.duration
 
 
 @pytest.mark.parametrize("window, hop", [(0.5, 0.3), (0.9, 0.9)])
@@ -105,57 +103,18 @@ def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
 def test_timeline_of_windows(clip_tagger, window, hop, n_samples):
     wav = sounds(n_samples / RATE)
     found = clip_tagger.analyze(wav, RATE, window, hop)
-    size = round(window * RATE)
-    starts = [*range(0, max(n_samples - size, 0), round(hop * RATE))]
-    starts.append(max(n_samples - size, 0))
-    expected = [expected_clip(wav[s : s + size]) for s in starts]
+    size, last = round(window * RATE), max(n_samples - round(window * RATE), 0)
+    starts = np.array([*range(0, last, round(hop * RATE)), last])
+    means = [expected_tokens(wav[s : s + size]).mean(0) for s in starts]
+    expected = np.minimum(GAIN * np.array(means), 1)
     np.testing.assert_allclose(found.probs, expected, atol=1e-6)
-    centres = np.array(starts) + min(size, n_samples) / 2
+    centres = starts + min(size, n_samples) / 2
     np.testing.assert_allclose(found.times, centres / RATE)
 
 
-def test_windows_that_do_not_suit_the_model(clip_tagger, step_tagger):
-    assert clip_tagger.check_window() == (2000, 500)
-    for options in ({"window": 0.09}, {"window": 2.1}, {"hop": 0.009}):
-        with pytest.raises(InputError, match=next(iter(options))):
-            clip_tagger.analyze(sounds(1), RATE, **options)
-    with pytest.raises(InputError, match="frame-level model"):
-        step_tagger.tag_long(sounds(1), RATE, window=1.0)
-
-
-@lengths
-def test_an_embedding_is_the_mean_over_pieces(clip_tagger, n_samples):
-    wav = sounds(n_samples / RATE)
-    expected = [expected_tokens(piece).mean(0) for piece in pieces(wav)]
-    found = clip_tagger.embed_file(wav, RATE)
-    np.testing.assert_allclose(found, np.mean(expected, 0), atol=1e-6)
-
-
-def test_sources_of_all_kinds(tagger, tmp_path):
-    """A path, bytes and arrays have the same tags."""
-    wav = sounds(5.3)
-    path = Path(write(tmp_path / "clip.wav", wav))
-    stereo = np.stack([wav, wav])
-    expected = tagger.clip_probabilities(path)
-    assert (expected > 0.05).all()
-    for source in (path.read_bytes(), wav, stereo, stereo.T):
-        found = tagger.clip_probabilities(source, RATE)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_an_encoder_without_classes_gives_embeddings_only(tmp_path):
-    tagger = load(tmp_path, labels=[])
-    wav = sounds(0.5)
-    found = tagger.embed_file(wav, RATE)
-    np.testing.assert_allclose(found, expected_tokens(wav).mean(0), atol=1e-6)
-    with pytest.raises(InputError, match="model.onnx"):
-        tagger.tag_file(wav, RATE)
-
-
-@pytest.mark.parametrize("n_samples", [LONGEST, 2020, 7401, 37777])
-def test_predictions_are_far_from_the_ends_of_pieces(
-    step_tagger, monkeypatch, n_samples
-):
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(n_samples=st.integers(LONGEST, 20 * LONGEST))
+def test_predictions_are_far_from_the_ends_of_pieces(step_tagger, n_samples):
     """By at least half of the overlap, except at the ends of the file."""
 
     def run(outputs, wavs):
@@ -166,12 +125,13 @@ def test_predictions_are_far_from_the_ends_of_pieces(
         rows = np.tile(nearer[None, :, None], (len(wavs), 1, 3))
         return [rows, rows.max(1)]
 
-    monkeypatch.setattr(step_tagger.model, "run", run)
-    found = step_tagger.analyze(sounds(n_samples / RATE), RATE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step_tagger.model, "run", run)
+        wav = np.zeros(n_samples, np.float32)
+        found = step_tagger.analyze(wav, RATE)
     centres = found.times * RATE
     own = np.minimum(centres, n_samples - centres)
-    overlap = LONGEST / 10
-    least = np.minimum(own, overlap / 2)
+    least = np.minimum(own, LONGEST / 10 / 2)
     assert (found.probs[:, 0] >= least - STEP).all()
     assert found.probs[:, 0].max() > LONGEST / 2 - STEP
 

@@ -7,6 +7,7 @@ Authors
 import dataclasses
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -19,11 +20,9 @@ from fftp_tag import evaluate
 from fftp_tag.cli.main import main
 from fftp_tag.data.prepare import prepare_custom
 from fftp_tag.errors import InputError
-from fftp_tag.model.edit import copy_model
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import calibrate
-from fftp_tag.score.evaluate import Analysis, LabelledClip, Split
 from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.thresholds import (
     are_learnable,
@@ -59,15 +58,10 @@ def test_thresholds_by_hand():
         return learn_thresholds(targets, scores, are_learnable(targets))[0]
 
     # In the middle of the gap, which begins at 0 if all clips are positive
-    assert learn((1, 0.99), (1, 0.6), (0, 8e-6)) == pytest.approx(0.3, 1e-4)
     assert learn((1, 0.5), (1, 0.5)) == 0.25
     # A clip of a probability of 8e-6 is missed, although F1 would gain
     assert learn((1, 0.99), (1, 8e-6), (0, 0.0)) == pytest.approx(0.495, 1e-4)
     assert learn((1, 0.0), (1, 0.0), (0, 0.0)) == 0.5
-    # The higher one of two that are equally good
-    found = (0.9, 0.8), (0.7, 0.6, 0.5, 0.45), (0.4, 0.3)
-    pairs = [(n % 2 == 0, x) for n, part in enumerate(found) for x in part]
-    assert learn(*pairs) == pytest.approx(0.75)
     # Nothing lies between neighbours in float32
     low = np.float32(0.3)
     high = np.nextafter(low, np.float32(1))
@@ -75,33 +69,34 @@ def test_thresholds_by_hand():
 
 
 def test_rules_of_events_by_hand():
-    """Of a class of clips with long and loud sounds."""
-    times = np.arange(100) / 10 + 0.05
+    """Of classes with loud sounds of 5 and 1 s, and short false ones."""
+    times = np.arange(100) / 8 + 1 / 16
     timelines, targets = [], []
     for number in range(20):
         is_true = number % 2
-        probs = np.full((100, 1), 0.05, np.float32)
-        probs[10:55] = 0.2
-        probs[25:50] = 0.05  # a pause of 2.5 s
-        probs[20] = (0.8 if is_true else 0.5) + number / 100
+        probs = np.full((100, 2), 0.05, np.float32)
+        probs[8:28, 0] = probs[36:48, 0] = 0.2  # with a pause of 1 s
+        probs[40:48, 1] = 0.2
+        loud = (0.8 if is_true else 0.5) + number / 100
+        probs[20, 0] = probs[44, 1] = loud
         probs[90] = 0.99  # shorter than what is learnt
         timeline = Timeline(
-            times, probs, probs.max(0), 10.0, ["Dog"], default_rules(1)
+            times, probs, probs.max(0), 12.5, ["Dog", "Cat"], default_rules(2)
         )
         timelines.append(timeline)
-        targets.append([is_true])
+        targets.append([is_true, is_true])
     rules = learn_event_rules(
-        np.array(targets), timelines, np.float32([0.3]), np.array([True])
+        np.array(targets), timelines, np.float32([0.3, 0.3]), np.ones(2, bool)
     )
     # Halfway between the loudest false and the quietest true clip
-    assert rules.high == pytest.approx([(0.68 + 0.81) / 2])
-    assert rules.low == pytest.approx([0.1])
-    assert rules.min_duration.tolist() == [2.0]
+    assert rules.high == pytest.approx([(0.68 + 0.81) / 2] * 2)
+    assert rules.low == pytest.approx([0.1] * 2)
+    assert rules.min_duration.tolist() == [2.0, 1.0]
     for number, timeline in enumerate(timelines):
         timeline = dataclasses.replace(timeline, rules=rules)
-        events = [(event.start, event.end) for event in timeline.events()]
-        expected = [pytest.approx((1.0, 5.5))] if number % 2 else []
-        assert events == expected
+        events = [(x.start, x.end, x.label) for x in timeline.events()]
+        expected = [(1.0, 6.0, "Dog"), (5.0, 6.0, "Cat")]
+        assert events == (expected if number % 2 else [])
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +105,17 @@ def data(tmp_path_factory):
     return write_clips(tmp_path_factory.mktemp("data") / "sounds")
 
 
-@pytest.fixture(params=["clips", "steps"])
+@pytest.fixture(params=["clips", "steps", "of clips"])
 def model(request, tmp_path):
-    """A model in the folder of its training."""
+    """A model in the folder of its training; the last learnt from clips."""
     path = tmp_path / "run" / "inference" / "model.onnx"
     path.parent.mkdir(parents=True)
-    return tiny_onnx.write_model(path, is_frame_level=request.param == "steps")
+    options = {}
+    if request.param == "of clips":
+        of_clips = dataclasses.replace(tiny_onnx.FRAME_LEVEL, of_clips=True)
+        options = {"frame_level": of_clips, "thresholds": 0.9}
+    is_frame_level = request.param != "clips"
+    return tiny_onnx.write_model(path, is_frame_level, **options)
 
 
 def run(*arguments):
@@ -134,7 +134,9 @@ def test_rules_are_written_into_the_model(model, data):
         rules = learn_event_rules(
             scores.targets, timelines, thresholds, learnable
         )
-        expected = vars(rules)
+        if before.model.info.frame_level.of_clips:  # events keep their rules
+            rules = before.model.rules
+        expected = {**vars(rules), "threshold": thresholds}
     folder = model.parent.parent  # of its training
     yaml = model.with_name("hyperparams.yaml")  # for SpeechBrain
     yaml.write_text("a: 1")
@@ -145,95 +147,69 @@ def test_rules_are_written_into_the_model(model, data):
     after = AudioTagger(Model(model))
     for name, values in {**expected, "is_learnt": True}.items():
         np.testing.assert_array_equal(getattr(after.model.rules, name), values)
-    unlearnt = dataclasses.replace(after.model.info, rules=None)
-    assert unlearnt.to_dict() == before.model.info.to_dict()
+    infos = [
+        dataclasses.replace(x.model.info, rules=None).to_dict()
+        for x in (before, after)
+    ]
+    assert infos[0] == infos[1]
     values = dict(zip(after.labels, thresholds.tolist()))
     assert json.loads(thresholds_file.read_text()) == values
     assert yaml.read_text() == "a: 1"
 
 
-@pytest.fixture
-def clips_of(tmp_path, monkeypatch):
-    """A function that calibrates on given labels and probabilities."""
-    path = tiny_onnx.write_model(tmp_path / "model.onnx")
-    info = Model(path).info
-    rules = dataclasses.replace(default_rules(3), is_learnt=True)
-    copy_model(path, path, dataclasses.replace(info, rules=rules))
-
-    def calibrate_on(classes, probs, groups):
-        labels = info.labels
-        clips = [
-            LabelledClip(str(n), [labels[c]], None, str(group))
-            for n, (c, group) in enumerate(zip(classes, groups))
-        ]
-        split = Split("all", clips, dict(zip(labels, labels)), truth={})
-        found = Analysis(
-            labels=labels,
-            columns=[0, 1, 2],
-            clips=clips,
-            targets=np.eye(3, dtype=np.float32)[classes],
-            probs=probs,
-            timelines={},
-            truth={},
-            skipped={},
-        )
-        module = "fftp_tag.score.calibrate"
-        monkeypatch.setattr(f"{module}.list_split", lambda *_, **__: split)
-        monkeypatch.setattr(f"{module}.analyze_split", lambda *_, **__: found)
-        return calibrate(path, "clips", tmp_path / "new.onnx")
-
-    return calibrate_on
+def list_groups(data, size, few=()):
+    """Lists clips, ``size`` of a group; of some classes four."""
+    rows = ["path,labels,group"]
+    for number, path in enumerate(sorted(data.rglob("*.wav"))):
+        label = path.parent.name
+        if label not in few or int(path.stem) < 4:
+            rows.append(f"{label}/{path.name},{label},{number // size}")
+    (data / "clips.csv").write_text("\n".join(rows))
+    return [row.split(",")[2] for row in rows[1:]]
 
 
-def test_learnt_rules_are_scored_on_other_groups(clips_of, tmp_path):
+def test_learnt_rules_are_scored_on_other_groups(data, tmp_path):
     """Groups are in one fold, and the rules of a fold are of the others."""
-    draw = np.random.default_rng(0)
-    classes, groups = np.arange(90) % 3, np.arange(90) // 3
-    true = np.eye(3)[classes]
-    probs = (0.4 * draw.random((90, 3)) + 0.15 * true).astype(np.float32)
-    found = clips_of(classes, probs, groups)
-    folds = assign_folds(true, [str(group) for group in groups])
-    assert all(len(set(folds[groups == group])) == 1 for group in groups)
-    tagged = np.zeros((90, 3))
-    every = np.ones(3, bool)
-    for fold in range(5):
+    path = tiny_onnx.write_model(tmp_path / "model.onnx")
+    groups = list_groups(shutil.copytree(data, tmp_path / "data"), 3)
+    found = calibrate(path, tmp_path / "data", tmp_path / "new.onnx")
+    clips = evaluate(AudioTagger(Model(path)), tmp_path / "data")
+    true, probs, every = clips.targets, clips.probs, np.ones(3, bool)
+    folds = assign_folds(true, groups)
+    assert len(set(zip(folds, groups))) == 7 and found.n_clips == 21
+    tagged = np.zeros((21, 3))
+    for fold in range(found.n_folds):
         own, others = folds == fold, folds != fold
-        tagged[own] = probs[own] >= learn_thresholds(
-            true[others], probs[others], every
-        )
-    scores = {
-        "macro_F1": f1_score(true, tagged, average="macro"),
-        "micro_F1": f1_score(true, tagged, average="micro"),
-    }
-    assert found.after.f1 == pytest.approx(scores)
-    before = f1_score(true, probs >= 0.5, average="macro")
-    assert found.before.f1["macro_F1"] == pytest.approx(before)
-    assert found.is_written and (tmp_path / "new.onnx").exists()
-    learnt = learn_thresholds(true, probs, every)
-    assert (found.rules.threshold == learnt).all()
+        limits = learn_thresholds(true[others], probs[others], every)
+        tagged[own] = probs[own] >= limits
+    for scores, tags in ((found.before, probs >= 0.5), (found.after, tagged)):
+        for name in ("macro", "micro"):
+            expected = f1_score(true, tags, average=name)
+            assert scores.f1[f"{name}_F1"] == pytest.approx(expected)
+    assert (found.rules.threshold == learn_thresholds(true, probs, every)).all()
 
 
-def test_classes_with_few_clips_keep_their_rules(clips_of, tmp_path):
+def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
     """Those of the model, not the thresholds of a model without rules."""
-    path = tmp_path / "model.onnx"
-    info = Model(path).info
-    own = info.rules.replace([0.2, 0.2, 0.9], merge_gap=0.3)
-    copy_model(path, path, dataclasses.replace(info, rules=own))
-    classes = np.array([0] * 10 + [1] * 10 + [2] * 4)
-    probs = np.float32(0.1 + 0.7 * np.eye(3)[classes])
-    found = clips_of(classes, probs, range(24))
-    assert found.few == [info.labels[2]]
-    assert found.rules.threshold == pytest.approx([0.45, 0.45, 0.9])
-    assert found.rules.merge_gap == pytest.approx([0, 0, 0.3])
-
-
-def test_rules_need_enough_clips_of_several_groups(clips_of):
-    classes = np.arange(30) % 3
-    probs = np.float32(0.9 * np.eye(3)[classes])
-    with pytest.raises(InputError, match="other recordings"):
-        clips_of(classes, probs, [0] * 30)
-    with pytest.raises(InputError, match="split all"):  # 4 of each
-        clips_of(classes[:12], probs[:12], range(12))
+    path = tiny_onnx.write_model(
+        tmp_path / "model.onnx", thresholds=[0.2, 0.9, 0.2], merge_gap=0.3
+    )
+    folder, new = tmp_path / "data", tmp_path / "new.onnx"
+    list_groups(shutil.copytree(data, folder), 1, few=["Middle"])
+    found = calibrate(path, folder, new)
+    assert found.few == ["Middle"]
+    kept = found.rules.threshold == np.float32([0.2, 0.9, 0.2])
+    assert kept.tolist() == [False, True, False]
+    assert found.rules.merge_gap == pytest.approx([0, 0.3, 0])
+    for size, few, message in (
+        (21, [], "other recordings"),
+        (1, tiny_onnx.PITCHES, "split all"),
+    ):
+        list_groups(folder, size, few)
+        with pytest.raises(InputError, match=message):
+            calibrate(path, folder, new)
+    list_groups(folder, 11)
+    assert calibrate(path, folder, new).n_folds == 2
 
 
 def words(text):
@@ -282,7 +258,8 @@ def test_rules_with_more_false_alarms_are_not_written(data, tmp_path, capsys):
     assert path.read_bytes() == content
 
 
-def test_false_alarms_are_counted(model, tmp_path, capsys):
+def test_false_alarms_are_counted(tmp_path, capsys):
+    model = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
     wav = 0.8 * tiny_onnx.cosines(5 * RATE)[0]
     wav = np.concatenate([wav, np.zeros(60 * RATE)])
     (tmp_path / "rooms").mkdir()
@@ -298,18 +275,3 @@ def test_false_alarms_are_counted(model, tmp_path, capsys):
         assert "1, at most 3" in line  # 4.74 in 5 s
         share = re.search(r"(\d+\.\d) % of the time", line)[1]
         assert float(share) >= 95
-
-
-@pytest.mark.parametrize(
-    "options, name",
-    [
-        ([], "--data-folder"),
-        (["--background", "x", "--force"], "--force"),
-        (["--background", "missing"], "missing"),
-        (["--background", "x", "--output", "new.onnx"], "--output"),
-    ],
-)
-def test_options_that_do_not_fit(tmp_path, capsys, options, name):
-    path = tiny_onnx.write_model(tmp_path / "model.onnx")
-    assert run("--model", path, *options) == 1
-    assert name in capsys.readouterr().err

@@ -4,29 +4,47 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import pytest
+import unicodedata
+
+from hypothesis import (
+    example,
+    given,
+    settings,
+    strategies as st,
+)
 
 from fftp_tag.data.class_names import are_class_names, class_name, class_names
 from fftp_tag.errors import InputError
 
+PARTS = ["a", "Tu\u0308r", "\u00a0", "\n", " ", ";", "$", " => ", "x" * 99]
+PARTS += ["\x1b", "\u200b", "b, c"]
+TEXTS = st.lists(st.sampled_from(PARTS)).map("".join) | st.text()
+CANNOT_BE = [";", "$", " => ", "  ", "\n"]
 
-def test_white_space_and_accents_have_one_form():
-    assert class_name("\u00a0Door\u202f \tbell\n") == "Door bell"
-    assert class_name("Tu\u0308r") == "T\u00fcr"
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(TEXTS)
+@example("x" * 200)
+@example("x" * 201)
+def test_a_name_has_one_form_or_is_refused(text):
+    words = unicodedata.normalize("NFC", text).split()
+    expected = " ".join(words)
+    can_be = (
+        0 < len(expected) <= 200
+        and expected.isprintable()
+        and not any(part in expected for part in CANNOT_BE)
+    )
+    try:
+        name = class_name(text, "clips.csv, line 3")
+    except InputError as error:
+        assert not can_be and "clips.csv, line 3: rename" in str(error)
+    else:
+        assert can_be and name == class_name(name) == expected
+    assert are_class_names([text]) == (can_be and text == expected)
+
+
+def test_lists_of_names():
     assert class_names([" b", "a", "", "b\u00a0"]) == ("b", "a")
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", "\u00a0", "a;b", "$a", "a => b", "a\x1b", "a\u200bb", "x" * 201],
-)
-def test_names_that_cannot_be(name):
-    with pytest.raises(InputError, match="clips.csv, line 3: rename"):
-        class_name(name, "clips.csv, line 3")
-    assert not are_class_names([name])
-
-
-def test_lists_that_are_none_of_names():
     for value in (None, "ab", [1], [["a"]], ["a", "a"], ["a  b"], ("a",)):
         assert not are_class_names(value)
     assert are_class_names([]) and are_class_names(["a", "b, c"])

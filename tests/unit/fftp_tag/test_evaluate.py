@@ -68,7 +68,9 @@ def test_scores_are_those_of_tags(make_tagger, sounds, steps, thresholds):
     assert found.metrics["micro_F1"] == pytest.approx(expected)
 
 
-def test_splits(make_tagger, sounds, tmp_path):
+def test_splits_of_folders_that_are_prepared_or_not(
+    make_tagger, sounds, tmp_path
+):
     tagger = make_tagger()
     prepare_custom(sounds, tmp_path / "prepared", sample_rate=RATE)
     parts = [evaluate(tagger, sounds, x) for x in ("train", "valid", "eval")]
@@ -80,37 +82,45 @@ def test_splits(make_tagger, sounds, tmp_path):
     assert same.split == "eval" and same.ids == parts[2].ids
     np.testing.assert_array_equal(same.probs, parts[2].probs)
     np.testing.assert_array_equal(same.targets, parts[2].targets)
-    pack = tmp_path / "prepared" / "wav" / "eval-0000.wav"
-    pack.write_bytes(pack.read_bytes()[:-1000])
-    with pytest.raises(InputError, match=str(pack)):
-        evaluate(tagger, tmp_path / "prepared")
     # As a preparation that was killed leaves it
     (tmp_path / "prepared" / "prepared.json").write_text('{"settings": {}}')
     with pytest.raises(InputError, match="preparation has not ended"):
         evaluate(tagger, tmp_path / "prepared")
 
 
-def test_the_lists_of_speech_commands_are_its_splits(make_tagger, sounds):
-    clips = sorted(path.relative_to(sounds) for path in sounds.rglob("*.wav"))
-    lists = {"validation": clips[:3], "testing": clips[3:8]}
-    for name, paths in lists.items():
-        text = "\n".join(path.as_posix() for path in paths)
-        (sounds / f"{name}_list.txt").write_text(text)
-    found = evaluate(make_tagger(), sounds).ids
-    assert [clip_path(sounds, x) for x in found] == [
-        sounds / path for path in lists["testing"]
-    ]
+def test_splits_of_lists_and_tables(make_tagger, sounds):
+    """A table of test clips needs no other split, nor classes of all clips."""
+    tagger = make_tagger()
+    paths = sorted(path.relative_to(sounds) for path in sounds.rglob("*.wav"))
+    for name, of_list in (("validation", paths[:3]), ("testing", paths[3:8])):
+        (sounds / f"{name}_list.txt").write_text("\n".join(map(str, of_list)))
+    found = evaluate(tagger, sounds)
+    expected = [sounds / path for path in paths[3:8]]
+    assert [clip_path(sounds, x) for x in found.ids] == expected
+    labels = ["Low;High", "Middle", ""] * len(paths)
+    rows = [f"{path},{own},eval" for path, own in zip(paths, labels)]
+    (sounds / "clips.csv").write_text("\n".join(["path,labels,split", *rows]))
+    found = evaluate(tagger, sounds)
+    assert found.split == "eval" and len(found.ids) == 21
+    assert "accuracy" not in found.metrics
+    assert found.targets.sum(0).tolist() == [7, 7, 7]
+    with pytest.raises(InputError, match="split train.*--split"):
+        evaluate(tagger, sounds, "train")
 
 
 def test_classes_that_the_model_lacks(make_tagger, sounds, caplog):
+    """And a clip that cannot be read, which is skipped and counted."""
     shutil.rmtree(sounds / "High")
     for number in range(90, 94):
         write_clip(sounds / "Whistle" / f"{number}.wav", "Whistle", number)
     wav = np.array([0.3, 0.1, 0.5]) @ tiny_onnx.cosines(500)
     sf.write(sounds / "Low" / "0.wav", wav, RATE)
+    (sounds / "Low" / "1.wav").write_bytes(b"no audio")
     tagger = make_tagger()
     found = evaluate(tagger, sounds)
     assert "Whistle" in caplog.text
+    assert list(found.skipped) == ["Low_1"] and len(found.ids) == 17
+    assert "1 of 18" in caplog.text and "Low_1" in caplog.text
     assert found.labels == ["Low", "Middle"]
     own = [clip_path(sounds, clip_id).parent.name for clip_id in found.ids]
     targets = np.array([[x == label for x in found.labels] for label in own])
@@ -121,58 +131,13 @@ def test_classes_that_the_model_lacks(make_tagger, sounds, caplog):
     ]
     right = np.mean([x == y for x, y in zip(best, own)])
     assert found.metrics["accuracy"] == pytest.approx(right)
-    with pytest.raises(InputError, match="Whistle"):
-        evaluate(make_tagger(labels=["A", "B", "C"]), sounds)
-    with pytest.raises(InputError, match="no classes"):
-        evaluate(make_tagger(labels=[]), sounds)
-
-
-def test_clips_that_cannot_be_used(make_tagger, sounds, caplog):
-    """They are skipped and counted."""
-    (sounds / "Low" / "0.wav").write_bytes(b"no audio")
-    tagger = make_tagger()
-    found = evaluate(tagger, sounds)
-    [skipped] = found.skipped
-    assert skipped not in found.ids and len(found.ids) == 20
-    assert "1 of 21" in caplog.text and skipped in caplog.text
+    for labels, message in ((["A", "B", "C"], "Whistle"), ([], "no classes")):
+        with pytest.raises(InputError, match=message):
+            evaluate(make_tagger(labels=labels), sounds)
     for path in sounds.rglob("*.wav"):
-        path.unlink()
-    for label in LABELS:
-        (sounds / label / "1.wav").write_bytes(b"no audio")
+        path.write_bytes(b"no audio")
     with pytest.raises(InputError, match="can be read"):
         evaluate(tagger, sounds)
-
-
-def test_a_table_of_test_clips(make_tagger, sounds):
-    """It needs no other split; clips may have several classes, or none."""
-    paths = sorted(path.relative_to(sounds) for path in sounds.rglob("*.wav"))
-    labels = ["Low;High", "Middle", ""] * len(paths)
-    rows = [f"{path},{own},eval" for path, own in zip(paths, labels)]
-    (sounds / "clips.csv").write_text("\n".join(["path,labels,split", *rows]))
-    found = evaluate(make_tagger(), sounds)
-    assert found.split == "eval" and len(found.ids) == 21
-    assert "accuracy" not in found.metrics
-    assert found.targets.sum(0).tolist() == [7, 7, 7]
-    with pytest.raises(InputError, match="split train.*--split"):
-        evaluate(make_tagger(), sounds, "train")
-
-
-def test_clips_of_the_same_class_have_no_map(make_tagger, sounds, capsys):
-    for label in ("Middle", "High"):
-        shutil.rmtree(sounds / label)
-    tagger = make_tagger()
-    found = evaluate(tagger, sounds)
-    assert found.labels == ["Low"] and found.metrics["mAP"] is None
-    assert found.metrics["micro_F1"] is None
-    output = sounds.with_name("scores")
-    command = ["--model", tagger.model.path, "--data-folder", sounds]
-    assert run(*command, "--output", output) == 0
-    printed = capsys.readouterr().out
-    assert "accuracy 0." in printed and "mAP" not in printed
-    written = json.loads((output / "metrics.json").read_text("utf-8"))
-    assert written["mAP"] is written["macro_F1"] is None
-    assert run(*command, "--output", output) == 1  # nothing is overwritten
-    assert str(output) in capsys.readouterr().err
 
 
 def test_annotated_recordings(make_tagger, tmp_path):
@@ -190,20 +155,25 @@ def test_annotated_recordings(make_tagger, tmp_path):
     found = evaluate(tagger, folder / "one.wav", strong_labels=track)
     assert found.metrics["mAP"] is None and found.ids == ["one"]
     assert found.events["overlap_F1"] == found.events["event_F1"] == 1
-    with pytest.raises(InputError, match="one.txt.* 3 clips"):
-        evaluate(tagger, folder, strong_labels=track)
-    with pytest.raises(InputError, match="--split"):
-        evaluate(tagger, folder, "train", strong_labels=track)
-    table = tmp_path / "events.tsv"
+    for split, message in ((None, "one.txt.* 3 clips"), ("train", "--split")):
+        with pytest.raises(InputError, match=message):
+            evaluate(tagger, folder, split, strong_labels=track)
     rows = [f"one.wav\t{row}" for row in rows] + ["monday/two.wav\t\t\t"]
-    header = "filename\tonset\toffset\tevent_label"
-    table.write_text("\n".join([header, *rows]))
+    table = write_table(tmp_path, rows)
     both = evaluate(tagger, folder, strong_labels=table)
     assert sorted(both.ids) == ["monday_two", "one"]
     assert both.targets.sum() == len({x.label for x in events})
     false = len(tagger.tag_long(folder / "monday" / "two.wav"))
     expected = len(events) / (len(events) + false)
     assert both.events["overlap_precision"] == pytest.approx(expected)
+
+
+def write_table(folder, rows):
+    """Writes a table of events; returns its path."""
+    header = "filename\tonset\toffset\tevent_label"
+    path = folder / "events.tsv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
 
 
 def run(*arguments):
@@ -215,8 +185,6 @@ def test_the_command_scores_events_and_writes(
 ):
     """Events of the clips that a table lists, within their clip."""
     tagger = make_tagger(steps=True, thresholds=[0.4, 0.3, 0.2])
-    prepared = tmp_path / "prepared"
-    prepare_custom(sounds, prepared, sample_rate=RATE)
     rows, timelines, truth = [], {}, {}
     for name in (f"{x}/{n}.wav" for x in ("Low", "Middle") for n in range(7)):
         label, seconds = name[:-6], sf.info(sounds / name).duration
@@ -226,12 +194,11 @@ def test_the_command_scores_events_and_writes(
         truth[name] = [(0.05, seconds, label), (0.1, 0.25, "Low")]
     rows.append(f"{name}\t0\t1\tUnknown to the model")
     rows.append(f"{name}\t20\t21\tLow")  # after its end
-    table, output = tmp_path / "strong.tsv", tmp_path / "scores"
-    header = "filename\tonset\toffset\tevent_label"
-    table.write_text("\n".join([header, *rows]) + "\n")
+    prepared, output = tmp_path / "prepared", tmp_path / "scores"
+    prepare_custom(sounds, prepared, sample_rate=RATE)
     options = ["--model", tagger.model.path, "--data-folder", prepared]
-    options += ["--split", "all", "--strong-labels", table]
-    options += ["--output", output]
+    options += ["--split", "all", "--output", output]
+    options += ["--strong-labels", write_table(tmp_path, rows)]
     assert run(*options) == 0
     printed = capsys.readouterr().out
     near = {"abs": 5e-5, "rel": 0}
@@ -250,15 +217,24 @@ def test_the_command_scores_events_and_writes(
         np.testing.assert_array_equal(arrays["probs"], found.probs)
 
 
-def test_the_command_names_what_it_cannot_use(
-    make_tagger, sounds, tmp_path, monkeypatch, capsys
+def test_clips_of_the_same_class_have_no_map(
+    make_tagger, sounds, capsys, monkeypatch
 ):
     """Scores that could not be written are not computed."""
-    model = ["--model", make_tagger().model.path, "--data-folder"]
-    missing, output = tmp_path / "missing", tmp_path / "scores"
-    assert run(*model, missing) == 1
-    assert str(missing) in capsys.readouterr().err
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    for label in ("Middle", "High"):
+        shutil.rmtree(sounds / label)
+    model = make_tagger().model.path
+    folder, output = sounds.with_name("scores"), sounds.with_name("other")
+    command = ["--model", model, "--data-folder"]
+    assert run(*command, sounds, "--output", folder) == 0
+    printed = capsys.readouterr().out
+    assert "accuracy 0." in printed and "mAP" not in printed
+    written = json.loads((folder / "metrics.json").read_text("utf-8"))
+    assert written["mAP"] is written["macro_F1"] is None
+    assert written["micro_F1"] is None
     monkeypatch.setattr(fftp_tag, "evaluate", lambda *_, **__: 1 / 0)
-    assert run(*model, sounds, "--output", output) == 1
+    assert run(*command, sounds, "--output", folder) == 1  # is not overwritten
+    assert str(folder) in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert run(*command, sounds, "--output", output) == 1
     assert str(output) in capsys.readouterr().err

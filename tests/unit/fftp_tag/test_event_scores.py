@@ -21,46 +21,48 @@ from fftp_tag.score.events import (
 from fftp_tag.tag.events import Timeline
 
 LABELS = ["Dog", "Siren", "Bell"]
-TRUTH = {
-    "a": [(1.05, 1.95, "Dog"), (4.1, 5.6, "Siren")],
-    "b": [(3.05, 3.95, "Dog"), (7.05, 7.95, "Dog")],
-    "c": [],
-}
 
 
-def make_timelines(events):
-    """Frame-level predictions of 10 ms that are 0.9 within each event, else 0.01."""
+def make_timeline(events):
+    """Predictions each 10 ms that are 0.9 within each event."""
     times = np.arange(1000) / 100 + 0.005
-    rules = default_rules(3)
-    found = {}
-    for clip in TRUTH:
-        probs = np.full((1000, 3), 0.01, np.float32)
-        for start, end, label in events.get(clip, ()):
-            probs[(start <= times) & (times < end), LABELS.index(label)] = 0.9
-        found[clip] = Timeline(times, probs, probs.max(0), 10.0, LABELS, rules)
-    return found
+    probs = np.full((1000, 3), 0.01, np.float32)
+    for start, end, label in events:
+        probs[(start <= times) & (times < end), LABELS.index(label)] = 0.9
+    return Timeline(times, probs, probs.max(0), 10, LABELS, default_rules(3))
 
 
 def test_missed_and_false_events_by_hand():
-    found = {"a": TRUTH["a"], "c": [(2.1, 2.9, "Siren"), (1.0, 9.0, "Bell")]}
-    timelines = make_timelines(found)
-    scores = event_metrics(timelines, TRUTH, LABELS)
+    truth = {
+        "a": [(1.05, 1.95, "Dog"), (4.1, 5.6, "Siren")],
+        "b": [(3.05, 3.95, "Dog"), (7.05, 7.95, "Dog")],
+        "c": [],
+    }
+    found = {
+        "a": truth["a"],
+        "b": [],
+        "c": [(2.1, 2.9, "Siren"), (1.0, 9.0, "Bell")],
+    }
+    timelines = {clip: make_timeline(found[clip]) for clip in truth}
+    scores = event_metrics(timelines, truth, LABELS)
     # One of three dogs; a siren and a false one; no bell is there to be found.
     assert scores["event_F1"] == pytest.approx((2 / (3 + 1) + 2 / (1 + 2)) / 2)
     # Of all classes: two of four events, and two false ones
     assert scores["overlap_precision"] == scores["overlap_recall"] == 0.5
-    scores = event_metrics(timelines, TRUTH, ["Dog", "Siren"])
+    scores = event_metrics(timelines, truth, ["Dog", "Siren"])
     assert scores["overlap_precision"] == pytest.approx(2 / 3)
     assert scores["overlap_F1"] == pytest.approx(2 * 2 / (4 + 3))
     with pytest.raises(InputError, match="event"):
-        event_metrics(timelines, TRUTH, ["Bell"])
+        event_metrics(timelines, truth, ["Bell"])
 
 
-def test_an_onset_at_the_collar_is_on_time():
+def test_limits_are_within_reach():
     """Although 0.9 - 0.7 is more than 0.2 in floating point."""
-    clip = ClipEvents(np.array([[0.7, 2.0]]), np.array([[0.9, 2.2]]))
+    clip = ClipEvents(np.array([[0.7, 1.2]]), np.array([[0.9, 1.4]]))
     assert is_on_time(clip).all()
     assert not is_on_time(clip._replace(found=clip.found + 0.001)).any()
+    half = ClipEvents(np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]]))
+    assert overlap_by_half(half).all()
 
 
 def random_events(seed):
@@ -85,11 +87,11 @@ def test_overlaps_are_those_of_all_pairings():
         clip = random_events(seed)
         shorter, longer = sorted(clip, key=len)
         expected = max(
-            sum(intersection_over_union(a, b) >= 0.5 for a, b in pairs)
-            for pairs in (
-                zip(shorter, order)
-                for order in itertools.permutations(longer, len(shorter))
+            sum(
+                intersection_over_union(a, b) >= 0.5
+                for a, b in zip(shorter, order)
             )
+            for order in itertools.permutations(longer, len(shorter))
         )
         assert count_events([clip], overlap_by_half).right == expected
         more += overlap_by_half(clip).sum() > expected
@@ -98,18 +100,16 @@ def test_overlaps_are_those_of_all_pairings():
 
 def test_events_on_time_are_mir_evals():
     transcription = pytest.importorskip("mir_eval.transcription")
-    rates = set()
     for seed in range(100):
-        clip = random_events(seed)
+        true, found = random_events(seed)
         pairs = transcription.match_notes(
-            clip.true,
-            np.full(len(clip.true), 440.0),
-            clip.found,
-            np.full(len(clip.found), 440.0),
+            true,
+            np.full(len(true), 440.0),
+            found,
+            np.full(len(found), 440.0),
             onset_tolerance=0.2,
             offset_ratio=0.2,
             offset_min_tolerance=0.2,
         )
-        assert count_events([clip], is_on_time).right == len(pairs)
-        rates.add(len(pairs))
-    assert len(rates) > 2
+        right = count_events([ClipEvents(true, found)], is_on_time).right
+        assert right == len(pairs)

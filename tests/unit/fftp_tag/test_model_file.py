@@ -25,11 +25,11 @@ def model(tmp_path):
 
 @pytest.fixture
 def refused(tmp_path, model, capfd):
-    """Asserts that the model is refused in one line; returns the line."""
+    """Asserts that the model is refused in one line, which has a text."""
     clip, int8 = tmp_path / "clip.wav", tmp_path / "int8.onnx"
     sf.write(clip, sounds(3.0), RATE)
 
-    def check(*options):
+    def check(named, *options):
         for arguments in (
             ["import", model, int8, "--int8"],
             [clip, "--model", model, *options],
@@ -40,15 +40,15 @@ def refused(tmp_path, model, capfd):
             assert errors.startswith(f"fftp-tag: {model}"), errors
             assert errors[:-1].isprintable() and errors[-1] == "\n"
             assert len(errors) < 700
-        return errors
+        assert named in errors
 
     return check
 
 
 def test_files_that_are_no_model(model, refused):
-    assert "no such file" in refused()
+    refused("no such file")
     os.mkfifo(model)  # opening it would wait for ever
-    refused()
+    refused("")
     model.unlink()
     whole = write_model(model).read_bytes()
     for content in (
@@ -57,24 +57,24 @@ def test_files_that_are_no_model(model, refused):
         whole.replace(b"labels", b"\xff" * 6),
     ):
         model.write_bytes(content)
-        refused()
+        refused("")
     relu = [helper.make_node("Relu", ["wavs"], ["y"])]
-    for metadata, message in (
+    for metadata, named in (
         ({}, "not a model of this package"),
         ({**INFO.to_metadata(), "labels": 20000 * "["}, "recursion"),
         (INFO.to_metadata(), "probabilities"),
     ):
         save_model(model, relu, {"y": []}, {}, metadata)
-        assert message in refused()
+        refused(named)
 
 
 def test_outputs_that_do_not_match_the_metadata(model, refused):
     write_model(model, labels=["A", "B"])
-    assert "probabilities of the shape" in refused()
+    refused("probabilities of the shape")
     frame_level = FrameLevel(FRAME_LEVEL.span_samples, hop_samples=25)
     write_model(model, is_frame_level=True, frame_level=frame_level)
-    assert "frame_probabilities of the shape" in refused("--timeline")
-    for values, message in (
+    refused("frame_probabilities of the shape", "--timeline")
+    for values, named in (
         ({"gain": "nan"}, "NaN"),
         ({"gain": 9e9, "unit": 9}, "0..1"),
     ):
@@ -84,13 +84,13 @@ def test_outputs_that_do_not_match_the_metadata(model, refused):
                 value = np.float32(values[weight.name])
                 weight.CopyFrom(numpy_helper.from_array(value, weight.name))
         onnx.save(proto, model)
-        assert message in refused()
+        refused(named)
 
 
 def test_operators_that_do_not_exist(model, refused):
     name = "Evil\x1b[31m\nname"
     write_model(model, nodes=[helper.make_node(name, ["wavs"], ["y"])])
-    refused()
+    refused("")
     content = model.read_bytes()
     model.write_bytes(content.replace(b"Evil", b"\xb1" * 4))  # is not UTF-8
-    refused()
+    refused("")

@@ -61,11 +61,14 @@ def test_how_recordings_are_cut(span, hop, piece_hop, last):
 
 def test_windows_of_clips():
     info = dataclasses.replace(INFO, frame_level=None, max_samples=3000)
-    assert info.windows() == Parts(2000, 500)
-    assert info.windows(0.3) == Parts(300, 75)
-    assert info.windows(0.01) == Parts(100, 25)
+    for seconds, expected in (
+        (None, (2000, 500)),
+        (0.3, (300, 75)),
+        (0.01, (100, 25)),
+    ):
+        assert info.windows(seconds) == expected
     coarse = dataclasses.replace(info, frame_samples=60)
-    assert coarse.windows(0.1) == Parts(100, 60)
+    assert coarse.windows(0.1) == (100, 60)
     assert info.to_page()["windows"] == {"size": 2000, "hop": 500}
 
 

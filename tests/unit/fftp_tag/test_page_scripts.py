@@ -17,7 +17,7 @@ import pytest
 import soundfile as sf
 
 from fftp_tag.cli.formats import FORMATS, Context, Result
-from fftp_tag.model.info import default_rules
+from fftp_tag.model.info import RULES, default_rules
 from fftp_tag.tag.events import Event, Timeline, rank_tags
 
 LABELS = ["Speech", "Bark, dog", 'A "siren"', "Music", "Rain"]
@@ -49,107 +49,91 @@ EVENTS = """
     });"""
 
 
-def check_events(node, timelines):
-    """Checks that JavaScript finds the events of timelines; returns them."""
-    names = ("threshold", "low", "high", "merge_gap", "min_duration")
-    given = []
-    for timeline in timelines:
-        values = {
-            "times": timeline.times.tolist(),
-            "probs": timeline.probs.tolist(),
-            "clipProbs": timeline.clip_probs.tolist(),
-            "duration": timeline.duration,
-            "labels": timeline.labels,
+def order(event):
+    """Events of different labels with the same times are in no fixed order."""
+    return event["start"], event["end"], event["label"]
+
+
+def test_events_are_those_of_python(node):
+    """Thresholds are compared in single precision; gaps are a number of steps."""
+    same = default_rules(5).replace(0.25)
+    other = default_rules(5).replace(
+        [0.0, 0.25, 0.45, 0.6, 0.9],
+        merge_gap=[0.0, 1 / 16, 2 / 16, 3 / 16, 1.0],
+        min_duration=[1 / 16, 0.0, 3 / 16, 2 / 16, 0.5],
+    )
+    other = dataclasses.replace(
+        other,
+        low=np.float32([0.1, 0.25, 0.5, 0.7, 0.9]),
+        high=np.float32([0.1, 0.5, 0.75, 0.9, 1.0]),
+    )
+    timelines = [
+        random_timeline(seed, n_steps, rules)
+        for rules in (same, other)
+        for seed, n_steps in enumerate((300, 40, 2, 1))
+    ]
+    single = random_timeline(0, 3, default_rules(5).replace(0.7))
+    threshold = single.rules.threshold[0]  # less than 0.7
+    single.probs[:] = single.clip_probs[:] = threshold
+    single.probs[:, 1] = np.nextafter(threshold, np.float32(0))
+    timelines.append(single)
+    given = [
+        {
+            "timeline": {
+                "times": x.times.tolist(),
+                "probs": x.probs.tolist(),
+                "clipProbs": x.clip_probs.tolist(),
+                "duration": x.duration,
+                "labels": x.labels,
+            },
+            "rules": {name: getattr(x.rules, name).tolist() for name in RULES},
         }
-        rules = {name: getattr(timeline.rules, name).tolist() for name in names}
-        given.append({"timeline": values, "rules": rules})
+        for x in timelines
+    ]
     found = node("events.js", EVENTS, given)
     for timeline, events in zip(timelines, found, strict=True):
         starts = [(event["start"], event["end"]) for event in events]
         assert starts == sorted(starts)
         expected = [event.to_dict() for event in timeline.events()]
         assert sorted(events, key=order) == sorted(expected, key=order)
-    return found
+    assert sum(map(len, found)) > 100 and len(found[-1]) == 4
 
 
-def order(event):
-    """Events of different labels with the same times are in no fixed order."""
-    return event["start"], event["end"], event["label"]
-
-
-LOW = [0.1, 0.25, 0.5, 0.7, 0.9]
-HIGH = [0.1, 0.5, 0.75, 0.9, 1.0]
-OF_TAGS = [0.0, 0.25, 0.45, 0.6, 0.9]
-# Most are a number of steps
-GAPS = [0.0, 1 / 16, 2 / 16, 3 / 16, 1.0]
-SHORTEST = [1 / 16, 0.0, 3 / 16, 2 / 16, 0.5]
-
-
-def test_events_are_those_of_python(node):
-    same = default_rules(5).replace(0.25)
-    other = dataclasses.replace(
-        default_rules(5).replace(np.array(OF_TAGS), GAPS, SHORTEST),
-        low=np.array(LOW, np.float32),
-        high=np.array(HIGH, np.float32),
-    )
-    timelines = []
-    for rules in (same, other):
-        for seed, n_steps in enumerate((300, 40, 2, 1)):
-            timelines.append(random_timeline(seed, n_steps, rules))
-    assert sum(map(len, check_events(node, timelines))) > 100
-
-
-def test_thresholds_are_compared_in_single_precision(node):
-    rules = default_rules(5).replace(0.7)
-    assert float(rules.threshold[0]) < 0.7
-    timeline = random_timeline(0, 3, rules)
-    timeline.probs[:] = timeline.clip_probs[:] = rules.threshold
-    timeline.probs[:, 1] = np.nextafter(rules.threshold[1], np.float32(0))
-    [found] = check_events(node, [timeline])
-    assert len(found) == 4
-
-
-@pytest.mark.parametrize("thresholds", [None, [0.5, 0.7, 0.1, 0.9, 0.25]])
-def test_tags_are_those_of_python(node, thresholds):
+def test_tags_are_those_of_python(node):
     probs = np.array([0.6, 0.7, 0.2, 0.6, 0.25], np.float32)
-    code = "return page.rankTags(...given)"
-    found = node("events.js", code, [probs.tolist(), LABELS, 3, thresholds])
-    expected = rank_tags(probs, LABELS, 3, thresholds or 0.0)
-    assert found == [tag.to_dict() for tag in expected]
+    for thresholds in (None, [0.5, 0.7, 0.1, 0.9, 0.25]):
+        given = [probs.tolist(), LABELS, 3, thresholds]
+        found = node("events.js", "return page.rankTags(...given)", given)
+        expected = rank_tags(probs, LABELS, 3, thresholds or 0.0)
+        assert found == [tag.to_dict() for tag in expected]
 
 
-@pytest.mark.parametrize("output_format", ["csv", "json", "audacity"])
-def test_downloads_are_as_of_the_command(node, output_format):
+@pytest.mark.parametrize(
+    "output_format, code",
+    [
+        ("csv", "return page.toCsv(given)"),
+        ("json", "return JSON.parse(page.toJson(given))"),
+        ("audacity", "return page.toAudacity(given[0].events)"),
+    ],
+)
+def test_downloads_are_as_of_the_command(node, output_format, code):
     rng = np.random.default_rng(0)
-    results = [
-        Result(
-            file,
-            [Event(*rng.random(2), label, rng.random()) for label in LABELS],
-        )
-        for file in ("-a.wav", '=b, "c".wav')
-    ]
-    if output_format == "audacity":
-        results.pop()  # it has one file
-    results.append(Result("broken.wav", [], "broken.wav is not readable"))
+    events = [Event(*rng.random(2), label, rng.random()) for label in LABELS]
+    results = [Result('=b, "c".wav', events)]
+    given = [{"file": results[0].file, "events": [x.to_dict() for x in events]}]
+    if output_format != "audacity":  # it has one file
+        error = {"file": "-a.wav", "error": "-a.wav is not readable"}
+        given.append(error)
+        results.append(Result(error["file"], [], error["error"]))
     context = Context(
         timeline=True, thresholds={}, show_thresholds=False, sample_rate=16000
     )
-    given = [
-        {"file": x.file, "events": [event.to_dict() for event in x.found]}
-        if x.error is None
-        else {"file": x.file, "error": x.error}
-        for x in results
-    ]
     stream = io.StringIO()
     FORMATS[output_format].write(results, stream, context)
     expected = stream.getvalue()
-    functions = {"csv": "toCsv(given)", "json": "toJson(given)"}
-    functions["audacity"] = "toAudacity(given[0].events)"
-    code = f"return page.{functions[output_format]}"
-    found = node("outputs.js", code, given)
     if output_format == "json":
-        found, expected = json.loads(found), json.loads(expected)
-    assert found == expected
+        expected = json.loads(expected)
+    assert node("outputs.js", code, given) == expected
 
 
 RECORD = """

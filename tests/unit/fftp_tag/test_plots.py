@@ -20,8 +20,7 @@ RATE = 16000
 @pytest.mark.parametrize("seconds", [0.5, 40.0])
 def test_a_sound_is_at_its_time_and_frequency(tmp_path, seconds):
     times = np.arange(round(seconds * RATE)) / RATE
-    wav = 0.3 * np.sin(2 * np.pi * 3000 * times)
-    wav[: len(wav) // 2] = 0
+    wav = 0.3 * np.sin(2 * np.pi * 3000 * times) * (times >= seconds / 2)
     sf.write(tmp_path / "a.wav", wav, RATE)
     power, frequencies = plots.spectrogram(tmp_path / "a.wav", RATE, seconds)
     assert len(power) <= 1100

@@ -1,4 +1,4 @@
-"""Tests of scores of tags, against scikit-learn.
+"""Tests of F1 of tags, against scikit-learn.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from fftp_tag.score.tags import f1_of_tags, tagging_table
+from fftp_tag.score.tags import f1_of_tags
 
 
 def test_f1_is_scikit_learns():
@@ -23,14 +23,3 @@ def test_f1_is_scikit_learns():
     assert found == pytest.approx({"micro_F1": micro, "macro_F1": macro})
     found = f1_of_tags(true[:, 4:], tagged[:, 4:])
     assert found == {"micro_F1": None, "macro_F1": None}
-
-
-def test_a_table_shows_the_worst_and_the_best_classes():
-    per_class = {c: {"AP": c / 10, "positives": 3} for c in range(12)}
-    names = ("mAP", "AUC", "micro_F1", "macro_F1", "num_clips")
-    metrics = {**dict.fromkeys(names, 1), "num_classes_scored": 12}
-    metrics.update(per_class=per_class, thresholds="learnt", d_prime=None)
-    table = tagging_table(metrics, list("lkjihgfedcba"))
-    assert "d-prime  -" in table
-    shown = [line.split("  ")[-1] for line in table.splitlines()[-11:]]
-    assert shown == [*"lkjih", "...", *"edcba"]

@@ -116,13 +116,6 @@ def test_a_model_of_others_on_the_hub(hub, converted, tmp_path, cache):
     assert Model(own).labels == LABELS and not converted
 
 
-@pytest.mark.parametrize("name", ["none.onnx", "a/b/none"])
-def test_missing_models_are_named(tmp_path, name, capsys):
-    source = str(tmp_path / name)
-    assert main(["clip.wav", "--model", source]) == 1
-    assert capsys.readouterr().err.count(source) == 1
-
-
 def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
     def fail(*args, **options):
         raise OSError("no\nconnection")
