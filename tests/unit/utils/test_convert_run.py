@@ -206,13 +206,14 @@ def test_best_newest_and_average_checkpoints_of_a_run(
 def test_what_is_missing_is_named(trained, tmp_path):
     trained()
     training = tmp_path / "hyperparams.yaml"
+    folder = tmp_path / "inference"
     with pytest.raises(ValueError, match="no checkpoint"):
-        convert_run(tmp_path, tmp_path / "inference", min_key="ErrorRate")
+        convert_run(tmp_path, folder, min_key="ErrorRate")
     text = training.read_text("utf-8").replace("  mean_var_norm:", "  norm:")
     training.write_text(text, "utf-8")
     with pytest.raises(ValueError, match="mean_var_norm"):
-        convert_run(tmp_path, tmp_path / "inference")
+        convert_run(tmp_path, folder)
     (tmp_path / "save" / "label_encoder.txt").unlink()
     with pytest.raises(FileNotFoundError, match="label_encoder"):
-        convert_run(tmp_path, tmp_path / "inference")
-    assert not (tmp_path / "inference").exists()
+        convert_run(tmp_path, folder)
+    assert not folder.exists()
