@@ -31,6 +31,10 @@ def test_tokens_are_those_of_a_convolution(device, name):
     )
     expected = maps.transpose(2, 3).flatten(2).transpose(1, 2)
     torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+    # A clip that is shorter than a patch is padded to one
+    feats[:, 3:] = 0
+    short, padded = (embedding(feats[:, :n]) for n in (3, patch[0]))
+    torch.testing.assert_close(short, padded)
 
 
 def test_sizes_that_do_not_fit_are_errors():
