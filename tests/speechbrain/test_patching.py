@@ -67,23 +67,20 @@ def ramps(columns):
     return slopes[:, None] * columns[:, None] + torch.tensor([5.0, 0, 0, 1])
 
 
-def test_positions_of_long_clips_are_stretched(device):
-    """Over their own length, not that of the batch."""
-    position = make_ramps(20).to(device)
-    counts = [39, 31, 20, 7]
-    found = position(39, torch.tensor(counts, device=device))
+@pytest.mark.parametrize("known", [1, 2, 20])
+def test_positions_of_long_clips_are_stretched(device, known):
+    """Over their own length, not that of the batch; others are the first."""
+    position = make_ramps(known).to(device)
+    counts = [2 * known + 1, known + 1, known, 1]
+    found = position(counts[0], torch.tensor(counts, device=device))
     for clip, count in zip(found.cpu(), counts):
-        columns = torch.arange(count) / (max(count, 20) - 1)
-        clip = clip.unflatten(0, (2, 39))[:, :count]
+        columns = torch.arange(count) / max(count - 1, known - 1, 1)
+        if known == 1:
+            columns = torch.zeros(count)
+        clip = clip.unflatten(0, (2, counts[0]))[:, :count]
         torch.testing.assert_close(clip, ramps(columns))
-    torch.testing.assert_close(position(39)[0], found[0])
-    torch.testing.assert_close(
-        position(7)[0].unflatten(0, (2, 7)), position.table[:, :7]
-    )
-    single = make_ramps(1).to(device)
-    assert torch.equal(
-        single(3)[0].unflatten(0, (2, 3)), single.table.expand(-1, 3, -1)
-    )
+    torch.testing.assert_close(position(counts[0])[0], found[0])
+    torch.testing.assert_close(position(1)[0], position.table[:, 0])
 
 
 def test_saved_positions_are_fitted_to_the_clip_length():
