@@ -22,14 +22,13 @@ def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     encoder = encoder.to(device).double().train(is_training)
-    clips = [torch.randn(n, 16, device=device) for n in (90, 60, 37)]
-    clips = [clip.double() for clip in clips]
-    lengths = torch.tensor([90, 60, 37], device=device)
-    short = torch.nn.utils.rnn.pad_sequence(clips, True)
-    long = torch.nn.utils.rnn.pad_sequence(clips, True, torch.nan)
-    long = torch.nn.functional.pad(long, (0, 0, 0, 30), value=torch.nan)
-    expected = encoder(short, lengths / 90)
-    torch.testing.assert_close(encoder(long, lengths / 120), expected)
+    feats = torch.randn(3, 120, 16, device=device).double()
+    counts = torch.tensor([90, 60, 37], device=device)
+    expected = encoder(feats[:, :90], counts / 90)
+    torch.testing.assert_close(encoder(feats, counts / 120), expected)
+    if not is_training:  # then, normalisation is that of the batch
+        alone = encoder(feats[2:, :37])
+        torch.testing.assert_close(expected[2:], alone)
 
 
 @torch.no_grad()

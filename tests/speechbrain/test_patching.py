@@ -88,6 +88,7 @@ def test_saved_positions_are_fitted_to_the_clip_length():
     shorter, longer = make_ramps(7), make_ramps(60)
     for position in (shorter, longer):
         position.load_state_dict(saved.state_dict())
+    shorter.load_state_dict({}, strict=False)  # keeps the table
     assert torch.equal(shorter.table, saved.table[:, :7])
     # At the centres of the new columns
     columns = ((torch.arange(60) + 0.5) / 3 - 0.5).clamp(0, 19) / 19
