@@ -17,7 +17,7 @@ def make_inputs(device, direction="forward", steps=150):
     Of each channel, one state forgets at once: ``exp(delta * A)`` is 0.
     """
     torch.manual_seed(1)
-    sizes = {name: (2, 6, steps) for name in ("u", "delta", "z")}
+    sizes = dict.fromkeys(("u", "delta", "z"), (2, 6, steps))
     sizes |= {"B": (2, 4, steps), "C": (2, 4, steps)}
     sizes |= {"D": (6,), "delta_bias": (6,), "A": (6, 4)}
     if direction == "both":

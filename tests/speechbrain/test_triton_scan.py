@@ -53,8 +53,8 @@ def make_inputs(size, absent=(), both=False, dtype=torch.float32):
     """Random inputs; those in bfloat16 are transposed in memory."""
     torch.manual_seed(1)
     batch, dim, states, steps = size
-    sizes = {name: (batch, dim, steps) for name in ("u", "delta", "z")}
-    sizes |= {name: (batch, states, steps) for name in ("B", "C")}
+    sizes = dict.fromkeys(("u", "delta", "z"), (batch, dim, steps))
+    sizes |= dict.fromkeys(("B", "C"), (batch, states, steps))
     sizes |= {"D": (dim,), "delta_bias": (dim,)}
     inputs = {
         name: torch.randn(size, device=DEVICE)
