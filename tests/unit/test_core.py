@@ -35,24 +35,19 @@ def no_data(monkeypatch):
 
 
 def make(Brain, checkpointer=None, functions=(), **run_opts):
-    """A Brain of a linear model, with the means of its losses.
+    """A Brain of a linear model, with the mean losses of its epochs.
 
-    ``averages`` are those of epochs, ``shown`` those of the progress bar;
     ``functions`` are called before and after the training.
     """
 
     class Fit(Brain):
-        averages, shown = [], []
+        averages = []
 
         def compute_forward(self, batch, stage):
             return self.modules.model(batch)
 
         def compute_objectives(self, predictions, batch, stage):
             return (predictions - 1).square().mean()
-
-        def update_average(self, loss, avg_loss):
-            self.shown.append(super().update_average(loss, avg_loss))
-            return self.shown[-1]
 
         def on_stage_end(self, stage, stage_loss, epoch=None):
             self.averages.append(stage_loss)
@@ -109,18 +104,6 @@ def test_losses_and_weights_are_those_of_speechbrain(options):
     assert found.optimizer_step == expected.optimizer_step
     for x, y in zip(found.modules.parameters(), expected.modules.parameters()):
         assert torch.equal(x, y)
-
-
-def test_the_bar_shows_losses_one_step_late():
-    """But the first and last of an epoch of 20 steps; 3 are of validation."""
-    expected, found = (
-        fit(make(Brain), make_clips(20)).shown
-        for Brain in (sb.Brain, core.Brain)
-    )
-    for first in (0, 23):
-        last = first + 19
-        late = [expected[first], *expected[first : last - 1], expected[last]]
-        assert found[first : last + 1] == late
 
 
 @pytest.mark.parametrize("place", [3, 7, 9])

@@ -88,13 +88,6 @@ def test_published_models(form, published):
         check_start(copy.deepcopy(expected), path, expected)
 
 
-@pytest.mark.parametrize("stride", [10, 16])
-def test_trained_square_model_becomes_full_frequency(stride, tmp_path):
-    square = small_ast(SquarePatchEmbedding(48, 24, 16, stride))
-    expected = square_to_fftp(square, fftp(48))
-    check_start(copy.deepcopy(expected), save(square, tmp_path), expected)
-
-
 @pytest.mark.parametrize(
     "embedding, encoder, named",
     [
