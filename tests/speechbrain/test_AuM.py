@@ -24,14 +24,12 @@ def test_embeddings_do_not_depend_on_padding(device, bidirectional, square):
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     encoder = encoder.to(device).double().eval()
-    # Longer than max_frames, and shorter than a patch
-    clips = [torch.randn(n, 16, device=device) for n in (90, 60, 37, 10, 3)]
-    clips = [clip.double() for clip in clips]
-    alone = torch.cat([encoder(clip[None]) for clip in clips])
-    batch = torch.nn.utils.rnn.pad_sequence(clips, True, torch.nan)
-    batch = torch.nn.functional.pad(batch, (0, 0, 0, 30), value=torch.nan)
-    lengths = torch.tensor([len(clip) for clip in clips], device=device) / 120
-    torch.testing.assert_close(encoder(batch, lengths), alone)
+    feats = torch.randn(1, 120, 16, device=device).double()
+    counts = [90, 60, 37, 10, 3]  # beyond max_frames, and less than a patch
+    alone = torch.cat([encoder(feats[:, :count]) for count in counts])
+    lengths = torch.tensor(counts, device=device) / 120
+    found = encoder(feats.expand(5, -1, -1), lengths)
+    torch.testing.assert_close(found, alone)
 
 
 def test_initial_values_are_those_of_the_original(device):
@@ -60,33 +58,37 @@ def test_initial_values_are_those_of_the_original(device):
     assert len(norms) == 5 and {norm.eps for norm in norms} == {1e-5}
 
 
-def scan_by_hand(weights, suffix, A_log, u, z):
-    """Scans gated tokens ``[B, N, D]`` from the first to the last."""
-    delta, B, C = (u @ weights[f"x_proj{suffix}.weight"].T).split((2, 4, 4), 2)
-    delta = delta @ weights[f"dt_proj{suffix}.weight"].T
-    delta = (delta + weights[f"dt_proj{suffix}.bias"]).exp().log1p()
-    state, outputs = 0.0, []
-    for t in range(u.shape[1]):
-        decay = torch.exp(-delta[:, t, :, None] * A_log.exp())
-        new = (delta * u)[:, t, :, None] * B[:, t, None]
-        state = decay * state + new
-        outputs.append((state * C[:, t, None]).sum(2))
-    out = torch.stack(outputs, 1) + weights[f"D{suffix}"] * u
-    return out * z * z.sigmoid()
-
-
-def convolve_by_hand(weights, suffix, x):
+def convolve(weights, suffix, x):
     """A causal convolution of tokens ``[B, N, D]``, and SiLU."""
     kernel = weights[f"conv1d{suffix}.weight"]
-    padded = torch.nn.functional.pad(x, (0, 0, 3, 0))
-    out = sum(padded[:, k : k + x.shape[1]] * kernel[:, 0, k] for k in range(4))
-    out = out + weights[f"conv1d{suffix}.bias"]
-    return out * out.sigmoid()
+    bias = weights[f"conv1d{suffix}.bias"]
+    padded = torch.nn.functional.pad(x.mT, (3, 0))
+    out = torch.nn.functional.conv1d(padded, kernel, bias, groups=len(kernel))
+    return torch.nn.functional.silu(out.mT)
+
+
+def scan(weights, suffix, A_log, u, z):
+    """Scans gated tokens ``[B, N, D]`` from the first to the last."""
+    from speechbrain.nnet.selective_scan import selective_scan
+
+    delta, B, C = (u @ weights[f"x_proj{suffix}.weight"].T).split((2, 4, 4), 2)
+    delta = delta @ weights[f"dt_proj{suffix}.weight"].T
+    return selective_scan(
+        u.mT,
+        delta.mT,
+        -A_log.exp(),
+        B.mT,
+        C.mT,
+        D=weights[f"D{suffix}"],
+        z=z.mT,
+        delta_bias=weights[f"dt_proj{suffix}.bias"],
+        delta_softplus=True,
+    ).mT
 
 
 @pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi"])
 @torch.no_grad()
-def test_layer_is_that_of_the_original_by_hand(device, bidirectional):
+def test_layer_is_that_of_the_original(device, bidirectional):
     """Forms v1 and v2 of https://github.com/kaistmm/Audio-Mamba-AuM."""
     from speechbrain.nnet.mamba import Mamba
 
@@ -97,14 +99,14 @@ def test_layer_is_that_of_the_original_by_hand(device, bidirectional):
     weights = layer.state_dict()
     tokens = torch.randn(2, 9, 24, dtype=torch.float64, device=device)
     x, z = (tokens @ weights["in_proj.weight"].T).chunk(2, 2)
-    u, backward = convolve_by_hand(weights, "", x), weights["A_b_log"]
-    out = scan_by_hand(weights, "", weights["A_log"], u, z)
+    u, backward = convolve(weights, "", x), weights["A_b_log"]
+    out = scan(weights, "", weights["A_log"], u, z)
     if bidirectional == "fo-bi":  # the sum; the convolution runs forwards
-        u, z = u.flip(1), z.flip(1)
-        out = out + scan_by_hand(weights, "", backward, u, z).flip(1)
+        out = out + scan(weights, "", backward, u.flip(1), z.flip(1)).flip(1)
     else:  # the mean; each direction has its own weights
-        u, z = convolve_by_hand(weights, "_b", x.flip(1)), z.flip(1)
-        out = (out + scan_by_hand(weights, "_b", backward, u, z).flip(1)) / 2
+        u = convolve(weights, "_b", x.flip(1))
+        out = out + scan(weights, "_b", backward, u, z.flip(1)).flip(1)
+        out = out / 2
     expected = out @ weights["out_proj.weight"].T
     torch.testing.assert_close(layer(tokens), expected)
 
@@ -115,6 +117,7 @@ def test_options_that_do_not_exist_are_errors():
     for options, named in (
         ({"bidirectional": "both"}, "bidirectional"),
         ({"scan": "numpy"}, "no backend 'numpy'"),
+        ({"pooling": "max"}, "pooling"),
     ):
         with pytest.raises(ValueError, match=named):
             AuM(16, 24, 1, **options)(torch.randn(2, 60, 16))

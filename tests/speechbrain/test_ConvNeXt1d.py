@@ -4,7 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import multiprocessing
+import copy
 
 import pytest
 import torch
@@ -22,14 +22,13 @@ def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     encoder = encoder.to(device).double().train(is_training)
-    clips = [torch.randn(n, 16, device=device) for n in (90, 60, 37)]
-    clips = [clip.double() for clip in clips]
-    lengths = torch.tensor([90, 60, 37], device=device)
-    short = torch.nn.utils.rnn.pad_sequence(clips, True)
-    long = torch.nn.utils.rnn.pad_sequence(clips, True, torch.nan)
-    long = torch.nn.functional.pad(long, (0, 0, 0, 30), value=torch.nan)
-    expected = encoder(short, lengths / 90)
-    torch.testing.assert_close(encoder(long, lengths / 120), expected)
+    feats = torch.randn(3, 120, 16, device=device).double()
+    counts = torch.tensor([90, 60, 37], device=device)
+    expected = encoder(feats[:, :90], counts / 90)
+    torch.testing.assert_close(encoder(feats, counts / 120), expected)
+    if not is_training:  # then, normalisation is that of the batch
+        alone = encoder(feats[2:, :37])
+        torch.testing.assert_close(expected[2:], alone)
 
 
 @torch.no_grad()
@@ -62,10 +61,12 @@ def test_options_that_do_not_suit_the_encoder_are_errors():
     for patch, stride in ((10, 4), (5, 2), (11, 5)):
         with pytest.raises(ValueError, match=f"{patch} and {stride}"):
             ConvStemEmbedding(16, 8, patch, stride, channels=3)
-    with pytest.raises(ValueError, match="bins"):
-        ConvNeXt1d(128, 24, embedding=SquarePatchEmbedding(128, 24))
-    with pytest.raises(ValueError, match="cls"):
-        ConvNeXt1d(128, 24, pooling="cls")
+    for options, named in (
+        ({"embedding": SquarePatchEmbedding(128, 24)}, "bins"),
+        ({"pooling": "cls"}, "cls"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            ConvNeXt1d(128, 24, **options)
 
 
 @torch.no_grad()
@@ -85,33 +86,35 @@ def test_statistics_are_those_of_a_clips_own_tokens(device):
     layers = WideStatistics(24, 72).to(device).double().eval()
     tokens = torch.randn(2, 7, 24, dtype=torch.float64, device=device)
     valid = torch.arange(7, device=device) < torch.tensor([[5], [7]]).to(device)
-    found = layers(tokens, valid)
-    for clip, count, embedding in zip(tokens, (5, 7), found):
-        wide = torch.nn.functional.leaky_relu(layers.widen(clip[:count]))
+    for clip, own, found in zip(tokens, valid, layers(tokens, valid)):
+        wide = torch.nn.functional.leaky_relu(layers.widen(clip[own]))
         wide = wide / (1 + layers.norm.eps) ** 0.5
         std = (wide.var(0, unbiased=False) + layers.norm.eps).sqrt()
         expected = layers.reduce(torch.cat([wide.mean(0), std]))
-        torch.testing.assert_close(embedding[0], expected)
+        torch.testing.assert_close(found[0], expected)
     # The last batch of a training may be a single token
     single = tokens[:1, :1]
     torch.testing.assert_close(layers.train()(single), layers.eval()(single))
 
 
-def normalise_by_index(norm, tokens, valid):
+class IndexedBatchNorm(torch.nn.BatchNorm1d):
     """Batch normalisation of the valid tokens alone, by indexing."""
-    out = torch.zeros_like(tokens)
-    out[valid] = norm(tokens[valid])
-    return out
+
+    def forward(self, tokens, valid):
+        """[B, N, D] -> [B, N, D]"""
+        out = torch.zeros_like(tokens)
+        out[valid] = super().forward(tokens[valid])
+        return out
 
 
-def results(function, norm, tokens, weights):
+def results(norm, tokens, valid, weights):
     """Output, gradients and running statistics."""
     tokens = tokens.clone().requires_grad_()
-    out = function(norm, tokens)
+    out = norm(tokens, valid)
     grads = torch.autograd.grad(
         (out * weights).sum(), [tokens, norm.weight, norm.bias]
     )
-    return [out, *grads, *norm.state_dict().values()]
+    return [out.detach(), *grads, *norm.state_dict().values()]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -123,43 +126,28 @@ def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
     counts = torch.tensor([9, 4, 1, 7], device=device)[:, None]
     valid = torch.arange(9, device=device) < counts
     weights = torch.randn(4, 9, 5, device=device)
-    found, expected = [], []
-    for Norm, function, out in (
-        (TokenBatchNorm, TokenBatchNorm.__call__, found),
-        (torch.nn.BatchNorm1d, normalise_by_index, expected),
-    ):
-        norm = Norm(5).to(device)
+    norms = TokenBatchNorm(5).to(device), IndexedBatchNorm(5).to(device)
+    for norm in norms:
         norm.weight.data = torch.linspace(0.5, 2, 5, device=device)
-        out += results(
-            lambda norm, tokens, f=function: f(norm, tokens, valid),
-            norm,
-            tokens,
-            weights,
-        )
     limit = 1e-5 if dtype == torch.float32 else 0.03
-    for x, y in zip(found, expected):
-        torch.testing.assert_close(x, y, rtol=limit, atol=limit)
-    ours = TokenBatchNorm(5).to(device).eval()
-    ours.load_state_dict(norm.eval().state_dict())
     torch.testing.assert_close(
-        ours(tokens, valid), normalise_by_index(norm, tokens, valid)
+        *(results(norm, tokens, valid, weights) for norm in norms),
+        rtol=limit,
+        atol=limit,
     )
+    ours, theirs = (norm.eval() for norm in norms)
+    ours.load_state_dict(theirs.state_dict())
+    torch.testing.assert_close(ours(tokens, valid), theirs(tokens, valid))
 
 
-def work(rank, folder, norm, parts, results_queue):
+def work(rank, folder, norm, parts):
     """A process: batch normalisation of its part of the tokens."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
     )
-    tokens, valid, weights = parts[rank]
-    found = results(
-        lambda norm, tokens: norm(tokens, valid),
-        norm,
-        tokens,
-        weights,
-    )
-    results_queue.put((rank, [x.detach().numpy() for x in found]))
+    norm = copy.deepcopy(norm)  # the processes share its memory
+    torch.save(results(norm, *parts[rank]), folder / f"{rank}.pt")
     torch.distributed.barrier()
 
 
@@ -171,39 +159,17 @@ def test_processes_share_statistics_on_a_cpu(tmp_path):
     tokens, weights = torch.randn(2, 4, 6, 5)
     valid = torch.ones(4, 6, dtype=torch.bool)
     valid[1, 2:] = False
-    norm = torch.nn.BatchNorm1d(5)
-    whole = results(
-        lambda norm, tokens: normalise_by_index(norm, tokens, valid),
-        norm,
-        tokens,
-        weights,
-    )
+    whole = results(IndexedBatchNorm(5), tokens, valid, weights)
     parts = [
         (tokens[:2], valid[:2], weights[:2]),
         (tokens[2:], None, weights[2:]),
     ]
-    # Not forked: an earlier test may have started the threads of autograd
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    started = [
-        context.Process(
-            target=work,
-            args=(rank, tmp_path, TokenBatchNorm(5), parts, queue),
-        )
-        for rank in (0, 1)
-    ]
-    for process in started:
-        process.start()
-    found = dict(queue.get(timeout=120) for _ in started)
-    for process in started:
-        process.join(60)
-    out, grad, weight_grad, bias_grad, *state = (
-        [torch.from_numpy(x) for x in pair] for pair in zip(found[0], found[1])
-    )
-    torch.testing.assert_close(torch.cat(out), whole[0])
-    torch.testing.assert_close(torch.cat(grad), whole[1])
-    torch.testing.assert_close(sum(weight_grad), whole[2])
-    torch.testing.assert_close(sum(bias_grad), whole[3])
-    for pair, expected in zip(state, whole[4:]):
-        for x in pair:
-            torch.testing.assert_close(x, expected)
+    torch.multiprocessing.spawn(work, (tmp_path, TokenBatchNorm(5), parts), 2)
+    found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    out, grad, weight_grad, bias_grad, *state = zip(*found)
+    together = [torch.cat(out), torch.cat(grad), sum(weight_grad)]
+    together.append(sum(bias_grad))
+    for first, second in state:
+        torch.testing.assert_close(first, second)
+        together.append(first)
+    torch.testing.assert_close(together, whole)

@@ -31,57 +31,65 @@ def test_tokens_are_those_of_a_convolution(device, name):
     )
     expected = maps.transpose(2, 3).flatten(2).transpose(1, 2)
     torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+    # A clip that is shorter than a patch is padded to one
+    feats[:, 3:] = 0
+    short, padded = (embedding(feats[:, :n]) for n in (3, patch[0]))
+    torch.testing.assert_close(short, padded)
 
 
-@pytest.mark.parametrize("patch", [(16, 16), (25, 128)])
-def test_initial_weights_are_distributed_as_those_of_a_convolution(patch):
-    """That of AST from scratch, which PyTorch initialises."""
-    from speechbrain.nnet.patching import PatchEmbedding
-
-    torch.manual_seed(0)
-    embedding = PatchEmbedding(128, 256, patch, patch)
-    conv = torch.nn.Conv2d(1, 256, patch)
-    quantiles = torch.linspace(0, 1, 21)
-    for found, expected in (
-        (embedding.proj.weight[:64], conv.weight[:64]),
-        (embedding.proj.bias, conv.bias),
-    ):
-        found, expected = (x.flatten()[:50000] for x in (found, expected))
-        distances = found.quantile(quantiles) - expected.quantile(quantiles)
-        assert distances.abs().max() < 0.2 * expected.std()
-
-
-def test_features_of_another_size_are_an_error():
+def test_sizes_that_do_not_fit_are_errors():
     from speechbrain.nnet.patching import FFTPEmbedding, PatchEmbedding
 
     with pytest.raises(ValueError, match="n_mels"):
         FFTPEmbedding(16, 8)(torch.rand(2, 30, 17))
-    with pytest.raises(ValueError, match="taller"):
-        PatchEmbedding(16, 8, patch=(4, 17), stride=(4, 4))
-    with pytest.raises(ValueError, match="patch_frames"):
-        FFTPEmbedding(16, 8, patch_frames=0)
+    for patch, stride, named in (
+        ((4, 17), (4, 4), "taller"),
+        ((0, 4), (4, 4), "patch_frames"),
+        ((4, 4), (4, 0), "0 bins"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            PatchEmbedding(16, 8, patch, stride)
 
 
-def test_positions_of_long_and_short_clips(device):
+def make_ramps(time_patches):
+    """Positions that are linear along time, of two rows and of no batch."""
     from speechbrain.nnet.position import PositionEmbedding
 
-    position = PositionEmbedding(2, 20, 4).to(device)
-    rows = position.table.detach()
-    short = position(7)
-    torch.testing.assert_close(short[0], rows[:, :7].flatten(0, 1))
-    # A longer clip stretches the table over its own length, not its batch's
-    counts = torch.tensor([39, 20], device=device)
-    both = position(39, counts).unflatten(1, (2, 39))
-    torch.testing.assert_close(both[0, :, ::2], rows)
-    torch.testing.assert_close(both[1, :, :20], rows)
+    position = PositionEmbedding(2, time_patches, 4)
+    columns = torch.arange(time_patches) / max(time_patches - 1, 1)
+    position.table.data = ramps(columns)
+    return position
+
+
+def ramps(columns):
+    """Positions ``[2, T, 4]`` at columns ``[T]`` in 0..1."""
+    slopes = torch.tensor([[3.0, -1.0, 2.0, 0.5], [1.0, 4.0, -2.0, 0.0]])
+    return slopes[:, None] * columns[:, None] + torch.tensor([5.0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("known", [1, 2, 20])
+def test_positions_of_long_clips_are_stretched(device, known):
+    """Over their own length, not that of the batch; others are the first."""
+    position = make_ramps(known).to(device)
+    counts = [2 * known + 1, known + 1, known, 1]
+    found = position(counts[0], torch.tensor(counts, device=device))
+    for clip, count in zip(found.cpu(), counts):
+        columns = torch.arange(count) / max(count - 1, known - 1, 1)
+        if known == 1:
+            columns = torch.zeros(count)
+        clip = clip.unflatten(0, (2, counts[0]))[:, :count]
+        torch.testing.assert_close(clip, ramps(columns))
+    torch.testing.assert_close(position(counts[0])[0], found[0])
+    torch.testing.assert_close(position(1)[0], position.table[:, 0])
 
 
 def test_saved_positions_are_fitted_to_the_clip_length():
-    from speechbrain.nnet.position import PositionEmbedding
-
-    saved = PositionEmbedding(2, 20, 4)
-    shorter, longer = PositionEmbedding(2, 7, 4), PositionEmbedding(2, 60, 4)
+    saved = make_ramps(20)
+    shorter, longer = make_ramps(7), make_ramps(60)
     for position in (shorter, longer):
         position.load_state_dict(saved.state_dict())
+    shorter.load_state_dict({}, strict=False)  # keeps the table
     assert torch.equal(shorter.table, saved.table[:, :7])
-    torch.testing.assert_close(longer.table[:, 1::3], saved.table)
+    # At the centres of the new columns
+    columns = ((torch.arange(60) + 0.5) / 3 - 0.5).clamp(0, 19) / 19
+    torch.testing.assert_close(longer.table.data, ramps(columns))

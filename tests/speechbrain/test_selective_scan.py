@@ -7,6 +7,7 @@ Authors
 import pytest
 import torch
 
+SEQUENCES = ("u", "delta", "B", "C", "z")
 DIRECTIONS = ("forward", "reverse", "both")
 
 
@@ -16,16 +17,11 @@ def make_inputs(device, direction="forward", steps=150):
     Of each channel, one state forgets at once: ``exp(delta * A)`` is 0.
     """
     torch.manual_seed(1)
-    sizes = {
-        "u": (2, 6, steps),
-        "delta": (2, 6, steps),
-        "B": (2, 4, steps),
-        "C": (2, 4, steps),
-        "D": (6,),
-        "z": (2, 6, steps),
-        "delta_bias": (6,),
-        "A": (2, 6, 4) if direction == "both" else (6, 4),
-    }
+    sizes = dict.fromkeys(("u", "delta", "z"), (2, 6, steps))
+    sizes |= {"B": (2, 4, steps), "C": (2, 4, steps)}
+    sizes |= {"D": (6,), "delta_bias": (6,), "A": (6, 4)}
+    if direction == "both":
+        sizes["A"] = (2, 6, 4)
     inputs = {
         name: torch.randn(size, dtype=torch.float64, device=device)
         for name, size in sizes.items()
@@ -33,6 +29,16 @@ def make_inputs(device, direction="forward", steps=150):
     inputs["A"] = -inputs["A"].abs() - 0.1
     inputs["A"][..., -1] *= 1e5
     return inputs
+
+
+def scan(inputs, direction, **options):
+    """The scan of a direction."""
+    from speechbrain.nnet.selective_scan import selective_scan
+
+    is_reverse = direction == "reverse"
+    return selective_scan(
+        **inputs, delta_softplus=True, reverse=is_reverse, **options
+    )
 
 
 def scan_step_by_step(u, delta, A, B, C, D, z, delta_bias):
@@ -50,10 +56,8 @@ def scan_step_by_step(u, delta, A, B, C, D, z, delta_bias):
 
 def scan_backward(**inputs):
     """The same, from the last step to the first."""
-    flipped = {
-        name: x.flip(2) if x.dim() == 3 else x for name, x in inputs.items()
-    }
-    out, state = scan_step_by_step(**flipped)
+    flipped = {name: inputs[name].flip(2) for name in SEQUENCES}
+    out, state = scan_step_by_step(**{**inputs, **flipped})
     return out.flip(2), state
 
 
@@ -62,26 +66,20 @@ def scan_backward(**inputs):
 def test_scan_and_gradients_are_those_of_the_recursion(
     device, steps, direction
 ):
-    from speechbrain.nnet.selective_scan import selective_scan
-
     inputs = make_inputs(device, direction, steps)
     tensors = [x.requires_grad_() for x in inputs.values()]
-    found = selective_scan(
-        **inputs,
-        delta_softplus=True,
-        return_last_state=direction != "both",
-        reverse=direction == "reverse",
-    )
-    A = inputs.pop("A")
-    if direction == "forward":
-        expected = scan_step_by_step(A=A, **inputs)
-    elif direction == "reverse":
-        expected = scan_backward(A=A, **inputs)
-    else:
-        found = (found,)
+    if direction == "both":
+        found = (scan(inputs, direction),)
+        A = inputs.pop("A")
         there, _ = scan_step_by_step(A=A[0], **inputs)
         back, _ = scan_backward(A=A[1], **inputs)
         expected = (there + back,)
+    else:
+        found = scan(inputs, direction, return_last_state=True)
+        slow_scan = scan_step_by_step
+        if direction == "reverse":
+            slow_scan = scan_backward
+        expected = slow_scan(**inputs)
     results = []
     for outputs in (found, expected):
         loss = sum(x.sin().sum() for x in outputs)
@@ -91,41 +89,29 @@ def test_scan_and_gradients_are_those_of_the_recursion(
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_items_of_other_lengths_are_as_alone(device, direction):
-    from speechbrain.nnet.selective_scan import selective_scan
-
     inputs = make_inputs(device, direction)
-    options = {"delta_softplus": True, "reverse": direction == "reverse"}
     lengths = torch.tensor([90, 150], device=device)
-    out = selective_scan(**inputs, lengths=lengths, **options)
+    out = scan(inputs, direction, lengths=lengths)
     assert not out[0, :, 90:].any()
-    alone = {
-        name: x[:1, :, :90] if name in ("u", "delta", "B", "C", "z") else x
-        for name, x in inputs.items()
-    }
-    expected = selective_scan(**alone, **options)
+    alone = {name: inputs[name][:1, :, :90] for name in SEQUENCES}
+    expected = scan({**inputs, **alone}, direction)
     torch.testing.assert_close(out[:1, :, :90], expected)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_half_precision_is_scanned_in_float32(device, direction):
-    from speechbrain.nnet.selective_scan import selective_scan
-
     inputs = make_inputs(device, direction)
     half = {name: x.to(torch.bfloat16) for name, x in inputs.items()}
     single = {name: x.float() for name, x in half.items()}
-    options = {"delta_softplus": True, "reverse": direction == "reverse"}
-    found = selective_scan(**half, **options)
-    expected = selective_scan(**single, **options).bfloat16()
-    torch.testing.assert_close(found, expected)
+    expected = scan(single, direction).bfloat16()
+    torch.testing.assert_close(scan(half, direction), expected)
 
 
 def test_what_kernels_do_not_check_is_an_error(device):
-    from speechbrain.nnet.selective_scan import selective_scan
-
     inputs = make_inputs(device)
     for name in ("delta", "A", "B", "D"):
         wrong = {**inputs, name: inputs[name][..., :-1]}
         with pytest.raises(ValueError, match="must be"):
-            selective_scan(**wrong)
+            scan(wrong, "forward")
     with pytest.raises(ValueError, match="float64"):
-        selective_scan(**inputs, backend="triton")
+        scan(inputs, "forward", backend="triton")

@@ -8,19 +8,15 @@ import pytest
 import torch
 
 
-def sgd():
-    """An optimiser with two groups of parameters."""
-    groups = [{"params": [torch.zeros(1)], "lr": 7.0 + g} for g in (0, 1)]
-    return torch.optim.SGD(groups)
-
-
 @pytest.mark.parametrize("warmup, total, final", [(5, 20, 0.0), (2, 9, 0.02)])
 def test_equals_torch(tmp_path, warmup, total, final):
     """Also if a checkpoint is loaded within the warm-up."""
     from speechbrain.nnet.schedulers import LinearWarmupCosine
 
     schedule = LinearWarmupCosine(0.1, warmup, total, final)
-    optimizer, peer = sgd(), torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    groups = [{"params": [torch.zeros(1)], "lr": lr} for lr in (7.0, 8.0)]
+    optimizer = torch.optim.SGD(groups)
+    peer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     linear = torch.optim.lr_scheduler.LinearLR(
         peer, start_factor=1 / warmup, total_iters=warmup - 1
     )
@@ -42,11 +38,6 @@ def test_equals_torch(tmp_path, warmup, total, final):
         peer.step()
         sequence.step()
     # torch's rises again
-    assert [schedule(optimizer) for _ in range(3)] == [pytest.approx(final)] * 3
-
-
-def test_a_warmup_to_the_end_is_an_error():
-    from speechbrain.nnet.schedulers import LinearWarmupCosine
-
+    assert schedule(optimizer) == pytest.approx(final)
     with pytest.raises(ValueError, match="total_steps"):
         LinearWarmupCosine(0.1, warmup_steps=5, total_steps=5)

@@ -35,29 +35,25 @@ def no_data(monkeypatch):
 
 
 def make(Brain, checkpointer=None, functions=(), **run_opts):
-    """A Brain of a linear model, with the means of its losses.
+    """A Brain of a linear model, with the mean losses of its epochs.
 
-    ``averages`` are those of epochs, ``shown`` those of the progress bar;
     ``functions`` are called before and after the training.
     """
-    averages, shown = [], []
 
     class Fit(Brain):
+        averages = []
+
         def compute_forward(self, batch, stage):
             return self.modules.model(batch)
 
         def compute_objectives(self, predictions, batch, stage):
             return (predictions - 1).square().mean()
 
-        def update_average(self, loss, avg_loss):
-            shown.append(super().update_average(loss, avg_loss))
-            return shown[-1]
-
         def on_stage_end(self, stage, stage_loss, epoch=None):
-            averages.append(stage_loss)
+            self.averages.append(stage_loss)
 
     torch.manual_seed(0)
-    brain = Fit(
+    return Fit(
         {"model": torch.nn.Linear(4, 1)},
         lambda weights: torch.optim.SGD(weights, lr=0.1),
         hparams={
@@ -70,84 +66,75 @@ def make(Brain, checkpointer=None, functions=(), **run_opts):
         run_opts={"max_grad_norm": 1.0, **run_opts},
         checkpointer=checkpointer,
     )
-    brain.averages, brain.shown = averages, shown
-    return brain
 
 
-def fit(Brain, clips, *args, **options):
-    """Trains what ``make`` makes."""
-    brain = make(Brain, *args, **options)
+def fit(brain, clips):
+    """Trains for two epochs."""
     epochs = brain.hparams.epoch_counter
     brain.fit(epochs, clips, clips[:3], progressbar=False)
     return brain
 
 
-@pytest.mark.parametrize("options", [{}, {"grad_accumulation_factor": 3}])
-def test_losses_and_weights_are_those_of_speechbrain(options):
-    """Bit by bit. The bar shows losses one step late, but the first and last."""
+def make_clips(count, bad=None, value=1.0):
+    """Batches of random clips, one of them times a value."""
     torch.manual_seed(1)
-    clips = list(torch.randn(20, 2, 4))
-    expected, found = (
-        fit(Brain, clips, **options) for Brain in (sb.Brain, core.Brain)
-    )
-    assert found.averages == expected.averages
-    assert len(found.averages) == 4  # training and validation, two epochs
-    for epoch in (0, 23):
-        assert found.shown[epoch] == expected.shown[epoch] > 0
-        later = slice(epoch + 1, epoch + 19)
-        assert found.shown[later] == expected.shown[epoch : epoch + 18]
-        assert found.shown[epoch + 19] == expected.shown[epoch + 19]
-    for x, y in zip(found.modules.parameters(), expected.modules.parameters()):
-        assert torch.equal(x, y)
-    assert found.optimizer_step == expected.optimizer_step
+    clips = list(torch.randn(count, 2, 4))
+    if bad is not None:
+        clips[bad] = clips[bad] * value
+    return clips
 
 
 @pytest.mark.parametrize(
-    "options", [{"debug": True}, {"optimizer_step_limit": 2}]
+    "options",
+    [
+        {},
+        {"grad_accumulation_factor": 3},
+        {"debug": True},
+        {"optimizer_step_limit": 2},
+    ],
 )
-def test_no_loss_is_left_where_an_epoch_ends_early(options):
-    clips = list(torch.randn(20, 2, 4))
+def test_losses_and_weights_are_those_of_speechbrain(options):
+    """Bit by bit, also where an epoch ends early."""
     expected, found = (
-        fit(Brain, clips, **options) for Brain in (sb.Brain, core.Brain)
+        fit(make(Brain, **options), make_clips(20))
+        for Brain in (sb.Brain, core.Brain)
     )
     assert found.averages == expected.averages
     assert found.unread_loss is None
+    assert found.optimizer_step == expected.optimizer_step
+    for x, y in zip(found.modules.parameters(), expected.modules.parameters()):
+        assert torch.equal(x, y)
 
 
 @pytest.mark.parametrize("place", [3, 7, 9])
 def test_a_loss_that_is_not_finite_ends_the_training_with_its_step(place):
     """One step later."""
-    clips = list(torch.randn(10, 2, 4))
-    clips[place] = clips[place] * torch.nan
-    seen = []
-    with pytest.raises(SystemExit, match=f"step {place + 1} "):
-        fit(CountedBrain(seen), clips, nonfinite_patience=0)
-    assert len(seen) == min(place + 2, 10)
-    # With as much patience, the weights do not become finite again
-    with pytest.raises(SystemExit, match="Weights are not finite"):
-        fit(core.Brain, clips, nonfinite_patience=200)
-
-
-def CountedBrain(seen):
-    """A Brain that counts its steps."""
+    steps = []
 
     class Counted(core.Brain):
         def on_fit_batch_end(self, *args):
-            seen.append(args)
+            steps.append(args)
 
-    return Counted
+    clips = make_clips(10, place, torch.nan)
+    with pytest.raises(SystemExit, match=f"step {place + 1} "):
+        fit(make(Counted, nonfinite_patience=0), clips)
+    assert len(steps) == min(place + 2, 10)
+    # With as much patience, the weights do not become finite again
+    with pytest.raises(SystemExit, match="Weights are not finite"):
+        fit(make(core.Brain, nonfinite_patience=200), clips)
 
 
 @pytest.mark.parametrize("patience", [0, 200])
 @pytest.mark.parametrize("place", [9, 13])
 def test_no_bad_checkpoint_is_saved(patience, place):
     """Not even at the step whose loss has not been read yet."""
-    clips = list(torch.randn(30, 2, 4))
-    clips[place] = clips[place] * torch.inf
     checkpoints = Checkpoints()
     options = {"ckpt_interval_steps": 10, "nonfinite_patience": patience}
     with pytest.raises(SystemExit):
-        fit(core.Brain, clips, checkpoints, **options)
+        fit(
+            make(core.Brain, checkpoints, **options),
+            make_clips(30, place, torch.inf),
+        )
     assert len(checkpoints.saved) == (place > 9)  # after step 10
 
 

@@ -35,38 +35,29 @@ def test_fill_is_that_of_ast(yaml, tmp_path):
     assert masked.unique().numel() == 2
 
 
-def draw(bins, frames, lengths=None):
-    """Masked bins ``[B, F]`` and frames ``[B, T]`` of many clips."""
+@pytest.mark.parametrize("axis, longest", [("bins", 12), ("frames", 20)])
+def test_widths_are_uniform_and_masks_lie_within(axis, longest):
     torch.manual_seed(0)
-    feats = torch.ones(CLIPS, FRAMES, BINS)
-    masked = SpecAugment(bins, frames)(feats, lengths) == 0
-    return masked.all(1), masked.all(2)
-
-
-def test_widths_are_uniform_and_masks_lie_within():
-    """Half the maximum on average, to four standard errors."""
-    for which, longest in ((0, 12), (1, 20)):
-        options = [0, 0]
-        options[which] = longest
-        masked = draw(*options)[which]
-        assert not draw(*options)[1 - which].any()
-        first, width = runs(masked)
-        counts = width.bincount(minlength=longest + 1) / CLIPS
-        expected = 1 / (longest + 1)
-        error = (expected * (1 - expected) / CLIPS) ** 0.5
-        assert ((counts - expected).abs() < 4 * error).all()
-        # Each start at which the mask lies within is equally likely
-        size = masked.shape[1]
-        place = first[width > 0] / (size - width[width > 0])
-        assert place.min() == 0 and place.max() == 1
-        assert abs(place.mean() - 0.5) < 4 * (0.11 / CLIPS) ** 0.5
+    augment = SpecAugment(**{"bins": 0, "frames": 0, axis: longest})
+    masked = augment(torch.ones(CLIPS, FRAMES, BINS)) == 0
+    masked = masked.all(1) if axis == "bins" else masked.all(2)
+    first, width = runs(masked)
+    counts = width.bincount(minlength=longest + 1) / CLIPS
+    expected = 1 / (longest + 1)
+    error = (expected * (1 - expected) / CLIPS) ** 0.5
+    assert ((counts - expected).abs() < 4 * error).all()
+    # Each start at which the mask lies within is equally likely
+    start = first[width > 0] / (masked.shape[1] - width[width > 0])
+    assert start.min() == 0 and start.max() == 1
+    assert abs(start.mean() - 0.5) < 4 * (0.11 / CLIPS) ** 0.5
 
 
 def test_padding_is_not_masked():
+    torch.manual_seed(0)
     lengths = torch.linspace(0.05, 1, CLIPS)
     n_frames = (lengths * FRAMES).round().long()
-    _, masked = draw(0, 30, lengths)
-    first, width = runs(masked)
+    masked = SpecAugment(0, 30)(torch.ones(CLIPS, FRAMES, BINS), lengths) == 0
+    first, width = runs(masked.all(2))
     assert (first + width <= n_frames)[width > 0].all()
     assert (width == n_frames).any()  # short clips may be masked as a whole
 

@@ -7,34 +7,28 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.lobes import frame_classifier as heads
-
-
-def linear_softmax(probs):
-    return (probs * probs).sum(0) / probs.sum(0)
-
-
-@pytest.mark.parametrize(
-    "pooling, slow_pooling",
-    [
-        (heads.LinearSoftmaxPooling(), linear_softmax),
-        (heads.MaxPooling(), lambda probs: probs.max(0).values),
-    ],
+from speechbrain_fftp.lobes.frame_classifier import (
+    FrameClassifier,
+    LinearSoftmaxPooling,
+    MaxPooling,
 )
-def test_clip_is_pooled_from_its_own_steps(pooling, slow_pooling):
+
+
+@pytest.mark.parametrize("Pooling", [LinearSoftmaxPooling, MaxPooling])
+def test_clip_is_pooled_from_its_own_predictions(Pooling):
+    """Also under autocast, in float32."""
     torch.manual_seed(0)
-    classifier = heads.FrameClassifier(24, 5, pooling)
-    tokens, counts = torch.randn(3, 9, 24), (9, 4, 1)
+    classifier = FrameClassifier(24, 5, Pooling())
+    tokens, counts = torch.randn(3, 9, 24).bfloat16(), (9, 4, 1)
     valid = torch.arange(9) < torch.tensor(counts)[:, None]
-    found, frame_logits = classifier(tokens, valid)
-    for clip, steps, count in zip(found, frame_logits.sigmoid(), counts):
-        expected = slow_pooling(steps[:count])
-        torch.testing.assert_close(clip[0].sigmoid(), expected)
-    torch.testing.assert_close(classifier(tokens)[0][0], found[0])
-
-
-def test_logits_are_in_float32_under_autocast():
-    classifier, tokens = heads.FrameClassifier(24, 5), torch.randn(2, 9, 24)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = classifier(tokens.bfloat16())
-    torch.testing.assert_close(found, classifier(tokens.bfloat16().float()))
+        found, frame_logits = classifier(tokens, valid)
+    expected = torch.stack([classifier(x.float())[1] for x in tokens[:, None]])
+    torch.testing.assert_close(frame_logits, expected[:, 0])
+    for clip, logits, count in zip(found, frame_logits, counts):
+        probs = logits[:count].sigmoid()
+        pooled = probs.amax(0)
+        if Pooling is LinearSoftmaxPooling:
+            pooled = probs.square().sum(0) / probs.sum(0)
+        torch.testing.assert_close(clip[0].sigmoid(), pooled)
+    torch.testing.assert_close(classifier(tokens.float())[0][0], found[0])

@@ -27,9 +27,14 @@ has_gpu = torch.cuda.is_available()
 interprets = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def check(path, backend, device="cpu"):
-    """Compares outputs and gradients with a golden file."""
-    arrays = np.load(path)
+@pytest.fixture
+def golden(shared, name):
+    """The arrays of a file."""
+    return np.load(shared / "fixtures" / "selective_scan" / f"{name}.npz")
+
+
+def check(arrays, backend, device="cpu"):
+    """Compares outputs and gradients with golden ones."""
     inputs = {
         name: torch.tensor(arrays[name], device=device, requires_grad=True)
         for name in NAMES
@@ -53,25 +58,23 @@ def check(path, backend, device="cpu"):
 
 
 @pytest.mark.parametrize("name", [*SHORT, *LONG])
-def test_torch(shared, name):
-    check(shared / "fixtures" / "selective_scan" / f"{name}.npz", "torch")
+def test_torch(golden):
+    check(golden, "torch")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu and not interprets, reason="see test_kernels")
 @pytest.mark.parametrize("name", SHORT)
-def test_triton(shared, name):
-    path = shared / "fixtures" / "selective_scan" / f"{name}.npz"
-    check(path, "triton", "cuda" if has_gpu else "cpu")
+def test_triton(golden):
+    check(golden, "triton", "cuda" if has_gpu else "cpu")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu, reason="there is no GPU")
 @pytest.mark.parametrize("name", [*SHORT, *LONG])
-def test_mamba_ssm(shared, name):
+def test_mamba_ssm(golden):
     pytest.importorskip("mamba_ssm")
-    path = shared / "fixtures" / "selective_scan" / f"{name}.npz"
-    check(path, "mamba_ssm", "cuda")
+    check(golden, "mamba_ssm", "cuda")
 
 
 @pytest.mark.skipif(has_gpu or interprets, reason="run in this process")
@@ -103,19 +106,19 @@ def test_mamba_ssm_gets_what_it_expects(monkeypatch):
         scan = (u, delta, A, B, C, D, z, delta_bias, delta_softplus)
         return selective_scan(*scan, **options, backend="torch")
 
-    name = "mamba_ssm.ops.selective_scan_interface"
     module = types.SimpleNamespace(selective_scan_fn=kernel)
-    monkeypatch.setitem(sys.modules, "mamba_ssm", types.ModuleType("mamba_ssm"))
-    monkeypatch.setitem(sys.modules, "mamba_ssm.ops", types.ModuleType("ops"))
-    monkeypatch.setitem(sys.modules, name, module)
-    u, delta, z = torch.randn(3, 3, 6, 21).unbind()
-    B, C = torch.randn(2, 3, 4, 21).unbind()
+    for name in ("", ".ops", ".ops.selective_scan_interface"):
+        monkeypatch.setitem(sys.modules, f"mamba_ssm{name}", module)
+    sequences = {name: torch.randn(3, 6, 21) for name in ("u", "delta", "z")}
+    sequences |= {name: torch.randn(3, 4, 21) for name in ("B", "C")}
     A = -torch.rand(2, 6, 4)  # of both directions
-    D, delta_bias = torch.randn(2, 6).unbind()
     for lengths in (None, torch.tensor([21, 10, 1])):
         found, expected = (
             selective_scan(
-                *(u, delta, A, B, C, D, z, delta_bias),
+                **sequences,
+                A=A,
+                D=torch.ones(6),
+                delta_bias=torch.arange(6.0) / 6,
                 delta_softplus=True,
                 lengths=lengths,
                 backend=backend,

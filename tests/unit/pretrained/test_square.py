@@ -7,7 +7,6 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.pretrained import square_to_fftp
@@ -15,12 +14,13 @@ from speechbrain_fftp.pretrained import square_to_fftp
 FEATS = torch.randn(2, 120, 64, generator=torch.Generator().manual_seed(0))
 
 
-def make_square(cls=AST, patch_size=16, stride=10, **options):
+def make_square(patch_size, stride):
     """An encoder with square patches of 64 mel bins."""
     torch.manual_seed(0)
     embedding = SquarePatchEmbedding(64, 32, patch_size, stride)
+    encoder = AuM(64, 32, 2, embedding=embedding, max_frames=120)
     torch.nn.init.normal_(embedding.proj.bias)
-    return cls(64, 32, 2, embedding=embedding, max_frames=120, **options)
+    return encoder
 
 
 def columns(encoder, feats):
@@ -32,7 +32,7 @@ def columns(encoder, feats):
 @pytest.mark.parametrize("patch_size, stride", [(16, 10), (16, 16), (8, 3)])
 def test_tokens_are_means_of_columns(patch_size, stride):
     """All else is that of the square encoder, which does not change."""
-    square = make_square(AuM, patch_size, stride)
+    square = make_square(patch_size, stride)
     before = {k: v.clone() for k, v in square.state_dict().items()}
     embedding = FFTPEmbedding(64, 32, patch_size, stride)
     fftp = square_to_fftp(square, embedding)
@@ -43,17 +43,16 @@ def test_tokens_are_means_of_columns(patch_size, stride):
             tensor = tensor.mean(0, keepdim=True)
         if not name.startswith("embedding."):
             assert torch.equal(state[name], tensor)
-    for tensor in state.values():
-        tensor.zero_()
+        state[name].zero_()
     torch.testing.assert_close(square.state_dict(), before)
 
 
 @pytest.mark.parametrize("frames", [1, 5, 15, 25])
 def test_patches_of_other_lengths(frames):
     """A longer one has the column in its middle, a shorter one repeats edges."""
-    square = make_square(stride=16, num_heads=2)
+    square = make_square(16, 16)
     fftp = square_to_fftp(square, FFTPEmbedding(64, 32, frames, frames))
     clip = FEATS[:, :frames]
-    places = torch.arange(16) + (frames - 16) // 2
-    column = clip[:, places.clamp(0, frames - 1)]
+    indices = torch.arange(16) + (frames - 16) // 2
+    column = clip[:, indices.clamp(0, frames - 1)]
     torch.testing.assert_close(fftp.embedding(clip), columns(square, column))

@@ -9,12 +9,8 @@ import copy
 import pytest
 import torch
 
-from fftp_tag import AudioTagger
-from fftp_tag.model.sources import find_or_convert
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     PatchEmbedding,
@@ -30,14 +26,8 @@ from speechbrain_fftp.pretrained import (
 
 def small_ast(embedding, max_frames=128, depth=2, heads=2):
     """A small encoder."""
-    return AST(
-        n_mels=embedding.n_mels,
-        embed_dim=embedding.embed_dim,
-        depth=depth,
-        num_heads=heads,
-        embedding=embedding,
-        max_frames=max_frames,
-    )
+    sizes = embedding.n_mels, embedding.embed_dim, depth, heads
+    return AST(*sizes, embedding, max_frames)
 
 
 def fftp(n_mels=40, embed_dim=24, patch_frames=10, stride=5):
@@ -70,35 +60,9 @@ def test_inference_folder_or_its_weights(tmp_path):
     trained = small_ast(fftp())
     path = save(trained, tmp_path)
     check_start(small_ast(fftp()), path, trained)
-    check_start(small_ast(fftp(), max_frames=300), str(tmp_path), trained)
-
-
-@torch.no_grad()
-def test_the_starter_model():
-    """From weights in int8: embeddings are those of the model's own engine."""
-    tagger = AudioTagger.from_pretrained("starter")
-    encoder = ConvNeXt1d(
-        embed_dim=128,
-        depth=6,
-        kernel=15,
-        embedding=FFTPEmbedding(128, 128, 10, 5),
-    )
-    start_from(encoder.eval(), find_or_convert("starter"))
-    wavs = 0.1 * torch.randn(1, 48000).cumsum(1).sin()
-    feats = DatasetNormalization()(KaldiFbank()(wavs))
-    expected = torch.tensor(tagger.model.embeddings(wavs.numpy()))
-    found = encoder(feats)[:, 0]
-    torch.testing.assert_close(found, expected, rtol=0, atol=0.03)
-    assert expected.std() > 0.3
-    with pytest.raises(SystemExit, match="no weights named cls_tokens"):
-        start_from(small_ast(fftp()), find_or_convert("starter"))
-
-
-def test_a_shorter_clip_is_encoded_as_by_the_trained_model(tmp_path):
-    trained, encoder = small_ast(fftp()), small_ast(fftp(), max_frames=48)
-    start_from(encoder, save(trained, tmp_path))
-    feats = torch.randn(2, 48, 40)
-    torch.testing.assert_close(encoder(feats), trained(feats))
+    for max_frames in (48, 300):
+        encoder = small_ast(fftp(), max_frames)
+        check_start(encoder, str(tmp_path), trained)
 
 
 @pytest.mark.parametrize("stride", ["stride_frames: 5", "stride: [5, 1]"])
@@ -122,13 +86,6 @@ def test_published_models(form, published):
         embedding = fftp(expected.n_mels, expected.embed_dim, 16)
         expected = square_to_fftp(expected, embedding)
         check_start(copy.deepcopy(expected), path, expected)
-
-
-@pytest.mark.parametrize("stride", [10, 16])
-def test_trained_square_model_becomes_full_frequency(stride, tmp_path):
-    square = small_ast(SquarePatchEmbedding(48, 24, 16, stride))
-    expected = square_to_fftp(square, fftp(48))
-    check_start(copy.deepcopy(expected), save(square, tmp_path), expected)
 
 
 @pytest.mark.parametrize(
@@ -158,19 +115,12 @@ def test_other_sizes_are_named_in_one_line(embedding, encoder, named, tmp_path):
 
 def test_what_tensors_do_not_show(published, tmp_path):
     path = published("AST file")
-    for heads, rate, named in (
-        (4, 16000, "num_heads 1 instead of 4"),
-        (1, 8000, "sample_rate 16000 instead of 8000"),
+    for source, heads, rate, named in (
+        (path, 4, 16000, f"{path}.*num_heads 1 instead of 4"),
+        (path, 1, 8000, f"{path}.*sample_rate 16000 instead of 8000"),
+        (tmp_path / "nowhere", 1, 16000, "nowhere"),
+        (tmp_path, 1, 16000, "model.s"),
     ):
         encoder = small_ast(fftp(128, 64), heads=heads)
-        with pytest.raises(SystemExit, match=f"{path}.*{named}"):
-            start_from(encoder, path, sample_rate=rate)
-    model = tmp_path / "model.onnx"
-    model.touch()
-    for missing, named in (
-        (tmp_path / "nowhere", tmp_path / "nowhere"),
-        (tmp_path, "model.s"),
-        (model, "metadata"),
-    ):
-        with pytest.raises(SystemExit, match=str(named)):
-            start_from(encoder, missing)
+        with pytest.raises(SystemExit, match=named):
+            start_from(encoder, source, sample_rate=rate)

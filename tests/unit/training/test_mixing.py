@@ -82,18 +82,35 @@ def test_partners_are_any_clips_and_weights_are_those_of_ast():
     assert stats.kstest(weights, stats.beta(10, 10).cdf).pvalue > 0.001
 
 
-def test_an_epoch_has_its_pairs_in_any_number_of_processes(clips):
-    """A resumed epoch has the same, another epoch others."""
+class SameOrder(list):
+    """A sampler whose order is that of no epoch."""
 
-    def pairs(epoch, rank=0, processes=1):
+    def set_epoch(self, epoch):
+        """Does nothing."""
+
+
+def test_pairs_are_those_of_the_seed_and_the_epoch():
+    def pairs(seed, epoch):
+        sampler = MixupSampler(SameOrder(range(50)), 99, prob=1.0, seed=seed)
+        sampler.set_epoch(epoch)
+        return zip(*sampler)
+
+    clips, others, weights = pairs(3, 1)
+    assert (clips, others, weights) == tuple(pairs(3, 1))
+    for seed, epoch in ((3, 2), (4, 1)):
+        found = list(pairs(seed, epoch))
+        assert found[0] == clips
+        assert found[1] != others and not set(found[2]) & set(weights)
+
+
+def test_processes_share_the_pairs_of_an_epoch(clips):
+    def pairs(rank, processes):
         sampler = make_sampler(clips, set_mixup_prob=0.5, seed=3)
         wrapped = DistributedSamplerWrapper(
             sampler, num_replicas=processes, rank=rank, shuffle=False
         )
-        wrapped.set_epoch(epoch)
+        wrapped.set_epoch(1)
         return list(wrapped)
 
-    whole = pairs(1)
-    assert whole == pairs(1) != pairs(2)
-    first, second = pairs(1, 0, 2), pairs(1, 1, 2)
-    assert [first[0], second[0], first[1]] == whole
+    first, second = pairs(0, 2), pairs(1, 2)
+    assert [first[0], second[0], first[1]] == pairs(0, 1)
