@@ -5,14 +5,14 @@ A ``model.onnx`` runs without this package and without PyTorch. Its input is
 all equally long. Outputs:
 
 * ``probabilities`` ``[batch, classes]``, if the model has classes; 0 in
-  silence, see ``onnx.silence``;
+  silence, see ``fftp_tag.model.silence``;
 * ``embeddings`` ``[batch, dim]``;
 * ``frame_probabilities`` ``[batch, frames, classes]``, if the model classifies
   frame-level predictions;
 * ``tokens`` ``[batch, frames, dim]``, which the encoder pools to embeddings;
 * ``features`` ``[batch, frames, bins]``, before their normalisation.
 
-The metadata are those of ``dataio.model_info.ModelInfo``.
+The metadata are those of ``fftp_tag.model.info.ModelInfo``.
 
 Authors
  * The speechbrain_fftp authors 2026
