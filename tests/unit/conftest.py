@@ -12,27 +12,16 @@ import soundfile as sf
 
 
 @pytest.fixture(scope="session")
-def ffmpeg():
-    """Runs ffmpeg, if it is installed, and returns its standard output."""
+def ffmpeg_encode():
+    """Encodes samples as NAME with ffmpeg, by way of NAME.wav."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
-
-    def run(*arguments):
-        command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
-        command += map(str, arguments)
-        return subprocess.run(command, stdout=-1, check=True).stdout
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def ffmpeg_encode(ffmpeg):
-    """Encodes samples as NAME with ffmpeg, by way of NAME.wav."""
 
     def encode(path, samples, rate, *options):
         wav = path.with_name(path.name + ".wav")
         sf.write(wav, samples, rate)
-        ffmpeg("-i", wav, *options, path)
+        command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-i", wav]
+        subprocess.run([*command, *options, path], check=True)
         return path
 
     return encode

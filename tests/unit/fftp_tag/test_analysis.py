@@ -191,16 +191,6 @@ def run_page(tagger, recordings, folder, node, runtime):
     return node("model.js", PAGE, given)
 
 
-def test_the_starter_runs_in_the_page(node, runtime, tmp_path):
-    """Without a warning on the console, see ``node``."""
-    tagger = AudioTagger.from_pretrained("starter")
-    wav = np.random.default_rng(0).uniform(-0.3, 0.3, 32000)
-    wav = wav.astype(np.float32)
-    [found] = run_page(tagger, [wav], tmp_path, node, runtime)
-    expected = tagger.clip_probabilities(wav, tagger.model.sample_rate)
-    np.testing.assert_allclose(found["clipProbs"], expected, atol=1e-4)
-
-
 def test_the_page_finds_the_same(tagger, node, runtime, tmp_path):
     of_page = run_page(tagger, RECORDINGS, tmp_path, node, runtime)
     count = 0

@@ -16,13 +16,11 @@ import soxr
 from fftp_tag.audio import decode as audio
 from fftp_tag.audio.decode import (
     TruncatedAudio,
-    list_recordings,
     open_audio,
     read_audio,
     read_duration,
     stream_audio,
 )
-from fftp_tag.errors import InputError
 
 RATE = 16000
 
@@ -100,38 +98,6 @@ def test_truncated_files(format):
         assert not len(read_audio(cut, RATE, start=2.9))
 
 
-@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_a_last_page_that_is_cut(subtype):
-    content = encoded(noise(), "OGG", subtype)
-    whole = read_audio(content + b"TAG" + bytes(125), RATE)  # no damage
-    np.testing.assert_array_equal(whole, read_audio(content, RATE))
-    with pytest.raises(TruncatedAudio):
-        read_audio(content[:-200], RATE)
-
-
-@pytest.mark.parametrize(
-    "format, subtype", [("WAV", "GSM610"), ("XI", "DPCM_16")]
-)
-def test_formats_that_cannot_be_sought(format, subtype):
-    content = encoded(noise(), format, subtype)
-    with open_audio(content) as file:
-        rate = file.rate
-    whole = read_audio(content, rate)
-    assert delay(whole, noise())[0] < 400 and len(whole) >= len(noise())
-    part = read_audio(content, rate, start=1.25, seconds=0.5)
-    np.testing.assert_array_equal(
-        part, whole[round(1.25 * rate) : round(1.75 * rate)]
-    )
-
-
-@pytest.mark.parametrize("size", [2**31 - 2**12, 2**32 - 1])
-def test_wav_files_that_were_streamed_are_whole(size):
-    """As sox and ffmpeg write them into a pipe, without a known size."""
-    content = bytearray(encoded(noise()))
-    content[40:44] = size.to_bytes(4, "little")
-    assert len(read_audio(bytes(content), RATE)) == len(noise())
-
-
 @pytest.mark.parametrize(
     "name, codec",
     [("a.m4a", "alac"), ("a.m4a", "aac"), ("a.webm", "libopus")],
@@ -152,74 +118,3 @@ def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name, codec):
         at = round(start * 48000)
         late, similar = delay(part, found[at : at + 24000])
         assert abs(late) < 0.003 * 48000 and similar > 0.9
-
-
-def test_streamed_flac_has_no_known_length(ffmpeg, tmp_path):
-    sf.write(tmp_path / "a.wav", noise(), RATE)
-    content = ffmpeg("-i", tmp_path / "a.wav", "-f", "flac", "-")
-    with open_audio(content) as file:
-        assert file.frames is None
-    assert read_duration(content) == 3.0
-    part = read_audio(content, RATE, start=1.5)
-    np.testing.assert_allclose(part, noise()[24000:], atol=1e-4)
-
-
-def test_a_reader_that_stops_leaves_no_process(
-    ffmpeg_encode, tmp_path, monkeypatch
-):
-    minutes = np.tile(noise(), 50)
-    path = ffmpeg_encode(tmp_path / "a.mkv", minutes, RATE, "-c:a", "flac")
-    processes = []
-    start_ffmpeg = audio.start_ffmpeg
-
-    def start(*args):
-        processes.append(start_ffmpeg(*args))
-        return processes[-1]
-
-    monkeypatch.setattr(audio, "start_ffmpeg", start)
-    blocks = stream_audio(path, RATE)
-    next(blocks)
-    assert processes[0].poll() is None
-    blocks.close()
-    assert len(read_audio(path, RATE, seconds=1.0)) == RATE
-    assert len(processes) == 2
-    assert all(process.returncode is not None for process in processes)
-
-
-def test_ffmpeg_that_is_missing_or_fails(ffmpeg, tmp_path, monkeypatch):
-    """Or says more than a pipe holds, and stops within a sample."""
-    video = tmp_path / "a.mp4"
-    ffmpeg("-f", "lavfi", "-i", "testsrc=d=1:s=64x64", video)
-    with pytest.raises(InputError, match="no sound"):
-        read_audio(video, RATE)
-    header = audio.AU_HEADER.pack(b".snd", 24, 2**32 - 1, 6, RATE, 1)
-    (tmp_path / "output").write_bytes(header + bytes(4002))
-    script = tmp_path / "ffmpeg"
-    script.touch(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    for commands, message in (
-        ("echo first >&2; echo last >&2", "last"),
-        (f"head -c 1000000 /dev/zero >&2; cat {tmp_path}/output", "truncated"),
-    ):
-        script.write_text(f"#!/bin/sh\n{commands}; exit 1\n")
-        found = []
-        with pytest.raises(InputError, match=message):
-            found.extend(stream_audio(b"no format of libsndfile", RATE))
-        assert sum(map(len, found)) == (1000 if message == "truncated" else 0)
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="Install ffmpeg"):
-        read_audio(video, RATE)
-
-
-def test_recordings_are_a_file_or_those_below_a_folder(tmp_path):
-    """Not the files that a Mac writes beside them on other disks."""
-    names = ("b/1.WAV", "a.flac", "._a.flac", ".Trash/2.wav", "notes.txt")
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = [str(tmp_path / name) for name in ("a.flac", "b/1.WAV")]
-    assert list_recordings(tmp_path) == found
-    assert list_recordings(found[0]) == found[:1]
-    with pytest.raises(FileNotFoundError, match="Trash has no audio files"):
-        (tmp_path / ".Trash" / "2.wav").unlink()
-        list_recordings(tmp_path / ".Trash")

@@ -13,7 +13,7 @@ from hypothesis import (
     strategies as st,
 )
 
-from fftp_tag.data.class_names import are_class_names, class_name, class_names
+from fftp_tag.data.class_names import are_class_names, class_name
 from fftp_tag.errors import InputError
 
 PARTS = ["a", "Tu\u0308r", "\u00a0", "\n", " ", ";", "$", " => ", "x" * 99]
@@ -41,10 +41,3 @@ def test_a_name_has_one_form_or_is_refused(text):
     else:
         assert can_be and name == class_name(name) == expected
     assert are_class_names([text]) == (can_be and text == expected)
-
-
-def test_lists_of_names():
-    assert class_names([" b", "a", "", "b\u00a0"]) == ("b", "a")
-    for value in (None, "ab", [1], [["a"]], ["a", "a"], ["a  b"], ("a",)):
-        assert not are_class_names(value)
-    assert are_class_names([]) and are_class_names(["a", "b, c"])

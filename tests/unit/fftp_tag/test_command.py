@@ -1,4 +1,4 @@
-"""Tests of ``fftp-tag``: tables, options, streams, signals and exit codes.
+"""Tests of ``fftp-tag``: tables, errors, streams and exit codes.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,15 +7,12 @@ Authors
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 
 import pytest
 import soundfile as sf
 from tiny_onnx import RATE, sounds
-
-from fftp_tag.cli.main import VERBS, main
 
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
 
@@ -43,21 +40,6 @@ def test_silence_has_no_tags(run, tmp_path, model):
         assert f"{path} is silent" in err
     sf.write(path, 1e-2 * sounds(5.0), RATE, "FLOAT")
     assert len(run(path, "--threshold", 0, model=model).out.splitlines()) == 4
-
-
-def test_the_threshold_of_a_tag(run, clips):
-    """Is shown where it is the model's."""
-    path = clips[1][0]
-    lines = run(path, model="learnt").out.splitlines()
-    assert lines[1:] and all("(threshold 0." in line for line in lines[1:])
-    assert "(thres" not in run(path, "--threshold", 0, model="learnt").out
-    # The most probable class is named nevertheless, but is no tag
-    [_, best, *_] = run(path, "--threshold", 0).out.splitlines()
-    output = run(path, "--threshold", 1).out
-    start = "  none reaches its threshold; most probable:"
-    assert output.splitlines() == [path, start + best]
-    output = run(path, "--threshold", 1, "--format", "json").out
-    assert json.loads(output)[0]["tags"] == []
 
 
 def test_unusable_files_beside_others(run, clips):
@@ -89,37 +71,6 @@ def test_names_are_no_commands_of_a_terminal(run, clips):
     assert "a\\x1b]0;title\\x07.wav" in found.out
 
 
-def test_files_with_the_names_of_options_and_verbs(
-    run, models, clips, monkeypatch, capsys
-):
-    folder, paths = clips
-    monkeypatch.chdir(folder)
-    for name in ("-dash.flac", "page"):
-        shutil.copy(paths[0], name)
-    model = str(models / "clips.onnx")
-    assert main(["--model", model, "--", "-dash.flac", "page"]) == 0
-    names = capsys.readouterr().out.splitlines()[::4]
-    assert names == ["-dash.flac", "page"]
-    assert run("./page").out.startswith("./page\n")
-
-
-def test_help_and_version(capsys):
-    """Fast: nothing is imported that takes long."""
-    for arguments in ([], ["--version"], *([verb, "--help"] for verb in VERBS)):
-        with pytest.raises(SystemExit) as error:
-            main(arguments)
-        assert error.value.code == 0
-        output = capsys.readouterr().out
-        assert f"fftp-tag {arguments[0] if arguments[1:] else ''}" in output
-    code = (
-        "import sys; from fftp_tag.cli.main import make_parser as make;"
-        "make().format_help(); print(*sys.modules, sep='\\n')"
-    )
-    modules = subprocess.check_output([sys.executable, "-c", code], text=True)
-    slow = {"numpy", "torch", "speechbrain", "onnxruntime", "soundfile"}
-    assert not slow & set(modules.splitlines())
-
-
 def test_standard_output_holds_results_alone(models, clips):
     """In a process of its own, of a file whose name is in bytes."""
     name = os.path.join(os.fsencode(clips[0]), b"caf\xe9.wav")
@@ -137,48 +88,3 @@ def test_standard_output_holds_results_alone(models, clips):
         f"fftp-tag: {failed['error']}",
         "fftp-tag: 1 of 2 files failed",
     ]
-
-
-def test_output_that_cannot_be_written(models, clips):
-    """A full disk; and a pipe without a reader, as of ``head``."""
-    full = os.open("/dev/full", os.O_WRONLY)
-    reader, closed = os.pipe()
-    os.close(reader)
-    message = "fftp-tag: No space left on device\n"
-    for output, expected in ((full, message), (closed, "")):
-        done = subprocess.run(
-            [*COMMAND, *clips[1], "--model", models / "clips.onnx"],
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        os.close(output)
-        assert (done.returncode, done.stderr) == (1, expected)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(number):
-    """What is half written is removed."""
-    script = """
-import sys, time
-from fftp_tag.cli import page
-from fftp_tag.cli.main import main
-def run(args):
-    try:
-        print("begun", flush=True)
-        time.sleep(60)
-    finally:
-        print("removed", flush=True)
-page.run = run
-sys.exit(main(["page", "a", "b"]))
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (130, "removed\n", "")

@@ -8,10 +8,9 @@ import math
 import os
 import re
 
-import pytest
 import soundfile as sf
 
-from fftp_tag.data.custom import background_of, list_clips
+from fftp_tag.data.custom import list_clips
 from fftp_tag.data.names import clip_ids
 
 
@@ -64,13 +63,6 @@ def test_folders_of_splits(tmp_path):
     ]
 
 
-def test_one_class_and_background(tmp_path):
-    touch(tmp_path, "dog/1.wav", "dog/2.wav")
-    assert len(list_clips(tmp_path, min_classes=1).clips) == 2
-    touch(tmp_path, "background/3.wav")
-    assert len(list_clips(tmp_path).clips) == 3
-
-
 def parts_of(folder, **options):
     """Path, start, end and labels of each clip."""
     return [
@@ -79,17 +71,7 @@ def parts_of(folder, **options):
     ]
 
 
-def test_background_keeps_away_from_events():
-    """By 0.25 s; and what is shorter than 1 s is left out."""
-    events = [(2.0, 3.0), (4.5, 5.0), (6.5, 7.0)]
-    expected = [(0.0, 1.75), (3.25, 4.25), (5.25, 6.25)]
-    assert list(background_of(events, 8.2)) == expected
-    assert [*background_of(events, 8.3)][3:] == [pytest.approx((7.25, 8.3))]
-    assert list(background_of([(2.0, 3.0), (4.4, 5.0)], 6.0)) == expected[:1]
-
-
-def test_recordings_with_label_tracks(tmp_path, caplog):
-    """Beside them; or in a table, which may label background."""
+def test_recordings_with_label_tracks_beside_them(tmp_path, caplog):
     touch(tmp_path, "dog/1.wav", "yard/unlabelled.wav")
     sf.write(tmp_path / "yard" / "day.wav", [0.0] * 20 * 1000, 1000)
     rows = ["2\t3\tcat", "2.5\t3.5\tdog", "19\t25\tcat", "30\t31\tcat"]
@@ -102,24 +84,6 @@ def test_recordings_with_label_tracks(tmp_path, caplog):
     assert "yard/unlabelled.wav" in caplog.text
     found = parts_of(tmp_path, partly_labelled=True)
     assert found == [*day[: len(events)], dog]
-    # Parts of few recordings are groups
-    groups = [clip.group[-1] for clip in list_clips(tmp_path, 1).clips[:-1]]
-    assert groups == ["0", "0", "4", "0", "2", "4"]
-    write(
-        tmp_path,
-        "events.tsv",
-        "filename\tonset\toffset\tevent_label",
-        "yard/day.wav\t5\t6\tbird",
-        "yard/day.wav\t5\t6\tcrow",
-        "yard/day.wav\t0\t3\tbackground",
-    )
-    table = tmp_path / "events.tsv"
-    caplog.clear()
-    assert parts_of(tmp_path, strong_labels=table, partly_labelled=True) == [
-        ("yard/day.wav", 5, 6, ("bird", "crow")),
-        ("yard/day.wav", 0, 3, ()),
-    ]
-    assert "skipped 2 recordings" in caplog.text
 
 
 def test_ids_are_names_of_different_files():
@@ -204,6 +168,3 @@ def test_published_sets(tmp_path):
         (f"{dev}/16399.wav", ("Purr",), "valid"),
         (f"{test}/37199.wav", ("Guitar", "Music"), "eval"),
     ]
-    # A clips.csv comes first
-    write(tmp_path / "esc50", "clips.csv", "path,labels", "a.wav,x", "b.wav,y")
-    assert list(list_clips(tmp_path / "esc50").classes) == ["x", "y"]

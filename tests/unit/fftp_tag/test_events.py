@@ -14,7 +14,7 @@ from hypothesis import (
 )
 
 from fftp_tag.model.info import default_rules
-from fftp_tag.tag.events import Event, Timeline, rank_tags
+from fftp_tag.tag.events import Event, Timeline
 
 LABELS = ["a", "b", "c"]
 
@@ -113,16 +113,3 @@ def test_the_class_of_an_event_is_a_tag_of_the_file():
     # Thresholds that are not learnt are no default of tags
     rules = dataclasses.replace(rules, is_learnt=False)
     assert len(dataclasses.replace(timeline, rules=rules).tags()) == 3
-
-
-def test_tags_that_reach_their_own_threshold():
-    """Classes below theirs take no place among the top_k."""
-    probs = np.array([0.9, 0.3, 0.8, 0.7], np.float32)
-    limits = np.array([0.95, 0.3, 0.8, 0.6])
-
-    def names(*options):
-        tags = rank_tags(probs, "abcd", *options)
-        return "".join(tag.label for tag in tags)
-
-    assert names(5, limits) == "cdb" and names(2, limits) == "cd"
-    assert names() == "acdb" and names(1) == "a" and names(5, 0.8) == "ac"

@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
-import io
 from pathlib import Path
 
 import pytest
@@ -15,9 +13,6 @@ from tiny_onnx import RATE, sounds
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.formats import FORMATS
-
-TRACKS = [name for name in FORMATS if FORMATS[name].events_of_one_file]
-LISTS = [name for name in FORMATS if name not in TRACKS]
 
 MISSING = {"audacity": {"file", "probability"}, "raven": {"file"}}
 
@@ -48,15 +43,6 @@ def files(tmp_path):
         path.parent.mkdir(parents=True)
         sf.write(path, sounds(5.0, number), RATE)
     return [str(path) for path in paths]
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_tags_are_read_back(run, models, files, name):
-    tagger = AudioTagger.from_pretrained(models / "clips.onnx")
-    expected = [(file, tagger.tag_file(file, top_k=2)) for file in files]
-    found = run(*files, "--top-k", 2, "--format", name)
-    assert not found.err
-    check_rows(name, found.out, expected)
 
 
 @pytest.mark.parametrize(
@@ -107,17 +93,3 @@ def test_a_batch_is_continued(run, files, tmp_path):
     assert "1 file skipped" in found.err
     assert found.out.endswith("west/short.wav.selections.txt\n")
     assert path.read_bytes() == content
-
-
-def test_csv_says_whether_a_tag_reaches_its_threshold(run, files):
-    """That of the model; 0.5 if it has learnt none."""
-    for model, low, middle, high in (
-        ("clips", 0.5, 0.5, 0.5),
-        ("learnt", 0.05, 0.2, 0.9),
-    ):
-        limits = {"Low": low, "Middle": middle, "High": high}
-        options = ["--format", "csv", "--threshold", 0]
-        out = run(*files, *options, model=model).out
-        for row in csv.DictReader(io.StringIO(out)):
-            reaches = float(row["probability"]) >= limits[row["label"]]
-            assert row["reaches_threshold"] == str(reaches)

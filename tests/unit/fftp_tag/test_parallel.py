@@ -1,20 +1,17 @@
-"""Tests of calling a function in threads: order, errors and ends.
+"""Tests of calling a function in threads: order and errors.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import gc
 import itertools
 import threading
 import time
-import weakref
 
-import numpy as np
 import pytest
 
 from fftp_tag.errors import InputError
-from fftp_tag.parallel import ahead, in_order
+from fftp_tag.parallel import in_order
 
 
 def test_errors_of_input_are_text():
@@ -60,24 +57,6 @@ def workers():
     return [thread for thread in threads if thread.is_alive()]
 
 
-def test_what_a_failed_function_held_is_freed():
-    """At once, without the garbage collector: audio is large."""
-    held = []
-
-    def fail(number):
-        block = np.zeros(number)
-        held.append(weakref.ref(block))
-        raise InputError("no")
-
-    gc.disable()
-    try:
-        assert len(list(in_order(fail, range(3), 2))) == 3
-        assert not workers()
-        assert [block() for block in held] == [None] * 3
-    finally:
-        gc.enable()
-
-
 def test_endless_items_that_are_not_all_wanted():
     """At most two items a worker are taken ahead; threads end."""
     taken = []
@@ -92,29 +71,3 @@ def test_endless_items_that_are_not_all_wanted():
     assert len(taken) <= 20 + 6
     found.close()
     assert len(taken) <= 20 + 6 and not workers()
-
-
-def test_the_next_item_is_made_ahead():
-    """In another thread, one at a time, with its errors."""
-    made, release = [], threading.Event()
-
-    def items():
-        for number in range(3):
-            made.append(threading.current_thread().name)
-            if number == 1:
-                release.set()
-            yield number
-        raise InputError("no more")
-
-    found = ahead(items())
-    assert next(found) == 0
-    assert release.wait(10)  # while the first item is used
-    assert next(found) == 1 and next(found) == 2
-    with pytest.raises(InputError, match="no more"):
-        next(found)
-    assert threading.current_thread().name not in made
-    # When no more are wanted, its thread ends
-    found = ahead(iter(range(10)))
-    assert next(found) == 0
-    found.close()
-    assert not workers()

@@ -9,7 +9,6 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from fftp_tag.score.ranking import ranking_metrics
-from fftp_tag.score.tags import tagging_table
 
 
 @pytest.mark.parametrize("digits", [0, 1, 6])
@@ -49,14 +48,3 @@ def test_d_prime_is_the_distance_of_normal_scores():
     assert found["d_prime"] == pytest.approx(1.3, abs=0.02)
     perfect = ranking_metrics(np.eye(2), np.eye(2))
     assert 7 < perfect["d_prime"] < 8
-
-
-def test_a_table_shows_the_worst_and_the_best_classes():
-    per_class = {c: {"AP": c / 10, "positives": 3} for c in range(12)}
-    names = ("mAP", "AUC", "micro_F1", "macro_F1", "num_clips")
-    metrics = {**dict.fromkeys(names, 1), "num_classes_scored": 12}
-    metrics.update(per_class=per_class, thresholds="learnt", d_prime=None)
-    table = tagging_table(metrics, list("lkjihgfedcba"))
-    assert "d-prime  -" in table
-    shown = [line.split("  ")[-1] for line in table.splitlines()[-11:]]
-    assert shown == [*"lkjih", "...", *"edcba"]

@@ -6,16 +6,11 @@ Authors
 
 import os
 import shutil
-import sys
 
 import huggingface_hub
 import pytest
-from foreign_models import LABELS, write_sherpa
 from tiny_onnx import write_model
 
-from fftp_tag.cli.main import main
-from fftp_tag.errors import InputError
-from fftp_tag.model.session import Model
 from fftp_tag.model.sources import find_or_convert
 from speechbrain_fftp.pretrained import convert as conversion
 
@@ -102,37 +97,3 @@ def test_a_model_on_the_hub(hub, converted, tmp_path, cache):
     assert (repo, revision) == ("lab/own", "v1") and "model.onnx" in files
     assert not [name for name in files if name.endswith(("bin", "pt", "*"))]
     assert not converted and not cache.exists()
-
-
-def test_a_model_of_others_on_the_hub(hub, converted, tmp_path, cache):
-    """It is joined with its front end once; then there is no need for a hub."""
-    folder, calls = hub
-    write_sherpa(folder)
-    found = find_or_convert("lab/ced")
-    assert found.parent == cache and Model(found).labels == LABELS
-    assert find_or_convert("lab/ced") == found and len(calls) == 1
-    own = tmp_path / "own.onnx"
-    assert main(["import", "lab/ced", str(own)]) == 0
-    assert Model(own).labels == LABELS and not converted
-
-
-def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
-    def fail(*args, **options):
-        raise OSError("no\nconnection")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
-    assert main(["clip.wav", "--model", "owner/name"]) == 1
-    start, error = capsys.readouterr().err.splitlines()
-    assert "owner/name" in start and "converted once" in start
-    assert "owner/name" in error and "no connection" in error
-    assert not cache.exists()
-
-
-def test_without_torch_nothing_is_converted(tmp_path, monkeypatch):
-    path = tmp_path / "ast.pth"
-    path.write_bytes(b"weights")
-    monkeypatch.delitem(sys.modules, "speechbrain_fftp.pretrained.convert")
-    monkeypatch.delattr("speechbrain_fftp.pretrained.convert")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(InputError, match=f"{path} .*needs torch"):
-        find_or_convert(path)

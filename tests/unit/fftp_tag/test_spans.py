@@ -11,7 +11,6 @@ import tiny_onnx
 from tiny_onnx import FRAME, LONGEST, PATCH, RATE, STEP
 
 from fftp_tag import AudioTagger
-from fftp_tag.errors import InputError
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import OUTPUT, make_span_model
 
@@ -92,9 +91,3 @@ def test_spans_of_any_length(tmp_path, model, seconds, size, step):
     # Of a single frame, there are no differences
     expected = np.nan_to_num(expected)
     np.testing.assert_allclose(rows, expected, atol=2e-4)
-
-
-def test_an_encoder_needs_tokens_over_time(tmp_path):
-    path = tiny_onnx.write_model(tmp_path / "model.onnx", token_samples=None)
-    with pytest.raises(InputError, match="model.onnx"):
-        make_span_model(Model(path), tmp_path / "spans.onnx", 1.0)

@@ -12,30 +12,8 @@ from starter_prepare import CLASSES, MIDS
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
-from fftp_tag.model.sources import STARTER_MODEL
-from fftp_tag.tag.tagger import FRAME_OUTPUTS
 
 RATE = 16000
-
-
-def test_it_is_small_and_names_its_sounds_and_their_sources():
-    tagger = AudioTagger.from_pretrained("starter")
-    assert STARTER_MODEL.stat().st_size < 2e6
-    assert len(tagger.labels) == 21
-    assert tagger.labels == list(CLASSES.values())
-    assert tagger.model.is_frame_level and tagger.model.rules.is_learnt
-    assert "21 sounds" in tagger.model.info.note
-    # As the export writes it
-    silence = np.zeros((1, RATE), np.float32)
-    for probs in tagger.model.run(FRAME_OUTPUTS, silence):
-        assert probs.size and not probs.any()
-    with open(
-        STARTER_MODEL.with_name("attribution.csv"), encoding="utf-8"
-    ) as file:
-        rows = list(csv.DictReader(file))
-    licenses = {row["license"].replace("-", " ") for row in rows}
-    assert licenses == {"CC0", "CC BY", "CC BY 4.0"}
-    assert len(rows) == 1 + 398 + 300
 
 
 def test_it_is_the_default(tmp_path, monkeypatch, capsys):

@@ -15,8 +15,6 @@ from tiny_onnx import sounds, write_model
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import MAX_LEVEL
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import default_rules
-from fftp_tag.tag.events import rank_tags
 from fftp_tag.tag.live import stream_events
 
 RATE = 1000
@@ -56,23 +54,17 @@ def taggers(tmp_path_factory):
     [
         (None, "a.wav"),
         (b"no sound", "a.wav is not readable audio"),
-        (b"", "empty"),
         (wav_of(WAV, rate=999), "999"),
-        (wav_of(np.zeros(24)), "a.wav is shorter than 25 ms"),
         (wav_with(np.nan), "not finite"),
-        (wav_with(np.inf), "not finite"),
         (wav_with(-1.01 * MAX_LEVEL), "full scale"),
         (b"ffconcat version 1.0\nfile b.wav\n", "a.wav"),  # is not followed
-        ("folder", "a.wav"),
         ("fifo", "not a regular file"),  # opening it would wait for ever
     ],
 )
 def test_files(taggers, tmp_path, content, named):
     path = tmp_path / "a.wav"
     (tmp_path / "b.wav").write_bytes(wav_of(WAV))
-    if content == "folder":
-        path.mkdir()
-    elif content == "fifo":
+    if content == "fifo":
         os.mkfifo(path)
     elif content is not None:
         path.write_bytes(content)
@@ -87,7 +79,6 @@ def test_files(taggers, tmp_path, content, named):
         (np.zeros(8000, np.int32), RATE, "type"),
         (np.full(8000, 1000.0), RATE, "full scale"),
         (np.full(8000, np.nan), RATE, "finite"),
-        (WAV, None, "sample_rate"),
         (WAV, 999, "sample_rate"),
     ],
 )
@@ -99,12 +90,8 @@ def test_arrays(taggers, wav, rate, named):
 @pytest.mark.parametrize(
     "model, options, named",
     [
-        ("clips", {"window": 0.09}, "window"),
         ("clips", {"window": 2.1}, "window"),
-        ("clips", {"hop": 0.009}, "hop"),
-        ("clips", {"hop": 2.1}, "hop"),
         ("steps", {"window": 2.0}, "frame-level model"),
-        ("steps", {"hop": 0.009}, "hop"),
         ("clips", {"threshold": [0.5, 0.5, 2.0]}, "threshold"),
         ("steps", {"merge_gap": -1.0}, "merge_gap"),
         ("encoder", {}, "encoder.onnx"),
@@ -115,10 +102,3 @@ def test_arguments(taggers, model, options, named):
         taggers[model].tag_long(WAV, RATE, **options)
     with pytest.raises(InputError, match=named):
         next(stream_events(taggers[model], [WAV], **options))
-
-
-def test_arguments_of_tags():
-    with pytest.raises(InputError, match="top_k"):
-        rank_tags(np.zeros(3), "abc", top_k=0)
-    with pytest.raises(InputError, match="min_duration"):
-        default_rules(3).replace(min_duration=-1.0)
