@@ -109,7 +109,7 @@ def write_sherpa(folder):
     return folder
 
 
-def write_waveforms(folder):
+def write_waveforms(folder, **changes):
     """Writes an encoder of waveforms of 0.5 s at 8 kHz, and its description."""
     model = Waveforms()
     export(
@@ -128,7 +128,9 @@ def write_waveforms(folder):
         "output": "label",
         "activation": "sigmoid",
         "labels": "labels.txt",
+        **changes,
     }
+    given = {name: value for name, value in given.items() if value is not None}
     (folder / "birds.json").write_text(json.dumps(given))
     (folder / "labels.txt").write_text("\n".join(LABELS))
     return model

@@ -68,6 +68,7 @@ GRAPH = """graph (float[batch, samples] wavs) => () {
 def write_model(
     path,
     is_frame_level=False,
+    nodes=(),
     pitches=PITCHES,
     thresholds=None,
     merge_gap=None,
@@ -76,8 +77,9 @@ def write_model(
 ):
     """Writes a model of clips or a frame-level one; returns its path.
 
-    ``in_silence`` is what all levels are raised by; ``changes`` replace
-    metadata. Silence is masked, as by the export.
+    ``nodes`` come before the model's nodes; ``in_silence`` is what all levels
+    are raised by; ``changes`` replace metadata. Silence is masked, as by the
+    export.
     """
     info = dataclasses.replace(INFO, labels=list(pitches))
     if is_frame_level:
@@ -111,7 +113,7 @@ def write_model(
         "last": np.array([2**40]),
         "every": np.array([STEP // FRAME]),
     }
-    nodes = onnx.parser.parse_graph(graph).node
+    nodes = [*nodes, *onnx.parser.parse_graph(graph).node]
     save_model(path, nodes, outputs, weights, info.to_metadata())
     copy_model(path, path, info, lambda graph: mask_silence(graph, info))
     return path

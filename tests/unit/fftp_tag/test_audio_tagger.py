@@ -7,7 +7,22 @@ Authors
 import numpy as np
 import pytest
 import soundfile as sf
-from tiny_onnx import GAIN, LONGEST, RATE, expected_tokens, sounds, write_model
+from hypothesis import (
+    given,
+    settings,
+    strategies as st,
+)
+from small_models import random_sounds, tones
+from tiny_onnx import (
+    GAIN,
+    LONGEST,
+    PATCH,
+    RATE,
+    STEP,
+    expected_tokens,
+    sounds,
+    write_model,
+)
 
 from fftp_tag import AudioTagger
 
@@ -16,12 +31,27 @@ from fftp_tag import AudioTagger
 LENGTHS = [30, LONGEST, LONGEST + 1, 2020, 7401, 17 * LONGEST + 33]
 
 
-@pytest.fixture(scope="module", params=["clips", "steps"])
-def tagger(request, tmp_path_factory):
-    """Of a model of clips, and of a frame-level one."""
-    path = tmp_path_factory.mktemp("models") / "model.onnx"
-    write_model(path, is_frame_level=request.param == "steps")
+def load(folder, **options):
+    """A model with these options."""
+    path = write_model(folder / "model.onnx", **options)
     return AudioTagger.from_pretrained(path, threads=1)
+
+
+@pytest.fixture(scope="module")
+def clip_tagger(tmp_path_factory):
+    """Of a model of clips."""
+    return load(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="module")
+def step_tagger(tmp_path_factory):
+    """Of a frame-level model."""
+    return load(tmp_path_factory.mktemp("steps"), is_frame_level=True)
+
+
+@pytest.fixture(params=["clip_tagger", "step_tagger"])
+def tagger(request):
+    return request.getfixturevalue(request.param)
 
 
 def pieces(wav):
@@ -29,6 +59,12 @@ def pieces(wav):
     starts = [*range(0, len(wav) - LONGEST, LONGEST)]
     starts.append(max(len(wav) - LONGEST, 0))
     return [wav[start : start + LONGEST] for start in starts]
+
+
+def test_the_note_of_a_model_is_a_warning(tmp_path, caplog):
+    load(tmp_path, note="Knows pitches only.")
+    path = tmp_path / "model.onnx"
+    assert caplog.messages == [f"{path}: Knows pitches only."]
 
 
 @pytest.mark.parametrize("n_samples", LENGTHS)
@@ -64,10 +100,9 @@ def test_all_methods_agree(tagger, tmp_path, n_samples):
 
 @pytest.mark.parametrize("window, hop", [(0.5, 0.3), (0.9, 0.9)])
 @pytest.mark.parametrize("n_samples", [30, 5678])
-def test_timeline_of_windows(tmp_path, window, hop, n_samples):
-    tagger = AudioTagger.from_pretrained(write_model(tmp_path / "model.onnx"))
+def test_timeline_of_windows(clip_tagger, window, hop, n_samples):
     wav = sounds(n_samples / RATE)
-    found = tagger.analyze(wav, RATE, window, hop)
+    found = clip_tagger.analyze(wav, RATE, window, hop)
     size, last = round(window * RATE), max(n_samples - round(window * RATE), 0)
     starts = np.array([*range(0, last, round(hop * RATE)), last])
     means = [expected_tokens(wav[s : s + size]).mean(0) for s in starts]
@@ -75,3 +110,43 @@ def test_timeline_of_windows(tmp_path, window, hop, n_samples):
     np.testing.assert_allclose(found.probs, expected, atol=1e-6)
     centres = starts + min(size, n_samples) / 2
     np.testing.assert_allclose(found.times, centres / RATE)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(n_samples=st.integers(LONGEST, 20 * LONGEST))
+def test_predictions_are_far_from_the_ends_of_pieces(step_tagger, n_samples):
+    """By at least half of the overlap, except at the ends of the file."""
+
+    def run(outputs, wavs):
+        """Predictions are their distance from the nearer end."""
+        starts = np.arange(0, wavs.shape[1] - PATCH + 1, STEP)
+        ends = wavs.shape[1] - starts - PATCH
+        nearer = np.minimum(starts, ends) + PATCH / 2
+        rows = np.tile(nearer[None, :, None], (len(wavs), 1, 3))
+        return [rows, rows.max(1)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step_tagger.model, "run", run)
+        wav = np.zeros(n_samples, np.float32)
+        found = step_tagger.analyze(wav, RATE)
+    centres = found.times * RATE
+    own = np.minimum(centres, n_samples - centres)
+    least = np.minimum(own, LONGEST / 10 / 2)
+    assert (found.probs[:, 0] >= least - STEP).all()
+    assert found.probs[:, 0].max() > LONGEST / 2 - STEP
+
+
+def test_sounds_are_found_where_they_are(tones_file):
+    """By a frame-level model that was trained on clips of 3 s."""
+    seconds = 10
+    trained = AudioTagger.from_pretrained(tones_file)
+    rng = np.random.default_rng(1)
+    for number in range(5):
+        spans = random_sounds(rng, seconds)
+        wav = tones(seconds, spans, seed=100 + number)
+        events = trained.tag_long(wav, trained.sample_rate)
+        found = {event.label: event for event in events}
+        assert len(events) == len(found) == 3
+        for label, start, end in spans:
+            assert found[label].start == pytest.approx(start, abs=0.1)
+            assert found[label].end == pytest.approx(end, abs=0.1)

@@ -6,16 +6,19 @@ Authors
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
+import soundfile as sf
 import tiny_onnx
 from sklearn.metrics import f1_score
-from tiny_onnx import clip_path, write_clips
+from tiny_onnx import RATE, clip_path, write_clips
 
 from fftp_tag import evaluate
 from fftp_tag.cli.main import main
+from fftp_tag.errors import InputError
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import calibrate
@@ -101,12 +104,17 @@ def data(tmp_path_factory):
     return write_clips(tmp_path_factory.mktemp("data") / "sounds")
 
 
-@pytest.fixture(params=["clips", "steps"])
+@pytest.fixture(params=["clips", "steps", "of clips"])
 def model(request, tmp_path):
-    """A model in the folder of its training."""
+    """A model in the folder of its training; the last learnt from clips."""
     path = tmp_path / "run" / "inference" / "model.onnx"
     path.parent.mkdir(parents=True)
-    return tiny_onnx.write_model(path, is_frame_level=request.param == "steps")
+    options = {}
+    if request.param == "of clips":
+        of_clips = dataclasses.replace(tiny_onnx.FRAME_LEVEL, of_clips=True)
+        options = {"frame_level": of_clips, "thresholds": 0.9}
+    is_frame_level = request.param != "clips"
+    return tiny_onnx.write_model(path, is_frame_level, **options)
 
 
 def run(*arguments):
@@ -125,6 +133,8 @@ def test_rules_are_written_into_the_model(model, data):
         rules = learn_event_rules(
             scores.targets, timelines, thresholds, learnable
         )
+        if before.model.info.frame_level.of_clips:  # events keep their rules
+            rules = before.model.rules
         expected = {**vars(rules), "threshold": thresholds}
     folder = model.parent.parent  # of its training
     yaml = model.with_name("hyperparams.yaml")  # for SpeechBrain
@@ -146,12 +156,13 @@ def test_rules_are_written_into_the_model(model, data):
     assert yaml.read_text() == "a: 1"
 
 
-def list_groups(data, size):
-    """Lists clips, ``size`` of a group."""
+def list_groups(data, size, few=()):
+    """Lists clips, ``size`` of a group; of some classes four."""
     rows = ["path,labels,group"]
     for number, path in enumerate(sorted(data.rglob("*.wav"))):
         label = path.parent.name
-        rows.append(f"{label}/{path.name},{label},{number // size}")
+        if label not in few or int(path.stem) < 4:
+            rows.append(f"{label}/{path.name},{label},{number // size}")
     (data / "clips.csv").write_text("\n".join(rows))
     return [row.split(",")[2] for row in rows[1:]]
 
@@ -175,3 +186,45 @@ def test_learnt_rules_are_scored_on_other_groups(data, tmp_path):
             expected = f1_score(true, tags, average=name)
             assert scores.f1[f"{name}_F1"] == pytest.approx(expected)
     assert (found.rules.threshold == learn_thresholds(true, probs, every)).all()
+
+
+def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
+    """Those of the model, not the thresholds of a model without rules."""
+    path = tiny_onnx.write_model(
+        tmp_path / "model.onnx", thresholds=[0.2, 0.9, 0.2], merge_gap=0.3
+    )
+    folder, new = tmp_path / "data", tmp_path / "new.onnx"
+    list_groups(shutil.copytree(data, folder), 1, few=["Middle"])
+    found = calibrate(path, folder, new)
+    assert found.few == ["Middle"]
+    kept = found.rules.threshold == np.float32([0.2, 0.9, 0.2])
+    assert kept.tolist() == [False, True, False]
+    assert found.rules.merge_gap == pytest.approx([0, 0.3, 0])
+    for size, few, message in (
+        (21, [], "other recordings"),
+        (1, tiny_onnx.PITCHES, "split all"),
+    ):
+        list_groups(folder, size, few)
+        with pytest.raises(InputError, match=message):
+            calibrate(path, folder, new)
+    list_groups(folder, 11)
+    assert calibrate(path, folder, new).n_folds == 2
+
+
+def test_false_alarms_are_counted(tmp_path, capsys):
+    model = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
+    wav = 0.8 * tiny_onnx.cosines(5 * RATE)[0]
+    wav = np.concatenate([wav, np.zeros(60 * RATE)])
+    (tmp_path / "rooms").mkdir()
+    sf.write(tmp_path / "rooms" / "1.wav", wav, RATE)
+    (tmp_path / "rooms" / "2.wav").write_bytes(b"no audio")
+    assert run("--model", model, "--background", tmp_path / "rooms") == 0
+    printed, messages = capsys.readouterr()
+    assert "2.wav" in messages
+    assert "1.0 minutes" in printed  # of digital silence
+    low, together = printed.splitlines()[-2:]
+    assert low.endswith("Low (threshold 0.500)")
+    for line in (low, together):
+        assert "1, at most 3" in line  # 4.74 in 5 s
+        share = re.search(r"(\d+\.\d) % of the time", line)[1]
+        assert float(share) >= 95

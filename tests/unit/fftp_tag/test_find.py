@@ -4,8 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
+import io
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from fftp_tag.audio.windows import Part
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
 from fftp_tag.search.clips import cut_clip
-from fftp_tag.search.index import SoundIndex, update_index
+from fftp_tag.search.index import SoundIndex, cut_file, update_index
 
 RATE = 16000
 PITCHES = {str(pitch): pitch for pitch in range(50, 450, 50)}  # at 1000 Hz
@@ -127,6 +130,22 @@ def test_matches_are_those_of_brute_force(
     )
 
 
+def test_silent_windows_are_not_in_the_index(tagger, archive, tmp_path):
+    wav = np.concatenate([noise(3, 1), 5e-5 * noise(4, 2), noise(3, 3)])
+    sf.write(archive / "gap.wav", wav, RATE, "FLOAT")
+    sf.write(archive / "nothing.wav", np.zeros(3 * RATE), RATE)
+    path = tmp_path / "a.index"
+    assert not update_index(path, tagger, archive, window=1.0).errors
+    found = contents(path)
+    starts = [start for (start, _), _ in found["gap.wav"]]
+    assert not any(3 < start < 6 for start in starts) and len(starts) > 4
+    assert found["nothing.wav"] == []
+    index = SoundIndex.load(path)
+    with pytest.raises(InputError, match="nothing.wav, 0.0-1.0 s is silent"):
+        part = Part(archive / "nothing.wav", 0.0, 1.0)
+        index.embed(index.load_encoder(tagger), part)
+
+
 def contents(path):
     """Times and features of windows by file."""
     return {
@@ -135,9 +154,23 @@ def contents(path):
     }
 
 
-def test_new_and_changed_files_are_read(tagger, archive, tmp_path):
+def test_new_and_changed_files_are_read_also_after_an_interruption(
+    tagger, archive, tmp_path, monkeypatch
+):
     path = tmp_path / "a.index"
-    update_index(path, tagger, archive, window=1.0)
+
+    def interrupted(*arguments):
+        if not arguments[2].endswith("short.wav"):
+            return cut_file(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fftp_tag.search.index.cut_file", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            update_index(path, tagger, archive, window=1.0, num_workers=1)
+    assert list(contents(path)) == ["a.wav"]
+    found = update_index(path, tagger, archive)
+    assert (found.added, found.unchanged) == (2, 1)
     sf.write(archive / "new.wav", noise(2, seed=5), RATE)
     sf.write(archive / "a.wav", noise(3, seed=6), RATE)
     os.utime(archive / "a.wav", (1, 1))
@@ -150,29 +183,83 @@ def test_new_and_changed_files_are_read(tagger, archive, tmp_path):
     assert contents(tmp_path / "fresh.index") == contents(path)
 
 
-def test_an_index_keeps_its_model(tagger, archive, tmp_path):
-    path = tmp_path / "a.index"
-    update_index(path, tagger, archive, window=1.0)
+def test_an_index_keeps_its_archive_model_and_windows(
+    tagger, archive, tmp_path
+):
+    """A disk that is not mounted is an empty folder."""
+    path, other = tmp_path / "a.index", tmp_path / "other"
+    update_index(path, tagger, archive, window=1.0, hop=0.5)
+    content = path.read_bytes()
+    shutil.copytree(archive, other)
     another = AudioTagger.from_pretrained(
         write_model(tmp_path / "b.onnx", sample_rate=RATE, max_samples=5 * RATE)
     )
-    with pytest.raises(InputError, match="a.index is the index of"):
-        update_index(path, another, archive)
+    for tried, folder, options in (
+        (tagger, other, {}),
+        (another, archive, {}),
+        (tagger, archive, {"hop": 0.25}),
+    ):
+        with pytest.raises(InputError, match="a.index is the index of"):
+            update_index(path, tried, folder, **options)
     with pytest.raises(InputError, match="not the model of the index"):
         SoundIndex.load(path).load_encoder(another)
+    shutil.rmtree(archive)
+    archive.mkdir()
+    with pytest.raises(FileNotFoundError, match="archive"):
+        update_index(path, tagger, archive)
+    assert path.read_bytes() == content
 
 
-def test_cut_matches_are_the_samples_of_the_source(
-    archive, model, tmp_path, capsys
-):
-    index, folder = str(tmp_path / "a.index"), tmp_path / "matches" / "bark"
+def test_damaged_and_empty_indexes_are_named(tagger, tmp_path):
+    archive, path = tmp_path / "archive", tmp_path / "a.index"
+    archive.mkdir()
+    (archive / "a.wav").write_bytes(b"no sound")
+    update_index(path, tagger, archive)
+    with pytest.raises(InputError, match=str(archive)):
+        SoundIndex.load(path).find(np.ones(8))
+    for content in (path.read_bytes()[:-99], b"", b"no index"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="a.index"):
+            update_index(path, tagger, archive)
+    with pytest.raises(FileNotFoundError, match="no.index"):
+        SoundIndex.load(tmp_path / "no.index")
+
+
+@pytest.fixture
+def find(archive, model, tmp_path, capsys):
+    """Runs ``find`` in an index of the archive; returns what it prints."""
+    index = str(tmp_path / "a.index")
     options = ["--model", str(model), "--output", index, "--window", "1"]
     assert main(["index", str(archive), *options]) == 0
-    command = ["find", str(archive / "short.wav"), "--index", index]
-    command += ["--top-k", "4", "--format", "json", "--cut", str(folder)]
-    capsys.readouterr()
-    assert main(command) == 0
-    matches = json.loads(capsys.readouterr().out)
+    # Windows begin every 1 s, at one of eight steps, and end with the file
+    assert sum(map(len, contents(index).values())) == 5 + 8 + 1
+    assert "3 files added" in capsys.readouterr().out
+
+    def find(*arguments, code=0):
+        arguments = ["--index", index, "--top-k", "4", *map(str, arguments)]
+        assert main(["find", *arguments]) == code
+        return capsys.readouterr()
+
+    return find
+
+
+def test_matches_in_each_format(archive, find):
+    source = archive / "day 1" / "b.flac"
+    part = [source, "--start", 3, "--end", 4]
+    matches = json.loads(find(*part, "--format", "json").out)
+    rows = list(csv.DictReader(io.StringIO(find(*part, "--format", "csv").out)))
+    table = [line.split(maxsplit=3) for line in find(*part).out.splitlines()]
+    for match, row, line in zip(matches, rows, table, strict=True):
+        assert row.pop("file") == line.pop() == match.pop("file")
+        expected = pytest.approx(list(match.values()), abs=5.1e-3)
+        assert [float(value) for value in row.values()] == expected
+        assert [*map(float, line[1:]), float(line[0])] == expected
+
+
+def test_cut_matches_are_the_samples_of_the_source(archive, find, tmp_path):
+    folder = tmp_path / "matches" / "bark"
+    options = ["--format", "json", "--cut", folder]
+    matches = json.loads(find(archive / "short.wav", *options).out)
     names = sorted(os.listdir(folder))
     assert len(names) == len(matches) == 4
     for name, match in zip(names, matches):
@@ -184,8 +271,7 @@ def test_cut_matches_are_the_samples_of_the_source(
         np.testing.assert_array_equal(cut, whole[first:last].mean(1))
     # No file is overwritten
     (folder / names[0]).write_text("mine")
-    assert main(command) == 1
-    assert names[0] in capsys.readouterr().err
+    assert names[0] in find(archive / "short.wav", *options, code=1).err
     assert (folder / names[0]).read_text() == "mine"
 
 

@@ -4,29 +4,86 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
+
 import numpy as np
+import onnx.parser
+import onnxruntime
 import pytest
+import soundfile as sf
 import torch
 from foreign_models import LABELS, write_ast, write_sherpa, write_waveforms
+from onnx import helper
+from tiny_onnx import write_model
+from torchaudio.compliance import kaldi
 
-from fftp_tag import AudioTagger
+from fftp_tag import AudioTagger, learn
+from fftp_tag.cli.main import main
+from fftp_tag.errors import InputError
+from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
+from fftp_tag.model.graphs import GraphBuilder
+from fftp_tag.model.sources import find_on_disk
 
 TOLERANCE = 1e-3
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """Joined models are in a folder of the test."""
+    """The folder of joined models."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     torch.manual_seed(0)
+    return tmp_path / "cache" / "fftp_tag"
 
 
-def sound(n_samples):
+def sound(n_samples, seed=0):
     """Noise that comes and goes, with an offset, as float32 ``[S]``."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     wav = 0.1 * rng.standard_normal(n_samples) + 0.02
     wav[n_samples // 3 : n_samples // 2] *= 1e-3
     return wav.astype(np.float32)
+
+
+def compute(add, wavs):
+    """Runs a graph on waveforms."""
+    graph = onnx.parser.parse_graph("graph (float[B, S] wavs) => () {}")
+    output = add(GraphBuilder(graph, "x"))
+    graph.output.append(helper.make_tensor_value_info(output, 1, None))
+    opset = helper.make_opsetid("", 18)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {"wavs": wavs})[0]
+
+
+COARSE = {
+    "n_mels": 40,
+    "sample_rate": 22000,
+    "remove_dc_offset": False,
+    "preemphasis": 0.0,
+    "low_freq": 0.0,
+}
+# What torchaudio calls options of a filterbank
+NAMES = {
+    "n_mels": "num_mel_bins",
+    "sample_rate": "sample_frequency",
+    "preemphasis": "preemphasis_coefficient",
+}
+
+
+@pytest.mark.parametrize("n_samples", [560, 16123])
+@pytest.mark.parametrize("snip_edges", [True, False])
+@pytest.mark.parametrize("options", [{"n_mels": 128}, COARSE])
+def test_filterbanks_equal_torchaudio(options, snip_edges, n_samples):
+    wavs = np.stack([sound(n_samples), sound(n_samples, 1)])
+    options = {**options, "snip_edges": snip_edges, "window_type": "hanning"}
+    fbank = Fbank(**options)
+    found = compute(
+        lambda build: add_log(build, add_energies(build, "wavs", fbank)), wavs
+    )
+    theirs = {NAMES.get(name, name): x for name, x in options.items()}
+    expected = [kaldi.fbank(torch.tensor(x)[None], **theirs) for x in wavs]
+    np.testing.assert_allclose(found, torch.stack(expected), atol=TOLERANCE)
+    n_frames = found.shape[1]
+    assert fbank.samples(n_frames) <= n_samples < fbank.samples(n_frames + 1)
 
 
 @pytest.mark.parametrize("kind", ["multi_label", "single_label"])
@@ -105,9 +162,10 @@ def test_ced_of_sherpa_onnx(tmp_path):
 
 
 def test_an_encoder_of_waveforms(tmp_path):
-    """Tags from its logits."""
-    model = write_waveforms(tmp_path)
-    tagger = AudioTagger.from_pretrained(tmp_path)
+    """Tags from its logits; clips are learnt by its embeddings."""
+    folder, data = tmp_path / "birds", tmp_path / "data"
+    model = write_waveforms(folder)
+    tagger = AudioTagger.from_pretrained(folder)
     assert tagger.labels == LABELS and tagger.sample_rate == 8000
     for n_samples in (1000, 4000):
         wav = sound(n_samples)
@@ -118,3 +176,80 @@ def test_an_encoder_of_waveforms(tmp_path):
         np.testing.assert_allclose(found[0], logits.sigmoid(), atol=1e-5)
         np.testing.assert_allclose(found[1], embedding, atol=1e-5)
     assert not tagger.model.probabilities(np.zeros((1, 4000))).any()
+    times, probs = tagger.frame_probabilities(sound(8000), sample_rate=8000)
+    assert len(times) == len(probs) == 5 and times[1] == pytest.approx(0.375)
+
+    time = np.arange(6000) / 8000
+    for label, pitch in (("low", 300), ("high", 1500)):
+        (data / label).mkdir(parents=True)
+        for number in range(8):
+            wav = (number + 2) / 20 * np.sin(2 * np.pi * pitch * time)
+            wav += 0.01 * sound(6000, number)
+            sf.write(data / label / f"{number}.wav", wav, 8000)
+    learn(tagger, data, tmp_path / "my.onnx")
+    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
+    assert learnt.model.span_samples == 4000
+    for label in ("low", "high"):
+        [tag] = learnt.tag_file(data / label / "3.wav", top_k=1)
+        assert tag.label == label
+
+
+def test_an_encoder_without_classes(tmp_path):
+    write_waveforms(tmp_path, output=None, activation=None, labels=None)
+    tagger = AudioTagger.from_pretrained(tmp_path / "birds.onnx")
+    assert tagger.labels == []
+    assert tagger.embed_file(sound(9000), sample_rate=8000).shape == (16,)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"seconds": 2}, "4000 samples.*16000"),
+        ({"embedding": "none"}, "no none: .*inputs, .*embedding, label"),
+        ({"labels": ["one"]}, r"label has the shape \(None, 5\).*1 labels"),
+        ({"input": None, "rate": 8000}, "input, rate. It needs"),
+    ],
+)
+def test_wrong_descriptions_of_an_encoder(tmp_path, changes, message, cache):
+    write_waveforms(tmp_path, **changes)
+    with pytest.raises(InputError, match=message):
+        AudioTagger.from_pretrained(tmp_path)
+    assert not list(cache.iterdir())
+
+
+def test_files_of_no_known_form(tmp_path, capsys):
+    """One line says what is accepted."""
+    write_waveforms(tmp_path)
+    (tmp_path / "birds.json").unlink()
+    source = str(tmp_path / "birds.onnx")
+    tag = ["clip.wav", "--model", source]
+    for command in (tag, ["import", source, str(tmp_path / "x.onnx")]):
+        assert main(command) == 1
+        (error,) = capsys.readouterr().err.splitlines()
+        for form in ("not a model", "X.json", "config.json", "sherpa-onnx"):
+            assert form in error
+
+
+def test_own_models_beside_descriptions_of_others(tmp_path):
+    """As in a page; what is no ONNX is not taken for a model of others."""
+    own = write_model(tmp_path / "model.onnx")
+    content = own.read_bytes()
+    (tmp_path / "model.json").write_text("{}")
+    for data in (content, b"", b"text", content[:-9], content[9:]):
+        own.write_bytes(data)
+        assert find_on_disk(own) == find_on_disk(tmp_path) == own
+
+
+def test_a_model_is_joined_once(tmp_path, cache):
+    """Until it changes; ``import`` writes it elsewhere."""
+    write_waveforms(tmp_path / "birds")
+    first = AudioTagger.from_pretrained(tmp_path / "birds").model.path
+    assert AudioTagger.from_pretrained(tmp_path / "birds").model.path == first
+    described_by = tmp_path / "birds" / "birds.json"
+    given = {**json.loads(described_by.read_text()), "activation": "softmax"}
+    described_by.write_text(json.dumps(given))
+    assert AudioTagger.from_pretrained(tmp_path / "birds").model.path != first
+    own = tmp_path / "own.onnx"
+    assert main(["import", str(tmp_path / "birds"), str(own)]) == 0
+    assert AudioTagger.from_pretrained(own).model.info.single_label
+    assert len(list(cache.iterdir())) == 2

@@ -5,13 +5,18 @@ Authors
 """
 
 import dataclasses
+import math
+import os
+import re
 import shutil
+import types
 
 import numpy as np
 import onnx
 import pytest
 import soundfile as sf
 import tiny_onnx
+from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
@@ -21,12 +26,25 @@ from sklearn.preprocessing import StandardScaler
 from tiny_onnx import LONGEST, RATE
 
 from fftp_tag import AudioTagger, learn
-from fftp_tag.learning import classifier, recordings
-from fftp_tag.learning.classifier import learn_classifier
-from fftp_tag.learning.recordings import augmented_copies
+from fftp_tag.audio.windows import Part
+from fftp_tag.cli.main import main
+from fftp_tag.errors import InputError
+from fftp_tag.learning import (
+    classifier,
+    learn as learning,
+    recordings,
+)
+from fftp_tag.learning.classifier import find_temperature, learn_classifier
+from fftp_tag.learning.recordings import (
+    augmented_copies,
+    features_at,
+    place_between,
+    place_over,
+)
 from fftp_tag.learning.validate import (
     Example,
     cross_validate,
+    learn_from,
     score_clips,
     validate,
 )
@@ -120,25 +138,84 @@ def test_the_learnt_graph_is_scikit_learns(
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)
 
 
-def test_copies_are_of_the_sound():
-    """A tone of 1000 Hz at another speed."""
+def test_a_class_without_clips_or_others_can_be_learnt():
+    """As in a fold."""
+    features = np.random.default_rng(0).standard_normal((4, 3))
+    targets = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 0], [1, 0, 1]])
+    for single_label in (False, True):
+        classifier = learn_classifier(features, targets, single_label)
+        probs = classifier.probabilities([features])
+        assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
+
+
+def test_most_sounds_reach_the_threshold():
+    """Even if the best log-loss is that of lower probabilities."""
+    draw = np.random.default_rng(1)
+    logits, classes = draw.standard_normal((100, 4)), draw.integers(3, size=100)
+    classes[90:] = 3  # background, which some sounds are taken for
+    logits[:90, 3] -= 1
+    logits[90:, 3] = 100
+    found = find_temperature(20 * logits, classes, 3)
+    for temperature, is_enough in ((found, True), (1.15 * found, False)):
+        probs = softmax(20 * logits / temperature, axis=1)[:90, :3]
+        assert ((probs.max(1) >= 0.5).mean() >= 0.85) == is_enough
+
+
+def test_copies_are_of_the_sound(tmp_path):
+    """A tone of 1000 Hz at another speed, also within another tone."""
     rate = 16000
     time = np.arange(rate) / rate
     wav = np.sin(2 * np.pi * 1000 * time).astype(np.float32)
-    copies = [*augmented_copies(wav, rate, np.random.default_rng(0))]
-    assert len(copies) == 5
-    for copy in copies:
-        peak = np.abs(np.fft.rfft(copy, 10 * rate)).argmax() / 10  # in Hz
-        assert 849 <= peak <= 1181
-        assert len(copy) == pytest.approx(rate * 1000 / peak, rel=0.01)
+    pitches = np.where(abs(time - 0.5) < 0.25, 200, 400)
+    other = 0.1 * np.sin(2 * np.pi * pitches * time)
+    sf.write(tmp_path / "other.wav", other, rate)
+    others = [Part(tmp_path / "other.wav", 0.25, 0.75)]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        copies = [*augmented_copies(wav, rate, rng)]
+        assert len(copies) == 5
+        for copy in copies:
+            peak = pitch(copy, rate)
+            assert 849 <= peak <= 1181
+            assert len(copy) == pytest.approx(rate * 1000 / peak, rel=0.01)
+            between, start = place_between(copy, 3 * rate, others, rate, rng)
+            own = between[start:][: len(copy)]
+            np.testing.assert_array_equal(own, copy)
+            own[:] = 0
+            over, start = place_over(copy, 3 * rate, others, rate, rng)
+            over[start:][: len(copy)] -= copy
+            fainter = 20 * np.log10(copy.std() / over.std())
+            assert 5.9 < fainter < 30.1
+            for scene in (between, over):
+                assert pitch(scene, rate) == pytest.approx(200, abs=1)
+                assert len(scene) == 3 * rate
 
 
-@pytest.fixture(params=["no classes", "frame-level", "exported"])
-def source(request, tmp_path):
+def test_a_copy_in_a_scene_has_the_features_of_its_spans(encoder):
+    wav = make_sound("low", seed=0)
+    expected = encoder.run([OUTPUT], wav[None])[0][0].mean(0)
+    for start in (0, 6 * encoder.hop_samples, RATE):
+        scene = make_sound("high", seed=1, seconds=2)
+        scene[start:][: len(wav)] = wav
+        [found] = features_at(AudioTagger(encoder), scene, start, len(wav))
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def pitch(wav, rate):
+    """The frequency of a tone in Hz."""
+    spectrum = np.abs(np.fft.rfft(wav, 10 * rate))
+    return spectrum.argmax() / 10
+
+
+@pytest.fixture(params=["no classes", "frame-level", "exported", "learnt"])
+def source(request, tmp_path, tagger, clips):
     """Any model can learn."""
     path = tmp_path / "source.onnx"
     if request.param == "exported":
         return request.getfixturevalue("onnx_file")
+    if request.param == "learnt":
+        learn(tagger, clips, path)
+        return path
     if request.param == "frame-level":
         return tiny_onnx.write_model(path, is_frame_level=True, pitches=PITCHES)
     return tiny_onnx.write_model(path, pitches=PITCHES, labels=[])
@@ -191,11 +268,28 @@ def test_spans_are_as_long_as_the_clips(tmp_path, tagger, caplog):
     assert share_right(learnt, [90], seconds=1.25) == 1
 
 
-def test_background_is_a_hidden_class(tmp_path, tagger, clips):
-    noise = [make_sound("noise", seed) for seed in range(30)]
-    write(tmp_path / "room.wav", *noise)
+def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
+    """The first half of recordings is learnt from, the second listened to."""
+    noise = [make_sound("noise", seed) for seed in range(15)]
+    second = [make_sound("high", seed) for seed in range(70, 75)]
+    second += [np.zeros(5 * RATE, np.float32), *noise[:5]]
+    write(tmp_path / "rooms" / "1.wav", *noise, *second)
+    (tmp_path / "rooms" / "2.wav").write_bytes(b"no audio")
     path = tmp_path / "my.onnx"
-    learn(tagger, clips, path, tmp_path / "room.wav")
+    options = ["--model", tagger.model.path, "--output", path]
+    options += ["--background", tmp_path / "rooms"]
+    assert main(["learn", *map(str, [clips, *options])]) == 0
+    printed, messages = capsys.readouterr()
+    assert re.search(r"\d\d  +spans of background", printed)
+    assert re.search(r"no_tag .* \(clips of which no class reaches", printed)
+    numbers = re.search(r"accuracy  (\S+) \[(\S+), (\S+)\]", printed).groups()
+    accuracy, low, high = map(float, numbers)
+    assert 0.5 < low < accuracy < high == 1 and accuracy > 0.8
+    # The second half without its digital silence
+    assert "0.2 minutes" in printed and "0.1 minutes" in printed
+    [alarms] = re.findall(r"(\d+), at most .* (\d+\.\d) % .*  high", printed)
+    assert int(alarms[0]) >= 1 and float(alarms[1]) >= 40
+    assert "not read" in printed and "2.wav" in messages
     learnt = AudioTagger.from_pretrained(path)
     pause = make_sound("noise", 304, seconds=3)
     assert learnt.clip_probabilities(pause, RATE).sum() < 0.5
@@ -207,6 +301,8 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips):
     assert "low" in {tag.label for tag in learnt.tag_file(wav, RATE)}
     rules = learnt.model.rules
     assert rules.is_learnt and (rules.threshold == 0.5).all()
+    assert rules.low.tolist() == pytest.approx([0.3] * 3)
+    assert rules.high.tolist() == pytest.approx([0.8] * 3)
 
 
 def test_clips_of_several_classes(tmp_path, tagger, clips):
@@ -227,12 +323,14 @@ def test_clips_of_several_classes(tmp_path, tagger, clips):
 
 @pytest.fixture
 def read(monkeypatch):
-    """The recordings that are encoded, in a list."""
-    found = []
+    """The recordings that are encoded, in a list, up to its ``most``."""
+    found = types.SimpleNamespace(recordings=[], most=math.inf)
     features_of = recordings.features_of
 
     def remember(encoder, recording):
-        found.append(recording)
+        if len(found.recordings) == found.most:
+            raise KeyboardInterrupt
+        found.recordings.append(recording)
         return features_of(encoder, recording)
 
     monkeypatch.setattr(recordings, "features_of", remember)
@@ -240,13 +338,14 @@ def read(monkeypatch):
 
 
 def test_each_clip_is_encoded_once(tmp_path, tagger, clips, read):
-    output, room = tmp_path / "my.onnx", tmp_path / "room.wav"
+    output, cache = tmp_path / "my.onnx", tmp_path / "my.onnx.npz"
+    room = tmp_path / "room.wav"
 
-    def count(output=output, background=None):
+    def count(tagger=tagger, output=output, background=None):
         """Learns; returns the number of recordings that were encoded."""
-        read.clear()
+        read.recordings.clear()
         learn(tagger, clips, output, background)
-        return len(read)
+        return len(read.recordings)
 
     assert count() == 18
     first = output.read_bytes()
@@ -255,6 +354,10 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, read):
     # A new clip, and those of which it is around copies
     write(clips / "low" / "new.wav", make_sound("low", seed=60))
     assert 1 <= count() < 12
+    # As long as before, and newer
+    write(clips / "low" / "new.wav", make_sound("low", seed=61))
+    os.utime(clips / "low" / "new.wav", (1, 1))
+    assert 1 <= count() < 12
     # A room of equal length is another room
     for level in (0.1, 0.5):
         write(room, make_sound("noise", 80, seconds=8, level=level))
@@ -262,6 +365,20 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, read):
     found = output.read_bytes()
     count(output=tmp_path / "fresh.onnx", background=room)
     assert (tmp_path / "fresh.onnx").read_bytes() == found
+    # Another encoder changes the features; a damaged cache is none
+    pitches = {**PITCHES, "20 Hz": 25.0}
+    path = tiny_onnx.write_model(tmp_path / "other.onnx", pitches=pitches)
+    assert count(AudioTagger(Model(path))) == 19
+    cache.write_bytes(cache.read_bytes()[:-100])
+    assert count(AudioTagger(Model(path))) == 19
+    # What an interrupted command has encoded is kept, and what it knew
+    for path in (clips / "high").iterdir():
+        os.utime(path, (1, 1))
+    read.most = 3
+    with pytest.raises(KeyboardInterrupt):
+        count(AudioTagger(Model(tmp_path / "other.onnx")))
+    with np.load(cache) as file:
+        assert 19 < len(file["keys"]) <= 19 + 3
 
 
 def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, read):
@@ -287,8 +404,8 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, read):
     assert right.value > wrong.value
     assert right.without_encoder == 1 > wrong.without_encoder
     # No sound of theirs is around copies of others
-    around = {x.path for own in read for x in own.clips}
-    held_out = [x for x in read if x.part.path.endswith("4.wav")]
+    around = {x.path for own in read.recordings for x in own.clips}
+    held_out = [x for x in read.recordings if x.part.path.endswith("4.wav")]
     assert around and held_out
     assert not around & {x.part.path for x in held_out}
     assert not any(x.has_copies for x in held_out)
@@ -303,9 +420,25 @@ def make_examples(spans, targets, groups=None):
     ]
 
 
+def test_each_span_of_background_is_an_example():
+    """Any may be a false alarm; of clips with a class, the mean counts."""
+    spans = np.random.default_rng(0).standard_normal((12, 3, 4))
+    targets = np.eye(3)[np.arange(12) % 3, :2]  # the last is background
+    found = learn_from(make_examples(spans, targets), 0, single_label=True)
+    rows = np.concatenate(
+        [spans[::3].mean(1), spans[1::3].mean(1), *spans[2::3]]
+    )
+    labels = np.eye(3)[np.repeat(range(3), (4, 4, 12)), :2]
+    expected = learn_classifier(rows, labels, single_label=True)
+    np.testing.assert_allclose(found.weight, expected.weight)
+
+
 @pytest.mark.parametrize("single_label", [True, False])
 def test_a_fold_is_classified_by_the_others_alone(single_label, monkeypatch):
-    """The only clip of the last class tells no fold anything."""
+    """By their temperature, too: its own labels change nothing.
+
+    The only clip of the last class tells no fold anything.
+    """
     monkeypatch.setattr(classifier, "REACH", 0.0)
     draw = np.random.default_rng(0)
     classes = np.append(np.repeat(np.arange(3), 20), 3)
@@ -317,10 +450,29 @@ def test_a_fold_is_classified_by_the_others_alone(single_label, monkeypatch):
         make_examples(spans, np.eye(4)[x]) for x in (classes, labels)
     )
     _, expected = cross_validate(right, folds, 0, single_label)
-    _, probs = cross_validate(wrong, folds, 0, single_label)
+    of_all, probs = cross_validate(wrong, folds, 0, single_label)
     np.testing.assert_allclose(probs[own], expected[own], atol=1e-6)
     assert np.abs(probs[~own] - expected[~own]).max() > 0.2
     assert (expected.argmax(1) == classes)[:60].mean() > 0.9
+    hard = learn_from(wrong, 0, single_label)
+    temperature = np.median(hard.weight / of_all.weight)
+    softer = hard.soften(temperature).weight
+    np.testing.assert_allclose(of_all.weight, softer, atol=1e-9)
+    if not single_label:
+        assert temperature == 1
+        return
+    # The best for all clips whose class is in other folds
+    logits = np.zeros((60, 4))
+    for fold in range(4):
+        others = [x for x, other in zip(wrong, folds) if other != fold]
+        of_others = learn_from(others, 0, single_label)
+        rows = np.flatnonzero(folds[:60] == fold)
+        found = of_others.logits(spans[rows].mean(1))
+        logits[rows, : found.shape[1]] = found
+    best = find_temperature(logits, labels[:60], 4)
+    assert temperature == pytest.approx(best)
+    rest = ~own[:60]
+    assert find_temperature(logits[rest], labels[:60][rest], 4) < 0.8 * best
 
 
 def test_a_fold_is_scored_by_thresholds_of_the_others():
@@ -364,3 +516,99 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     expected = 1.96 * (2 * 0.7 * 0.3 / n_groups) ** 0.5
     assert found.high - found.value == pytest.approx(expected, rel=0.2)
     assert found.value - found.low == pytest.approx(expected, rel=0.2)
+
+
+def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, read, capsys):
+    rows = ["path,labels,group,start,end", "low.wav,low,low,17,18"]
+    folder = tmp_path / "parts"
+    for name in TONES:
+        wavs = [make_sound(name, seed) for seed in range(6)]
+        write(folder / f"{name}.wav", *wavs)
+        rows += [f"{name}.wav,{name},{name},{n},{n + 1}" for n in range(6)]
+    (folder / "clips.csv").write_text("\n".join(rows))
+    command = ["learn", folder, "--model", tagger.model.path]
+    command += ["--output", tmp_path / "my.onnx"]
+    assert main([*map(str, command)]) == 0
+    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
+    assert share_right(learnt, [90]) == 1
+    printed = capsys.readouterr().out
+    assert "low.wav, 17.0-18.0 s" in printed  # after the end
+    assert "such as low.wav, 0.0-1.0 s" in printed  # is confused
+    # Around a part's copies are other parts
+    pairs = [(x.part, y) for x in read.recordings for y in x.clips]
+    assert pairs
+    for own, other in pairs:
+        is_apart = other.end <= own.start or own.end <= other.start
+        assert other.path != own.path or is_apart
+    # Three groups do not show how much scores vary
+    assert "accuracy" in printed and "[" not in printed
+
+
+def test_label_tracks_are_learnt_from(tmp_path, tagger):
+    """All else is background, unless recordings are partly labelled."""
+    names = ["low", "noise", "high", "noise", "middle", "noise"] * 6
+    wavs = [make_sound(name, seed, 2) for seed, name in enumerate(names)]
+    write(tmp_path / "recordings" / "day.wav", *wavs)
+    rows = [
+        f"{2 * n}\t{2 * n + 2}\t{name}"
+        for n, name in enumerate(names)
+        if name in ("low", "high")
+    ]
+    (tmp_path / "tracks").mkdir()
+    (tmp_path / "tracks" / "day.wav.txt").write_text("\n".join(rows))
+    for is_partly in (False, True):
+        found = learn(
+            tagger,
+            tmp_path / "recordings",
+            tmp_path / "my.onnx",
+            strong_labels=tmp_path / "tracks",
+            partly_labelled=is_partly,
+        )
+        assert (found.labels, found.counts) == (["high", "low"], [6, 6])
+        assert (found.background_spans == 0) == is_partly
+
+
+def test_a_class_of_one_clip_causes_a_warning(tmp_path, tagger, clips, caplog):
+    for number in range(1, 6):
+        (clips / "low" / f"{number}.wav").unlink()
+    report = learn(tagger, clips, tmp_path / "my.onnx")
+    assert " of low " in caplog.text
+    assert report.validation.scores["accuracy"].value <= 12 / 13
+
+
+def test_spans_of_long_background_are_further_apart(
+    tmp_path, tagger, clips, monkeypatch
+):
+    """As many as fit into memory; those of short ones overlap by half."""
+    room, output = tmp_path / "room.wav", tmp_path / "my.onnx"
+    write(room, make_sound("noise", 0, seconds=20))
+    assert learn(tagger, clips, output, room).background_spans > 15
+    monkeypatch.setattr(learning, "MOST_SPANS", 8)
+    assert learn(tagger, clips, output, room).background_spans <= 12
+
+
+def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, clips):
+    """Among these, one class without background."""
+    output, model = tmp_path / "my.onnx", tagger.model.path
+    one, damaged = tmp_path / "one", tmp_path / "damaged"
+    shutil.copytree(clips / "low", one / "low")
+    shutil.copytree(clips, damaged)
+    write(tmp_path / "room.wav", make_sound("noise", 0, seconds=2))
+    bad = damaged / "empty" / "1.wav"
+    bad.parent.mkdir()
+    bad.write_bytes(b"")
+    for folder, target, background, named in (
+        (damaged, output, None, "empty"),
+        (clips, output, bad, "1.wav.*--background"),
+        (clips, model, None, "model.onnx"),
+        (one, output, None, "low.* background"),
+    ):
+        with pytest.raises(InputError, match=named):
+            learn(tagger, folder, target, background)
+    assert not output.exists()
+    report = learn(tagger, one, output, tmp_path / "room.wav")
+    assert (report.labels, report.counts) == (["low"], [6])
+    # All clips of the class have the right one of one
+    assert "accuracy" not in report.validation.scores
+    shutil.copytree(clips / "high", one / "background")
+    assert learn(tagger, one, output).counts == [6]

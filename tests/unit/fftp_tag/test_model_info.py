@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import FrameLevel, ModelInfo, default_rules
+from fftp_tag.model.info import FrameLevel, ModelInfo, Parts, default_rules
 
 INFO = ModelInfo(
     labels=["Straße", "Bark, dog", "海"],
@@ -44,6 +44,34 @@ def test_metadata_keep_every_value():
     assert found.rules is found.frame_level is found.note is None
 
 
+@pytest.mark.parametrize(
+    "span, hop, piece_hop, last",
+    [(100, 50, 1800, 1900), (800, 100, 1100, 1200), (1900, 450, 450, 100)],
+)
+def test_how_recordings_are_cut(span, hop, piece_hop, last):
+    """Pieces overlap by a tenth, or by more than the span of a prediction."""
+    info = dataclasses.replace(INFO, frame_level=FrameLevel(span, hop))
+    assert info.pieces == Parts(2000, piece_hop)
+    found = info.prediction_starts(2049)
+    assert found.tolist() == [*range(0, last, hop), last]
+    assert info.prediction_starts(span - 1).tolist() == [0]
+    of_clips = dataclasses.replace(INFO, frame_level=None)
+    assert of_clips.pieces == Parts(2000, 2000)
+
+
+def test_windows_of_clips():
+    info = dataclasses.replace(INFO, frame_level=None, max_samples=3000)
+    for seconds, expected in (
+        (None, (2000, 500)),
+        (0.3, (300, 75)),
+        (0.01, (100, 25)),
+    ):
+        assert info.windows(seconds) == expected
+    coarse = dataclasses.replace(info, frame_samples=60)
+    assert coarse.windows(0.1) == (100, 60)
+    assert info.to_page()["windows"] == {"size": 2000, "hop": 500}
+
+
 def test_opensoundscape_reads_the_metadata():
     """As its class ONNXModel does."""
     metadata = INFO.to_metadata()
@@ -58,22 +86,24 @@ def test_opensoundscape_reads_the_metadata():
 
 RULES = INFO.to_dict()["rules"]
 WRONG = {
-    "labels": [["a", "b"], ["a", "b", "a"], ["a", "b", "\x1b[31m"]],
-    "sample_rate": [0, 16000.0],
-    "max_samples": [0],
+    "labels": ["abc", ["a", "b"], ["a", "b", "a"], ["a", "b", "\x1b[31m"]],
+    "sample_rate": [0, 16000.0, True],
+    "max_samples": [0, None],
     "min_samples": [0, 2001],
     "frame_samples": [0, 2001],
     "single_label": [0],
     "rules": [
-        *({**RULES, "low": [0.5, 0.5, x]} for x in (1.1, float("nan"))),
-        *({**RULES, "merge_gap": x} for x in (1, [1, 1, -1])),
+        {},
+        *({**RULES, "low": [0.5, 0.5, x]} for x in (None, 1.1, float("nan"))),
+        *({**RULES, "merge_gap": x} for x in (1, [1, 1], [1, 1, -1])),
     ],
     "token_samples": [0, 2001],
     "frame_level": [
+        [100, 50],
         {"span_samples": 0, "hop_samples": 50},
         {"span_samples": 100, "hop_samples": 2001},
     ],
-    "note": ["two\nlines"],
+    "note": ["", 3, "two\nlines"],
 }
 
 

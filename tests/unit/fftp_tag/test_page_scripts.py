@@ -7,16 +7,18 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import base64
 import dataclasses
 import io
 import json
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.model.info import RULES, default_rules
-from fftp_tag.tag.events import Event, Timeline
+from fftp_tag.tag.events import Event, Timeline, rank_tags
 
 LABELS = ["Speech", "Bark, dog", 'A "siren"', "Music", "Rain"]
 
@@ -97,6 +99,15 @@ def test_events_are_those_of_python(node):
     assert sum(map(len, found)) > 100 and len(found[-1]) == 4
 
 
+def test_tags_are_those_of_python(node):
+    probs = np.array([0.6, 0.7, 0.2, 0.6, 0.25], np.float32)
+    for thresholds in (None, [0.5, 0.7, 0.1, 0.9, 0.25]):
+        given = [probs.tolist(), LABELS, 3, thresholds]
+        found = node("events.js", "return page.rankTags(...given)", given)
+        expected = rank_tags(probs, LABELS, 3, thresholds or 0.0)
+        assert found == [tag.to_dict() for tag in expected]
+
+
 @pytest.mark.parametrize(
     "output_format, code",
     [
@@ -123,3 +134,26 @@ def test_downloads_are_as_of_the_command(node, output_format, code):
     if output_format == "json":
         expected = json.loads(expected)
     assert node("outputs.js", code, given) == expected
+
+
+RECORD = """
+    const recorder = new page.Recorder();
+    recorder.context = { sampleRate: 10, close() {} };
+    recorder.stream = { getTracks: () => [] };
+    for (let second = 0; second < given; second++) {
+        recorder.add(new Float32Array(10).fill(second / 1000));
+    }
+    const file = recorder.stop("recording.wav");
+    const bytes = Buffer.from(await file.arrayBuffer()).toString("base64");
+    return { ...recorder.seconds, name: file.name, bytes };"""
+
+
+@pytest.mark.parametrize("seconds", [3, 700])
+def test_the_end_of_a_recording_is_kept(node, seconds):
+    found = node("audio.js", RECORD, seconds)
+    kept = min(seconds, 601)  # the block in which the ten minutes begin is kept
+    assert (found["heard"], found["kept"]) == (seconds, kept)
+    samples, rate = sf.read(io.BytesIO(base64.b64decode(found["bytes"])))
+    expected = np.arange(seconds - kept, seconds) / 1000
+    assert rate == 10
+    np.testing.assert_allclose(samples[::10], expected, atol=1e-4)

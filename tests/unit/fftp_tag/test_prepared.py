@@ -12,7 +12,14 @@ import pytest
 import soundfile as sf
 
 from fftp_tag.data import prepared
-from fftp_tag.data.clips import Clip, convert_clip, usable_clips
+from fftp_tag.data.class_lists import read_class_list
+from fftp_tag.data.clips import (
+    Clip,
+    as_int16,
+    check_missing,
+    convert_clip,
+    usable_clips,
+)
 from fftp_tag.errors import InputError
 
 RATE = 16000
@@ -47,6 +54,16 @@ def test_which_part_of_a_file(tmp_path, start, end, first):
     assert len(found) == RATE * min(clip.seconds, 12)
 
 
+def test_16_bit_samples_stay_as_they_are(tmp_path):
+    samples = np.arange(-32768, 32768, dtype=np.int16)
+    sf.write(tmp_path / "a.wav", samples, RATE)
+    clip = Clip("a", str(tmp_path / "a.wav"))
+    np.testing.assert_array_equal(convert_clip(clip, RATE), samples)
+    beyond = np.array([-2, -0.5, 0.4 / 32768, 0.6 / 32768, 1, 2])
+    expected = [-32768, -16384, 0, 1, 32767, 32767]
+    assert as_int16(beyond).tolist() == expected
+
+
 class Killed(BaseException):
     """The end of the process."""
 
@@ -55,12 +72,14 @@ class Killed(BaseException):
 def prepare(tmp_path, monkeypatch):
     """Prepares clips of two splits in turn.
 
-    Clips 3 and 13 cannot be read; the process ends at the clip ``kill_at``.
+    Clips in ``fail`` cannot be read; the process ends at the clip ``kill_at``.
     Returns the numbers of the clips that were converted.
     """
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
-    def prepare(folder=tmp_path, kill_at=None, **settings):
+    def prepare(
+        folder=tmp_path, count=40, fail=(3, 13), kill_at=None, **settings
+    ):
         converted = []
 
         def convert(clip):
@@ -68,13 +87,13 @@ def prepare(tmp_path, monkeypatch):
             converted.append(number)
             if number == kill_at:
                 raise Killed
-            if number in (3, 13):
+            if number in fail:
                 raise InputError("broken: it is, on purpose")
             return noise(number)
 
         clips = [
             Clip(f"{n}", None, ("a",), ("train", "eval")[n % 3 == 2], end=10)
-            for n in range(40)
+            for n in range(count)
         ]
         with prepared.preparing(folder, settings) as to_do:
             if to_do:
@@ -130,7 +149,9 @@ def test_a_complete_folder_is_reused_or_refused(prepare, tmp_path):
     assert not prepare(rate=16000, kinds=["a"])
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"settings": 1}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", '{"tables": {}}', '{"settings": 1}', "\xff"]
+)
 def test_a_damaged_record_is_named(prepare, tmp_path, text):
     prepare()
     path = tmp_path / "prepared.json"
@@ -170,6 +191,38 @@ def test_ids_are_names_of_files(tmp_path):
         prepared.convert_clips(tmp_path, [clip], noise, RATE)
 
 
+def test_a_full_disk_is_named(prepare, tmp_path):
+    """Here, files may have 700 bytes."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
+    try:
+        with pytest.raises(OSError, match="audio/0.wav"):
+            prepare()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("audio/*.wav"))
+    assert len(prepare()) == 40
+
+
+def test_a_split_without_clips_can_be_repaired(prepare, tmp_path):
+    with pytest.raises(ValueError, match="eval.*skipped.csv"):
+        prepare(count=9, fail=(2, 5, 8))
+    prepare(count=9, fail=())
+    assert len(rows_of(tmp_path / "eval.csv")) == 3
+
+
+def test_too_many_missing_clips():
+    clips = [
+        Clip(f"{n}", None if n < 3 else __file__, split=split)
+        for split, count in (("train", 20), ("eval", 10))
+        for n in range(count)
+    ]
+    with pytest.raises(ValueError, match="3 of 10 eval .*allow_missing 0.3"):
+        check_missing(clips, 0.2)
+    check_missing(clips, 0.3)
+
+
 def test_each_clip_counts_once(caplog):
     clips = [
         Clip("a", None, ("x",), "train"),
@@ -184,3 +237,22 @@ def test_each_clip_counts_once(caplog):
     assert "such as a" in caplog.text
     kept, _ = usable_clips(clips, "data", allow_no_label=True)
     assert [clip.id for clip in kept] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "index,mid\n0,/m/1",
+        "mid,display_name",
+        "mid,display_name\n/m/1,a\n/m/1,b",
+        "mid,display_name\n/m/1,a\n/m/2,a",
+        "mid,display_name\n/m/1",
+        "mid,display_name\n/m/1,a;b",
+        "mid,display_name\n/m/1,a, b",
+    ],
+)
+def test_errors_of_class_lists_name_the_file(tmp_path, rows):
+    path = tmp_path / "classes.csv"
+    path.write_text(f"{rows}\n", "utf-8")
+    with pytest.raises(ValueError, match=str(path)):
+        read_class_list(path)

@@ -6,16 +6,18 @@ Authors
 
 import shutil
 
+import pytest
 import tiny_onnx
 import yaml
 
 from fftp_tag.cli.main import main
 
+HUB = ("--name", "me/beeps", "--license", "cc-by-4.0")
+
 
 def share(*arguments):
     """Runs the verb; returns the exit code."""
-    hub = ["--name", "me/beeps", "--license", "cc-by-4.0"]
-    return main(["share", *map(str, arguments), *hub])
+    return main(["share", *map(str, arguments), *HUB])
 
 
 def names(folder):
@@ -29,8 +31,40 @@ def read_card(folder):
     return yaml.safe_load(head), text
 
 
-def test_a_training_brings_its_files_for_speechbrain(tmp_path):
-    model = tiny_onnx.write_model(tmp_path / "model.onnx")
+@pytest.fixture
+def model(tmp_path):
+    """A frame-level model with thresholds and a note."""
+    return tiny_onnx.write_model(
+        tmp_path / "model.onnx",
+        is_frame_level=True,
+        thresholds=[0.25, 0.5, 0.75],
+        pitches={"a|b": 40.0, "<b>": 100.0, "High": 200.0},
+        note="Knows *little*.",
+    )
+
+
+def test_the_card_says_what_a_user_needs(model, tmp_path, capsys):
+    about = tmp_path / "about.md"
+    about.write_text("Learnt from *beeps*.")
+    folder = tmp_path / "new" / "a folder"
+    assert not share(model, folder, "--about", about)
+    assert names(folder) == {"README.md", "model.onnx"}
+    assert (folder / "model.onnx").read_bytes() == model.read_bytes()
+    assert f"hf upload me/beeps '{folder}'" in capsys.readouterr().out
+    head, text = read_card(folder)
+    assert head["license"] == "cc-by-4.0"
+    assert head["library_name"] == "speechbrain_fftp"
+    for part in (
+        "# beeps\n",
+        "Learnt from *beeps*.",
+        r"Knows \*little\*.",
+        "fftp-tag clip.wav --model me/beeps\n",
+        r"a\|b, \<b\>, High",
+    ):
+        assert part in text, part
+
+
+def test_a_training_brings_its_files_for_speechbrain(model, tmp_path):
     run = tmp_path / "run"
     (run / "inference" / "__pycache__").mkdir(parents=True)
     shutil.copy(model, run / "inference" / "model.onnx")
@@ -55,3 +89,19 @@ def test_a_training_brings_its_files_for_speechbrain(tmp_path):
     (run / "README.md").touch()
     assert not share(run, tmp_path / "other")
     assert names(tmp_path / "other") == {"README.md", "model.onnx"}
+
+
+def test_a_space_has_the_page(model, tmp_path, capsys):
+    folder = tmp_path / "space"
+    assert not share(model, folder, "--for", "space")
+    assert {"index.html", "page.json", "model.onnx"} < names(folder)
+    assert read_card(folder)[0]["sdk"] == "static"
+    assert "--repo-type space" in capsys.readouterr().out
+
+
+def test_what_cannot_be_shared_leaves_nothing(model, tmp_path, capsys):
+    before = names(tmp_path)
+    assert share(model, tmp_path)
+    assert share(model, tmp_path / "x", "--about", tmp_path / "none")
+    assert capsys.readouterr().err.count("\n") == 2
+    assert names(tmp_path) == before

@@ -1,0 +1,44 @@
+"""Tests of what ``fftp-tag page`` writes; a browser tests what it does.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+
+import onnx
+from tiny_onnx import INFO, write_model
+
+from fftp_tag.cli import page
+from fftp_tag.cli.main import main
+
+
+def names(folder):
+    """All files of a folder, relative to it."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix() for path in files}
+
+
+def test_the_folder_has_all_that_the_page_needs(tmp_path, capsys):
+    """Also an example; but no weights that are in another file."""
+    model, target = write_model(tmp_path / "model.onnx"), tmp_path / "page"
+    example = tmp_path / "dög & cat.flac"
+    example.write_bytes(b"fLaC")
+    command = ["page", str(model), str(target)]
+    assert main([*command, "--example", str(example)]) == 0
+    written = {"model.onnx", "model.json", "page.json"}
+    written.add(f"example/{example.name}")
+    assert names(target) == names(page.STATIC) | written
+    assert (target / "model.onnx").read_bytes() == model.read_bytes()
+    assert (target / "example" / example.name).read_bytes() == b"fLaC"
+    about = json.loads((target / "model.json").read_text("utf-8"))
+    assert about == INFO.to_page()
+    settings = json.loads((target / "page.json").read_text("utf-8"))
+    assert f"onnxruntime-web@{page.VERSION}/" in settings["runtime"]
+    assert settings["integrity"] == page.INTEGRITY
+    assert settings["example"] == example.name
+    proto = onnx.load(model)
+    onnx.save(proto, model, save_as_external_data=True, location="weights")
+    assert main(["page", str(model), str(tmp_path / "new")]) == 1
+    assert "model.onnx has its weights" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

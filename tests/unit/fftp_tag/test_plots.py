@@ -1,0 +1,54 @@
+"""Tests of the content of figures.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+pytest.importorskip("matplotlib")
+
+from fftp_tag import Event, Timeline
+from fftp_tag.model.info import default_rules
+from fftp_tag.tag import plots
+
+RATE = 16000
+
+
+@pytest.mark.parametrize("seconds", [0.5, 40.0])
+def test_a_sound_is_at_its_time_and_frequency(tmp_path, seconds):
+    times = np.arange(round(seconds * RATE)) / RATE
+    wav = 0.3 * np.sin(2 * np.pi * 3000 * times) * (times >= seconds / 2)
+    sf.write(tmp_path / "a.wav", wav, RATE)
+    power, frequencies = plots.spectrogram(tmp_path / "a.wav", RATE, seconds)
+    assert len(power) <= 1100
+    is_loud = power.sum(1) > 0.1 * power.sum(1).max()
+    assert is_loud.argmax() / len(power) == pytest.approx(0.5, abs=0.05)
+    assert is_loud[len(power) // 2 + 5 :].all()
+    _, (ax,) = plots.new_figure()
+    plots.plot_spectrogram(power, frequencies, seconds, ax)
+    [mesh] = ax.collections
+    row = mesh.get_array().sum(1).argmax()
+    low, high = mesh.get_coordinates()[row : row + 2, 0, 1]
+    assert low - 1 <= 3000 <= high + 1
+
+
+def test_events_are_drawn_at_their_times():
+    """Classes are ordered by their probability in the file."""
+    probs, labels = np.random.default_rng(0).random((2, 3)), ["A", "$B", "C"]
+    timeline = Timeline(
+        np.array([0.5, 2.0]), probs, probs[0], 2.5, labels, default_rules(3)
+    )
+    _, (ax,) = plots.new_figure()
+    events = [Event(0.5, 1.5, "$B", 0.9), Event(0, 1, "?", 0.9)]
+    plots.plot_timeline(timeline, ax, events)
+    [mesh, line] = ax.collections  # the heat map, and one known event
+    [[start, end]] = line.get_segments()
+    assert (start[0], end[0]) == (0.5, 1.5)
+    order = np.argsort(-probs[0])
+    np.testing.assert_array_equal(mesh.get_array(), probs[:, order].T)
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == [labels[n] for n in order]
+    assert round(start[1]) == names.index("$B")
