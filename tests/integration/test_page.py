@@ -367,53 +367,6 @@ def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
     assert len(lines) == 1 + sum(map(len, events))
 
 
-DROP = """
-    const dropped = new DataTransfer();
-    const bytes = Uint8Array.from(atob(given[0]), (c) => c.charCodeAt());
-    dropped.items.add(new File([bytes], "dropped.wav"));
-    const event = new DragEvent("drop", {
-        dataTransfer: dropped, bubbles: true, cancelable: true });
-    document.body.dispatchEvent(event);
-    return event.defaultPrevented;"""
-
-
-def test_files_are_dropped_or_an_example(page, beep, clip):
-    assert page.run(DROP, encode(beep))
-    page.wait_for_results("dropped.wav")
-    assert page.bold_tags() == {"Beep"}
-    page.click("#example")
-    page.wait_for_results(clip.name)
-    assert "<b>Whistle</b>" in page.bold_tags()
-
-
-def test_a_file_that_is_cut_off_has_a_notice(page, tmp_path):
-    whole, half = tmp_path / "whole.mp3", tmp_path / "half.mp3"
-    sf.write(whole, tones(20, SOUNDS), RATE)
-    content = whole.read_bytes()
-    half.write_bytes(content[: len(content) // 2])
-    page.tag(half)
-    wait(lambda: page.is_shown("#notice"))
-    assert "0:20" in page.text("#notice") and "0:10" in page.text("#notice")
-    page.tag(whole)
-    assert not page.is_shown("#notice")
-
-
-def test_tagging_can_be_cancelled(page, beep, tmp_path):
-    long_file = write_tones(tmp_path / "long.wav", 600, [])
-    page.choose(long_file, beep)
-    # Not "Tagging 2 files", which is shown before there is anything to cancel
-    wait(lambda: f"Tagging {long_file.name}" in page.text("#doing"))
-    page.click("#cancel")
-    wait(lambda: not page.is_shown("#work"))
-    assert not page.is_shown("#error")
-    assert ["cancelled" in state for _, state in page.files()] == [True, True]
-    # Those that were cancelled can be tagged after all
-    page.click("#files li:nth-child(2) button")
-    page.wait_for_results(beep.name)
-    assert page.bold_tags() == {"Beep"}
-    assert "cancelled" in dict(page.files())[long_file.name]
-
-
 def test_the_microphone_is_tagged_live_and_then_whole(page, clip):
     """Files that are chosen end it, and its recording is kept."""
     page.click("#record")

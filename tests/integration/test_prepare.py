@@ -90,32 +90,6 @@ def test_manifests_and_reuse(layout, tmp_path):
         prepare(data, tmp_path / "other")
 
 
-@pytest.mark.parametrize(
-    "layout, option",
-    [
-        ("lists", "max_seconds"),
-        ("folders", "max_seconds"),
-        ("words", "clip_seconds"),
-    ],
-)
-def test_clips_are_the_beginnings_of_long_ones(
-    layout, option, tmp_path, caplog
-):
-    data, short = tmp_path / "data", tmp_path / "short"
-    write, prepare = LAYOUTS[layout]
-    write(data)
-    prepare(data, tmp_path / "whole")
-    prepare(data, short, **{option: 0.1})
-    expected, found = read_clips(tmp_path / "whole"), read_clips(short)
-    assert set(found) == set(expected)
-    for clip, samples in found.items():
-        np.testing.assert_array_equal(samples, expected[clip][:1600])
-    with pytest.raises(ValueError, match=f"{option}=0.1"):
-        prepare(data, short)
-    if layout == "folders":
-        assert "Cut 24 of 24 clips, such as cat_1" in caplog.text
-
-
 def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
     data = tmp_path / "data"
     data_folders.write_lists(data)

@@ -9,7 +9,6 @@ Authors
 
 import ast
 import functools
-import re
 from pathlib import Path
 
 from graphlib import TopologicalSorter
@@ -145,38 +144,3 @@ def test_what_goes_to_speechbrain_needs_nothing_else():
     for name in (*exported, *EXPORTED_RECIPES):
         targets = import_graph()[name] & set(MODULES)
         assert targets <= exported | {CORE}, (name, targets - exported)
-
-
-def test_yaml_files_name_what_there_is():
-    """And those of SpeechBrain's recipes nothing of this project alone."""
-    exported = {x for part in PARTS.values() for x in part}
-    for path in (ROOT / "hparams").rglob("*.yaml"):
-        names = re.findall(
-            r"!(?:new|name|apply):([\w.]+)\.\w+", path.read_text()
-        )
-        assert names
-        for name in names:
-            package, _, module = name.partition(".")
-            if package in ("fftp_tag", "speechbrain_fftp"):
-                assert any(
-                    x in MODULES for x in (name, name.rpartition(".")[0])
-                )
-            if "stock" in path.parts and package == "speechbrain_fftp":
-                assert module in exported, (path, name)
-            assert "stock" not in path.parts or package != "fftp_tag"
-
-
-def test_recipes_are_on_their_own():
-    """No recipe imports another, and no yaml hands its functions on."""
-    ours = {path.stem: path for path in (ROOT / "recipes").rglob("*.py")}
-    for path in ours.values():
-        text = path.read_text("utf-8")
-        assert "sys.path" not in text, path
-        for target in imports(ast.parse(text)):
-            neighbour = path.with_name(f"{target.split('.')[0]}.py")
-            assert target.split(".")[0] not in ours or neighbour.is_file()
-    for path in (ROOT / "hparams").rglob("*.yaml"):
-        for line in path.read_text("utf-8").splitlines():
-            found = re.search(r"!\w+:(\w+)\.", line)
-            if found and found[1] in ours:
-                assert re.match(r"\w+:", line), f"{path}: {line}"

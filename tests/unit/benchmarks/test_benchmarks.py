@@ -56,15 +56,6 @@ def test_rows_are_those_that_are_stored(name, package, run_script):
                 assert rows[row]["unit"] == stored["unit"]
 
 
-@pytest.mark.parametrize("encoder", ["AST", "AuM"])
-def test_the_first_step_on_a_machine(encoder, run_script):
-    file = f"first_step_{encoder}"
-    rows = run_script("first_step", "--encoder", encoder, file=file)
-    units = [(name.split(", ")[-1], row["unit"]) for name, row in rows.items()]
-    first = "first compiled step", "s"
-    assert units[:3] == [("eager", "ms"), first, ("compiled", "ms")]
-
-
 def test_page_has_the_stored_results():
     """And README no others."""
     import performance_table

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from fftp_tag.errors import InputError
-from speechbrain_fftp.pretrained import ast, load_ast, load_aum
+from speechbrain_fftp.pretrained import ast, load_ast
 from speechbrain_fftp.pretrained.families import build_modules, find_family
 from speechbrain_fftp.pretrained.tensors import read_checkpoint
 
@@ -94,12 +94,3 @@ def test_files_that_are_no_known_checkpoint(
     with pytest.raises(InputError, match=f"{path}.*{reason}"):
         load_ast(path)
     assert not (tmp_path / "made").exists()
-
-
-def test_other_families_and_files_that_end_early(published, tmp_path):
-    with pytest.raises(InputError, match="Audio Mamba, not AST"):
-        load_ast(published("Audio Mamba"))
-    path = tmp_path / "cut.pth"
-    path.write_bytes(published("Audio Mamba").read_bytes()[:-200])
-    with pytest.raises(InputError, match=path.name):
-        load_aum(path)

@@ -10,14 +10,8 @@ from pathlib import Path
 import pytest
 
 import speechbrain as sb
-from fftp_tag.errors import InputError
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_fftp.training.guard import (
-    MANIFESTS,
-    check_data,
-    check_overrides,
-    check_settings,
-)
+from speechbrain_fftp.training.guard import check_overrides, check_settings
 
 HPARAMS = Path(__file__).resolve().parents[3] / "hparams"
 SHAPES = "compile_using_dynamic_shape_tracing"
@@ -169,20 +163,6 @@ def test_two_runs_do_not_share_a_folder(start):
     start()
 
 
-def test_missing_tables_are_named(start, tmp_path):
-    """Where the preparation would not write them."""
-    paths = {
-        name: tmp_path / f"{name}.csv" for name in ("class_list", *MANIFESTS)
-    }
-    lines = [f"{name}: {path}\n" for name, path in paths.items()]
-    start.yaml.write_text(YAML + "skip_prep: False\n" + "".join(lines))
-    for name, path in paths.items():
-        with pytest.raises(SystemExit, match=f"{path}.*--{name}"):
-            start("skip_prep: True")
-        path.touch()
-    start("skip_prep: True")
-
-
 def test_cuda_graphs_do_not_accumulate_gradients(start):
     options = {"compile_mode": "reduce-overhead", "grad_accumulation_factor": 3}
     start(**options)
@@ -200,25 +180,3 @@ def test_what_a_kill_left_of_a_checkpoint_is_deleted(start):
     (save / "CKPT+2" / "optimizer.ckpt").write_text("half")
     start()
     assert {path.name for path in save.iterdir()} == {"CKPT+1", "notes"}
-
-
-@pytest.mark.parametrize("name", ["hyperparams.yaml", "run_options.json"])
-def test_damaged_files_are_named(name, start):
-    start()
-    train(start.folder)
-    path = start.folder / name
-    for content in (b"", b"[1", b"- 1", b"\xff\0"):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match=str(path)):
-            start()
-
-
-def test_data_that_do_not_fit_the_settings(tmp_path):
-    for name in ("class_list", *MANIFESTS):
-        (tmp_path / name).write_text("display_name\nDog\nCat\n")
-    hparams = {name: tmp_path / name for name in ("class_list", *MANIFESTS)}
-    hparams |= {"output_folder": tmp_path, "n_classes": 2, "average_by": "mAP"}
-    with pytest.raises(SystemExit, match="--n_classes 2"):
-        check_data({**hparams, "n_classes": 5}, ["clip"])
-    with pytest.raises(SystemExit, match="--average_by epoch"):
-        check_data(hparams, [])

@@ -4,16 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import multiprocessing
-import re
-from pathlib import Path
-
 import pytest
 
 import speechbrain as sb
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_fftp.core import Brain
-from speechbrain_fftp.training.rows import Rows, store_in_arrays
+from speechbrain_fftp.training.rows import Rows
 
 
 def make_dataset(count):
@@ -49,38 +45,3 @@ def test_clips_stay_as_they_were(is_sorted):
         assert found.items() >= row.items()
     item = dataset[0]["labels"], dataset[0]["duration"]
     assert list(map(type, item)) == [str, float]
-
-
-def private_memory():
-    """The memory of this process that no other shares, in bytes."""
-    text = Path("/proc/self/smaps_rollup").read_text("ascii")
-    return 1024 * int(re.search(r"Private_Dirty: *(\d+) kB", text)[1])
-
-
-@pytest.mark.skipif(
-    not Path("/proc/self/smaps_rollup").exists(), reason="only on Linux"
-)
-def test_a_worker_shares_the_table():
-    """Unlike one that reads dictionaries."""
-    dataset = make_dataset(20_000)
-    dataset.set_output_keys(["id", "duration", "labels"])
-    context = multiprocessing.get_context("fork")
-    growth = context.Value("q")
-
-    def read():
-        dataset[0]
-        before = private_memory()
-        for _ in dataset:
-            pass
-        growth.value = private_memory() - before
-
-    def growth_of_worker():
-        worker = context.Process(target=read)
-        worker.start()
-        worker.join()
-        return growth.value
-
-    assert growth_of_worker() > 3e6
-    store_in_arrays(dataset)
-    del dataset.data.columns["times"]  # Python objects
-    assert growth_of_worker() < 1e6

@@ -161,15 +161,6 @@ def test_a_kill_leaves_the_earlier_folder(after_training, tmp_path, step):
     assert not list(tmp_path.glob("*.unfinished"))
 
 
-def test_a_full_disk_ends_in_a_line(after_training, tmp_path):
-    """For which torch raises a RuntimeError."""
-    error = RuntimeError("unexpected pos 704 vs 598\nmore")
-    with pytest.raises(InputError, match="704 vs 598; .* GB are free") as ended:
-        after_training(write=error)
-    assert str(tmp_path / "inference") in str(ended.value)
-    assert "\n" not in str(ended.value)
-
-
 @pytest.mark.slow
 def test_the_folder_is_loaded_in_a_new_process(brain, tmp_path):
     """As it is handed over; weights in no checkpoint are found out."""
