@@ -15,15 +15,15 @@ import pytest
 
 @pytest.fixture
 def run_script(tmp_path, monkeypatch):
-    def run(name, *more, file=None):
+    def run(name):
         """Runs a script with --smoke; returns its rows."""
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         options = ["--smoke", "--out", str(tmp_path / "out")]
-        monkeypatch.setattr(sys, "argv", [name, *options, *more])
+        monkeypatch.setattr(sys, "argv", [name, *options])
         # As a script may do, for this test alone
         monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
         importlib.import_module(name).main()
-        path = tmp_path / "out" / f"{file or name}.json"
+        path = tmp_path / "out" / f"{name}.json"
         (found,) = json.loads(path.read_text("utf-8")).values()
         assert {"commit", "torch", "triton"} <= found.keys()
         return found["rows"]

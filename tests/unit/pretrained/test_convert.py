@@ -63,6 +63,5 @@ def test_the_user_knows_better(published, tmp_path, monkeypatch):
         labels=labels, mean=-1.0, std=2.0, single_label=False
     )
     assert (norm.mean, norm.std) == (-1.0, 2.0) and found == [labels, False]
-    for wrong in (labels[1:], labels[:19] + labels[:1]):
-        with pytest.raises(InputError, match="20 classes"):
-            describe(labels=wrong)
+    with pytest.raises(InputError, match="20 classes"):
+        describe(labels=labels[1:])

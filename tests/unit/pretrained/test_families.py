@@ -46,8 +46,6 @@ def test_missing_and_unknown_tensors_are_refused(form, published):
     "form, changes",
     [
         ("AST folder", {"hidden_act": "relu"}),
-        ("AST folder", {"num_hidden_layers": 1}),
-        ("AST folder", {"max_length": 512}),
         ("AST folder", {"frequency_stride": 8}),
     ],
 )
@@ -71,11 +69,9 @@ class Touch:
     "content, reason",
     [
         ({"conv.weight": torch.ones(2)}, "AST, Audio Mamba.*ONNX"),
-        ({"weight": torch.ones(2), "epoch": 3}, "more than named tensors"),
         ([torch.ones(2)], "more than named tensors"),
         ({"weight": Touch("made")}, "cannot be read"),
         (b"", "cannot be read"),
-        (b"<!DOCTYPE html>", "cannot be read"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])

@@ -14,8 +14,7 @@ from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.training.guard import check_overrides, check_settings
 
 HPARAMS = Path(__file__).resolve().parents[3] / "hparams"
-SHAPES = "compile_using_dynamic_shape_tracing"
-YAML = f"""\
+YAML = """\
 seed: 1
 lr: 0.1
 number_of_epochs: 3
@@ -25,12 +24,10 @@ num_workers: 2
 data_folder: data
 output_folder: results
 annotation: !ref <data_folder>/train.csv
-pad_frames: null
-{SHAPES}: !apply:operator.not_ [!ref <pad_frames>]
 patch: [5, 16]
 cost: !name:builtins.abs
 first: !new:set
-second: !new:set
+second: !new:dict
 augment: !ref <first>
 """
 
@@ -65,23 +62,17 @@ def train(folder):
 
 
 @pytest.mark.parametrize(
-    "yaml, options, name",
+    "options, name",
     [
-        ("missing.yaml", [], "missing.yaml"),
-        ("ast_fftp.yaml", ["--lr", "1", "--lr", "2"], "lr"),
-        ("ast_fftp.yaml", ["--number_of_epoc", "3"], "number_of_epoc:"),
-        ("ast_fftp.yaml", ["--depth", "1", "--test_only"], "no checkpoint"),
-        ("ast_fftp.yaml", ["--depth", "1"], "data_folder"),
-        ("ast_fftp.yaml", ["--data_folder="], "data_folder"),
+        (["--data_folder=data", "--lr", "1", "--lr", "2"], "lr"),
+        (["--data_folder=data", "--number_of_epoc", "3"], "number_of_epoc:"),
+        (["--data_folder=data", "--test_only"], "no checkpoint"),
+        (["--data_folder="], "data_folder"),
     ],
 )
-def test_commands_that_waste_a_training(
-    yaml, options, name, tmp_path, monkeypatch
-):
+def test_commands_that_waste_a_training(options, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = [str(HPARAMS / yaml), *options]
-    if name != "data_folder":
-        words += ["--data_folder", "data"]
+    words = [str(HPARAMS / "ast_fftp.yaml"), *options]
     yaml, run_opts, overrides = sb.parse_arguments(words)
     with pytest.raises(SystemExit, match=name) as stopped:
         check_overrides(yaml, overrides)
@@ -92,13 +83,10 @@ def test_commands_that_waste_a_training(
 @pytest.mark.parametrize(
     "overrides, run_opts, edit, names",
     [
-        (["lr: 0.3"], {}, None, ["lr"]),
         (["lr: 0.3", "patch: [16, 5]"], {}, None, ["lr", "patch"]),
         (["number_of_epochs: 2"], {}, None, ["number_of_epochs"]),
         ([], {"precision": "fp16"}, None, ["precision"]),
-        ([], {"debug": True}, None, ["--debug"]),
         ([], {}, ("builtins.abs", "builtins.max"), ["cost"]),
-        ([], {}, ("seed", "new: 3\nseed"), ["new"]),
         ([], {}, ("<first>", "<second>"), ["augment"]),
         ([], {}, None, ["processes"]),
     ],
@@ -123,18 +111,16 @@ def test_other_settings_are_refused(
 
 
 @pytest.mark.parametrize(
-    "before, now",
+    "now",
     [
-        ([], ["data_folder: elsewhere", "num_workers: 0"]),
-        ([], ["number_of_epochs: 4", "use_tensorboard: False"]),
-        ([], [f"{SHAPES}: True"]),
-        ([f"{SHAPES}: True"], []),
+        ["data_folder: elsewhere", "num_workers: 0"],
+        ["number_of_epochs: 4", "use_tensorboard: False"],
     ],
 )
-def test_what_may_differ(before, now, start):
+def test_what_may_differ(now, start):
     """All, until there is a checkpoint, and in a test."""
     start("lr: 0.2", debug=True)
-    start(*before)
+    start()
     train(start.folder)
     start(precision="bf16")  # as in the yaml
     start(*now)
