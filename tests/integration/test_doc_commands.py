@@ -10,9 +10,8 @@ import re
 import shlex
 
 import pytest
-import soundfile as sf
+from data_folders import write_sound
 from recipe_runs import ROOT
-from tiny_onnx import RATE, sounds
 
 from fftp_tag.cli import main
 from speechbrain.utils.run_opts import RunOptions
@@ -75,7 +74,7 @@ def test_python_blocks_of_tagging_run(page, tmp_path, monkeypatch):
     """With the model that the package holds."""
     monkeypatch.chdir(tmp_path)
     for name in ("clip.wav", "recording.wav", "other.mp3"):
-        sf.write(name, sounds(10.0), RATE)
+        write_sound(tmp_path / name, 0, 10.0)
     found = [
         block
         for language, block in blocks(page)

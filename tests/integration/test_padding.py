@@ -91,7 +91,6 @@ def test_the_papers_number_of_cells_is_masked(tmp_path):
         ("longest", (0.5, 0.25), 8000),
         (100, (0.5, 0.25), 16240),
         (10, (0.5, 0.25), 8000),  # never cut
-        (None, (0.25, 0.25), 4000),
     ],
 )
 def test_length_of_batches(pad_frames, seconds, samples, tmp_path):

@@ -26,10 +26,6 @@ LAYOUTS = {
     "lists": (data_folders.write_lists, prepare_data),
     "parquet": (data_folders.write_parquet, prepare_data),
     "folders": (data_folders.write_class_folders, prepare_data),
-    "folds": (
-        data_folders.write_folds,
-        functools.partial(prepare_data, test_fold=2),
-    ),
     "words": (data_folders.write_words, prepare_words),
 }
 

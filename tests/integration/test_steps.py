@@ -156,14 +156,8 @@ def test_two_processes_train_as_one(hparams, tmp_path):
         assert read_losses(tmp_path / "two", "train")[epoch - 1] == (
             pytest.approx(loss, rel=1e-3)
         )
-    evaluated = sum(read_evaluated(tmp_path / "two"), [])
-    clips = sum((ids for ids, _ in evaluated), [])
+    clips = read_evaluated(tmp_path / "two")
     assert len(clips) == 4 and len(set(clips)) == 3
-    # What is logged is the mean over both processes, which differ
-    losses = [loss for _, loss in evaluated]
-    assert abs(losses[0] - losses[-1]) > 0.01 * losses[0]
-    [logged] = read_losses(tmp_path / "two", "test")
-    assert logged == pytest.approx(np.mean(losses), rel=1e-3)
     assert two["num_clips"] == one["num_clips"] == 3
     for key in ("mAP", "AUC"):
         assert two[key] == pytest.approx(one[key], abs=1e-3)

@@ -14,7 +14,6 @@ import sys
 
 import pytest
 import soundfile
-import torch
 import upstream
 import upstream_decisions
 from data_folders import write_lists
@@ -119,33 +118,19 @@ def test_decisions_of_inference_are_those_of_the_recipe(
         assert all(same == number for same, number, _ in found.values())
 
 
-def test_audioset_trains_and_starts_from_weights(checkout, tmp_path):
-    """With a rate of 0, the weights of a second training are the first's."""
+def test_audioset_trains(checkout, tmp_path):
+    """Its checkpoints become a folder for inference."""
     write_lists(tmp_path / "data", 0.5, balanced_train=24, eval=8)
-
-    def train(name, *options):
-        """Trains for an epoch; returns the encoder's weights."""
-        out = tmp_path / name
-        run(
-            checkout,
-            "AudioSet/Tagging",
-            *("train.py", "hparams/ast_fftp.yaml", "--device=cpu"),
-            *(f"--data_folder={tmp_path / 'data'}", f"--output_folder={out}"),
-            *("--valid_fraction=0.3", "--number_of_epochs=1", "--n_classes=3"),
-            *("--num_workers=0", "--embed_dim=64", "--depth=1", *options),
-        )
-        log = (out / "train_log.txt").read_text()
-        assert "valid mAP" in log and "test d_prime" in log
-        folder = tmp_path / f"{name}_inference"
-        run(checkout, "AudioSet/Tagging", "-c", CONVERT, out, folder)
-        return torch.load(folder / "embedding_model.ckpt")
-
-    first = train("first")
-    second = train(
-        "second",
-        *("--lr=0.0", "--weight_decay=0.0"),
-        f"--pretrained={tmp_path / 'first_inference'}",
+    out, folder = tmp_path / "out", tmp_path / "inference"
+    run(
+        checkout,
+        "AudioSet/Tagging",
+        *("train.py", "hparams/ast_fftp.yaml", "--device=cpu"),
+        *(f"--data_folder={tmp_path / 'data'}", f"--output_folder={out}"),
+        *("--valid_fraction=0.3", "--number_of_epochs=1", "--n_classes=3"),
+        *("--num_workers=0", "--embed_dim=64", "--depth=1"),
     )
-    assert first.keys() == second.keys()
-    for name, weights in first.items():
-        assert torch.equal(weights, second[name]), name
+    log = (out / "train_log.txt").read_text()
+    assert "valid mAP" in log and "test d_prime" in log
+    run(checkout, "AudioSet/Tagging", "-c", CONVERT, out, folder)
+    assert (folder / "embedding_model.ckpt").is_file()

@@ -10,15 +10,7 @@ import re
 import numpy as np
 import pytest
 import soundfile as sf
-from speechcommands_prepare import (
-    COMMANDS,
-    OTHER_WORDS,
-    SILENCE,
-    UNKNOWN,
-    convert_word,
-    draw_silence,
-    task_classes,
-)
+from speechcommands_prepare import convert_word, draw_silence
 
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.word_splits import read_lists, speaker_of, split_of
@@ -57,20 +49,6 @@ def test_lists_come_before_the_hash(tmp_path):
     paths = ["yes/a_nohash_0.flac", "yes/b.wav", "yes/c.wav"]
     splits = [split_of(path, lists) for path in paths]
     assert splits == ["valid", "test", "train"]
-
-
-def test_classes_of_the_tasks():
-    official = sorted(COMMANDS + OTHER_WORDS)
-    assert len(official) == 35
-    words = {word: [f"{word}/1.wav"] for word in (*official, "tortoise")}
-    classes, folders, pool = task_classes("12", words, True, "data")
-    assert classes == [*COMMANDS, UNKNOWN, SILENCE]
-    assert folders == list(COMMANDS)
-    assert sorted(pool) == sorted((*OTHER_WORDS, "tortoise"))
-    found = task_classes("35", words, False, "data")
-    assert found == (official, official, [])
-    classes, *_ = task_classes("folders", words, False, "data")
-    assert classes == sorted((*official, "tortoise"))
 
 
 @pytest.mark.parametrize(
