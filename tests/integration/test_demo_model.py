@@ -4,19 +4,16 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import io
 import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import soundfile as sf
 from demo_prepare import prepare_demo
 from recipe_runs import ROOT
 
 from fftp_tag import AudioTagger
-from fftp_tag.score.evaluate import list_split
 
 
 @pytest.mark.slow
@@ -38,13 +35,3 @@ def test_the_demo_knows_its_sounds_and_silence(tmp_path):
         assert tagger.tag_file(silence, 16000) == []
         assert tagger.tag_file(silence, 16000, threshold=0.1) == []
         assert tagger.tag_long(silence, 16000) == []
-    # A codec that ends at 7.3 kHz changes few of the most probable tags
-    clips = list_split(folder / "prepared", "eval").clips[:60]
-    changed = 0
-    for clip in clips:
-        wav, rate = clip.read()
-        mp3 = io.BytesIO()
-        sf.write(mp3, wav, rate, format="MP3")
-        before = tagger.clip_probabilities(wav, rate).argmax()
-        changed += before != tagger.clip_probabilities(mp3.getvalue()).argmax()
-    assert changed <= 6

@@ -13,7 +13,6 @@ import torch
 from recipe_brains import ROOT, load_tiny, make_batch, make_brain
 
 import speechbrain as sb
-from fftp_tag.errors import InputError
 from speechbrain.dataio.batch import PaddedData
 from speechbrain_fftp.lobes.tagger import extract_features
 from speechbrain_fftp.training.padding import ClipBatch, pad_to_one_shape
@@ -92,7 +91,6 @@ def test_the_papers_number_of_cells_is_masked(tmp_path):
         ("longest", (0.5, 0.25), 8000),
         (100, (0.5, 0.25), 16240),
         (10, (0.5, 0.25), 8000),  # never cut
-        (None, (0.25, 0.25), 4000),
     ],
 )
 def test_length_of_batches(pad_frames, seconds, samples, tmp_path):
@@ -103,16 +101,6 @@ def test_length_of_batches(pad_frames, seconds, samples, tmp_path):
     assert counts.tolist() == [round(16000 * x) for x in seconds]
     for wav, count in zip(wavs, counts):
         assert wav[:count].all() and not wav[count:].any()
-
-
-def test_a_warning_if_most_of_a_batch_is_padding(tmp_path, caplog):
-    hparams = load_tiny("ast_fftp.yaml", tmp_path)
-    padded_batch(hparams, "longest", 0.5, 0.3)
-    assert "pad_frames" not in caplog.text
-    padded_batch(hparams, "longest", 2, 0.4, 0.4)
-    assert "pad_frames null" in caplog.text and "2.0 s" in caplog.text
-    with pytest.raises(InputError, match="pad_frames short"):
-        padded_batch(hparams, "short", 1)
 
 
 @pytest.mark.parametrize("encoder", ["ast", "aum", "convnext"])

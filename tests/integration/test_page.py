@@ -220,11 +220,6 @@ class Page:
         cells = self.texts("#events button span")
         return list(zip(cells[::3], cells[1::3], cells[2::3], strict=True))
 
-    def files(self):
-        """The names in the list of files, each with what is said of it."""
-        names = self.texts("#files span")
-        return list(zip(names, self.texts("#files small"), strict=True))
-
     def set_threshold(self, value):
         """Moves the slider."""
         self.run(
@@ -321,25 +316,14 @@ def test_what_is_shown_of_a_file(page, models, clip):
     # Learnt thresholds first, by which there is no Hum
     assert page.bold_tags() == {"Beep", "<b>Whistle</b>"}
     check_events(page, expected.events())
-    thresholds = page.texts("#events button small")
-    assert thresholds == ["threshold 0.50"] * len(expected.events())
     page.click("#learnt")
     page.set_threshold(0.3)
     assert page.bold_tags() == {x.label for x in expected.tags(threshold=0.3)}
     check_events(page, expected.events(0.3))
-    assert page.text("#threshold-value") == "0.30"
-    page.set_threshold(1)
-    assert not page.events() and "No event" in page.text("#event-count")
     # What the model knows
     page.click("#known")
     assert sorted(page.texts("#labels li")) == sorted(PITCHES)
     assert page.text("#note") == NOTE
-    # For screen readers
-    nameless = page.run("""return Array.from(
-        document.querySelectorAll("button, input, progress, canvas"),
-        found => (found.labels?.length || found.innerText.trim() || found.ariaLabel) || !found.checkVisibility()
-            ? null : found.outerHTML).filter(found => found)""")
-    assert not nameless
 
 
 def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
@@ -348,10 +332,6 @@ def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
     page.choose(clip, broken, beep)
     wait(lambda: "2 of 3" in page.text("#status"))
     assert broken.name in page.text("#error")
-    files = dict(page.files())
-    assert list(files) == [clip.name, broken.name, beep.name]
-    assert "Whistle" in files[clip.name] and broken.name in files[broken.name]
-    assert page.text("#name") == clip.name
     page.click("#files li:last-child button")
     assert page.text("#name") == beep.name
     tagger = AudioTagger.from_pretrained(models["steps"])
@@ -361,74 +341,20 @@ def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
     name, text = page.download("#json")
     results = json.loads(text)
     assert name == "results.json"
-    assert [row["file"] for row in results] == list(files)
+    names = [clip.name, broken.name, beep.name]
+    assert [row["file"] for row in results] == names
     assert ["error" in row for row in results] == [False, True, False]
     lines = page.download("#csv")[1].splitlines()
     assert len(lines) == 1 + sum(map(len, events))
 
 
-DROP = """
-    const dropped = new DataTransfer();
-    const bytes = Uint8Array.from(atob(given[0]), (c) => c.charCodeAt());
-    dropped.items.add(new File([bytes], "dropped.wav"));
-    const event = new DragEvent("drop", {
-        dataTransfer: dropped, bubbles: true, cancelable: true });
-    document.body.dispatchEvent(event);
-    return event.defaultPrevented;"""
-
-
-def test_files_are_dropped_or_an_example(page, beep, clip):
-    assert page.run(DROP, encode(beep))
-    page.wait_for_results("dropped.wav")
-    assert page.bold_tags() == {"Beep"}
-    page.click("#example")
-    page.wait_for_results(clip.name)
-    assert "<b>Whistle</b>" in page.bold_tags()
-
-
-def test_a_file_that_is_cut_off_has_a_notice(page, tmp_path):
-    whole, half = tmp_path / "whole.mp3", tmp_path / "half.mp3"
-    sf.write(whole, tones(20, SOUNDS), RATE)
-    content = whole.read_bytes()
-    half.write_bytes(content[: len(content) // 2])
-    page.tag(half)
-    wait(lambda: page.is_shown("#notice"))
-    assert "0:20" in page.text("#notice") and "0:10" in page.text("#notice")
-    page.tag(whole)
-    assert not page.is_shown("#notice")
-
-
-def test_tagging_can_be_cancelled(page, beep, tmp_path):
-    long_file = write_tones(tmp_path / "long.wav", 600, [])
-    page.choose(long_file, beep)
-    # Not "Tagging 2 files", which is shown before there is anything to cancel
-    wait(lambda: f"Tagging {long_file.name}" in page.text("#doing"))
-    page.click("#cancel")
-    wait(lambda: not page.is_shown("#work"))
-    assert not page.is_shown("#error")
-    assert ["cancelled" in state for _, state in page.files()] == [True, True]
-    # Those that were cancelled can be tagged after all
-    page.click("#files li:nth-child(2) button")
-    page.wait_for_results(beep.name)
-    assert page.bold_tags() == {"Beep"}
-    assert "cancelled" in dict(page.files())[long_file.name]
-
-
-def test_the_microphone_is_tagged_live_and_then_whole(page, clip):
-    """Files that are chosen end it, and its recording is kept."""
+def test_the_microphone_is_tagged_live_and_then_whole(page):
     page.click("#record")
     wait(lambda: page.tags().get("Beep", 0) > 0.5)
-    assert not page.is_shown("#player")
     page.click("#record")
     page.wait_for_results("recording 1.wav")
     assert "Beep" in page.bold_tags()
     assert "Beep" in [row[1] for row in page.events()]
-    page.click("#record")
-    wait(lambda: page.is_shown("#heard"))
-    page.choose(clip)
-    wait(lambda: "2 of 2" in page.text("#status"))
-    names = [name for name, _ in page.files()]
-    assert names == ["recording 1.wav", "recording 2.wav", clip.name]
 
 
 def test_the_page_reaches_no_other_host(page, address, clip):

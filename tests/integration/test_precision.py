@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
 import pytest
 import torch
 from recipe_brains import HPARAMS, make_batch, make_brain
@@ -52,19 +50,6 @@ def test_augmentation_and_features_are_those_of_float32(yaml, tmp_path):
 def compiler():
     """Without what earlier tests compiled."""
     torch.compiler.reset()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("yaml", HPARAMS)
-def test_a_compiled_step(yaml, tmp_path, compiler):
-    options = {"precision": "bf16", "device": "cpu"}
-    expected, _ = first_step(yaml, tmp_path, **options)
-    options["compile"] = True
-    if not Path(yaml).name.startswith("ast"):
-        # On a CPU, PyTorch 2.11 compiles convolutions for one shape only
-        options["compile_using_dynamic_shape_tracing"] = False
-    loss, _ = first_step(yaml, tmp_path, **options)
-    assert loss == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.gpu

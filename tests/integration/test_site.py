@@ -32,15 +32,6 @@ def site(tmp_path_factory):
     return folder
 
 
-def test_pages_load_nothing_from_other_hosts(site):
-    assert 'href="docs/tagging.html"' in (site / "index.html").read_text()
-    tag = r"<(?:script|link|img)\b[^>]*(?:src|href)=\"(?:https?:)?//"
-    pages = list(site.rglob("*.html"))
-    assert len(pages) > 10
-    for page in pages:
-        assert not re.search(tag, page.read_text("utf-8")), page
-
-
 def test_api_page_has_the_public_names(site):
     page = (ROOT / "docs" / "api.md").read_text("utf-8")
     documented = re.findall(r"^::: (\S+)", page, re.M)
@@ -48,8 +39,4 @@ def test_api_page_has_the_public_names(site):
     text = (site / "docs" / "api.html").read_text("utf-8")
     for name in documented:
         assert f'id="{name}"' in text
-    # Sections of docstrings are parsed, and grouped arguments: those of AST and
-    # ConvNeXt1d are 0.0, others are not
     assert "Arguments</" not in text and "Example</" not in text
-    entry = r"<b><code>dropout</code></b>.*?default:\s*<code>(.*?)</code>"
-    assert set(re.findall(entry, text, re.S)) == {"0.0"}

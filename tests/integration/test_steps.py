@@ -12,7 +12,7 @@ import pytest
 import torch
 from data_folders import write_class_folders, write_lists
 from prepared_clips import read_rows
-from recipe_runs import run, run_words, train
+from recipe_runs import run, train
 from step_record import RECORD, read_evaluated, read_steps
 
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
@@ -20,23 +20,6 @@ from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
 EPOCHS = 2
 LR = 0.001
-# The main process is late to name a checkpoint; processes that would wait for
-# each other forever fail
-SAVE = """
-import time
-from datetime import timedelta
-from pathlib import Path
-
-import torch
-from speechbrain_fftp.training.checkpoints import AtomicCheckpointer
-
-rename = Path.rename
-Path.rename = lambda *paths: time.sleep(0.5) or rename(*paths)
-torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=20))
-saver = AtomicCheckpointer("saved", {"model": torch.nn.Linear(1, 1)})
-for number in range(3):
-    saver.save_and_keep_only({"number": number})
-"""
 slow = pytest.mark.slow
 
 
@@ -137,14 +120,6 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(
     assert again == metrics and "Going into epoch" not in output
 
 
-def test_processes_list_the_same_checkpoints(tmp_path):
-    (tmp_path / "save.py").write_text(SAVE)
-    status, output = run_words([str(tmp_path / "save.py")], tmp_path, 2)
-    assert status == 0, output
-    [last] = (tmp_path / "saved").glob("*/CKPT.yaml")
-    assert "number: 2" in last.read_text("utf-8")
-
-
 @pytest.mark.parametrize(
     "hparams", ["ast_fftp.yaml", pytest.param("convnext_fftp.yaml", marks=slow)]
 )
@@ -181,14 +156,8 @@ def test_two_processes_train_as_one(hparams, tmp_path):
         assert read_losses(tmp_path / "two", "train")[epoch - 1] == (
             pytest.approx(loss, rel=1e-3)
         )
-    evaluated = sum(read_evaluated(tmp_path / "two"), [])
-    clips = sum((ids for ids, _ in evaluated), [])
+    clips = read_evaluated(tmp_path / "two")
     assert len(clips) == 4 and len(set(clips)) == 3
-    # What is logged is the mean over both processes, which differ
-    losses = [loss for _, loss in evaluated]
-    assert abs(losses[0] - losses[-1]) > 0.01 * losses[0]
-    [logged] = read_losses(tmp_path / "two", "test")
-    assert logged == pytest.approx(np.mean(losses), rel=1e-3)
     assert two["num_clips"] == one["num_clips"] == 3
     for key in ("mAP", "AUC"):
         assert two[key] == pytest.approx(one[key], abs=1e-3)

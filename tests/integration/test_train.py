@@ -7,7 +7,7 @@ Authors
 import shutil
 
 import torch
-from data_folders import write_class_folders, write_sound
+from data_folders import write_class_folders
 from recipe_runs import TINY, fail, train
 
 from speechbrain_fftp.lobes.models.AST import AST
@@ -54,10 +54,6 @@ def test_a_training_belongs_to_its_data(tmp_path):
         line = fail(run, *flags, **options)
         assert str(run) in line and "-cat, +zcat" in line
     (data / "zcat").rename(data / "cat")
-    write_sound(data / "cat" / "new.wav", 99)
-    elsewhere = {**options, "prepared_folder": tmp_path / "prepared"}
-    assert "clips" in fail(run, "--test_only", **elsewhere)
-    (data / "cat" / "new.wav").unlink()
     shutil.rmtree(run / "prepared")
 
     # A test writes its own files, and leaves the training's as they are
@@ -66,8 +62,5 @@ def test_a_training_belongs_to_its_data(tmp_path):
     _, metrics = train(run, "--test_only", **options)
     assert metrics["batch_size"] == 3 and "waiting" not in metrics
     assert (run / "metrics.json").read_bytes() == before
-    names = {"metrics.json", "per_class.csv"}
-    names |= {"predictions.csv", "probabilities.npz"}
-    assert {path.name for path in (run / "test").iterdir()} == names
     found = {path.name for path in run.iterdir()}
     assert found == files | {"prepared", "test"}

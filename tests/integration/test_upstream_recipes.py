@@ -9,23 +9,15 @@ Authors
 
 import json
 import os
-import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import soundfile
-import torch
 import upstream
 import upstream_decisions
-from data_folders import write_csv, write_lists
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from data_folders import write_lists
 from upstream_parts import PARTS
-
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.inference.classifiers import EncoderClassifier
-from speechbrain_fftp.utils.inference_folder import convert_run
 
 pytestmark = pytest.mark.slow
 ROOT = upstream.ROOT
@@ -38,7 +30,6 @@ OPTIONS = [
 ]
 STOCK = ROOT / "hparams" / "stock"
 GSC = "Google-speech-commands"
-ESC50 = "ESC50/classification"
 CONVERT = """
 import sys
 from speechbrain.utils.inference_folder import convert_run
@@ -87,26 +78,6 @@ def words(shared, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory):
-    """Clips of 5 s in the five folds of ESC50, of two classes."""
-    folder = tmp_path_factory.mktemp("ESC50")
-    (folder / "audio").mkdir()
-    rng = np.random.default_rng(0)
-    columns = "filename fold target category esc10 src_file take".split()
-    rows = []
-    for number in range(40):
-        fold, target = number % 5 + 1, number // 5 % 2
-        wav = rng.uniform(-0.1, 0.1, 5 * 44100)
-        wav += 0.3 * np.sin(np.arange(len(wav)) * (0.05, 0.2)[target])
-        name = f"{fold}-{number}-A-{target}.wav"
-        soundfile.write(folder / "audio" / name, wav, 44100)
-        category = ("hum", "whistle")[target]
-        rows.append((name, fold, target, category, "False", number, "A"))
-    write_csv(folder / "meta" / "esc50.csv", [columns, *rows])
-    return folder
-
-
 def run(sources, recipe, *words):
     """Runs a script in the folder of a recipe; returns the last line."""
     paths = [str(sources), str(ROOT), os.environ.get("PYTHONPATH", "")]
@@ -147,106 +118,19 @@ def test_decisions_of_inference_are_those_of_the_recipe(
         assert all(same == number for same, number, _ in found.values())
 
 
-def test_sounds_in_speechbrain_as_it_is(speechbrain_sources, sounds, tmp_path):
-    pytest.importorskip("torchvision")  # which the recipe needs
-    out = tmp_path / "out"
-    options = ("--embed_dim=64", "--depth=1", "--out_n_neurons=2")
-    options += ("--device=cpu", "--number_of_epochs=1")
-    run(
-        speechbrain_sources,
-        ESC50,
-        speechbrain_sources / "recipes" / ESC50 / "train.py",
-        STOCK / ESC50 / "ast_fftp.yaml",
-        f"--data_folder={sounds}",
-        f"--output_folder={out}",
-        *options,
-    )
-    assert "test loss" in (out / "train_log.txt").read_text()
-
-
-def test_audioset_trains_and_starts_from_weights(checkout, tmp_path):
-    """With a rate of 0, the weights of a second training are the first's."""
+def test_audioset_trains(checkout, tmp_path):
+    """Its checkpoints become a folder for inference."""
     write_lists(tmp_path / "data", 0.5, balanced_train=24, eval=8)
-
-    def train(name, *options):
-        """Trains for an epoch; returns the encoder's weights."""
-        out = tmp_path / name
-        run(
-            checkout,
-            "AudioSet/Tagging",
-            *("train.py", "hparams/ast_fftp.yaml", "--device=cpu"),
-            *(f"--data_folder={tmp_path / 'data'}", f"--output_folder={out}"),
-            *("--valid_fraction=0.3", "--number_of_epochs=1", "--n_classes=3"),
-            *("--num_workers=0", "--embed_dim=64", "--depth=1", *options),
-        )
-        log = (out / "train_log.txt").read_text()
-        assert "valid mAP" in log and "test d_prime" in log
-        folder = tmp_path / f"{name}_inference"
-        run(checkout, "AudioSet/Tagging", "-c", CONVERT, out, folder)
-        return torch.load(folder / "embedding_model.ckpt")
-
-    first = train("first")
-    second = train(
-        "second",
-        *("--lr=0.0", "--weight_decay=0.0"),
-        f"--pretrained={tmp_path / 'first_inference'}",
+    out, folder = tmp_path / "out", tmp_path / "inference"
+    run(
+        checkout,
+        "AudioSet/Tagging",
+        *("train.py", "hparams/ast_fftp.yaml", "--device=cpu"),
+        *(f"--data_folder={tmp_path / 'data'}", f"--output_folder={out}"),
+        *("--valid_fraction=0.3", "--number_of_epochs=1", "--n_classes=3"),
+        *("--num_workers=0", "--embed_dim=64", "--depth=1"),
     )
-    assert first.keys() == second.keys()
-    for name, weights in first.items():
-        assert torch.equal(weights, second[name]), name
-
-
-def local_yaml(path, folder):
-    """A copy of a recipe's yaml file, small and without what it downloads."""
-    text = path.read_text("utf-8")
-    kinds = "wav_augment|add_noise|add_reverb|pretrainer"
-    text = re.sub(rf"(?ms)^({kinds}):.*?(?=^\S|\Z)", "", text)
-    download = "speechbrain.augment.preparation.prepare_dataset_from_URL"
-    text = text.replace(download, "builtins.dict")
-    text = re.sub(r"\[1024, 1024, 1024, 1024, 3072\]", "[8, 8, 8, 8, 24]", text)
-    copy = folder / path.name
-    copy.write_text(text, "utf-8")
-    return copy
-
-
-@pytest.mark.parametrize(
-    "yaml",
-    [
-        "Google-speech-commands/hparams/xvect.yaml",
-        "UrbanSound8k/SoundClassification/hparams/train_ecapa_tdnn.yaml",
-        "VoxLingua107/lang_id/hparams/train_ecapa.yaml",
-        "VoxCeleb/SpeakerRec/hparams/train_ecapa_tdnn.yaml",
-        "VoxCeleb/SpeakerRec/hparams/train_x_vectors.yaml",
-        "VoxCeleb/SpeakerRec/hparams/train_resnet.yaml",
-        "IEMOCAP/emotion_recognition/hparams/train.yaml",
-    ],
-)
-@torch.no_grad()
-def test_checkpoints_of_other_recipes(speechbrain_sources, tmp_path, yaml):
-    """With random weights; the steps are those of the recipes' Brains."""
-    path = local_yaml(speechbrain_sources / "recipes" / yaml, tmp_path)
-    out = tmp_path / "out"
-    options = {"data_folder": str(out / "data"), "output_folder": str(out)}
-    counts = r"(?m)^(out_n_neurons|n_languages): .*"  # of classes
-    text = re.sub(counts, r"\1: 3", path.read_text())
-    text = resolve_references(text, options)
-    hparams = load_hyperpyyaml(text)
-    (out / "hyperparams.yaml").write_text(text.getvalue())
-    labels = CategoricalEncoder()
-    labels.update_from_iterable("abc")
-    labels.save(out / "save" / "label_encoder.txt")
-    modules = torch.nn.ModuleDict(hparams["modules"]).eval()
-    wavs, expected = 0.1 * torch.randn(1, 24000), []
-    for error in (0.1, 0.2):
-        for parameter in modules.parameters():
-            torch.nn.init.normal_(parameter, std=0.1)
-        hparams["checkpointer"].save_checkpoint(meta={"ErrorRate": error})
-        feats = modules["compute_features"](wavs)
-        feats = modules["mean_var_norm"](feats, torch.ones(1))
-        outputs = modules["classifier"](modules["embedding_model"](feats))
-        expected.append(outputs.flatten(1).log_softmax(1))
-    convert_run(out, tmp_path / "inference", min_key="ErrorRate")
-    loaded = EncoderClassifier.from_hparams(tmp_path / "inference")
-    log_probs = loaded.classify_batch(wavs)[0]
-    torch.testing.assert_close(log_probs, expected[0], atol=1e-4, rtol=1e-4)
-    assert (log_probs - expected[1]).abs().max() > 1e-3
+    log = (out / "train_log.txt").read_text()
+    assert "valid mAP" in log and "test d_prime" in log
+    run(checkout, "AudioSet/Tagging", "-c", CONVERT, out, folder)
+    assert (folder / "embedding_model.ckpt").is_file()

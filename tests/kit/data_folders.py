@@ -86,12 +86,3 @@ def write_class_folders(folder, growth=0.0):
         name = ("dog", "cat")[number % 2]
         seconds = 0.3 + growth * number
         write_sound(folder / name / f"{number}.wav", number, seconds)
-
-
-def write_folds(folder):
-    """Custom data: a table with three folds."""
-    rows = []
-    for number in range(15):
-        rows.append((f"{number}.wav", ("dog", "cat")[number % 2], number % 3))
-        write_sound(folder / f"{number}.wav", number)
-    write_csv(folder / "clips.csv", [("path", "labels", "fold"), *rows])

@@ -15,15 +15,15 @@ import pytest
 
 @pytest.fixture
 def run_script(tmp_path, monkeypatch):
-    def run(name, *more, file=None):
+    def run(name):
         """Runs a script with --smoke; returns its rows."""
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         options = ["--smoke", "--out", str(tmp_path / "out")]
-        monkeypatch.setattr(sys, "argv", [name, *options, *more])
+        monkeypatch.setattr(sys, "argv", [name, *options])
         # As a script may do, for this test alone
         monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
         importlib.import_module(name).main()
-        path = tmp_path / "out" / f"{file or name}.json"
+        path = tmp_path / "out" / f"{name}.json"
         (found,) = json.loads(path.read_text("utf-8")).values()
         assert {"commit", "torch", "triton"} <= found.keys()
         return found["rows"]
@@ -54,15 +54,6 @@ def test_rows_are_those_that_are_stored(name, package, run_script):
             assert rows[row].get("against") == stored.get("against")
             if "error" not in stored:
                 assert rows[row]["unit"] == stored["unit"]
-
-
-@pytest.mark.parametrize("encoder", ["AST", "AuM"])
-def test_the_first_step_on_a_machine(encoder, run_script):
-    file = f"first_step_{encoder}"
-    rows = run_script("first_step", "--encoder", encoder, file=file)
-    units = [(name.split(", ")[-1], row["unit"]) for name, row in rows.items()]
-    first = "first compiled step", "s"
-    assert units[:3] == [("eager", "ms"), first, ("compiled", "ms")]
 
 
 def test_page_has_the_stored_results():

@@ -6,7 +6,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -42,12 +41,6 @@ def test_short_names_of_audioset_are_completed():
     assert labels[506] == "Inside (506) (506)" and len(set(labels)) == 527
 
 
-@pytest.mark.parametrize("id2label", [["a", "b"], {"0": "a"}])
-def test_wrong_names_are_refused(id2label):
-    with pytest.raises(InputError, match="config.json"):
-        names(2, id2label)
-
-
 def test_the_user_knows_better(published, tmp_path, monkeypatch):
     def describe(**options):
         """The arguments of ``export_onnx``."""
@@ -70,14 +63,5 @@ def test_the_user_knows_better(published, tmp_path, monkeypatch):
         labels=labels, mean=-1.0, std=2.0, single_label=False
     )
     assert (norm.mean, norm.std) == (-1.0, 2.0) and found == [labels, False]
-    for wrong in (labels[1:], labels[:19] + labels[:1]):
-        with pytest.raises(InputError, match="20 classes"):
-            describe(labels=wrong)
-
-
-def test_a_missing_package_is_named(published, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(InputError, match="fobi.*pip install onnx onnxscript"):
-        convert.convert_checkpoint(
-            published("Audio Mamba"), tmp_path / "model.onnx"
-        )
+    with pytest.raises(InputError, match="20 classes"):
+        describe(labels=labels[1:])

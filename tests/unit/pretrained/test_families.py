@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from fftp_tag.errors import InputError
-from speechbrain_fftp.pretrained import ast, load_ast, load_aum
+from speechbrain_fftp.pretrained import ast, load_ast
 from speechbrain_fftp.pretrained.families import build_modules, find_family
 from speechbrain_fftp.pretrained.tensors import read_checkpoint
 
@@ -46,8 +46,6 @@ def test_missing_and_unknown_tensors_are_refused(form, published):
     "form, changes",
     [
         ("AST folder", {"hidden_act": "relu"}),
-        ("AST folder", {"num_hidden_layers": 1}),
-        ("AST folder", {"max_length": 512}),
         ("AST folder", {"frequency_stride": 8}),
     ],
 )
@@ -71,11 +69,9 @@ class Touch:
     "content, reason",
     [
         ({"conv.weight": torch.ones(2)}, "AST, Audio Mamba.*ONNX"),
-        ({"weight": torch.ones(2), "epoch": 3}, "more than named tensors"),
         ([torch.ones(2)], "more than named tensors"),
         ({"weight": Touch("made")}, "cannot be read"),
         (b"", "cannot be read"),
-        (b"<!DOCTYPE html>", "cannot be read"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
@@ -94,12 +90,3 @@ def test_files_that_are_no_known_checkpoint(
     with pytest.raises(InputError, match=f"{path}.*{reason}"):
         load_ast(path)
     assert not (tmp_path / "made").exists()
-
-
-def test_other_families_and_files_that_end_early(published, tmp_path):
-    with pytest.raises(InputError, match="Audio Mamba, not AST"):
-        load_ast(published("Audio Mamba"))
-    path = tmp_path / "cut.pth"
-    path.write_bytes(published("Audio Mamba").read_bytes()[:-200])
-    with pytest.raises(InputError, match=path.name):
-        load_aum(path)

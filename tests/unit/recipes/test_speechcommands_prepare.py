@@ -7,15 +7,10 @@ Authors
 import hashlib
 import re
 
+import numpy as np
 import pytest
-from speechcommands_prepare import (
-    COMMANDS,
-    OTHER_WORDS,
-    SILENCE,
-    UNKNOWN,
-    draw_silence,
-    task_classes,
-)
+import soundfile as sf
+from speechcommands_prepare import convert_word, draw_silence
 
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.word_splits import read_lists, speaker_of, split_of
@@ -56,39 +51,20 @@ def test_lists_come_before_the_hash(tmp_path):
     assert splits == ["valid", "test", "train"]
 
 
-def test_classes_of_the_tasks():
-    official = sorted(COMMANDS + OTHER_WORDS)
-    assert len(official) == 35
-    words = {word: [f"{word}/1.wav"] for word in (*official, "tortoise")}
-    words["empty"] = []
-    classes, folders, pool = task_classes("12", words, True, "data")
-    assert classes == [*COMMANDS, UNKNOWN, SILENCE]
-    assert folders == list(COMMANDS)
-    assert sorted(pool) == sorted((*OTHER_WORDS, "tortoise"))
-    given = {**words, UNKNOWN: ["1"], SILENCE: ["1"]}
-    assert task_classes("12", given, False, "data") == (classes, classes, [])
-    found = task_classes("35", words, False, "data")
-    assert found == (official, official, [])
-    classes, *_ = task_classes("folders", words, False, "data")
-    assert classes == sorted((*official, "tortoise"))
-    for task, missing in (("12", SILENCE), ("35", "happy")):
-        with pytest.raises(ValueError, match=missing):
-            task_classes(task, {**words, "happy": []}, False, "data")
-
-
-@pytest.mark.parametrize("seconds", [10, 1])
 @pytest.mark.parametrize(
     "split, first, last",
-    [("train", 0.0, 0.7), ("valid", 0.7, 0.85), ("test", 0.85, 1.0)],
+    [("train", 0.0, 7.0), ("valid", 7.0, 8.5), ("test", 8.5, 10.0)],
 )
-def test_silence_of_splits_is_disjoint(seconds, split, first, last):
-    """Clips are shorter where the split's part of the recording is."""
-    noise = [Clip("a", "a.wav", end=0.7 * seconds)]
-    clips = [draw_silence(noise, split, i, 0.5) for i in range(30)]
+def test_silence_of_splits_is_disjoint(split, first, last, tmp_path):
+    """And of any level."""
+    path = tmp_path / "noise.wav"
+    sf.write(path, np.full(160000, 0.5), 16000)
+    noise = [Clip("a", str(path), end=7.0)]
+    clips = [draw_silence(noise, split, i, 0.5) for i in range(40)]
     assert clips[7] == draw_silence(noise, split, 7, 0.5)
-    assert len({(clip.id, clip.gain) for clip in clips}) == 30
-    length = min(0.5, (last - first) * seconds)
+    assert len({clip.id for clip in clips}) == 40
     for clip in clips:
-        assert first * seconds <= clip.start + 1e-9
-        assert clip.end <= last * seconds + 1e-9
-        assert clip.seconds == pytest.approx(length)
+        assert first <= clip.start < clip.end <= last + 1e-9
+        assert clip.seconds == pytest.approx(0.5)
+    levels = [convert_word(clip, 16000).mean() / 16384 for clip in clips]
+    assert min(levels) < 0.1 < 0.9 < max(levels) < 1
