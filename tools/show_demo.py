@@ -105,7 +105,8 @@ def list_rows(paired):
     rows = []
     for label, recordings in paired.items():
         for events in recordings:
-            matched = dict(match(overlap_by_half(events)))
+            columns = match(overlap_by_half(events))
+            matched = {row: column for column, row in columns.items()}
             for row, true in enumerate(events.true.tolist()):
                 found = None
                 if row in matched:

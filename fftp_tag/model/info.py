@@ -125,7 +125,7 @@ class FrameLevel:
     of_clips: bool = False
 
 
-class Parts(NamedTuple):
+class Framing(NamedTuple):
     """Parts of a recording that a model runs on, in samples.
 
     One begins every ``hop``; the last one ends with the recording. A recording
@@ -253,7 +253,7 @@ class ModelInfo:
             ) from error
 
     @property
-    def pieces(self) -> Parts:
+    def pieces(self) -> Framing:
         """The pieces of a recording.
 
         Those of a frame-level model overlap by more than a prediction's span,
@@ -262,10 +262,10 @@ class ModelInfo:
         """
         size = self.max_samples
         if self.frame_level is None:
-            return Parts(size, size)
+            return Framing(size, size)
         step = self.frame_level.hop_samples
         overlap = max(OVERLAP * size, self.frame_level.span_samples + step)
-        return Parts(size, max(int(size - overlap) // step, 1) * step)
+        return Framing(size, max(int(size - overlap) // step, 1) * step)
 
     def piece_start(self, start: int, end: int) -> int:
         """Where a piece begins that could hold the samples from ``start``.
@@ -279,13 +279,13 @@ class ModelInfo:
         first = -(-start // step) * step
         return first if end - first >= self.frame_level.span_samples else start
 
-    def windows(self, seconds: float | None = None) -> Parts:
+    def windows(self, seconds: float | None = None) -> Framing:
         """Windows for the timeline of a model of clips, by default of 2 s."""
         size = round(
             (WINDOW if seconds is None else seconds) * self.sample_rate
         )
         size = min(max(size, self.min_samples), self.max_samples)
-        return Parts(size, max(round(size / 4), self.frame_samples))
+        return Framing(size, max(round(size / 4), self.frame_samples))
 
     def prediction_starts(self, n_samples: int) -> np.ndarray:
         """The first sample of each frame-level prediction of a clip, ``[N]``."""

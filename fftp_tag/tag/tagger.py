@@ -13,7 +13,7 @@ import numpy as np
 from fftp_tag.audio.windows import Source, Windows, cut_windows, read_blocks
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
-from fftp_tag.model.info import Parts
+from fftp_tag.model.info import Framing
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import (
     Event,
@@ -379,7 +379,7 @@ class AudioTagger:
 
     def check_window(
         self, window: float | None = None, hop: float | None = None
-    ) -> Parts:
+    ) -> Framing:
         """The windows of a model of clips; for arguments see ``analyze``.
 
         Raises

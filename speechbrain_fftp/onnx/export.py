@@ -33,7 +33,7 @@ import torch
 
 from fftp_tag.model.info import FrameLevel, ModelInfo
 from fftp_tag.model.silence import mask_silence
-from speechbrain_fftp.onnx.wrapper import WaveformTagger, is_frame_level
+from speechbrain_fftp.onnx.wrapper import WaveformModel, is_frame_level
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def export_onnx(
         note=note,
     )
     one_frame = num_samples(modules["compute_features"], 1)
-    model = WaveformTagger(
+    model = WaveformModel(
         modules, len(labels) > 0, single_label, one_frame
     ).eval()
     check_labels(model, labels, info.min_samples)
@@ -280,7 +280,7 @@ def num_samples(compute_features, n_frames):
 
 
 def export_program(model, info):
-    """Exports a ``WaveformTagger``, without paths of the machine."""
+    """Exports a ``WaveformModel``, without paths of the machine."""
     from speechbrain_fftp.onnx.operators import OPERATORS, OPSET
 
     try:
@@ -309,7 +309,7 @@ def export_program(model, info):
 
 
 def capture(model, info):
-    """Follows a ``WaveformTagger`` on an example, for clips of any length.
+    """Follows a ``WaveformModel`` on an example, for clips of any length.
 
     ``torch.onnx.export`` would try other ways, for minutes.
     """

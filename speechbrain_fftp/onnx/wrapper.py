@@ -14,7 +14,7 @@ from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import EncodedClips
 
 
-class WaveformTagger(torch.nn.Module):
+class WaveformModel(torch.nn.Module):
     """The exported form of a model; ``output_names`` names its outputs.
 
     All clips of a batch are equally long. Changes the modules that it is given.

@@ -8,12 +8,23 @@ import re
 
 import pytest
 import torch
+from hyperpyyaml import load_hyperpyyaml
 from prepared_clips import read_rows
 from recipe_brains import HPARAMS, ROOT, load_tiny
 from upstream_parts import PARTS
 
+from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.lobes.features import DatasetNormalization
 
+# They read what another script has prepared
+WITHOUT_DATA = ("demo.yaml", "starter.yaml")
+# Files that read keys of yaml files
+READERS = (
+    "speechbrain_fftp/core.py",
+    "speechbrain_fftp/training/guard.py",
+    "recipes/{}/train.py",
+    "recipes/AudioSet/train_strong.py",
+)
 # Values of https://arxiv.org/abs/2508.21243, and of AST's and AuM's recipes,
 # which it follows. Those of AudioSet are also defaults of the package.
 PAPER = {
@@ -45,6 +56,27 @@ def test_every_hparams_file_is_listed_once():
     assert sorted(listed) == [f"hparams/{name}" for name in HPARAMS]
     exported = {path for files in PARTS.values() for path in files}
     assert {x.relative_to(ROOT).as_posix() for x in STOCK} <= exported
+
+
+@pytest.mark.parametrize("yaml", HPARAMS)
+def test_every_key_is_read_and_only_the_data_are_placeholders(yaml):
+    text = (ROOT / "hparams" / yaml).read_text("utf-8")
+    recipe = "SpeechCommands" if "speechcommands" in yaml else "AudioSet"
+    scripts = "".join(
+        (ROOT / path.format(recipe)).read_text("utf-8") for path in READERS
+    )
+    options = RunOptions().as_dict()
+    for key in re.findall(r"^(\w+):", text, re.MULTILINE):
+        is_read = (
+            key.startswith("__")
+            or key in options
+            or f"<{key}>" in text
+            or re.search(rf"hparams(\.|\[\"|\.get\(\"){key}\b", scripts)
+            or (key.endswith("_annotation") and '_annotation"]' in scripts)
+        )
+        assert is_read, key
+    found = re.findall(r"^(\w+): !PLACEHOLDER", text, re.MULTILINE)
+    assert found == ([] if yaml in WITHOUT_DATA else ["data_folder"])
 
 
 @pytest.mark.parametrize("encoder", ["ast", "aum"])
@@ -86,3 +118,29 @@ def test_values_are_those_of_the_paper(folder, encoder, tmp_path):
     assert mask.full_freq_ratio == 0.7
     # Masks that cover tokens are on their grid
     assert (mask.patch_frames, mask.patch_bins) == (patch.stride_frames, 16)
+
+
+@pytest.mark.parametrize("path", STOCK, ids=lambda x: f"{x.parts[-2]}-{x.stem}")
+@torch.no_grad()
+def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
+    """With this package alone, so that its users can train with them."""
+    options = {"data_folder": "data", "output_folder": str(tmp_path)}
+    options |= {"embed_dim": 64, "depth": 1}
+    hparams = load_hyperpyyaml(path.read_text("utf-8"), options)
+    if path.parent.name == "classification":
+        stft = hparams["compute_stft"](torch.randn(2, 80000))
+        feats = hparams["compute_fbank"](stft.square().sum(-1))
+    else:
+        feats = hparams["compute_features"](torch.randn(2, 16000))
+        feats = hparams["mean_var_norm"](feats)
+    model, frames = hparams["embedding_model"], feats.shape[1]
+    encoder = hparams.get("encoder", model)
+    if hasattr(encoder, "position"):
+        assert frames <= encoder.max_frames < 1.15 * frames
+    logits = hparams["classifier"](model(feats))
+    assert logits.shape == (2, 1, hparams["out_n_neurons"])
+    # Masks differ from one pass to the next, in training alone
+    if "spec_mask" in hparams or hparams.get("dropout"):
+        assert not torch.equal(model(feats), model(feats))
+    model.eval()
+    assert torch.equal(model(feats), model(feats))

@@ -9,15 +9,28 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from prepared_clips import read_clips
 from recipe_runs import ROOT, run_words, train
+from small_models import make_model
+
+from speechbrain_fftp.onnx.export import ExportError
 
 pytest.importorskip("onnxscript")
+WITHOUT_LENGTHS = "return last.transpose(0, 1)\n"
+# What PyTorch cannot follow for all batches
+FAULTS = {
+    "len": "return states[torch.arange(len(feats)), -1][:, None]",
+    "if": "return states[:, :1] if states.max() > 0 else -states[:, :1]",
+}
+
+
 # As the README.md of the folder has it
 FOREIGN = """
 from speechbrain.inference.interfaces import foreign_class
@@ -73,6 +86,10 @@ def test_an_encoder_of_ones_own(blocks, audioset, tmp_path):
     assert run_command(command, moved, *all_tags) == expected
     for code in (script.replace('wav")', 'wav", top_k=527)'), FOREIGN):
         assert run_snippet(code, moved) == expected
+    # At the thresholds that the validation clips gave
+    assert (inference / "thresholds.json").is_file()
+    found = run_command(command, moved, "--top-k", "527")
+    assert run_snippet(script, moved) == pytest.approx(found, abs=1e-4)
 
 
 def run_command(command, folder, *options):
@@ -90,3 +107,21 @@ def run_snippet(code, folder):
     status, output = run_words([str(folder / "script.py")], folder)
     assert status == 0, output
     return dict(ast.literal_eval(output.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_cannot_be_exported_is_known_soon(blocks, tmp_path, capfd, fault):
+    """One line says why, and where to read what to do."""
+    encoder = blocks[0].replace(WITHOUT_LENGTHS, f"{FAULTS[fault]}\n")
+    assert encoder != blocks[0]
+    names = {}
+    exec(encoder, names)
+    encoder = names["GRU"](40, 24)
+    encoder.n_mels = 40  # of the features
+    start = time.perf_counter()
+    with pytest.raises(ExportError) as caught:
+        make_model(tmp_path / "model.onnx", encoder, torch.nn.Linear(24, 3))
+    assert time.perf_counter() - start < 60  # 6 s on an idle machine
+    (line,) = str(caught.value).splitlines()
+    assert "GRU" in line and "CONTRIBUTING" in line
+    assert capfd.readouterr() == ("", "")

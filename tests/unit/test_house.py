@@ -9,9 +9,12 @@ Authors
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 from graphlib import TopologicalSorter
+
+from speechbrain_fftp.upstream_names import MODULES as PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 # From top to bottom; a room imports only from itself and the rooms below. A
@@ -45,6 +48,13 @@ ROOMS = (
     "speechbrain_fftp.lobes",
     "speechbrain_fftp.augment",
     "speechbrain_fftp.nnet",
+)
+UPSTREAM_ROOMS = ROOMS[ROOMS.index("speechbrain_fftp.inference") :]
+# What the recipe of a pull request has in place of SpeechBrain's core
+CORE = "speechbrain_fftp.core"
+EXPORTED_RECIPES = (
+    "recipes.AudioSet.train",
+    "recipes.AudioSet.audioset_prepare",
 )
 # The one way back: a torch checkpoint is converted where the plugin is installed
 CONVERSION = "speechbrain_fftp.pretrained.convert"
@@ -108,6 +118,13 @@ def test_rooms_import_only_from_rooms_below():
     assert CONVERSION not in import_graph(inside=False)[WAY_BACK[0]]
 
 
+def test_rooms_for_speechbrain_import_only_each_other():
+    for name, targets in import_graph().items():
+        if room_of(name) in UPSTREAM_ROOMS:
+            rooms = {room_of(x) for x in targets & set(MODULES)}
+            assert rooms <= set(UPSTREAM_ROOMS), name
+
+
 def test_the_application_needs_no_torch():
     for name, targets in import_graph().items():
         if name.split(".")[0] == "fftp_tag":
@@ -118,3 +135,48 @@ def test_modules_do_not_import_in_a_cycle():
     graph = import_graph().items()
     ours = {name: targets & set(MODULES) for name, targets in graph}
     TopologicalSorter(ours).prepare()  # raises a CycleError
+
+
+def test_what_goes_to_speechbrain_needs_nothing_else():
+    """No exported file imports what only this package has."""
+    exported = {
+        f"speechbrain_fftp.{x}" for part in PARTS.values() for x in part
+    }
+    for name in (*exported, *EXPORTED_RECIPES):
+        targets = import_graph()[name] & set(MODULES)
+        assert targets <= exported | {CORE}, (name, targets - exported)
+
+
+def test_yaml_files_name_what_there_is():
+    """And those of SpeechBrain's recipes nothing of this project alone."""
+    exported = {x for part in PARTS.values() for x in part}
+    for path in (ROOT / "hparams").rglob("*.yaml"):
+        names = re.findall(
+            r"!(?:new|name|apply):([\w.]+)\.\w+", path.read_text()
+        )
+        assert names
+        for name in names:
+            package, _, module = name.partition(".")
+            if package in ("fftp_tag", "speechbrain_fftp"):
+                assert any(
+                    x in MODULES for x in (name, name.rpartition(".")[0])
+                )
+            if "stock" in path.parts and package == "speechbrain_fftp":
+                assert module in exported, (path, name)
+            assert "stock" not in path.parts or package != "fftp_tag"
+
+
+def test_recipes_are_on_their_own():
+    """No recipe imports another, and no yaml hands its functions on."""
+    ours = {path.stem: path for path in (ROOT / "recipes").rglob("*.py")}
+    for path in ours.values():
+        text = path.read_text("utf-8")
+        assert "sys.path" not in text, path
+        for target in imports(ast.parse(text)):
+            neighbour = path.with_name(f"{target.split('.')[0]}.py")
+            assert target.split(".")[0] not in ours or neighbour.is_file()
+    for path in (ROOT / "hparams").rglob("*.yaml"):
+        for line in path.read_text("utf-8").splitlines():
+            found = re.search(r"!\w+:(\w+)\.", line)
+            if found and found[1] in ours:
+                assert re.match(r"\w+:", line), f"{path}: {line}"

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import FrameLevel, ModelInfo, Parts, default_rules
+from fftp_tag.model.info import (
+    FrameLevel,
+    Framing,
+    ModelInfo,
+    default_rules,
+)
 
 INFO = ModelInfo(
     labels=["Straße", "Bark, dog", "海"],
@@ -51,12 +56,12 @@ def test_metadata_keep_every_value():
 def test_how_recordings_are_cut(span, hop, piece_hop, last):
     """Pieces overlap by a tenth, or by more than the span of a prediction."""
     info = dataclasses.replace(INFO, frame_level=FrameLevel(span, hop))
-    assert info.pieces == Parts(2000, piece_hop)
+    assert info.pieces == Framing(2000, piece_hop)
     found = info.prediction_starts(2049)
     assert found.tolist() == [*range(0, last, hop), last]
     assert info.prediction_starts(span - 1).tolist() == [0]
     of_clips = dataclasses.replace(INFO, frame_level=None)
-    assert of_clips.pieces == Parts(2000, 2000)
+    assert of_clips.pieces == Framing(2000, 2000)
 
 
 def test_windows_of_clips():

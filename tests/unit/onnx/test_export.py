@@ -27,7 +27,7 @@ from speechbrain_fftp.onnx.export import (
     describe,
     largest_difference,
 )
-from speechbrain_fftp.onnx.wrapper import WaveformTagger
+from speechbrain_fftp.onnx.wrapper import WaveformModel
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -174,7 +174,7 @@ def test_probabilities_of_single_labels_sum_to_one(model):
 def wrap(modules, is_single=False):
     """The form of a model that is exported, which changes its modules."""
     modules = copy.deepcopy(modules)
-    return WaveformTagger(modules, True, is_single, one_frame=400)
+    return WaveformModel(modules, True, is_single, one_frame=400)
 
 
 def test_the_file_is_complete(model):

@@ -10,8 +10,9 @@ import torch
 from fftp_tag.errors import InputError
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.pretrained import load_published, start_from
+from speechbrain_fftp.pretrained import start_from
 from speechbrain_fftp.pretrained.convert import convert_checkpoint
+from speechbrain_fftp.pretrained.families import load_published
 
 SIZES = {
     "hidden_size": 128,
@@ -101,7 +102,7 @@ def states(model, images):
 def test_hidden_states_are_those_of_the_model(image_model):
     """Of the same tokens; of DeiT, with its two, also of the same image."""
     model, path = image_model
-    encoder, _ = load_published(path)
+    encoder, _ = load_published(path, "ViT or DeiT")
     images = torch.randn(2, 1, 64, 64)
     (tokens,), expected = states(model, images.expand(-1, 3, -1, -1))
     x = tokens
@@ -126,7 +127,7 @@ def test_hidden_states_are_those_of_the_model(image_model):
 def test_an_encoder_of_spectrograms_starts_from_it(stride, tmp_path):
     """Its positions are those of the image, from corner to corner."""
     _, path = save_transformers(tmp_path, "DeiTModel")
-    images, _ = load_published(path)
+    images, _ = load_published(path, "ViT or DeiT")
     embedding = FFTPEmbedding(128, 128, 25, 5)
     if stride != "FFTP":
         embedding = SquarePatchEmbedding(128, 128, 16, stride)

@@ -18,6 +18,7 @@ from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import write_rules
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.onnx.export import ExportError
 from speechbrain_fftp.training import export
 
 LABELS = list(tiny_onnx.PITCHES)
@@ -91,7 +92,6 @@ def after_training(brain, tmp_path, monkeypatch):
             step("calibrate")
             rules = default_rules(3).replace([0.25, 0.5, 0.75])
             write_rules(Model(path), output, rules)
-            return SimpleNamespace(is_written=True, objection=None)
 
         monkeypatch.setattr(export, "export_onnx", export_onnx)
         monkeypatch.setattr(export, "store_in_int8", lambda *args: step("int8"))
@@ -108,6 +108,25 @@ def after_training(brain, tmp_path, monkeypatch):
         return steps
 
     return after_training
+
+
+def test_failed_steps_are_warnings(after_training, tmp_path, caplog):
+    """And what only an earlier training has does not stay."""
+    folder = tmp_path / "inference"
+    after_training()
+    errors = InputError("only convolutions"), InputError("no clips")
+    after_training(int8=errors[0], calibrate=errors[1])
+    assert (folder / "model.onnx").is_file()
+    assert not (folder / "thresholds.json").exists()
+    (folder / "hyperparams.yaml").write_text("earlier")
+    assert after_training(export=ExportError("no operator")) == [
+        "export",
+        "check",
+    ]
+    assert not list(tmp_path.rglob("*.onnx"))
+    assert "earlier" not in (folder / "hyperparams.yaml").read_text()
+    for reason in ("only convolutions", "no clips", "no operator"):
+        assert reason in caplog.text
 
 
 @pytest.mark.parametrize("step", ["calibrate", "check"])
