@@ -11,12 +11,7 @@ import numpy as np
 import pytest
 
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import (
-    FrameLevel,
-    Framing,
-    ModelInfo,
-    default_rules,
-)
+from fftp_tag.model.info import FrameLevel, Framing, ModelInfo, default_rules
 
 INFO = ModelInfo(
     labels=["Straße", "Bark, dog", "海"],
