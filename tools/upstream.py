@@ -1,9 +1,10 @@
 """Exports the pull requests for SpeechBrain into a source checkout of it.
 
 ``python tools/upstream.py DEST`` exports the series in ``upstream_parts``;
-``--part NAME`` exports one part on top of those that it builds on. Files are copied with their modules' names in
-SpeechBrain. Modules that belong into an existing file are appended to it, and a
-patch, ``tools/pull_requests/NAME.patch``, changes other existing files.
+``--part NAME`` exports one part on top of those that it builds on. Files are
+copied with their modules' names in SpeechBrain. Modules that belong into an
+existing file are appended to it, and a patch,
+``tools/pull_requests/NAME.patch``, changes other existing files.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -225,9 +225,10 @@ class SoundIndex:
         """Finds the windows that are most similar to the examples.
 
         Similarity is the cosine of the angle between the features of a match,
-        standardised over the index, and a direction: the mean of those of the examples, divided by their shrunk
-        covariance over the index. It is relative to that of the mean itself. Of
-        matches that overlap, only the most similar one is returned.
+        standardised over the index, and a direction: the mean of those of the
+        examples, divided by their shrunk covariance over the index. It is
+        relative to that of the mean itself. Of matches that overlap, only the
+        most similar one is returned.
 
         Arguments
         ---------

@@ -53,8 +53,9 @@ class AudioTagger:
     A source is the path of a file, its content (bytes), or an array of samples
     ``[S]``, ``[S, channels]`` or ``[channels, S]`` with its ``sample_rate``. It
     may have any length, sampling rate and format that libsndfile or, if it is
-    installed, ffmpeg reads. A path that does not exist raises a FileNotFoundError; audio
-    and arguments that cannot be used raise an InputError, a ValueError.
+    installed, ffmpeg reads. A path that does not exist raises a
+    FileNotFoundError; audio and arguments that cannot be used raise an
+    InputError, a ValueError.
 
     All methods analyse a file in the same way, as ``ModelInfo`` says. A
     frame-level model runs on overlapping pieces of its maximum clip length. A

@@ -73,10 +73,11 @@ def prepare_speech_commands(
 ):
     """Converts the clips and writes the manifests of the recipe.
 
-    Writes the clips, ``audio/ID.wav``; ``train.csv``, ``valid.csv`` and ``test.csv``, with paths relative to ``$data_root``, the
-    prepared folder; ``classes.csv``; ``skipped.csv`` with each unusable clip
-    and the reason; and ``noise/NAME.flac``, the training part of each
-    background recording. Returns at once if the prepared folder is complete.
+    Writes the clips, ``audio/ID.wav``; ``train.csv``, ``valid.csv`` and
+    ``test.csv``, with paths relative to ``$data_root``, the prepared folder;
+    ``classes.csv``; ``skipped.csv`` with each unusable clip and the reason; and
+    ``noise/NAME.flac``, the training part of each background recording. Returns
+    at once if the prepared folder is complete.
 
     Arguments
     ---------

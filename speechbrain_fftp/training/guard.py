@@ -220,9 +220,9 @@ def check_data(hparams, valid_set):
     validation clips to choose checkpoints by.
 
     The weights are of the training's classes, in their order, and its training
-    clips must not be clips of a test. Classes and checksums of the manifests are compared
-    with ``data.json`` of the output folder, which this writes until there is a
-    checkpoint. Call it after the preparation.
+    clips must not be clips of a test. Classes and checksums of the manifests
+    are compared with ``data.json`` of the output folder, which this writes
+    until there is a checkpoint. Call it after the preparation.
 
     Arguments
     ---------

@@ -52,8 +52,8 @@ def missing(what):
 def node(tmp_path_factory):
     """A function that runs JavaScript with ``given``; returns its result.
 
-    Nothing may be written to the console. The code is an async function's, and has all that a module exports, and the
-    folder of all modules.
+    Nothing may be written to the console. The code is an async function's, and
+    has all that a module exports, and the folder of all modules.
     """
     command = shutil.which("node")
     if command is None:
