@@ -1,4 +1,4 @@
-"""Tables of accuracy beside the plans: studies/results/tables.
+"""The page of stored tables beside the plans: studies/results/tables.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,10 +7,7 @@ Authors
 import json
 from pathlib import Path
 
-from harness import environment
 from performance_table import table
-
-from fftp_tag.files import write_json
 
 TABLES = Path(__file__).with_name("results") / "tables"
 
@@ -21,25 +18,6 @@ def read_rows(name, title):
     if not path.exists():
         return []
     return json.loads(path.read_text("utf-8"))[title]["rows"]
-
-
-def write_tables(name, sections):
-    """Writes tables into NAME.json, and the page of all tables.
-
-    ``sections`` maps titles to a note and rows: dicts with the columns of the
-    first row. Values that are dicts are in the JSON file only. Stored tables of
-    other titles are kept.
-    """
-    about = environment("cpu")
-    sections = {
-        title: {"note": note, "environment": about, "rows": rows}
-        for title, (note, rows) in sections.items()
-    }
-    path = TABLES / f"{name}.json"
-    stored = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    write_json(path, {**stored, **sections})
-    (TABLES / "README.md").write_text(page_of_tables(), "utf-8")
-    print(section_text(sections))
 
 
 def section_text(sections):
