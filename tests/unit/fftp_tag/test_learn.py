@@ -44,6 +44,7 @@ from fftp_tag.learning.recordings import (
 from fftp_tag.learning.validate import (
     Example,
     cross_validate,
+    find_confusions,
     learn_from,
     score_clips,
     validate,
@@ -174,6 +175,10 @@ def test_copies_are_of_the_sound(tmp_path):
         rng = np.random.default_rng(seed)
         copies = [*augmented_copies(wav, rate, rng)]
         assert len(copies) == 5
+        # One of them has noise, here of 20 to 40 dB below the tone
+        spectra = [np.abs(np.fft.rfft(x * np.hanning(len(x)))) for x in copies]
+        is_noisy = [np.median(x) > 1e-5 * x.max() for x in spectra]
+        assert is_noisy == [False] * 4 + [True]
         for copy in copies:
             peak = pitch(copy, rate)
             assert 849 <= peak <= 1181
@@ -417,6 +422,25 @@ def make_examples(spans, targets, groups=None):
     return [
         Example(group, group, target, own, copies=own[:0])
         for group, target, own in zip(groups, targets, spans)
+    ]
+
+
+def test_confusions_by_hand():
+    """Background counts where it is tagged; a clip, where another is ahead."""
+    rows = [
+        ((1, 0), (0.2, 0.6)),
+        ((1, 0), (0.6, 0.2)),
+        ((0, 1), (0.5, 0.7)),
+        ((0, 0), (0.8, 0.1)),
+        ((0, 0), (0.3, 0.1)),
+        ((1, 0), (0.1, 0.9)),
+    ]
+    targets, probs = np.array(rows).transpose(1, 0, 2)
+    examples = make_examples(np.zeros((6, 1, 4)), targets)
+    found = find_confusions(["Dog", "Cat"], examples, probs, probs >= 0.5)
+    assert found == [
+        ("Dog", "Cat", ["0.wav", "5.wav"]),
+        ("background", "Dog", ["3.wav"]),
     ]
 
 
