@@ -115,7 +115,6 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
     elif hparams in PREPARED:
         folder = request.getfixturevalue("prepared")
         options |= {"prepared_folder": folder, "n_classes": len(CLASSES)}
-        options |= {"n_known": 527} if hparams == "starter.yaml" else {}
     else:
         options["data_folder"] = request.getfixturevalue("audioset")
     if "train_strong" in recipe:
