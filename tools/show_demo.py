@@ -78,7 +78,7 @@ def join_clips(clips, truth):
     """Joins clips; returns the samples ``[S]`` and the shifted events."""
     wavs, events, seconds = [], [], 0.0
     for clip in clips:
-        wav, rate = clip.read()
+        wav, rate = sf.read(clip.audio)
         wavs.append(wav)
         events += [
             (seconds + start, seconds + end, label)
