@@ -8,6 +8,7 @@ Authors
 """
 
 import functools
+import os
 import shutil
 
 import data_folders
@@ -75,7 +76,10 @@ def test_manifests_and_reuse(layout, tmp_path):
     if layout == "folders":
         data = data.rename(tmp_path / "moved")
         prepare(data, save)
-        data_folders.write_sound(data / "cat" / "1.wav", 99)  # of the same size
+        path = data / "cat" / "1.wav"
+        time = path.stat().st_mtime_ns
+        data_folders.write_sound(path, 99)  # of the same size and second
+        os.utime(path, ns=(time, time + 1))
         with pytest.raises(ValueError, match=str(save)):
             prepare(data, save)
     shutil.rmtree(data)
@@ -83,6 +87,21 @@ def test_manifests_and_reuse(layout, tmp_path):
     assert times(save) == before
     with pytest.raises(FileNotFoundError, match=str(data)):
         prepare(data, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "layout, option", [("folders", "max_seconds"), ("words", "clip_seconds")]
+)
+def test_clips_are_the_beginnings_of_long_ones(layout, option, tmp_path):
+    data, short = tmp_path / "data", tmp_path / "short"
+    write, prepare = LAYOUTS[layout]
+    write(data)
+    prepare(data, tmp_path / "whole")
+    prepare(data, short, **{option: 0.1})
+    expected, found = read_clips(tmp_path / "whole"), read_clips(short)
+    assert set(found) == set(expected)
+    for clip, samples in found.items():
+        np.testing.assert_array_equal(samples, expected[clip][:1600])
 
 
 def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):

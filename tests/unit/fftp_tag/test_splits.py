@@ -55,6 +55,13 @@ def test_splits_of_clips_with_one_label(pairs, draw):
     assert set(assign_splits(mixed, "data")) == set(clips)
 
 
+def test_classes_too_small_for_all_splits_come_last():
+    """They would put all clips of dogs into train."""
+    clips = [make_clip(name, ("dog", name)) for name in "abc"]
+    found = {clip.split for clip in assign_splits(clips, "data")}
+    assert found == {"train", "valid", "eval"}
+
+
 @pytest.mark.parametrize(
     "given, counts",
     [
