@@ -55,11 +55,14 @@ def test_splits_of_clips_with_one_label(pairs, draw):
     assert set(assign_splits(mixed, "data")) == set(clips)
 
 
-def test_classes_too_small_for_all_splits_come_last():
-    """They would put all clips of dogs into train."""
-    clips = [make_clip(name, ("dog", name)) for name in "abc"]
-    found = {clip.split for clip in assign_splits(clips, "data")}
-    assert found == {"train", "valid", "eval"}
+@pytest.mark.parametrize("labels", ["dog,a dog,b dog,c", "dog,a dog,a dog,b b"])
+def test_classes_too_small_for_all_splits_come_last(labels):
+    """They would put all clips of dogs into one split or two."""
+    pairs = enumerate(labels.split())
+    clips = [make_clip(str(n), tuple(x.split(","))) for n, x in pairs]
+    found = assign_splits(clips, "data")
+    splits = {clip.split for clip in found if "dog" in clip.labels}
+    assert splits == {"train", "valid", "eval"}
 
 
 @pytest.mark.parametrize(
