@@ -15,7 +15,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from fftp_tag.errors import InputError
@@ -143,6 +143,35 @@ def is_hidden(name: str) -> bool:
     This includes the folder ``__MACOSX`` in archives made on a Mac.
     """
     return name.startswith(".") or name == "__MACOSX"
+
+
+def named_file(described_by: PathLike, name: Any) -> Path:
+    """The file that a description of a model names, in the description's folder.
+
+    A description may be a stranger's: a path, or a link to a file elsewhere,
+    would put what is there into a model. In the cache of the Hugging Face hub,
+    all files are links into a folder ``blobs``.
+
+    Raises
+    ------
+    InputError
+        If it is no plain name, or there is no such file.
+    """
+    folder = Path(described_by).parent.resolve()
+    is_plain = (
+        isinstance(name, str)
+        and name.isprintable()
+        and PureWindowsPath(name).name == name
+    )
+    if is_plain:
+        path = folder / name
+        places = folder, (folder / "../../blobs").resolve()
+        if os.path.isfile(path) and path.resolve().parent in places:
+            return path
+    raise InputError(
+        f"{described_by} names the file {name!r}: put a file beside it, no link, "
+        "and give its plain name."
+    )
 
 
 def file_identity(path: PathLike) -> str:

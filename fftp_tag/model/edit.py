@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import PathLike, atomic_path, check_target, file_sha256
+from fftp_tag.files import (
+    PathLike,
+    atomic_path,
+    check_target,
+    file_sha256,
+    named_file,
+)
 from fftp_tag.packages import require
 
 if TYPE_CHECKING:
@@ -58,22 +64,22 @@ def copy_model(
     if change is not None:
         change(model.graph)
     if source.resolve() != path.resolve():
-        copy_weights(model.graph, source.parent, path)
+        copy_weights(model.graph, source, path)
     with atomic_path(path) as temporary_path:
         Path(temporary_path).write_bytes(model.SerializeToString())
 
 
-def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
+def copy_weights(graph: "onnx.GraphProto", source: Path, path: Path) -> None:
     """Copies the separate file of weights, if there is one, to ``PATH.data``.
 
-    The graph is changed to refer to the copy. ``folder`` holds the original.
+    The graph, of the model ``source``, is changed to refer to the copy.
     """
-    name = weights_name(graph, folder)
-    if name is None:
+    weights = weights_file(graph, source)
+    if weights is None:
         return
     copy = path.with_name(f"{path.name}.data")
     with atomic_path(copy) as temporary_path:
-        shutil.copyfile(folder / name, temporary_path)
+        shutil.copyfile(weights, temporary_path)
     for entry in weight_references(graph):
         entry.value = copy.name
 
@@ -84,11 +90,10 @@ def model_digest(path: PathLike) -> str:
     It tells whether what the model has computed is still right.
     """
     onnx = require("onnx", "A checksum of a model")
-    folder = Path(path).parent
     graph = onnx.load(path, load_external_data=False).graph
-    name = weights_name(graph, folder)
-    weights = "" if name is None else file_sha256(folder / name)
-    return file_sha256(path) + weights
+    weights = weights_file(graph, path)
+    digest = "" if weights is None else file_sha256(weights)
+    return file_sha256(path) + digest
 
 
 def weight_references(
@@ -103,8 +108,8 @@ def weight_references(
     ]
 
 
-def weights_name(graph: "onnx.GraphProto", folder: Path) -> str | None:
-    """The name of the separate file of weights in a folder, if there is one.
+def weights_file(graph: "onnx.GraphProto", path: PathLike) -> Path | None:
+    """The separate file of a model's weights, if there is one.
 
     Raises
     ------
@@ -114,10 +119,8 @@ def weights_name(graph: "onnx.GraphProto", folder: Path) -> str | None:
     names = {entry.value for entry in weight_references(graph)}
     if not names:
         return None
-    name = names.pop()
-    if names or Path(name).name != name:
+    if len(names) > 1:
         raise InputError(
-            f"The weights of the model in {folder} are not all in one file "
-            "beside it: save them in one file."
+            f"The weights of {path} are in {len(names)} files: save them in one."
         )
-    return name
+    return named_file(path, names.pop())

@@ -62,6 +62,7 @@ class JoinedModel:
     def __init__(self, path: Path):
         onnx = require("onnx", f"{path} has to be converted once, which")
         from google.protobuf.message import DecodeError
+        from onnx.checker import ValidationError
         from onnx.version_converter import ConvertError
 
         self.path = path
@@ -72,6 +73,7 @@ class JoinedModel:
             DecodeError,
             OSError,
             RuntimeError,
+            ValidationError,  # such as weights in another folder
             ValueError,
         ) as error:
             raise InputError(f"{path} cannot be read: {error}") from error

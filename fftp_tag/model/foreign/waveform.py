@@ -9,9 +9,10 @@ Authors
 from pathlib import Path
 from typing import Any
 
+from fftp_tag.audio.decode import MAX_RATE, MIN_RATE
 from fftp_tag.data.class_names import class_name
 from fftp_tag.errors import InputError
-from fftp_tag.files import read_json
+from fftp_tag.files import named_file, read_json
 from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.foreign.join import (
     PREFIX,
@@ -30,6 +31,7 @@ REQUIRED = {
     "embedding": str,
 }
 OF_CLASSES = {"output": str, "activation": str, "labels": (str, list)}
+MOST_SECONDS = 600  # of a clip: the model is run once, on the longest
 ACTIVATIONS = ("sigmoid", "softmax", "none")
 N_MELS = 64  # of the spectrum, which is no input of the encoder
 TOKENS = 4  # from the start of a window to its end
@@ -41,12 +43,21 @@ def find(path: Path) -> Found | None:
     found = [x for x in files if x.with_suffix(".json").is_file()]
     if len(found) != 1:
         return None
-    return Found(found[0], (found[0].with_suffix(".json"),), write)
+    described_by = found[0].with_suffix(".json")
+    try:
+        labels = read_json(described_by).get("labels")
+    except InputError:  # which matters only if the model is read
+        labels = None
+    if not isinstance(labels, str):
+        return Found(found[0], (described_by,), write)
+    return Found(
+        found[0], (described_by, named_file(described_by, labels)), write
+    )
 
 
 def write(found: Found, path: str) -> None:
     """Writes it as an encoder of clips of one length, with a spectrum."""
-    (described_by,) = found.described_by
+    described_by, *_ = found.described_by
     given = read_description(described_by)
     model = JoinedModel(found.model)
     build = model.build
@@ -112,6 +123,12 @@ def read_description(path: Path) -> dict[str, Any]:
     wrong += given.keys() - {*REQUIRED, *OF_CLASSES}
     if given.get("activation", "none") not in ACTIVATIONS:
         wrong.append("activation")
+    if not wrong:
+        rate, seconds = given["sample_rate"], given["seconds"]
+        if not MIN_RATE <= rate <= MAX_RATE:
+            wrong.append("sample_rate")
+        elif not 1 / rate <= seconds <= MOST_SECONDS:  # also if it is NaN
+            wrong.append("seconds")
     if wrong:
         raise InputError(
             f"{path} has a wrong value, or none, or no such key: "
@@ -124,6 +141,9 @@ def read_description(path: Path) -> dict[str, Any]:
 def read_labels(labels: Any, described_by: Path) -> list:
     """The names in a list, or in a text file beside the JSON file."""
     if isinstance(labels, str):
-        text = (described_by.parent / labels).read_text("utf-8-sig")
-        labels = text.splitlines()
+        path = named_file(described_by, labels)
+        try:
+            labels = path.read_text("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is no text in UTF-8: {error}") from error
     return [class_name(str(label), described_by) for label in labels]

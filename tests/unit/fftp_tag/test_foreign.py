@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import math
 
 import numpy as np
 import onnx.parser
@@ -208,13 +209,60 @@ def test_an_encoder_without_classes(tmp_path):
         ({"embedding": "none"}, "no none: .*inputs, .*embedding, label"),
         ({"labels": ["one"]}, r"label has the shape \(None, 5\).*1 labels"),
         ({"input": None, "rate": 8000}, "input, rate. It needs"),
+        ({"labels": "../secret.txt"}, "names the file '../secret.txt'"),
+        ({"labels": "birds.onnx"}, "birds.onnx is no text"),
     ],
 )
 def test_wrong_descriptions_of_an_encoder(tmp_path, changes, message, cache):
     write_waveforms(tmp_path, **changes)
     with pytest.raises(InputError, match=message):
         AudioTagger.from_pretrained(tmp_path)
-    assert not list(cache.iterdir())
+    assert not list(cache.glob("*"))
+
+
+def test_weights_elsewhere_are_refused(tmp_path):
+    write_waveforms(tmp_path)
+    path = tmp_path / "birds.onnx"
+    model = onnx.load(path)
+    for weight in model.graph.initializer:
+        onnx.external_data_helper.set_external_data(weight, "../secret")
+        weight.ClearField("raw_data")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match="birds.onnx cannot be read: Data"):
+        AudioTagger.from_pretrained(tmp_path)
+
+
+HOSTILE = [
+    *("../secret.txt", "/etc/passwd", "link.txt", "labels.txt", "birds.onnx"),
+    *("", ".", "a\0b", "\x1b[2J", "x" * 5000, "inputs", "label", "sigmoid"),
+    *(None, True, 0, -1, 1, 1e-9, 1e12, 2**63, 1e308, math.nan, math.inf),
+    *([], {}, [[]], ["a"], ["a", "a", "b", "c", "d"], ["\n"] * 5, {"a": []}),
+]
+
+
+@pytest.mark.slow
+def test_descriptions_of_strangers_are_read_or_refused(tmp_path):
+    """More than 200; what is in files elsewhere comes into no model."""
+    folder, secret = tmp_path / "model", tmp_path / "secret.txt"
+    folder.mkdir()
+    write_waveforms(folder)
+    secret.write_text("\n".join(f"secret {number}" for number in range(5)))
+    (folder / "link.txt").symlink_to(secret)
+    described_by = folder / "birds.json"
+    given = json.loads(described_by.read_text())
+    read = set()
+    for key in given:
+        for value in HOSTILE:
+            described_by.write_text(json.dumps({**given, key: value}))
+            try:
+                tagger = AudioTagger.from_pretrained(folder)
+            except (InputError, FileNotFoundError) as error:
+                assert "secret 0" not in str(error)
+            else:
+                assert "secret 0" not in tagger.labels
+                read.add((key, value))
+    assert {("labels", "labels.txt"), ("embedding", "label")} <= read
+    assert len(read) < 9
 
 
 def test_files_of_no_known_form(tmp_path, capsys):
