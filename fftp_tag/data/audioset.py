@@ -44,13 +44,18 @@ def is_audioset(data_folder):
 
 
 def read_id2label(id2label, n_classes, path):
-    """The names of ``id2label`` of a config.json, in order."""
+    """The names of ``id2label`` of a config.json, in order.
+
+    ``n_classes`` is None if the model does not tell it.
+    """
+    if n_classes is None:
+        n_classes = len(id2label) if isinstance(id2label, dict) else 0
     numbers = [str(number) for number in range(n_classes)]
     if not isinstance(id2label, dict) or set(id2label) != set(numbers):
         raise InputError(
             f"{path}: id2label must map 0 to {n_classes - 1} to class names."
         )
-    return [id2label[number] for number in numbers]
+    return [str(id2label[number]) for number in numbers]
 
 
 def complete_names(names):

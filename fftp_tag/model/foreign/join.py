@@ -6,7 +6,7 @@ Authors
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -183,6 +183,35 @@ class JoinedModel:
         mask_silence(self.graph, info)
         helper.set_model_props(self.model, info.to_metadata())
         Path(path).write_bytes(self.model.SerializeToString())
+
+
+def read_number(
+    described_by: PathLike,
+    given: dict[str, Any],
+    key: str,
+    low: float,
+    high: float,
+    default: float | None = None,
+) -> Any:
+    """A number in the JSON file of a model, as it is in the file.
+
+    It has to be whole if ``low`` is.
+
+    Raises
+    ------
+    InputError
+        If it is missing without a default, or not from ``low`` to ``high``.
+    """
+    value: Any = given.get(key, default)
+    kinds = (int,) if isinstance(low, int) else (int, float)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:  # also if it is NaN
+        kind = "whole number" if isinstance(low, int) else "number"
+        raise InputError(
+            f"{described_by}: {key} is {value!r}, not a {kind} from {low:g} to "
+            f"{high:g}."
+        )
+    return value
 
 
 def to_opset(model: "onnx.ModelProto") -> "onnx.ModelProto":

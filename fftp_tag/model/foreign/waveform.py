@@ -20,6 +20,7 @@ from fftp_tag.model.foreign.join import (
     JoinedModel,
     add_activation,
     add_padding,
+    read_number,
 )
 from fftp_tag.model.info import ModelInfo
 
@@ -123,18 +124,15 @@ def read_description(path: Path) -> dict[str, Any]:
     wrong += given.keys() - {*REQUIRED, *OF_CLASSES}
     if given.get("activation", "none") not in ACTIVATIONS:
         wrong.append("activation")
-    if not wrong:
-        rate, seconds = given["sample_rate"], given["seconds"]
-        if not MIN_RATE <= rate <= MAX_RATE:
-            wrong.append("sample_rate")
-        elif not 1 / rate <= seconds <= MOST_SECONDS:  # also if it is NaN
-            wrong.append("seconds")
     if wrong:
         raise InputError(
             f"{path} has a wrong value, or none, or no such key: "
             f"{', '.join(wrong)}. It needs {', '.join(REQUIRED)} and, for "
             f"classes, {', '.join(OF_CLASSES)} ({', '.join(ACTIVATIONS)})."
         )
+    read_number(path, given, "sample_rate", MIN_RATE, MAX_RATE)
+    least = 1 / given["sample_rate"]
+    read_number(path, given, "seconds", least, MOST_SECONDS)
     return given
 
 
