@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.parallel import in_order
     from fftp_tag.search.index import SoundIndex
 
-    files = options.find_files(args.files)
+    files, n_without = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
     if is_part and len(files) != 1:
         raise InputError("--start and --end need a single EXAMPLE")
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     if examples:
         matches = index.find(np.stack(examples), args.top_k)
     FORMATS[args.format]([output.rounded(x.to_dict()) for x in matches])
-    code = int(len(examples) < len(files))
+    code = int(len(examples) < len(files) + n_without)
     if args.cut is not None:
         code |= cut_matches(matches, args.cut)
     return code

@@ -101,10 +101,14 @@ def write_json(
 def write_csv(
     results: Iterable[Result], stream: TextIO, context: Context
 ) -> None:
-    """A row for each event or tag, which may be below the model's threshold."""
-    columns = ["file", "label", "probability", "reaches_threshold"]
+    """A row for each event or tag, which may be below the model's threshold.
+
+    A file without any has one row: without a label and, if it failed, with the
+    error.
+    """
+    columns = ["file", "label", "probability", "reaches_threshold", "error"]
     if context.timeline:
-        columns = ["file", "start", "end", "label", "probability"]
+        columns = ["file", "start", "end", "label", "probability", "error"]
 
     def rows() -> Iterator[list[Any]]:
         """Yields the rows of all files."""
@@ -114,7 +118,10 @@ def write_csv(
                 if not context.timeline:
                     threshold = context.thresholds[item.label]
                     row.append(item.probability >= threshold)
-                yield row
+                yield [*row, ""]
+            if not result.found:
+                empty = [""] * (len(columns) - 2)
+                yield [result.file, *empty, result.error or ""]
 
     rows_as_csv(columns, rows(), stream)
 

@@ -129,25 +129,36 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     return AudioTagger.from_pretrained(args.model, args.threads)
 
 
-def find_files(names: list[str]) -> list[str]:
+def find_files(names: list[str]) -> tuple[list[str], int]:
     """Replaces each folder by the audio files below it, sorted.
+
+    Returns the files, and how many folders have none, which are reported.
 
     Raises
     ------
     OSError
-        If a folder has no audio files.
+        If there are no files at all.
     """
     import os
 
     from fftp_tag.audio.decode import find_audio_files
 
     files: list[str] = []
+    without: list[OSError] = []
     for name in names:
         if not os.path.isdir(name):
             files.append(name)
             continue
-        found, errors = find_audio_files(name)
-        for error in errors:
-            output.report(f"warning: {one_line(error)}")
+        try:
+            found, unread = find_audio_files(name)
+        except OSError as error:
+            without.append(error)
+            continue
+        for reason in unread:
+            output.report(f"warning: {one_line(reason)}")
         files += found
-    return files
+    if not files:
+        raise without[0]
+    for reason in without:
+        output.report(one_line(reason))
+    return files, len(without)

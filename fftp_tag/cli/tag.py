@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.parallel import in_order
 
     check_arguments(args)
-    files = options.find_files(args.files)
+    files, n_without = options.find_files(args.files)
     paths = output_paths(args, files)
     if args.plot is not None:
         from fftp_tag.tag.plots import check_figure
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f"wrote {output.printable(paths[result.file])}")
     if failed and len(files) > 1:
         output.report(f"{len(failed)} of {len(files)} files failed")
-    return 1 if failed else 0
+    return 1 if failed or n_without else 0
 
 
 def check_arguments(args: argparse.Namespace) -> None:

@@ -164,6 +164,7 @@ def _read_rows(path):
             rows = [
                 (n, row.get(column), *(row[x] for x in others))
                 for n, row in table
+                if not row.get("error")  # of a file that fftp-tag cannot read
             ]
             if column is None:  # a selection has a row for each of its views
                 rows = list({row[2:]: row for row in rows}.values())

@@ -8,18 +8,19 @@ export function toCsv(results) {
   const safe = (text) => (/^[=+@\t\r]/.test(text) ? `'${text}` : text);
   const quote = (text) =>
     /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  const rows = results.flatMap(({ file, events = [] }) =>
-    events.map(({ start, end, label, probability }) =>
-      [
-        quote(safe(file)),
-        rounded(start),
-        rounded(end),
-        quote(safe(label)),
-        rounded(probability),
-      ].join(","),
-    ),
-  );
-  return ["file,start,end,label,probability", ...rows, ""].join("\n");
+  const rows = results.flatMap(({ file, events = [], error = "" }) => {
+    const found = events.map(({ start, end, label, probability }) => [
+      rounded(start),
+      rounded(end),
+      quote(safe(label)),
+      rounded(probability),
+    ]);
+    if (!events.length) found.push(["", "", "", ""]);
+    return found.map((row) =>
+      [quote(safe(file)), ...row, quote(safe(error))].join(","),
+    );
+  });
+  return ["file,start,end,label,probability,error", ...rows, ""].join("\n");
 }
 
 export function toJson(results) {

@@ -38,6 +38,8 @@ def read_json(text):
 def read_csv(text):
     for row in csv.DictReader(io.StringIO(text)):
         row.pop("reaches_threshold", None)
+        if row.pop("error") or not row["label"]:
+            continue
         # What a spreadsheet would take for a formula has a quote before it
         row["label"] = re.sub("^'(?=[=+@])", "", row["label"])
         yield row

@@ -4,6 +4,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import collections
+import csv
+import io
 import json
 import os
 import shutil
@@ -58,6 +61,26 @@ def test_unusable_files_beside_others(run, clips):
             assert len(row["tags"]) == 3
             assert (row["file"] in errors) == (name == "truncated.wav")
     assert "2 of 5 files failed" in errors
+    # And a row each: nothing is left out in silence
+    sf.write(folder / "silence.wav", 0 * sounds(5.0), RATE)
+    output, _ = run("none.wav", folder, "--format", "csv", code=1)
+    table = list(csv.DictReader(io.StringIO(output)))
+    found = collections.Counter(os.path.basename(x["file"]) for x in table)
+    assert found.keys() == {*rows, "silence.wav"}
+    for row in table:
+        name = os.path.basename(row["file"])
+        assert row["error"] == rows.get(name, {}).get("error", "")
+        assert bool(row["label"]) == ("tags" in rows.get(name, {}))
+
+
+def test_an_empty_folder_beside_others_is_reported(run, clips, tmp_path):
+    folder, paths = clips
+    (tmp_path / "empty").mkdir()
+    found = run(tmp_path / "empty", folder, "--format", "json", code=1)
+    assert [row["file"] for row in json.loads(found.out)] == paths
+    [error] = found.err.splitlines()
+    assert "empty has no audio files" in error
+    assert "no audio files" in run(tmp_path / "empty", code=1).err
 
 
 def test_names_are_no_commands_of_a_terminal(run, clips):

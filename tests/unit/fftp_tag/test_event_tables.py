@@ -83,3 +83,12 @@ def test_label_tracks_of_each_kind(tmp_path, text):
     (tmp_path / "tracks" / "b.csv").write_text(text)
     with pytest.raises(InputError, match="b.txt.* of one recording"):
         read_strong_labels(track.parent, clips, None, "all")
+
+
+def test_a_file_that_failed_is_no_file_without_events(tmp_path):
+    """In what the command writes with --format csv."""
+    header = "file,start,end,label,probability,error"
+    rows = ["a.wav,0.5,2,Dog,1,", "b.wav,,,,,", "c.wav,,,,,is not readable"]
+    (tmp_path / "found.csv").write_text("\n".join([header, *rows]))
+    found = read_strong_labels(tmp_path / "found.csv", "abc", None, "all")
+    assert found == {"a": [(0.5, 2.0, "Dog")], "b": []}
