@@ -32,6 +32,11 @@ EXAMPLES = """\
   ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
       fftp-tag listen --raw 16000 --model results/demo"""
 BLOCKS = 10  # per second
+# What audio files begin with: WAV, FLAC, Ogg, AIFF, MP3, CAF, AU, Matroska
+HEADERS = (
+    *(b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3", b"caff", b".snd"),
+    b"\x1aE\xdf\xa3",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,9 +119,24 @@ def until_interrupted(
 
 
 def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
-    """Yields the samples on standard input."""
+    """Yields the samples on standard input.
+
+    Raises
+    ------
+    InputError
+        If it is an audio file, whose bytes are no samples.
+    """
     import numpy as np
 
+    is_first = True
     while content := sys.stdin.buffer.read(2 * (rate // BLOCKS)):
+        if is_first and (
+            content.startswith(HEADERS) or content[4:8] == b"ftyp"
+        ):
+            raise InputError(
+                "standard input is an audio file, not raw samples: pipe it "
+                f"through ffmpeg -i - -f s16le -ac 1 -ar {rate} -"
+            )
+        is_first = False
         whole = len(content) // 2 * 2  # half a sample may be at the end
         yield np.frombuffer(content[:whole], "<i2") / np.float32(2**15)

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from tiny_onnx import RATE, sounds, write_model
 
 from fftp_tag import AudioTagger
@@ -35,3 +36,18 @@ def test_a_pipe_has_the_events_of_its_samples(tmp_path):
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert found == [rounded(event.to_dict()) for event in expected]
     assert len(found) > 10
+
+
+@pytest.mark.parametrize(
+    "begin", [b"RIFF", b"ID3\x04", b"OggS", b"\0\0\0\x20ftypM4A "]
+)
+def test_a_file_is_no_raw_audio(tmp_path, begin):
+    """Whose bytes would be noise, with tags."""
+    model = write_model(tmp_path / "model.onnx")
+    done = subprocess.run(
+        [*COMMAND, "--model", model, "--raw", str(RATE)],
+        input=begin + bytes(range(256)) * 100,
+        capture_output=True,
+    )
+    assert done.returncode == 1 and done.stdout == b""
+    assert done.stderr.count(b"\n") == 1 and b"s16le" in done.stderr
