@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WINDOW = 5.0  # seconds, by default
+MOVED = 0.5  # of the files, in a folder that takes the archive's place
 SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
 SAMPLE = 4096  # rows to estimate the distribution of features
 SHRINKAGE = 0.7  # of the covariance of features towards their variances
@@ -313,9 +314,9 @@ def update_index(
 ) -> Update:
     """Makes an index of the audio files below a folder, or updates it.
 
-    Files in the index whose size and time are unchanged are not read again. The
-    index is saved once a minute, and when it is interrupted: call this again to
-    continue.
+    Files in the index that are unchanged, by ``file_identity``, are not read
+    again, also if the archive was moved. The index is saved once a minute, and
+    when it is interrupted: call this again to continue.
 
     Arguments
     ---------
@@ -363,12 +364,6 @@ def update_index(
         window=encoder.model.span_samples / rate,
         hop=max(round(hop * rate), step) // step * step / rate,
     )
-    if before is not None and before != settings:
-        raise InputError(
-            f"{path} is the index of {before.archive}, made with the model "
-            f"{before.model}, --window {before.window:g} and --hop "
-            f"{before.hop:g}: give another --output."
-        )
     names = [os.path.relpath(audio, archive) for audio in paths]
     files = {
         name: known[name]
@@ -376,6 +371,19 @@ def update_index(
         if name in known and is_unchanged(audio, known[name].identity)
     }
     n_unchanged = len(files)
+    if before is not None and before != settings:
+        is_moved = n_unchanged > 0 and n_unchanged >= MOVED * len(known)
+        if not is_moved or settings != dataclasses.replace(
+            before, archive=archive
+        ):
+            raise InputError(
+                f"{path} is the index of {before.archive}, made with the model "
+                f"{before.model}, --window {before.window:g} and --hop "
+                f"{before.hop:g}: give another --output."
+            )
+        logger.info(
+            "the archive was %s, and is %s now", before.archive, archive
+        )
     missing = [name for name in names if name not in files]
 
     def read(name: str) -> IndexedFile:

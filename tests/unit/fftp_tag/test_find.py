@@ -190,7 +190,8 @@ def test_an_index_keeps_its_archive_model_and_windows(
     path, other = tmp_path / "a.index", tmp_path / "other"
     update_index(path, tagger, archive, window=1.0, hop=0.5)
     content = path.read_bytes()
-    shutil.copytree(archive, other)
+    other.mkdir()
+    shutil.copy2(archive / "a.wav", other)
     another = AudioTagger.from_pretrained(
         write_model(tmp_path / "b.onnx", sample_rate=RATE, max_samples=5 * RATE)
     )
@@ -208,6 +209,28 @@ def test_an_index_keeps_its_archive_model_and_windows(
     with pytest.raises(FileNotFoundError, match="archive"):
         update_index(path, tagger, archive)
     assert path.read_bytes() == content
+
+
+def test_a_moved_archive_is_found_again(tagger, archive, tmp_path):
+    """And two files of one size and time that were exchanged are noticed."""
+    for seed, name in enumerate(("1.wav", "2.wav")):
+        sf.write(archive / name, noise(2, seed=20 + seed), RATE)
+        os.utime(archive / name, (1, 1))
+    path, moved = tmp_path / "a.index", tmp_path / "moved"
+    update_index(path, tagger, archive, window=1.0)
+    before = contents(path)
+    archive.rename(moved)
+    found = update_index(path, tagger, moved)
+    assert (found.added, found.unchanged, found.dropped) == (0, 5, 0)
+    index = SoundIndex.load(path)
+    [match] = index.find(index.files["1.wav"].rows[:1], top_k=1)
+    assert match.file == str(moved / "1.wav")
+    (moved / "1.wav").rename(tmp_path / "1.wav")
+    (moved / "2.wav").rename(moved / "1.wav")
+    (tmp_path / "1.wav").rename(moved / "2.wav")
+    found = update_index(path, tagger, moved)
+    assert (found.added, found.unchanged) == (2, 3)
+    assert str(contents(path)["1.wav"]) == str(before["2.wav"])
 
 
 def test_damaged_and_empty_indexes_are_named(tagger, tmp_path):
