@@ -17,6 +17,7 @@ from fftp_tag.files import (
     file_sha256,
     named_file,
 )
+from fftp_tag.model.checksum import GRAPH, WEIGHTS, ZEROS, seal
 from fftp_tag.packages import require
 
 if TYPE_CHECKING:
@@ -60,13 +61,29 @@ def copy_model(
     onnx = require("onnx", "Writing a model")
     source, path = Path(source), Path(path)
     model = onnx.load(source, load_external_data=False)
-    onnx.helper.set_model_props(model, info.to_metadata())
     if change is not None:
         change(model.graph)
     if source.resolve() != path.resolve():
         copy_weights(model.graph, source, path)
+    write_model(model, path, info.to_metadata())
+
+
+def write_model(
+    model: "onnx.ModelProto", path: PathLike, metadata: dict[str, str]
+) -> None:
+    """Writes a model.onnx with metadata, and with checksums.
+
+    A separate file of weights has to be there already.
+    """
+    from onnx import helper
+
+    checksums = {GRAPH: ZEROS}
+    weights = weights_file(model.graph, path)
+    if weights is not None:
+        checksums[WEIGHTS] = file_sha256(weights)
+    helper.set_model_props(model, {**metadata, **checksums})
     with atomic_path(path) as temporary_path:
-        Path(temporary_path).write_bytes(model.SerializeToString())
+        Path(temporary_path).write_bytes(seal(model.SerializeToString()))
 
 
 def copy_weights(graph: "onnx.GraphProto", source: Path, path: Path) -> None:

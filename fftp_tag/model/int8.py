@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import atomic_path
+from fftp_tag.model.edit import write_model
 from fftp_tag.model.graphs import ancestors
 from fftp_tag.packages import require
 
@@ -51,9 +51,7 @@ def store_in_int8(source, path):
         quantize(model, quantized, names)
         fuse(quantized, fused)
         model = onnx.load(fused)
-    onnx.helper.set_model_props(model, metadata)
-    with atomic_path(path) as temporary_path:
-        onnx.save(model, temporary_path)
+    write_model(model, path, metadata)
 
 
 def quantize(model, path, names):

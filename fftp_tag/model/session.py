@@ -12,6 +12,7 @@ import numpy as np
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
+from fftp_tag.model.checksum import check_whole
 from fftp_tag.model.info import ModelInfo, default_rules
 from fftp_tag.packages import require
 
@@ -73,6 +74,7 @@ class Model:
                 f"{path} is not a model of this package, or was damaged "
                 f"({error}): give {accepted()}"
             ) from error
+        check_whole(path)
         self.labels = self.info.labels
         self.sample_rate = self.info.sample_rate
         self.max_samples = self.info.max_samples

@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fftp_tag.model.edit import write_model
 from fftp_tag.model.info import FrameLevel, ModelInfo
 from fftp_tag.model.silence import mask_silence
 from speechbrain_fftp.onnx.wrapper import WaveformModel, is_frame_level
@@ -141,7 +142,6 @@ def export_onnx(
     ) as folder:
         exported = Path(folder, path.name)
         program = export_program(model, info)
-        program.model.metadata_props.update(info.to_metadata())
         program.save(exported)
         del program
         mask_file(exported, info)
@@ -371,12 +371,12 @@ def quiet():
 
 
 def mask_file(path, info):
-    """Makes the probabilities of silence 0 in a file."""
+    """Makes the probabilities of silence 0 in a file, and adds its metadata."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)
     mask_silence(model.graph, info)
-    path.write_bytes(model.SerializeToString())
+    write_model(model, path, info.to_metadata())
 
 
 def compare(path, model, max_samples):

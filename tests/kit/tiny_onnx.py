@@ -14,7 +14,7 @@ import onnx.parser
 import soundfile as sf
 from onnx import helper, numpy_helper
 
-from fftp_tag.model.edit import copy_model
+from fftp_tag.model import edit
 from fftp_tag.model.info import FrameLevel, ModelInfo, default_rules
 from fftp_tag.model.silence import mask_silence
 
@@ -115,7 +115,7 @@ def write_model(
     }
     nodes = [*nodes, *onnx.parser.parse_graph(graph).node]
     save_model(path, nodes, outputs, weights, info.to_metadata())
-    copy_model(path, path, info, lambda graph: mask_silence(graph, info))
+    edit.copy_model(path, path, info, lambda graph: mask_silence(graph, info))
     return path
 
 
@@ -132,8 +132,7 @@ def save_model(path, nodes, outputs, weights, metadata):
         graph.initializer.append(numpy_helper.from_array(np.array(array), name))
     opset = helper.make_opsetid("", 18)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
-    helper.set_model_props(model, metadata)
-    path.write_bytes(model.SerializeToString())
+    edit.write_model(model, path, metadata)
     return path
 
 

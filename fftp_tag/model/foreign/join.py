@@ -12,6 +12,7 @@ import numpy as np
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
+from fftp_tag.model.edit import write_model
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.silence import mask_silence
 from fftp_tag.packages import require
@@ -181,8 +182,7 @@ class JoinedModel:
             self.build.Identity(found, name=name)
             self.graph.output.append(value(name, shapes[name]))
         mask_silence(self.graph, info)
-        helper.set_model_props(self.model, info.to_metadata())
-        Path(path).write_bytes(self.model.SerializeToString())
+        write_model(self.model, path, info.to_metadata())
 
 
 def read_number(

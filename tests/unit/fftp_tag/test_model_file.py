@@ -14,7 +14,10 @@ from onnx import helper, numpy_helper
 from tiny_onnx import FRAME_LEVEL, INFO, RATE, save_model, sounds, write_model
 
 from fftp_tag.cli.main import main
+from fftp_tag.errors import InputError
+from fftp_tag.model import edit
 from fftp_tag.model.info import FrameLevel
+from fftp_tag.model.session import Model
 
 
 @pytest.fixture
@@ -83,5 +86,54 @@ def test_outputs_that_do_not_match_the_metadata(model, refused):
             if weight.name in values:
                 value = np.float32(values[weight.name])
                 weight.CopyFrom(numpy_helper.from_array(value, weight.name))
-        onnx.save(proto, model)
+        edit.write_model(proto, model, INFO.to_metadata())
         refused(named)
+
+
+@pytest.mark.parametrize("size, value", [(10, None), (1, None), (500, 0)])
+def test_a_damaged_file_is_not_run(model, size, value):
+    """Most would run, and some find other tags."""
+    whole = write_model(model).read_bytes()
+    Model(model)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = rng.choice(len(whole), size, replace=False)
+        if value is not None:  # one after the other
+            places = rng.integers(len(whole) - size) + np.arange(size)
+        damaged[places] = (
+            rng.integers(256, size=size) if value is None else value
+        )
+        if damaged.tobytes() == whole:
+            continue
+        model.write_bytes(damaged.tobytes())
+        with pytest.raises(InputError, match="model.onnx"):
+            Model(model)
+    model.write_bytes(whole + b"\0")
+    with pytest.raises(InputError, match="model.onnx"):
+        Model(model)
+
+
+def test_damaged_weights_in_a_second_file_are_found(model, tmp_path):
+    proto = onnx.load(write_model(model))
+    onnx.save(
+        proto,
+        model,
+        save_as_external_data=True,
+        location="model.onnx.data",
+        size_threshold=1000,
+    )
+    proto = onnx.load(model, load_external_data=False)
+    edit.write_model(proto, model, INFO.to_metadata())
+    expected = Model(model).probabilities(sounds(1.0)[None])
+    copy = tmp_path / "copy.onnx"
+    edit.copy_model(model, copy, INFO)
+    np.testing.assert_array_equal(
+        Model(copy).probabilities(sounds(1.0)[None]), expected
+    )
+    weights = copy.with_name("copy.onnx.data")
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match="copy.onnx.data is damaged"):
+        Model(copy)

@@ -11,6 +11,7 @@ from tiny_onnx import INFO, write_model
 
 from fftp_tag.cli import page
 from fftp_tag.cli.main import main
+from fftp_tag.model import edit
 
 
 def names(folder):
@@ -39,6 +40,8 @@ def test_the_folder_has_all_that_the_page_needs(tmp_path, capsys):
     assert settings["example"] == example.name
     proto = onnx.load(model)
     onnx.save(proto, model, save_as_external_data=True, location="weights")
+    proto = onnx.load(model, load_external_data=False)
+    edit.write_model(proto, model, INFO.to_metadata())
     assert main(["page", str(model), str(tmp_path / "new")]) == 1
     assert "model.onnx has its weights" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
