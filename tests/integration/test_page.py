@@ -8,8 +8,10 @@ Authors
 """
 
 import base64
+import csv
 import dataclasses
 import functools
+import io
 import json
 import os
 import shutil
@@ -344,8 +346,9 @@ def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
     names = [clip.name, broken.name, beep.name]
     assert [row["file"] for row in results] == names
     assert ["error" in row for row in results] == [False, True, False]
-    lines = page.download("#csv")[1].splitlines()
-    assert len(lines) == 1 + sum(map(len, events))
+    rows = list(csv.DictReader(io.StringIO(page.download("#csv")[1])))
+    assert [row["file"] for row in rows if row["error"]] == [broken.name]
+    assert len(rows) == 1 + sum(map(len, events))
 
 
 def test_the_microphone_is_tagged_live_and_then_whole(page):
