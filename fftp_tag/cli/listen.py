@@ -3,8 +3,9 @@
 Raw audio, of a microphone or a stream on the web, comes from another program
 through standard input. A line without an end is printed when an event begins,
 and a line with its end when it is over. A frame-level model runs every --hop,
-and finds a sound within --hop plus half a second. A model of clips tags
-windows, and finds a sound with the next window. Ctrl+C ends the stream.
+and finds a sound within --hop and 0.6 seconds; a shorter --hop costs more. A model of
+clips tags windows, and finds a sound with the next window. Ctrl+C ends the
+stream.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_windows(
         parser,
         "2; not for frame-level models",
-        "a quarter of a window; 0.25 for frame-level models",
+        "a quarter of a window; 0.5 for frame-level models",
     )
     options.add_model(parser)
     parser.add_argument(

@@ -8,11 +8,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
+from fftp_tag.cli.output_folder import OutputFolder
 from fftp_tag.errors import InputError, counted
+from fftp_tag.files import atomic_path, file_identity
+from fftp_tag.version import __version__
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -71,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--continue",
         dest="resume",
         action="store_true",
-        help="skip recordings whose file is in the folder --output",
+        help="skip recordings whose file is in the folder --output, unless they "
+        "have changed",
     )
     parser.add_argument(
         "--plot",
@@ -87,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_arguments(args)
     files, n_without = options.find_files(args.files)
-    paths = output_paths(args, files)
+    names = output_names(args, files)
     if args.plot is not None:
         from fftp_tag.tag.plots import check_figure
 
@@ -97,11 +101,13 @@ def run(args: argparse.Namespace) -> int:
                 f"{len(files)}"
             )
         check_figure(args.plot)
+    tagger = options.load_tagger(args)
+    if args.output is not None:
+        folder = OutputFolder(args.output, made_by(args, tagger.model.digest))
     if args.resume:
-        done = {file for file in files if os.path.exists(paths[file])}
+        done = {file for file in files if folder.is_done(names[file], file)}
         output.report(f"{counted(len(done), 'file')} skipped: already done")
         files = [file for file in files if file not in done]
-    tagger = options.load_tagger(args)
     rules = tagger.model.rules
     thresholds = rules.high if args.timeline else rules.threshold
     context = Context(
@@ -116,9 +122,14 @@ def run(args: argparse.Namespace) -> int:
 
     def analyze_file(file: str) -> Result:
         """The tags or events of a file, which are written with --output."""
+        if args.output is None:
+            return analyze(args, tagger, file, progress=is_one)
+        identity = file_identity(file)  # it may change meanwhile
         result = analyze(args, tagger, file, progress=is_one)
-        if paths:
-            write_file(paths[file], write, result, context)
+        folder.add(names[file], identity)
+        write_file(
+            os.path.join(args.output, names[file]), write, result, context
+        )
         return result
 
     def results() -> Iterator[Result]:
@@ -138,7 +149,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         for result in results():
             if result.error is None:
-                print(f"wrote {output.printable(paths[result.file])}")
+                path = os.path.join(args.output, names[result.file])
+                print(f"wrote {output.printable(path)}")
     if failed and len(files) > 1:
         output.report(f"{len(failed)} of {len(files)} files failed")
     return 1 if failed or n_without else 0
@@ -160,11 +172,11 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"--format {args.format} needs --timeline")
 
 
-def output_paths(args: argparse.Namespace, files: list[str]) -> dict[str, str]:
-    """The path of each file's output in the folder --output, if it is given.
+def output_names(args: argparse.Namespace, files: list[str]) -> dict[str, str]:
+    """The name of each file's output in the folder --output, if it is given.
 
     Makes its subfolder: one below what the given names, of files and folders,
-    have in common, so that files of one name have different paths.
+    have in common, so that files of one name have different outputs.
     """
     output_format = FORMATS[args.format]
     if args.output is None:
@@ -178,25 +190,41 @@ def output_paths(args: argparse.Namespace, files: list[str]) -> dict[str, str]:
         x if os.path.isdir(x) else os.path.dirname(x) for x in args.files
     ]
     top = os.path.commonpath([os.path.abspath(folder) for folder in folders])
-    paths = {}
+    names = {}
     for file in files:
-        name = os.path.relpath(file, top) + output_format.extension
-        paths[file] = path = os.path.join(args.output, name)
+        names[file] = os.path.relpath(file, top) + output_format.extension
+        path = os.path.join(args.output, names[file])
         if os.path.exists(path) and not args.resume:
             raise InputError(
                 f"{path} exists: give another --output, or --continue to skip "
                 "what is done"
             )
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    return paths
+    return names
+
+
+def made_by(args: argparse.Namespace, model: str) -> dict[str, Any]:
+    """What determines the files in --output, by the names of options."""
+    made_with = {
+        f"--{name.replace('_', '-')}": getattr(args, name)
+        for name in (
+            "timeline",
+            "top_k",
+            "threshold",
+            "merge_gap",
+            "min_duration",
+            "window",
+            "hop",
+            "format",
+        )
+    }
+    return {"version": __version__, "--model": model, **made_with}
 
 
 def write_file(
     path: str, write: Callable, result: Result, context: Context
 ) -> None:
     """Writes a result in a format; its file name may be no text."""
-    from fftp_tag.files import atomic_path
-
     with (
         atomic_path(path) as temporary_path,
         open(

@@ -19,7 +19,6 @@ from fftp_tag.audio.scenes import add_sound, change_speed, from_decibels
 from fftp_tag.audio.windows import Part, read_part
 from fftp_tag.errors import InputError
 from fftp_tag.files import atomic_path, file_identity, named_damage
-from fftp_tag.model.edit import model_digest
 from fftp_tag.model.spans import OUTPUT
 from fftp_tag.parallel import in_order
 from fftp_tag.tag.tagger import AudioTagger
@@ -145,7 +144,7 @@ def compute_features(
     errors : dict
         Reasons by name of the recordings that cannot be read.
     """
-    digest = f"{__version__} {model_digest(encoder.model.path)}"
+    digest = f"{__version__} {encoder.model.digest}"
     known, used = read_cache(cache, digest), {}
 
     def look_up(recording: Recording) -> tuple[str, Features]:

@@ -101,18 +101,6 @@ def copy_weights(graph: "onnx.GraphProto", source: Path, path: Path) -> None:
         entry.value = copy.name
 
 
-def model_digest(path: PathLike) -> str:
-    """A checksum of a model.onnx and of its separate file of weights, if any.
-
-    It tells whether what the model has computed is still right.
-    """
-    onnx = require("onnx", "A checksum of a model")
-    graph = onnx.load(path, load_external_data=False).graph
-    weights = weights_file(graph, path)
-    digest = "" if weights is None else file_sha256(weights)
-    return file_sha256(path) + digest
-
-
 def weight_references(
     graph: "onnx.GraphProto",
 ) -> list["onnx.StringStringEntryProto"]:

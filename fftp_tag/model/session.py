@@ -12,7 +12,7 @@ import numpy as np
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
-from fftp_tag.model.checksum import check_whole
+from fftp_tag.model.checksum import GRAPH, check_whole
 from fftp_tag.model.info import ModelInfo, default_rules
 from fftp_tag.packages import require
 
@@ -46,6 +46,9 @@ class Model:
         ``hop_samples``, see ``FrameLevel``.
     rules : Rules
         The learnt rules, or the default ones.
+    digest : str
+        A checksum of the file and its weights: what the model has computed is
+        right while it stays the same.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Model:
                 f"({error}): give {accepted()}"
             ) from error
         check_whole(path)
+        self.digest = texts[GRAPH]
         self.labels = self.info.labels
         self.sample_rate = self.info.sample_rate
         self.max_samples = self.info.max_samples

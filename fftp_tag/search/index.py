@@ -31,7 +31,7 @@ from fftp_tag.files import (
     is_unchanged,
     named_damage,
 )
-from fftp_tag.model.edit import copy_model, model_digest
+from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model
@@ -425,7 +425,8 @@ def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
         path = os.path.join(scratch, "spans.onnx")
         info = make_span_model(tagger.model, path, window).info
         copy_model(path, path, info, add_heard)
-        return AudioTagger(Model(path, threads=1)), model_digest(path)
+        model = Model(path, threads=1)
+        return AudioTagger(model), model.digest
 
 
 def add_heard(graph: "onnx.GraphProto") -> None:

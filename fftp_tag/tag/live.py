@@ -21,10 +21,13 @@ from fftp_tag.tag.events import (
 )
 from fftp_tag.tag.tagger import AudioTagger
 
-HOP = 0.25  # default seconds between two runs of a frame-level model
-# Seconds of audio after a prediction before it is used: its probabilities are
-# less accurate when a sound has just begun
-LOOK_AHEAD = 0.3
+# Seconds, for a frame-level model: from one run to the next, by default; what it
+# hears before the first new prediction; and what it hears after a prediction
+# before that is used, since few samples of a sound do not tell what it is. Longer
+# ones cost more, as tools/listen_cost.py shows
+HOP = 0.5
+BEFORE = 1.0
+AHEAD = 0.5
 
 
 def stream_events(
@@ -45,8 +48,9 @@ def stream_events(
     A model of clips tags windows and finds the same events as
     ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
     recording, which a stream cannot know. A frame-level model runs every
-    ``hop`` on the last samples, of its maximum clip length; a prediction is used
-    once 0.3 s have followed it, or as much as these hold.
+    ``hop`` on the last samples: those since the last run, 0.5 s after which
+    predictions are used, and 1 s before; or on as many as its maximum clip
+    length allows.
 
     Arguments
     ---------
@@ -56,7 +60,7 @@ def stream_events(
         size. The next block is requested when the model is ready.
     window, hop : float, optional
         For a model of clips, see ``AudioTagger.analyze``. For a frame-level
-        model, ``hop`` is 0.25 s by default, and ``window`` must be None.
+        model, ``hop`` is 0.5 s by default, and ``window`` must be None.
     threshold, merge_gap, min_duration : float, optional
         See ``Rules``; by default, the model's rules apply.
 
@@ -118,8 +122,11 @@ def hear_predictions(
             "one frame, at most the model's maximum clip length."
         )
     least = span + model.hop_samples / rate  # of which a prediction is in step
-    ahead = min(LOOK_AHEAD, max(longest - least - hop, 0.0))
-    pieces = last_samples(model.info, blocks, round(hop * rate))
+    ahead = min(AHEAD, max(longest - least - hop, 0.0))
+    heard = min(max(BEFORE, least) + hop + ahead, longest)
+    pieces = last_samples(
+        model.info, blocks, round(heard * rate), round(hop * rate)
+    )
     for chunk in tagger.join(
         ["frame_probabilities"], pieces, (span / 2 + ahead) * rate
     ):
@@ -127,13 +134,9 @@ def hear_predictions(
 
 
 def last_samples(
-    info: ModelInfo, blocks: Iterable[np.ndarray], hop: int
+    info: ModelInfo, blocks: Iterable[np.ndarray], size: int, hop: int
 ) -> Iterator[Windows]:
-    """Yields the last samples so far, of the maximum clip length.
-
-    Every ``hop`` samples, and at the end.
-    """
-    size = info.max_samples
+    """Yields the last ``size`` samples so far, every ``hop`` and at the end."""
     held = np.zeros(0, np.float32)  # samples that are still needed
     begin = 0  # position of the first held sample
 

@@ -93,3 +93,40 @@ def test_a_batch_is_continued(run, files, tmp_path):
     assert "1 file skipped" in found.err
     assert found.out.endswith("west/short.wav.selections.txt\n")
     assert path.read_bytes() == content
+
+
+def test_only_results_of_one_kind_are_in_a_folder(run, files, tmp_path):
+    folder = tmp_path / "found"
+    run(*files, "--output", folder)
+    again = [*files, "--output", folder, "--continue"]
+    for options, model, name in (
+        (["--timeline"], "clips", "--timeline"),
+        (["--top-k", "3"], "clips", "--top-k"),
+        ([], "learnt", "--model"),
+    ):
+        found = run(*again, *options, model=model, code=1)
+        assert f"other {name}, see" in found.err
+    # Recordings of another call, by the same options, may come in
+    other = tmp_path / "other.wav"
+    sf.write(other, sounds(1.0, 3), RATE)
+    run(other, "--output", folder)
+    assert (folder / "other.wav.txt").is_file()
+
+
+def test_changed_recordings_are_done_again(run, files, tmp_path):
+    folder = tmp_path / "found"
+    again = [*files, "--output", folder, "--continue"]
+    run(*again)
+    before = [path.read_text() for path in sorted(folder.rglob("*.txt"))]
+    sf.write(files[1], sounds(5.0, 7), RATE)
+    found = run(*again)
+    assert "1 file skipped" in found.err and "west" in found.out
+    after = [path.read_text() for path in sorted(folder.rglob("*.txt"))]
+    assert after[0] == before[0] and after[1] != before[1]
+    # A kill while a line was written costs that file
+    manifest = folder / "manifest.jsonl"
+    manifest.write_text(manifest.read_text()[:-9])
+    assert "1 file skipped" in run(*again).err
+    assert "2 files skipped" in run(*again).err
+    manifest.write_text(manifest.read_text().splitlines()[0])
+    assert "not in" in run(*again, code=1).err

@@ -1,0 +1,103 @@
+"""Compares ``listen`` with the events of a file: CPU time, events and delay.
+
+Recordings are joined, in random order, to a stream of some minutes; both hear the
+same samples. An event is found if it overlaps one of the same class by half
+(intersection over union). An event of a class that is no tag of the whole file is
+counted for both, since a stream cannot know it.
+
+> python benchmarks/listen.py FOLDER --model starter
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import dataclasses
+import time
+
+import numpy as np
+
+from fftp_tag import AudioTagger
+from fftp_tag.audio.decode import find_audio_files
+from fftp_tag.audio.windows import read_part
+from fftp_tag.score.events import count_events, overlap_by_half, pair_events
+from fftp_tag.tag.live import stream_events
+
+BLOCK = 0.1  # seconds
+
+
+def join_recordings(folder, rate, minutes, seed=0):
+    """Samples ``[S]`` of the recordings below a folder, in random order."""
+    paths, _ = find_audio_files(folder)
+    rng = np.random.default_rng(seed)
+    parts, n_samples = [], 0
+    while n_samples < minutes * 60 * rate:
+        parts.append(read_part(paths[rng.integers(len(paths))], rate))
+        n_samples += len(parts[-1])
+    return np.concatenate(parts)[: round(minutes * 60 * rate)]
+
+
+def count_found(timeline, events):
+    """How many events of a stream are those of the file's timeline."""
+    truth = {"": [(x.start, x.end, x.label) for x in events]}
+    of_class = pair_events({"": timeline}, truth, timeline.labels).values()
+    pairs = [clip for clips in of_class for clip in clips]
+    return count_events(pairs, overlap_by_half)
+
+
+def listen(tagger, wav, hop):
+    """The events of a stream, and how late each one was first reported."""
+    size = round(BLOCK * tagger.sample_rate)
+    heard = 0.0
+
+    def blocks():
+        """Counts the seconds that are heard."""
+        nonlocal heard
+        for start in range(0, len(wav), size):
+            heard = min(start + size, len(wav)) / tagger.sample_rate
+            yield wav[start : start + size]
+
+    events, delays = [], []
+    for event in stream_events(tagger, blocks(), hop=hop):
+        if event.end is None:
+            delays.append(heard - event.start)
+        else:
+            events.append(event)
+    return events, np.array(delays)
+
+
+def main():
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", help="of recordings")
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--minutes", type=float, default=10)
+    args = parser.parse_args()
+    tagger = AudioTagger.from_pretrained(args.model, threads=1)
+    wav = join_recordings(args.folder, tagger.sample_rate, args.minutes)
+    start = time.process_time()
+    timeline = tagger.analyze(wav, tagger.sample_rate)
+    of_file = time.process_time() - start
+    # A stream does not know which classes are tags
+    clip_probs = np.ones(len(tagger.labels))
+    timeline = dataclasses.replace(timeline, clip_probs=clip_probs)
+    print(f"a file of {args.minutes:g} minutes: {of_file:.2f} CPU seconds, ")
+    print(f"{len(timeline.events())} events\n")
+    print(
+        "| --hop | times a file's CPU time | events | F1 | late: median, most |"
+    )
+    print("| --- | --- | --- | --- | --- |")
+    for hop in (None, 0.25, 1.0):
+        start = time.process_time()
+        events, delays = listen(tagger, wav, hop)
+        ratio = (time.process_time() - start) / of_file
+        print(
+            f"| {hop or 'default'} | {ratio:.1f} | {len(events)} "
+            f"| {count_found(timeline, events).f1:.3f} "
+            f"| {np.median(delays):.2f} s, {delays.max():.2f} s |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

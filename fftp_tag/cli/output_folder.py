@@ -1,0 +1,103 @@
+"""The folder --output: a file of results for each recording, and a manifest.
+
+The manifest is a JSON object per line. The first one tells which model, options
+and version of this package made the results; each other one, which recording a
+file was made from.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fftp_tag.errors import InputError
+from fftp_tag.files import PathLike, is_unchanged
+
+MANIFEST = "manifest.jsonl"
+
+
+class OutputFolder:
+    """Tells what is done, and records what is written.
+
+    Arguments
+    ---------
+    folder : str
+        It is made if it is missing.
+    made_by : dict
+        Names and values of what determines the results of a recording.
+
+    Raises
+    ------
+    InputError
+        If the folder has results that something else made.
+    """
+
+    def __init__(self, folder: PathLike, made_by: dict[str, Any]):
+        self.path = Path(folder, MANIFEST)
+        self.identities: dict[str, str] = {}  # of recordings, by file
+        text = self.path.read_text("utf-8") if self.path.exists() else ""
+        found = read_lines(text)
+        if not found:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.add_line(made_by)
+            return
+        first, *rows = found
+        differing = sorted(
+            name
+            for name in made_by.keys() | first.keys()
+            if made_by.get(name) != first.get(name)
+        )
+        if differing:
+            raise InputError(
+                f"{folder} has results that were made with other "
+                f"{', '.join(differing)}, see {self.path}: give another "
+                "--output."
+            )
+        for row in rows:
+            self.identities[row["file"]] = row["recording"]
+        if not text.endswith("\n"):  # the last line was interrupted
+            self.add_line()
+
+    def is_done(self, name: str, recording: PathLike) -> bool:
+        """Whether a file has the results of a recording, as it is now.
+
+        Results of an earlier state of it are deleted.
+
+        Raises
+        ------
+        InputError
+            If the file was not written by this command.
+        """
+        path = self.path.parent / name
+        if not path.exists() or not os.path.isfile(recording):
+            return False
+        if name not in self.identities:
+            raise InputError(f"{path} exists, but is not in {self.path}.")
+        if is_unchanged(recording, self.identities[name]):
+            return True
+        path.unlink()
+        return False
+
+    def add(self, name: str, identity: str) -> None:
+        """Records a file that will be written, and its recording's identity."""
+        self.add_line({"file": name, "recording": identity})
+
+    def add_line(self, content: dict[str, Any] | None = None) -> None:
+        """Adds a line in one step, so that threads and kills do no harm."""
+        line = "" if content is None else json.dumps(content)
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    """The objects in the lines of a text; what was not finished is left out."""
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
