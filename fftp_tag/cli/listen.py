@@ -3,9 +3,8 @@
 Raw audio, of a microphone or a stream on the web, comes from another program
 through standard input. A line without an end is printed when an event begins,
 and a line with its end when it is over. A frame-level model runs every --hop,
-and finds a sound within --hop and 0.6 seconds; a shorter --hop costs more. A model of
-clips tags windows, and finds a sound with the next window. Ctrl+C ends the
-stream.
+and hears a sound --hop and 0.6 seconds after it began at the latest. A model of
+clips tags windows, and hears it with the next window. Ctrl+C ends the stream.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -54,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_windows(
         parser,
         "2; not for frame-level models",
-        "a quarter of a window; 0.5 for frame-level models",
+        "a quarter of a window; 0.75 for frame-level models",
     )
-    options.add_model(parser)
+    options.add_model(parser, threads=1)  # more would mostly wait
     parser.add_argument(
         "--format",
         choices=("table", "jsonl"),

@@ -41,8 +41,9 @@ def add_model(
     parser: argparse.ArgumentParser,
     default: str | None = STARTER,
     required: bool = False,
+    threads: int | None = None,
 ) -> None:
-    """Adds --model and --threads."""
+    """Adds --model and --threads, with their defaults."""
     text = (
         "model.onnx, output folder of a training, such as results/demo, or "
         "published model, as a file, a folder or owner/name on the Hugging Face "
@@ -61,7 +62,9 @@ def add_model(
         "--threads",
         type=number(int, 1, 1024),
         metavar="N",
-        help="number of CPU threads (default: chosen by ONNX Runtime)",
+        default=threads,
+        help="number of CPU threads (default: "
+        f"{threads or 'chosen by ONNX Runtime'})",
     )
 
 

@@ -24,8 +24,8 @@ from fftp_tag.tag.tagger import AudioTagger
 # Seconds, for a frame-level model: from one run to the next, by default; what it
 # hears before the first new prediction; and what it hears after a prediction
 # before that is used, since few samples of a sound do not tell what it is. Longer
-# ones cost more, as tools/listen_cost.py shows
-HOP = 0.5
+# ones cost more, as benchmarks/listen.py shows
+HOP = 0.75
 BEFORE = 1.0
 AHEAD = 0.5
 
@@ -60,7 +60,7 @@ def stream_events(
         size. The next block is requested when the model is ready.
     window, hop : float, optional
         For a model of clips, see ``AudioTagger.analyze``. For a frame-level
-        model, ``hop`` is 0.5 s by default, and ``window`` must be None.
+        model, ``hop`` is 0.75 s by default, and ``window`` must be None.
     threshold, merge_gap, min_duration : float, optional
         See ``Rules``; by default, the model's rules apply.
 

@@ -98,7 +98,8 @@ def check_predictions(tagger, wav, times, probs, hop=0):
         size = tagger.model.span_samples  # also if the recording is shorter
     starts = np.round(RATE * np.array(times) - size / 2).astype(int)
     apart = np.diff(starts)
-    assert starts[0] == 0 and ((0 < apart) & (apart <= max(step, hop))).all()
+    assert 0 <= starts[0] <= hop  # of a stream, from one run to the next
+    assert ((0 < apart) & (apart <= max(step, hop))).all()
     assert 0 <= max(len(wav) - size, 0) - starts[-1] < token
     is_own = not tagger.model.is_frame_level or size == PATCH
     for start, row in zip(starts, probs):
@@ -137,7 +138,7 @@ def test_a_stream_is_heard_to_its_end(tagger):
             found = [*hear_windows(tagger, blocks, *parts)]
         times = [prediction.centre for prediction in found]
         probs = [prediction.probs for prediction in found]
-        check_predictions(tagger, wav, times, probs, hop=RATE // 2)
+        check_predictions(tagger, wav, times, probs, hop=3 * RATE // 4)
         assert found[-1].end == len(wav) / RATE
 
 
