@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_rules(parser)
     options.add_windows(
         parser,
-        "2; not for frame-level models",
+        "2, or the length of a model of one length; not for frame-level models",
         "a quarter of a window; 0.75 for frame-level models",
     )
     options.add_model(parser, threads=1)  # more would mostly wait
@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("standard input is no stream: pipe samples to it")
     tagger = options.load_tagger(args)
+    options.report_cost(args, tagger)
     interrupted = threading.Event()
     blocks = until_interrupted(raw_blocks(args.raw), interrupted)
     for event in stream_events(

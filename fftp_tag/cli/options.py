@@ -16,6 +16,8 @@ from fftp_tag.model.sources import STARTER
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
 
+MUCH = 10  # times the cost of tags, which is said before it begins
+
 
 def number(kind: type, low: float, high: float = math.inf) -> Callable:
     """An argument type: numbers from ``low`` to ``high``."""
@@ -130,6 +132,24 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     from fftp_tag.tag.tagger import AudioTagger
 
     return AudioTagger.from_pretrained(args.model, args.threads)
+
+
+def report_cost(args: argparse.Namespace, tagger: "AudioTagger") -> None:
+    """Checks --window and --hop, and reports a timeline that costs much."""
+    if tagger.model.is_frame_level:
+        return
+    info, windows = (
+        tagger.model.info,
+        tagger.check_window(args.window, args.hop),
+    )
+    cost, rate = info.cost(windows), tagger.sample_rate
+    if cost > MUCH:
+        padded = f", each padded to {tagger.max_seconds:g} s"
+        output.report(
+            f"windows of {windows.size / rate:g} s every {windows.hop / rate:g} "
+            f"s{padded if info.fixed_length else ''}: this takes {cost:.0f} "
+            "times as long as tags"
+        )
 
 
 def find_files(names: list[str]) -> tuple[list[str], int]:

@@ -55,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_rules(parser)
     options.add_windows(
-        parser, "2; not for frame-level models", "a quarter of a window"
+        parser,
+        "2, or the length of a model of one length; not for frame-level models",
+        "a quarter of a window",
     )
     parser.add_argument(
         "--format",
@@ -108,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
         done = {file for file in files if folder.is_done(names[file], file)}
         output.report(f"{counted(len(done), 'file')} skipped: already done")
         files = [file for file in files if file not in done]
+    if args.timeline or args.plot:
+        options.report_cost(args, tagger)
     rules = tagger.model.rules
     thresholds = rules.high if args.timeline else rules.threshold
     context = Context(

@@ -165,6 +165,9 @@ class ModelInfo:
         For a frame-level model.
     note : str, optional
         A sentence that users of the model should read first.
+    fixed_length : bool
+        Whether shorter clips are padded to the maximum clip length, and cost as
+        much.
 
     Raises
     ------
@@ -188,6 +191,7 @@ class ModelInfo:
     token_samples: int | None = None
     frame_level: FrameLevel | None = None
     note: str | None = None
+    fixed_length: bool = False
 
     def __post_init__(self) -> None:
         longest = self.max_samples
@@ -211,6 +215,7 @@ class ModelInfo:
             and is_whole(self.frame_level.span_samples, 1, longest)
             and isinstance(self.frame_level.of_clips, bool),
             "note": self.note is None or is_sentence(self.note),
+            "fixed_length": isinstance(self.fixed_length, bool),
         }
         wrong = [name for name in is_right if not is_right[name]]
         if wrong:
@@ -280,12 +285,22 @@ class ModelInfo:
         return first if end - first >= self.frame_level.span_samples else start
 
     def windows(self, seconds: float | None = None) -> Framing:
-        """Windows for the timeline of a model of clips, by default of 2 s."""
+        """Windows for the timeline of a model of clips.
+
+        By default of 2 s, or of the length that clips are padded to.
+        """
         size = round(
             (WINDOW if seconds is None else seconds) * self.sample_rate
         )
+        if self.fixed_length and seconds is None:
+            size = self.max_samples
         size = min(max(size, self.min_samples), self.max_samples)
         return Framing(size, max(round(size / 4), self.frame_samples))
+
+    def cost(self, windows: Framing) -> float:
+        """How many times as much as tags a timeline of windows costs."""
+        size = self.max_samples if self.fixed_length else windows.size
+        return size / windows.hop
 
     def prediction_starts(self, n_samples: int) -> np.ndarray:
         """The first sample of each frame-level prediction of a clip, ``[N]``."""

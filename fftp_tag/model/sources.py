@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fftp_tag.errors import InputError
+from fftp_tag.errors import InputError, one_line
 from fftp_tag.files import PathLike, atomic_path, file_identity
 from fftp_tag.model.hub import download
+from fftp_tag.version import __version__
 
 # Commands import this module to parse their options: what is slow to import is
 # imported in functions
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 STARTER = "starter"  # the name of the model that the package holds
 STARTER_MODEL = Path(__file__).parents[1] / "starter" / "model.onnx"
 MODEL = "model.onnx"
+CONFIG = "config.json"  # of a checkpoint
 WEIGHTS = (".pth", ".pt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 # What is downloaded of a model on the hub
@@ -34,7 +36,7 @@ ON_HUB = (
     f"{MODEL}.data",
     f"onnx/{MODEL}",
     "model.json",
-    "config.json",
+    CONFIG,
     "preprocessor_config.json",
     "class_labels_indices.csv",
 )
@@ -65,7 +67,7 @@ def find_or_convert(source: PathLike) -> Path:
     found = find_on_disk(source)
     if isinstance(found, Path):
         return found
-    if path.is_dir() and not found and not (path / "config.json").is_file():
+    if path.is_dir() and not found and not (path / CONFIG).is_file():
         raise FileNotFoundError(
             f"{source} holds no {MODEL} and no published checkpoint: training "
             "writes inference/model.onnx when it ends."
@@ -105,8 +107,14 @@ def find_on_disk(source: PathLike) -> Onnx:
         return None
     inside = find_inside(path) if path.is_dir() else path
     found = find_foreign(path)
-    if found is None or (inside is not None and is_own(inside)):
-        return inside  # or a path without a file: what loads it says so
+    is_described = found is not None or (path / CONFIG).is_file()
+    if inside is None or not is_described or is_own(inside):
+        # Or a path without a file: what loads it says so
+        return found if inside is None else inside
+    if found is None:
+        logger.info(
+            "%s has no known form of ONNX: it is tried as a checkpoint", inside
+        )
     return found
 
 
@@ -144,19 +152,36 @@ def convert(
     For the options of a checkpoint, see ``speechbrain_fftp.pretrained.convert``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if found is not None:
-        from fftp_tag.model.session import Model
-
-        with atomic_path(path) as temporary_path:
-            found.write(found, temporary_path)
-            try:
-                Model(temporary_path).check()
-            except InputError as error:
-                raise InputError(
-                    f"{found.model} does not run behind the front end "
-                    f"of its form: {error}"
-                ) from error
+    if found is None:
+        write_checkpoint(source, path, **options)
         return
+    try:
+        write_joined(found, path)
+    except InputError as error:
+        weights = Path(source, "model.safetensors")
+        if Path(source).exists() and not weights.is_file():
+            raise
+        logger.info("%s It is tried as a checkpoint", one_line(error))
+        write_checkpoint(source, path, **options)
+
+
+def write_joined(found: "Found", path: Path) -> None:
+    """Writes a model.onnx from an ONNX file of others, and runs it once."""
+    from fftp_tag.model.session import Model
+
+    with atomic_path(path) as temporary_path:
+        found.write(found, temporary_path)
+        try:
+            Model(temporary_path).check()
+        except InputError as error:
+            raise InputError(
+                f"{found.model} does not run behind the front end of its form: "
+                f"{error}"
+            ) from error
+
+
+def write_checkpoint(source: PathLike, path: Path, **options: Any) -> None:
+    """Writes a model.onnx from a checkpoint, which needs PyTorch."""
     try:
         from speechbrain_fftp.pretrained.convert import convert_checkpoint
     except ModuleNotFoundError as error:
@@ -180,12 +205,13 @@ def cache_folder() -> Path:
 def cache_name(path: Path, foreign: "Found | None" = None) -> str:
     """The name of a converted model in the cache.
 
-    For files on disk, it depends on their identities; for a hub id, on the id
-    alone: a newer revision needs ``fftp-tag import``.
+    It depends on the version of this package and, for files on disk, on their
+    identities; for a hub id, on the id: a newer revision needs ``fftp-tag
+    import``.
     """
     name = re.sub(r"[^\w.@-]+", "--", str(path))
     if not path.exists():
-        return f"{name}.onnx"
+        return f"{name}-{__version__}.onnx"
     files: Sequence[Path] = [path]
     if foreign is not None:
         files = [foreign.model, *foreign.described_by]
@@ -193,4 +219,4 @@ def cache_name(path: Path, foreign: "Found | None" = None) -> str:
         files = sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
     identities = "".join(map(file_identity, files))
     digest = hashlib.sha256(identities.encode()).hexdigest()[:16]
-    return f"{path.resolve().name}-{digest}.onnx"
+    return f"{path.resolve().name}-{digest}-{__version__}.onnx"

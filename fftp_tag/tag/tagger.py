@@ -258,8 +258,8 @@ class AudioTagger:
         sample_rate : int, optional
             Sampling rate of an array in Hz.
         window, hop : float, optional
-            For a model of clips: length of a window in seconds, by default 2;
-            and step from one window to the next, by default a quarter of a
+            For a model of clips: length of a window in seconds, by default 2 or
+            the length that the model pads clips to; and step from one window to the next, by default a quarter of a
             window.
         progress : bool
             Whether to show progress.

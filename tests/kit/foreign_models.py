@@ -4,10 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import warnings
 
 import torch
+
+from fftp_tag.files import write_json
 
 LABELS = ["Siren", "Bark, dog", "Rain", "Speech", "Bell"]
 DIM = 16
@@ -51,6 +52,21 @@ class CED(Pooled):
         return self.head(x.mean(1)).sigmoid()
 
 
+class Zipformer(Pooled):
+    """In the place of icefall's, ``[B, T, 80], [B] -> [B, C]``, probabilities."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = torch.nn.Conv1d(80, DIM, 7, 4)
+
+    def forward(self, x, lengths):
+        x = self.encode(self.patches(x.transpose(1, 2)).transpose(1, 2))
+        index = torch.arange(x.shape[1])[None]
+        inside = index < ((lengths - 7) // 4 + 1)[:, None]
+        logits = self.head(x) * inside[..., None]
+        return (logits.sum(1) / inside.sum(1)[:, None]).sigmoid()
+
+
 class Spectrograms(Pooled):
     """In the place of an AST, ``[B, 1024, 128] -> [B, C]``; of 2 x 31 patches."""
 
@@ -69,6 +85,13 @@ class Waveforms(Pooled):
     def forward(self, x):
         x = (10 * self.frames(x[:, None]).abs()).log1p().mean(2)
         return x, self.head(x)
+
+
+class Tagger(Waveforms):
+    """As Optimum exports CED: ``[B, S] -> [B, C]``, probabilities."""
+
+    def forward(self, x):
+        return super().forward(x)[1].sigmoid()
 
 
 def export(model, path, inputs, names, outputs, free):
@@ -103,7 +126,8 @@ def write_ast(folder, model):
 
 def write_small_ast(folder):
     """Writes what has the form of such an AST, with a few patches."""
-    write_ast(folder, Spectrograms())
+    model = Spectrograms()
+    write_ast(folder, model)
     config = {
         "model_type": "audio-spectrogram-transformer",
         "id2label": dict(enumerate(LABELS)),
@@ -119,9 +143,27 @@ def write_small_ast(folder):
         "mean": -4.0,
         "std": 4.5,
     }
-    (folder / "config.json").write_text(json.dumps(config))
-    path = folder / "preprocessor_config.json"
-    path.write_text(json.dumps(settings))
+    write_json(folder / "config.json", config)
+    write_json(folder / "preprocessor_config.json", settings)
+    return model
+
+
+def write_optimum(folder, **settings):
+    """Writes a tagger of waveforms of any length, as Optimum does."""
+    model = Tagger()
+    export(
+        model,
+        folder / "onnx" / "model.onnx",
+        (torch.randn(1, 16000),),
+        ["input_values"],
+        ["logits"],
+        {"input_values": {0: "batch", 1: "samples"}},
+    )
+    config = {"model_type": "ced", "id2label": dict(enumerate(LABELS))}
+    settings = {"sampling_rate": 16000, **settings}
+    write_json(folder / "config.json", config)
+    write_json(folder / "preprocessor_config.json", settings)
+    return model
 
 
 def write_sherpa(folder):
@@ -134,6 +176,24 @@ def write_sherpa(folder):
         ["prob"],
         {"feats": {0: "batch", 2: "time"}},
     )
+    return write_class_list(folder)
+
+
+def write_zipformer(folder):
+    """Writes a Zipformer for sherpa-onnx."""
+    export(
+        Zipformer(),
+        folder / "model.onnx",
+        (torch.randn(1, 900, 80), torch.tensor([900])),
+        ["x", "x_lens"],
+        ["probs"],
+        {"x": {0: "batch", 1: "time"}, "x_lens": {0: "batch"}},
+    )
+    return write_class_list(folder)
+
+
+def write_class_list(folder):
+    """Writes the table of classes that sherpa-onnx reads."""
     rows = [f'{number},/m/{number},"{x}"' for number, x in enumerate(LABELS)]
     lines = ["index,mid,display_name", *rows]
     (folder / "class_labels_indices.csv").write_text("\n".join(lines) + "\n")
@@ -162,6 +222,6 @@ def write_waveforms(folder, **changes):
         **changes,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    (folder / "birds.json").write_text(json.dumps(given))
+    write_json(folder / "birds.json", given)
     (folder / "labels.txt").write_text("\n".join(LABELS))
     return model

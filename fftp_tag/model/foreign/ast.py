@@ -18,37 +18,27 @@ from fftp_tag.files import read_json
 from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.foreign.join import (
     PREFIX,
+    SETTINGS,
     Found,
     JoinedModel,
     add_activation,
     add_padding,
+    find_config,
     read_number,
 )
 from fftp_tag.model.info import ModelInfo
 
 ACCEPTED = "an AST of transformers (with config.json)"
 KIND = "audio-spectrogram-transformer"
-FILES = ("onnx/model.onnx", "model.onnx")
-CONFIG, SETTINGS = "config.json", "preprocessor_config.json"
 MOST = 60_000  # of bins, frames and channels
 INPUT, OUTPUT = "input_values", "logits"
 
 
 def find(path: Path) -> Found | None:
     """The model that is a file, or in a folder, if it has this form."""
-    folder, model = path, path
-    if path.is_dir():
-        inside = [path / name for name in FILES if (path / name).is_file()]
-        if not inside:
-            return None
-        model = inside[0]
-    else:
-        folder = (
-            path.parent.parent if path.parent.name == "onnx" else path.parent
-        )
-    config = folder / CONFIG
-    if config.is_file() and read_json(config).get("model_type") == KIND:
-        return Found(model, (config, folder / SETTINGS), write)
+    model, config = find_config(path)
+    if model and config and read_json(config).get("model_type") == KIND:
+        return Found(model, (config, config.with_name(SETTINGS)), write)
     return None
 
 
@@ -116,6 +106,7 @@ def write(found: Found, path: str) -> None:
             frame_samples=options.shift,
             single_label=is_single,
             token_samples=token_samples,
+            fixed_length=True,
         ),
         probabilities=add_activation(build, PREFIX + OUTPUT, activation),
         embeddings=embeddings,

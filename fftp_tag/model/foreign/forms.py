@@ -6,11 +6,11 @@ Authors
 
 from pathlib import Path
 
-from fftp_tag.model.foreign import ast, sherpa, waveform
+from fftp_tag.model.foreign import ast, optimum, sherpa, waveform
 from fftp_tag.model.foreign.join import Found
 from fftp_tag.packages import require
 
-FORMS = (waveform, ast, sherpa)
+FORMS = (waveform, ast, optimum, sherpa)
 OWN = "frame_samples"  # a key that the metadata of this package have
 
 

@@ -27,7 +27,7 @@ class Fbank:
     milliseconds : int
         Length of a frame; frames are 10 ms apart.
     window_type : str
-        "hanning" or, of a period of the frame, "hann".
+        "hanning"; "hann", of a period of the frame; or "povey", Kaldi's own.
     snip_edges : bool
         Whether all frames are within the clip; otherwise they are centred, and
         the clip is continued by its reflection.
@@ -35,8 +35,9 @@ class Fbank:
         Whether the mean of each frame is subtracted.
     preemphasis : float
         Of each frame, by its previous sample.
-    low_freq : float
-        Where the mel bins begin, in Hz. They end at half the rate.
+    low_freq, high_freq : float
+        Where the mel bins begin and end in Hz, the latter relative to half the
+        rate.
     """
 
     n_mels: int
@@ -47,6 +48,7 @@ class Fbank:
     remove_dc_offset: bool = True
     preemphasis: float = 0.97
     low_freq: float = 20.0
+    high_freq: float = 0.0
 
     @property
     def size(self) -> int:
@@ -72,7 +74,8 @@ class Fbank:
     def window(self) -> np.ndarray:
         """The factors of the samples of a frame."""
         period = self.size - (self.window_type != "hann")
-        return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.size) / period)
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.size) / period)
+        return window**0.85 if self.window_type == "povey" else window
 
     def banks(self) -> np.ndarray:
         """Weights of the frequencies in mel bins, ``[n_fft / 2, n_mels]``.
@@ -80,7 +83,8 @@ class Fbank:
         Triangles in mel; half the sampling rate itself is in none.
         """
         nyquist = self.sample_rate / 2
-        low, high = mel(np.array([self.low_freq, nyquist]))
+        ends = np.array([self.low_freq, nyquist + self.high_freq])
+        low, high = mel(ends)
         edges = np.linspace(low, high, self.n_mels + 2)
         left, centre, right = edges[:-2], edges[1:-1], edges[2:]
         n_frequencies = self.n_fft // 2

@@ -27,6 +27,9 @@ PREFIX = "foreign/"  # of the names of others
 LARGE = 2**12  # bytes of weights that an operator's version cannot depend on
 PRODUCTS = ("Gemm", "MatMul")  # the matrix product of a classifier
 Shape = tuple[int | None, ...]
+# On the hub: an ONNX file, and JSON files that describe model and front end
+FILES = ("onnx/model.onnx", "model.onnx")
+CONFIG, SETTINGS = "config.json", "preprocessor_config.json"
 
 
 class Found(NamedTuple):
@@ -137,7 +140,7 @@ class JoinedModel:
         """
         makers = {
             output: node
-            for node in self.graph.node
+            for node in self.nodes
             for output in node.output
             if node.op_type != "Constant"
         }
@@ -147,6 +150,14 @@ class JoinedModel:
                 return node
             value = next((x for x in node.input if x in makers), "")
         return None
+
+    def are_probabilities(self, output: str) -> bool:
+        """Whether an output is computed by a sigmoid or softmax."""
+        return any(
+            PREFIX + output in node.output
+            and node.op_type in ("Sigmoid", "Softmax")
+            for node in self.nodes
+        )
 
     def embedding_of(self, output: str) -> str:
         """What the classifier is given that computes an output.
@@ -183,6 +194,22 @@ class JoinedModel:
             self.graph.output.append(value(name, shapes[name]))
         mask_silence(self.graph, info)
         write_model(self.model, path, info.to_metadata())
+
+
+def find_config(path: Path) -> tuple[Path | None, Path | None]:
+    """The ONNX file that is a path, or in a folder, and its config.json."""
+    folder, model = path, path
+    if path.is_dir():
+        inside = [path / name for name in FILES if (path / name).is_file()]
+        if not inside:
+            return None, None
+        model = inside[0]
+    else:
+        folder = (
+            path.parent.parent if path.parent.name == "onnx" else path.parent
+        )
+    config = folder / CONFIG
+    return model, config if config.is_file() else None
 
 
 def read_number(

@@ -1,8 +1,9 @@
-"""CED, as exported for sherpa-onnx.
+"""CED and Zipformer, as exported for sherpa-onnx.
 
 A folder with ``model.onnx`` and class_labels_indices.csv, or the file itself.
 sherpa-onnx computes the features with kaldi-native-fbank, and takes the first
-output for probabilities.
+output for probabilities. A CED has one input, a Zipformer also the numbers of
+frames.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,13 +16,13 @@ import numpy as np
 from fftp_tag.data.audioset import CLASS_LIST, complete_names
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError
-from fftp_tag.model.foreign.front_end import Fbank, add_energies
+from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.foreign.join import PREFIX, Found, JoinedModel, add_padding
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.info import ModelInfo
 
-ACCEPTED = f"a CED of sherpa-onnx (with {CLASS_LIST})"
-FBANK = Fbank(
+ACCEPTED = f"a CED or Zipformer of sherpa-onnx (with {CLASS_LIST})"
+CED_FBANK = Fbank(
     64,
     milliseconds=32,
     window_type="hann",
@@ -30,6 +31,11 @@ FBANK = Fbank(
     preemphasis=0.0,
     low_freq=0.0,
 )
+ZIPFORMER_FBANK = Fbank(
+    80, window_type="povey", snip_edges=False, high_freq=-400.0
+)
+# Frames of the longest and shortest clip of a Zipformer, which was trained on 10 s
+LONGEST, SHORTEST = 1000, 50
 PATCH = 16  # frames and bins of a CED's patches
 RANGE = 120.0  # decibels of a clip's levels
 
@@ -48,26 +54,42 @@ def write(found: Found, path: str) -> None:
     rows = read_table(found.described_by[0], ("display_name",))
     labels = [row["display_name"] for _, row in rows]
     model = JoinedModel(found.model)
-    (features_input,) = model.inputs
     (output, *_) = model.outputs
-    n_classes = model.shape(output)[1]
+    n_classes = model.shape(output)[-1]
     if n_classes not in (None, len(labels)):
         raise InputError(
             f"{found.model} has {n_classes} classes, but "
             f"{found.described_by[0]} lists {len(labels)}."
         )
-    min_samples = FBANK.samples(PATCH)
-    build = model.build
+    labels = complete_names(labels)
+    inputs = [(name, len(model.shape(name))) for name in model.inputs]
+    match inputs:
+        case [(features, 3)]:
+            write_ced(model, path, features, output, labels)
+        case [(features, 3), (lengths, 1)]:
+            write_zipformer(model, path, features, lengths, output, labels)
+        case _:
+            raise InputError(
+                f"{found.model} is neither a CED nor a Zipformer of "
+                f"sherpa-onnx: its inputs are {', '.join(model.inputs)}."
+            )
+
+
+def write_ced(
+    model: JoinedModel, path: str, name: str, output: str, labels: list[str]
+) -> None:
+    """Writes a CED, of levels ``[B, 64, T]``."""
+    fbank, build = CED_FBANK, model.build
+    min_samples = fbank.samples(PATCH)
     wavs = add_padding(build, "wavs", min_samples)
-    features = add_decibels(build, add_energies(build, wavs, FBANK))
-    values = {features_input: build.Transpose(features, perm=[0, 2, 1])}
-    model.run(**values)
+    features = add_decibels(build, add_energies(build, wavs, fbank))
+    model.run(**{name: build.Transpose(features, perm=[0, 2, 1])})
     embeddings = model.embedding_of(output)
     pooling = model.maker_of(embeddings, ("ReduceMean",))
     if pooling is None:
-        raise InputError(f"{found.model} is no CED: it has no mean.")
+        raise InputError(f"{model.path} is no CED: it has no mean.")
     # Rows of patches: the mean of each column
-    sizes = np.array([0, FBANK.n_mels // PATCH, -1])
+    sizes = np.array([0, fbank.n_mels // PATCH, -1])
     size = build.Concat(sizes, build.Shape(embeddings, start=1), axis=0)
     tokens = build.ReduceMean(
         build.Reshape(pooling.input[0], size), 1, keepdims=0
@@ -75,15 +97,52 @@ def write(found: Found, path: str) -> None:
     model.save(
         path,
         ModelInfo(
-            labels=complete_names(labels),
-            sample_rate=FBANK.sample_rate,
-            max_samples=FBANK.samples(PATCH * count_positions(model)),
+            labels=labels,
+            sample_rate=fbank.sample_rate,
+            max_samples=fbank.samples(PATCH * count_positions(model)),
             min_samples=min_samples,
-            frame_samples=FBANK.shift,
-            token_samples=PATCH * FBANK.shift,
+            frame_samples=fbank.shift,
+            token_samples=PATCH * fbank.shift,
         ),
         probabilities=PREFIX + output,
         embeddings=embeddings,
+        tokens=tokens,
+        features=features,
+    )
+
+
+def write_zipformer(
+    model: JoinedModel,
+    path: str,
+    name: str,
+    lengths: str,
+    output: str,
+    labels: list[str],
+) -> None:
+    """Writes a Zipformer, of log-mel energies ``[B, T, 80]`` and lengths ``[B]``.
+
+    Its classifier is given an embedding for each token; their mean is that of the
+    clip. How far apart they are, the file does not tell.
+    """
+    fbank, build = ZIPFORMER_FBANK, model.build
+    min_samples = fbank.samples(SHORTEST)
+    wavs = add_padding(build, "wavs", min_samples)
+    features = add_log(build, add_energies(build, wavs, fbank))
+    n_frames = build.Shape(features, start=1, end=2)
+    n_clips = build.Shape(features, start=0, end=1)
+    model.run(**{name: features, lengths: build.Expand(n_frames, n_clips)})
+    tokens = model.embedding_of(output)
+    model.save(
+        path,
+        ModelInfo(
+            labels=labels,
+            sample_rate=fbank.sample_rate,
+            max_samples=fbank.samples(LONGEST),
+            min_samples=min_samples,
+            frame_samples=fbank.shift,
+        ),
+        probabilities=PREFIX + output,
+        embeddings=build.ReduceMean(tokens, 1, keepdims=0),
         tokens=tokens,
         features=features,
     )

@@ -6,6 +6,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ REQUIRED = {
     "input": str,
     "embedding": str,
 }
+MIN_SECONDS = "min_seconds"  # of a clip, for encoders of clips of any length
 OF_CLASSES = {"output": str, "activation": str, "labels": (str, list)}
 MOST_SECONDS = 600  # of a clip: the model is run once, on the longest
 ACTIVATIONS = ("sigmoid", "softmax", "none")
@@ -57,25 +59,14 @@ def find(path: Path) -> Found | None:
 
 
 def write(found: Found, path: str) -> None:
-    """Writes it as an encoder of clips of one length, with a spectrum."""
+    """Writes it as its description says."""
     described_by, *_ = found.described_by
     given = read_description(described_by)
     model = JoinedModel(found.model)
-    build = model.build
     rate = given["sample_rate"]
-    n_samples = round(given["seconds"] * rate)
-    *_, fixed = model.shape(given["input"])
-    if fixed not in (None, n_samples):
-        raise InputError(
-            f"{found.model} takes {fixed} samples, but {described_by} says "
-            f"{n_samples}: seconds times sample_rate."
-        )
-    wavs = build.Slice(add_padding(build, "wavs", n_samples), 0, n_samples, 1)
-    has_channel = len(model.shape(given["input"])) == 3
-    value = build.Unsqueeze(wavs, 1) if has_channel else wavs
-    model.run(**{given["input"]: value})
-
-    outputs, labels = {}, []
+    longest = round(given["seconds"] * rate)
+    outputs: dict[str, str] = {}
+    labels: list[str] = []
     if "output" in given:
         labels = read_labels(given["labels"], described_by)
         if model.shape(given["output"])[1:] not in ((None,), (len(labels),)):
@@ -85,32 +76,79 @@ def write(found: Found, path: str) -> None:
                 "labels."
             )
         outputs["probabilities"] = add_activation(
-            build, PREFIX + given["output"], given["activation"]
+            model.build, PREFIX + given["output"], given["activation"]
         )
     if len(model.shape(given["embedding"])) != 2:
         raise InputError(
             f"{found.model}: {given['embedding']} has the shape "
             f"{model.shape(given['embedding'])} instead of [clips, sizes]."
         )
-    embeddings = PREFIX + given["embedding"]
-    spectrum = Fbank(N_MELS, rate)
-    # A token is the embedding of a window; they are a quarter of one apart
-    frames_apart = max(n_samples // TOKENS // spectrum.shift, 1)
-    model.save(
+    outputs["embeddings"] = PREFIX + given["embedding"]
+    save_encoder(
+        model,
         path,
+        described_by,
+        given["input"],
         ModelInfo(
             labels=labels,
             sample_rate=rate,
-            max_samples=n_samples,
-            min_samples=n_samples,
-            frame_samples=spectrum.shift,
+            max_samples=longest,
+            min_samples=round(given.get("min_seconds", longest / rate) * rate),
+            frame_samples=rate // 100,
             single_label=given.get("activation") == "softmax",
+        ),
+        outputs,
+    )
+
+
+def save_encoder(
+    model: JoinedModel,
+    path: str,
+    described_by: Path,
+    name: str,
+    info: ModelInfo,
+    outputs: dict[str, str],
+) -> None:
+    """Writes an encoder of waveforms with a spectrum, and embeddings as tokens.
+
+    Arguments
+    ---------
+    model : JoinedModel
+    path : str
+        The file to write.
+    described_by : Path
+        The file that says how long clips are, for messages.
+    name : str
+        The input for waveforms, ``[B, S]`` or ``[B, 1, S]``.
+    info : ModelInfo
+        Clips that are shorter than ``min_samples`` are padded to it.
+    outputs : dict
+        Values by the names of outputs of a model.onnx.
+    """
+    build = model.build
+    sizes = model.shape(name)
+    if sizes[-1] not in (None, info.min_samples) or len(sizes) not in (2, 3):
+        raise InputError(
+            f"{model.path} takes {sizes[-1]} samples, but {described_by} says "
+            f"{info.min_samples}: seconds times sample_rate."
+        )
+    wavs = add_padding(build, "wavs", info.min_samples)
+    wavs = build.Slice(wavs, 0, info.max_samples, 1)
+    model.run(**{name: build.Unsqueeze(wavs, 1) if len(sizes) == 3 else wavs})
+    spectrum = Fbank(N_MELS, info.sample_rate)
+    # A token is the embedding of a window; they are a quarter of one apart
+    frames_apart = max(info.max_samples // TOKENS // spectrum.shift, 1)
+    features = add_log(build, add_energies(build, wavs, spectrum))
+    model.save(
+        path,
+        dataclasses.replace(
+            info,
             token_samples=frames_apart * spectrum.shift,
+            fixed_length=info.min_samples == info.max_samples,
         ),
         **outputs,
-        embeddings=embeddings,
-        tokens=build.Unsqueeze(embeddings, 1),
-        features=add_log(build, add_energies(build, wavs, spectrum)),
+        tokens=build.Unsqueeze(outputs["embeddings"], 1),
+        features=features,
     )
 
 
@@ -121,7 +159,7 @@ def read_description(path: Path) -> dict[str, Any]:
     if OF_CLASSES.keys() & given.keys():
         wanted.update(OF_CLASSES)
     wrong = [x for x in wanted if not isinstance(given.get(x), wanted[x])]
-    wrong += given.keys() - {*REQUIRED, *OF_CLASSES}
+    wrong += given.keys() - {*REQUIRED, *OF_CLASSES, MIN_SECONDS}
     if given.get("activation", "none") not in ACTIVATIONS:
         wrong.append("activation")
     if wrong:
@@ -132,7 +170,8 @@ def read_description(path: Path) -> dict[str, Any]:
         )
     read_number(path, given, "sample_rate", MIN_RATE, MAX_RATE)
     least = 1 / given["sample_rate"]
-    read_number(path, given, "seconds", least, MOST_SECONDS)
+    longest = read_number(path, given, "seconds", least, MOST_SECONDS)
+    read_number(path, given, MIN_SECONDS, least, longest, default=longest)
     return given
 
 

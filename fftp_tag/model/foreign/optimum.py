@@ -1,0 +1,98 @@
+"""An encoder of waveforms with a classifier, as Optimum exports it.
+
+A folder with config.json, which names the classes, and ``onnx/model.onnx`` or
+``model.onnx``, or the file itself. CED has this form.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+
+from fftp_tag.audio.decode import MAX_RATE, MIN_RATE
+from fftp_tag.data.audioset import complete_names, read_id2label
+from fftp_tag.errors import InputError
+from fftp_tag.files import read_json
+from fftp_tag.model.foreign.join import (
+    PREFIX,
+    SETTINGS,
+    Found,
+    JoinedModel,
+    add_activation,
+    find_config,
+    read_number,
+)
+from fftp_tag.model.foreign.waveform import save_encoder
+from fftp_tag.model.info import ModelInfo
+
+ACCEPTED = "an encoder of waveforms by Optimum (with config.json)"
+RATE = "sampling_rate"
+# Seconds of a clip, where the file takes any
+LONGEST, SHORTEST = 10, 1
+
+
+def find(path: Path) -> Found | None:
+    """The model that is a file, or in a folder, if it has this form."""
+    model, config = find_config(path)
+    if model is None or config is None or "id2label" not in read_json(config):
+        return None
+    settings = config.with_name(SETTINGS)
+    files = [file for file in (config, settings) if file.is_file()]
+    return Found(model, tuple(files), write)
+
+
+def write(found: Found, path: str) -> None:
+    """Writes it; its classifier is given the embeddings."""
+    config_path, *more = found.described_by
+    config = read_json(config_path)
+    settings = read_json(more[0]) if more else {}
+    model = JoinedModel(found.model)
+    if len(model.inputs) != 1:
+        raise InputError(
+            f"{found.model} has the inputs {', '.join(model.inputs)}: an "
+            "encoder of waveforms has one."
+        )
+    [(name, sizes)] = model.inputs.items()
+    if len(sizes) != 2 and sizes[1:2] != (1,):
+        raise InputError(
+            f"{found.model}: {name} has the shape {sizes} instead of [clips, "
+            "samples]: what it is made from is not known."
+        )
+    if settings.get("do_normalize"):
+        raise InputError(
+            f"{more[0]}: do_normalize asks for waveforms that are normalised, "
+            "which is not done here."
+        )
+    described_by, given = config_path, config
+    if RATE in settings:
+        described_by, given = more[0], settings
+    rate = read_number(described_by, given, RATE, MIN_RATE, MAX_RATE)
+    fixed = sizes[-1]
+    output = next(iter(model.outputs))
+    labels = read_id2label(
+        config["id2label"], model.shape(output)[-1], config_path
+    )
+    is_single = config.get("problem_type") == "single_label_classification"
+    activation = "softmax" if is_single else "sigmoid"
+    if model.are_probabilities(output):
+        activation = "none"
+    save_encoder(
+        model,
+        path,
+        described_by,
+        name,
+        ModelInfo(
+            labels=complete_names(labels),
+            sample_rate=rate,
+            max_samples=fixed or LONGEST * rate,
+            min_samples=fixed or SHORTEST * rate,
+            frame_samples=rate // 100,
+            single_label=is_single,
+        ),
+        {
+            "probabilities": add_activation(
+                model.build, PREFIX + output, activation
+            ),
+            "embeddings": model.embedding_of(output),
+        },
+    )
