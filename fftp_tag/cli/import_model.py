@@ -1,8 +1,8 @@
 """``fftp-tag import``: Converts a published model to a model.onnx.
 
 SOURCE is one of
-  an ONNX file, or a     an AST of transformers, a CED of sherpa-onnx, or an
-  folder with one        encoder of waveforms with a JSON file
+  an ONNX file, or a     of a form that docs/published.md lists
+  folder with one
   a folder               with config.json, model.safetensors and
                          preprocessor_config.json: an AST
   owner/name[@revision]  either of these on the Hugging Face hub
@@ -23,7 +23,7 @@ from fftp_tag.model.edit import check_output
 
 HELP = "converts a published model, or stores weights in int8"
 EXAMPLES = """\
-  fftp-tag import MIT/ast-finetuned-audioset-10-10-0.4593 ast.onnx
+  fftp-tag import ast_folder ast.onnx
   fftp-tag import my_ast.pth my.onnx --labels labels.txt --mean -6.8 --std 5.6
   fftp-tag import results/demo small.onnx --int8"""
 
