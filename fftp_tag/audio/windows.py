@@ -158,6 +158,11 @@ def read_blocks(
     InputError
         If the source is not audio, or is shorter than 25 ms.
     """
+    if isinstance(source, list | tuple) and not isinstance(source, Part):
+        raise InputError(
+            "A list is no source: call this for each file, or give samples as a "
+            "numpy array."
+        )
     name = "the audio"
     if isinstance(source, str | os.PathLike | Part):
         name = str(source)

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fftp_tag.cli import options, output
 from fftp_tag.errors import InputError
@@ -69,12 +69,11 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.audio.decode import resampled_blocks
     from fftp_tag.tag.live import stream_events
 
-    if sys.stdin is None or sys.stdin.isatty():
-        raise InputError("standard input is no stream: pipe samples to it")
+    stream = options.standard_input()
     tagger = options.load_tagger(args)
     options.report_cost(args, tagger)
     interrupted = threading.Event()
-    blocks = until_interrupted(raw_blocks(args.raw), interrupted)
+    blocks = until_interrupted(raw_blocks(stream, args.raw), interrupted)
     for event in stream_events(
         tagger,
         resampled_blocks(blocks, args.raw, tagger.sample_rate),
@@ -119,8 +118,8 @@ def until_interrupted(
         signal.signal(signal.SIGINT, before)
 
 
-def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
-    """Yields the samples on standard input.
+def raw_blocks(stream: BinaryIO, rate: int) -> Iterator["np.ndarray"]:
+    """Yields the samples in a stream.
 
     Raises
     ------
@@ -130,7 +129,7 @@ def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
     import numpy as np
 
     is_first = True
-    while content := sys.stdin.buffer.read(2 * (rate // BLOCKS)):
+    while content := stream.read(2 * (rate // BLOCKS)):
         if is_first and (
             content.startswith(HEADERS) or content[4:8] == b"ftyp"
         ):

@@ -6,11 +6,12 @@ Authors
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fftp_tag.cli import output
-from fftp_tag.errors import one_line
+from fftp_tag.errors import InputError, one_line
 from fftp_tag.model.sources import STARTER
 
 if TYPE_CHECKING:
@@ -132,6 +133,19 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     from fftp_tag.tag.tagger import AudioTagger
 
     return AudioTagger.from_pretrained(args.model, args.threads)
+
+
+def standard_input() -> BinaryIO:
+    """The stream of bytes that is piped to the command.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("standard input is no stream: pipe something to it")
+    return sys.stdin.buffer
 
 
 def report_cost(args: argparse.Namespace, tagger: "AudioTagger") -> None:

@@ -6,6 +6,7 @@ Authors
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ EXAMPLES = """\
   fftp-tag clip.wav --timeline
   fftp-tag clip.wav --model results/demo --plot clip.png
   fftp-tag folder --format csv > tags.csv
+  curl URL | fftp-tag -
   fftp-tag folder --timeline --format raven --output tables
   fftp-tag -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="audio files, or folders of audio files",
+        help="audio files, or folders of audio files; - is standard input",
     )
     options.add_model(parser)
     parser.add_argument(
@@ -122,14 +124,16 @@ def run(args: argparse.Namespace) -> int:
     )
     write = FORMATS[args.format].write
     is_one = len(files) == 1
+    pipes = {file: read_pipe(file) for file in args.files if is_pipe(file)}
     failed: list[str] = []
 
     def analyze_file(file: str) -> Result:
         """The tags or events of a file, which are written with --output."""
         if args.output is None:
-            return analyze(args, tagger, file, progress=is_one)
+            source = pipes.get(file, file)
+            return analyze(args, tagger, file, source, progress=is_one)
         identity = file_identity(file)  # it may change meanwhile
-        result = analyze(args, tagger, file, progress=is_one)
+        result = analyze(args, tagger, file, file, progress=is_one)
         folder.add(names[file], identity)
         write_file(
             os.path.join(args.output, names[file]), write, result, context
@@ -170,6 +174,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"--{name} needs --timeline or --plot")
     if args.timeline and args.top_k:
         raise InputError("--top-k is for tags, not for events: use --threshold")
+    if args.output and any(map(is_pipe, args.files)):
+        raise InputError("--output needs names of files, not a pipe")
     if args.resume and not args.output:
         raise InputError("--continue needs --output")
     if FORMATS[args.format].events_of_one_file and not args.timeline:
@@ -205,6 +211,21 @@ def output_names(args: argparse.Namespace, files: list[str]) -> dict[str, str]:
             )
         os.makedirs(os.path.dirname(path), exist_ok=True)
     return names
+
+
+def is_pipe(file: str) -> bool:
+    """Whether a name is that of standard input or of another pipe."""
+    return file == "-" or (
+        os.path.exists(file) and stat.S_ISFIFO(os.stat(file).st_mode)
+    )
+
+
+def read_pipe(file: str) -> bytes:
+    """The content of a pipe, which can be read only once."""
+    if file == "-":
+        return options.standard_input().read()
+    with open(file, "rb") as pipe:
+        return pipe.read()
 
 
 def made_by(args: argparse.Namespace, model: str) -> dict[str, Any]:
@@ -243,9 +264,16 @@ def write_file(
 
 
 def analyze(
-    args: argparse.Namespace, tagger: "AudioTagger", file: str, progress: bool
+    args: argparse.Namespace,
+    tagger: "AudioTagger",
+    file: str,
+    source: str | bytes,
+    progress: bool,
 ) -> Result:
-    """The tags or events of a file; draws them with --plot."""
+    """The tags or events of a file; draws them with --plot.
+
+    The source is the file, or its content.
+    """
     from fftp_tag.tag.events import rank_tags, tag_threshold
 
     windows = options.given(args, "window", "hop")
@@ -253,17 +281,17 @@ def analyze(
     if args.plot is not None:
         from fftp_tag.tag.plots import plot_tags
 
-        timeline = tagger.analyze(file, progress=progress, **windows)
+        timeline = tagger.analyze(source, progress=progress, **windows)
         events = timeline.events(**rules)
-        plot_tags(args.plot, tagger, file, timeline, events)
+        plot_tags(args.plot, tagger, source, timeline, events)
         if args.timeline:
             return Result(file, events)
         probs = timeline.clip_probs
     elif args.timeline:
-        events = tagger.tag_long(file, progress=progress, **windows, **rules)
+        events = tagger.tag_long(source, progress=progress, **windows, **rules)
         return Result(file, events)
     else:
-        probs = tagger.clip_probabilities(file, progress=progress)
+        probs = tagger.clip_probabilities(source, progress=progress)
     threshold = tag_threshold(tagger.model.rules, args.threshold)
     top_k = options.given(args, "top_k")
     tags = rank_tags(probs, tagger.labels, threshold=threshold, **top_k)

@@ -2,6 +2,7 @@
 
 export const KEPT_SECONDS = 600; // at the end of a recording
 const MIN_SECONDS = 0.025;
+const LEVEL_RANGE = 60; // decibels that the level of the microphone shows
 const SILENCE = 1e-4; // audio without a sample of this level is silent
 
 // Decodes a file to mono samples [S] at a sampling rate; throws an Error if it
@@ -25,6 +26,11 @@ export async function decode(file, rate) {
     audio.getChannelData(channel).forEach((value, i) => {
       mono[i] += value / audio.numberOfChannels;
     });
+  }
+  if (!mono.every(Number.isFinite)) {
+    throw new Error(
+      `${file.name} holds NaN or infinite samples: the program that wrote it failed.`,
+    );
   }
   return mono;
 }
@@ -84,6 +90,15 @@ export class Recorder {
 
   get rate() {
     return this.context.sampleRate;
+  }
+
+  // Of the last block, from 0 for LEVEL_RANGE decibels below full scale to 1.
+  get level() {
+    const peak = this.blocks.at(-1)?.reduce(
+      (most, value) => Math.max(most, Math.abs(value)),
+      0,
+    );
+    return peak ? Math.max(1 + (20 * Math.log10(peak)) / LEVEL_RANGE, 0) : 0;
   }
 
   add(block) {

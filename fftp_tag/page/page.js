@@ -239,12 +239,14 @@ async function listen() {
     find("record").textContent = "Stop";
     find("record").classList.add("on");
     find("work").hidden = true;
+    find("level").hidden = false;
     showStatus(
       `Listening … The last ${KEPT_SECONDS / 60} minutes will be kept.`,
     );
     const longest = about.max_samples / about.sample_rate;
     const seconds = Math.min(LIVE_SECONDS, longest);
     while (!signal.aborted) {
+      find("level").value = started.level;
       const samples = await started.last(seconds, about.sample_rate);
       const found = samples && (await run(samples));
       if (found && !signal.aborted) showTags(found.clip, about);
@@ -265,6 +267,7 @@ function stopListening() {
   nRecordings++;
   const file = recorder.stop(`recording ${nRecordings}.wav`);
   recorder = null;
+  find("level").hidden = true;
   find("record").textContent = "Use the microphone";
   find("record").classList.remove("on");
   const notice =

@@ -328,6 +328,13 @@ def test_what_is_shown_of_a_file(page, models, clip):
     assert page.text("#note") == NOTE
 
 
+def test_a_file_that_holds_nan_is_named(page, tmp_path):
+    path = tmp_path / "failed.wav"
+    sf.write(path, np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
+    page.choose(path)
+    wait(lambda: "failed.wav holds NaN" in page.text("#error"))
+
+
 def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
     broken = tmp_path / "broken.mp3"
     broken.write_text("no audio")
@@ -354,6 +361,8 @@ def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
 def test_the_microphone_is_tagged_live_and_then_whole(page):
     page.click("#record")
     wait(lambda: page.tags().get("Beep", 0) > 0.5)
+    level = "return document.querySelector('#level').value"
+    wait(lambda: 0.3 < page.run(level) <= 1)
     page.click("#record")
     page.wait_for_results("recording 1.wav")
     assert "Beep" in page.bold_tags()

@@ -45,6 +45,26 @@ def test_silence_has_no_tags(run, tmp_path, model):
     assert len(run(path, "--threshold", 0, model=model).out.splitlines()) == 4
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_a_file_may_be_piped(models, clips, name):
+    """Windows need it twice."""
+    _, [path, _] = clips
+    options = ["--timeline", "--model", models / "clips.onnx"]
+    with open(path, "rb") as file:
+        done = subprocess.run(
+            [*COMMAND, name, *options], input=file.read(), capture_output=True
+        )
+    expected = subprocess.run([*COMMAND, path, *options], capture_output=True)
+    assert done.stdout.splitlines()[0] == name.encode()
+    assert done.stdout.splitlines()[1:] == expected.stdout.splitlines()[1:]
+    done = subprocess.run(
+        [*COMMAND, name, "--output", "found", *options],
+        input=b"",
+        capture_output=True,
+    )
+    assert done.returncode == 1 and b"not a pipe" in done.stderr
+
+
 def test_unusable_files_beside_others(run, clips):
     """Each has its tags, or an error that names it."""
     folder, paths = clips

@@ -80,6 +80,7 @@ def test_files(taggers, tmp_path, content, named):
         (np.full(8000, 1000.0), RATE, "full scale"),
         (np.full(8000, np.nan), RATE, "finite"),
         (WAV, 999, "sample_rate"),
+        (["a.wav", "b.wav"], None, "for each file"),
     ],
 )
 def test_arrays(taggers, wav, rate, named):
