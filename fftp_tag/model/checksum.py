@@ -37,8 +37,8 @@ def check_whole(path: PathLike) -> None:
         expected = content[start:end]
     if not is_whole:
         raise InputError(
-            f"{path} is damaged, or was changed by another program: copy it "
-            "again, or train, import or learn it again."
+            f"{path} is damaged, or was changed by another program: delete it, "
+            "and copy, train, import or learn it again."
         )
     weights = Path(f"{path}.data")
     if expected and weights.is_file():
