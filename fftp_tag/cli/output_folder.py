@@ -1,20 +1,21 @@
 """The folder --output: a file of results for each recording, and a manifest.
 
 The manifest is a JSON object per line. The first one tells which model, options
-and version of this package made the results; each other one, which recording a
-file was made from.
+and version of this package made the results; each other one, what a file has and
+which recording it was made from.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import PathLike, is_unchanged
+from fftp_tag.files import PathLike, atomic_path, is_unchanged
 
 MANIFEST = "manifest.jsonl"
 
@@ -37,7 +38,7 @@ class OutputFolder:
 
     def __init__(self, folder: PathLike, made_by: dict[str, Any]):
         self.path = Path(folder, MANIFEST)
-        self.identities: dict[str, str] = {}  # of recordings, by file
+        self.rows: dict[str, dict] = {}  # by file
         text = self.path.read_text("utf-8") if self.path.exists() else ""
         found = read_lines(text)
         if not found:
@@ -56,40 +57,53 @@ class OutputFolder:
                 f"{', '.join(differing)}, see {self.path}: give another "
                 "--output."
             )
-        for row in rows:
-            self.identities[row["file"]] = row["recording"]
+        self.rows = {row["file"]: row for row in rows}
         if not text.endswith("\n"):  # the last line was interrupted
             self.add_line()
 
     def is_done(self, name: str, recording: PathLike) -> bool:
         """Whether a file has the results of a recording, as it is now.
 
-        Results of an earlier state of it are deleted.
+        Results of an earlier state of it are deleted, unless they were edited.
 
         Raises
         ------
         InputError
-            If the file was not written by this command.
+            If the file was not written by this command, or edited since.
         """
         path = self.path.parent / name
         if not path.exists() or not os.path.isfile(recording):
             return False
-        if name not in self.identities:
+        row = self.rows.get(name)
+        if row is None:
             raise InputError(f"{path} exists, but is not in {self.path}.")
-        if is_unchanged(recording, self.identities[name]):
+        if is_unchanged(recording, row["recording"]):
             return True
+        if checksum(path.read_bytes()) != row["content"]:
+            raise InputError(
+                f"{path} was edited, but is of an earlier state of {recording}: "
+                "move it to another folder, or give another --output."
+            )
         path.unlink()
         return False
 
-    def add(self, name: str, identity: str) -> None:
-        """Records a file that will be written, and its recording's identity."""
-        self.add_line({"file": name, "recording": identity})
+    def write(self, name: str, content: bytes, recording: str) -> None:
+        """Writes a file; ``recording`` is the identity of its recording."""
+        row = {"file": name, "recording": recording}
+        self.add_line({**row, "content": checksum(content)})
+        with atomic_path(self.path.parent / name) as temporary_path:
+            Path(temporary_path).write_bytes(content)
 
     def add_line(self, content: dict[str, Any] | None = None) -> None:
         """Adds a line in one step, so that threads and kills do no harm."""
         line = "" if content is None else json.dumps(content)
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
+
+
+def checksum(content: bytes) -> str:
+    """The SHA-256 checksum of what a file has, in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_lines(text: str) -> list[dict[str, Any]]:

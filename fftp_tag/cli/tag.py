@@ -5,17 +5,18 @@ Authors
 """
 
 import argparse
+import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.cli.output_folder import OutputFolder
 from fftp_tag.errors import InputError, counted
-from fftp_tag.files import atomic_path, file_identity
+from fftp_tag.files import file_identity
 from fftp_tag.version import __version__
 
 if TYPE_CHECKING:
@@ -134,10 +135,11 @@ def run(args: argparse.Namespace) -> int:
             return analyze(args, tagger, file, source, progress=is_one)
         identity = file_identity(file)  # it may change meanwhile
         result = analyze(args, tagger, file, file, progress=is_one)
-        folder.add(names[file], identity)
-        write_file(
-            os.path.join(args.output, names[file]), write, result, context
-        )
+        text = io.StringIO(newline="")
+        write([result], text, context)
+        # Names of files may be no text
+        content = text.getvalue().encode("utf-8", "backslashreplace")
+        folder.write(names[file], content, identity)
         return result
 
     def results() -> Iterator[Result]:
@@ -244,23 +246,6 @@ def made_by(args: argparse.Namespace, model: str) -> dict[str, Any]:
         )
     }
     return {"version": __version__, "--model": model, **made_with}
-
-
-def write_file(
-    path: str, write: Callable, result: Result, context: Context
-) -> None:
-    """Writes a result in a format; its file name may be no text."""
-    with (
-        atomic_path(path) as temporary_path,
-        open(
-            temporary_path,
-            "w",
-            newline="",
-            encoding="utf-8",
-            errors="backslashreplace",
-        ) as stream,
-    ):
-        write([result], stream, context)
 
 
 def analyze(

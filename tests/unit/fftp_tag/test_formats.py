@@ -123,7 +123,14 @@ def test_changed_recordings_are_done_again(run, files, tmp_path):
     assert "1 file skipped" in found.err and "west" in found.out
     after = [path.read_text() for path in sorted(folder.rglob("*.txt"))]
     assert after[0] == before[0] and after[1] != before[1]
-    # A kill while a line was written costs that file
+    # What was edited is kept
+    path = folder / "west" / "day 1.wav.txt"
+    path.write_text("edited")
+    sf.write(files[1], sounds(5.0, 8), RATE)
+    assert "was edited" in run(*again, code=1).err
+    assert path.read_text() == "edited"
+    # A kill while a line was written, before its file was
+    path.unlink()
     manifest = folder / "manifest.jsonl"
     manifest.write_text(manifest.read_text()[:-9])
     assert "1 file skipped" in run(*again).err
