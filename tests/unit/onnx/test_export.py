@@ -197,6 +197,7 @@ def test_the_file_is_complete(model):
             "of_clips": False,
         },
         "note": None,
+        "fixed_length": False,
     }
     # No traces of the machine that exported it
     content = path.read_bytes()
