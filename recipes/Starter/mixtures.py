@@ -1,233 +1,230 @@
-"""Mixes sounds into clips of 10 s, with the times of the sounds.
-
-Sounds start at random times and levels over recorded or generated noise; a few
-clips have noise alone. Parts of sounds are used, at a random speed.
-``events.tsv`` has onsets and offsets, as in DCASE's tables of strong labels.
+"""Mixtures of recordings, and what a teacher says of them.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import shutil
-from pathlib import Path
-from typing import NamedTuple
+import functools
 
 import numpy as np
+import soxr
+import torch
 
+from fftp_tag import AudioTagger
 from fftp_tag.audio.scenes import (
     add_sound,
     change_speed,
     coloured_noise,
     from_decibels,
 )
-from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
-from fftp_tag.data.names import text_digest
-from fftp_tag.data.prepared import AUDIO, write_prepared
-from fftp_tag.data.strong_labels import write_strong_labels
+from fftp_tag.data.clips import as_int16
+from speechbrain.dataio import audio_io
 
-RATE = 16000
-MOST_SOUNDS = 6  # of a clip
-EMPTY = 0.05  # fraction of the clips without sounds
-SECONDS = (0.5, 5.0)  # maximum length of a sound in a clip
-WHOLE = 2.0  # shorter sounds, in seconds, need not be cut
-SPEED = (0.87, 1.15)
-SNR_DB = (6, 30)
-NOISE_LEVEL = (0.002, 0.02)  # RMS
-LOUD_DB = 20  # a part of a sound begins at most so much below its loudest 10 ms
-QUIET_DB = 30  # and ends where it stays so much below it
-FADE = RATE // 100
-NOISE_SECONDS = 30  # of generated noise
-GENERATED = (0.0, 0.5, 1.0, 1.5, 2.0)  # noises for training: power ~ 1 / f ** x
+SOUNDS = (0.5, 0.3, 0.2)  # probabilities of one, two, ... recordings
+SPEED = (0.8, 1.25)
+TILT = 0.3  # of a sample, that is added to or taken from the next: 6 dB at most
+LEVEL_DB = (-35, -10)  # of the loudest recording, relative to full scale
+QUIETER_DB = 20  # at most, of the others
+NOISY = 0.5  # fraction of the mixtures that have noise
+NOISE_DB = (-50, -15)  # relative to the loudest recording
+EXPONENTS = (0.0, 0.5, 1.0, 1.5, 2.0)  # of noises: power ~ 1 / f ** exponent
+NOISE_SECONDS = 30  # of each
+FADE = 160  # samples
+FIRST = 64  # clips that tell how often a class is heard
+LEAST = 1e-5  # probability of a class that is never heard there
 
 
-class Sound(NamedTuple):
-    """A recording of one sound."""
-
-    labels: tuple  # ids of its classes; it is drawn as one of the last
-    wav: np.ndarray  # samples [S]
-    is_whole: bool = False  # whether no parts of it are used
-
-
-def write_mixtures(folder, mixer, sizes):
-    """Writes the clips, the tables and the events of a prepared folder."""
-    clips = {}
-    for split, size in sizes.items():
-        for number in range(size):
-            clip_id = f"{split}{number:06d}"
-            clips[clip_id] = mixer.draw(clip_id, split)
-
-    def convert(clip):
-        """The samples of a clip."""
-        return as_int16(mixer.mix(clips[clip.id]))
-
-    # Clips of an interrupted preparation may be of other settings
-    shutil.rmtree(Path(folder, AUDIO), ignore_errors=True)
-    write_prepared(
-        folder,
-        [
-            Clip(
-                clip_id,
-                None,
-                tuple(
-                    sorted({x for e in drawn.events for x in e.sound.labels})
-                ),
-                drawn.split,
-                end=CLIP_SECONDS,
-            )
-            for clip_id, drawn in clips.items()
-        ],
-        mixer.classes,
-        sample_rate=RATE,
-        convert=convert,
-    )
-    events = {
-        clip_id: [
-            (event.start / RATE, event.end / RATE, mixer.classes[label])
-            for event in drawn.events
-            for label in event.sound.labels
-        ]
-        for clip_id, drawn in clips.items()
-    }
-    write_strong_labels(Path(folder, "events.tsv"), events)
-
-
-class Placed(NamedTuple):
-    """A part of a sound, and where it is in a clip; times in samples."""
-
-    sound: Sound
-    wav: np.ndarray  # its samples [S], before the change of speed
-    speed: float
-    start: int
-    end: int
-    snr: float
-
-
-class Drawn(NamedTuple):
-    """What a clip is mixed of."""
-
-    split: str
-    noise: np.ndarray  # [S], at any level
-    level: float  # its RMS in the clip
-    events: list
-
-
-class Mixer:
-    """Draws clips, and mixes them.
+class Teacher:
+    """A tagger whose answers are learnt.
 
     Arguments
     ---------
-    sounds, noises : dict
-        Sounds, and samples ``[S]`` of noises, by split. Noises for training are
-        also generated.
-    classes : dict
-        Names by id.
-    seed : int
-        Seed of the mixtures.
-    weights : dict
-        By id, how often a class is drawn relative to the others.
+    source : str
+        See ``AudioTagger.from_pretrained``.
+    rate : int
+        Sampling rate of the waveforms in Hz.
     """
 
-    def __init__(self, sounds, noises, classes, seed, weights=None):
-        self.classes, self.seed = classes, seed
-        self.weights = weights or {}
-        self.sounds = {}
-        for split, of_split in sounds.items():
-            by_class = self.sounds[split] = {}
-            for sound in of_split:
-                of_class = by_class.setdefault(sound.labels[-1], [])
-                of_class.append((sound, *loud_part(sound.wav)))
-        rng = np.random.default_rng(seed)
-        generated = [
-            coloured_noise(rng, NOISE_SECONDS * RATE, RATE, x)
-            for x in GENERATED
+    def __init__(self, source, rate):
+        self.model = AudioTagger.from_pretrained(source, threads=1).model
+        self.rate = rate
+
+    def answer(self, wav):
+        """Probabilities ``[C]`` and the embedding ``[E]`` of samples ``[S]``."""
+        wav = soxr.resample(wav, self.rate, self.model.sample_rate)
+        outputs = ["probabilities", "embeddings"]
+        probs, embeddings = self.model.run(outputs, wav[None])
+        return torch.tensor(probs[0]), torch.tensor(embeddings[0])
+
+
+class Mixtures(torch.utils.data.Dataset):
+    """Clips by number, each mixed of recordings that its number draws.
+
+    Each folder of recordings is drawn from equally often.
+
+    A clip has ``sig`` ``[S]`` in 16 bits; the teacher's ``targets`` ``[C]`` and
+    ``embedding`` ``[E]`` of it; and, of ``parts`` ``[P, 2]`` (start and end in
+    seconds), the teacher's ``part_targets`` ``[P, C]``.
+
+    Arguments
+    ---------
+    data : dict
+        The recordings by id: rows of a manifest.
+    teacher : str
+        See ``Teacher``.
+    size : int
+        Number of clips that count as an epoch.
+    seed : int
+        Seed of all clips.
+    sample_rate : int
+        Sampling rate of the recordings in Hz.
+    seconds : float
+        Length of a clip.
+    part_seconds : float
+        Length of a part.
+    num_parts : int
+        Number of parts of a clip.
+    is_mixed : bool
+        Whether clips are mixed; otherwise, each is a recording as it is.
+    """
+
+    def __init__(
+        self,
+        data,
+        teacher,
+        *,
+        size,
+        seed,
+        sample_rate,
+        seconds=5.0,
+        part_seconds=1.5,
+        num_parts=2,
+        is_mixed=True,
+    ):
+        self.data = data
+        self.rows = list(data.values())
+        self.folders = group_by_folder(data)
+        self.source, self.size, self.seed = teacher, size, seed
+        self.rate = sample_rate
+        self.length = round(seconds * sample_rate)
+        self.part_length = round(part_seconds * sample_rate)
+        self.num_parts = num_parts
+        self.is_mixed = is_mixed
+
+    def __len__(self):
+        return self.size
+
+    @functools.cached_property
+    def teacher(self):
+        """The teacher, which each worker loads for itself."""
+        return Teacher(self.source, self.rate)
+
+    @functools.cached_property
+    def noises(self):
+        """Noises ``[S]`` of unit variance."""
+        rng = np.random.default_rng(self.seed)
+        size = NOISE_SECONDS * self.rate
+        return [
+            coloured_noise(rng, size, self.rate, exponent).astype(np.float32)
+            for exponent in EXPONENTS
         ]
-        self.noises = {
-            split: [long_enough(wav) for wav in of_split] or generated
-            for split, of_split in noises.items()
+
+    def __getitem__(self, number):
+        rng = np.random.default_rng((self.seed, number))
+        wav = self.mix(rng) if self.is_mixed else self.read(number, rng)
+        sig = as_int16(wav)
+        wav = sig.astype(np.float32) / 2**15
+        targets, embedding = self.teacher.answer(wav)
+        starts = rng.integers(
+            max(len(wav) - self.part_length, 0) + 1, size=self.num_parts
+        )
+        parts = [
+            self.teacher.answer(wav[start : start + self.part_length])[0]
+            for start in starts
+        ]
+        times = np.stack([starts, starts + self.part_length], 1) / self.rate
+        return {
+            "id": str(number),
+            "sig": torch.tensor(sig),
+            "targets": targets,
+            "embedding": embedding,
+            "parts": torch.tensor(times, dtype=torch.float32),
+            "part_targets": torch.stack(parts),
         }
-        if noises["train"]:
-            self.noises["train"] += generated
 
-    def draw(self, clip_id, split):
-        """Draws the sounds of a clip; two of a class do not overlap."""
-        digest = bytes.fromhex(text_digest(f"{self.seed}/{clip_id}"))
-        rng = np.random.default_rng(list(digest))
-        length = round(CLIP_SECONDS * RATE)
-        noises = self.noises[split]
-        noise = noises[rng.integers(len(noises))]
-        start = rng.integers(len(noise) - length)
-        noise = noise[start : start + length]
-        level = np.exp(rng.uniform(*np.log(NOISE_LEVEL)))
-        events = []
-        if rng.uniform() < EMPTY:
-            return Drawn(split, noise, level, events)
-        by_class = self.sounds[split]
-        weights = [self.weights.get(x, 1) for x in by_class]
-        weights = np.divide(weights, sum(weights))
-        for label in rng.choice(
-            list(by_class), rng.integers(1, MOST_SOUNDS + 1), p=weights
-        ):
-            event = draw_event(rng, by_class[label], length)
-            if not any(
-                x.sound.labels[-1] == label
-                and event.start < x.end
-                and x.start < event.end
-                for x in events
-            ):
-                events.append(event)
-        return Drawn(split, noise, level, events)
+    def read(self, number, rng, speed=1.0):
+        """A part ``[S]`` of a recording, at most as long as a clip."""
+        row = self.rows[number]
+        start, stop = int(row["start"]), int(row["stop"])
+        needed = int(self.length * speed)
+        if stop - start > needed:
+            start += rng.integers(stop - start - needed + 1)
+            stop = start + needed
+        wav, _ = audio_io.load(
+            row["wav"],
+            always_2d=False,
+            frame_offset=int(start),
+            num_frames=int(stop - start),
+        )
+        return wav.numpy()
 
-    def mix(self, drawn):
-        """The samples ``[S]`` of a clip."""
-        mixed = drawn.noise * (drawn.level / drawn.noise.std())
-        for event in drawn.events:
-            wav = change_speed(event.wav, event.speed, RATE)
-            wav = wav[: event.end - event.start]
-            level = drawn.level * from_decibels(event.snr)
-            add_sound(mixed, wav, event.start, level, FADE)
-        return mixed / max(1.0, np.abs(mixed).max())
+    def mix(self, rng):
+        """Draws and mixes a clip ``[S]``."""
+        scene = np.zeros(self.length, np.float32)
+        loudest = rng.uniform(*LEVEL_DB)
+        count = 1 + rng.choice(len(SOUNDS), p=SOUNDS)
+        for place in range(count):
+            folder = self.folders[rng.integers(len(self.folders))]
+            number = folder[rng.integers(len(folder))]
+            speed = rng.uniform(*SPEED)
+            wav = change_speed(self.read(number, rng, speed), speed, self.rate)
+            wav = wav[: self.length]
+            wav[1:] -= rng.uniform(-TILT, TILT) * wav[:-1]
+            start = rng.integers(self.length - len(wav) + 1)
+            level = loudest - (rng.uniform(0, QUIETER_DB) if place else 0)
+            add_sound(scene, wav, start, from_decibels(level), FADE)
+        if rng.uniform() < NOISY:
+            noise = self.noises[rng.integers(len(self.noises))]
+            start = rng.integers(len(noise) - self.length + 1)
+            level = from_decibels(loudest + rng.uniform(*NOISE_DB))
+            scene += level * noise[start : start + self.length]
+        return scene / max(1.0, np.abs(scene).max())
 
 
-def draw_event(rng, sounds, length):
-    """Draws a part of one of the sounds, and where it is in a clip."""
-    sound, wav, starts = sounds[rng.integers(len(sounds))]
-    first = starts[rng.integers(len(starts))]
-    size = round(np.exp(rng.uniform(*np.log(SECONDS))) * RATE)
-    if sound.is_whole:
-        first, size = 0, len(wav)
-    wav = end_part(wav[first : first + size])
-    speed = rng.uniform(*SPEED)
-    size = int(len(wav) / speed)
-    start = int(rng.integers(length - size))
-    return Placed(sound, wav, speed, start, start + size, rng.uniform(*SNR_DB))
+def group_by_folder(data):
+    """The numbers of the recordings of each folder, which their ids begin with."""
+    folders = {}
+    for number, name in enumerate(data):
+        folders.setdefault(name.partition("--")[0], []).append(number)
+    return list(folders.values())
 
 
-def levels_of(wav):
-    """The power of each 10 ms of a sound, relative to the loudest, in dB."""
-    count = len(wav) // FADE
-    power = np.square(wav[: count * FADE].reshape(count, FADE)).mean(1)
-    return 10 * np.log10(np.maximum(power / max(power.max(), 1e-12), 1e-9))
+class Numbers(torch.utils.data.Sampler):
+    """The numbers of an epoch's clips: each epoch has new ones.
+
+    Arguments
+    ---------
+    dataset : Dataset
+        Its length is that of an epoch.
+    """
+
+    def __init__(self, dataset):
+        self.size = len(dataset)
+        self.epoch = 1
+
+    def set_epoch(self, epoch):
+        """Sets the epoch, from 1, before it starts."""
+        self.epoch = epoch
+
+    def __len__(self):
+        return self.size
+
+    def __iter__(self):
+        first = (self.epoch - 1) * self.size
+        return iter(range(first, first + self.size))
 
 
-def loud_part(wav):
-    """A sound without silence around it, and where a part of it may start."""
-    levels = levels_of(wav)
-    loud = np.flatnonzero(levels > -QUIET_DB)
-    wav = wav[loud[0] * FADE : (loud[-1] + 1) * FADE]
-    starts = np.flatnonzero(levels > -LOUD_DB) - loud[0]
-    # The last ones leave at least the shortest part, where there is one
-    latest = max(len(wav) - round(SECONDS[0] * RATE), 0)
-    starts = starts[starts * FADE <= latest] * FADE
-    return wav, starts if len(starts) else np.zeros(1, int)
-
-
-def end_part(wav):
-    """A part of a sound without the silence at its end."""
-    loud = np.flatnonzero(levels_of(wav) > -QUIET_DB)
-    return wav[: max((loud[-1] + 1) * FADE, 4 * FADE)]
-
-
-def long_enough(noise):
-    """A noise, repeated until it is longer than a clip."""
-    missing = round(CLIP_SECONDS * RATE) + 1 - len(noise)
-    return np.pad(noise, (0, max(missing, 0)), "wrap")
+def log_odds(clips):
+    """The log-odds ``[C]`` of the classes in the first clips, by the teacher."""
+    means = torch.stack([clips[x]["targets"] for x in range(FIRST)]).mean(0)
+    return means.clamp(LEAST, 1 - LEAST).logit()

@@ -1,247 +1,160 @@
 #!/usr/bin/env python3
-"""Mixes real sounds into clips of 10 s for the starter model.
-
-> python recipes/Starter/starter_prepare.py DATA PREPARED_FOLDER
-
-Everyday sounds (DATA/esc10), notes of instruments (DATA/audioset_mini) and
-spoken words (DATA/speech_commands), see docs/data.md, start at random times and
-levels over recorded or generated noise; a few clips have noise alone. Parts of
-sounds are used, at a random speed. ``events.tsv`` has onsets and offsets,
-``attribution.csv`` the authors and licences of the recordings.
-
-The recordings are in five folds: those of ESC-10; instruments by recording
-session, words by speaker. One fold is for the evaluation, the next one for
-validation. The clips of a split are made of its recordings and noises alone.
+"""Prepares recordings of any sounds, without labels, for the starter model.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import argparse
 import csv
+import fnmatch
 import logging
+import re
 from pathlib import Path
-from typing import NamedTuple
 
-from mixtures import RATE, Mixer, Sound, write_mixtures
+import numpy as np
 
-from fftp_tag.audio.decode import read_audio
-from fftp_tag.data.audioset import read_classes
+from fftp_tag import AudioTagger
+from fftp_tag.audio.decode import find_audio_files, read_audio
+from fftp_tag.data.clips import Clip, as_int16
 from fftp_tag.data.names import text_digest
-from fftp_tag.data.prepared import preparing
-from fftp_tag.data.word_splits import NOISE_FOLDER, SILENCE, speaker_of
-from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.data.prepared import preparing, write_prepared
+from fftp_tag.errors import InputError
 from fftp_tag.files import write_csv
 
-FOLDS = 5
-SESSION = 20  # maximum gap of Freesound's ids within a recording session
-# Two clips whose licence, Sampling+, does not fit a model that is given away
-EXCLUDED = ("1-40730-A.flac", "2-96460-A.flac")
+logger = logging.getLogger(__name__)
 
-SPEECH = "/m/09x0r"
-# Mids of AudioSet
-MIDS = {
-    "dog_bark": "/m/0bt9lr",
-    "rooster": "/m/09b5t",
-    "rain": "/m/06mb1",
-    "sea_waves": "/m/034srq",
-    "fire_crackling": "/m/02_41",
-    "baby_cry": "/t/dd00002",
-    "person_sneeze": "/m/01hsr_",
-    "clock_tick": "/m/07qjznl",
-    "helicopter": "/m/09ct_",
-    "chainsaw": "/m/01j4z9",
-    "Acoustic_guitar": "/m/042v_gx",
-    "Bass_drum": "/m/0bm02",
-    "Cello": "/m/01xqw",
-    "Clarinet": "/m/01wy6",
-    "Double_bass": "/m/02fsn",
-    "Flute": "/m/0l14j_",
-    "Hi_hat": "/m/03qtq",
-    "Saxophone": "/m/06ncr",
-    "Snare_drum": "/m/06rvn",
-    "Violin_or_fiddle": "/m/07y_7",
-}
-# In AudioSet's order
-CLASSES = {
-    mid: name
-    for mid, name in read_classes().items()
-    if mid in (SPEECH, *MIDS.values())
-}
-SPEECH_WEIGHT = 4  # Speech is drawn so many times as often as another class
-
-
-class Recording(NamedTuple):
-    """A recording of one sound."""
-
-    path: Path
-    mid: str
-    fold: int
+RATE = 16000
+SHORTEST = 0.1  # seconds, without silence at the ends
+# A speaker of Speech Commands, or a number of Freesound, in the name of a file
+GROUP = re.compile(r"^[0-9a-f]{8}(?=_nohash)|\d{4,}")
+# Tables beside recordings, their columns of names, and those that are copied
+TABLES = ("attribution.csv", "clips.csv")
+NAMES = ("file", "source_clip")
+CREDITS = ("title", "author", "license", "licence", "source", "freesound_id")
 
 
 def prepare_starter(
-    data,
+    audio_folders,
     prepared_folder,
     *,
-    test_fold=5,
-    leave_out=(),
-    num_train=20000,
-    num_valid=500,
-    num_eval=500,
-    seed=0,
+    teacher,
+    exclude=(),
+    valid_fraction=0.05,
 ):
-    """Mixes the clips into a prepared folder, unless it exists.
+    """Converts all recordings below some folders, unless that is done.
+
+    Silence at their ends is cut off. All recordings of a group, by the number
+    of Freesound or the speaker in their names, are in one split: training, or
+    validation.
 
     Arguments
     ---------
-    data : str
-        Folder of esc10, audioset_mini and speech_commands.
+    audio_folders : list of str
+        Folders of recordings, of different names.
     prepared_folder : str
-        Folder to write to.
-    test_fold : int
-        1 to 5, the recordings of the evaluation; those of the next fold, after
-        5 of fold 1, are for validation.
-    leave_out : list of str
-        Sounds that are not used, such as dog_bark or Cello.
-    num_train, num_valid, num_eval : int
-        Number of clips.
-    seed : int
-        Seed of the mixtures.
+        Folder to write to. ``attribution.csv`` there lists the recordings, with
+        what the tables beside them (attribution.csv, clips.csv) tell of each.
+    teacher : str
+        The model whose classes are learnt, see ``AudioTagger``.
+    exclude : list of str
+        Patterns of paths that are left out, such as ``*/4-*``.
+    valid_fraction : float
+        Fraction of the groups for validation.
 
     Raises
     ------
     InputError
-        If the folder holds other data, or a sound to leave out is unknown.
+        If there are no recordings, two folders have one name, or the prepared
+        folder holds other data.
     """
-    sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
+    names = {Path(folder).name for folder in audio_folders}
+    if len(names) < len(audio_folders):
+        raise InputError("audio_folders must have different names.")
+    recordings = {
+        clip_id(Path(folder).name, Path(path).relative_to(folder)): Path(path)
+        for folder in audio_folders
+        for path in find_audio_files(folder)[0]
+        if not any(fnmatch.fnmatch(path, pattern) for pattern in exclude)
+    }
+    if not recordings:
+        raise InputError(f"all recordings match exclude={list(exclude)}.")
+    labels = AudioTagger.from_pretrained(teacher).labels
     settings = {
-        "seed": seed,
-        "test_fold": test_fold,
-        "leave_out": sorted(leave_out),
-        **sizes,
+        "recordings": text_digest("\n".join(recordings)),
+        "labels": text_digest("\n".join(labels)),
+        "valid_fraction": valid_fraction,
     }
     with preparing(prepared_folder, settings) as to_do:
-        if to_do:
-            mixer = make_mixer(Path(data), test_fold, leave_out, seed)
-            write_mixtures(prepared_folder, mixer, sizes)
-            write_attribution(Path(data), Path(prepared_folder))
+        if not to_do:
+            return
+        clips = [
+            Clip(name, path, split=choose_split(path, valid_fraction))
+            for name, path in recordings.items()
+        ]
+        write_prepared(
+            prepared_folder,
+            clips,
+            {label: label for label in labels},
+            sample_rate=RATE,
+            splits=("train", "valid"),
+            convert=read_sound,
+        )
+        write_attribution(prepared_folder, recordings)
 
 
-def write_attribution(data, folder):
+def clip_id(*parts):
+    """An id, which is a file name as well, from parts of a path."""
+    return re.sub(r"[^\w.-]+", "--", "/".join(map(str, parts)))
+
+
+def choose_split(path, valid_fraction):
+    """The split of a recording, which depends on its group alone."""
+    found = GROUP.search(path.stem)
+    group = found[0] if found else path.stem
+    share = int(text_digest(group)[:8], 16) / 16**8
+    return "valid" if share < valid_fraction else "train"
+
+
+def read_sound(clip):
+    """The 16-bit samples ``[S]`` of a recording, without silence at the ends."""
+    wav = as_int16(read_audio(clip.audio, RATE))
+    heard = np.flatnonzero(np.abs(wav) > 1)
+    if not len(heard) or heard[-1] - heard[0] < SHORTEST * RATE:
+        raise InputError("silent, or nearly so")
+    return wav[heard[0] : heard[-1] + 1]
+
+
+def write_attribution(folder, recordings):
     """Writes attribution.csv: where the recordings are from."""
-    rows = [
-        ("Speech Commands v0.02", "", "", "Google", "CC BY 4.0"),
-    ]
-    for name, columns in (
-        ("esc10/attribution.csv", ("title", "author")),
-        ("audioset_mini/clips.csv", ("source_clip", None)),
-    ):
-        with open(data / name, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row.get("file") not in EXCLUDED:
-                    title, author = (row.get(x, "") for x in columns)
-                    number = row["freesound_id"]
-                    origin = name.partition("/")[0]
-                    rows.append((origin, number, title, author, row["license"]))
-    header = ("origin", "freesound_id", "title", "author", "license")
-    write_csv(folder / "attribution.csv", header, rows)
+    tables = {}
+    rows = []
+    for name, path in recordings.items():
+        for place in (path.parent, path.parent.parent):
+            if place not in tables:
+                tables[place] = read_credits(place)
+        known = tables[path.parent].get(path.name)
+        credit = known or tables[path.parent.parent].get(path.name, "")
+        rows.append((name, credit))
+    unknown = sum(not credit for _, credit in rows)
+    if unknown:
+        logger.warning(
+            "%d recordings have no row in %s beside them: write their authors "
+            "and licences into attribution.csv",
+            unknown,
+            " or ".join(TABLES),
+        )
+    write_csv(Path(folder, "attribution.csv"), ("file", "credit"), rows)
 
 
-def make_mixer(data, test_fold, leave_out, seed):
-    """Reads the sounds and noises; see ``prepare_starter``."""
-    if wrong := set(leave_out) - set(MIDS):
-        raise InputError(f"leave_out: {wrong.pop()} is none of {set(MIDS)}.")
-    out = {MIDS[name] for name in leave_out}
-    recordings = [
-        *list_everyday(data / "esc10"),
-        *list_instruments(data / "audioset_mini"),
-        *list_words(data / "speech_commands"),
-    ]
-    paths = list_noises(data / "speech_commands")
-    sounds, noises = {}, {}
-    for split, folds in split_folds(test_fold).items():
-        sounds[split] = [
-            Sound((x.mid,), read_audio(x.path, RATE), x.mid == SPEECH)
-            for x in recordings
-            if x.fold in folds and x.mid not in out
-        ]
-        noises[split] = [
-            read_audio(path, RATE)
-            for number, path in enumerate(paths)
-            if number % FOLDS + 1 in folds
-        ]
-    classes = {x: name for x, name in CLASSES.items() if x not in out}
-    return Mixer(sounds, noises, classes, seed, {SPEECH: SPEECH_WEIGHT})
-
-
-def split_folds(test_fold):
-    """The folds of each split."""
-    valid = test_fold % FOLDS + 1
-    others = set(range(1, FOLDS + 1)) - {test_fold, valid}
-    return {"train": others, "valid": {valid}, "eval": {test_fold}}
-
-
-def list_everyday(folder):
-    """The sounds of ESC-10, in its own folds."""
-    with open(folder / "esc10.csv", newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["file"] not in EXCLUDED:
-                path = folder / "audio" / row["file"]
-                yield Recording(path, MIDS[row["label"]], int(row["fold"]))
-
-
-def list_instruments(folder):
-    """The notes; the sessions of an instrument are dealt to folds in turn."""
-    for path, label, session, _ in list_notes(folder):
-        yield Recording(path, MIDS[label], session % FOLDS + 1)
-
-
-def list_notes(folder):
-    """Path, label, session from 0 and the session's first number of each note."""
-    with open(folder / "clips.csv", newline="", encoding="utf-8") as file:
-        rows = [
-            (row["source_label"], int(row["freesound_id"]), row["ytid"])
-            for row in csv.DictReader(file)
-        ]
-    last_label, last_number, session, first = None, 0, 0, 0
-    for label, number, clip_id in sorted(rows):
-        if label != last_label:
-            session, first = 0, number
-        elif number - last_number > SESSION:
-            session, first = session + 1, number
-        last_label, last_number = label, number
-        path = folder / "audio" / f"{clip_id}.flac"
-        yield path, label, session, first
-
-
-def list_words(folder):
-    """The words; speakers are dealt to folds by their hash."""
-    for path in sorted(folder.glob("*/*.*")):
-        word = path.parent.name
-        if word in (SILENCE, NOISE_FOLDER):
+def read_credits(folder):
+    """What the tables in a folder tell of each file, by its name."""
+    found = {}
+    for path in (folder / name for name in TABLES):
+        if not path.is_file():
             continue
-        speaker = speaker_of(f"{word}/{path.name}")
-        fold = int(text_digest(speaker), 16) % FOLDS + 1
-        yield Recording(path, SPEECH, fold)
-
-
-def list_noises(folder):
-    """The recordings of noise, dealt to folds in turn."""
-    found = sorted(Path(folder, NOISE_FOLDER).iterdir())
-    return [path for path in found if path.suffix in (".flac", ".wav")]
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data")
-    parser.add_argument("prepared_folder")
-    parser.add_argument(
-        "--test_fold", type=int, choices=range(1, FOLDS + 1), default=5
-    )
-    parser.add_argument("--leave_out", nargs="*", default=())
-    with one_line_errors():
-        prepare_starter(**vars(parser.parse_args()))
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                name = next((row[x] for x in NAMES if row.get(x)), "")
+                told = [f"{x}: {row[x]}" for x in CREDITS if row.get(x)]
+                found[Path(name).name] = "; ".join(told)
+    return found

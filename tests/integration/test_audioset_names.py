@@ -15,7 +15,7 @@ import soundfile
 from data_folders import RATE, sound, write_words
 from data_prepare import prepare
 from prepared_clips import read_rows
-from recipe_brains import HPARAMS
+from recipe_brains import OF_LABELS
 from recipe_runs import ROOT, run_words, train
 
 from fftp_tag import AudioTagger, evaluate
@@ -27,8 +27,7 @@ QUICK = (
     "ast_fftp_frames.yaml",
     "speechcommands/ast_fftp.yaml",
 )
-# These read what another script prepares
-PREPARED = ("demo.yaml", "starter.yaml")
+PREPARED = "demo.yaml"  # reads what another script prepares
 SCRIPTS = {
     row["Hparam_file"]: row["Script_file"].removeprefix("recipes/")
     for row in read_rows(ROOT / "tests/recipes.csv")
@@ -96,7 +95,7 @@ def test_the_list_is_audiosets(shared):
     "hparams",
     [
         name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in HPARAMS
+        for name in OF_LABELS
     ],
 )
 def test_what_was_trained_is_opened(hparams, request, tmp_path):
@@ -112,7 +111,7 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
     if metric == "accuracy":
         options["data_folder"] = request.getfixturevalue("words")
         options["task"] = "folders"
-    elif hparams in PREPARED:
+    elif hparams == PREPARED:
         folder = request.getfixturevalue("prepared")
         options |= {"prepared_folder": folder, "n_classes": len(CLASSES)}
     else:
@@ -158,7 +157,7 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
             probs = found[f"{name} probs"]
             np.testing.assert_allclose(probs, expected, atol=1e-4)
             # That of EncoderClassifier has scores in frame-level models
-            is_frame_level = "frame" in hparams or hparams in PREPARED
+            is_frame_level = "frame" in hparams or hparams == PREPARED
             if not (is_frame_level and name == "EncoderClassifier"):
                 np.testing.assert_allclose(
                     found[f"{name} embedding"],

@@ -6,7 +6,7 @@ Authors
 
 import pytest
 import torch
-from recipe_brains import HPARAMS, make_batch, make_brain
+from recipe_brains import OF_LABELS, make_batch, make_brain
 
 
 def first_step(yaml, folder, **run_opts):
@@ -34,7 +34,7 @@ def first_step(yaml, folder, **run_opts):
     return loss, seen
 
 
-@pytest.mark.parametrize("yaml", HPARAMS)
+@pytest.mark.parametrize("yaml", OF_LABELS)
 def test_augmentation_and_features_are_those_of_float32(yaml, tmp_path):
     """Only the encoder computes in bfloat16."""
     expected, wanted = first_step(yaml, tmp_path, precision="fp32")

@@ -8,12 +8,24 @@ import csv
 
 import numpy as np
 import soundfile as sf
-from starter_prepare import CLASSES, MIDS
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
 
 RATE = 16000
+# AudioSet's names of the classes of ESC-10
+NAMES = {
+    "baby_cry": "Baby cry, infant cry",
+    "chainsaw": "Chainsaw",
+    "clock_tick": "Tick-tock",
+    "dog_bark": "Dog",
+    "fire_crackling": "Fire",
+    "helicopter": "Helicopter",
+    "person_sneeze": "Sneeze",
+    "rain": "Rain",
+    "rooster": "Chicken, rooster",
+    "sea_waves": "Waves, surf",
+}
 
 
 def test_it_is_the_default(tmp_path, monkeypatch, capsys):
@@ -43,5 +55,5 @@ def test_everyday_sounds_of_recordings_that_it_has_not_learnt(shared):
                 found = tagger.tag_file(
                     folder / "audio" / row["file"], top_k=1, threshold=0.0
                 )
-                right.append(found[0].label == CLASSES[MIDS[row["label"]]])
+                right.append(found[0].label == NAMES[row["label"]])
     assert len(right) == 80 and np.mean(right) > 0.6  # 0.66

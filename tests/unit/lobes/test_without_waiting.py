@@ -9,7 +9,7 @@ Authors
 
 import pytest
 import torch
-from recipe_brains import HPARAMS, make_batch, make_brain
+from recipe_brains import OF_LABELS, make_batch, make_brain
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -18,9 +18,8 @@ from speechbrain.dataio.batch import PaddedData
 from speechbrain_fftp import core
 from speechbrain_fftp.lobes import tagger
 
-# These are for CPUs, with SpeechBrain's Augmenter
-OF_CPUS = ("demo.yaml", "starter.yaml")
-YAMLS = [name for name in HPARAMS if name not in OF_CPUS]
+# The demo is for CPUs, with SpeechBrain's Augmenter
+YAMLS = [name for name in OF_LABELS if name != "demo.yaml"]
 LENGTHS = ((1.0, 1.0, 1.0), (1.0, 0.9, 0.6))
 
 pytestmark = [

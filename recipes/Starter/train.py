@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+"""Recipe for the starter model, which learns what a published tagger answers.
+
+Recordings of any sounds are mixed anew in each step; a teacher, any model that
+fftp-tag reads, tells which classes it hears in each mixture and in parts of it.
+To run it:
+> python recipes/Starter/train.py hparams/starter.yaml \
+>     --audio_folders "[DIR, DIR]" --teacher MODEL
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import math
+import os
+import sys
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from mixtures import Mixtures, Numbers, log_odds
+from starter_prepare import prepare_starter
+from torch.nn.functional import cosine_similarity
+
+import speechbrain as sb
+from fftp_tag.errors import one_line_errors
+from speechbrain.dataio.dataio import load_data_csv
+from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.train_logger import TensorboardLogger
+from speechbrain_fftp.core import Brain, parse_arguments
+from speechbrain_fftp.lobes.frame_classifier import frame_level_times
+from speechbrain_fftp.lobes.tagger import extract_features, unequal_lengths
+
+SMALLEST = 1e-6  # margin of probabilities to 0 and 1
+
+
+class StarterBrain(Brain):
+    """A Brain whose targets are the answers of a teacher."""
+
+    def compute_forward(self, batch, stage):
+        """Computes what a batch is taught by.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            A batch of ``Mixtures``.
+        stage : sb.Stage
+            The stage, which makes no difference.
+
+        Returns
+        -------
+        probs : torch.Tensor
+            Probabilities ``[B, C]`` of clips.
+        part_probs : torch.Tensor
+            Those of their parts, ``[B, P, C]``.
+        projected : torch.Tensor
+            Embeddings ``[B, E]`` as the teacher has them.
+        """
+        lens = unequal_lengths(batch.sig.lengths)
+        batch = batch.to(self.device)
+        wavs = batch.sig.data / 32768
+        feats, lens = extract_features(self.modules, wavs, lens)
+        tagger = self.modules.embedding_model
+        embeddings, tokens, valid = tagger.encode(feats, lens)
+        logits, frame_logits = tagger.frame_classifier(tokens, valid)
+        times = frame_level_times(
+            self.modules.compute_features, tagger.embedding, wavs.shape[1]
+        ).to(self.device)
+        starts, ends = batch.parts.data.unsqueeze(3).unbind(2)  # [B, P, 1]
+        inside = (starts <= times) & (times < ends)
+        if valid is not None:
+            inside &= valid.unsqueeze(1)
+        frame_probs = frame_logits.sigmoid()
+        part_probs = torch.stack(
+            [
+                tagger.frame_classifier.pooling(frame_probs * each.unsqueeze(2))
+                for each in inside.unbind(1)
+            ],
+            1,
+        )
+        projected = self.modules.projection(embeddings).squeeze(1)
+        return logits.squeeze(1).sigmoid(), part_probs, projected
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Computes how far the predictions are from the teacher's answers.
+
+        Arguments
+        ---------
+        predictions : tuple
+            The output of ``compute_forward``.
+        batch : PaddedBatch
+            The batch.
+        stage : sb.Stage
+            The stage of the experiment.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss: the divergence (nats) of clips and of parts, each the sum
+            over classes, and the distance of embeddings, by ``1 - cosine``.
+        """
+        batch = batch.to(self.device)
+        probs, part_probs, projected = predictions
+        targets = batch.targets.data
+        of_clips = divergence(probs, targets)
+        of_parts = divergence(part_probs, batch.part_targets.data)
+        distance = 1 - cosine_similarity(projected, batch.embedding.data)
+        if stage != sb.Stage.TRAIN:
+            self.divergences += of_clips.tolist()
+            self.distances += distance.tolist()
+            agrees = probs.argmax(1) == targets.argmax(1)
+            self.agreements += agrees.tolist()
+        weight = self.hparams.embedding_weight
+        return (of_clips.mean() + of_parts.mean()) + weight * distance.mean()
+
+    def on_fit_start(self):
+        """Sets the classifier's bias, before a checkpoint is loaded."""
+        layer = self.modules.embedding_model.frame_classifier.layers[-1]
+        with torch.no_grad():
+            layer.bias.copy_(log_odds(self.datasets["train"]))
+        super().on_fit_start()
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Sets the learning rate of a step.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch.
+        should_step : bool
+            Whether the optimiser steps after this batch.
+        """
+        if should_step:
+            self.hparams.lr_annealing(self.optimizer)
+
+    def on_stage_start(self, stage, epoch=None):
+        """Resets the statistics.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage that starts.
+        epoch : int, optional
+            The epoch; None in the test stage.
+        """
+        self.divergences, self.distances, self.agreements = [], [], []
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Logs the agreement with the teacher; saves a checkpoint.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage that ends.
+        stage_loss : float
+            The mean loss of the stage.
+        epoch : int, optional
+            The epoch; None in the test stage.
+        """
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = {"loss": stage_loss}
+            return
+        count = len(self.divergences)
+        stats = {
+            "divergence": sum(self.divergences) / count,
+            "distance": sum(self.distances) / count,
+            "same best class": sum(self.agreements) / count,
+        }
+        if stage == sb.Stage.TEST:
+            self.hparams.train_logger.log_stats(
+                stats_meta={"Epoch loaded": self.hparams.epoch_counter.current},
+                test_stats=stats,
+            )
+            return
+        logged = {
+            "stats_meta": {
+                "epoch": epoch,
+                "lr": self.optimizer.param_groups[0]["lr"],
+            },
+            "train_stats": self.train_stats,
+            "valid_stats": stats,
+        }
+        self.hparams.train_logger.log_stats(**logged)
+        if self.hparams.use_tensorboard:
+            self.hparams.tensorboard_train_logger.log_stats(**logged)
+        self.checkpointer.save_and_keep_only(meta={"epoch": epoch, **stats})
+
+
+def divergence(probs, targets):
+    """How far probabilities are from targets, summed over the classes.
+
+    Arguments
+    ---------
+    probs, targets : torch.Tensor
+        Probabilities ``[..., C]`` of several labels.
+
+    Returns
+    -------
+    torch.Tensor
+        The Kullback-Leibler divergence ``[...]`` in nats.
+
+    Example
+    -------
+    >>> divergence(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.5]))
+    tensor(0.6931)
+    """
+    probs = probs.clamp(SMALLEST, 1 - SMALLEST)
+    targets = targets.clamp(SMALLEST, 1 - SMALLEST)
+    heard = targets * (targets / probs).log()
+    unheard = (1 - targets) * ((1 - targets) / (1 - probs)).log()
+    return (heard + unheard).sum(-1)
+
+
+def dataio_prep(hparams):
+    """Creates the datasets, and fills the label encoder.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded hyperparameters.
+
+    Returns
+    -------
+    dict of Mixtures
+        ``train``; and ``valid``, recordings that are not trained on, as they
+        are.
+    """
+    with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
+        names = [row["display_name"] for row in csv.DictReader(fin)]
+    hparams["label_encoder"].update_from_iterable(names)
+    hparams["label_encoder"].expect_len(hparams["n_classes"])
+    rows = {
+        split: load_data_csv(
+            hparams[f"{split}_annotation"], {"data_root": hparams["data_root"]}
+        )
+        for split in ("train", "valid")
+    }
+    options = {
+        "teacher": hparams["teacher"],
+        "sample_rate": hparams["sample_rate"],
+        "seed": hparams["seed"],
+        "seconds": hparams["clip_seconds"],
+        "part_seconds": hparams["part_seconds"],
+        "num_parts": hparams["num_parts"],
+    }
+    return {
+        "train": Mixtures(
+            rows["train"], size=hparams["clips_per_epoch"], **options
+        ),
+        "valid": Mixtures(
+            rows["valid"], size=len(rows["valid"]), is_mixed=False, **options
+        ),
+    }
+
+
+if __name__ == "__main__":
+    hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
+    sb.utils.distributed.ddp_init_group(run_opts)
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
+        overrides=overrides,
+    )
+    if hparams["use_tensorboard"]:
+        hparams["tensorboard_train_logger"] = TensorboardLogger(
+            hparams["tensorboard_logs_folder"]
+        )
+    with one_line_errors():
+        run_on_main(prepare_starter, kwargs=hparams["prepare_opts"])
+    datasets = dataio_prep(hparams)
+    brain = StarterBrain(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    # The schedule needs the number of optimiser steps
+    num_clips = hparams["clips_per_epoch"] / int(
+        os.environ.get("WORLD_SIZE", 1)
+    )
+    total_steps = hparams["number_of_epochs"] * math.ceil(
+        num_clips / hparams["batch_size"]
+    )
+    brain.hparams.lr_annealing = hparams["lr_annealing"](
+        warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
+        total_steps=total_steps // brain.grad_accumulation_factor,
+    )
+    brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
+    brain.train_sampler = Numbers(datasets["train"])
+    brain.fit(
+        brain.hparams.epoch_counter,
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs={
+            "sampler": brain.train_sampler,
+            **hparams["train_dataloader_opts"],
+        },
+        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    brain.evaluate(
+        datasets["valid"], test_loader_kwargs=hparams["valid_dataloader_opts"]
+    )

@@ -1,0 +1,162 @@
+"""Tests of the starter's recipe, with a teacher of three tones.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+from recipe_runs import ROOT, run_words
+from tiny_onnx import PITCHES, write_model
+
+from fftp_tag import AudioTagger
+
+RATE = 16000
+FASTER = 8  # the teacher's rate, and so the pitches that it hears, are higher
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Folders of tones with noise, of ten recordings each, and a teacher."""
+    folder = tmp_path_factory.mktemp("starter")
+    write_model(folder / "teacher.onnx", sample_rate=FASTER * 1000)
+    rng = np.random.default_rng(0)
+    for place in ("a", "b"):
+        (folder / place).mkdir()
+        for number in range(20):
+            # Around a pitch, since the recipe changes speeds
+            pitch = FASTER * list(PITCHES.values())[number % 3]
+            pitch = pitch * (1 + 0.1 * np.sin(np.arange(RATE) / 1000))
+            tone = np.cos(2 * np.pi * np.cumsum(pitch) / RATE)
+            wav = 0.2 * tone + 0.001 * rng.standard_normal(RATE)
+            wav = np.pad(wav, 100)  # with silence at its ends
+            # Two parts of each recording of Freesound
+            name = f"{number % 2}-{1000 + number // 2}-{place}.wav"
+            sf.write(folder / place / name, wav, RATE)
+    rows = ["file,author,licence", "0-1000-a.wav,Someone,CC0"]
+    (folder / "a" / "clips.csv").write_text("\n".join(rows))
+    return folder
+
+
+def words_of(folder, output, **options):
+    """The command of a small training."""
+    given = {
+        "audio_folders": f"[{folder / 'a'}, {folder / 'b'}]",
+        "teacher": folder / "teacher.onnx",
+        "exclude": "['*/1-1000-a.wav']",
+        "valid_fraction": 0.3,
+        "output_folder": output,
+        "n_classes": 3,
+        "embedding_size": 3,
+        "embed_dim": 16,
+        "depth": 1,
+        "clip_seconds": 1.5,
+        "part_seconds": 0.5,
+        "clips_per_epoch": 320,
+        "number_of_epochs": 3,
+        "batch_size": 8,
+        "lr": 0.02,
+        "warmup_steps": 2,
+        "num_workers": 0,
+        **options,
+    }
+    recipe = ROOT / "recipes" / "Starter" / "train.py"
+    hparams = ROOT / "hparams" / "starter.yaml"
+    words = [f"--{name}={value}" for name, value in given.items()]
+    return [str(recipe), str(hparams), *words]
+
+
+def read_log(output):
+    """The lines of a training's log."""
+    return (output / "train_log.txt").read_text().splitlines()
+
+
+def test_the_answers_of_a_teacher_are_learnt(sounds, tmp_path):
+    output = tmp_path / "trained"
+    status, text = run_words(words_of(sounds, output), tmp_path)
+    assert status == 0, text
+    splits = {}
+    for split in ("train", "valid"):
+        with open(output / "prepared" / f"{split}.csv") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["stop"] for row in rows} <= {str(RATE)}  # no silence
+        splits[split] = {row["ID"].split("-")[-2] for row in rows}
+        assert not any(row["ID"].endswith("1-1000-a.wav") for row in rows)
+    assert not splits["train"] & splits["valid"]
+    credits = (output / "prepared" / "attribution.csv").read_text()
+    assert "a--0-1000-a.wav,author: Someone; licence: CC0" in credits
+    # Recordings that were not trained on have the teacher's best class
+    last = read_log(output)[-1]
+    assert float(last.split("same best class: ")[1]) > 0.9
+    teacher = AudioTagger.from_pretrained(sounds / "teacher.onnx")
+    student = AudioTagger.from_pretrained(output / "inference")
+    assert student.labels == list(PITCHES)
+    for pitch in PITCHES.values():
+        tone = 0.2 * np.cos(2 * np.pi * FASTER * pitch * np.arange(RATE) / RATE)
+        tone = tone.astype(np.float32)
+        [expected] = teacher.tag_file(tone, RATE, top_k=1)
+        [found] = student.tag_file(tone, RATE, top_k=1)
+        assert found.label == expected.label
+
+
+def test_a_mixture_depends_on_its_number(sounds, tmp_path, monkeypatch):
+    """And parts have the teacher's answers to them."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "Starter"))
+    from mixtures import Mixtures, Numbers
+
+    data = {
+        f"{path.parent.name}--{path.name}": {
+            "wav": str(path),
+            "start": "0",
+            "stop": str(RATE),
+        }
+        for path in sorted(sounds.rglob("*.wav"))
+    }
+    teacher = str(sounds / "teacher.onnx")
+    first, again = (
+        Mixtures(data, teacher, size=4, seed=1, sample_rate=RATE)
+        for _ in range(2)
+    )
+    clip, same, other = first[7], again[7], again[8]
+    assert (clip["sig"] == same["sig"]).all()
+    assert not (clip["sig"] == other["sig"]).all()
+    wav = clip["sig"].numpy().astype(np.float32) / 2**15
+    model = AudioTagger.from_pretrained(teacher).model
+    for (start, end), expected in zip(clip["parts"], clip["part_targets"]):
+        part = wav[round(float(start) * RATE) : round(float(end) * RATE)]
+        part = soxr.resample(part, RATE, model.sample_rate)
+        found = model.probabilities(part[None])[0]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    numbers = Numbers(first)
+    drawn = []
+    for epoch in (1, 2):
+        numbers.set_epoch(epoch)
+        drawn += numbers
+    assert drawn == list(range(8))
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_as_if_it_had_not_been(sounds, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    options = {"after": "[]", "clips_per_epoch": 64}
+    words = words_of(sounds, killed, **options)
+    with subprocess.Popen([sys.executable, *words]) as process:
+        while process.poll() is None and not list(killed.glob("save/CKPT*/C*")):
+            time.sleep(0.01)
+        process.kill()
+    for output in (killed, whole):
+        words = words_of(sounds, output, **options)
+        status, text = run_words(words, tmp_path)
+        assert status == 0, text
+    assert read_log(killed)[-2:] == read_log(whole)[-2:]
+    path = "prepared/prepared.json"
+    records = [json.loads((x / path).read_text()) for x in (killed, whole)]
+    assert records[0] == records[1]
