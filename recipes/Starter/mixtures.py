@@ -110,6 +110,8 @@ class Mixtures(torch.utils.data.Dataset):
         self.part_length = round(part_seconds * sample_rate)
         self.num_parts = num_parts
         self.is_mixed = is_mixed
+        # Of the teacher, to clips by number; and which numbers, of one epoch
+        self.answers, self.block = {}, None
 
     def __len__(self):
         return self.size
@@ -133,22 +135,33 @@ class Mixtures(torch.utils.data.Dataset):
         rng = np.random.default_rng((self.seed, number))
         wav = self.mix(rng) if self.is_mixed else self.read(number, rng)
         sig = as_int16(wav)
-        wav = sig.astype(np.float32) / 2**15
-        targets, embedding = self.teacher.answer(wav)
         starts = rng.integers(
-            max(len(wav) - self.part_length, 0) + 1, size=self.num_parts
+            max(len(sig) - self.part_length, 0) + 1, size=self.num_parts
         )
-        parts = [
-            self.teacher.answer(wav[start : start + self.part_length])[0]
-            for start in starts
-        ]
+        if number // self.size != self.block:
+            self.block = number // self.size
+            self.answers.clear()
+        if number not in self.answers:
+            self.answers[number] = self.ask(sig, starts)
         times = np.stack([starts, starts + self.part_length], 1) / self.rate
         return {
             "id": str(number),
             "sig": torch.tensor(sig),
+            "parts": torch.tensor(times, dtype=torch.float32),
+            **self.answers[number],
+        }
+
+    def ask(self, sig, starts):
+        """The teacher's answers to a clip ``[S]`` in 16 bits, and to its parts."""
+        wav = sig.astype(np.float32) / 2**15
+        targets, embedding = self.teacher.answer(wav)
+        parts = [
+            self.teacher.answer(wav[start : start + self.part_length])[0]
+            for start in starts
+        ]
+        return {
             "targets": targets,
             "embedding": embedding,
-            "parts": torch.tensor(times, dtype=torch.float32),
             "part_targets": torch.stack(parts),
         }
 
@@ -200,16 +213,19 @@ def group_by_folder(data):
 
 
 class Numbers(torch.utils.data.Sampler):
-    """The numbers of an epoch's clips: each epoch has new ones.
+    """The numbers of an epoch's clips.
 
     Arguments
     ---------
     dataset : Dataset
         Its length is that of an epoch.
+    uses : int
+        How many epochs have the same clips, before there are new ones.
     """
 
-    def __init__(self, dataset):
+    def __init__(self, dataset, uses=1):
         self.size = len(dataset)
+        self.uses = uses
         self.epoch = 1
 
     def set_epoch(self, epoch):
@@ -220,7 +236,7 @@ class Numbers(torch.utils.data.Sampler):
         return self.size
 
     def __iter__(self):
-        first = (self.epoch - 1) * self.size
+        first = (self.epoch - 1) // self.uses * self.size
         return iter(range(first, first + self.size))
 
 

@@ -289,7 +289,7 @@ if __name__ == "__main__":
         total_steps=total_steps // brain.grad_accumulation_factor,
     )
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
-    brain.train_sampler = Numbers(datasets["train"])
+    brain.train_sampler = Numbers(datasets["train"], hparams["uses"])
     brain.fit(
         brain.hparams.epoch_counter,
         datasets["train"],

@@ -135,12 +135,15 @@ def test_a_mixture_depends_on_its_number(sounds, tmp_path, monkeypatch):
         part = soxr.resample(part, RATE, model.sample_rate)
         found = model.probabilities(part[None])[0]
         np.testing.assert_allclose(found, expected, atol=1e-5)
-    numbers = Numbers(first)
-    drawn = []
-    for epoch in (1, 2):
-        numbers.set_epoch(epoch)
-        drawn += numbers
-    assert drawn == list(range(8))
+    for uses, expected in (
+        (1, [*range(12)]),
+        (2, [*range(4)] * 2 + [4, 5, 6, 7]),
+    ):
+        numbers, drawn = Numbers(first, uses), []
+        for epoch in (1, 2, 3):
+            numbers.set_epoch(epoch)
+            drawn += numbers
+        assert drawn == expected
 
 
 @pytest.mark.slow
