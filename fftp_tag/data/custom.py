@@ -310,20 +310,27 @@ def parse_times(start, end):
 
 
 def list_class_folders(data_folder, folders):
-    """Lists the clips in one folder per class, or per split and class."""
+    """Lists the clips in one folder per class, or per split and class.
+
+    A train is a sound as well: beside other classes, a folder of this name
+    without folders in it is a class.
+    """
     splits = [name for name in folders if name in SPLIT_NAMES]
-    if not splits:
+    inside = {
+        name: folders_in(os.path.join(data_folder, name)) for name in splits
+    }
+    is_mixed = len(splits) < len(folders)
+    if not splits or (is_mixed and inside == {"train": []}):
         return list_classes(data_folder, folders)
+    if is_mixed or not all(inside.values()):
+        raise InputError(
+            f"{data_folder}: {', '.join(splits)} are names of splits, not of"
+            " classes. Arrange the clips as train/CLASS/ and test/CLASS/, or"
+            f" list them in {CLIP_LIST} with the columns path, labels and"
+            " split; or rename a folder that is a class"
+        )
     clips = []
-    for name in splits:
-        classes = folders_in(os.path.join(data_folder, name))
-        if len(splits) < len(folders) or not classes:
-            raise InputError(
-                f"{data_folder}: {', '.join(splits)} are names of splits, not"
-                " of classes. Arrange the clips as train/CLASS/ and"
-                f" test/CLASS/, or list them in {CLIP_LIST} with the columns"
-                " path, labels and split; or rename a folder that is a class"
-            )
+    for name, classes in inside.items():
         clips += list_classes(data_folder, classes, name)
     return clips
 

@@ -63,6 +63,14 @@ def test_folders_of_splits(tmp_path):
     ]
 
 
+def test_a_train_is_a_sound(tmp_path):
+    touch(tmp_path, "train/1.wav", "dog/1.wav")
+    assert rows_of(tmp_path) == [
+        ("dog/1.wav", ("dog",), ""),
+        ("train/1.wav", ("train",), ""),
+    ]
+
+
 def parts_of(folder, **options):
     """Path, start, end and labels of each clip."""
     return [
