@@ -10,7 +10,7 @@ Authors
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +50,9 @@ class Sizes:
         From one span to the next, in tokens.
     n_bins : int
         Mel bins of a frame.
+    is_whole : bool
+        Whether a clip has one token, whatever its length: then each span is a
+        clip of its own.
     """
 
     token_samples: int
@@ -59,6 +62,7 @@ class Sizes:
     span_frames: int
     hop: int
     n_bins: int
+    is_whole: bool = False
 
 
 def make_span_model(model: Model, path: PathLike, seconds: float) -> Model:
@@ -91,12 +95,17 @@ def make_span_model(model: Model, path: PathLike, seconds: float) -> Model:
         pad_to_span(graph, sizes)
         add_spans(graph, sizes)
 
+    limits: dict[str, Any] = {}
+    if sizes.is_whole:
+        limits["min_samples"] = limits["max_samples"] = sizes.span_samples
     info = dataclasses.replace(
         model.info,
+        **limits,
         labels=[],
         single_label=False,
         rules=None,
         note=None,
+        token_samples=sizes.token_samples,
         frame_level=FrameLevel(
             sizes.span_samples,
             sizes.hop * sizes.token_samples,
@@ -129,7 +138,24 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
     span = min(count(round(seconds * model.sample_rate)), most)
     is_short = length(span) <= model.max_samples / 2
     wav = np.zeros((1, length(most)), np.float32)
-    _, n_frames, n_bins = model.run(["features"], wav)[0].shape
+    features, tokens = model.run(["features", "tokens"], wav)
+    _, n_frames, n_bins = features.shape
+    if tokens.shape[1] == 1 < most:
+        n_samples = round(seconds * model.sample_rate)
+        n_samples = min(max(n_samples, model.min_samples), model.max_samples)
+        features = model.run(["features"], wav[:, :n_samples])[0]
+        # A quarter of a span from one to the next
+        stride_frames = max(n_samples // 4 // model.frame_samples, 1)
+        return Sizes(
+            token_samples=stride_frames * model.frame_samples,
+            stride_frames=stride_frames,
+            span=1,
+            span_samples=n_samples,
+            span_frames=features.shape[1],
+            hop=1,
+            n_bins=n_bins,
+            is_whole=True,
+        )
     stride_frames = token_samples // model.frame_samples
     return Sizes(
         token_samples=token_samples,

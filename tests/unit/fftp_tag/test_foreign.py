@@ -35,6 +35,7 @@ from fftp_tag.errors import InputError
 from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.sources import find_on_disk
+from fftp_tag.model.spans import make_span_model
 
 TOLERANCE = 1e-3
 
@@ -364,6 +365,18 @@ def test_an_encoder_of_clips_of_any_length(tmp_path):
         expected = session.run(["embedding"], inputs)[0]
         found = tagger.model.run(["embeddings"], wav[None])[0]
         np.testing.assert_allclose(found, expected, atol=1e-5)
+    # A span is a clip of its own
+    spans = make_span_model(tagger.model, tmp_path / "spans.onnx", 0.3)
+    assert spans.span_samples == spans.max_samples == 2400
+    wav = sound(6000)
+    times, rows = AudioTagger(spans).span_features(wav, 8000)
+    starts = np.round(8000 * times - 1200).astype(int)
+    assert starts[0] == 0 and starts[-1] == 3600
+    assert np.diff(starts).max() <= 600
+    for start, row in zip(starts, rows):
+        inputs = {"inputs": wav[None, start : start + 2400]}
+        expected = session.run(["embedding"], inputs)[0][0]
+        np.testing.assert_allclose(row[:16], expected, atol=1e-4)  # the mean
 
 
 def test_an_encoder_without_classes(tmp_path):
