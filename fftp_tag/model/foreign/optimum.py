@@ -22,7 +22,7 @@ from fftp_tag.model.foreign.join import (
     find_config,
     read_number,
 )
-from fftp_tag.model.foreign.waveform import save_encoder
+from fftp_tag.model.foreign.waveform import MOST_SECONDS, save_encoder
 from fftp_tag.model.info import ModelInfo
 
 ACCEPTED = "an encoder of waveforms by Optimum (with config.json)"
@@ -34,7 +34,9 @@ LONGEST, SHORTEST = 10, 1
 def find(path: Path) -> Found | None:
     """The model that is a file, or in a folder, if it has this form."""
     model, config = find_config(path)
-    if model is None or config is None or "id2label" not in read_json(config):
+    if model is None or config is None:
+        return None
+    if not isinstance(read_json(config).get("id2label"), dict):
         return None
     settings = config.with_name(SETTINGS)
     files = [file for file in (config, settings) if file.is_file()]
@@ -67,11 +69,19 @@ def write(found: Found, path: str) -> None:
     if RATE in settings:
         described_by, given = more[0], settings
     rate = read_number(described_by, given, RATE, MIN_RATE, MAX_RATE)
-    fixed = sizes[-1]
-    output = next(iter(model.outputs))
-    labels = read_id2label(
-        config["id2label"], model.shape(output)[-1], config_path
+    longest = sizes[-1] or LONGEST * rate
+    if longest > MOST_SECONDS * rate:
+        raise InputError(
+            f"{found.model} takes clips of {longest / rate:.0f} s: at most "
+            f"{MOST_SECONDS} s are read."
+        )
+    # There may be embeddings as well
+    names = config["id2label"]
+    output = next(
+        (x for x, shape in model.outputs.items() if shape[1:] == (len(names),)),
+        next(iter(model.outputs)),
     )
+    labels = read_id2label(names, model.shape(output)[-1], config_path)
     is_single = config.get("problem_type") == "single_label_classification"
     activation = "softmax" if is_single else "sigmoid"
     if model.are_probabilities(output):
@@ -84,8 +94,8 @@ def write(found: Found, path: str) -> None:
         ModelInfo(
             labels=complete_names(labels),
             sample_rate=rate,
-            max_samples=fixed or LONGEST * rate,
-            min_samples=fixed or SHORTEST * rate,
+            max_samples=longest,
+            min_samples=sizes[-1] or SHORTEST * rate,
             frame_samples=rate // 100,
             single_label=is_single,
         ),

@@ -248,6 +248,22 @@ def test_a_tagger_of_waveforms_by_optimum(tmp_path):
         np.testing.assert_allclose(found[1], embeddings, atol=1e-4)
 
 
+def test_a_tagger_with_embeddings_before_its_classes(tmp_path):
+    """As Perch has them, of clips of one length."""
+    model = write_waveforms(tmp_path)
+    (tmp_path / "birds.json").unlink()
+    (tmp_path / "birds.onnx").rename(tmp_path / "model.onnx")
+    config = {"id2label": dict(enumerate(LABELS)), "sampling_rate": 8000}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    tagger = AudioTagger.from_pretrained(tmp_path)
+    assert tagger.model.info.fixed_length and tagger.max_seconds == 0.5
+    wavs = torch.tensor(sound(4000))[None]
+    with torch.no_grad():
+        expected = model(wavs)[1].sigmoid()
+    found = tagger.model.probabilities(wavs.numpy())
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
