@@ -102,9 +102,11 @@ def prepare_starter(
         write_attribution(prepared_folder, recordings)
 
 
-def clip_id(*parts):
-    """An id, which is a file name as well, from parts of a path."""
-    return re.sub(r"[^\w.-]+", "--", "/".join(map(str, parts)))
+def clip_id(folder, path):
+    """An id, which is a file name as well, and begins with its folder's."""
+    folder = re.sub(r"[^\w.]+", "_", folder)
+    path = re.sub(r"[^\w.-]+", "--", str(path))
+    return f"{folder}--{path}"
 
 
 def choose_split(path, valid_fraction):

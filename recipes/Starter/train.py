@@ -114,7 +114,16 @@ class StarterBrain(Brain):
         return (of_clips.mean() + of_parts.mean()) + weight * distance.mean()
 
     def on_fit_start(self):
-        """Sets the classifier's bias, before a checkpoint is loaded."""
+        """Sets the classifier's bias, before a checkpoint is loaded.
+
+        Ends the process with one line if the teacher has other embeddings.
+        """
+        size = len(self.datasets["train"][0]["embedding"])
+        if size != self.hparams.embedding_size:
+            sys.exit(
+                f"The teacher's embeddings have {size} dimensions: give "
+                f"--embedding_size {size}."
+            )
         layer = self.modules.embedding_model.frame_classifier.layers[-1]
         with torch.no_grad():
             layer.bias.copy_(log_odds(self.datasets["train"]))

@@ -107,6 +107,12 @@ def test_the_answers_of_a_teacher_are_learnt(sounds, tmp_path):
         assert found.label == expected.label
 
 
+def test_a_teacher_of_other_sizes_is_named(sounds, tmp_path):
+    words = words_of(sounds, tmp_path / "trained", embedding_size=4)
+    status, text = run_words(words, tmp_path)
+    assert status == 1 and "give --embedding_size 3" in text
+
+
 def test_a_mixture_depends_on_its_number(sounds, tmp_path, monkeypatch):
     """And parts have the teacher's answers to them."""
     monkeypatch.syspath_prepend(str(ROOT / "recipes" / "Starter"))
