@@ -158,7 +158,9 @@ def read_blocks(
     InputError
         If the source is not audio, or is shorter than 25 ms.
     """
-    if isinstance(source, list) and any(isinstance(x, str) for x in source):
+    if isinstance(source, list) and any(
+        isinstance(x, str | os.PathLike) for x in source
+    ):
         raise InputError("A list is no source: call this for each file.")
     name = "the audio"
     if isinstance(source, str | os.PathLike | Part):

@@ -152,11 +152,9 @@ def report_cost(args: argparse.Namespace, tagger: "AudioTagger") -> None:
     """Checks --window and --hop, and reports a timeline that costs much."""
     if tagger.model.is_frame_level:
         return
-    info, windows = (
-        tagger.model.info,
-        tagger.check_window(args.window, args.hop),
-    )
-    cost, rate = info.cost(windows), tagger.sample_rate
+    info, rate = tagger.model.info, tagger.sample_rate
+    windows = tagger.check_window(args.window, args.hop)
+    cost = info.cost(windows)
     if cost > MUCH:
         padded = f", each padded to {tagger.max_seconds:g} s"
         output.report(

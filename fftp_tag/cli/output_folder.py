@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import PathLike, atomic_path, is_unchanged
+from fftp_tag.files import PathLike, atomic_path, file_sha256, is_unchanged
 
 MANIFEST = "manifest.jsonl"
 
@@ -79,7 +79,7 @@ class OutputFolder:
             raise InputError(f"{path} exists, but is not in {self.path}.")
         if is_unchanged(recording, row["recording"]):
             return True
-        if checksum(path.read_bytes()) != row["content"]:
+        if file_sha256(path) != row["content"]:
             raise InputError(
                 f"{path} was edited, but is of an earlier state of {recording}: "
                 "move it to another folder, or give another --output."
@@ -89,8 +89,10 @@ class OutputFolder:
 
     def write(self, name: str, content: bytes, recording: str) -> None:
         """Writes a file; ``recording`` is the identity of its recording."""
-        row = {"file": name, "recording": recording}
-        self.add_line({**row, "content": checksum(content)})
+        checksum = hashlib.sha256(content).hexdigest()
+        self.add_line(
+            {"file": name, "recording": recording, "content": checksum}
+        )
         with atomic_path(self.path.parent / name) as temporary_path:
             Path(temporary_path).write_bytes(content)
 
@@ -99,11 +101,6 @@ class OutputFolder:
         line = "" if content is None else json.dumps(content)
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
-
-
-def checksum(content: bytes) -> str:
-    """The SHA-256 checksum of what a file has, in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def read_lines(text: str) -> list[dict[str, Any]]:

@@ -232,18 +232,12 @@ def read_pipe(file: str) -> bytes:
 
 def made_by(args: argparse.Namespace, model: str) -> dict[str, Any]:
     """What determines the files in --output, by the names of options."""
+    rules = ("threshold", "merge_gap", "min_duration")
+    values = options.given(
+        args, "timeline", "top_k", *rules, "window", "hop", "format"
+    )
     made_with = {
-        f"--{name.replace('_', '-')}": getattr(args, name)
-        for name in (
-            "timeline",
-            "top_k",
-            "threshold",
-            "merge_gap",
-            "min_duration",
-            "window",
-            "hop",
-            "format",
-        )
+        f"--{name.replace('_', '-')}": value for name, value in values.items()
     }
     return {"version": __version__, "--model": model, **made_with}
 

@@ -225,7 +225,7 @@ def write_prepared(
         logger.info("%s: %d clips", split, len(kept))
         present = {label for clip in kept for label in clip.labels}
         absent = [name for x, name in classes.items() if x not in present]
-        if absent and split != "valid":
+        if absent and present and split != "valid":  # some have labels
             logger.warning(
                 "%s: no clip of %d classes, such as %s",
                 split,

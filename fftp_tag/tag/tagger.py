@@ -259,8 +259,8 @@ class AudioTagger:
             Sampling rate of an array in Hz.
         window, hop : float, optional
             For a model of clips: length of a window in seconds, by default 2 or
-            the length that the model pads clips to; and step from one window to the next, by default a quarter of a
-            window.
+            the length that the model pads clips to; and step from one window to
+            the next, by default a quarter of a window.
         progress : bool
             Whether to show progress.
 

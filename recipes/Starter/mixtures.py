@@ -98,7 +98,7 @@ class Mixtures(torch.utils.data.Dataset):
         sample_rate,
         seconds=5.0,
         part_seconds=1.5,
-        num_parts=2,
+        num_parts=1,
         is_mixed=True,
     ):
         self.data = data

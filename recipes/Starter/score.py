@@ -7,7 +7,8 @@ are named; fold 4 is held back: nothing is chosen or learnt by it.
 * as they are: whether the best of the classes that the model knows, by AudioSet's
   names, is right; clips of other classes count as wrong;
 * with --learn: ``fftp-tag learn`` learns forty classes from five clips each, drawn
-  from the other folds, and names the fold's clips of these.
+  from the other folds, and names the fold's clips of these; "linear" is logistic
+  regression on log-mel statistics of the same clips.
 
 > python recipes/Starter/score.py DATA --models starter results/starter
 > python recipes/Starter/score.py DATA --models starter --learn --draws 3
@@ -24,8 +25,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fftp_tag import AudioTagger, learn
+from fftp_tag.audio.decode import read_audio
+from speechbrain_fftp.lobes.features import KaldiFbank
 
 # AudioSet's names for ESC-10; everyday has a column of them
 NAMES = {
@@ -92,16 +99,24 @@ def choose_classes(clips, fold):
     return known[:CLASSES]
 
 
+def draw_examples(clips, fold, draw):
+    """A few clips of each class that is learnt, from other folds, by class."""
+    draws = random.Random(draw)
+    examples = {}
+    for label in choose_classes(clips, fold):
+        own = [x for x in clips if x.label == label and x.fold != fold]
+        examples[label] = draws.sample(own, EXAMPLES)
+    return examples
+
+
 def score_learning(source, clips, fold, draw):
     """The same for classes that are learnt from a few clips of other folds."""
-    labels = choose_classes(clips, fold)
-    draws = random.Random(draw)
+    examples = draw_examples(clips, fold, draw)
     with tempfile.TemporaryDirectory() as scratch:
         folder, model = Path(scratch, "clips"), Path(scratch, "learnt.onnx")
-        for label in labels:
-            own = [x for x in clips if x.label == label and x.fold != fold]
+        for label, own in examples.items():
             (folder / label).mkdir(parents=True)
-            for clip in draws.sample(own, EXAMPLES):
+            for clip in own:
                 (folder / label / clip.path.name).symlink_to(clip.path)
         learn(AudioTagger.from_pretrained(source, threads=1), folder, model)
         tagger = AudioTagger.from_pretrained(model, threads=1)
@@ -109,8 +124,28 @@ def score_learning(source, clips, fold, draw):
             tagger.labels[tagger.clip_probabilities(clip.path).argmax()]
             == clip.label
             for clip in clips
-            if clip.fold == fold and clip.label in labels
+            if clip.fold == fold and clip.label in examples
         ]
+
+
+def score_linear(clips, fold, draw):
+    """The same by a linear model on log-mel statistics, without an encoder."""
+    examples = draw_examples(clips, fold, draw)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model.fit(
+        [log_mel_statistics(x.path) for own in examples.values() for x in own],
+        [label for label in examples for _ in range(EXAMPLES)],
+    )
+    clips = [x for x in clips if x.fold == fold and x.label in examples]
+    found = model.predict([log_mel_statistics(x.path) for x in clips])
+    return [label == x.label for label, x in zip(found, clips, strict=True)]
+
+
+def log_mel_statistics(path):
+    """Mean and standard deviation of a clip's log-mel bands ``[128]``."""
+    wav = torch.tensor(read_audio(path, 16000))
+    feats = KaldiFbank(n_mels=64)(wav[None])[0]
+    return torch.cat([feats.mean(0), feats.std(0)]).numpy()
 
 
 def main():
@@ -125,8 +160,13 @@ def main():
     clips = read_clips(args.data.resolve())
     print("| model | clips | right, % | of each draw |")
     print("| --- | --- | --- | --- |")
-    for source in args.models:
-        if args.learn:
+    for source in ["linear", *args.models] if args.learn else args.models:
+        if source == "linear":
+            found = [
+                score_linear(clips, args.fold, draw)
+                for draw in range(args.draws)
+            ]
+        elif args.learn:
             found = [
                 score_learning(source, clips, args.fold, draw)
                 for draw in range(args.draws)

@@ -11,6 +11,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import copy
 import csv
 import math
 import os
@@ -82,22 +83,8 @@ class StarterBrain(Brain):
         return logits.squeeze(1).sigmoid(), part_probs, projected
 
     def compute_objectives(self, predictions, batch, stage):
-        """Computes how far the predictions are from the teacher's answers.
-
-        Arguments
-        ---------
-        predictions : tuple
-            The output of ``compute_forward``.
-        batch : PaddedBatch
-            The batch.
-        stage : sb.Stage
-            The stage of the experiment.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss: the divergence (nats) of clips and of parts, each the sum
-            over classes, and the distance of embeddings, by ``1 - cosine``.
+        """The divergence of clips and of parts from the teacher's answers, in
+        nats, plus the distance of embeddings, ``1 - cosine``.
         """
         batch = batch.to(self.device)
         probs, part_probs, projected = predictions
@@ -114,11 +101,19 @@ class StarterBrain(Brain):
         return (of_clips.mean() + of_parts.mean()) + weight * distance.mean()
 
     def on_fit_start(self):
-        """Sets the classifier's bias, before a checkpoint is loaded.
+        """Begins with how often the teacher hears each class."""
+        if self.checkpointer.find_checkpoint() is None:
+            self.start_from_teacher()
+        super().on_fit_start()
+
+    def start_from_teacher(self):
+        """Sets the classifier's bias to log-odds of the teacher's answers.
 
         Ends the process with one line if the teacher has other embeddings.
         """
-        size = len(self.datasets["train"][0]["embedding"])
+        # A copy, whose teacher no worker inherits
+        clips = copy.copy(self.datasets["train"])
+        size = len(clips[0]["embedding"])
         if size != self.hparams.embedding_size:
             sys.exit(
                 f"The teacher's embeddings have {size} dimensions: give "
@@ -126,46 +121,19 @@ class StarterBrain(Brain):
             )
         layer = self.modules.embedding_model.frame_classifier.layers[-1]
         with torch.no_grad():
-            layer.bias.copy_(log_odds(self.datasets["train"]))
-        super().on_fit_start()
+            layer.bias.copy_(log_odds(clips))
 
     def on_fit_batch_start(self, batch, should_step):
-        """Sets the learning rate of a step.
-
-        Arguments
-        ---------
-        batch : PaddedBatch
-            The batch.
-        should_step : bool
-            Whether the optimiser steps after this batch.
-        """
+        """Sets the learning rate of a step."""
         if should_step:
             self.hparams.lr_annealing(self.optimizer)
 
     def on_stage_start(self, stage, epoch=None):
-        """Resets the statistics.
-
-        Arguments
-        ---------
-        stage : sb.Stage
-            The stage that starts.
-        epoch : int, optional
-            The epoch; None in the test stage.
-        """
+        """Resets the statistics."""
         self.divergences, self.distances, self.agreements = [], [], []
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Logs the agreement with the teacher; saves a checkpoint.
-
-        Arguments
-        ---------
-        stage : sb.Stage
-            The stage that ends.
-        stage_loss : float
-            The mean loss of the stage.
-        epoch : int, optional
-            The epoch; None in the test stage.
-        """
+        """Logs the agreement with the teacher; saves a checkpoint."""
         if stage == sb.Stage.TRAIN:
             self.train_stats = {"loss": stage_loss}
             return
@@ -287,15 +255,16 @@ if __name__ == "__main__":
         checkpointer=hparams["checkpointer"],
     )
     # The schedule needs the number of optimiser steps
-    num_clips = hparams["clips_per_epoch"] / int(
-        os.environ.get("WORLD_SIZE", 1)
+    num_clips = math.ceil(
+        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
     )
-    total_steps = hparams["number_of_epochs"] * math.ceil(
-        num_clips / hparams["batch_size"]
+    num_batches = math.ceil(num_clips / hparams["batch_size"])
+    total_steps = hparams["number_of_epochs"] * (
+        num_batches // brain.grad_accumulation_factor
     )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
-        total_steps=total_steps // brain.grad_accumulation_factor,
+        total_steps=total_steps,
     )
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
     brain.train_sampler = Numbers(datasets["train"], hparams["uses"])

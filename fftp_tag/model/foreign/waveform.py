@@ -93,7 +93,7 @@ def write(found: Found, path: str) -> None:
             labels=labels,
             sample_rate=rate,
             max_samples=longest,
-            min_samples=round(given.get("min_seconds", longest / rate) * rate),
+            min_samples=round(given.get(MIN_SECONDS, given["seconds"]) * rate),
             frame_samples=rate // 100,
             single_label=given.get("activation") == "softmax",
         ),
@@ -127,10 +127,18 @@ def save_encoder(
     """
     build = model.build
     sizes = model.shape(name)
-    if sizes[-1] not in (None, info.min_samples) or len(sizes) not in (2, 3):
+    if sizes[-1] is not None and {sizes[-1]} != {
+        info.min_samples,
+        info.max_samples,
+    }:
         raise InputError(
             f"{model.path} takes {sizes[-1]} samples, but {described_by} says "
-            f"{info.min_samples}: seconds times sample_rate."
+            f"{info.min_samples} to {info.max_samples}: times sample_rate."
+        )
+    if len(sizes) not in (2, 3):
+        raise InputError(
+            f"{model.path}: {name} has the shape {sizes} instead of [clips, "
+            "samples]."
         )
     wavs = add_padding(build, "wavs", info.min_samples)
     wavs = build.Slice(wavs, 0, info.max_samples, 1)

@@ -26,6 +26,7 @@ from foreign_models import (
     write_zipformer,
 )
 from onnx import helper
+from score import NAMES as NAMES_OF_ESC10
 from tiny_onnx import write_model
 from torchaudio.compliance import kaldi
 
@@ -326,21 +327,6 @@ def test_an_encoder_of_waveforms(tmp_path):
         assert tag.label == label
 
 
-# AudioSet's names for the classes of ESC-10
-OF_AUDIOSET = {
-    "baby_cry": "Baby cry, infant cry",
-    "chainsaw": "Chainsaw",
-    "clock_tick": "Tick-tock",
-    "dog_bark": "Bark",
-    "fire_crackling": "Crackle",
-    "helicopter": "Helicopter",
-    "person_sneeze": "Sneeze",
-    "rain": "Rain",
-    "rooster": "Crowing, cock-a-doodle-doo",
-    "sea_waves": "Waves, surf",
-}
-
-
 def test_a_published_tagger_of_real_sounds(shared):
     """mn04_as by EfficientAT names what is heard, as the file does alone."""
     path = shared / "models" / "mn04_as" / "mn04_as.onnx"
@@ -349,7 +335,7 @@ def test_a_published_tagger_of_real_sounds(shared):
     tagger = AudioTagger.from_pretrained(path)
     session = onnxruntime.InferenceSession(path)
     assert len(tagger.labels) == 527
-    columns = [tagger.labels.index(name) for name in OF_AUDIOSET.values()]
+    columns = [tagger.labels.index(name) for name in NAMES_OF_ESC10.values()]
     with open(shared / "data" / "esc10" / "esc10.csv") as file:
         rows = [row for row in csv.DictReader(file) if row["fold"] == "5"]
     right = []
@@ -360,7 +346,7 @@ def test_a_published_tagger_of_real_sounds(shared):
         wavs = np.pad(wav, (0, 320000 - len(wav)))[None]
         [expected] = session.run(["probabilities"], {"wavs": wavs})
         np.testing.assert_allclose(found, expected[0], atol=0.01)
-        right.append([*OF_AUDIOSET][found[columns].argmax()] == row["label"])
+        right.append([*NAMES_OF_ESC10][found[columns].argmax()] == row["label"])
     assert np.mean(right) > 0.85  # of ten
 
 

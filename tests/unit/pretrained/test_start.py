@@ -27,8 +27,14 @@ from speechbrain_fftp.pretrained import (
 
 def small_ast(embedding, max_frames=128, depth=2, heads=2):
     """A small encoder."""
-    sizes = embedding.n_mels, embedding.embed_dim, depth, heads
-    return AST(*sizes, embedding, max_frames)
+    return AST(
+        n_mels=embedding.n_mels,
+        embed_dim=embedding.embed_dim,
+        depth=depth,
+        num_heads=heads,
+        embedding=embedding,
+        max_frames=max_frames,
+    )
 
 
 def fftp(n_mels=40, embed_dim=24, patch_frames=10, stride=5):
