@@ -18,6 +18,7 @@ from fftp_tag.audio.scenes import (
     from_decibels,
 )
 from fftp_tag.data.clips import as_int16
+from fftp_tag.errors import InputError
 from speechbrain.dataio import audio_io
 
 SOUNDS = (0.5, 0.3, 0.2)  # probabilities of one, two, ... recordings
@@ -25,6 +26,8 @@ SPEED = (0.8, 1.25)
 TILT = 0.3  # of a sample, that is added to or taken from the next: 6 dB at most
 LEVEL_DB = (-35, -10)  # of the loudest recording, relative to full scale
 QUIETER_DB = 20  # at most, of the others
+AUDIBLE_DB = 10  # so much quieter, a recording's true classes are targets
+TRUE = 0.9  # their least target
 NOISY = 0.5  # fraction of the mixtures that have noise
 NOISE_DB = (-50, -15)  # relative to the loudest recording
 EXPONENTS = (0.0, 0.5, 1.0, 1.5, 2.0)  # of noises: power ~ 1 / f ** exponent
@@ -60,8 +63,6 @@ class Teacher:
 class Mixtures(torch.utils.data.Dataset):
     """Clips by number, each mixed of recordings that its number draws.
 
-    Each folder of recordings is drawn from equally often.
-
     A clip has ``sig`` ``[S]`` in 16 bits; the teacher's ``targets`` ``[C]`` and
     ``embedding`` ``[E]`` of it; and, of ``parts`` ``[P, 2]`` (start and end in
     seconds), the teacher's ``part_targets`` ``[P, C]``.
@@ -78,6 +79,8 @@ class Mixtures(torch.utils.data.Dataset):
         Seed of all clips.
     sample_rate : int
         Sampling rate of the recordings in Hz.
+    weights : dict, optional
+        How often folders are drawn from, by their names: 1 for all others.
     seconds : float
         Length of a clip.
     part_seconds : float
@@ -96,6 +99,7 @@ class Mixtures(torch.utils.data.Dataset):
         size,
         seed,
         sample_rate,
+        weights=None,
         seconds=5.0,
         part_seconds=1.5,
         num_parts=1,
@@ -103,7 +107,15 @@ class Mixtures(torch.utils.data.Dataset):
     ):
         self.data = data
         self.rows = list(data.values())
-        self.folders = group_by_folder(data)
+        folders, given = group_by_folder(data), weights or {}
+        if unknown := set(given) - set(folders):
+            raise InputError(
+                f"folder_weights: {', '.join(sorted(unknown))} is none of the "
+                f"folders {', '.join(folders)}."
+            )
+        self.folders = list(folders.values())
+        weights = np.array([given.get(folder, 1) for folder in folders])
+        self.shares = weights / weights.sum()
         self.source, self.size, self.seed = teacher, size, seed
         self.rate = sample_rate
         self.length = round(seconds * sample_rate)
@@ -133,7 +145,11 @@ class Mixtures(torch.utils.data.Dataset):
 
     def __getitem__(self, number):
         rng = np.random.default_rng((self.seed, number))
-        wav = self.mix(rng) if self.is_mixed else self.read(number, rng)
+        names = ()
+        if self.is_mixed:
+            wav, names = self.mix(rng)
+        else:
+            wav = self.read(number, rng)
         sig = as_int16(wav)
         starts = rng.integers(
             max(len(sig) - self.part_length, 0) + 1, size=self.num_parts
@@ -142,7 +158,7 @@ class Mixtures(torch.utils.data.Dataset):
             self.block = number // self.size
             self.answers.clear()
         if number not in self.answers:
-            self.answers[number] = self.ask(sig, starts)
+            self.answers[number] = self.ask(sig, starts, names)
         times = np.stack([starts, starts + self.part_length], 1) / self.rate
         return {
             "id": str(number),
@@ -151,10 +167,15 @@ class Mixtures(torch.utils.data.Dataset):
             **self.answers[number],
         }
 
-    def ask(self, sig, starts):
-        """The teacher's answers to a clip ``[S]`` in 16 bits, and to its parts."""
+    def ask(self, sig, starts, names):
+        """The teacher's answers to a clip ``[S]`` in 16 bits and to its parts,
+        corrected by the names of true classes of the clip.
+        """
         wav = sig.astype(np.float32) / 2**15
         targets, embedding = self.teacher.answer(wav)
+        for name in names:
+            place = self.teacher.model.labels.index(name)
+            targets[place] = targets[place].clamp(min=TRUE)
         parts = [
             self.teacher.answer(wav[start : start + self.part_length])[0]
             for start in starts
@@ -182,34 +203,38 @@ class Mixtures(torch.utils.data.Dataset):
         return wav.numpy()
 
     def mix(self, rng):
-        """Draws and mixes a clip ``[S]``."""
+        """Draws and mixes a clip ``[S]``; names its true classes, as known."""
+        names = []
         scene = np.zeros(self.length, np.float32)
         loudest = rng.uniform(*LEVEL_DB)
         count = 1 + rng.choice(len(SOUNDS), p=SOUNDS)
         for place in range(count):
-            folder = self.folders[rng.integers(len(self.folders))]
+            folder = self.folders[rng.choice(len(self.folders), p=self.shares)]
             number = folder[rng.integers(len(folder))]
             speed = rng.uniform(*SPEED)
             wav = change_speed(self.read(number, rng, speed), speed, self.rate)
             wav = wav[: self.length]
             wav[1:] -= rng.uniform(-TILT, TILT) * wav[:-1]
             start = rng.integers(self.length - len(wav) + 1)
-            level = loudest - (rng.uniform(0, QUIETER_DB) if place else 0)
-            add_sound(scene, wav, start, from_decibels(level), FADE)
+            quieter = rng.uniform(0, QUIETER_DB) if place else 0
+            level = from_decibels(loudest - quieter)
+            add_sound(scene, wav, start, level, FADE)
+            if quieter < AUDIBLE_DB:
+                names += filter(None, self.rows[number]["labels"].split(";"))
         if rng.uniform() < NOISY:
             noise = self.noises[rng.integers(len(self.noises))]
             start = rng.integers(len(noise) - self.length + 1)
             level = from_decibels(loudest + rng.uniform(*NOISE_DB))
             scene += level * noise[start : start + self.length]
-        return scene / max(1.0, np.abs(scene).max())
+        return scene / max(1.0, np.abs(scene).max()), names
 
 
 def group_by_folder(data):
-    """The numbers of the recordings of each folder, which their ids begin with."""
+    """The numbers of each folder's recordings, whose ids begin with its name."""
     folders = {}
     for number, name in enumerate(data):
         folders.setdefault(name.partition("--")[0], []).append(number)
-    return list(folders.values())
+    return folders
 
 
 class Numbers(torch.utils.data.Sampler):

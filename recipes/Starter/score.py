@@ -8,10 +8,13 @@ are named; fold 4 is held back: nothing is chosen or learnt by it.
   names, is right; clips of other classes count as wrong;
 * with --learn: ``fftp-tag learn`` learns forty classes from five clips each, drawn
   from the other folds, and names the fold's clips of these; "linear" is logistic
-  regression on log-mel statistics of the same clips.
+  regression on log-mel statistics of the same clips;
+* with --false-alarms: what events it finds in recordings of music, speech or noise
+  only, of classes that are neither such nor places.
 
 > python recipes/Starter/score.py DATA --models starter results/starter
 > python recipes/Starter/score.py DATA --models starter --learn --draws 3
+> python recipes/Starter/score.py DATA --false-alarms music FOLDER
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,6 +24,7 @@ import argparse
 import csv
 import random
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +35,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fftp_tag import AudioTagger, learn
-from fftp_tag.audio.decode import read_audio
+from fftp_tag.audio.decode import find_audio_files, read_audio
+from fftp_tag.data.audioset import read_classes
 from speechbrain_fftp.lobes.features import KaldiFbank
 
 # AudioSet's names for ESC-10; everyday has a column of them
@@ -48,6 +53,13 @@ NAMES = {
     "sea_waves": "Waves, surf",
 }
 FOLDS = ("1", "2", "3", "5")
+# First and last of AudioSet's classes, which are in the order of their ontology
+PLACES = ("Inside, small room", "Echo")
+RIGHT = {
+    "music": [("Music", "Scary music"), ("Singing", "Humming")],
+    "speech": [("Speech", "Whispering")],
+    "noise": [("Noise", "Pink noise"), ("Silence", "Silence")],
+}
 CLASSES, EXAMPLES = 40, 5  # that are learnt, and clips of each
 MOST_EXAMPLES, LEAST = 8, 4  # clips to draw from, and to name, at least
 
@@ -148,6 +160,33 @@ def log_mel_statistics(path):
     return torch.cat([feats.mean(0), feats.std(0)]).numpy()
 
 
+def list_false_alarms(source, kind, folder):
+    """Events that are wrong in recordings of a kind, and the hours of these."""
+    tagger = AudioTagger.from_pretrained(source, threads=1)
+    names = list(read_classes().values())
+    right = {
+        label
+        for first, last in [*RIGHT[kind], PLACES]
+        for label in names[names.index(first) : names.index(last) + 1]
+    }
+    wrong, seconds = [], 0.0
+    for path in find_audio_files(folder)[0]:
+        timeline = tagger.analyze(path)
+        seconds += timeline.duration
+        wrong += [x.label for x in timeline.events() if x.label not in right]
+    return wrong, seconds / 3600
+
+
+def show_false_alarms(models, kind, folder):
+    """Prints a row for each model."""
+    print(f"| model | false alarms an hour, {kind} | most often |")
+    print("| --- | --- | --- |")
+    for source in models:
+        wrong, hours = list_false_alarms(source, kind, folder)
+        often = ", ".join(f"{x} {n}" for x, n in Counter(wrong).most_common(5))
+        print(f"| {source} | {len(wrong) / hours:.0f} | {often} |", flush=True)
+
+
 def main():
     """Prints a row for each model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -156,7 +195,16 @@ def main():
     parser.add_argument("--fold", default="5", choices=FOLDS)
     parser.add_argument("--learn", action="store_true")
     parser.add_argument("--draws", type=int, default=1, help="with --learn")
+    parser.add_argument(
+        "--false-alarms",
+        nargs=2,
+        metavar=("KIND", "FOLDER"),
+        help=f"KIND: {', '.join(RIGHT)}",
+    )
     args = parser.parse_args()
+    if args.false_alarms:
+        show_false_alarms(args.models, *args.false_alarms)
+        return
     clips = read_clips(args.data.resolve())
     print("| model | clips | right, % | of each draw |")
     print("| --- | --- | --- | --- |")

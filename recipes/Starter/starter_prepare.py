@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prepares recordings of any sounds, without labels, for the starter model.
+"""Prepares recordings of any sounds for the starter model.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -29,8 +29,9 @@ SHORTEST = 0.1  # seconds, without silence at the ends
 GROUP = re.compile(r"^[0-9a-f]{8}(?=_nohash)|\d{4,}")
 # Tables beside recordings, their columns of names, and those that are copied
 TABLES = ("attribution.csv", "clips.csv")
-NAMES = ("file", "source_clip")
+NAMES = ("file", "ytid")
 CREDITS = ("title", "author", "license", "licence", "source", "freesound_id")
+LABELS = "audioset"  # the column of true classes, by name, separated by ;
 
 
 def prepare_starter(
@@ -51,9 +52,11 @@ def prepare_starter(
     ---------
     audio_folders : list of str
         Folders of recordings, of different names.
+        Tables beside them, attribution.csv or clips.csv, may tell the origin of
+        each, and its classes.
     prepared_folder : str
-        Folder to write to. ``attribution.csv`` there lists the recordings, with
-        what the tables beside them (attribution.csv, clips.csv) tell of each.
+        Folder to write to. ``attribution.csv`` there lists the recordings and
+        their origin.
     teacher : str
         The model whose classes are learnt, see ``AudioTagger``.
     exclude : list of str
@@ -64,8 +67,8 @@ def prepare_starter(
     Raises
     ------
     InputError
-        If there are no recordings, two folders have one name, or the prepared
-        folder holds other data.
+        If there are no recordings, two folders have one name, a table has a class
+        that the teacher lacks, or the prepared folder holds other data.
     """
     names = {Path(folder).name for folder in audio_folders}
     if len(names) < len(audio_folders):
@@ -87,8 +90,14 @@ def prepare_starter(
     with preparing(prepared_folder, settings) as to_do:
         if not to_do:
             return
+        tables = read_tables(recordings.values())
         clips = [
-            Clip(name, path, split=choose_split(path, valid_fraction))
+            Clip(
+                name,
+                path,
+                labels=read_labels(path, tables, labels),
+                split=choose_split(path, valid_fraction),
+            )
             for name, path in recordings.items()
         ]
         write_prepared(
@@ -99,7 +108,7 @@ def prepare_starter(
             splits=("train", "valid"),
             convert=read_sound,
         )
-        write_attribution(prepared_folder, recordings)
+        write_attribution(prepared_folder, recordings, tables)
 
 
 def clip_id(folder, path):
@@ -126,17 +135,47 @@ def read_sound(clip):
     return wav[heard[0] : heard[-1] + 1]
 
 
-def write_attribution(folder, recordings):
-    """Writes attribution.csv: where the recordings are from."""
+def read_tables(paths):
+    """What the tables in the folders of recordings, and in the folders above,
+    tell of each: rows by folder and the recording's name.
+    """
     tables = {}
+    for place in {x for path in paths for x in path.parents[:2]}:
+        for table in (place / name for name in TABLES):
+            if not table.is_file():
+                continue
+            with open(table, newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    name = next((row[x] for x in NAMES if row.get(x)), "")
+                    tables[place, Path(name).stem] = {"table": table, **row}
+    return tables
+
+
+def find_row(path, tables):
+    """The row of a recording, which is empty without one."""
+    rows = (tables.get((place, path.stem)) for place in path.parents[:2])
+    return next(filter(None, rows), {})
+
+
+def read_labels(path, tables, labels):
+    """The true classes of a recording, if its table tells them."""
+    row = find_row(path, tables)
+    found = tuple(filter(None, row.get(LABELS, "").split(";")))
+    for name in found:
+        if name not in labels:
+            raise InputError(
+                f"{row['table']}: the teacher has no class {name!r}."
+            )
+    return found
+
+
+def write_attribution(folder, recordings, tables):
+    """Writes attribution.csv: where the recordings are from."""
     rows = []
     for name, path in recordings.items():
-        for place in (path.parent, path.parent.parent):
-            if place not in tables:
-                tables[place] = read_credits(place)
-        known = tables[path.parent].get(path.name)
-        credit = known or tables[path.parent.parent].get(path.name, "")
-        rows.append((name, credit))
+        row = find_row(path, tables)
+        told = [f"{x}: {row[x]}" for x in CREDITS if row.get(x)]
+        rows.append((name, "; ".join(told)))
     unknown = sum(not credit for _, credit in rows)
     if unknown:
         logger.warning(
@@ -146,17 +185,3 @@ def write_attribution(folder, recordings):
             " or ".join(TABLES),
         )
     write_csv(Path(folder, "attribution.csv"), ("file", "credit"), rows)
-
-
-def read_credits(folder):
-    """What the tables in a folder tell of each file, by its name."""
-    found = {}
-    for path in (folder / name for name in TABLES):
-        if not path.is_file():
-            continue
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                name = next((row[x] for x in NAMES if row.get(x)), "")
-                told = [f"{x}: {row[x]}" for x in CREDITS if row.get(x)]
-                found[Path(name).name] = "; ".join(told)
-    return found

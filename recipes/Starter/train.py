@@ -215,6 +215,7 @@ def dataio_prep(hparams):
     options = {
         "teacher": hparams["teacher"],
         "sample_rate": hparams["sample_rate"],
+        "weights": hparams["folder_weights"],
         "seed": hparams["seed"],
         "seconds": hparams["clip_seconds"],
         "part_seconds": hparams["part_seconds"],
@@ -246,7 +247,7 @@ if __name__ == "__main__":
         )
     with one_line_errors():
         run_on_main(prepare_starter, kwargs=hparams["prepare_opts"])
-    datasets = dataio_prep(hparams)
+        datasets = dataio_prep(hparams)
     brain = StarterBrain(
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],

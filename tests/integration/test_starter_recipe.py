@@ -6,6 +6,7 @@ Authors
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -41,7 +42,8 @@ def sounds(tmp_path_factory):
             # Two parts of each recording of Freesound
             name = f"{number % 2}-{1000 + number // 2}-{place}.wav"
             sf.write(folder / place / name, wav, RATE)
-    rows = ["file,author,licence", "0-1000-a.wav,Someone,CC0"]
+    rows = ["file,author,licence,audioset", "0-1000-a.wav,Someone,CC0,"]
+    rows += [f"0-1001-a.wav,Other,CC0,{list(PITCHES)[2]}", ""]
     (folder / "a" / "clips.csv").write_text("\n".join(rows))
     return folder
 
@@ -61,7 +63,7 @@ def words_of(folder, output, **options):
         "clip_seconds": 1.5,
         "part_seconds": 0.5,
         "clips_per_epoch": 320,
-        "number_of_epochs": 3,
+        "number_of_epochs": 6,
         "batch_size": 8,
         "lr": 0.02,
         "warmup_steps": 2,
@@ -87,6 +89,9 @@ def test_the_answers_of_a_teacher_are_learnt(sounds, tmp_path):
     for split in ("train", "valid"):
         with open(output / "prepared" / f"{split}.csv") as file:
             rows = list(csv.DictReader(file))
+        for row in rows:
+            is_named = "0-1001-a" in row["ID"]
+            pass
         assert {row["stop"] for row in rows} <= {str(RATE)}  # no silence
         splits[split] = {row["ID"].split("-")[-2] for row in rows}
         assert not any(row["ID"].endswith("1-1000-a.wav") for row in rows)
@@ -113,19 +118,66 @@ def test_a_teacher_of_other_sizes_is_named(sounds, tmp_path):
     assert status == 1 and "give --embedding_size 3" in text
 
 
+def test_a_class_or_folder_that_there_is_not_is_named(sounds, tmp_path):
+    words = words_of(sounds, tmp_path / "trained", folder_weights="{c: 2}")
+    status, text = run_words(words, tmp_path)
+    assert status == 1 and "c is none of the folders a, b" in text
+    named = tmp_path / "named"
+    shutil.copytree(sounds, named)
+    table = named / "a" / "clips.csv"
+    table.write_text(table.read_text() + "0-1002-a.wav,Other,CC0,Gong\n")
+    status, text = run_words(words_of(named, tmp_path / "other"), tmp_path)
+    assert status == 1 and f"{table}: the teacher has no class 'Gong'" in text
+
+
+def rows_of(sounds, **labels):
+    """Recordings by id, and the class of some folders."""
+    return {
+        f"{path.parent.name}--{path.name}": {
+            "wav": str(path),
+            "start": "0",
+            "stop": str(RATE),
+            "labels": labels.get(path.parent.name, ""),
+        }
+        for path in sorted(sounds.rglob("*.wav"))
+    }
+
+
+def test_true_classes_are_targets(sounds, monkeypatch):
+    """And folders are drawn from by their weights."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "Starter"))
+    from mixtures import SOUNDS, TRUE, Mixtures
+
+    name = list(PITCHES)[1]
+    data = rows_of(sounds, a=name)
+    options = {"size": 400, "seed": 1, "sample_rate": RATE}
+    teacher = str(sounds / "teacher.onnx")
+    share = {}
+    for weight in (0, 1, 9):
+        clips = Mixtures(data, teacher, weights={"a": weight}, **options)
+        rng = np.random.default_rng(0)
+        names = [clips.mix(rng)[1] for _ in range(400)]
+        share[weight] = np.mean([bool(found) for found in names])
+    assert share[0] == 0 < share[1] < share[9]
+    expected = sum(p * (1 - 0.1**n) for n, p in enumerate(SOUNDS, 1))
+    assert share[9] <= expected + 0.04  # fewer, where they are quieter
+    clips = Mixtures(data, teacher, weights={"b": 0}, **options)
+    plain = Mixtures(rows_of(sounds), teacher, weights={"b": 0}, **options)
+    for number in range(5):
+        found, answer = clips[number]["targets"], plain[number]["targets"]
+        place = list(PITCHES).index(name)
+        assert found[place] == max(TRUE, answer[place])
+        np.testing.assert_array_equal(
+            np.delete(found, place), np.delete(answer, place)
+        )
+
+
 def test_a_mixture_depends_on_its_number(sounds, tmp_path, monkeypatch):
     """And parts have the teacher's answers to them."""
     monkeypatch.syspath_prepend(str(ROOT / "recipes" / "Starter"))
     from mixtures import Mixtures, Numbers
 
-    data = {
-        f"{path.parent.name}--{path.name}": {
-            "wav": str(path),
-            "start": "0",
-            "stop": str(RATE),
-        }
-        for path in sorted(sounds.rglob("*.wav"))
-    }
+    data = rows_of(sounds)
     teacher = str(sounds / "teacher.onnx")
     first, again = (
         Mixtures(data, teacher, size=4, seed=1, sample_rate=RATE)
