@@ -2,7 +2,8 @@
 
 CLIPS is a folder with one folder of clips for each class, or with a table
 clips.csv, as for training; a folder named background holds clips without any of
-the sounds. It may also hold recordings with label tracks beside them, of
+the sounds. Clips in a folder inside are of one recording or source, and are
+never learnt from and tested at once. CLIPS may also hold recordings with label tracks beside them, of
 Audacity, Raven or this program, in which all events are labelled. The encoder
 of the model is frozen: a linear classifier is learnt on it, in seconds. The
 first half of each --background recording is used to learn, the second half to
@@ -31,6 +32,7 @@ HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
   fftp-tag learn my_sounds
   fftp-tag learn my_sounds --background street.wav --output my.onnx
+  fftp-tag learn my_sounds --clips doubt.csv
   fftp-tag clip.wav --model my.onnx --timeline
   fftp-tag learn recordings --strong-labels corrected_tracks"""
 
@@ -67,6 +69,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recordings also have sounds that are not labelled (default: what "
         "is not labelled is background)",
     )
+    parser.add_argument(
+        "--numbered",
+        action="store_true",
+        help="clips whose names differ in a last number, such as dog_1.wav and "
+        "dog_2.wav, are of one recording",
+    )
+    parser.add_argument(
+        "--clips",
+        metavar="TABLE.csv",
+        help="table to write: what each clip is taken for by what is learnt from "
+        "others, those in doubt, which may have wrong labels, first",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -82,9 +96,13 @@ def run(args: argparse.Namespace) -> None:
         background=args.background,
         strong_labels=args.strong_labels,
         partly_labelled=args.partly_labelled,
+        numbered=args.numbered,
         progress=True,
     )
     print_report(report)
+    if args.clips is not None:
+        write_clips(args.clips, report)
+        print(f"wrote {args.clips}")
     print(f"wrote {path}")
 
 
@@ -110,11 +128,22 @@ def print_report(report: "Report") -> None:
         names = dict(zip(report.labels, report.labels, strict=False))
         output.print_false_alarms(report.false_alarms, names)
     if validation.scores:
+        others = (
+            "of other recordings" if validation.has_groups else "like these"
+        )
         print(
-            f"cross-validation in {validation.n_folds} folds, on clips like "
-            "these:"
+            f"cross-validation in {validation.n_folds} folds, on new clips "
+            f"{others}:"
         )
         print_intervals(validation.scores)
+        if not validation.has_groups:
+            print(
+                "  If any of the clips are of one recording, that is of the same "
+                "recordings: give each recording a folder inside its class's."
+            )
+    if validation.unmeasured:
+        names = output.printable(", ".join(validation.unmeasured))
+        print(f"not measured, for lack of clips of other recordings: {names}")
     if report.eval_scores:
         print("clips of the eval split, not learnt from:")
         print_intervals(report.eval_scores)
@@ -126,6 +155,25 @@ def print_report(report: "Report") -> None:
         )
     for name, reason in report.not_read.items():
         print(output.printable(f"not read: {name}: {reason}"))
+
+
+def write_clips(path: str, report: "Report") -> None:
+    """Writes the table of ``--clips``."""
+    from fftp_tag.files import write_csv
+
+    rows = []
+    for clip in report.validation.clips:
+        own = [
+            x
+            for x, is_own in zip(report.labels, clip.target, strict=True)
+            if is_own
+        ]
+        best = report.labels[clip.probs.argmax()]
+        doubt = "" if clip.doubt is None else f"{clip.doubt:.3f}"
+        probs = [f"{prob:.3f}" for prob in clip.probs]
+        rows.append((clip.name, ";".join(own), doubt, best, *probs))
+    header = ("clip", "labels", "doubt", "most probable", *report.labels)
+    write_csv(path, header, rows)
 
 
 def print_intervals(scores: dict[str, "Score"]) -> None:

@@ -336,7 +336,11 @@ def list_class_folders(data_folder, folders):
 
 
 def list_classes(data_folder, names, split=""):
-    """Lists the clips in the folders of classes, in the folder of a split."""
+    """Lists the clips in the folders of classes, in the folder of a split.
+
+    A folder inside, such as of a recording or a session, is a group; whichever
+    class it is in, since one recording may have several.
+    """
     clips = []
     empty = []
     for name in names:
@@ -347,7 +351,9 @@ def list_classes(data_folder, names, split=""):
         for path in paths:
             audio = os.path.join(data_folder, path)
             split_name = SPLIT_NAMES.get(split, "")
-            clips.append(Clip(path, audio, labels, split_name, group=path))
+            inside = os.path.relpath(path, os.path.join(split, name))
+            group = os.path.dirname(inside).replace(os.sep, "/") or path
+            clips.append(Clip(path, audio, labels, split_name, group=group))
         if not paths:
             empty.append(name)
     if empty and clips:

@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import math
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -124,6 +125,7 @@ def learn(
     background: PathLike | None = None,
     strong_labels: PathLike | None = None,
     partly_labelled: bool = False,
+    numbered: bool = False,
     progress: bool = False,
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
@@ -153,6 +155,8 @@ def learn(
     partly_labelled : bool
         Whether recordings have sounds that are not labelled; otherwise, what is
         around events is background.
+    numbered : bool
+        Whether clips whose names differ in a last number are of one recording.
     progress : bool
         Whether to show progress.
 
@@ -175,7 +179,7 @@ def learn(
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
     sounds = list_sounds(
-        data_folder, background, strong_labels, partly_labelled
+        data_folder, background, strong_labels, partly_labelled, numbered
     )
     lengths = measure_lengths(sounds)
     span = choose_span(sounds, lengths)
@@ -229,6 +233,7 @@ def list_sounds(
     background: PathLike | None,
     strong_labels: PathLike | None,
     partly_labelled: bool,
+    numbered: bool,
 ) -> Sounds:
     """Lists the clips and the recordings, see ``learn``.
 
@@ -237,6 +242,8 @@ def list_sounds(
     data = custom.list_clips(data_folder, 1, strong_labels, partly_labelled)
     labels = list(data.classes)
     clips, _ = drop_copies(data.clips, data.folder)
+    if numbered:
+        clips = [x._replace(group=without_number(x.group)) for x in clips]
     held_out = {clip.group for clip in clips if clip.split == "eval"}
     clips = [x for x in clips if x.split == "eval" or x.group not in held_out]
     has_background = background is not None or not all(x.labels for x in clips)
@@ -253,6 +260,12 @@ def list_sounds(
         single_label=all(len(x.labels) < 2 for x in clips),
         recordings=[] if background is None else list_recordings(background),
     )
+
+
+def without_number(group: str) -> str:
+    """A group that is a file, without a last number in its name."""
+    stem, extension = os.path.splitext(group)
+    return re.sub(r"[ _-]?\d+$", "", stem) if extension else group
 
 
 def measure_lengths(sounds: Sounds) -> dict[str, float]:

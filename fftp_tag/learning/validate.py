@@ -5,7 +5,6 @@ Authors
 """
 
 import dataclasses
-import logging
 import math
 from collections import defaultdict
 from typing import NamedTuple
@@ -23,8 +22,6 @@ from fftp_tag.model.info import THRESHOLD
 from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
-
-logger = logging.getLogger(__name__)
 
 MAX_CONFUSIONS = 5
 RESAMPLES = 200  # of the bootstrap
@@ -55,6 +52,16 @@ class Score(NamedTuple):
     high: float | None = None
 
 
+class HeldOut(NamedTuple):
+    """A clip, classified by what was learnt from other clips."""
+
+    name: str
+    target: np.ndarray  # multi-hot labels [C]
+    probs: np.ndarray  # [C]
+    # The largest difference of both; None: a class could not be learnt
+    doubt: float | None
+
+
 class Confusion(NamedTuple):
     """Clips of a class, or of background, that are taken for another class."""
 
@@ -76,12 +83,22 @@ class Validation:
         See ``score_clips``.
     confusions : list of Confusion
         The most frequent ones.
+    unmeasured : list of str
+        Labels of the classes that are not scored: their clips are of one group,
+        and cannot be learnt from and tested at once.
+    has_groups : bool
+        Whether any clips are known to be of one recording.
+    clips : list of HeldOut
+        All clips, those in doubt first.
     """
 
     thresholds: np.ndarray
     n_folds: int = 0
     scores: dict[str, Score] = dataclasses.field(default_factory=dict)
     confusions: list[Confusion] = dataclasses.field(default_factory=list)
+    unmeasured: list[str] = dataclasses.field(default_factory=list)
+    has_groups: bool = False
+    clips: list[HeldOut] = dataclasses.field(default_factory=list)
 
 
 class Learnt(NamedTuple):
@@ -117,27 +134,13 @@ def validate(
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
     folds = assign_folds(targets, [x.group for x in examples])
     if folds is None:
-        logger.warning(
-            "All clips are in one group or each class has one clip, so the "
-            "accuracy cannot be estimated"
-        )
         temperature = TEMPERATURE if single_label else 1.0
         classifier, spectrum = (
             learn_from(examples, first, single_label).soften(temperature)
             for first in (0, n_token_features)
         )
-        return Learnt(classifier, spectrum, Validation(thresholds))
-    alone = [
-        label
-        for label, column in zip(labels, targets.T, strict=False)
-        if len(set(folds[column > 0])) == 1
-    ]
-    if alone:
-        logger.warning(
-            "The scores count all clips of %s as missed: one clip, or clips of "
-            "one group, cannot be learnt from and tested at once",
-            ", ".join(alone),
-        )
+        validation = Validation(thresholds, unmeasured=labels)
+        return Learnt(classifier, spectrum, validation)
     classifier, probs = cross_validate(examples, folds, 0, single_label)
     spectrum, spectrum_probs = cross_validate(
         examples, folds, n_token_features, single_label
@@ -151,13 +154,43 @@ def validate(
             tagged[own] = probs[own] >= learn_thresholds(
                 targets[~own], probs[~own], learnable
             )
+    measured = np.array([len(set(folds[x > 0])) > 1 for x in targets.T])
+    rows = np.flatnonzero(targets[:, measured].any(1) | ~targets.any(1))
+    scored = [examples[row] for row in rows]
     validation = Validation(
         thresholds,
         n_folds=int(folds.max()) + 1,
-        scores=score_clips(examples, probs, tagged, spectrum_probs),
-        confusions=find_confusions(labels, examples, probs, tagged),
+        unmeasured=[
+            x for x, found in zip(labels, measured, strict=True) if not found
+        ],
+        has_groups=len({x.group for x in examples}) < len(examples),
+        clips=sort_by_doubt(examples, probs, measured),
     )
+    if measured.any():
+        validation.scores = score_clips(
+            scored, probs[rows], tagged[rows], spectrum_probs[rows], measured
+        )
+        validation.confusions = find_confusions(
+            labels, scored, probs[rows], tagged[rows]
+        )
     return Learnt(classifier, spectrum, validation)
+
+
+def sort_by_doubt(
+    examples: list[Example], probs: np.ndarray, measured: np.ndarray
+) -> list[HeldOut]:
+    """The clips whose labels differ most from their probabilities first."""
+    clips = []
+    for x, row in zip(examples, probs, strict=True):
+        doubt = None
+        if measured[x.target > 0].all():
+            doubt = float(np.abs(x.target - row).max())
+        clips.append(HeldOut(x.name, x.target, row, doubt))
+    return sorted(
+        clips,
+        key=lambda clip: -1 if clip.doubt is None else clip.doubt,
+        reverse=True,
+    )
 
 
 def targets_of(examples: list[Example]) -> np.ndarray:
@@ -237,12 +270,15 @@ def score_clips(
     probs: np.ndarray,
     tagged: np.ndarray,
     spectrum_probs: np.ndarray,
+    measured: np.ndarray | None = None,
 ) -> dict[str, Score]:
     """Scores of clips, with 95 % intervals for as many new clips like these.
 
-    The intervals are from a bootstrap over groups, widened by the square root
-    of 2 because the score of the new clips varies as well. There are none if
-    the clips with a class are in fewer than 5 groups.
+    The intervals are from a bootstrap over groups; where all are right, or few
+    wrong, the exact (Clopper-Pearson) interval of as many groups is wider, and
+    is used. They are widened by the square root of 2 because the score of the
+    new clips varies as well. There are none if the clips with a class are in
+    fewer than 5 groups.
 
     Arguments
     ---------
@@ -251,6 +287,8 @@ def score_clips(
         Probabilities, and whether they reach the thresholds, ``[clips, C]``.
     spectrum_probs : numpy.ndarray
         Probabilities by log-mel statistics alone.
+    measured : numpy.ndarray, optional
+        Which classes ``macro_F1`` counts, ``[C]``; by default all.
 
     Returns
     -------
@@ -261,15 +299,17 @@ def score_clips(
         tag or not. Scores that are undefined are missing.
     """
     targets = targets_of(examples)
-    of_all = score_arrays(targets, probs, tagged)
+    if measured is None:
+        measured = np.ones(targets.shape[1], bool)
+    of_all = score_arrays(targets, probs, tagged, measured)
     of_spectrum = score_arrays(
-        targets, spectrum_probs, spectrum_probs >= THRESHOLD
+        targets, spectrum_probs, spectrum_probs >= THRESHOLD, measured
     )
     scores = {
         name: Score(value, of_spectrum[name]) for name, value in of_all.items()
     }
-    groups = [x.group for x in examples if not x.is_background]
-    if len(set(groups)) < MIN_GROUPS:
+    n_groups = len({x.group for x in examples if not x.is_background})
+    if n_groups < MIN_GROUPS:
         return scores
     numbers = np.unique([x.group for x in examples], return_inverse=True)[1]
     members = [np.flatnonzero(numbers == n) for n in range(numbers.max() + 1)]
@@ -278,22 +318,50 @@ def score_clips(
     for _ in range(RESAMPLES):
         drawn = draw.integers(len(members), size=len(members))
         rows = np.concatenate([members[number] for number in drawn])
-        resampled.append(score_arrays(targets[rows], probs[rows], tagged[rows]))
+        resampled.append(
+            score_arrays(targets[rows], probs[rows], tagged[rows], measured)
+        )
     for name, score in scores.items():
         found = [sample[name] for sample in resampled if name in sample]
-        errors = np.percentile(found, [2.5, 97.5]) - score.value
-        low, high = (score.value + math.sqrt(2) * errors).clip(0, 1).tolist()
+        low, high = np.percentile(found, [2.5, 97.5])
+        exact_low, exact_high = exact_interval(score.value, n_groups)
+        ends = np.array([min(low, exact_low), max(high, exact_high)])
+        ends = score.value + math.sqrt(2) * (ends - score.value)
+        low, high = ends.clip(0, 1).tolist()
         scores[name] = score._replace(low=low, high=high)
     return scores
 
 
+def exact_interval(share: float, count: int) -> tuple[float, float]:
+    """The Clopper-Pearson interval (95 %) of a share of so many.
+
+    Example
+    -------
+    >>> low, high = exact_interval(1.0, 32)
+    >>> round(low, 3), high
+    (0.891, 1.0)
+    """
+    from scipy.stats import beta
+
+    right = share * count
+    low, high = 0.0, 1.0
+    if right > 0:
+        low = float(beta.ppf(0.025, right, count - right + 1))
+    if right < count:
+        high = float(beta.ppf(0.975, right + 1, count - right))
+    return low, high
+
+
 def score_arrays(
-    targets: np.ndarray, probs: np.ndarray, tagged: np.ndarray
+    targets: np.ndarray,
+    probs: np.ndarray,
+    tagged: np.ndarray,
+    measured: np.ndarray,
 ) -> dict[str, float]:
     """The values of ``score_clips`` by name."""
     true = targets > 0.5
     scores = {}
-    macro_f1 = f1_of_tags(true, tagged)["macro_F1"]
+    macro_f1 = f1_of_tags(true[:, measured], tagged[:, measured])["macro_F1"]
     if macro_f1 is not None:
         scores["macro_F1"] = macro_f1
     rows = true.any(1)

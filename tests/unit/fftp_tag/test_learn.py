@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import dataclasses
 import math
 import os
@@ -27,6 +28,7 @@ from tiny_onnx import LONGEST, RATE
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.audio.windows import Part
+from fftp_tag.cli.learn import print_report
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
 from fftp_tag.learning import (
@@ -540,6 +542,11 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     expected = 1.96 * (2 * 0.7 * 0.3 / n_groups) ** 0.5
     assert found.high - found.value == pytest.approx(expected, rel=0.2)
     assert found.value - found.low == pytest.approx(expected, rel=0.2)
+    # Of three times as many as are wrong at most, if none is
+    all_right = score_clips(examples, targets, targets > 0.5, targets)
+    low, high = all_right["accuracy"][2:]
+    assert 1 - low == pytest.approx(2**0.5 * 3.69 / n_groups, rel=0.01)
+    assert high == 1
 
 
 def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, read, capsys):
@@ -548,7 +555,7 @@ def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, read, capsys):
     for name in TONES:
         wavs = [make_sound(name, seed) for seed in range(6)]
         write(folder / f"{name}.wav", *wavs)
-        rows += [f"{name}.wav,{name},{name},{n},{n + 1}" for n in range(6)]
+        rows += [f"{name}.wav,{name},{n % 2},{n},{n + 1}" for n in range(6)]
     (folder / "clips.csv").write_text("\n".join(rows))
     command = ["learn", folder, "--model", tagger.model.path]
     command += ["--output", tmp_path / "my.onnx"]
@@ -557,14 +564,13 @@ def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, read, capsys):
     assert share_right(learnt, [90]) == 1
     printed = capsys.readouterr().out
     assert "low.wav, 17.0-18.0 s" in printed  # after the end
-    assert "such as low.wav, 0.0-1.0 s" in printed  # is confused
     # Around a part's copies are other parts
     pairs = [(x.part, y) for x in read.recordings for y in x.clips]
     assert pairs
     for own, other in pairs:
         is_apart = other.end <= own.start or own.end <= other.start
         assert other.path != own.path or is_apart
-    # Three groups do not show how much scores vary
+    # Two groups do not show how much scores vary
     assert "accuracy" in printed and "[" not in printed
 
 
@@ -592,12 +598,51 @@ def test_label_tracks_are_learnt_from(tmp_path, tagger):
         assert (found.background_spans == 0) == is_partly
 
 
-def test_a_class_of_one_clip_causes_a_warning(tmp_path, tagger, clips, caplog):
-    for number in range(1, 6):
-        (clips / "low" / f"{number}.wav").unlink()
+def test_what_cannot_be_measured_is_not_scored(tmp_path, tagger, clips, capsys):
+    """A class of one clip is listed; if all are, there are no scores."""
+    model, table = tmp_path / "my.onnx", tmp_path / "doubt.csv"
+    command = ["learn", clips, "--model", tagger.model.path]
+    command += ["--output", model, "--clips", table]
+    for name in TONES:
+        for number in range(1, 6):
+            (clips / name / f"{number}.wav").unlink()
+        assert main([*map(str, command)]) == 0
+        printed = capsys.readouterr().out
+        if name == list(TONES)[0]:
+            assert f"recordings: {name}\n" in printed
+            assert "accuracy" in printed
+            rows = list(csv.DictReader(table.open()))
+            doubts = [float(row["doubt"] or -1) for row in rows]
+            assert doubts == sorted(doubts, reverse=True)
+            assert [x["labels"] for x in rows if not x["doubt"]] == [name]
+    assert f"recordings: {', '.join(sorted(TONES))}\n" in printed
+    assert "accuracy" not in printed and "clip of" not in printed
+
+
+def test_a_clip_with_a_wrong_label_is_in_doubt(tmp_path, tagger, clips):
+    write(clips / "low" / "0.wav", make_sound("high", 90))
     report = learn(tagger, clips, tmp_path / "my.onnx")
-    assert " of low " in caplog.text
-    assert report.validation.scores["accuracy"].value <= 12 / 13
+    assert report.validation.clips[0].name == "low/0.wav"
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_clips_of_one_recording_are_tested_together(
+    tmp_path, tagger, clips, numbered, capsys
+):
+    """By a folder inside, or by name if that is asked for."""
+    for name in TONES:
+        for number in range(6):
+            path = clips / name / f"{number}.wav"
+            place = clips / name / (f"{'abc'[number // 2]}_{number}.wav")
+            if not numbered:
+                place = clips / name / f"{number // 2}" / path.name
+                place.parent.mkdir(exist_ok=True)
+            path.rename(place)
+    report = learn(tagger, clips, tmp_path / "my.onnx", numbered=numbered)
+    assert report.validation.has_groups
+    assert report.validation.n_folds == (5 if numbered else 3)
+    print_report(report)
+    assert "on new clips of other recordings" in capsys.readouterr().out
 
 
 def test_spans_of_long_background_are_further_apart(
