@@ -76,6 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "dog_2.wav, are of one recording",
     )
     parser.add_argument(
+        "--false-alarms",
+        type=options.number(float, 0),
+        metavar="N",
+        help="false alarms an hour of each class that are accepted, by the third "
+        "quarter of --background; the last quarter then tells how many there are",
+    )
+    parser.add_argument(
         "--clips",
         metavar="TABLE.csv",
         help="table to write: what each clip is taken for by what is learnt from "
@@ -97,6 +104,7 @@ def run(args: argparse.Namespace) -> None:
         strong_labels=args.strong_labels,
         partly_labelled=args.partly_labelled,
         numbered=args.numbered,
+        false_alarms_per_hour=args.false_alarms,
         progress=True,
     )
     print_report(report)

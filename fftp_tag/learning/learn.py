@@ -46,7 +46,12 @@ from fftp_tag.model.spans import (
 )
 from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
-from fftp_tag.score.background import Background, listen_to_background
+from fftp_tag.score.background import (
+    Background,
+    analyze_background,
+    choose_high,
+    listen_to_background,
+)
 from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
@@ -57,6 +62,8 @@ LONG = 4  # spans in a clip: more cause a warning
 MOST_SPANS = 4000  # of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
 PARTS = 5  # of a recording of background, for cross-validation
+# Of recordings of background, whose first half is learnt from
+SECOND_HALF, THIRD_QUARTER, LAST_QUARTER = (0.5, 1), (0.5, 0.75), (0.75, 1)
 
 
 @dataclasses.dataclass
@@ -102,7 +109,8 @@ class Report:
     eval_scores : dict of Score
         Scores of the clips of the eval split, if there are any.
     false_alarms : Background, optional
-        False alarms in the second half of each recording of background.
+        False alarms in what of each recording of background is not used to
+        learn.
     not_read : dict
         Reasons by name of the clips and recordings that cannot be read.
     """
@@ -126,6 +134,7 @@ def learn(
     strong_labels: PathLike | None = None,
     partly_labelled: bool = False,
     numbered: bool = False,
+    false_alarms_per_hour: float | None = None,
     progress: bool = False,
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
@@ -157,6 +166,10 @@ def learn(
         around events is background.
     numbered : bool
         Whether clips whose names differ in a last number are of one recording.
+    false_alarms_per_hour : float, optional
+        So many false alarms of each class are accepted: events must then be as
+        probable as the third quarter of each recording of background demands,
+        and only the last quarter is used to count false alarms.
     progress : bool
         Whether to show progress.
 
@@ -178,6 +191,11 @@ def learn(
     check_output(output)
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
+    if false_alarms_per_hour is not None and background is None:
+        raise InputError(
+            "an upper limit of false alarms needs --background: a recording in "
+            "which they are counted."
+        )
     sounds = list_sounds(
         data_folder, background, strong_labels, partly_labelled, numbered
     )
@@ -211,8 +229,12 @@ def learn(
     false_alarms = None
     if sounds.recordings:
         heard = [path for path in sounds.recordings if path not in errors]
+        judged = SECOND_HALF
+        if false_alarms_per_hour is not None:
+            limit_false_alarms(output, heard, false_alarms_per_hour)
+            judged = LAST_QUARTER
         false_alarms = listen_to_background(
-            AudioTagger(Model(output)), heard, is_second_half=True
+            AudioTagger(Model(output)), heard, judged
         )
     counts = np.sum([clip.target for clip in learnt], 0)
     return Report(
@@ -226,6 +248,17 @@ def learn(
         false_alarms=false_alarms,
         not_read=errors,
     )
+
+
+def limit_false_alarms(
+    path: Path, recordings: list[str], per_hour: float
+) -> None:
+    """Raises what events must reach, by the third quarter of recordings."""
+    model = Model(path)
+    heard = analyze_background(AudioTagger(model), recordings, THIRD_QUARTER)
+    high = choose_high(heard, model.rules, per_hour)
+    rules = dataclasses.replace(model.rules, high=high)
+    copy_model(path, path, dataclasses.replace(model.info, rules=rules))
 
 
 def list_sounds(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+WHOLE = (0.0, 1.0)  # recordings
+
 
 @dataclasses.dataclass(frozen=True)
 class FalseAlarms:
@@ -77,18 +79,18 @@ class Heard(NamedTuple):
 def listen_to_background(
     tagger: "AudioTagger",
     recordings: list[str],
-    is_second_half: bool = False,
+    part: tuple[float, float] = WHOLE,
     progress: bool = False,
 ) -> Background:
     """Counts false alarms in recordings, see ``analyze_background``."""
-    heard = analyze_background(tagger, recordings, is_second_half, progress)
+    heard = analyze_background(tagger, recordings, part, progress)
     return count_false_alarms(tagger.labels, heard, tagger.model.rules)
 
 
 def analyze_background(
     tagger: "AudioTagger",
     recordings: list[str],
-    is_second_half: bool = False,
+    part: tuple[float, float] = WHOLE,
     progress: bool = False,
 ) -> list[Heard]:
     """Runs a model on recordings; skips and logs unreadable ones.
@@ -98,16 +100,18 @@ def analyze_background(
     tagger : AudioTagger
     recordings : list of str
         Audio files without any of the sounds.
-    is_second_half : bool
-        Whether only the second half of each recording counts.
+    part : tuple of float
+        The part of each recording that counts: its start and end, of 0 to 1.
     progress : bool
         Whether to show progress.
     """
 
     def hear(path: str) -> Heard:
         """Runs the model on a recording."""
-        start = read_duration(path) / 2 if is_second_half else 0.0
-        source = Part(path, start)
+        source = Part(path)
+        if part != WHOLE:
+            start, end = (read_duration(path) * share for share in part)
+            source = Part(path, start, end if part[1] < 1 else math.inf)
         timeline = tagger.analyze(source)
         silent = silent_seconds(source, tagger.sample_rate)
         return Heard(timeline, min(silent, timeline.duration))
@@ -142,6 +146,33 @@ def count_false_alarms(
         of_classes[label] = false_alarms_of(own, seconds)
     together = false_alarms_of(events, seconds)
     return Background(seconds, silent, of_classes, together)
+
+
+def choose_high(
+    heard: list[Heard], rules: Rules, per_hour: float
+) -> np.ndarray:
+    """The probabilities ``high`` ``[C]`` that events must reach.
+
+    They are those of the rules, or larger: each class has at most so many events
+    an hour in recordings without the sounds.
+    """
+    timelines = [
+        dataclasses.replace(
+            x.timeline, rules=dataclasses.replace(rules, high=rules.low)
+        )
+        for x in heard
+    ]
+    events = [event for timeline in timelines for event in timeline.events()]
+    silent = sum(x.silent_seconds for x in heard)
+    seconds = sum(timeline.duration for timeline in timelines) - silent
+    allowed = math.floor(per_hour * seconds / 3600)
+    high = rules.high.copy()
+    for c, label in enumerate(timelines[0].labels if timelines else ()):
+        peaks = sorted((x.probability for x in events if x.label == label))
+        if len(peaks) > allowed:
+            above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
+            high[c] = max(high[c], min(above, np.float32(1)))
+    return high
 
 
 def false_alarms_of(events: list[list[Event]], seconds: float) -> FalseAlarms:

@@ -4,11 +4,17 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from fftp_tag.model.info import default_rules
-from fftp_tag.score.background import Heard, count_false_alarms
+from fftp_tag.score.background import (
+    Heard,
+    choose_high,
+    count_false_alarms,
+)
 from fftp_tag.tag.events import Timeline
 
 RULES = default_rules(4)
@@ -54,3 +60,23 @@ def test_digital_silence_is_no_evidence():
     assert found.together.at_most == pytest.approx(2.996 * 6, abs=1e-2)
     nothing = count_false_alarms(["a"], heard[1:], RULES)
     assert nothing.seconds == 0 and nothing.together.at_most == np.inf
+
+
+@pytest.mark.parametrize("per_hour", [0, 3, 1000])
+def test_so_many_false_alarms_are_accepted(per_hour):
+    """As many as that, where there are more; none above the rules is lost."""
+    draw = np.random.default_rng(0)
+    probs = np.zeros((7200, 4), np.float32)
+    probs[::60] = draw.uniform(0, 1, (120, 4)) * [1, 1, 0.4, 0]
+    heard = [make_heard(probs)]
+    rules = dataclasses.replace(RULES, low=np.full(4, 0.1, np.float32))
+    high = choose_high(heard, rules, per_hour)
+    chosen = dataclasses.replace(rules, high=high)
+    before, after = (
+        count_false_alarms([*"abcd"], heard, x).of_classes
+        for x in (rules, chosen)
+    )
+    for label in "abcd":
+        expected = min(before[label].count, 2 * per_hour)
+        assert after[label].count == expected
+    assert (high >= rules.high).all() and high[3] == rules.high[3]

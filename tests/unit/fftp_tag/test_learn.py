@@ -619,6 +619,27 @@ def test_what_cannot_be_measured_is_not_scored(tmp_path, tagger, clips, capsys):
     assert "accuracy" not in printed and "clip of" not in printed
 
 
+def test_false_alarms_are_limited(tmp_path, tagger, clips, capsys):
+    """By what is not learnt from: the third quarter, and by default none."""
+    room = tmp_path / "room.wav"
+    quarters = [["noise"] * 30, ["noise"] * 30]
+    quarters += [["noise", "low", "noise"] * 10] * 2
+    names = [name for names in quarters for name in names]
+    write(room, *(make_sound(name, n) for n, name in enumerate(names)))
+    command = ["learn", clips, "--model", tagger.model.path]
+    command += ["--output", tmp_path / "my.onnx", "--background", room]
+    counts = []
+    for options in ([], ["--false-alarms", "0"]):
+        assert main([*map(str, [*command, *options])]) == 0
+        printed = capsys.readouterr().out
+        counts.append(int(re.search(r"(\d+), at most .* together", printed)[1]))
+        minutes = 0.5 if options else 1.0
+        assert f"in {minutes} minutes of background" in printed
+    assert counts[0] > 10 and counts[1] < counts[0] / 4
+    with pytest.raises(InputError, match="needs --background"):
+        learn(tagger, clips, tmp_path / "my.onnx", false_alarms_per_hour=1)
+
+
 def test_a_clip_with_a_wrong_label_is_in_doubt(tmp_path, tagger, clips):
     write(clips / "low" / "0.wav", make_sound("high", 90))
     report = learn(tagger, clips, tmp_path / "my.onnx")
