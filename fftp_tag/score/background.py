@@ -168,7 +168,7 @@ def choose_high(
     allowed = math.floor(per_hour * seconds / 3600)
     high = rules.high.copy()
     for c, label in enumerate(timelines[0].labels if timelines else ()):
-        peaks = sorted((x.probability for x in events if x.label == label))
+        peaks = sorted(x.probability for x in events if x.label == label)
         if len(peaks) > allowed:
             above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
             high[c] = max(high[c], min(above, np.float32(1)))

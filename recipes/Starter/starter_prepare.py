@@ -9,6 +9,7 @@ import csv
 import fnmatch
 import logging
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,7 @@ def prepare_starter(
         Tables beside them, attribution.csv or clips.csv, may tell the origin of
         each, and its classes.
     prepared_folder : str
-        Folder to write to. ``attribution.csv`` there lists the recordings and
-        their origin.
+        Folder to write to. ``attribution.csv`` there lists the origins.
     teacher : str
         The model whose classes are learnt, see ``AudioTagger``.
     exclude : list of str
@@ -171,12 +171,13 @@ def read_labels(path, tables, labels):
 
 def write_attribution(folder, recordings, tables):
     """Writes attribution.csv: where the recordings are from."""
-    rows = []
+    counts = Counter()
     for name, path in recordings.items():
         row = find_row(path, tables)
         told = [f"{x}: {row[x]}" for x in CREDITS if row.get(x)]
-        rows.append((name, "; ".join(told)))
-    unknown = sum(not credit for _, credit in rows)
+        counts[name.partition("--")[0], "; ".join(told)] += 1
+    rows = [(place, told, count) for (place, told), count in counts.items()]
+    unknown = sum(count for _, told, count in rows if not told)
     if unknown:
         logger.warning(
             "%d recordings have no row in %s beside them: write their authors "
@@ -184,4 +185,5 @@ def write_attribution(folder, recordings, tables):
             unknown,
             " or ".join(TABLES),
         )
-    write_csv(Path(folder, "attribution.csv"), ("file", "credit"), rows)
+    path = Path(folder, "attribution.csv")
+    write_csv(path, ("folder", "credit", "recordings"), rows)

@@ -97,7 +97,8 @@ def test_the_answers_of_a_teacher_are_learnt(sounds, tmp_path):
         assert not any(row["ID"].endswith("1-1000-a.wav") for row in rows)
     assert not splits["train"] & splits["valid"]
     credits = (output / "prepared" / "attribution.csv").read_text()
-    assert "a--0-1000-a.wav,author: Someone; licence: CC0" in credits
+    assert "a,author: Someone; licence: CC0,1\n" in credits
+    assert "b,,20\n" in credits
     # Recordings that were not trained on have the teacher's best class
     last = read_log(output)[-1]
     assert float(last.split("same best class: ")[1]) > 0.9

@@ -11,6 +11,7 @@ import soundfile as sf
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
+from fftp_tag.data.audioset import read_classes
 
 RATE = 16000
 # AudioSet's names of the classes of ESC-10
@@ -18,12 +19,12 @@ NAMES = {
     "baby_cry": "Baby cry, infant cry",
     "chainsaw": "Chainsaw",
     "clock_tick": "Tick-tock",
-    "dog_bark": "Dog",
-    "fire_crackling": "Fire",
+    "dog_bark": "Bark",
+    "fire_crackling": "Crackle",
     "helicopter": "Helicopter",
     "person_sneeze": "Sneeze",
     "rain": "Rain",
-    "rooster": "Chicken, rooster",
+    "rooster": "Crowing, cock-a-doodle-doo",
     "sea_waves": "Waves, surf",
 }
 
@@ -35,9 +36,9 @@ def test_it_is_the_default(tmp_path, monkeypatch, capsys):
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, 3 * RATE)
     sf.write("clip.wav", noise, RATE)
     assert main(["clip.wav", "--format", "csv", "--threshold", "0"]) == 0
-    out, err = capsys.readouterr()
-    assert "21 sounds" in err
+    out, _ = capsys.readouterr()
     tagger = AudioTagger.from_pretrained("starter")
+    assert tagger.labels == list(read_classes().values())
     for tag in tagger.tag_file("clip.wav", top_k=3, threshold=0.0):
         assert tag.label in out
     assert main(["import", "starter", "copy.onnx"]) == 1
@@ -45,15 +46,16 @@ def test_it_is_the_default(tmp_path, monkeypatch, capsys):
 
 
 def test_everyday_sounds_of_recordings_that_it_has_not_learnt(shared):
-    """ESC-10's fold 5: most of the first tags are right."""
+    """ESC-10's fold 5: the best of ten classes is mostly right."""
     folder = shared / "data" / "esc10"
     tagger = AudioTagger.from_pretrained("starter", threads=1)
+    names = list(NAMES.values())
+    columns = [tagger.labels.index(name) for name in names]
     right = []
     with open(folder / "esc10.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["fold"] == "5":
-                found = tagger.tag_file(
-                    folder / "audio" / row["file"], top_k=1, threshold=0.0
-                )
-                right.append(found[0].label == NAMES[row["label"]])
-    assert len(right) == 80 and np.mean(right) > 0.6  # 0.66
+                path = folder / "audio" / row["file"]
+                probs = tagger.clip_probabilities(path)[columns]
+                right.append(names[probs.argmax()] == NAMES[row["label"]])
+    assert len(right) == 80 and np.mean(right) > 0.8
