@@ -32,7 +32,8 @@ EXAMPLES = """\
   fftp-tag learn my_sounds
   fftp-tag learn my_sounds --background street.wav --output my.onnx
   fftp-tag clip.wav --model my.onnx --timeline
-  fftp-tag learn recordings --strong-labels corrected_tracks"""
+  fftp-tag learn recordings --strong-labels corrected_tracks
+  fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
 
 MAX_NAMES = 3  # clips that are named per confusion
 # What the scores count
@@ -67,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recordings also have sounds that are not labelled (default: what "
         "is not labelled is background)",
     )
+    parser.add_argument(
+        "--reviewed",
+        metavar="FOLDER",
+        help="learn from the answers of fftp-tag review as well",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -82,6 +88,7 @@ def run(args: argparse.Namespace) -> None:
         background=args.background,
         strong_labels=args.strong_labels,
         partly_labelled=args.partly_labelled,
+        reviewed=args.reviewed,
         progress=True,
     )
     print_report(report)

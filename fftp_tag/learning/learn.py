@@ -22,6 +22,7 @@ from fftp_tag.audio.decode import MIN_SECONDS, list_recordings, read_duration
 from fftp_tag.audio.windows import Part
 from fftp_tag.data import custom
 from fftp_tag.data.clips import Clip
+from fftp_tag.data.reviewed import reviewed_clips
 from fftp_tag.data.splits import drop_copies
 from fftp_tag.errors import InputError, counted
 from fftp_tag.files import PathLike
@@ -73,6 +74,9 @@ class Sounds:
         Whether each clip has one class, or none: background.
     recordings : list of str
         Recordings of background.
+    asked : dict
+        By id of reviewed clips, the classes that are known to be there or not;
+        by default all.
     """
 
     folder: str
@@ -80,6 +84,7 @@ class Sounds:
     clips: list[Clip]
     single_label: bool
     recordings: list[str]
+    asked: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -124,6 +129,7 @@ def learn(
     background: PathLike | None = None,
     strong_labels: PathLike | None = None,
     partly_labelled: bool = False,
+    reviewed: PathLike | None = None,
     progress: bool = False,
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
@@ -153,6 +159,8 @@ def learn(
     partly_labelled : bool
         Whether recordings have sounds that are not labelled; otherwise, what is
         around events is background.
+    reviewed : str, optional
+        A folder of answers of ``fftp-tag review`` to learn from as well.
     progress : bool
         Whether to show progress.
 
@@ -175,7 +183,7 @@ def learn(
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
     sounds = list_sounds(
-        data_folder, background, strong_labels, partly_labelled
+        data_folder, background, strong_labels, partly_labelled, reviewed
     )
     lengths = measure_lengths(sounds)
     span = choose_span(sounds, lengths)
@@ -229,15 +237,23 @@ def list_sounds(
     background: PathLike | None,
     strong_labels: PathLike | None,
     partly_labelled: bool,
+    reviewed: PathLike | None = None,
 ) -> Sounds:
     """Lists the clips and the recordings, see ``learn``.
 
     Without copies, and without other clips in the groups of the eval split.
     """
     data = custom.list_clips(data_folder, 1, strong_labels, partly_labelled)
-    labels = list(data.classes)
-    clips, _ = drop_copies(data.clips, data.folder)
-    held_out = {clip.group for clip in clips if clip.split == "eval"}
+    heard = {} if reviewed is None else reviewed_clips(reviewed)
+    new = {label for clip in heard for label in clip.labels}
+    labels = sorted({*data.classes, *new})
+    clips, _ = drop_copies([*data.clips, *heard], data.folder)
+    held_out = {
+        group
+        for clip in clips
+        if clip.split == "eval"
+        for group in (clip.group, clip.audio)  # of what is reviewed
+    }
     clips = [x for x in clips if x.split == "eval" or x.group not in held_out]
     has_background = background is not None or not all(x.labels for x in clips)
     if len(labels) == 1 and not has_background:
@@ -246,12 +262,20 @@ def list_sounds(
             "clips without the sound in a folder named background, or give a "
             "recording without the sound with --background."
         )
+    recordings = [] if background is None else list_recordings(background)
+    if {clip.audio for clip in heard} & set(map(os.path.abspath, recordings)):
+        logger.warning(
+            "recordings of %s were also reviewed: there are more false alarms "
+            "in others than are counted here",
+            background,
+        )
     return Sounds(
         folder=data.folder,
         labels=labels,
         clips=clips,
         single_label=all(len(x.labels) < 2 for x in clips),
-        recordings=[] if background is None else list_recordings(background),
+        recordings=recordings,
+        asked={clip.id: classes for clip, classes in heard.items()},
     )
 
 
@@ -330,11 +354,13 @@ def encode_clips(
             continue
         own = recording.part
         path = os.path.relpath(own.path, sounds.folder)
+        asked = sounds.asked.get(clip.id) or sounds.labels
         example = Example(
             str(own._replace(path=path)),
             clip.fold or clip.group,
             np.array([x in clip.labels for x in sounds.labels], np.float32),
             *features[recording],
+            is_known=np.array([x in asked for x in sounds.labels]),
         )
         (held_out if clip.split == "eval" else learnt).append(example)
     check_examples(sounds, learnt, errors)

@@ -39,6 +39,8 @@ class Example(NamedTuple):
     target: np.ndarray  # multi-hot labels [C]
     spans: np.ndarray  # features of its spans [N, F]
     copies: np.ndarray  # features of its augmented copies [K, F]
+    # Classes whose label is known [C]; by default all
+    is_known: np.ndarray | None = None
 
     @property
     def is_background(self) -> bool:
@@ -177,8 +179,18 @@ def learn_from(
     for x in examples:
         clip = x.spans if x.is_background else x.spans.mean(0, keepdims=True)
         rows.append(np.concatenate([clip, x.copies]))
-    targets = targets_of(examples).repeat([len(x) for x in rows], 0)
-    return learn_classifier(np.concatenate(rows), targets, single_label, first)
+    counts = [len(x) for x in rows]
+    is_known = [
+        np.ones(len(x.target), bool) if x.is_known is None else x.is_known
+        for x in examples
+    ]
+    return learn_classifier(
+        np.concatenate(rows),
+        targets_of(examples).repeat(counts, 0),
+        single_label,
+        first,
+        np.repeat(is_known, counts, 0),
+    )
 
 
 def cross_validate(
