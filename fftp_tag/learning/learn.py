@@ -329,7 +329,7 @@ def encode_clips(
     recordings = {}
     for clip in sounds.clips:
         own = Part(str(clip.audio), clip.start, clip.end)
-        if not clip.labels:
+        if not clip.labels and clip.id not in sounds.asked:
             recordings[clip] = Recording(own, hop=hop)
         elif clip.split == "eval":
             recordings[clip] = Recording(own)

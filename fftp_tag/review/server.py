@@ -7,7 +7,6 @@ Authors
 import json
 import re
 import sys
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -107,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
             "/answer": self.server.session.answer,
             "/choose": self.server.session.choose,
             "/undo": self.server.session.undo,
-            "/done": self.end,
+            "/done": dict,
         }
         if self.path not in actions:
             self.reply_json(404, {"error": "there is no such page"})
@@ -119,10 +118,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply_json(400, {"error": one_line(error)})
             return
         self.reply_json(200, self.server.session.state())
-
-    def end(self) -> None:
-        """Ends the server, after this reply."""
-        threading.Thread(target=self.server.shutdown, daemon=True).start()
+        if self.path == "/done":
+            self.server.shutdown()
 
     def is_own(self) -> bool:
         """Whether a request is from the page itself; refuses others."""
