@@ -82,7 +82,9 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.review.session import Session
 
     top, names = find_recordings(args.recordings)
-    check_output(args.output, args.recordings)
+    is_one = names == [os.path.basename(args.recordings)]
+    if not is_one:
+        check_output(args.output, top)
     folder = ReviewFolder(args.output)
     tagger = options.load_tagger(args)
     if not tagger.labels:
@@ -153,9 +155,9 @@ def find_recordings(source: str) -> tuple[str, list[str]]:
 
 
 def check_output(folder: str, recordings: str) -> None:
-    """Raises an InputError if answers would be among the recordings."""
+    """Raises an InputError if answers would be in the folder of recordings."""
     inner, outer = os.path.realpath(folder), os.path.realpath(recordings)
-    if os.path.isdir(outer) and os.path.commonpath([inner, outer]) == outer:
+    if os.path.commonpath([inner, outer]) == outer:
         raise InputError(
             f"{folder} is in the folder of recordings, {recordings}: give "
             "another --output"
@@ -175,12 +177,13 @@ def listen(
 
     def hear(name: str) -> list["Place"]:
         """The places of a recording."""
-        timeline = tagger.analyze(os.path.join(top, name))
+        path = os.path.join(top, name)
+        timeline = tagger.analyze(path, progress=len(names) == 1)
         return find_places(timeline, top, name, seconds)
 
     places: list[Place] = []
     n_failed = 0
-    for _, found, error in in_order(hear, names, progress=True):
+    for _, found, error in in_order(hear, names, progress=len(names) > 1):
         if found is None:
             output.report(str(error))
             n_failed += 1

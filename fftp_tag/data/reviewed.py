@@ -82,27 +82,27 @@ class ReviewFolder:
             lines = read_lines(track)
             if line_of(answer) not in lines:
                 write_lines(track, [*lines, line_of(answer)])
-        self.answers.append(answer)
-        self.save()
+        self.save([*self.answers, answer])
 
     def undo(self) -> Answer:
         """Removes the last answer, and returns it."""
-        answer = self.answers.pop()
+        *others, answer = self.answers
         track = self.track_of(answer)
         lines = read_lines(track)
         if line_of(answer) in lines:
             lines.remove(line_of(answer))
             write_lines(track, lines)
-        self.save()
+        self.save(others)
         return answer
 
     def track_of(self, answer: Answer) -> Path:
         """The label track of a recording."""
         return self.folder / f"{answer.recording}.txt"
 
-    def save(self) -> None:
-        """Writes the table."""
-        write_csv(self.folder / TABLE, Answer._fields, self.answers)
+    def save(self, answers: list[Answer]) -> None:
+        """Writes the table, in one step."""
+        write_csv(self.folder / TABLE, Answer._fields, answers)
+        self.answers = answers
 
 
 def line_of(answer: Answer) -> str:
