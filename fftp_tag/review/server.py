@@ -12,12 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import fftp_tag
 from fftp_tag.errors import InputError, one_line
 from fftp_tag.review.session import Session
 
 HOST = "127.0.0.1"
-FOLDER = Path(fftp_tag.__file__).parent
+FOLDER = Path(__file__).parents[1]
 # The files of the page; it shares some with that of fftp-tag page
 FILES = {
     "/": (FOLDER / "review" / "review.html", "text/html; charset=utf-8"),

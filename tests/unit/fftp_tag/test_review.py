@@ -121,7 +121,7 @@ def serve(model, recordings, tmp_path):
         session = Session(places, folder, LABELS, "0f1e", order, label)
         server = ReviewServer(session)
         servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02]).start()
         return Client(server.address)
 
     yield start
