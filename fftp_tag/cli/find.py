@@ -27,7 +27,7 @@ EXAMPLES = """\
   fftp-tag find long.wav --start 35 --end 38 --index archive.index
   fftp-tag find barks/ --index archive.index --format csv > matches.csv
   fftp-tag find bark.wav --index archive.index --cut matches/bark
-Listen to what --cut has written before you learn from it: matches may be wrong."""
+Listen to what --cut writes before you learn from it: matches may be wrong."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -553,6 +553,41 @@ def test_a_no_lowers_the_class_and_a_name_adds_one(lesson, tmp_path):
     assert {x.name for x in clips.iterdir()} == {"low", "high"}
 
 
+def test_a_no_is_about_one_of_several_classes(lesson, tmp_path):
+    """What is not high is still a tone."""
+    tagger, clips, days = lesson
+    rows = ["path,labels"]
+    for seed in range(6):
+        rows += [f"{x}/{seed}.wav,{x};Tone" for x in ("low", "high")]
+        noise = np.random.default_rng(seed).standard_normal(RATE)
+        sf.write(clips / f"{seed}.wav", 0.01 * noise, RATE)
+        rows.append(f"{seed}.wav,")
+    (clips / "clips.csv").write_text("\n".join(rows))
+    learn(tagger, clips, tmp_path / "before.onnx")
+    for day in range(3):
+        wav = noise_and_tone(300, day)
+        sf.write(days / f"{day}.wav", wav, RATE)
+    folder = ReviewFolder(tmp_path / "reviewed")
+    for answer in answers_of(days, [(0.0, "high", "no", "background")]):
+        folder.add(answer)
+    learn(
+        tagger,
+        clips,
+        tmp_path / "after.onnx",
+        reviewed=tmp_path / "reviewed",
+    )
+    wav = noise_and_tone(300, 99)
+    probs = {}
+    for name in ("before", "after"):
+        learnt = AudioTagger.from_pretrained(tmp_path / f"{name}.onnx")
+        assert not learnt.model.info.single_label
+        probs[name] = dict(
+            zip(learnt.labels, learnt.clip_probabilities(wav, RATE))
+        )
+    assert probs["after"]["high"] < 0.5 * probs["before"]["high"]
+    assert probs["after"]["Tone"] > 0.9
+
+
 def test_what_an_answer_tells(lesson, tmp_path):
     """Groups are recordings; a skip is no clip."""
     *_, days = lesson
