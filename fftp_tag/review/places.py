@@ -36,6 +36,11 @@ class Place(NamedTuple):
         """The file."""
         return os.path.join(self.folder, self.recording)
 
+    @property
+    def asked(self) -> tuple[str, str, float, float, str, float]:
+        """What an ``Answer`` begins with."""
+        return self[:6]
+
 
 class Order(NamedTuple):
     """Which place to hear first: that of the lowest key."""

@@ -60,11 +60,16 @@ class Session:
         self.again: int | None = None  # the place whose answer was undone
         self.lock = threading.Lock()
 
+    def taken(self) -> collections.defaultdict[str, list[tuple[float, float]]]:
+        """Starts and ends that have an answer, by recording."""
+        found = collections.defaultdict(list)
+        for x in self.folder.answers:
+            found[x.path].append((x.start, x.end))
+        return found
+
     def open_places(self, order: str, label: str | None) -> list[int]:
         """Numbers of the places to ask for, the first one first."""
-        taken = collections.defaultdict(list)
-        for x in self.folder.answers:
-            taken[x.path].append((x.start, x.end))
+        taken = self.taken()
         found = [
             number
             for number, place in enumerate(self.places)
@@ -136,28 +141,11 @@ class Session:
                     answer = YES
             if answer not in labels:
                 raise InputError(f"{answer!r} is no answer")
-            taken = [
-                (x.start, x.end)
-                for x in self.folder.answers
-                if x.path == place.path
-            ]
-            if overlap(place.start, place.end, taken):
+            if overlap(place.start, place.end, self.taken()[place.path]):
                 return  # a key was pressed twice
-            self.folder.add(
-                Answer(
-                    folder=place.folder,
-                    recording=place.recording,
-                    start=place.start,
-                    end=place.end,
-                    asked=place.label,
-                    probability=place.probability,
-                    answer=answer,
-                    label=labels[answer],
-                    order=self.order,
-                    model=self.model,
-                    time=datetime.datetime.now().isoformat(timespec="seconds"),
-                )
-            )
+            about = answer, labels[answer], self.order, self.model
+            time = datetime.datetime.now().isoformat(timespec="seconds")
+            self.folder.add(Answer(*place.asked, *about, time))
             self.again = None
 
     def undo(self) -> None:
@@ -165,16 +153,13 @@ class Session:
         with self.lock:
             if not self.folder.answers:
                 return
-            x = self.folder.undo()
-            for number, place in enumerate(self.places):
-                same = place.path, place.start, place.end, place.label
-                if same == (x.path, x.start, x.end, x.asked):
-                    self.again = number
-                    return
-            where = x.folder, x.recording, x.start, x.end, x.asked
-            place = Place(*where, x.probability, 0.0, is_event=False)
-            self.again = len(self.places)  # found by another model
-            self.places.append(place)
+            answer = self.folder.undo()
+            asked = [place.asked for place in self.places]
+            if answer[:6] in asked:
+                self.again = asked.index(answer[:6])
+            else:  # found by another model
+                self.again = len(asked)
+                self.places.append(Place(*answer[:6], 0.0, is_event=False))
 
     def clip(self, number: int) -> bytes:
         """A WAV file of a place, and of what is around it."""
