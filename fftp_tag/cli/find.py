@@ -26,7 +26,8 @@ EXAMPLES = """\
   fftp-tag find bark.wav --index archive.index --top-k 20
   fftp-tag find long.wav --start 35 --end 38 --index archive.index
   fftp-tag find barks/ --index archive.index --format csv > matches.csv
-  fftp-tag find bark.wav --index archive.index --cut my_sounds/bark"""
+  fftp-tag find bark.wav --index archive.index --cut matches/bark
+Listen to what --cut writes before you learn from it: matches may be wrong."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cut",
         metavar="FOLDER",
-        help="write each match as a mono WAV file into this folder, at the "
-        "sampling rate of the recording; files are never overwritten",
+        help="write each match as a mono WAV file into this folder, to be "
+        "listened to, at the sampling rate of the recording; files are never "
+        "overwritten",
     )
     options.add_model(parser, default=None)
 

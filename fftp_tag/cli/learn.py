@@ -34,7 +34,8 @@ EXAMPLES = """\
   fftp-tag learn my_sounds --background street.wav --output my.onnx
   fftp-tag learn my_sounds --clips doubt.csv
   fftp-tag clip.wav --model my.onnx --timeline
-  fftp-tag learn recordings --strong-labels corrected_tracks"""
+  fftp-tag learn recordings --strong-labels corrected_tracks
+  fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
 
 MAX_NAMES = 3  # clips that are named per confusion
 # What the scores count
@@ -88,6 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="table to write: what each clip is taken for by what is learnt from "
         "others, those in doubt, which may have wrong labels, first",
     )
+    parser.add_argument(
+        "--reviewed",
+        metavar="FOLDER",
+        help="learn from the answers of fftp-tag review as well",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -105,6 +111,7 @@ def run(args: argparse.Namespace) -> None:
         partly_labelled=args.partly_labelled,
         numbered=args.numbered,
         false_alarms_per_hour=args.false_alarms,
+        reviewed=args.reviewed,
         progress=True,
     )
     print_report(report)

@@ -30,6 +30,7 @@ VERBS = {
     "learn": "learn",
     "listen": "listen",
     "page": "page",
+    "review": "review",
     "share": "share",
 }
 DESCRIPTION = """\

@@ -113,6 +113,7 @@ def learn_classifier(
     targets: np.ndarray,
     single_label: bool,
     first: int = 0,
+    is_known: np.ndarray | None = None,
 ) -> ClipClassifier:
     """Learns a classifier of standardised features.
 
@@ -128,6 +129,9 @@ def learn_classifier(
         Whether each clip has one class, or none: background.
     first : int
         Index of the first feature to learn from.
+    is_known : numpy.ndarray, optional
+        Which labels of clips of several classes are known ``[clips, C]``, by
+        default all; each regression is learnt from those alone.
     """
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
@@ -141,7 +145,9 @@ def learn_classifier(
             n_rows = max(n_classes, classes.max() + 1)
             weight, bias = fit_discriminant(inputs, classes, n_rows)
         else:
-            weight, bias = fit_regressions(inputs, targets > 0.5)
+            if is_known is None:
+                is_known = np.ones(targets.shape, bool)
+            weight, bias = fit_regressions(inputs, targets > 0.5, is_known)
     weight = weight / scaler.scale_
     bias = bias - weight @ scaler.mean_
     return ClipClassifier(weight, bias, n_classes, single_label, first)
@@ -174,7 +180,7 @@ def fit_discriminant(
 
 
 def fit_regressions(
-    inputs: np.ndarray, is_positive: np.ndarray
+    inputs: np.ndarray, is_positive: np.ndarray, is_known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights ``[C, F]`` and biases ``[C]`` of a logistic regression per class."""
     from sklearn.linear_model import LogisticRegression
@@ -182,11 +188,13 @@ def fit_regressions(
     n_classes = is_positive.shape[1]
     weight = np.zeros((n_classes, inputs.shape[1]))
     bias = np.zeros(n_classes)
-    for c, column in enumerate(is_positive.T):
+    for c, known in enumerate(is_known.T):
+        column = is_positive[known, c]
         if column.all() or not column.any():
             bias[c] = -NEVER if column.all() else NEVER
             continue
-        regression = LogisticRegression(max_iter=1000).fit(inputs, column)
+        regression = LogisticRegression(max_iter=1000)
+        regression.fit(inputs[known], column)
         weight[c], bias[c] = regression.coef_[0], regression.intercept_[0]
     return weight, bias
 

@@ -23,6 +23,7 @@ from fftp_tag.audio.decode import MIN_SECONDS, list_recordings, read_duration
 from fftp_tag.audio.windows import Part
 from fftp_tag.data import custom
 from fftp_tag.data.clips import Clip
+from fftp_tag.data.reviewed import reviewed_clips
 from fftp_tag.data.splits import drop_copies
 from fftp_tag.errors import InputError, counted
 from fftp_tag.files import PathLike
@@ -81,6 +82,9 @@ class Sounds:
         Whether each clip has one class, or none: background.
     recordings : list of str
         Recordings of background.
+    asked : dict
+        By id of reviewed clips, the classes that are known to be there or not;
+        by default all.
     """
 
     folder: str
@@ -88,6 +92,7 @@ class Sounds:
     clips: list[Clip]
     single_label: bool
     recordings: list[str]
+    asked: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -135,6 +140,7 @@ def learn(
     partly_labelled: bool = False,
     numbered: bool = False,
     false_alarms_per_hour: float | None = None,
+    reviewed: PathLike | None = None,
     progress: bool = False,
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
@@ -170,6 +176,8 @@ def learn(
         So many false alarms of each class are accepted: events must then be as
         probable as the third quarter of each recording of background demands,
         and only the last quarter is used to count false alarms.
+    reviewed : str, optional
+        A folder of answers of ``fftp-tag review`` to learn from as well.
     progress : bool
         Whether to show progress.
 
@@ -197,7 +205,12 @@ def learn(
             "which they are counted."
         )
     sounds = list_sounds(
-        data_folder, background, strong_labels, partly_labelled, numbered
+        data_folder,
+        background,
+        strong_labels,
+        partly_labelled,
+        numbered,
+        reviewed,
     )
     lengths = measure_lengths(sounds)
     span = choose_span(sounds, lengths)
@@ -267,17 +280,26 @@ def list_sounds(
     strong_labels: PathLike | None,
     partly_labelled: bool,
     numbered: bool,
+    reviewed: PathLike | None,
 ) -> Sounds:
     """Lists the clips and the recordings, see ``learn``.
 
     Without copies, and without other clips in the groups of the eval split.
     """
     data = custom.list_clips(data_folder, 1, strong_labels, partly_labelled)
-    labels = list(data.classes)
-    clips, _ = drop_copies(data.clips, data.folder)
+    heard = {} if reviewed is None else reviewed_clips(reviewed)
+    new = {label for clip in heard for label in clip.labels}
+    labels = sorted({*data.classes, *new})
+    clips = data.clips
     if numbered:
         clips = [x._replace(group=without_number(x.group)) for x in clips]
-    held_out = {clip.group for clip in clips if clip.split == "eval"}
+    clips, _ = drop_copies([*clips, *heard], data.folder)
+    held_out = {
+        group
+        for clip in clips
+        if clip.split == "eval"
+        for group in (clip.group, clip.audio)  # of what is reviewed
+    }
     clips = [x for x in clips if x.split == "eval" or x.group not in held_out]
     has_background = background is not None or not all(x.labels for x in clips)
     if len(labels) == 1 and not has_background:
@@ -286,12 +308,20 @@ def list_sounds(
             "clips without the sound in a folder named background, or give a "
             "recording without the sound with --background."
         )
+    recordings = [] if background is None else list_recordings(background)
+    if {clip.audio for clip in heard} & set(map(os.path.abspath, recordings)):
+        logger.warning(
+            "recordings of %s were also reviewed: there are more false alarms "
+            "in others than are counted here",
+            background,
+        )
     return Sounds(
         folder=data.folder,
         labels=labels,
         clips=clips,
         single_label=all(len(x.labels) < 2 for x in clips),
-        recordings=[] if background is None else list_recordings(background),
+        recordings=recordings,
+        asked={clip.id: classes for clip, classes in heard.items()},
     )
 
 
@@ -351,7 +381,7 @@ def encode_clips(
     recordings = {}
     for clip in sounds.clips:
         own = Part(str(clip.audio), clip.start, clip.end)
-        if not clip.labels:
+        if not clip.labels and clip.id not in sounds.asked:
             recordings[clip] = Recording(own, hop=hop)
         elif clip.split == "eval":
             recordings[clip] = Recording(own)
@@ -376,11 +406,13 @@ def encode_clips(
             continue
         own = recording.part
         path = os.path.relpath(own.path, sounds.folder)
+        asked = sounds.asked.get(clip.id) or sounds.labels
         example = Example(
             str(own._replace(path=path)),
             clip.fold or clip.group,
             np.array([x in clip.labels for x in sounds.labels], np.float32),
             *features[recording],
+            is_known=np.array([x in asked for x in sounds.labels]),
         )
         (held_out if clip.split == "eval" else learnt).append(example)
     check_examples(sounds, learnt, errors)

@@ -20,6 +20,7 @@ from fftp_tag.learning.classifier import (
 )
 from fftp_tag.model.info import THRESHOLD
 from fftp_tag.score.groups import assign_folds
+from fftp_tag.score.intervals import exact_interval
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 
@@ -36,6 +37,8 @@ class Example(NamedTuple):
     target: np.ndarray  # multi-hot labels [C]
     spans: np.ndarray  # features of its spans [N, F]
     copies: np.ndarray  # features of its augmented copies [K, F]
+    # Classes whose label is known [C]; by default all
+    is_known: np.ndarray | None = None
 
     @property
     def is_background(self) -> bool:
@@ -210,8 +213,18 @@ def learn_from(
     for x in examples:
         clip = x.spans if x.is_background else x.spans.mean(0, keepdims=True)
         rows.append(np.concatenate([clip, x.copies]))
-    targets = targets_of(examples).repeat([len(x) for x in rows], 0)
-    return learn_classifier(np.concatenate(rows), targets, single_label, first)
+    counts = [len(x) for x in rows]
+    is_known = [
+        np.ones(len(x.target), bool) if x.is_known is None else x.is_known
+        for x in examples
+    ]
+    return learn_classifier(
+        np.concatenate(rows),
+        targets_of(examples).repeat(counts, 0),
+        single_label,
+        first,
+        np.repeat(is_known, counts, 0),
+    )
 
 
 def cross_validate(
@@ -330,26 +343,6 @@ def score_clips(
         low, high = ends.clip(0, 1).tolist()
         scores[name] = score._replace(low=low, high=high)
     return scores
-
-
-def exact_interval(share: float, count: int) -> tuple[float, float]:
-    """The Clopper-Pearson interval (95 %) of a share of so many.
-
-    Example
-    -------
-    >>> low, high = exact_interval(1.0, 32)
-    >>> round(low, 3), high
-    (0.891, 1.0)
-    """
-    from scipy.stats import beta
-
-    right = share * count
-    low, high = 0.0, 1.0
-    if right > 0:
-        low = float(beta.ppf(0.025, right, count - right + 1))
-    if right < count:
-        high = float(beta.ppf(0.975, right + 1, count - right))
-    return low, high
 
 
 def score_arrays(

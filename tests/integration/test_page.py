@@ -27,9 +27,13 @@ from small_models import PITCHES, RATE, tones
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
+from fftp_tag.data.reviewed import ReviewFolder, read_answers
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
+from fftp_tag.review.places import find_places
+from fftp_tag.review.server import ReviewServer
+from fftp_tag.review.session import Session
 
 pytest.importorskip("onnxscript")
 
@@ -388,3 +392,68 @@ def test_the_page_reaches_no_other_host(page, address, clip):
         other,
     )
     assert found == "connect-src"
+
+
+@pytest.fixture
+def review(tmp_path, tones_file):
+    """The address of a review of three tones, and the folder of answers."""
+    write_tones(tmp_path / "tones.wav", 9, SOUNDS[1:])
+    tagger = AudioTagger.from_pretrained(tones_file)
+    timeline = tagger.analyze(tmp_path / "tones.wav")
+    places = find_places(timeline, str(tmp_path), "tones.wav", seconds=0.5)
+    events = [place for place in places if place.is_event]
+    assert len(events) == 3
+    folder = tmp_path / "reviewed"
+    session = Session(
+        events, ReviewFolder(folder), tagger.labels, "0f1e", "top"
+    )
+    with ReviewServer(session) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.address, folder
+        server.shutdown()
+
+
+def test_keys_of_a_review(driver, review):
+    """They answer, and are letters where a name is typed."""
+    address, folder = review
+    page = Page(driver, address)
+
+    def answers():
+        return [(x.answer, x.label) for x in read_answers(folder)]
+
+    def press(key, heard):
+        """Presses a key, then waits for the next place."""
+        page.element("body").send_keys(key)
+        wait(lambda: page.text("#progress").startswith(f"{heard} answered"))
+        wait(lambda: page.element("#mark").size["width"] > 10)
+
+    wait(lambda: page.is_shown("#place"))
+    asked = page.text("#question")
+    assert asked[:8] == "Is this " and asked[8:-1] in PITCHES
+    assert page.text("#where").startswith("tones.wav, 0:0")
+    wait(lambda: page.element("#mark").size["width"] > 10)
+    press("y", 1)
+    assert answers() == [("yes", asked[8:-1])]
+    press("u", 0)
+    assert page.text("#question") == asked
+    press("n", 1)
+    press("2", 2)
+    label = page.texts("#others button")[1].removesuffix(" 2")
+    assert answers()[0] == ("no", "background")
+    assert answers()[1] in [("other", label), ("yes", label)]
+    played = "document.querySelector('#player').currentTime"
+    wait(lambda: page.run(f"return {played}") > 0.1)
+    page.element("body").send_keys(" ")
+    page.element("#name").send_keys("yes, snoring\n")
+    wait(lambda: page.text("#progress").startswith("3 answered"))
+    assert answers()[2] == ("other", "yes, snoring")
+    wait(lambda: "nothing left" in page.text("#status"))
+    assert not page.is_shown("#place") and not page.is_shown("#error")
+    page.click("#done")
+    wait(lambda: page.text("#status").startswith("Done"))
+    problems = [
+        entry
+        for entry in driver.get_log("browser")
+        if entry["level"] == "SEVERE"
+    ]
+    assert problems == []

@@ -44,6 +44,7 @@ def test_a_machine_that_only_tags(tmp_path):
     assert "onnxruntime" in packages
     assert not {"torch", "speechbrain"} & set(packages.split())
     files = [path for path in (tmp_path / "venv").rglob("*") if path.is_file()]
+    assert {"page.js", "review.js"} <= {path.name for path in files}
     assert sum(path.lstat().st_size for path in files) < 250e6
 
     # With the model that the package holds

@@ -30,6 +30,7 @@ ROOMS = (
     "speechbrain_fftp.onnx",
     "fftp_tag.cli",
     "fftp_tag",
+    "fftp_tag.review",
     "fftp_tag.learning",
     "fftp_tag.score",
     "fftp_tag.search",

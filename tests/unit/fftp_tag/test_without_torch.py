@@ -58,6 +58,7 @@ LEARNING = [
     ["calibrate", *MODEL, *DATA, "--output", "calibrated.onnx"],
     ["calibrate", *MODEL, "--background", "clip.wav"],
     ["learn", "data", *MODEL, "--output", "my.onnx"],
+    ["review", "quiet.wav", *MODEL, "--no-browser"],  # nothing to hear
 ]
 OUTPUTS = (
     "calibrated.onnx",
@@ -76,6 +77,7 @@ def folder(tmp_path_factory):
     write_model(folder / "model.onnx", is_frame_level=True)
     write_waveforms(folder / "birds")
     sf.write(folder / "clip.wav", sounds(5.0), RATE)
+    sf.write(folder / "quiet.wav", 0 * sounds(5.0), RATE)
     (folder / "clip.txt").write_text("0.5\t1.0\tLow\n2.0\t3.0\tHigh\n")
     rng = np.random.default_rng(0)
     for label, tone in zip(PITCHES, cosines(2000)):

@@ -1,0 +1,228 @@
+"""``fftp-tag review``: Checks what a model finds in recordings, by ear.
+
+Opens a page in the browser that plays the events of a model, and places where
+it nearly found one: press y or n, or the number of another class. Only this
+computer can open the page. Places that are answered are not asked for again,
+also when the command is given again.
+
+Writes review.csv and label tracks into --output; fftp-tag learn learns from
+them with --reviewed.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import collections
+import os
+import shlex
+import webbrowser
+import zipfile
+from typing import TYPE_CHECKING
+
+from fftp_tag.cli import options, output
+from fftp_tag.errors import InputError, counted
+from fftp_tag.packages import require
+
+if TYPE_CHECKING:
+    from fftp_tag.data.reviewed import Answer
+    from fftp_tag.review.places import Place
+    from fftp_tag.tag.tagger import AudioTagger
+
+HELP = "checks what a model finds in recordings, by ear"
+EXAMPLES = """\
+  fftp-tag review recordings --model my_sounds.onnx
+  fftp-tag review recordings --model my_sounds.onnx --order random
+  fftp-tag review archive.index --model my_sounds.onnx --order top --label Bark
+  fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
+# As in ORDERS, whose module imports numpy
+ORDER_NAMES = ("uncertain", "random", "top")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this verb."""
+    parser.add_argument(
+        "recordings",
+        metavar="RECORDINGS",
+        help="folder of recordings, one recording, or an index of fftp-tag "
+        "index, whose recordings are heard",
+    )
+    options.add_model(parser)
+    parser.add_argument(
+        "--order",
+        choices=ORDER_NAMES,
+        default="uncertain",
+        help="uncertain: probabilities near the threshold first; random: events "
+        "at random, to measure how many are right; top: the most probable first "
+        "(default: uncertain); the page can change it",
+    )
+    parser.add_argument(
+        "--label",
+        metavar="CLASS",
+        help="ask for this class only (default: all classes)",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        default="reviewed",
+        help="folder of answers (default: reviewed)",
+    )
+    parser.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="only print the address of the page",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves the page until it is done, then prints what was heard."""
+    from fftp_tag.data.reviewed import ReviewFolder
+    from fftp_tag.model.session import NO_CLASSES
+    from fftp_tag.review.server import ReviewServer
+    from fftp_tag.review.session import Session
+
+    require("sklearn", "Reviewing")
+    top, names = find_recordings(args.recordings)
+    is_one = names == [os.path.basename(args.recordings)]
+    if not is_one:
+        check_output(args.output, top)
+    folder = ReviewFolder(args.output)
+    tagger = options.load_tagger(args)
+    if not tagger.labels:
+        raise InputError(NO_CLASSES.format(tagger.model.path))
+    if args.label is not None and args.label not in tagger.labels:
+        raise InputError(
+            f"--label {args.label} is no class of {tagger.model.path}, which "
+            f"has {', '.join(tagger.labels)}"
+        )
+    places, n_failed = listen(tagger, top, names)
+    session = Session(
+        places,
+        folder,
+        tagger.labels,
+        tagger.model.digest,
+        args.order,
+        args.label,
+    )
+    if session.open_places("uncertain", None):
+        with ReviewServer(session) as server:
+            print(
+                f"{counted(len(places), 'place')} in "
+                f"{counted(len(names) - n_failed, 'recording')}: hear them at "
+                f"{server.address}  (Done there, or Ctrl+C here, ends)",
+                flush=True,
+            )
+            if not args.no_browser:
+                webbrowser.open(server.address)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:  # the usual end: all answers are written
+                print()
+    else:
+        print("there is nothing left to hear in these recordings")
+    print_summary(folder.answers, tagger.model.digest)
+    if folder.answers:
+        print(
+            f"The answers are in {output.printable(args.output)}. To learn from "
+            "them, with the CLIPS and options as before:\n"
+            f"  fftp-tag learn CLIPS --reviewed {shlex.quote(args.output)} "
+            "--output better.onnx"
+        )
+    return int(n_failed > 0)
+
+
+def find_recordings(source: str) -> tuple[str, list[str]]:
+    """A folder, and paths from there of the recordings to hear."""
+    from fftp_tag.search.index import SoundIndex
+
+    if os.path.isfile(source) and zipfile.is_zipfile(source):
+        index = SoundIndex.load(source)
+        top = index.settings.archive
+        names = [*index.files]
+        if not os.path.isdir(top):
+            raise InputError(
+                f"{top}, the folder of {source}, is gone: update the index "
+                "with fftp-tag index, or give a folder"
+            )
+        return top, names
+    if not os.path.exists(source):
+        raise InputError(f"{source}: there is no such file or folder")
+    if os.path.isfile(source):
+        path = os.path.abspath(source)
+        return os.path.dirname(path), [os.path.basename(path)]
+    files, _ = options.find_files([source])
+    names = [os.path.relpath(file, source) for file in files]
+    return os.path.abspath(source), names
+
+
+def check_output(folder: str, recordings: str) -> None:
+    """Raises an InputError if answers would be in the folder of recordings."""
+    inner, outer = os.path.realpath(folder), os.path.realpath(recordings)
+    if os.path.commonpath([inner, outer]) == outer:
+        raise InputError(
+            f"{folder} is in the folder of recordings, {recordings}: give "
+            "another --output"
+        )
+
+
+def listen(
+    tagger: "AudioTagger", top: str, names: list[str]
+) -> tuple[list["Place"], int]:
+    """Runs the model on recordings; returns the places to hear, and how many
+    recordings cannot be read, which are reported.
+    """
+    from fftp_tag.parallel import in_order
+    from fftp_tag.review.places import find_places, place_seconds
+
+    seconds = place_seconds(tagger)
+
+    def hear(name: str) -> list["Place"]:
+        """The places of a recording."""
+        path = os.path.join(top, name)
+        timeline = tagger.analyze(path, progress=len(names) == 1)
+        return find_places(timeline, top, name, seconds)
+
+    places: list[Place] = []
+    n_failed = 0
+    for _, found, error in in_order(hear, names, progress=len(names) > 1):
+        if found is None:
+            output.report(str(error))
+            n_failed += 1
+        else:
+            places += found
+    if n_failed == len(names):
+        raise InputError("none of the recordings can be read")
+    return places, n_failed
+
+
+def print_summary(answers: list["Answer"], model: str) -> None:
+    """Prints how many places of each class were heard, and how many were right.
+
+    Of the events of a model, by its checksum, that were chosen at random, with
+    an interval.
+    """
+    counts = collections.Counter((x.asked, x.answer) for x in answers)
+    minutes = sum(x.end - x.start for x in answers) / 60
+    print(f"heard {counted(len(answers), 'place')}, {minutes:.1f} minutes")
+    kinds = ("yes", "no", "other", "skip")
+    if answers:
+        print(f"{'yes':>5}{'no':>6}{'other':>7}{'skipped':>9}  class asked for")
+    for label in sorted({x.asked for x in answers}):
+        yes, no, other, skipped = (counts[label, kind] for kind in kinds)
+        print(f"{yes:5d}{no:6d}{other:7d}{skipped:9d}  {label}")
+    drawn = [
+        x
+        for x in answers
+        if x.order == "random" and x.model == model and x.answer != "skip"
+    ]
+    if drawn:
+        from fftp_tag.score.intervals import exact_interval
+
+        right = sum(x.answer == "yes" for x in drawn)
+        low, high = exact_interval(right / len(drawn), len(drawn))
+        print(
+            f"of {counted(len(drawn), 'event')} in random order, {right} are "
+            f"right: {right / len(drawn):.3f} [{low:.3f}, {high:.3f}]\n"
+            "  [exact 95 % interval, for the events that this model finds in "
+            "recordings like these; answers in other orders do not count]"
+        )

@@ -1,0 +1,198 @@
+"""Answers of ``fftp-tag review``: a table, and label tracks of recordings.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fftp_tag.data.class_names import class_name
+from fftp_tag.data.clips import Clip
+from fftp_tag.data.custom import BACKGROUND, part_id
+from fftp_tag.data.tables import read_table
+from fftp_tag.errors import InputError, counted
+from fftp_tag.files import PathLike, atomic_path, write_csv
+
+TABLE = "review.csv"
+YES, NO, OTHER, SKIP = ANSWERS = ("yes", "no", "other", "skip")
+MAX_NAMES = 3  # of recordings in a message
+
+
+class Answer(NamedTuple):
+    """A row of the table: what was asked, and what was heard."""
+
+    folder: str  # of the recordings
+    recording: str  # relative to the folder
+    start: float  # in seconds
+    end: float
+    asked: str  # the class
+    probability: float  # of this class
+    answer: str  # one of ANSWERS
+    label: str  # the class, background, or nothing if it was skipped
+    order: str  # by which the place was chosen
+    model: str  # its checksum
+    time: str  # of the answer
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return os.path.join(self.folder, self.recording)
+
+
+class ReviewFolder:
+    """Answers in a folder, each of which is written at once.
+
+    Arguments
+    ---------
+    folder : str
+        It is made with the first answer.
+
+    Raises
+    ------
+    InputError
+        If the folder has other files, but no answers.
+    """
+
+    def __init__(self, folder: PathLike):
+        self.folder = Path(folder)
+        self.answers: list[Answer] = []
+        if (self.folder / TABLE).exists():
+            self.answers = read_answers(folder)
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise InputError(
+                f"{folder} is not empty and has no {TABLE}: give another "
+                "--output"
+            )
+
+    def add(self, answer: Answer) -> None:
+        """Writes an answer."""
+        track = self.track_of(answer)
+        if any(
+            x.path != answer.path and self.track_of(x) == track
+            for x in self.answers
+        ):
+            raise InputError(
+                f"{track} is of a recording of this name in another folder: "
+                "give another --output"
+            )
+        track.parent.mkdir(parents=True, exist_ok=True)
+        if answer.label:
+            lines = read_lines(track)
+            if line_of(answer) not in lines:
+                write_lines(track, [*lines, line_of(answer)])
+        self.save([*self.answers, answer])
+
+    def undo(self) -> Answer:
+        """Removes the last answer, and returns it."""
+        *others, answer = self.answers
+        track = self.track_of(answer)
+        lines = read_lines(track)
+        if line_of(answer) in lines:
+            lines.remove(line_of(answer))
+            write_lines(track, lines)
+        self.save(others)
+        return answer
+
+    def track_of(self, answer: Answer) -> Path:
+        """The label track of a recording."""
+        return self.folder / f"{answer.recording}.txt"
+
+    def save(self, answers: list[Answer]) -> None:
+        """Writes the table, in one step."""
+        write_csv(self.folder / TABLE, Answer._fields, answers)
+        self.answers = answers
+
+
+def line_of(answer: Answer) -> str:
+    """The label of an answer in a label track of Audacity."""
+    return f"{answer.start:.6f}\t{answer.end:.6f}\t{answer.label}"
+
+
+def read_lines(track: Path) -> list[str]:
+    """The lines of a label track, none if there is no such file."""
+    return track.read_text("utf-8").splitlines() if track.exists() else []
+
+
+def write_lines(track: Path, lines: list[str]) -> None:
+    """Writes a label track, or removes it if it has no lines."""
+    if not lines:
+        track.unlink()
+        return
+    with atomic_path(track) as temporary:
+        text = "".join(f"{line}\n" for line in lines)
+        Path(temporary).write_text(text, "utf-8")
+
+
+def read_answers(folder: PathLike) -> list[Answer]:
+    """Reads the table in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    InputError
+        If a row is invalid.
+    """
+    path = os.path.join(folder, TABLE)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"{path}: there is no such file. Give the folder that fftp-tag "
+            "review has written"
+        )
+    answers = []
+    for line, row in read_table(path, Answer._fields):
+        try:
+            values: dict[str, Any] = {x: row[x] for x in Answer._fields}
+            for name in ("start", "end", "probability"):
+                values[name] = float(row[name])
+            answer = Answer(**values)
+            if answer.answer not in ANSWERS:
+                raise ValueError(f"{answer.answer!r} is none of {ANSWERS}")
+            if not 0 <= answer.start < answer.end:
+                raise ValueError("a place must end after its start")
+            if answer.answer != SKIP:
+                class_name(answer.label)
+        except ValueError as error:
+            raise InputError(f"{path}, line {line}: {error}") from error
+        answers.append(answer)
+    return answers
+
+
+def reviewed_clips(folder: PathLike) -> dict[Clip, tuple[str, ...]]:
+    """The clips to learn from in a folder of answers; a recording is a group.
+
+    Each with the classes that its answer tells of: those that were asked for,
+    and heard; or none, if it is background, and the answer tells of all.
+
+    Raises
+    ------
+    FileNotFoundError, InputError
+        See ``read_answers``; or recordings are missing.
+    """
+    answers = [x for x in read_answers(folder) if x.answer != SKIP]
+    paths = sorted({x.path for x in answers})
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        raise InputError(
+            f"{counted(len(missing), 'recording')} of {folder} are missing: "
+            f"{', '.join(missing[:MAX_NAMES])}. Move them back, or correct the "
+            f"column folder of {os.path.join(folder, TABLE)}"
+        )
+    clips = {}
+    for x in answers:
+        is_background = x.label == BACKGROUND
+        clip = Clip(
+            id=part_id(x.path, x.start, x.end),
+            audio=x.path,
+            labels=() if is_background else (class_name(x.label),),
+            start=x.start,
+            end=x.end,
+            group=x.path,
+        )
+        about = (x.asked, *clip.labels)
+        if is_background and x.answer == OTHER:
+            about = ()
+        clips[clip] = about
+    return clips

@@ -1,0 +1,5 @@
+"""Checks what a model finds by ear: places to hear, answers, a web page.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

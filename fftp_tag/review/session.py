@@ -1,0 +1,175 @@
+"""A review: which place is heard next, and what was answered.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import collections
+import datetime
+import io
+import threading
+from typing import Any
+
+import soundfile as sf
+
+from fftp_tag.audio.decode import open_audio
+from fftp_tag.audio.windows import read_part
+from fftp_tag.data.class_names import class_name
+from fftp_tag.data.custom import BACKGROUND
+from fftp_tag.data.reviewed import NO, OTHER, SKIP, YES, Answer, ReviewFolder
+from fftp_tag.errors import InputError
+from fftp_tag.review.places import ORDERS, Place
+from fftp_tag.search.index import overlap
+
+AROUND = 1.0  # seconds that are played before and after a place
+
+
+class Session:
+    """Asks for each place once; threads may call it.
+
+    Arguments
+    ---------
+    places : list of Place
+    folder : ReviewFolder
+        Places that overlap one with an answer are not asked for.
+    labels : list of str
+        Names of the classes.
+    model : str
+        Checksum of the model.
+    order : str
+        A key of ``ORDERS``.
+    label : str, optional
+        The only class to ask for.
+    """
+
+    def __init__(
+        self,
+        places: list[Place],
+        folder: ReviewFolder,
+        labels: list[str],
+        model: str,
+        order: str,
+        label: str | None = None,
+    ):
+        self.places = list(places)
+        self.folder = folder
+        self.labels = labels
+        self.model = model
+        self.order = order
+        self.label = label
+        self.again: int | None = None  # the place whose answer was undone
+        self.lock = threading.Lock()
+
+    def taken(self) -> collections.defaultdict[str, list[tuple[float, float]]]:
+        """Starts and ends that have an answer, by recording."""
+        found = collections.defaultdict(list)
+        for x in self.folder.answers:
+            found[x.path].append((x.start, x.end))
+        return found
+
+    def open_places(self, order: str, label: str | None) -> list[int]:
+        """Numbers of the places to ask for, the first one first."""
+        taken = self.taken()
+        found = [
+            number
+            for number, place in enumerate(self.places)
+            if (place.is_event or not ORDERS[order].events_only)
+            and label in (None, place.label)
+            and not overlap(place.start, place.end, taken[place.path])
+        ]
+        key = ORDERS[order].key
+        return sorted(found, key=lambda number: key(self.places[number]))
+
+    def all_labels(self) -> list[str]:
+        """Names of the classes, and of those that answers have added."""
+        heard = [x.label for x in self.folder.answers]
+        names = dict.fromkeys([*self.labels, *heard])
+        return [name for name in names if name not in ("", BACKGROUND)]
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows: the place to hear, and all settings."""
+        with self.lock:
+            numbers = self.open_places(self.order, self.label)
+            number = numbers[0] if numbers else None
+            if self.again is not None:
+                number = self.again
+            place = None
+            if number is not None:
+                place = {**self.places[number]._asdict(), "number": number}
+                place["from"] = max(place["start"] - AROUND, 0.0)
+                del place["folder"]
+            return {
+                "place": place,
+                "left": len(numbers),
+                "heard": len(self.folder.answers),
+                "labels": self.all_labels(),
+                "order": self.order,
+                "label": self.label,
+                "orders": list(ORDERS),
+                "asked": self.labels,
+            }
+
+    def choose(self, order: str, label: str | None) -> None:
+        """Changes the order, and the only class to ask for."""
+        if order not in ORDERS:
+            raise InputError(f"order {order!r} is not one of {list(ORDERS)}")
+        if label is not None and label not in self.labels:
+            raise InputError(f"{label!r} is no class of the model")
+        with self.lock:
+            self.order, self.label, self.again = order, label, None
+
+    def answer(self, number: int, answer: str, label: str = "") -> None:
+        """Writes an answer, unless the place has one.
+
+        Arguments
+        ---------
+        number : int
+            Of the place.
+        answer : str
+            ``yes``, ``no``, ``other`` or ``skip``.
+        label : str
+            The class that is heard, or background, if it is another one.
+        """
+        with self.lock:
+            if not 0 <= number < len(self.places):
+                raise InputError(f"there is no place {number}")
+            place = self.places[number]
+            labels = {YES: place.label, NO: BACKGROUND, SKIP: ""}
+            if answer == OTHER:
+                labels[OTHER] = class_name(label)
+                if labels[OTHER] == place.label:
+                    answer = YES
+            if answer not in labels:
+                raise InputError(f"{answer!r} is no answer")
+            if overlap(place.start, place.end, self.taken()[place.path]):
+                return  # a key was pressed twice
+            about = answer, labels[answer], self.order, self.model
+            time = datetime.datetime.now().isoformat(timespec="seconds")
+            self.folder.add(Answer(*place.asked, *about, time))
+            self.again = None
+
+    def undo(self) -> None:
+        """Removes the last answer; its place is asked for again."""
+        with self.lock:
+            if not self.folder.answers:
+                return
+            answer = self.folder.undo()
+            asked = [place.asked for place in self.places]
+            if answer[:6] in asked:
+                self.again = asked.index(answer[:6])
+            else:  # found by another model
+                self.again = len(asked)
+                self.places.append(Place(*answer[:6], 0.0, is_event=False))
+
+    def clip(self, number: int) -> bytes:
+        """A WAV file of a place, and of what is around it."""
+        if not 0 <= number < len(self.places):
+            raise InputError(f"there is no place {number}")
+        place = self.places[number]
+        start = max(place.start - AROUND, 0.0)
+        with open_audio(place.path) as audio:
+            rate = audio.rate
+        samples = read_part(place.path, rate, start, place.end + AROUND - start)
+        content = io.BytesIO()
+        sf.write(content, samples, rate, subtype="PCM_16", format="WAV")
+        return content.getvalue()
