@@ -7,8 +7,8 @@ With --data-folder, the threshold of a class maximises F1 of the tags of the
 clips. For a frame-level model, an event lasts while the probability is at
 least 0.1, with pauses of less than 3 s; how long and how probable it must be
 maximises F1 of the clips with an event. A model that fftp-tag learn has written
-keeps its own rules of events. Classes with fewer than 5 clips keep the rules of
-the model.
+keeps its own rules of events. Classes with fewer than 5 clips keep the learnt
+rules of the model; if it has none, they get the medians of those of the others.
 
 Learnt rules are scored by cross-validation: each clip by rules that are learnt
 from clips of other groups. With --strong-labels, the events of the rules are
@@ -110,8 +110,9 @@ def report_calibration(target: Path, found: "Calibration") -> None:
     if found.few:
         shown = ", ".join(found.few[:MAX_NAMES])
         print(
-            f"{len(found.few)} classes keep the rules of the model, "
-            f"with fewer than {MIN_POSITIVES} positives, such as {shown}"
+            f"{len(found.few)} classes keep their rules, or get the medians of "
+            f"the others', with fewer than {MIN_POSITIVES} positives, such as "
+            f"{shown}"
         )
     print(
         f"learnt rules are scored by cross-validation in {found.n_folds} folds "

@@ -67,7 +67,7 @@ class Calibration:
     rules : Rules
         The learnt rules.
     few : list of str
-        Labels of classes with too few positives, which keep the model's rules.
+        Labels of classes with too few positives, see ``learn_rules``.
     before, after : Scores
         With the model's own rules, and with learnt ones: of each clip, those
         that are learnt from other folds; of the background, ``rules``.
@@ -206,7 +206,8 @@ def assign_clips(
 def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
     """Learns rules from some of the clips, by index.
 
-    Classes with too few clips keep the model's rules.
+    Classes with too few clips keep the model's rules, if these are learnt; or
+    else they get the medians of what is learnt for the others.
     """
     targets = analysis.targets[rows]
     learnable = are_learnable(analysis.targets)
@@ -224,12 +225,13 @@ def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
             low=thresholds,
             high=thresholds,
         )
-    values = {
-        name: np.where(
-            learnable, getattr(rules, name), getattr(model.rules, name)
-        )
-        for name in RULES
-    }
+    values = {}
+    for name in RULES:
+        own = getattr(rules, name)
+        others = np.median(own[learnable]).astype(own.dtype)
+        if model.rules.is_learnt:
+            others = getattr(model.rules, name)
+        values[name] = np.where(learnable, own, others)
     return Rules(**values, is_learnt=True)
 
 

@@ -59,17 +59,18 @@ def plot_tags(
     timeline: Timeline,
     events: Sequence[Event] = (),
     truth: Sequence[Event] = (),
+    top: int = 8,
 ) -> None:
     """Draws the spectrogram of a file above its timeline with events.
 
-    The file is a path or its content; for ``truth`` see ``plot_timeline``.
+    The file is a path or its content; for the others see ``plot_timeline``.
     """
     figure, axes = new_figure(rows=2)
     power, frequencies = spectrogram(
         source, tagger.sample_rate, timeline.duration
     )
     plot_spectrogram(power, frequencies, timeline.duration, axes[0])
-    plot_timeline(timeline, axes[1], events, truth)
+    plot_timeline(timeline, axes[1], events, truth, top)
     axes[1].set(xlabel="seconds", xlim=(0, timeline.duration))
     with files.atomic_path(path) as temporary_path:
         figure.savefig(temporary_path, format=Path(path).suffix[1:])

@@ -8,7 +8,7 @@ those of its clips and, since these are few, what a teacher hears in it.
 
 > python recipes/Starter/make_scenes.py DATA OUT --teacher MODEL \
 >     --others MUSIC_FOLDER SPEECH_FOLDER
-> fftp-tag calibrate MODEL.onnx --data-folder OUT --output MODEL.onnx
+> python recipes/Starter/learn_rules.py MODEL.onnx OUT STARTER.onnx
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -35,7 +35,7 @@ NOISE_DB = (-60, -35)  # of noise, in each scene
 EXPONENTS = (0.0, 1.0, 2.0)  # of noises: power ~ 1 / f ** exponent
 FADE = 160  # samples
 OTHERS = 12  # scenes of another recording, at most
-HEARD = 0.5  # probability at which the teacher hears a class
+HEARD = 0.3  # probability at which the teacher hears a class
 
 
 def known_clips(data, fold):
@@ -103,7 +103,7 @@ def main():
         soundfile.write(args.out / path, wav, RATE)
         probs = teacher.clip_probabilities(args.out / path)
         heard = [teacher.labels[x] for x in np.flatnonzero(probs >= HEARD)]
-        labels = ";".join(dict.fromkeys([*names, *heard])) or "background"
+        labels = ";".join(dict.fromkeys([*names, *heard]))
         rows.append((path, labels, group))
 
     for number in range(args.scenes):

@@ -12,6 +12,7 @@ Authors
 """
 
 import argparse
+import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -50,7 +51,18 @@ def main():
         soundfile.write(recording, np.concatenate(wavs), RATE)
         timeline = tagger.analyze(recording)
         events = timeline.events()
-        plot_tags(args.picture, tagger, recording, timeline, events, truth)
+        names = [x.label for x in truth]
+        columns = [tagger.labels.index(name) for name in names]
+        shown = dataclasses.replace(
+            timeline,
+            labels=names,
+            probs=timeline.probs[:, columns],
+            clip_probs=timeline.clip_probs[columns],
+        )
+        own = [x for x in events if x.label in names]
+        plot_tags(
+            args.picture, tagger, recording, shown, own, truth, len(truth)
+        )
     found = [
         any(
             x.label == true.label and x.start < true.end and true.start < x.end

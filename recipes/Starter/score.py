@@ -4,8 +4,9 @@
 DATA has the folders esc10 and everyday, see studies/README.md. The clips of a fold
 are named; fold 4 is held back: nothing is chosen or learnt by it.
 
-* as they are: whether the best of the classes that the model knows, by AudioSet's
-  names, is right; clips of other classes count as wrong;
+* as they are: whether the best of the classes, by AudioSet's names, is right; clips
+  of classes that the model lacks count as wrong; "linear" is logistic regression on
+  log-mel statistics, of all clips of the other folds;
 * with --learn: ``fftp-tag learn`` learns forty classes from five clips each, drawn
   from the other folds, and names the fold's clips of these; "linear" is logistic
   regression on log-mel statistics of the same clips;
@@ -89,7 +90,7 @@ def read_clips(data):
 def score_names(source, clips, fold):
     """Whether the best class is right, of each clip of a fold."""
     tagger = AudioTagger.from_pretrained(source, threads=1)
-    clips = [clip for clip in clips if clip.fold == fold and clip.name]
+    clips = [clip for clip in clips if clip.fold == fold]
     names = sorted({x.name for x in clips if x.name in tagger.labels})
     columns = [tagger.labels.index(name) for name in names]
     return [
@@ -97,6 +98,26 @@ def score_names(source, clips, fold):
         == clip.name
         for clip in clips
     ]
+
+
+def show_names(models, clips, fold):
+    """Prints a row for each model, and for a linear one of the other folds."""
+    clips = [clip for clip in clips if clip.name]
+    ten = [clip for clip in clips if clip.label in NAMES]
+    print("| model | best of ten, ESC-10 | best of all classes |")
+    print("| --- | --- | --- |")
+    for source in ["linear", *models]:
+        cells = []
+        for own in (ten, clips):
+            if source == "linear":
+                found = score_linear(
+                    [x for x in own if x.fold != fold],
+                    [x for x in own if x.fold == fold],
+                )
+            else:
+                found = score_names(source, own, fold)
+            cells.append(f"{100 * np.mean(found):.1f} % of {len(found)}")
+        print(f"| {source} | {' | '.join(cells)} |", flush=True)
 
 
 def choose_classes(clips, fold):
@@ -140,17 +161,39 @@ def score_learning(source, clips, fold, draw):
         ]
 
 
-def score_linear(clips, fold, draw):
-    """The same by a linear model on log-mel statistics, without an encoder."""
-    examples = draw_examples(clips, fold, draw)
+def score_linear(learnt, tested):
+    """Whether a linear model, without an encoder, names each clip right."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(
-        [log_mel_statistics(x.path) for own in examples.values() for x in own],
-        [label for label in examples for _ in range(EXAMPLES)],
+        [log_mel_statistics(clip.path) for clip in learnt],
+        [clip.label for clip in learnt],
     )
-    clips = [x for x in clips if x.fold == fold and x.label in examples]
-    found = model.predict([log_mel_statistics(x.path) for x in clips])
-    return [label == x.label for label, x in zip(found, clips, strict=True)]
+    found = model.predict([log_mel_statistics(x.path) for x in tested])
+    return [label == x.label for label, x in zip(found, tested, strict=True)]
+
+
+def show_learning(models, clips, fold, draws):
+    """Prints a row for each encoder of ``learn``, and for a linear model."""
+    print("| model | clips | right, % | of each draw |")
+    print("| --- | --- | --- | --- |")
+    for source in ["linear", *models]:
+        found = []
+        for draw in range(draws):
+            if source == "linear":
+                examples = draw_examples(clips, fold, draw)
+                learnt = [clip for own in examples.values() for clip in own]
+                tested = [
+                    x for x in clips if x.fold == fold and x.label in examples
+                ]
+                found.append(score_linear(learnt, tested))
+            else:
+                found.append(score_learning(source, clips, fold, draw))
+        each = [f"{100 * np.mean(right):.1f}" for right in found]
+        print(
+            f"| {source} | {len(found[0])} | {100 * np.mean(found):.1f} "
+            f"| {', '.join(each)} |",
+            flush=True,
+        )
 
 
 def log_mel_statistics(path):
@@ -188,7 +231,7 @@ def show_false_alarms(models, kind, folder):
 
 
 def main():
-    """Prints a row for each model."""
+    """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--models", nargs="+", default=["starter"])
@@ -206,27 +249,10 @@ def main():
         show_false_alarms(args.models, *args.false_alarms)
         return
     clips = read_clips(args.data.resolve())
-    print("| model | clips | right, % | of each draw |")
-    print("| --- | --- | --- | --- |")
-    for source in ["linear", *args.models] if args.learn else args.models:
-        if source == "linear":
-            found = [
-                score_linear(clips, args.fold, draw)
-                for draw in range(args.draws)
-            ]
-        elif args.learn:
-            found = [
-                score_learning(source, clips, args.fold, draw)
-                for draw in range(args.draws)
-            ]
-        else:
-            found = [score_names(source, clips, args.fold)]
-        each = [f"{100 * np.mean(right):.1f}" for right in found]
-        print(
-            f"| {source} | {len(found[0])} | {100 * np.mean(found):.1f} "
-            f"| {', '.join(each)} |",
-            flush=True,
-        )
+    if args.learn:
+        show_learning(args.models, clips, args.fold, args.draws)
+    else:
+        show_names(args.models, clips, args.fold)
 
 
 if __name__ == "__main__":

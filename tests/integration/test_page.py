@@ -416,6 +416,7 @@ def review(tmp_path, tones_file):
 def test_keys_of_a_review(driver, review):
     """They answer, and are letters where a name is typed."""
     address, folder = review
+    driver.get_log("browser")  # of other tests
     page = Page(driver, address)
 
     def answers():

@@ -189,7 +189,7 @@ def test_learnt_rules_are_scored_on_other_groups(data, tmp_path):
 
 
 def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
-    """Those of the model, not the thresholds of a model without rules."""
+    """Those of the model; if it has none, the medians of the others'."""
     path = tiny_onnx.write_model(
         tmp_path / "model.onnx", thresholds=[0.2, 0.9, 0.2], merge_gap=0.3
     )
@@ -200,6 +200,9 @@ def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
     kept = found.rules.threshold == np.float32([0.2, 0.9, 0.2])
     assert kept.tolist() == [False, True, False]
     assert found.rules.merge_gap == pytest.approx([0, 0.3, 0])
+    plain = tiny_onnx.write_model(tmp_path / "plain.onnx")
+    low, middle, high = calibrate(plain, folder, new).rules.threshold
+    assert middle == pytest.approx((low + high) / 2)
     for size, few, message in (
         (21, [], "other recordings"),
         (1, tiny_onnx.PITCHES, "split all"),
