@@ -153,8 +153,8 @@ def print_report(report: "Report") -> None:
         print_intervals(validation.scores)
         if not validation.has_groups:
             print(
-                "  If any of the clips are of one recording, that is of the same "
-                "recordings: give each recording a folder inside its class's."
+                "  of the same recordings, if several clips are of one: put "
+                "these into a folder inside their class's"
             )
     if validation.unmeasured:
         names = output.printable(", ".join(validation.unmeasured))

@@ -3,7 +3,7 @@
 Raw audio, of a microphone or a stream on the web, comes from another program
 through standard input. A line without an end is printed when an event begins,
 and a line with its end when it is over. A frame-level model runs every --hop,
-and hears a sound within --hop and half a second (and half of the span that its
+and hears a sound within --hop and a second (and half of the span that its
 predictions are made from: 0.06 s of the starter). A model of clips tags windows,
 and hears it with the next window. Ctrl+C ends the stream.
 
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_windows(
         parser,
         "2, or the length of a model of one length; not for frame-level models",
-        "a quarter of a window; 0.75 for frame-level models",
+        "a quarter of a window; 1 for frame-level models",
     )
     options.add_model(parser, threads=1)  # more would mostly wait
     parser.add_argument(

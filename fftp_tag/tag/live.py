@@ -25,9 +25,9 @@ from fftp_tag.tag.tagger import AudioTagger
 # hears before the first new prediction; and what it hears after a prediction
 # before that is used, since few samples of a sound do not tell what it is. Longer
 # ones cost more, as benchmarks/listen.py shows
-HOP = 0.75
+HOP = 1.0
 BEFORE = 1.0
-AHEAD = 0.5
+AHEAD = 1.0
 
 
 def stream_events(
@@ -48,7 +48,7 @@ def stream_events(
     A model of clips tags windows and finds the same events as
     ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
     recording, which a stream cannot know. A frame-level model runs every
-    ``hop`` on the last samples: those since the last run, 0.5 s after which
+    ``hop`` on the last samples: those since the last run, 1 s after which
     predictions are used, and 1 s before; or on as many as its maximum clip
     length allows.
 

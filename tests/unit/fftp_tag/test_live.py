@@ -94,7 +94,7 @@ def test_events_are_those_of_a_file(
 
 
 @pytest.mark.parametrize(
-    "name, ahead, late", [("clips", 0.0, 2.0), ("steps", 0.5, 0.75 + 2 * 0.05)]
+    "name, ahead, late", [("clips", 0.0, 2.0), ("steps", 1.0, 1.0 + 2 * 0.05)]
 )
 def test_an_event_is_known_soon(taggers, name, ahead, late):
     """That a sound has begun, and is over after the gap."""
