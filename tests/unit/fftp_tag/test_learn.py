@@ -381,11 +381,11 @@ def test_each_clip_is_encoded_once(tmp_path, tagger, clips, read):
     # What an interrupted command has encoded is kept, and what it knew
     for path in (clips / "high").iterdir():
         os.utime(path, (1, 1))
-    read.most = 3
+    read.most = 5  # more than the threads, of which any may be the last
     with pytest.raises(KeyboardInterrupt):
         count(AudioTagger(Model(tmp_path / "other.onnx")))
     with np.load(cache) as file:
-        assert 19 < len(file["keys"]) <= 19 + 3
+        assert 19 < len(file["keys"]) <= 19 + 5
 
 
 def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, read):
