@@ -205,6 +205,45 @@ def test_a_mixture_depends_on_its_number(sounds, tmp_path, monkeypatch):
         assert drawn == expected
 
 
+def test_thresholds_are_learnt_on_scenes(sounds, tmp_path):
+    """Of the clips of a fold, and of other recordings."""
+    data = tmp_path / "data"
+    columns = {
+        "esc10": "file,label,fold",
+        "everyday": "file,label,audioset,fold",
+    }
+    for place, names in columns.items():
+        (data / place / "audio").mkdir(parents=True)
+        rows = [names]
+        for number, path in enumerate(sorted((sounds / "a").glob("*.wav"))):
+            shutil.copy(path, data / place / "audio" / path.name)
+            pitch = list(PITCHES)[int(path.stem.split("-")[1]) * 2 % 3]
+            row = {"file": path.name, "label": "tone", "fold": 4 + number % 2}
+            row["audioset"] = pitch
+            rows.append(",".join(str(row[x]) for x in names.split(",")))
+        table = "esc10.csv" if place == "esc10" else "clips.csv"
+        (data / place / table).write_text("\n".join(rows))
+    recipe = ROOT / "recipes" / "Starter"
+    teacher, scenes = sounds / "teacher.onnx", tmp_path / "scenes"
+    words = [recipe / "make_scenes.py", data, scenes, "--teacher", teacher]
+    words += ["--others", sounds / "b", "--scenes", "20"]
+    status, text = run_words([*map(str, words)], tmp_path)
+    assert status == 0 and "40 scenes" in text, text
+    with open(scenes / "clips.csv") as file:
+        rows = list(csv.DictReader(file))
+    tagger = AudioTagger.from_pretrained(teacher)
+    for row in rows[-20:]:
+        probs = tagger.clip_probabilities(scenes / row["path"])
+        heard = {x for x, p in zip(tagger.labels, probs) if p >= 0.3}
+        assert set(filter(None, row["labels"].split(";"))) == heard
+    output = tmp_path / "rules.onnx"
+    words = [recipe / "learn_rules.py", teacher, scenes, output]
+    status, text = run_words([*map(str, words)], tmp_path)
+    assert status == 0 and "learnt" in text, text
+    rules = AudioTagger.from_pretrained(output).model.rules
+    assert rules.is_learnt and (rules.threshold >= np.float32(0.2)).all()
+
+
 @pytest.mark.slow
 def test_a_killed_training_ends_as_if_it_had_not_been(sounds, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
