@@ -82,20 +82,25 @@ def prepare_starter(
     if not recordings:
         raise InputError(f"all recordings match exclude={list(exclude)}.")
     labels = AudioTagger.from_pretrained(teacher).labels
+    tables = read_tables(recordings.values())
+    classes = {
+        name: read_labels(path, tables, labels)
+        for name, path in recordings.items()
+    }
     settings = {
         "recordings": text_digest("\n".join(recordings)),
+        "classes": text_digest("\n".join(map(str, classes.values()))),
         "labels": text_digest("\n".join(labels)),
         "valid_fraction": valid_fraction,
     }
     with preparing(prepared_folder, settings) as to_do:
         if not to_do:
             return
-        tables = read_tables(recordings.values())
         clips = [
             Clip(
                 name,
                 path,
-                labels=read_labels(path, tables, labels),
+                labels=classes[name],
                 split=choose_split(path, valid_fraction),
             )
             for name, path in recordings.items()
