@@ -157,8 +157,8 @@ def print_report(report: "Report") -> None:
                 "these into a folder inside their class's"
             )
     if validation.unmeasured:
-        names = output.printable(", ".join(validation.unmeasured))
-        print(f"not measured, for lack of clips of other recordings: {names}")
+        classes = output.printable(", ".join(validation.unmeasured))
+        print(f"not measured, for lack of clips of other recordings: {classes}")
     if report.eval_scores:
         print("clips of the eval split, not learnt from:")
         print_intervals(report.eval_scores)
