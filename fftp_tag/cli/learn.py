@@ -3,11 +3,11 @@
 CLIPS is a folder with one folder of clips for each class, or with a table
 clips.csv, as for training; a folder named background holds clips without any of
 the sounds. Clips in a folder inside are of one recording or source, and are
-never learnt from and tested at once. CLIPS may also hold recordings with label tracks beside them, of
-Audacity, Raven or this program, in which all events are labelled. The encoder
-of the model is frozen: a linear classifier is learnt on it, in seconds. The
-first half of each --background recording is used to learn, the second half to
-count false alarms.
+never learnt from and tested at once. CLIPS may also hold recordings with label
+tracks beside them, of Audacity, Raven or this program, in which all events are
+labelled. The encoder of the model is frozen: a linear classifier is learnt on
+it, in seconds. The first half of each --background recording is used to learn,
+the second half to count false alarms.
 
 Writes a model.onnx for all other commands, and a cache of features beside it,
 MY.onnx.npz: when you learn again, only the features of new clips are computed.

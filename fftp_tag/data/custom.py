@@ -339,7 +339,8 @@ def list_classes(data_folder, names, split=""):
     """Lists the clips in the folders of classes, in the folder of a split.
 
     A folder inside, such as of a recording or a session, is a group; whichever
-    class it is in, since one recording may have several.
+    class it is in, since one recording may have several. Folders of other splits
+    are others, whatever their names.
     """
     clips = []
     empty = []
@@ -352,7 +353,8 @@ def list_classes(data_folder, names, split=""):
             audio = os.path.join(data_folder, path)
             split_name = SPLIT_NAMES.get(split, "")
             inside = os.path.relpath(path, os.path.join(split, name))
-            group = os.path.dirname(inside).replace(os.sep, "/") or path
+            folder = os.path.dirname(inside)
+            group = os.path.join(split, folder) if folder else path
             clips.append(Clip(path, audio, labels, split_name, group=group))
         if not paths:
             empty.append(name)

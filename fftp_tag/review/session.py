@@ -143,9 +143,17 @@ class Session:
                 raise InputError(f"{answer!r} is no answer")
             if overlap(place.start, place.end, self.taken()[place.path]):
                 return  # a key was pressed twice
-            about = answer, labels[answer], self.order, self.model
-            time = datetime.datetime.now().isoformat(timespec="seconds")
-            self.folder.add(Answer(*place.asked, *about, time))
+            now = datetime.datetime.now()
+            self.folder.add(
+                Answer(
+                    *place.asked,
+                    answer=answer,
+                    label=labels[answer],
+                    order=self.order,
+                    model=self.model,
+                    time=now.isoformat(timespec="seconds"),
+                )
+            )
             self.again = None
 
     def undo(self) -> None:

@@ -136,16 +136,25 @@ def count_false_alarms(
     labels: list[str], heard: list[Heard], rules: Rules
 ) -> Background:
     """Counts the events of each class in recordings without the sounds."""
-    timelines = [dataclasses.replace(x.timeline, rules=rules) for x in heard]
-    events = [timeline.events() for timeline in timelines]
-    silent = sum(x.silent_seconds for x in heard)
-    seconds = sum(timeline.duration for timeline in timelines) - silent
+    events, seconds = find_false_alarms(heard, rules)
     of_classes = {}
     for label in labels:
         own = [[x for x in found if x.label == label] for found in events]
         of_classes[label] = false_alarms_of(own, seconds)
     together = false_alarms_of(events, seconds)
+    silent = sum(x.silent_seconds for x in heard)
     return Background(seconds, silent, of_classes, together)
+
+
+def find_false_alarms(
+    heard: list[Heard], rules: Rules
+) -> tuple[list[list[Event]], float]:
+    """The events that rules find in each recording, and how many seconds of all
+    are not digital silence.
+    """
+    timelines = [dataclasses.replace(x.timeline, rules=rules) for x in heard]
+    seconds = sum(x.timeline.duration - x.silent_seconds for x in heard)
+    return [timeline.events() for timeline in timelines], seconds
 
 
 def choose_high(
@@ -156,19 +165,14 @@ def choose_high(
     They are those of the rules, or larger: each class has at most so many events
     an hour in recordings without the sounds.
     """
-    timelines = [
-        dataclasses.replace(
-            x.timeline, rules=dataclasses.replace(rules, high=rules.low)
-        )
-        for x in heard
-    ]
-    events = [event for timeline in timelines for event in timeline.events()]
-    silent = sum(x.silent_seconds for x in heard)
-    seconds = sum(timeline.duration for timeline in timelines) - silent
+    every = dataclasses.replace(rules, high=rules.low)
+    events, seconds = find_false_alarms(heard, every)
     allowed = math.floor(per_hour * seconds / 3600)
     high = rules.high.copy()
-    for c, label in enumerate(timelines[0].labels if timelines else ()):
-        peaks = sorted(x.probability for x in events if x.label == label)
+    for c, label in enumerate(heard[0].timeline.labels if heard else ()):
+        peaks = sorted(
+            x.probability for own in events for x in own if x.label == label
+        )
         if len(peaks) > allowed:
             above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
             high[c] = max(high[c], min(above, np.float32(1)))

@@ -2,8 +2,8 @@
 """Learns the starter's thresholds on scenes with known sounds, see make_scenes.py.
 
 As ``fftp-tag calibrate``; but tags and events of rare classes, whose thresholds by a
-few clips would be lower, are at least as probable as is said here: that cost
-the events of the scenes 0.7 points of F1, and half of the false alarms were gone.
+few clips would be lower, are at least as probable as is said here, since most
+false alarms were of these.
 
 > python recipes/Starter/learn_rules.py MODEL.onnx SCENES OUT.onnx
 

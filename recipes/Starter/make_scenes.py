@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from score import FOLDS, read_clips
+from starter_prepare import RATE, read_sound
 
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import find_audio_files, read_audio
@@ -27,7 +28,6 @@ from fftp_tag.audio.scenes import add_sound, coloured_noise, from_decibels
 from fftp_tag.data.custom import CLIP_LIST
 from fftp_tag.files import write_csv
 
-RATE = 16000
 SECONDS = 10
 COUNTS = (0.4, 0.4, 0.2)  # probabilities of one, two, ... clips
 LEVEL_DB = (-35, -15)  # of a clip
@@ -48,16 +48,14 @@ def known_clips(data, fold):
 
 
 def mix_scene(clips, rng):
-    """Mixes a scene ``[S]``; returns it, its classes, and its loudest clip."""
+    """Mixes a scene ``[S]``; returns it and its classes."""
     scene = np.zeros(SECONDS * RATE, np.float32)
     names = rng.choice(
         sorted(clips), 1 + rng.choice(len(COUNTS), p=COUNTS), replace=False
     )
     for name in names:
         clip = clips[name][rng.integers(len(clips[name]))]
-        wav = read_audio(clip.path, RATE)
-        heard = np.flatnonzero(np.abs(wav) > 1e-4)
-        wav = wav[heard[0] : heard[-1] + 1]
+        wav = read_sound(clip.path) / np.float32(2**15)
         start = rng.integers(max(len(scene) - len(wav), 0) + 1)
         level = from_decibels(rng.uniform(*LEVEL_DB))
         add_sound(scene, wav, start, level, FADE)

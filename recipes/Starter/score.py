@@ -23,6 +23,7 @@ Authors
 
 import argparse
 import csv
+import functools
 import random
 import tempfile
 from collections import Counter
@@ -38,6 +39,7 @@ from sklearn.preprocessing import StandardScaler
 from fftp_tag import AudioTagger, learn
 from fftp_tag.audio.decode import find_audio_files, read_audio
 from fftp_tag.data.audioset import read_classes
+from fftp_tag.score.background import listen_to_background
 from speechbrain_fftp.lobes.features import KaldiFbank
 
 # AudioSet's names for ESC-10; everyday has a column of them
@@ -87,36 +89,38 @@ def read_clips(data):
     return clips
 
 
-def score_names(source, clips, fold):
-    """Whether the best class is right, of each clip of a fold."""
+def score_names(source, groups):
+    """Whether the best class is right, of each clip of each group of clips.
+
+    The classes of a group are those of its clips; a later group has the clips of
+    earlier ones.
+    """
     tagger = AudioTagger.from_pretrained(source, threads=1)
-    clips = [clip for clip in clips if clip.fold == fold]
-    names = sorted({x.name for x in clips if x.name in tagger.labels})
-    columns = [tagger.labels.index(name) for name in names]
-    return [
-        names[tagger.clip_probabilities(clip.path)[columns].argmax()]
-        == clip.name
-        for clip in clips
-    ]
+    probs = {x.path: tagger.clip_probabilities(x.path) for x in groups[-1]}
+    for clips in groups:
+        names = sorted({x.name for x in clips if x.name in tagger.labels})
+        columns = [tagger.labels.index(name) for name in names]
+        best = [names[probs[clip.path][columns].argmax()] for clip in clips]
+        yield [x == clip.name for x, clip in zip(best, clips, strict=True)]
 
 
 def show_names(models, clips, fold):
     """Prints a row for each model, and for a linear one of the other folds."""
     clips = [clip for clip in clips if clip.name]
-    ten = [clip for clip in clips if clip.label in NAMES]
+    groups = [[x for x in clips if x.label in NAMES], clips]
+    learnt, tested = (
+        [[x for x in own if (x.fold == fold) == is_own] for own in groups]
+        for is_own in (False, True)
+    )
     print("| model | best of ten, ESC-10 | best of all classes |")
     print("| --- | --- | --- |")
     for source in ["linear", *models]:
-        cells = []
-        for own in (ten, clips):
-            if source == "linear":
-                found = score_linear(
-                    [x for x in own if x.fold != fold],
-                    [x for x in own if x.fold == fold],
-                )
-            else:
-                found = score_names(source, own, fold)
-            cells.append(f"{100 * np.mean(found):.1f} % of {len(found)}")
+        found = (
+            map(score_linear, learnt, tested)
+            if source == "linear"
+            else score_names(source, tested)
+        )
+        cells = [f"{100 * np.mean(x):.1f} % of {len(x)}" for x in found]
         print(f"| {source} | {' | '.join(cells)} |", flush=True)
 
 
@@ -196,6 +200,7 @@ def show_learning(models, clips, fold, draws):
         )
 
 
+@functools.cache
 def log_mel_statistics(path):
     """Mean and standard deviation of a clip's log-mel bands ``[128]``."""
     wav = torch.tensor(read_audio(path, 16000))
@@ -203,31 +208,34 @@ def log_mel_statistics(path):
     return torch.cat([feats.mean(0), feats.std(0)]).numpy()
 
 
-def list_false_alarms(source, kind, folder):
-    """Events that are wrong in recordings of a kind, and the hours of these."""
-    tagger = AudioTagger.from_pretrained(source, threads=1)
+def show_false_alarms(models, kind, folder):
+    """Prints a row for each model: events of classes that are not of a kind."""
     names = list(read_classes().values())
     right = {
         label
         for first, last in [*RIGHT[kind], PLACES]
         for label in names[names.index(first) : names.index(last) + 1]
     }
-    wrong, seconds = [], 0.0
-    for path in find_audio_files(folder)[0]:
-        timeline = tagger.analyze(path)
-        seconds += timeline.duration
-        wrong += [x.label for x in timeline.events() if x.label not in right]
-    return wrong, seconds / 3600
-
-
-def show_false_alarms(models, kind, folder):
-    """Prints a row for each model."""
-    print(f"| model | false alarms an hour, {kind} | most often |")
-    print("| --- | --- | --- |")
+    recordings, _ = find_audio_files(folder)
+    print(f"| model | false alarms an hour, {kind} | minutes | most often |")
+    print("| --- | --- | --- | --- |")
     for source in models:
-        wrong, hours = list_false_alarms(source, kind, folder)
-        often = ", ".join(f"{x} {n}" for x, n in Counter(wrong).most_common(5))
-        print(f"| {source} | {len(wrong) / hours:.0f} | {often} |", flush=True)
+        tagger = AudioTagger.from_pretrained(source, threads=1)
+        found = listen_to_background(tagger, recordings)
+        wrong = Counter(
+            {
+                label: alarms.count
+                for label, alarms in found.of_classes.items()
+                if alarms.count and label not in right
+            }
+        )
+        often = ", ".join(f"{x} {n}" for x, n in wrong.most_common(5))
+        an_hour = 3600 * wrong.total() / found.seconds
+        print(
+            f"| {source} | {an_hour:.0f} | {found.seconds / 60:.1f} "
+            f"| {often} |",
+            flush=True,
+        )
 
 
 def main():

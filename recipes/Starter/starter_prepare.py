@@ -111,7 +111,7 @@ def prepare_starter(
             {label: label for label in labels},
             sample_rate=RATE,
             splits=("train", "valid"),
-            convert=read_sound,
+            convert=lambda clip: read_sound(clip.audio),
         )
         write_attribution(prepared_folder, recordings, tables)
 
@@ -131,9 +131,9 @@ def choose_split(path, valid_fraction):
     return "valid" if share < valid_fraction else "train"
 
 
-def read_sound(clip):
+def read_sound(path):
     """The 16-bit samples ``[S]`` of a recording, without silence at the ends."""
-    wav = as_int16(read_audio(clip.audio, RATE))
+    wav = as_int16(read_audio(path, RATE))
     heard = np.flatnonzero(np.abs(wav) > 1)
     if not len(heard) or heard[-1] - heard[0] < SHORTEST * RATE:
         raise InputError("silent, or nearly so")

@@ -63,6 +63,27 @@ def test_folders_of_splits(tmp_path):
     ]
 
 
+def test_folders_inside_are_groups(tmp_path):
+    """One recording may have several classes, but is not in several splits."""
+    touch(tmp_path / "a", "dog/1.wav", "dog/day/1.wav", "cat/day/sub/1.wav")
+    touch(tmp_path / "a", "cat/day/1.wav", "cat/2.wav")
+    groups = {x.id: x.group for x in list_clips(tmp_path / "a").clips}
+    assert sorted(groups.values()) == [
+        "cat/2.wav",
+        "day",
+        "day",
+        "day/sub",
+        "dog/1.wav",
+    ]
+    touch(tmp_path / "b", "train/dog/1/x.wav", "train/cat/1/y.wav")
+    touch(tmp_path / "b", "test/dog/1/z.wav")
+    found = list_clips(tmp_path / "b").clips
+    assert {(x.split, x.group) for x in found} == {
+        ("train", "train/1"),
+        ("eval", "test/1"),
+    }
+
+
 def test_a_train_is_a_sound(tmp_path):
     touch(tmp_path, "train/1.wav", "dog/1.wav")
     assert rows_of(tmp_path) == [
