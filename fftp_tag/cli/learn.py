@@ -38,6 +38,8 @@ EXAMPLES = """\
   fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
 
 MAX_NAMES = 3  # clips that are named per confusion
+ENOUGH_BACKGROUND = 60.0  # seconds
+FILLED = 0.5  # of the clips: less is told
 # What the scores count
 COUNTED = {
     "macro_F1": "of tags, which reach their thresholds",
@@ -129,11 +131,16 @@ def print_report(report: "Report") -> None:
         report.labels, report.counts, validation.thresholds, strict=False
     ):
         print(f"{count:5d}  {threshold:9.3f}  {label}")
-    print(f"{report.background_spans:5d}             spans of background")
-    if not report.background_spans:
+    print(f"{report.background_seconds:7.1f} s of background")
+    if report.background_seconds < ENOUGH_BACKGROUND:
         print(
-            "Without background, other sounds are taken for yours: record "
-            "where you will use the model, and give it with --background."
+            "That is little: record where you will use the model, for some "
+            "minutes, and give it with --background."
+        )
+    if report.filled < FILLED:
+        print(
+            f"the sounds fill {100 * report.filled:.0f} % of the clips; the rest "
+            "is not learnt from"
         )
     print(
         f"frame-level predictions from {report.span_seconds:.2f} s each, every "
@@ -156,6 +163,10 @@ def print_report(report: "Report") -> None:
                 "  of the same recordings, if several clips are of one: put "
                 "these into a folder inside their class's"
             )
+        print(
+            f"  {validation.others_tagged:.3f} of other sounds are tagged, of kinds "
+            "that are not learnt from"
+        )
     if validation.unmeasured:
         classes = output.printable(", ".join(validation.unmeasured))
         print(f"not measured, for lack of clips of other recordings: {classes}")

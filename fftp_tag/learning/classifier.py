@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fftp_tag.model.info import THRESHOLD
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, GraphBuilder, remove_outputs
 
 if TYPE_CHECKING:
     import onnx
 
 NEVER = -20.0  # logit of a class without positive clips
+SHRINKAGE = 0.3  # of the covariance: 0.6 was as good, 0.1 was not
 # Temperature of a linear discriminant analysis without cross-validation: for
 # small encoders, 12 to 22 were best. With a few clips that are all classified
 # correctly, minimising the log-loss would choose the lowest temperature.
 TEMPERATURE = 15.0
-TEMPERATURES = np.geomspace(3, 100, 31)
-# The share of held-out sounds that must reach a probability of 0.5: where the
-# log-loss alone chose the temperature, 24 to 91 % of new sounds had no tag
-REACH = 0.85
+# Of the logarithm of a temperature, and of an offset
+BOUNDS = ((np.log(3.0), np.log(100.0)), (-4.0, 4.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +34,13 @@ class ClipClassifier:
     Arguments
     ---------
     weight, bias : numpy.ndarray
-        ``[C, F]`` and ``[C]``, or of C + 1 classes if the last one is
-        background.
+        ``[C, F]`` and ``[C]``; if a clip has one class, of more, which are
+        hidden: background, and the kinds of other sounds.
     n_classes : int
         C.
     single_label : bool
-        Whether a clip has one class: the probabilities of all classes and
-        background sum to 1.
+        Whether a clip has one class: the probabilities of all classes, hidden
+        ones included, sum to 1.
     first : int
         The index of its first feature; it has all that follow.
     """
@@ -53,16 +51,20 @@ class ClipClassifier:
     single_label: bool
     first: int = 0
 
-    def soften(self, temperature: float) -> "ClipClassifier":
-        """A copy whose logits are divided by a temperature."""
+    def calibrate(
+        self, temperature: float, offset: float = 0.0
+    ) -> "ClipClassifier":
+        """A copy whose logits are divided by a temperature; then, an offset is
+        added to those of hidden classes.
+        """
+        bias = self.bias / temperature
+        bias[self.n_classes :] += offset
         return dataclasses.replace(
-            self,
-            weight=self.weight / temperature,
-            bias=self.bias / temperature,
+            self, weight=self.weight / temperature, bias=bias
         )
 
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """Logits of spans with features ``[N, F]``, including background."""
+        """Logits of spans with features ``[N, F]``, with those of hidden classes."""
         return features[:, self.first :] @ self.weight.T + self.bias
 
     def probabilities(self, spans: list[np.ndarray]) -> np.ndarray:
@@ -103,130 +105,128 @@ class ClipClassifier:
         remove_outputs(graph, {OUTPUT})
 
 
-def class_numbers(targets: np.ndarray) -> np.ndarray:
-    """The class index of single-label clips; background has the index C."""
-    return np.where(targets.any(1), targets.argmax(1), targets.shape[1])
+def learn_classes(
+    features: np.ndarray, classes: np.ndarray, n_classes: int, first: int = 0
+) -> ClipClassifier:
+    """Learns to tell the classes of clips that have one each.
+
+    This is a linear discriminant analysis of standardised features with a
+    shrunk covariance; it is overconfident: ``calibrate`` it.
+
+    Arguments
+    ---------
+    features, classes : numpy.ndarray
+        Features ``[clips, F]`` and class indices ``[clips]``, from
+        ``n_classes`` on of hidden classes.
+    n_classes : int
+        The number of classes that are not hidden.
+    first : int
+        Index of the first feature to learn from.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    scaler = StandardScaler(copy=False)
+    inputs = scaler.fit_transform(features[:, first:].astype(np.float64))
+    analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE)
+    # The arrays are too small for more threads
+    with threadpool_limits(1), warnings.catch_warnings():
+        # A class of one clip adds nothing to the covariance
+        warnings.filterwarnings("ignore", "Only one sample available")
+        analysis.fit(inputs, classes)
+    rows, intercepts = analysis.coef_, analysis.intercept_
+    if len(analysis.classes_) == 2:  # scikit-learn has one row, of the second
+        rows = np.vstack([np.zeros_like(rows), rows])
+        intercepts = np.append(0.0, intercepts)
+    n_rows = max(n_classes, classes.max() + 1)
+    weight = np.zeros((n_rows, inputs.shape[1]))
+    bias = np.full(n_rows, NEVER * TEMPERATURE)
+    weight[analysis.classes_] = rows / scaler.scale_
+    bias[analysis.classes_] = intercepts
+    bias -= weight @ scaler.mean_
+    return ClipClassifier(weight, bias, n_classes, True, first)
 
 
-def learn_classifier(
+def learn_labels(
     features: np.ndarray,
     targets: np.ndarray,
-    single_label: bool,
+    is_known: np.ndarray,
+    weights: np.ndarray,
     first: int = 0,
-    is_known: np.ndarray | None = None,
 ) -> ClipClassifier:
-    """Learns a classifier of standardised features.
-
-    For single-label clips, it is a linear discriminant analysis with a shrunk
-    covariance, which is overconfident: ``soften`` it. For several labels per
-    clip, it is a logistic regression per class.
+    """Learns which labels clips have: a logistic regression for each.
 
     Arguments
     ---------
     features, targets : numpy.ndarray
         Features ``[clips, F]`` and multi-hot labels ``[clips, C]``.
-    single_label : bool
-        Whether each clip has one class, or none: background.
+    is_known : numpy.ndarray
+        Which labels of clips are known ``[clips, C]``; each regression is
+        learnt from those alone.
+    weights : numpy.ndarray
+        How much each clip counts, ``[clips]``.
     first : int
         Index of the first feature to learn from.
-    is_known : numpy.ndarray, optional
-        Which labels of clips of several classes are known ``[clips, C]``, by
-        default all; each regression is learnt from those alone.
     """
+    from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
     scaler = StandardScaler(copy=False)
     inputs = scaler.fit_transform(features[:, first:].astype(np.float64))
     n_classes = targets.shape[1]
-    with threadpool_limits(1):  # the arrays are too small for more threads
-        if single_label:
-            classes = class_numbers(targets)
-            n_rows = max(n_classes, classes.max() + 1)
-            weight, bias = fit_discriminant(inputs, classes, n_rows)
-        else:
-            if is_known is None:
-                is_known = np.ones(targets.shape, bool)
-            weight, bias = fit_regressions(inputs, targets > 0.5, is_known)
-    weight = weight / scaler.scale_
-    bias = bias - weight @ scaler.mean_
-    return ClipClassifier(weight, bias, n_classes, single_label, first)
-
-
-def fit_discriminant(
-    inputs: np.ndarray, classes: np.ndarray, n_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights ``[C, F]`` and biases ``[C]`` of a discriminant analysis."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
-    weight = np.zeros((n_classes, inputs.shape[1]))
-    bias = np.full(n_classes, NEVER * TEMPERATURE)
-    known = np.unique(classes)
-    if len(known) == 1:
-        bias[known] = 0.0
-        return weight, bias
-    analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    with warnings.catch_warnings():
-        # A class of one clip adds nothing to the covariance
-        warnings.filterwarnings("ignore", "Only one sample available")
-        analysis.fit(inputs, classes)
-    if len(known) == 2:  # scikit-learn has one row for the second class
-        weight[known[1]] = analysis.coef_[0]
-        bias[known] = 0.0, analysis.intercept_[0]
-    else:
-        weight[known] = analysis.coef_
-        bias[known] = analysis.intercept_
-    return weight, bias
-
-
-def fit_regressions(
-    inputs: np.ndarray, is_positive: np.ndarray, is_known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights ``[C, F]`` and biases ``[C]`` of a logistic regression per class."""
-    from sklearn.linear_model import LogisticRegression
-
-    n_classes = is_positive.shape[1]
     weight = np.zeros((n_classes, inputs.shape[1]))
     bias = np.zeros(n_classes)
     for c, known in enumerate(is_known.T):
-        column = is_positive[known, c]
+        column = targets[known, c] > 0.5
         if column.all() or not column.any():
             bias[c] = -NEVER if column.all() else NEVER
             continue
         regression = LogisticRegression(max_iter=1000)
-        regression.fit(inputs[known], column)
+        with threadpool_limits(1):  # the arrays are too small for more threads
+            regression.fit(inputs[known], column, weights[known])
         weight[c], bias[c] = regression.coef_[0], regression.intercept_[0]
-    return weight, bias
+    weight = weight / scaler.scale_
+    bias = bias - weight @ scaler.mean_
+    return ClipClassifier(weight, bias, n_classes, False, first)
 
 
-def find_temperature(
+def find_calibration(
     logits: np.ndarray, classes: np.ndarray, n_classes: int
-) -> float:
-    """The temperature with the lowest log-loss on held-out clips.
+) -> tuple[float, float]:
+    """The temperature and the offset with the lowest log-loss on held-out clips.
 
-    At least 85 % of the sounds must reach a probability of 0.5, right or wrong;
-    otherwise, it is the lowest one.
+    What has no class has one probability, that of all hidden classes. All other
+    sounds together count as much as all clips.
 
     Arguments
     ---------
     logits, classes : numpy.ndarray
-        Logits ``[clips, C]``, of C + 1 classes with background, and class
-        indices ``[clips]``.
+        Logits ``[clips, K]`` of C classes, background and the kinds of other
+        sounds; and class indices ``[clips]``.
     n_classes : int
         C.
     """
-    from scipy.special import log_softmax
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp
 
-    if not len(classes):
-        return TEMPERATURE
-    rows = np.arange(len(classes))
-    is_sound = classes < n_classes
-    best, lowest = TEMPERATURES[0], np.inf
-    for temperature in TEMPERATURES:
-        scores = log_softmax(logits / temperature, axis=1)
-        highest = scores[is_sound, :n_classes].max(1)
-        reach = (highest >= np.log(THRESHOLD)).sum()
-        loss = -scores[rows, classes].mean()
-        if loss < lowest and reach >= REACH * is_sound.sum():
-            best, lowest = temperature, loss
-    return float(best)
+    is_other = classes > n_classes
+    n_clips = (~is_other).sum()
+    if not n_clips:
+        return TEMPERATURE, 0.0
+    weights = np.ones(len(classes))
+    weights[is_other] = n_clips / max(is_other.sum(), 1)
+    rows, columns = np.arange(len(classes)), np.minimum(classes, n_classes)
+
+    def log_loss(values: np.ndarray) -> float:
+        """The mean log-loss of the logarithm of a temperature and an offset."""
+        scores = logits / np.exp(values[0])
+        hidden = logsumexp(scores[:, n_classes:], axis=1) + values[1]
+        scores = np.column_stack([scores[:, :n_classes], hidden])
+        losses = logsumexp(scores, axis=1) - scores[rows, columns]
+        return float(np.average(losses, weights=weights))
+
+    first = [np.log(TEMPERATURE), 0.0]
+    found = minimize(log_loss, first, method="Nelder-Mead", bounds=BOUNDS)
+    return float(np.exp(found.x[0])), float(found.x[1])

@@ -20,15 +20,22 @@ from pathlib import Path
 import numpy as np
 
 from fftp_tag.audio.decode import MIN_SECONDS, list_recordings, read_duration
-from fftp_tag.audio.windows import Part
+from fftp_tag.audio.sounds import Interval, find_sounds
+from fftp_tag.audio.windows import Part, read_part
 from fftp_tag.data import custom
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.reviewed import reviewed_clips
 from fftp_tag.data.splits import drop_copies
 from fftp_tag.errors import InputError, counted
 from fftp_tag.files import PathLike
+from fftp_tag.learning.bank import read_bank
 from fftp_tag.learning.classifier import ClipClassifier
-from fftp_tag.learning.recordings import Recording, compute_features
+from fftp_tag.learning.recordings import (
+    COPIES,
+    LONGEST,
+    Recording,
+    compute_features,
+)
 from fftp_tag.learning.validate import (
     Example,
     Score,
@@ -39,12 +46,7 @@ from fftp_tag.learning.validate import (
 from fftp_tag.model.edit import check_output, copy_model
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import (
-    HOPS,
-    N_TOKEN_STATISTICS,
-    make_span_model,
-    token_size,
-)
+from fftp_tag.model.spans import HOPS, make_span_model, token_size
 from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.score.background import (
@@ -58,8 +60,9 @@ from fftp_tag.tag.tagger import AudioTagger
 logger = logging.getLogger(__name__)
 
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
+MAX_SPAN = 1.4  # seconds: events between other sounds are rarely longer
 LOW, HIGH = 0.3, 0.8  # probabilities while an event lasts, and of its peak
-LONG = 4  # spans in a clip: more cause a warning
+RATE = 16000  # Hz, to find the sounds in clips
 MOST_SPANS = 4000  # of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
 PARTS = 5  # of a recording of background, for cross-validation
@@ -105,8 +108,10 @@ class Report:
         Names of the C classes.
     counts : list of int
         The number of clips of each class, ``[C]``.
-    background_spans : int
-        The number of spans of background.
+    background_seconds : float
+        Length of the background that was learnt from.
+    filled : float
+        How much of the clips their sounds fill, from 0 to 1.
     span_seconds, hop_seconds : float
         Length of a span, which a prediction is made from, and hop.
     validation : Validation
@@ -122,7 +127,8 @@ class Report:
 
     labels: list[str]
     counts: list[int]
-    background_spans: int
+    background_seconds: float
+    filled: float
     span_seconds: float
     hop_seconds: float
     validation: Validation
@@ -145,9 +151,10 @@ def learn(
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
 
-    The encoder is frozen: a linear classifier is learnt on it, from the clips
-    and five augmented copies of each. If each clip has one class or is
-    background, probabilities of all classes and background sum to 1. Features
+    The encoder is frozen: a linear classifier is learnt on it, from the sounds in
+    the clips, five augmented copies of each, and a bank of other sounds, on
+    which it is to be silent. If each clip has one class or is background,
+    probabilities of all classes, background and other sounds sum to 1. Features
     are cached in ``OUTPUT.npz``, so that the encoder runs only on new clips when
     you learn again.
 
@@ -212,20 +219,21 @@ def learn(
         numbered,
         reviewed,
     )
-    lengths = measure_lengths(sounds)
-    span = choose_span(sounds, lengths)
+    found = measure_sounds(sounds)
+    span = choose_span(found)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
             make_span_model(tagger.model, Path(scratch, "spans.onnx"), span)
         )
         cache = output.with_name(f"{output.name}.npz")
-        learnt, held_out, errors = encode_clips(
-            encoder, sounds, lengths, cache, progress
+        learnt, others, held_out, errors = encode_clips(
+            encoder, sounds, found, cache, progress
         )
         classifier, spectrum, validation = validate(
             sounds.labels,
             learnt,
-            N_TOKEN_STATISTICS * token_size(tagger.model),
+            others,
+            token_size(tagger.model),
             sounds.single_label,
         )
         write_learnt(encoder.model, output, sounds, validation, classifier)
@@ -253,7 +261,8 @@ def learn(
     return Report(
         labels=sounds.labels,
         counts=counts.astype(int).tolist(),
-        background_spans=sum(len(x.spans) for x in learnt if x.is_background),
+        background_seconds=found.background,
+        filled=found.filled,
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
         hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
         validation=validation,
@@ -331,64 +340,114 @@ def without_number(group: str) -> str:
     return re.sub(r"[ _-]?\d+$", "", stem) if extension else group
 
 
-def measure_lengths(sounds: Sounds) -> dict[str, float]:
-    """Lengths in seconds of the files that can be read, by path."""
+@dataclasses.dataclass
+class Measured:
+    """Lengths of what can be read, in seconds.
+
+    Arguments
+    ---------
+    lengths : dict of float
+        Of files, by path.
+    intervals : dict of tuple
+        Where the sounds of clips are, by id; see ``find_sounds``.
+    seconds : dict of float
+        Lengths of clips, by id.
+    background : float
+        Of all background that is learnt from.
+    """
+
+    lengths: dict[str, float]
+    intervals: dict[str, tuple[Interval, ...]]
+    seconds: dict[str, float]
+    background: float
+
+    @property
+    def filled(self) -> float:
+        """How much of the clips their sounds fill, from 0 to 1."""
+        sounds = sum(
+            end - start
+            for intervals in self.intervals.values()
+            for start, end in intervals
+        )
+        return sounds / max(sum(self.seconds.values()), MIN_SECONDS)
+
+
+def measure_sounds(sounds: Sounds) -> Measured:
+    """Measures files, and finds the sounds in clips that are whole files.
+
+    Events, whose start and end are given, are sounds as they are.
+    """
     paths = [str(clip.audio) for clip in sounds.clips] + sounds.recordings
     found = in_order(read_duration, dict.fromkeys(paths))
-    return {path: seconds for path, seconds, _ in found if seconds is not None}
-
-
-def choose_span(sounds: Sounds, lengths: dict[str, float]) -> float:
-    """About the median length of the clips of the classes, in seconds.
-
-    Warns of far longer clips.
-    """
-    seconds = [
-        min(clip.end, lengths[str(clip.audio)]) - clip.start
+    lengths = {path: length for path, length, _ in found if length is not None}
+    has_sound = [
+        clip
         for clip in sounds.clips
         if clip.labels and str(clip.audio) in lengths
     ]
-    if not seconds:
+    seconds = {
+        clip.id: min(clip.end, lengths[str(clip.audio)]) - clip.start
+        for clip in has_sound
+    }
+
+    def find(clip: Clip) -> tuple[Interval, ...]:
+        """Where the sounds of a clip are."""
+        if clip.end < math.inf:
+            return ((0.0, seconds[clip.id]),)
+        wav = read_part(clip.audio, RATE, clip.start, LONGEST)
+        return tuple(find_sounds(wav, RATE))
+
+    intervals = {
+        clip.id: parts
+        for clip, parts, _ in in_order(find, has_sound)
+        if parts is not None
+    }
+    background = sum(
+        min(clip.end, lengths[str(clip.audio)]) - clip.start
+        for clip in sounds.clips
+        if not clip.labels and str(clip.audio) in lengths
+    )
+    halves = sum(lengths.get(path, 0.0) / 2 for path in sounds.recordings)
+    return Measured(lengths, intervals, seconds, background + halves)
+
+
+def choose_span(found: Measured) -> float:
+    """The length of spans in seconds: about the median of the clips' longest
+    sounds, at most ``MAX_SPAN``.
+    """
+    longest = [parts[0][1] - parts[0][0] for parts in found.intervals.values()]
+    if not longest:
         return 1.0  # no clip can be read, which is reported later
-    octaves = math.log2(max(float(np.median(seconds)), MIN_SECONDS))
-    span = 2 ** (round(LENGTHS * octaves) / LENGTHS)
-    n_long = sum(length > LONG * span for length in seconds)
-    if n_long:
-        logger.warning(
-            "longer than %.1f s, %d times the typical length: %s. If a sound "
-            "is only in a part of them, give its start and end in clips.csv",
-            LONG * span,
-            LONG,
-            counted(n_long, "clip"),
-        )
-    return span
+    typical = min(max(float(np.median(longest)), MIN_SECONDS), MAX_SPAN)
+    octaves = math.log2(typical)
+    return 2 ** (round(LENGTHS * octaves) / LENGTHS)
 
 
 def encode_clips(
     encoder: AudioTagger,
     sounds: Sounds,
-    lengths: dict[str, float],
+    found: Measured,
     cache: Path,
     progress: bool,
-) -> tuple[list[Example], list[Example], dict[str, str]]:
-    """Computes the features of clips and of background.
+) -> tuple[list[Example], list[Example], list[Example], dict[str, str]]:
+    """Computes the features of clips, of background and of the bank.
 
-    Returns examples to learn from, examples of the eval split, and reasons by
-    name of the clips and recordings that cannot be read.
+    Returns examples to learn from, those of the bank, those of the eval split,
+    and reasons by name of the clips and recordings that cannot be read.
     """
-    clips, rooms = list_others(sounds, lengths)
+    lengths = found.lengths
+    clips, rooms = list_surroundings(sounds, lengths)
     hop = choose_hop(rooms, encoder.model)
     recordings = {}
     for clip in sounds.clips:
         own = Part(str(clip.audio), clip.start, clip.end)
         if not clip.labels and clip.id not in sounds.asked:
             recordings[clip] = Recording(own, hop=hop)
-        elif clip.split == "eval":
-            recordings[clip] = Recording(own)
         else:
             recordings[clip] = Recording(
                 own,
-                has_copies=True,
+                sounds=found.intervals.get(clip.id, ()),
+                copies=0 if clip.split == "eval" else COPIES,
                 clips=choose_parts(clips, own),
                 rooms=choose_parts(rooms, own),
             )
@@ -396,8 +455,12 @@ def encode_clips(
         Recording(Part(path, end=lengths.get(path, math.inf) / 2), hop=hop)
         for path in sounds.recordings
     ]
+    bank = read_bank()
     features, errors = compute_features(
-        encoder, [*recordings.values(), *halves], cache, progress
+        encoder,
+        [*recordings.values(), *halves, *(x for x, _ in bank)],
+        cache,
+        progress,
     )
     learnt: list[Example] = []
     held_out: list[Example] = []
@@ -419,10 +482,15 @@ def encode_clips(
     for half in halves:
         if half in features:
             learnt += split_background(half.part, features[half].spans, sounds)
-    return learnt, held_out, errors
+    no_class = np.zeros(len(sounds.labels), np.float32)
+    others = [
+        Example(f"bank {n}", "", no_class, *features[recording], kind=kind)
+        for n, (recording, kind) in enumerate(bank)
+    ]
+    return learnt, others, held_out, errors
 
 
-def list_others(
+def list_surroundings(
     sounds: Sounds, lengths: dict[str, float]
 ) -> tuple[list[Part], list[Part]]:
     """Sound around copies: clips; and background, of recordings one half."""
@@ -513,7 +581,7 @@ def split_background(
     for number, part in enumerate(np.array_split(spans, n_parts)):
         start = number * seconds
         name = str(Part(half.path, start, start + seconds))
-        yield Example(name, name, no_class, part, copies=part[:0])
+        yield Example(name, name, no_class, part, sounds=part[:0])
 
 
 def write_learnt(

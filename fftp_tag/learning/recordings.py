@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fftp_tag.audio.scenes import add_sound, change_speed, from_decibels
+from fftp_tag.audio.sounds import Interval
 from fftp_tag.audio.windows import Part, read_part
 from fftp_tag.errors import InputError
 from fftp_tag.files import atomic_path, file_identity, named_damage
@@ -26,12 +27,14 @@ from fftp_tag.version import __version__
 
 logger = logging.getLogger(__name__)
 
-COPIES = 5
+COPIES = 5  # of a clip
 BETWEEN = 1  # the copy between other sound; others are alone or in a room
 NOISY = 4  # the copy that is shifted and noisy
 COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 OTHER_LEVELS = (-10, 6)  # in dB, of other sound around copies
 ROOM_MARGIN = (6, 30)  # in dB, of copies over background
+AROUND = 2.0  # seconds around a copy, altogether
+LONGEST = 60.0  # seconds of a clip whose sounds are learnt from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,15 +46,18 @@ class Recording:
     part : Part
     hop : int, optional
         Of background: from one span to the next, in predictions.
-    has_copies : bool
-        Whether augmented copies are learnt from as well.
+    sounds : tuple of Interval
+        Where the sound is, the longest first; by default anywhere.
+    copies : int
+        The number of augmented copies that are learnt from as well.
     clips, rooms : tuple of Part
         For copies: other clips, and background, around them; each with an end.
     """
 
     part: Part
     hop: int | None = None
-    has_copies: bool = False
+    sounds: tuple[Interval, ...] = ()
+    copies: int = 0
     clips: tuple[Part, ...] = ()
     rooms: tuple[Part, ...] = ()
 
@@ -62,7 +68,7 @@ class Recording:
             [(file_identity(x.path), x.start, x.end) for x in parts]
             for parts in ((self.part,), self.clips, self.rooms)
         ]
-        return json.dumps([parts, self.hop, self.has_copies])
+        return json.dumps([parts, self.hop, self.sounds, self.copies])
 
 
 class Features(NamedTuple):
@@ -72,12 +78,13 @@ class Features(NamedTuple):
     ---------
     spans : numpy.ndarray
         Features of its spans, ``[N, F]``.
-    copies : numpy.ndarray
-        Features of augmented copies, ``[K, F]``.
+    sounds : numpy.ndarray
+        The mean features of the spans of its sounds, and those of augmented
+        copies, ``[K, F]``; none of background, whose spans are learnt from.
     """
 
     spans: np.ndarray
-    copies: np.ndarray
+    sounds: np.ndarray
 
 
 def read_cache(path: Path, digest: str) -> dict[str, Features]:
@@ -170,35 +177,45 @@ def compute_features(
 
 def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     """Computes the features of a recording."""
-    if recording.hop is None:
-        _, spans = encoder.span_features(recording.part)
-    else:
+    if recording.hop is not None:
         spans = background_spans(encoder, recording.part, recording.hop)
-    copies = [spans[:0]]
-    if recording.has_copies:
-        copies += features_of_copies(encoder, recording)
-    return Features(spans, np.concatenate(copies))
+        return Features(spans, spans[:0])
+    times, spans = encoder.span_features(recording.part)
+    intervals = recording.sounds or ((0.0, 2 * times.mean()),)
+    own = mean_inside(encoder, times, spans, intervals)
+    copies = features_of_copies(encoder, recording)
+    return Features(spans, np.concatenate([own, *copies]))
 
 
 def features_of_copies(
     encoder: AudioTagger, recording: Recording
 ) -> Iterator[np.ndarray]:
-    """Yields the features ``[1, F]`` of each augmented copy of a clip."""
+    """Yields the features ``[1, F]`` of augmented copies of a clip's sounds."""
+    if not recording.copies:
+        return
     path, start, end = recording.part
     rate, rooms = encoder.sample_rate, recording.rooms
     others = recording.clips + rooms
-    clip = read_part(path, rate, start, min(end - start, encoder.max_seconds))
+    clip = read_part(path, rate, start, min(end - start, LONGEST))
     # A clip has the same copies wherever it is stored
     rng = np.random.default_rng(zlib.crc32(clip.tobytes()))
-    for number, copy in enumerate(augmented_copies(clip, rate, rng)):
-        size = max(encoder.model.max_samples, 2 * len(copy))
+    most = round(encoder.max_seconds * rate)
+    sounds = [
+        clip[round(begin * rate) : round(stop * rate)][:most]
+        for begin, stop in recording.sounds
+    ] or [clip[:most]]
+    for number in range(recording.copies):
+        copy = augmented_copy(sounds[number % len(sounds)], number, rate, rng)
+        size = len(copy) + round(AROUND * rate)
         scene, first = copy, 0
         if number == BETWEEN and others:
             scene, first = place_between(copy, size, others, rate, rng)
         elif rooms:
             scene, first = place_over(copy, size, rooms, rate, rng)
         scene = scene * from_decibels(rng.uniform(*COPY_LEVELS))
-        yield features_at(encoder, scene, first, len(copy))
+        times, spans = encoder.span_features(scene, rate)
+        inside = first / rate, (first + len(copy)) / rate
+        yield mean_inside(encoder, times, spans, [inside])
 
 
 def background_spans(
@@ -212,39 +229,51 @@ def background_spans(
     return np.concatenate(found)
 
 
-def features_at(
-    encoder: AudioTagger, scene: np.ndarray, start: int, size: int
+def mean_inside(
+    encoder: AudioTagger,
+    times: np.ndarray,
+    spans: np.ndarray,
+    intervals: Sequence[Interval],
 ) -> np.ndarray:
-    """Mean features ``[1, F]`` of the spans of a clip, or the one around it."""
-    model = encoder.model
-    times, spans = encoder.span_features(scene, model.sample_rate)
-    more = max(size - model.span_samples, 0) / model.sample_rate
-    distance = np.abs(times - (start + size / 2) / model.sample_rate)
-    is_own = distance <= max(more / 2, distance.min())
-    return spans[is_own].mean(0, keepdims=True)
+    """Mean features ``[1, F]`` of the spans that are inside sounds.
 
-
-def augmented_copies(
-    wav: np.ndarray, rate: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Yields augmented copies of a clip ``[S]``.
-
-    They are resampled to another speed. One has a smaller change of speed, and
-    is shifted and noisy; more noise would cost accuracy on clean clips.
+    Arguments
+    ---------
+    encoder : AudioTagger
+    times, spans : numpy.ndarray
+        The centres ``[N]`` of spans in seconds, and their features ``[N, F]``.
+    intervals : sequence of Interval
+        Sounds; of one that is shorter than a span, the span around it is used.
     """
-    for number in range(COPIES):
-        is_noisy = number == NOISY
-        low, high = (0.92, 1.08) if is_noisy else (0.85, 1.18)
-        speed = np.exp(rng.uniform(np.log(low), np.log(high)))
-        copy = change_speed(wav, speed, rate)
-        if is_noisy:
-            shift = round(rng.uniform(-0.1, 0.1) * rate)
-            size = len(copy)
-            copy = np.pad(copy, abs(shift))[abs(shift) - shift :][:size]
-            level = np.sqrt(np.square(copy).mean())
-            noise = rng.standard_normal(size).astype(np.float32)
-            copy = copy + level * from_decibels(rng.uniform(-40, -20)) * noise
-        yield copy.astype(np.float32)
+    span = encoder.model.span_samples / encoder.sample_rate
+    is_inside = np.zeros(len(times), bool)
+    for start, end in intervals:
+        distance = np.abs(times - (start + end) / 2)
+        reach = max((end - start - span) / 2, distance.min())
+        is_inside |= distance <= reach
+    return spans[is_inside].mean(0, keepdims=True)
+
+
+def augmented_copy(
+    wav: np.ndarray, number: int, rate: int, rng: np.random.Generator
+) -> np.ndarray:
+    """An augmented copy of a sound ``[S]``, by its number.
+
+    It is resampled to another speed. One has a smaller change of speed, and is
+    shifted and noisy; more noise would cost accuracy on clean clips.
+    """
+    is_noisy = number == NOISY
+    low, high = (0.92, 1.08) if is_noisy else (0.85, 1.18)
+    speed = np.exp(rng.uniform(np.log(low), np.log(high)))
+    copy = change_speed(wav, speed, rate)
+    if is_noisy:
+        shift = round(rng.uniform(-0.1, 0.1) * rate)
+        size = len(copy)
+        copy = np.pad(copy, abs(shift))[abs(shift) - shift :][:size]
+        level = np.sqrt(np.square(copy).mean())
+        noise = rng.standard_normal(size).astype(np.float32)
+        copy = copy + level * from_decibels(rng.uniform(-40, -20)) * noise
+    return copy.astype(np.float32)
 
 
 def place_between(

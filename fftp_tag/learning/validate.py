@@ -14,9 +14,9 @@ import numpy as np
 from fftp_tag.learning.classifier import (
     TEMPERATURE,
     ClipClassifier,
-    class_numbers,
-    find_temperature,
-    learn_classifier,
+    find_calibration,
+    learn_classes,
+    learn_labels,
 )
 from fftp_tag.model.info import THRESHOLD
 from fftp_tag.score.groups import assign_folds
@@ -27,6 +27,8 @@ from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 MAX_CONFUSIONS = 5
 RESAMPLES = 200  # of the bootstrap
 MIN_GROUPS = 5  # for an interval: fewer do not show how much scores vary
+KIND_FOLDS = 5  # of the kinds of other sounds
+ALIKE = 0.75  # share of the sounds of a kind that are taken for one class
 
 
 class Example(NamedTuple):
@@ -36,14 +38,35 @@ class Example(NamedTuple):
     group: str  # the clips of a group stay in one fold
     target: np.ndarray  # multi-hot labels [C]
     spans: np.ndarray  # features of its spans [N, F]
-    copies: np.ndarray  # features of its augmented copies [K, F]
+    # Features of its sounds and of augmented copies [K, F]; if there are none,
+    # each span is learnt from: any may be a false alarm
+    sounds: np.ndarray
     # Classes whose label is known [C]; by default all
     is_known: np.ndarray | None = None
+    kind: int | None = None  # of a sound of the bank, which has no class
 
     @property
     def is_background(self) -> bool:
         """Whether it has no class."""
         return not self.target.any()
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The features that are learnt from ``[N, F]``."""
+        return self.sounds if len(self.sounds) else self.spans
+
+    @property
+    def centre(self) -> np.ndarray:
+        """The features ``[F]`` of the clip as it is."""
+        return self.sounds[0] if len(self.sounds) else self.spans.mean(0)
+
+    @property
+    def class_index(self) -> int:
+        """Of a clip with one class: its index; C of background; then kinds."""
+        if not self.is_background:
+            return int(self.target.argmax())
+        more = 0 if self.kind is None else 1 + self.kind
+        return len(self.target) + more
 
 
 class Score(NamedTuple):
@@ -91,6 +114,9 @@ class Validation:
         and cannot be learnt from and tested at once.
     has_groups : bool
         Whether any clips are known to be of one recording.
+    others_tagged : float
+        The share of other sounds, of kinds that are not learnt from, that are
+        tagged.
     clips : list of HeldOut
         All clips, those in doubt first.
     """
@@ -101,6 +127,7 @@ class Validation:
     confusions: list[Confusion] = dataclasses.field(default_factory=list)
     unmeasured: list[str] = dataclasses.field(default_factory=list)
     has_groups: bool = False
+    others_tagged: float = 0.0
     clips: list[HeldOut] = dataclasses.field(default_factory=list)
 
 
@@ -115,19 +142,22 @@ class Learnt(NamedTuple):
 def validate(
     labels: list[str],
     examples: list[Example],
+    others: list[Example],
     n_token_features: int,
     single_label: bool,
 ) -> Learnt:
-    """Learns from clips, and cross-validates what is learnt.
+    """Learns from clips and other sounds, and cross-validates what is learnt.
 
-    If clips have several labels, thresholds are learnt: for the scores of a
-    fold, on the other folds.
+    Kinds of other sounds that are taken for a class are left out. If clips have
+    several labels, thresholds are learnt: for the scores of a fold, on the other
+    folds.
 
     Arguments
     ---------
     labels : list of str
         Names of the C classes.
-    examples : list of Example
+    examples, others : list of Example
+        Clips, and sounds of the bank.
     n_token_features : int
         The number of features of the encoder's tokens, which come first.
     single_label : bool
@@ -136,18 +166,28 @@ def validate(
     targets = targets_of(examples)
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
     folds = assign_folds(targets, [x.group for x in examples])
+    others = without_alike(examples, others, single_label)
     if folds is None:
         temperature = TEMPERATURE if single_label else 1.0
         classifier, spectrum = (
-            learn_from(examples, first, single_label).soften(temperature)
+            learn_from(examples + others, first, single_label).calibrate(
+                temperature
+            )
             for first in (0, n_token_features)
         )
         validation = Validation(thresholds, unmeasured=labels)
         return Learnt(classifier, spectrum, validation)
-    classifier, probs = cross_validate(examples, folds, 0, single_label)
-    spectrum, spectrum_probs = cross_validate(
-        examples, folds, n_token_features, single_label
+    everything = examples + others
+    n_clips, n_folds = len(examples), int(folds.max()) + 1
+    kinds = np.array([x.kind for x in others], int)
+    all_folds = np.concatenate([folds, kinds % n_folds])
+    classifier, all_probs = cross_validate(
+        everything, all_folds, 0, single_label
     )
+    spectrum, spectrum_probs = cross_validate(
+        everything, all_folds, n_token_features, single_label
+    )
+    probs, spectrum_probs = all_probs[:n_clips], spectrum_probs[:n_clips]
     tagged = probs >= THRESHOLD
     if not single_label:
         learnable = are_learnable(targets)
@@ -162,11 +202,12 @@ def validate(
     scored = [examples[row] for row in rows]
     validation = Validation(
         thresholds,
-        n_folds=int(folds.max()) + 1,
+        n_folds=n_folds,
         unmeasured=[
             x for x, found in zip(labels, measured, strict=True) if not found
         ],
-        has_groups=len({x.group for x in examples}) < len(examples),
+        has_groups=len({x.group for x in examples}) < n_clips,
+        others_tagged=share_tagged(all_probs[n_clips:], thresholds),
         clips=sort_by_doubt(examples, probs, measured),
     )
     if measured.any():
@@ -177,6 +218,37 @@ def validate(
             labels, scored, probs[rows], tagged[rows]
         )
     return Learnt(classifier, spectrum, validation)
+
+
+def share_tagged(probs: np.ndarray, thresholds: np.ndarray) -> float:
+    """The share of clips with probabilities ``[clips, C]`` that have a tag."""
+    return float((probs >= thresholds).any(1).mean()) if len(probs) else 0.0
+
+
+def without_alike(
+    examples: list[Example], others: list[Example], single_label: bool
+) -> list[Example]:
+    """Other sounds without the kinds that are, or sound like, a class.
+
+    These are kinds whose sounds are mostly taken for one class by what is learnt
+    without them.
+    """
+    kinds = np.array([x.kind for x in others], int)
+    alike: list[int] = []
+    for fold in range(KIND_FOLDS):
+        is_left = kinds % KIND_FOLDS == fold
+        rest = [others[x] for x in np.flatnonzero(~is_left)]
+        classifier = learn_from(examples + rest, 0, single_label)
+        for kind in np.unique(kinds[is_left]):
+            own = [others[x].centre for x in np.flatnonzero(kinds == kind)]
+            logits = classifier.logits(np.stack(own))
+            if not single_label:  # a last column for none of the classes
+                logits = np.pad(logits, ((0, 0), (0, 1)))
+            found = logits.argmax(1)
+            found = found[found < classifier.n_classes]
+            if len(found) and np.bincount(found).max() >= ALIKE * len(own):
+                alike.append(kind)
+    return [others[x] for x in np.flatnonzero(~np.isin(kinds, alike))]
 
 
 def sort_by_doubt(
@@ -204,26 +276,26 @@ def targets_of(examples: list[Example]) -> np.ndarray:
 def learn_from(
     examples: list[Example], first: int, single_label: bool
 ) -> ClipClassifier:
-    """Learns a classifier from clips and their copies.
-
-    It has their features from index ``first`` on. Each span of background is an
-    example: any may be a false alarm.
-    """
-    rows = []
-    for x in examples:
-        clip = x.spans if x.is_background else x.spans.mean(0, keepdims=True)
-        rows.append(np.concatenate([clip, x.copies]))
-    counts = [len(x) for x in rows]
+    """Learns a classifier from clips, with their features from ``first`` on."""
+    counts = [len(x.rows) for x in examples]
+    features = np.concatenate([x.rows for x in examples])
+    if single_label:
+        classes = np.repeat([x.class_index for x in examples], counts)
+        return learn_classes(features, classes, len(examples[0].target), first)
     is_known = [
         np.ones(len(x.target), bool) if x.is_known is None else x.is_known
         for x in examples
     ]
-    return learn_classifier(
-        np.concatenate(rows),
+    is_other = np.repeat([x.kind is not None for x in examples], counts)
+    weights = np.ones(len(features))
+    if is_other.any():
+        weights[is_other] = (~is_other).sum() / is_other.sum()
+    return learn_labels(
+        features,
         targets_of(examples).repeat(counts, 0),
-        single_label,
-        first,
         np.repeat(is_known, counts, 0),
+        weights,
+        first,
     )
 
 
@@ -233,48 +305,45 @@ def cross_validate(
     """Classifies the clips of each fold by a classifier of the other folds.
 
     Returns a classifier of all clips, see ``learn_from``, and probabilities
-    ``[clips, C]``. The temperature of a fold is found on the other folds.
+    ``[clips, C]``. The calibration of a fold is found on the other folds.
     """
     of_all = learn_from(examples, first, single_label)
     of_folds = [
         learn_from(
-            [x for x, own in zip(examples, folds, strict=False) if own != fold],
+            [x for x, own in zip(examples, folds, strict=True) if own != fold],
             first,
             single_label,
         )
         for fold in range(folds.max() + 1)
     ]
-    targets = targets_of(examples)
+    n_classes = of_all.n_classes
     if single_label:
-        features = np.stack([x.spans.mean(0) for x in examples])
-        classes = class_numbers(targets)
-        logits = np.full((len(folds), classes.max() + 1), -np.inf)
+        features = np.stack([x.centre for x in examples])
+        classes = np.array([x.class_index for x in examples])
+        logits = np.full((len(folds), len(of_all.bias)), -np.inf)
         is_known = np.zeros(len(folds), bool)  # class is in the other folds
         for fold, classifier in enumerate(of_folds):
             own = folds == fold
             found = classifier.logits(features[own])
             logits[own, : found.shape[1]] = found
             is_known[own] = np.isin(classes[own], classes[~own])
+        is_known |= classes > n_classes  # all kinds are one class: none
 
-        def soften(classifier: ClipClassifier, is_used: np.ndarray):
-            """Softens a classifier by the temperature of some clips."""
+        def calibrate(classifier: ClipClassifier, is_used: np.ndarray):
+            """Calibrates a classifier on some clips."""
             rows = is_known & is_used
-            return classifier.soften(
-                find_temperature(logits[rows], classes[rows], targets.shape[1])
+            return classifier.calibrate(
+                *find_calibration(logits[rows], classes[rows], n_classes)
             )
 
-        of_folds = [soften(x, folds != fold) for fold, x in enumerate(of_folds)]
-        of_all = soften(of_all, folds >= 0)
-    probs = np.zeros(targets.shape, np.float32)
+        of_folds = [
+            calibrate(x, folds != fold) for fold, x in enumerate(of_folds)
+        ]
+        of_all = calibrate(of_all, folds >= 0)
+    probs = np.zeros((len(folds), n_classes), np.float32)
     for fold, classifier in enumerate(of_folds):
-        own = folds == fold
-        probs[own] = classifier.probabilities(
-            [
-                x.spans
-                for x, is_own in zip(examples, own, strict=False)
-                if is_own
-            ]
-        )
+        own = np.flatnonzero(folds == fold)
+        probs[own] = classifier.probabilities([examples[x].spans for x in own])
     return of_all, probs
 
 

@@ -30,8 +30,6 @@ IS_HEARD = "is_heard_span"  # whether a span is not silent, [B, N, 1]
 PADDED = "padded_wavs"  # what the encoder gets instead of wavs
 NOISE_SAMPLES = 2**14
 NOISE_DECIBELS = -50  # relative to the peak of a clip
-# Features per dimension of the tokens, which come first: mean and maximum
-N_TOKEN_STATISTICS = 2
 MAX_BANDS = 64
 HOPS = 8  # from the start of a span to its end
 
@@ -177,10 +175,9 @@ def token_size(model: Model) -> int:
 def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
 
-    The features are the mean and maximum of the span's tokens; and, for at most
-    64 log-mel bands of its frames, the mean, the standard deviation, and the
-    standard deviation of the difference between frames t and t - 2. The graph
-    has the outputs tokens and features.
+    The features are the mean of the span's tokens; and, for at most 64 log-mel
+    bands of its frames, the mean and the standard deviation. The graph has the
+    outputs tokens and features.
     """
     from onnx import TensorProto, helper
 
@@ -216,22 +213,12 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
         variance = build.Sub(square, build.Mul(mean, mean))
         return build.Add(mean, centre), build.Sqrt(build.Relu(variance))
 
-    # Statistics of tokens
-    mean, _ = moments("tokens", starts, sizes.span)
-    over_time = build.Transpose("tokens", perm=[0, 2, 1])
-    highest = build.MaxPool(over_time, kernel_shape=[sizes.span])
-    highest = build.Transpose(highest, perm=[0, 2, 1])
-    highest = build.Gather(highest, starts, axis=1)
-    rows = [mean, highest]
-
-    # Statistics of frames: those that the tokens of a span cover
+    of_tokens, _ = moments("tokens", starts, sizes.span)
+    # Of the frames that the tokens of a span cover
     bands = build.MatMul("features", band_pooling(sizes.n_bins))
     first = build.Mul(starts, sizes.stride_frames)
     mean, std = moments(bands, first, sizes.span_frames)
-    longer = build.Pad(bands, np.array([0, 0, 0, 0, 2, 0]))
-    rise = build.Sub(build.Slice(longer, 2, 2**62, 1), bands)
-    _, rise_std = moments(rise, first, max(sizes.span_frames - 2, 1))
-    build.Concat(*rows, mean, std, rise_std, axis=2, name=OUTPUT)
+    build.Concat(of_tokens, mean, std, axis=2, name=OUTPUT)
     shape = ["batch", "spans", "features"]
     graph.output.append(
         helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)

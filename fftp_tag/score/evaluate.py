@@ -16,11 +16,15 @@ from fftp_tag.audio.decode import list_recordings
 from fftp_tag.audio.windows import Part
 from fftp_tag.data.class_lists import read_classes_csv
 from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, check_missing
-from fftp_tag.data.custom import BACKGROUND
-from fftp_tag.data.names import clip_ids
+from fftp_tag.data.custom import BACKGROUND, find_tables
+from fftp_tag.data.names import audio_below, clip_ids
 from fftp_tag.data.prepare import list_data, split_clips
 from fftp_tag.data.prepared import check_prepared, read_manifest
-from fftp_tag.data.strong_labels import cut_events, read_strong_labels
+from fftp_tag.data.strong_labels import (
+    cut_events,
+    find_tracks,
+    read_strong_labels,
+)
 from fftp_tag.errors import InputError
 from fftp_tag.files import PREPARED, PathLike
 from fftp_tag.model.info import THRESHOLD
@@ -159,8 +163,8 @@ def evaluate(
         without splits.
     strong_labels : str, optional
         Table of true events, or label tracks, see
-        ``fftp_tag.data.strong_labels``. Events are scored as well,
-        in the clips that it lists.
+        ``fftp_tag.data.strong_labels``; by default, those beside recordings.
+        Events are scored as well, in the clips that it lists.
     progress : bool
         Whether to show progress.
 
@@ -219,12 +223,14 @@ def list_split(
     if os.path.isfile(os.path.join(data_folder, PREPARED)):
         check_prepared(data_folder)
         return list_prepared(data_folder, split or default, strong_labels)
+    if strong_labels is None and has_tracks(data_folder):
+        strong_labels = data_folder
     if strong_labels is None:
         return list_custom(data_folder, split, default)
     if split not in (None, ALL):
         raise InputError(
-            f"{data_folder} is not prepared: with --strong-labels, all "
-            "recordings that these list are used, without --split."
+            f"{data_folder} is not prepared: with label tracks, all "
+            "recordings that they list are used, without --split."
         )
     return list_annotated(data_folder, strong_labels)
 
@@ -251,6 +257,15 @@ def list_custom(
         )
     check_missing(clips, MISSING)
     return Split(split, clips, listing.classes, truth={})
+
+
+def has_tracks(data_folder: PathLike) -> bool:
+    """Whether a folder has recordings with label tracks beside, and no table."""
+    if not os.path.isdir(data_folder) or find_tables(data_folder):
+        return False
+    paths = audio_below(data_folder)
+    names = {number: path for path, number in clip_ids(paths).items()}
+    return bool(find_tracks(data_folder, names))
 
 
 def list_annotated(data_folder: PathLike, strong_labels: PathLike) -> Split:

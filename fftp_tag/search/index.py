@@ -1,7 +1,7 @@
 """SoundIndex: finds what sounds like an example in an archive.
 
-An index is an npz file: its settings, the files that are indexed, and features
-of spans of these in float16, which ``learn`` classifies, too.
+An index is an npz file: its settings, the files that are indexed, and the mean
+tokens of spans of these in float16.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -34,7 +34,7 @@ from fftp_tag.files import (
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model
+from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
 from fftp_tag.parallel import in_order
 from fftp_tag.search.clips import UPDATE
 from fftp_tag.tag.tagger import AudioTagger
@@ -51,7 +51,7 @@ SAMPLE = 4096  # rows to estimate the distribution of features
 SHRINKAGE = 0.7  # of the covariance of features towards their variances
 OVERLAP = 0.25  # more of the shorter one is common to matches that overlap
 TINY = 1e-6  # instead of a length or a standard deviation of 0
-HEARD = "heard_spans"  # the features of spans, 0 of silent ones
+HEARD = "heard_spans"  # the mean token of spans, 0 of silent ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -424,17 +424,19 @@ def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "spans.onnx")
         info = make_span_model(tagger.model, path, window).info
-        copy_model(path, path, info, add_heard)
+        size = token_size(tagger.model)
+        copy_model(path, path, info, lambda graph: add_heard(graph, size))
         model = Model(path, threads=1)
         return AudioTagger(model), model.digest
 
 
-def add_heard(graph: "onnx.GraphProto") -> None:
-    """Adds an output: the features of spans, 0 of silent ones."""
+def add_heard(graph: "onnx.GraphProto", size: int) -> None:
+    """Adds an output: the mean token ``[size]`` of spans, 0 of silent ones."""
     from onnx import TensorProto, helper
 
     build = GraphBuilder(graph, HEARD)
-    build.Where(IS_HEARD, OUTPUT, np.float32(0), name=HEARD)
+    tokens = build.Slice(OUTPUT, 0, size, 2)
+    build.Where(IS_HEARD, tokens, np.float32(0), name=HEARD)
     shape = ["batch", "spans", "features"]
     graph.output.append(
         helper.make_tensor_value_info(HEARD, TensorProto.FLOAT, shape)

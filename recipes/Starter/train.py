@@ -215,7 +215,6 @@ def dataio_prep(hparams):
     options = {
         "teacher": hparams["teacher"],
         "sample_rate": hparams["sample_rate"],
-        "weights": hparams["folder_weights"],
         "seed": hparams["seed"],
         "seconds": hparams["clip_seconds"],
         "part_seconds": hparams["part_seconds"],
@@ -223,7 +222,10 @@ def dataio_prep(hparams):
     }
     return {
         "train": Mixtures(
-            rows["train"], size=hparams["clips_per_epoch"], **options
+            rows["train"],
+            size=hparams["clips_per_epoch"],
+            weights=hparams["folder_weights"],
+            **options,
         ),
         "valid": Mixtures(
             rows["valid"], size=len(rows["valid"]), is_mixed=False, **options

@@ -10,13 +10,41 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from tiny_onnx import write_model
 
+from fftp_tag.audio.windows import Part
 from fftp_tag.cli.main import main
 from fftp_tag.cli.page import PACKAGE, STATIC
+from fftp_tag.learning import learn
+from fftp_tag.learning.recordings import Recording
 
 MODULES = Path(__file__).resolve().parents[3] / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def clicks(tmp_path_factory):
+    """A small bank: three kinds of clicks, each at its own rate."""
+    folder, rate = tmp_path_factory.mktemp("bank"), 1000
+    rows = []
+    for kind, gap in enumerate((40, 90, 200)):
+        for seed in range(4):
+            draw = np.random.default_rng(10 * kind + seed)
+            wav = 0.01 * draw.standard_normal(rate)
+            wav[draw.integers(20) :: gap] += 0.5
+            path = folder / f"{kind}_{seed}.wav"
+            soundfile.write(path, wav, rate)
+            rows.append((Recording(Part(str(path)), copies=1), kind))
+    return rows
+
+
+@pytest.fixture(autouse=True)
+def bank(monkeypatch, clicks):
+    """The bank that ``learn`` learns from, which takes less time than its own."""
+    monkeypatch.setattr(learn, "read_bank", lambda: clicks)
+    return clicks
 
 
 @pytest.fixture(scope="module")

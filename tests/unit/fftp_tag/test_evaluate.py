@@ -149,3 +149,21 @@ def test_the_command_scores_events_and_writes(
     with np.load(output / "probabilities.npz") as arrays:
         assert arrays["ids"].tolist() == found.ids
         np.testing.assert_array_equal(arrays["probs"], found.probs)
+
+
+def test_label_tracks_beside_recordings_are_found(
+    make_tagger, tmp_path, capsys
+):
+    """Without being told of them; a label that is heard all along is found."""
+    tagger = make_tagger(steps=True)
+    folder = write_clips(tmp_path / "sounds")
+    for number in range(3):
+        path = folder / "Low" / f"{number}.wav"
+        seconds = sf.info(path).duration
+        path.with_suffix(".txt").write_text(f"0.0\t{seconds}\tLow\n")
+    told, found = (
+        evaluate(tagger, folder, strong_labels=labels)
+        for labels in (folder, None)
+    )
+    assert len(found.ids) == 3 and found.ids == told.ids
+    assert found.events == told.events and "overlap_F1" in found.events

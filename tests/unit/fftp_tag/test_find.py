@@ -20,6 +20,7 @@ from fftp_tag.audio.decode import read_audio
 from fftp_tag.audio.windows import Part
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
+from fftp_tag.model.spans import token_size
 from fftp_tag.search.clips import cut_clip
 from fftp_tag.search.index import SoundIndex, cut_file, update_index
 
@@ -73,7 +74,7 @@ def windows_of(encoder, wav, hop):
     for start in [*range(0, last, hop), last]:
         part = wav[start : start + size]
         [rows] = encoder.model.run(["spans"], part[None])[0]
-        yield start, start + len(part), rows[0]
+        yield start, start + len(part), rows[0, : token_size(encoder.model)]
 
 
 def brute_force(encoder, archive, hop, examples):

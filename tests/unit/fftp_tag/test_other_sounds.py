@@ -1,0 +1,110 @@
+"""Tests of sounds in clips, and of the bank of other sounds.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from fftp_tag.audio.sounds import find_sounds
+from fftp_tag.learning.bank import FOLDER, read_bank
+from fftp_tag.learning.validate import Example, validate, without_alike
+
+RATE = 16000
+
+
+def test_sounds_are_found_whatever_their_level():
+    """Pauses of more than 0.25 s separate sounds; faint noise is none."""
+    draw = np.random.default_rng(0)
+    wav = 1e-3 * draw.standard_normal(5 * RATE)
+    true = [(0.5, 0.8), (1.0, 1.6), (3.0, 3.05)]
+    for start, end in true:
+        part = slice(round(start * RATE), round(end * RATE))
+        wav[part] += 0.1 * draw.standard_normal(part.stop - part.start)
+    # The first two are one, by a pause of 0.2 s; the last one is short
+    expected = [(0.5, 1.6), (2.975, 3.075)]
+    for level in (1.0, 0.01):
+        found = find_sounds(level * wav, RATE)
+        np.testing.assert_allclose(found, expected, atol=0.041)
+    steady = draw.standard_normal(RATE)
+    assert find_sounds(steady, RATE) == [(0.0, 1.0)]
+    assert find_sounds(np.zeros(100), RATE) == [(0.0, 100 / RATE)]
+
+
+def test_the_bank_is_complete():
+    """Each sound is where its table says, and its origin is told."""
+    wav, rate = soundfile.read(FOLDER / "bank.ogg")
+    with open(FOLDER / "bank.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    levels = []
+    for row in rows:
+        start, end = float(row["start"]), float(row["end"])
+        own = wav[round(start * rate) : round(end * rate)]
+        levels.append(own.std())
+        gap = wav[round((end + 0.1) * rate) : round((end + 0.2) * rate)]
+        assert 0.05 <= end - start <= 1.51 and gap.std() < 0.1 * own.std()
+        assert row["title"] and row["licence"] and row["source"]
+        assert "NC" not in row["licence"]
+    assert min(levels) > 0.01
+    assert set(Counter(row["kind"] for row in rows).values()) == {4}
+    kinds = [kind for _, kind in read_bank()]
+    assert len(kinds) == len(rows) and set(kinds) == set(range(len(rows) // 4))
+
+
+def make_examples(means, size, seed, kinds=None, n_classes=2):
+    """Clips around means: of classes or, with ``kinds``, of other sounds."""
+    draw = np.random.default_rng(seed)
+    examples = []
+    for number, mean in enumerate(means):
+        for clip in range(size):
+            rows = mean + draw.standard_normal((3, len(mean)))
+            target = np.zeros(n_classes)
+            if kinds is None:
+                target[number] = 1
+            examples.append(
+                Example(
+                    f"{number} {clip}",
+                    f"{seed} {number} {clip}",
+                    target,
+                    rows,
+                    rows,
+                    kind=None if kinds is None else kinds[number],
+                )
+            )
+    return examples
+
+
+@pytest.mark.parametrize("single_label", [True, False])
+def test_unknown_sounds_get_no_tag(single_label):
+    """Even of kinds that the bank lacks; one that is a class is left out."""
+    draw = np.random.default_rng(5)
+    means = 4 * draw.standard_normal((2, 12))
+    others = 4 * draw.standard_normal((20, 12))
+    clips = make_examples(means, 6, seed=0)
+    kinds = [*range(20), 20]
+    bank = make_examples([*others, means[0]], 4, 1, kinds)
+    left = without_alike(clips, bank, single_label)
+    dropped = set(kinds) - {x.kind for x in left}
+    assert 20 in dropped and len(dropped) <= 6
+
+    new = make_examples(4 * draw.standard_normal((40, 12)), 1, 2, [0] * 40)
+    known = make_examples(means, 20, seed=3)
+    shares = {}
+    for name, sounds in (("with", bank), ("without", bank[:4])):
+        learnt = validate(["a", "b"], clips, sounds, 6, single_label)
+        tagged = [
+            (learnt.classifier.probabilities([x.spans for x in own]) >= 0.5)
+            for own in (new, known)
+        ]
+        shares[name] = tagged[0].any(1).mean()
+        is_right = tagged[1] == [x.target > 0.5 for x in known]
+        assert is_right.all(1).mean() > 0.8
+        if name == "with":
+            printed = learnt.validation.others_tagged
+    assert shares["with"] < 0.5 * shares["without"]
+    assert printed == pytest.approx(shares["with"], abs=0.15)
