@@ -24,7 +24,7 @@ CONTRASTS = yaml.safe_load(
 )
 NAMES = sorted(path.stem for path in PLANS.glob("*.yaml"))
 # By splits: how many folds, and of how many parts of the rest one is for validation
-SPLITS = {None: (5, 8), "folders": (3, 6)}
+SPLITS = {None: (5, 8), "soundscapes": (3, 6), "folders": (4, 8)}
 LEAST_UNITS = 4  # of a difference, or as many as its plan has
 
 

@@ -106,10 +106,12 @@ class Plan:
         splits = self.facts.get("splits")
         # All folds have the same clips, and differ in their seeds
         self.is_given = splits == "given"
-        # Others have folds, or events, of the commit that their pages name
-        self.is_of_this_commit = self.metric != "event_F1" and self.is_given
+        # Each fold has a prepared folder, see mixtures.py
+        self.has_folders = splits == "folders"
+        # Others have folds of the commit that their pages name
+        self.is_of_this_commit = self.is_given or self.has_folders
         # The clips are soundscapes, with known sources
-        self.has_sources = splits == "folders"
+        self.has_sources = splits == "soundscapes"
         self.smoke = smoke
         self.trials = self.facts.get("trials", [])
 

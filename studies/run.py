@@ -89,8 +89,10 @@ class Study:
     def __init__(self, plan, data_folder, work, machine=Machine()):
         self.plan, self.data_folder, self.work = plan, data_folder, work
         self.machine = machine
-        # The data folder is already what the preparation would make
-        self.is_prepared = plan.is_given and is_complete(data_folder)
+        # The data folder, or that of a fold, is what the preparation would make
+        self.is_prepared = plan.has_folders or (
+            plan.is_given and is_complete(data_folder)
+        )
 
     def folder(self, run):
         """The run's folder, the same at each start."""
@@ -99,6 +101,9 @@ class Study:
 
     def folders(self, run):
         """The run's data folder and prepared folder."""
+        if self.plan.has_folders:
+            folder = self.data_folder / str(run.fold)
+            return folder, folder
         if self.is_prepared:
             return self.data_folder, self.data_folder
         return self.data_folder, self.work / "prepared" / "given"
@@ -122,7 +127,7 @@ class Study:
                         f"study: preparing the clips failed: {cause(path)} "
                         f"({path})"
                     )
-        return count_clips(prepared)
+        return count_clips(prepared, run)
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
@@ -210,6 +215,9 @@ class Study:
         if self.plan.facts["groups"] == "speakers":
             names = (x.partition("_nohash_")[0] for x in groups)
             groups = np.array([x.rpartition("_")[2] for x in names])
+        # Ids are NUMBER-GROUP
+        elif self.plan.facts["groups"] == "first sounds":
+            groups = np.array([x.partition("-")[2] for x in groups])
         scores = Scores(found["ids"], groups, found["targets"], found["probs"])
         if self.plan.metric == "mAP":  # drop classes without positive clips
             scored = scores.targets.any(0)
@@ -253,10 +261,12 @@ class Study:
         }
 
 
-def count_clips(prepared):
-    """The number of clips of each split of a prepared folder."""
+def count_clips(prepared, run):
+    """The number of clips of each split of a run's prepared folder."""
     paths = {path.stem: path for path in prepared.glob("*.csv")}
     paths["test"] = paths.get("test", paths.get("eval"))
+    subset = Path(run.row.options.get("train_annotation", "train.csv"))
+    paths["train"] = paths[subset.stem]
     return {
         split: sum(1 for _ in read_table(paths[split], ("ID",)))
         for split in ("train", "valid", "test")
