@@ -208,11 +208,11 @@ def write_subsets(folder):
         write_csv(folder / f"train_{count}.csv", MANIFEST, first)
 
 
-def make_folder(folder, sounds, counts, **split):
-    """Makes a prepared folder, unless it is complete."""
-    with preparing(folder, {"counts": counts, **split}) as to_do:
+def make_folder(folder, sounds, counts, **draws):
+    """Makes a prepared folder, unless it is complete; see ``draw_clips``."""
+    with preparing(folder, {"counts": counts, **draws}) as to_do:
         if to_do:
-            clips = draw_clips(sounds, counts, **split)
+            clips = draw_clips(sounds, counts, **draws)
             names = {sound.label: sound.label for sound in sounds}
             write_prepared(
                 folder, clips, names, sample_rate=RATE, convert=render
@@ -227,19 +227,11 @@ def main():
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     sounds = read_sounds(args.data.resolve())
-    make_folder(
-        args.out / SEARCH,
-        sounds,
-        SEARCH_COUNTS,
-        test_fold=2,
-        unused=1,
-        seed=0,
-    )
+    search = {"test_fold": 2, "unused": 1, "seed": 0}
+    make_folder(args.out / SEARCH, sounds, SEARCH_COUNTS, **search)
     for fold in FOLDS.values():
-        folder = args.out / str(fold)
-        make_folder(
-            folder, sounds, COUNTS, test_fold=fold, unused=None, seed=fold
-        )
+        draws = {"test_fold": fold, "unused": None, "seed": fold}
+        make_folder(args.out / str(fold), sounds, COUNTS, **draws)
 
 
 if __name__ == "__main__":
