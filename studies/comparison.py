@@ -10,16 +10,14 @@ and differ in their seeds only, the bootstrap draws the groups once for all fold
 Folds train on each other's test clips, so that their differences are not
 independent. The t interval has the correction of Nadeau and Bengio (Machine
 Learning 52, 2003), which takes 1/n + n_test/n_train instead of 1/n for the
-variance of a mean of n folds. A soundscape has several sources, speakers
-and recording sessions: there, the bootstrap draws sources, once for all folds,
-as folds of different partitions share them.
+variance of a mean of n folds.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import functools
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -30,44 +28,17 @@ POWER = 0.8
 TINY = 1e-9  # instead of a weight of 0
 
 
-class Sources(NamedTuple):
-    """The sources that sound in the clips of a fold.
-
-    Holds the names of all sources, of all folds, and for each class a sparse
-    matrix ``[clips, sources]``: how a clip's weight is the mean of those of its
-    sources of this class, or of all of its sources if it is without the class.
-    """
-
-    names: tuple
-    shares: list
-
-
 class Scores(NamedTuple):
     """The predictions of a run for the test clips of a fold.
 
-    Holds the id and the group of each clip, multi-hot labels and probabilities
-    ``[clips, C]``, and the ``Sources`` of soundscapes.
+    Holds the id and the group of each clip, and multi-hot labels and
+    probabilities ``[clips, C]``.
     """
 
     ids: np.ndarray
     groups: np.ndarray
     targets: np.ndarray
     probs: np.ndarray
-    sources: Optional[Sources] = None
-
-
-class ClassWeights(NamedTuple):
-    """How often each clip counts for each class, given drawn sources.
-
-    ``counts`` is how often each source counts ``[replicates, sources]``.
-    """
-
-    counts: np.ndarray
-    shares: list
-
-    def of_class(self, index):
-        """How often each clip counts for a class ``[replicates, clips]``."""
-        return (self.shares[index] @ self.counts.T).T
 
 
 def accuracy(scores, weights):
@@ -82,19 +53,15 @@ def accuracy(scores, weights):
 def mean_precision(scores, weights):
     """Mean average precision; arguments and result as in ``accuracy``.
 
-    ``weights`` may also be ``ClassWeights``. Averages over the classes with
-    both positive and negative clips. As in scikit-learn, the order of clips
-    with the same probability has no influence.
+    Averages over the classes with both positive and negative clips. As in
+    scikit-learn, the order of clips with the same probability has no influence.
     """
     found = []
-    for i, (target, prob) in enumerate(zip(scores.targets.T, scores.probs.T)):
+    for target, prob in zip(scores.targets.T, scores.probs.T):
         order = np.argsort(-prob)
         falling = -prob[order]
         last_equal = np.searchsorted(falling, falling, side="right") - 1
-        own = weights
-        if isinstance(weights, ClassWeights):
-            own = weights.of_class(i)
-        drawn = own[:, order]
+        drawn = weights[:, order]
         hits = drawn * target[order]
         positives, all_ = hits.sum(1), drawn.sum(1)
         hits_above = hits.cumsum(1)[:, last_equal]
@@ -107,22 +74,7 @@ def mean_precision(scores, weights):
     return np.nanmean(found, axis=0)
 
 
-def event_f1(scores, weights):
-    """Mean F1 of events; arguments and result as in ``accuracy``.
-
-    The targets are counts of true events ``[clips, C]``; the probabilities are
-    counts of correct events found and of all events found ``[clips, 2 * C]``.
-    """
-    hits, found = np.split(weights @ scores.probs, 2, 1)
-    true = weights @ scores.targets
-    return (2 * hits / np.maximum(true + found, 1)).mean(-1)
-
-
-METRICS = {
-    "accuracy": accuracy,
-    "mAP": mean_precision,
-    "event_F1": event_f1,
-}
+METRICS = {"accuracy": accuracy, "mAP": mean_precision}
 
 
 @functools.lru_cache(maxsize=4)
@@ -152,43 +104,12 @@ def draw(groups, same_clips, replicates=REPLICATES, seed=0):
     return drawn, weights
 
 
-@functools.lru_cache(maxsize=4)
-def draw_sources(names, folds, replicates=REPLICATES, seed=0):
-    """Draws folds, and sources once for all folds, with replacement.
-
-    Returns the folds of each draw ``[replicates, folds]``, and how often each
-    source counts ``[replicates, sources]``.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(folds, size=(replicates, folds))
-    share = np.full(len(names), 1 / len(names))
-    counts = rng.multinomial(len(names), share, size=replicates)
-    return drawn, counts.astype(np.float32)
-
-
-def bootstrap_sources(folds, metric, **options):
-    """Means of a metric over drawn folds and sources ``[replicates, runs]``."""
-    names = folds[0][0].sources.names
-    drawn, counts = draw_sources(names, len(folds), **options)
-    values = np.zeros((len(drawn), len(folds[0])))
-    for i, runs in enumerate(folds):
-        times = (drawn == i).sum(1)
-        some = times > 0
-        for k, run in enumerate(runs):
-            weights = ClassWeights(counts[some], run.sources.shares)
-            values[some, k] += times[some] * metric(run, weights)
-    return values / len(folds)
-
-
 def bootstrap(folds, metric, **options):
     """Means of a metric over drawn folds and groups ``[replicates, runs]``.
 
     ``folds`` holds, for each fold, the ``Scores`` of the compared runs, on the
-    same clips; ``options`` are passed to ``draw`` or, where clips have
-    ``Sources``, ``draw_sources``.
+    same clips; ``options`` are passed to ``draw``.
     """
-    if folds[0][0].sources is not None:
-        return bootstrap_sources(folds, metric, **options)
     groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
     first = folds[0][0].ids
     same_clips = all(np.array_equal(runs[0].ids, first) for runs in folds)
@@ -213,7 +134,7 @@ def values(folds, metric):
 
 
 class Interval(NamedTuple):
-    """A 95 % interval, and the difference that has a power of 80 %."""
+    """A 95 % interval, and the difference found in 4 of 5 repetitions."""
 
     low: float
     high: float

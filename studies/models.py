@@ -45,12 +45,6 @@ def load_hparams(row, plan):
             return load_hyperpyyaml(text, overrides)
 
 
-def load_model(row, plan):
-    """Loads the yaml's ``modules`` for a plan's classes, in evaluation mode."""
-    modules = load_hparams(row, plan)["modules"]
-    return {name: module.eval() for name, module in modules.items()}
-
-
 def figures(row, plan):
     """Size and cost of a row's encoder and classifier, for a clip of the plan.
 
@@ -58,7 +52,9 @@ def figures(row, plan):
     ``macs_linear``, of linear and convolutional layers, as in the paper; and
     ``macs``, including attention and scans.
     """
-    modules = load_model(row, plan)
+    modules = load_hparams(row, plan)["modules"]
+    for module in modules.values():
+        module.eval()
     encoder, classifier = modules["embedding_model"], modules["classifier"]
     tokens = []
     if hasattr(encoder, "blocks") and hasattr(encoder, "embedding"):

@@ -13,7 +13,7 @@ Authors
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import yaml
@@ -21,7 +21,6 @@ from filelock import FileLock
 
 from fftp_tag.files import atomic_path
 from studies.comparison import Scores
-from studies.sources import sources_of
 
 SEARCH = "search"  # the fold of the trials
 FOLDS = 5
@@ -41,20 +40,16 @@ RESULTS = Path(__file__).with_name("results")
 
 
 class Row(NamedTuple):
-    """A configuration on some folds, and the label of the row to compare with.
+    """A configuration on some folds, and the labels of the rows to compare with.
 
-    ``data`` names a subset of the clips; ``uses`` pairs options with the rows
-    whose models they use. ``is_chosen`` says whether trials that the model needs
-    have chosen its options.
+    ``is_chosen`` says whether trials that the model needs have chosen its options.
     """
 
     label: str
     yaml: str
     options: dict
     folds: list
-    against: Optional[str] = None
-    data: str = ""
-    uses: tuple = ()
+    against: tuple = ()
     is_chosen: bool = True
 
 
@@ -106,10 +101,10 @@ class Plan:
         splits = self.facts.get("splits")
         # All folds have the same clips, and differ in their seeds
         self.is_given = splits == "given"
-        # Others have folds, or events, of the commit that their pages name
-        self.is_of_this_commit = self.metric != "event_F1" and self.is_given
-        # The clips are soundscapes, with known sources
-        self.has_sources = splits == "folders"
+        # Each fold has a prepared folder, see mixtures.py
+        self.has_folders = splits == "folders"
+        # Others have folds of the commit that their pages name
+        self.is_of_this_commit = self.is_given or self.has_folders
         self.smoke = smoke
         self.trials = self.facts.get("trials", [])
 
@@ -166,12 +161,7 @@ class Plan:
                         entry.get("options", {}),
                     ),
                     folds=list(range(1, 1 + folds)),
-                    against=entry.get("against"),
-                    data=entry.get("data", ""),
-                    uses=tuple(
-                        (option, rows[label])
-                        for option, label in entry.get("uses", {}).items()
-                    ),
+                    against=tuple(entry.get("against", [])),
                     is_chosen=entry["model"] in chosen
                     or not self.is_tuned(entry["model"]),
                 )
@@ -200,14 +190,11 @@ class Plan:
                 break
             values = [row["value"] for row in rows]
             best = values.index(max(values))
-            if best == 0:
-                rate = trials[0]["lr"] / self.facts["extend"]
-                trials.insert(0, {"lr": float(f"{rate:.3g}")})
-            elif best == len(trials) - 1:
-                rate = trials[-1]["lr"] * self.facts["extend"]
-                trials.append({"lr": float(f"{rate:.3g}")})
-            else:
+            if 0 < best < len(trials) - 1:
                 break
+            factor = self.facts["extend"] if best else 1 / self.facts["extend"]
+            rate = float(f"{trials[best]['lr'] * factor:.3g}")
+            trials.insert(best + bool(best), {"lr": rate})
         return trials
 
     def is_tuned(self, model):
@@ -246,10 +233,6 @@ class Plan:
         """A text that identifies a run in the results."""
         row = run.row
         parts = [self.facts["recipe"], row.yaml, row.options, str(run.fold)]
-        if row.data:
-            parts.append(self.facts["data"][row.data])
-        for option, used in row.uses:
-            parts.append([option, self.key(Run(used, run.fold))])
         return json.dumps(parts, sort_keys=True)
 
     def digest(self, run):
@@ -282,8 +265,7 @@ class Plan:
 
         Folds from separate folders use the same ids for different clips: the
         ids and groups begin with the fold, unless the splits are given, when
-        all folds score the same clips. Soundscapes of separate folders get
-        their sources.
+        all folds score the same clips.
         """
         digest = self.digest(run)
         with np.load(self.predictions) as stored:
@@ -292,10 +274,6 @@ class Plan:
         scores = Scores(*(getattr(scores, x)[order] for x in STORED))
         if self.is_given:
             return scores
-        if self.has_sources and run.fold != SEARCH:
-            scores = scores._replace(
-                sources=sources_of(run.fold, scores.targets)
-            )
         prefix = f"fold {run.fold}/"
         return scores._replace(
             ids=np.char.add(prefix, scores.ids),

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
+from studies.comparison import t_interval
+
 COLOURS = {
     "AST": "#1f5fa8",
     "ConvNeXt1d": "#1b7f3b",
@@ -31,28 +33,34 @@ def spread(values, gap):
 def plot_panels(panels, path):
     """Plots accuracy against MACs, a panel a data set and a point a model.
 
-    ``panels`` is as in ``panels_of`` in report.py.
+    ``panels`` is as in ``panels_of`` in report.py. Bars are 95 % intervals of the
+    mean over folds.
     """
     figure = Figure((9, 2.9 * len(panels)), dpi=120, layout="constrained")
     grid = figure.subplots(len(panels), squeeze=False)[:, 0]
     for ax, (title, (metric, points)) in zip(grid, panels.items()):
-        points = sorted(points, key=lambda point: point["value"])
-        values = [point["value"] for point in points]
-        heights = spread(values, (values[-1] - values[0]) / 9)
-        for point, height in zip(points, heights):
-            colour = COLOURS[point["label"].partition(",")[0]]
-            place = (point["macs"], point["value"])
-            marker = marker_of(point["label"])
-            ax.plot(*place, marker, color=colour, ms=7)
+        points = sorted(points, key=lambda point: point[1]["mean"])
+        values = [row["mean"] for _, row in points]
+        costs = [row["macs"] / 1e6 for _, row in points]
+        intervals = [
+            t_interval(list(row["by_fold"].values())) for _, row in points
+        ]
+        lows, highs, _ = zip(*intervals)
+        ax.vlines(costs, lows, highs, color="grey", alpha=0.5)
+        gap = (max(highs) - min(lows)) / 12
+        for (label, _), value, cost, height in zip(
+            points, values, costs, spread(values, gap)
+        ):
+            colour = COLOURS[label.partition(",")[0]]
+            ax.plot(cost, value, marker_of(label), color=colour, ms=7)
             ax.annotate(
-                point["label"],
-                place,
-                (1.08 * point["macs"], height),
+                label,
+                (cost, value),
+                (1.25 * cost, height),
                 va="center",
                 color=colour,
                 arrowprops={"arrowstyle": "-", "lw": 0.5, "color": colour},
             )
-        costs = [point["macs"] for point in points]
         ax.set_xscale("log")
         ax.set_xticks([], minor=True)
         low, high = 0.9 * min(costs), 2 * max(costs)

@@ -13,12 +13,10 @@ Authors
 
 import json
 import re
-import statistics
 import sys
 from pathlib import Path
 
 import jinja2
-import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,11 +24,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from performance_table import table
 
 from fftp_tag.files import atomic_path, write_json
-from studies.comparison import t_interval
 from studies.measure import NAMES, measure_all
 from studies.plan import RESULTS, Plan
 from studies.plots import plot_panels
-from studies.tables import TABLES, page_of_tables, read_rows
 
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
 BLOCK = r"(<!-- results -->\n).*?(<!-- end -->)"
@@ -38,7 +34,6 @@ SHOWN = yaml.safe_load(
     Path(__file__).with_name("evidence.yaml").read_text("utf-8")
 )
 NOTES = Path(__file__).with_name("notes")
-MOST_POINTS = 8  # of a panel
 
 
 def signed(value):
@@ -89,12 +84,6 @@ def trials(plan):
     return table(["model", *names], rows)
 
 
-def seed_spread(figures):
-    """The standard deviation over six seeds of one configuration, in points."""
-    rows = figures["masks_long_clips"]["rows"]["seeds"]
-    return statistics.stdev(row["mean"] for row in rows.values())
-
-
 def render(template, **values):
     """Renders a page from a template in this folder."""
     environment = jinja2.Environment(
@@ -109,7 +98,6 @@ def render(template, **values):
         interval=interval_of,
         ahead=ahead_of,
         failed=failed_of,
-        turn=turn,
     )
     return environment.get_template(template).render(**values)
 
@@ -123,15 +111,11 @@ def plan_page(plan, figures):
         measured=measured,
         note=(NOTES / f"{plan.name}.md").read_text("utf-8"),
         trials=trials(plan) if measured else "",
-        spread=seed_spread(figures),
     )
 
 
 def panels_of(figures):
-    """The metric and the points of each panel of the picture, by title.
-
-    Values are means of the folds that all points of a panel have.
-    """
+    """The metric and the labels and rows of each panel of the picture, by title."""
     found = {}
     for panel in SHOWN["panels"]:
         points = []
@@ -139,16 +123,9 @@ def panels_of(figures):
             plan, name, label = point["run"]
             row = figures[plan] and figures[plan]["rows"][name].get(label)
             if row:
-                points.append({**point, "row": row})
-        points = points[:MOST_POINTS]
-        if not points:
-            continue
-        folds = set.intersection(*(set(x["row"]["by_fold"]) for x in points))
-        for point in points:
-            values = [point["row"]["by_fold"][fold] for fold in folds]
-            point["value"] = statistics.mean(values)
-            point["macs"] = point["row"]["macs"] / 1e6
-        found[panel["title"]] = (panel["metric"], points)
+                points.append((point["label"], row))
+        if points:
+            found[panel["title"]] = (panel["metric"], points)
     return found
 
 
@@ -158,84 +135,28 @@ def contrast_of(figures, plan, name, label):
     return contrasts and contrasts.get(label)
 
 
-def turn(entry):
-    """A contrast the other way round."""
-    return {
-        **entry,
-        "value": -entry["value"],
-        "low": -entry["high"],
-        "high": -entry["low"],
-        "ahead": sum(value < 0 for value in entry["by_fold"]),
-        "arms": entry["arms"][::-1],
-    }
-
-
-def draws_of(name, find):
-    """The values of a stored table's row by draw; none without the row."""
-    for row in read_rows(*name):
-        if find["row"].items() <= row.items():
-            return [draw[find["value"]] for draw in row["draws"].values()]
-    return []
-
-
-def table_contrast(entry):
-    """The contrast of two values of a stored table, or None."""
-    values = [draws_of(entry["table"], entry[x]) for x in ("first", "second")]
-    if not all(values):
-        return None
-    by_fold = np.subtract(*values)
-    return {
-        "value": by_fold.mean(),
-        **t_interval(by_fold)._asdict(),
-        "by_fold": by_fold,
-        "ahead": (by_fold > 0).sum(),
-        "declared": True,
-        "arms": [
-            {"mean": np.mean(x), "failed": 0, "by_fold": x} for x in values
-        ],
-    }
-
-
 def result_of(figures, entry, root):
     """The cells of a difference, by column; None without runs.
 
     ``root`` is the path to the root of the checkout.
     """
-    if "table" in entry:
-        found, page = (
-            table_contrast(entry),
-            f"tables/README.md#{entry['table'][0]}",
-        )
-        unit = entry["unit"]
-    else:
-        found, page = contrast_of(figures, *entry["of"]), f"{entry['of'][0]}.md"
-        unit = Plan(entry["of"][0]).metric.replace("_", " ")
+    plan, name, label = entry["of"]
+    found = contrast_of(figures, plan, name, label)
     if not found:
         return None
-    if entry.get("turned"):
-        found = turn(found)
-    arms, data, notes = found["arms"], entry["data"], []
-    costs = {"MMACs": "-", "CPU minutes": "-"}
-    if "macs" in arms[0]:
-        epochs = both([arm["epochs"] for arm in arms], "{}")
-        data = f"{data}, {epochs} epochs"
-        costs = {
-            "MMACs": both([arm["macs"] / 1e6 for arm in arms]),
-            "CPU minutes": both([arm["cpu_minutes"] for arm in arms]),
-        }
-    if not found["declared"]:
-        notes.append("not declared")
-    if "note" in entry:
-        notes.append(entry["note"])
-    note = f" ({'; '.join(notes)})" if notes else ""
+    arms = found["arms"]
+    means = " / ".join(f"{arm['mean']:.1f}" for arm in arms)
+    epochs = both([arm["epochs"] for arm in arms], "{}")
+    page = f"{root}studies/results/{plan}.md"
     return {
-        "data": data,
-        "compared": f"[{entry['compared']}]({root}studies/results/{page}){note}",
-        "in %": f"{arms[0]['mean']:.1f} / {arms[1]['mean']:.1f} {unit}",
+        "data": entry["data"].format(epochs=epochs),
+        "compared": f"[{entry['compared']}]({page})",
+        "in %": f"{means} {Plan(plan).metric}",
         "difference": interval_of(found) + failed_of(found),
         "ahead": ahead_of(found),
         "would be seen": f"{found['seen']:.1f}",
-        **costs,
+        "MMACs": both([arm["macs"] / 1e6 for arm in arms]),
+        "CPU minutes": both([arm["cpu_minutes"] for arm in arms]),
     }
 
 
@@ -249,9 +170,8 @@ def results_table(figures, root="", only_readme=False):
                 is_first = question not in [row["of"] for row in rows]
                 title = question if is_first else ""
                 rows.append({"of": question, "question": title, **cells})
-    columns = [x for x in rows[0] if x != "of"]
-    if only_readme:
-        columns = [x for x in columns if x not in ("ahead", "would be seen")]
+    left_out = ("would be seen", "CPU minutes") if only_readme else ()
+    columns = [x for x in rows[0] if x not in ("of", *left_out)]
     return table(columns, [[row[x] for x in columns] for row in rows])
 
 
@@ -266,14 +186,8 @@ def pages(figures):
     """The text of each page that ``make evidence`` writes, by path."""
     results = results_table(figures, "../")
     return {
-        EVIDENCE: render(
-            "evidence.jinja",
-            results=results,
-            figures=figures,
-            spread=seed_spread(figures),
-        ),
+        EVIDENCE: render("evidence.jinja", results=results, figures=figures),
         README: readme(figures),
-        TABLES / "README.md": page_of_tables(),
         **{
             RESULTS / f"{name}.md": plan_page(Plan(name), figures)
             for name in NAMES

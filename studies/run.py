@@ -1,19 +1,18 @@
 r"""Runs a plan of the study: trains every configuration on every fold.
 
-A plan (longer.yaml, paper_table.yaml, ...) lists the recipe runs and the
-differences to be tested. A finished run adds a row to
+A plan (fresh.yaml, paper_table.yaml, ...) lists the recipe runs and the
+differences to be measured. A finished run adds a row to
 studies/results/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
-shares the work. `make evidence` makes the tables. DATA_FOLDER is that of
-AudioSet or Speech Commands, whose folds are seeds. --smoke runs tiny models for
-an epoch, and stores nothing in the repository.
+shares the work. `make evidence` makes the tables. DATA_FOLDER is what
+mixtures.py has written, or AudioSet or Speech Commands, whose folds are seeds.
+--smoke runs tiny models for an epoch, and stores nothing in the repository.
 
 > python studies/run.py DATA_FOLDER --plan NAME --list
 > python studies/run.py DATA_FOLDER --plan NAME --search  # the trials
 > python studies/run.py DATA_FOLDER --plan NAME --choose  # the best
 > python studies/run.py DATA_FOLDER --plan NAME           # all tables
-> python studies/run.py DATA_FOLDER --plan NAME --tables cpu_time --folds 1
-> python studies/run.py DATA_FOLDER --plan NAME --tables first --search
+> python studies/run.py DATA_FOLDER --plan NAME --tables patches --folds 1
 > python studies/run.py DATA_FOLDER --plan paper_table --folds 1 \
 >     --device cuda --num_workers 8
 > python studies/run.py DATA_FOLDER --plan paper_table --smoke
@@ -23,7 +22,6 @@ Authors
 """
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -40,14 +38,12 @@ from filelock import FileLock, Timeout
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from harness import environment, run_recipe
-from performance_table import table
 
-from fftp_tag.data.prepared import is_complete, preparing
+from fftp_tag.data.prepared import is_complete
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import one_line_errors
 from fftp_tag.files import write_json
 from studies.comparison import METRICS, Scores
-from studies.measure import arms_of, measure_rows
 from studies.models import arguments, figures
 from studies.plan import RESULTS, Plan
 
@@ -66,10 +62,8 @@ CODE = (
     ":(exclude)studies/results",
     ":(exclude)studies/plans/*_chosen.json",
 )
-# Columns of runs whose validation clips are those of the evaluation
-BY_EPOCH = {"last_epoch": "last epoch", "best_on_eval": "best epoch on eval"}
 # Options of the preparation that a row may have
-PREPARE_OPTIONS = ("task", "valid_fraction")
+PREPARE = ("task", "valid_fraction")
 
 
 class Machine(NamedTuple):
@@ -89,8 +83,10 @@ class Study:
     def __init__(self, plan, data_folder, work, machine=Machine()):
         self.plan, self.data_folder, self.work = plan, data_folder, work
         self.machine = machine
-        # The data folder is already what the preparation would make
-        self.is_prepared = plan.is_given and is_complete(data_folder)
+        # The data folder, or that of a fold, is what the preparation would make
+        self.is_prepared = plan.has_folders or (
+            plan.is_given and is_complete(data_folder)
+        )
 
     def folder(self, run):
         """The run's folder, the same at each start."""
@@ -99,6 +95,9 @@ class Study:
 
     def folders(self, run):
         """The run's data folder and prepared folder."""
+        if self.plan.has_folders:
+            folder = self.data_folder / str(run.fold)
+            return folder, folder
         if self.is_prepared:
             return self.data_folder, self.data_folder
         return self.data_folder, self.work / "prepared" / "given"
@@ -107,22 +106,17 @@ class Study:
         """Prepares the run's clips once; returns their numbers."""
         folder, prepared = self.folders(run)
         with FileLock(self.work / "lock"):
-            if self.is_prepared:
-                with preparing(prepared, prepare_options(run)):
-                    pass  # an error if they were made with others
-            elif not is_complete(prepared):
+            if not is_complete(prepared):
                 script = ROOT / self.plan.facts["prepare"]
-                words = arguments(prepare_options(run))
+                given = run.row.options
+                words = arguments({x: given[x] for x in PREPARE if x in given})
                 status, *_ = run_recipe(
                     [script, folder, prepared, *words], **options
                 )
                 if status != 0:
                     path = options["stdout"].name
-                    raise SystemExit(
-                        f"study: preparing the clips failed: {cause(path)} "
-                        f"({path})"
-                    )
-        return count_clips(prepared)
+                    raise SystemExit(f"study: no clips prepared, see {path}")
+        return count_clips(prepared, run)
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
@@ -183,8 +177,7 @@ class Study:
                 self.command(run), **options
             )
         if status != 0:
-            path = folder / "output.txt"
-            why = f"{run}: exit status {status}: {cause(path)} ({path})"
+            why = f"{run}: exit status {status}, see {folder}/output.txt"
             print(why, flush=True)
             return why
         scores = self.read_scores(folder)
@@ -210,6 +203,9 @@ class Study:
         if self.plan.facts["groups"] == "speakers":
             names = (x.partition("_nohash_")[0] for x in groups)
             groups = np.array([x.rpartition("_")[2] for x in names])
+        # Ids are NUMBER-GROUP
+        elif self.plan.facts["groups"] == "first sounds":
+            groups = np.array([x.partition("-")[2] for x in groups])
         scores = Scores(found["ids"], groups, found["targets"], found["probs"])
         if self.plan.metric == "mAP":  # drop classes without positive clips
             scored = scores.targets.any(0)
@@ -226,9 +222,6 @@ class Study:
         size = figures(row, plan)
         about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
-        commit, changed = commit_of_code()
-        yaml = (ROOT / row.yaml).read_text("utf-8")
-        yaml = re.sub(r"\s*#.*", "", yaml)
         return {
             "recipe": plan.facts["recipe"],
             "yaml": row.yaml,
@@ -238,49 +231,26 @@ class Study:
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
             "valid_by_epoch": valid_by_epoch(folder, plan.metric),
-            "clips_per_second": metrics.get("clips_per_second"),
-            "averaged_epochs": metrics["averaged_epochs"],
-            "epochs": metrics["epochs"],
             "training_macs": 3 * size["macs"] * clips["train"] * epochs,
             "clips": clips,
             **size,
             **self.machine._asdict(),
             "processor": about.get("GPU", about["processor"]),
             "torch": torch.__version__,
-            "commit": commit,
-            "changed": changed,
-            "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
+            "commit": commit_of_code(),
         }
 
 
-def count_clips(prepared):
-    """The number of clips of each split of a prepared folder."""
+def count_clips(prepared, run):
+    """The number of clips of each split of a run's prepared folder."""
     paths = {path.stem: path for path in prepared.glob("*.csv")}
     paths["test"] = paths.get("test", paths.get("eval"))
+    subset = Path(run.row.options.get("train_annotation", "train.csv"))
+    paths["train"] = paths[subset.stem]
     return {
         split: sum(1 for _ in read_table(paths[split], ("ID",)))
         for split in ("train", "valid", "test")
     }
-
-
-def prepare_options(run):
-    """The options of a run that its preparation takes."""
-    options = run.row.options
-    return {key: options[key] for key in PREPARE_OPTIONS if key in options}
-
-
-def cause(path):
-    """The line of a script's output that says why it failed.
-
-    The last one that names an exception, whose message may have more lines, or
-    the last one.
-    """
-    text = Path(path).read_text("utf-8", errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [
-        x for x in lines[-20:] if re.match(r"[\w.]*(Error|Exception): ", x)
-    ]
-    return (named or lines or ["no output"])[-1]
 
 
 def valid_by_epoch(folder, metric):
@@ -292,21 +262,20 @@ def valid_by_epoch(folder, metric):
 
 
 def commit_of_code():
-    """The commit of this checkout, and whether its code has been changed.
+    """The commit of this checkout; "+" says that its code has been changed.
 
     Where there is no git, FFTP_COMMIT: see ``harness.commit``.
     """
     if "FFTP_COMMIT" in os.environ:
-        commit = os.environ["FFTP_COMMIT"]
-        return commit.removesuffix("+"), commit.endswith("+")
-    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", *CODE))
+        return os.environ["FFTP_COMMIT"]
+    changed = git("status", "--porcelain", *CODE)
+    return git("rev-parse", "HEAD") + "+" * bool(changed)
 
 
 def git(*words):
     """The output of a git command in this checkout."""
-    return subprocess.run(
-        ["git", *words], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True)
+    return done.stdout.decode().strip()
 
 
 def choose(plan, tables=None):
@@ -396,25 +365,9 @@ def main(argv=None):
         with one_line_errors():
             failed = list(filter(None, map(study.execute, runs)))
         runs = [run for run in list_runs() if not plan.find(run)]
-    print(format_results(plan), flush=True)
     if failed:
         raise SystemExit("\n".join(failed))
     return 0
-
-
-def format_results(plan):
-    """The tables of a plan's stored runs, in percent."""
-    texts = []
-    for name, arms in arms_of(plan).items():
-        cells = []
-        columns = {"mean": f"{plan.metric} in %", **BY_EPOCH}
-        for label, row in measure_rows(arms).items():
-            values = [row[key] for key in columns if key in row]
-            cells.append([label, *(f"{value:.1f}" for value in values)])
-        if cells:
-            head = [name, *columns.values()][: len(cells[0])]
-            texts.append(table(head, cells))
-    return "\n".join(texts)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Authors
 
 import io
 import json
-import re
 
 import numpy as np
 import pytest
@@ -51,14 +50,8 @@ def write_shards(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "table, labels",
-    [
-        ("ast", r"AST, (1212|991|196|96) tokens, Spec(Augment|Mask)"),
-        ("aum", r"AuM, (512|1212|991|196|96) tokens, Spec(Augment|Mask)"),
-    ],
-)
-def test_the_table_is_made_of_shards(table, labels, run, tmp_path, capsys):
+@pytest.mark.parametrize("table, count", [("ast", 8), ("aum", 9)])
+def test_the_table_is_made_of_shards(table, count, run, tmp_path):
     write_shards(tmp_path / "AudioSet")
     work = tmp_path / "work"
     words = [str(tmp_path / "AudioSet"), "--plan=paper_table", "--folds=1"]
@@ -69,9 +62,7 @@ def test_the_table_is_made_of_shards(table, labels, run, tmp_path, capsys):
         assert row["clips"] == {"train": 6, "valid": 0, "test": 6}
         # After one epoch, all weights are the same; the log has five digits
         assert row["valid_by_epoch"] == pytest.approx([row["value"]], abs=1e-5)
-    printed = capsys.readouterr().out
-    lines = re.findall(rf"\| {labels}( \| [\d.]+){{3}} \|", printed)
-    assert len(lines) == len(rows) == {"ast": 8, "aum": 9}[table]
+    assert len(rows) == count
     # The same command has nothing left to do
     (tmp_path / "AudioSet" / "data").rename(tmp_path / "elsewhere")
     assert run.main(words) == 0

@@ -44,3 +44,41 @@ def test_the_paper_table_has_the_papers_models():
         sampler = hparams["train_sampler"](range(9))
         assert sampler.prob == 0.5 and hparams["mixup"].prob == 0
     assert len(plan.runs(folds=[1])) == 17
+
+
+def test_each_fold_of_a_plan_with_folders_has_its_data(tmp_path):
+    from studies.plan import Plan, Run
+    from studies.run import Study, count_clips
+
+    plan = Plan("fresh", smoke=True)
+    study = Study(plan, tmp_path, tmp_path)
+    row = plan.tables()["twenty_epochs"]["FFTP 25/5"]
+    for fold in ("search", 3):
+        run = Run(row, fold)
+        folder = tmp_path / str(fold)
+        assert study.folders(run) == (folder, folder)
+        assert f"--prepared_folder={folder}" in study.command(run)
+    for name, count in {"train": 9, "train_1200": 4, "eval": 3}.items():
+        rows = "".join(f"{number}\n" for number in range(count))
+        (tmp_path / f"{name}.csv").write_text(f"ID\n{rows}")
+    (tmp_path / "valid.csv").write_text("ID\n")
+    assert count_clips(tmp_path, run) == {"train": 4, "valid": 0, "test": 3}
+
+
+def test_mixtures_are_grouped_by_their_first_sound(tmp_path):
+    import numpy as np
+
+    from studies.plan import Plan
+    from studies.run import Study
+
+    ids = ["eval00000-fs1", "eval00001-session-2"]
+    np.savez(
+        tmp_path / "probabilities.npz",
+        ids=ids,
+        targets=np.eye(2, 3),
+        probs=np.ones((2, 3)),
+    )
+    study = Study(Plan("fresh", smoke=True), tmp_path, tmp_path)
+    scores = study.read_scores(tmp_path)
+    assert scores.groups.tolist() == ["fs1", "session-2"]
+    assert scores.probs.shape == (2, 2)  # of classes with positive clips
