@@ -5,9 +5,9 @@ none; and the accuracy if every clip has exactly one class. Classes of the model
 and of the data are matched by name.
 
 The clips are in a folder that a recipe has prepared, or in a folder of custom
-data. With --strong-labels, events are scored as well: overlap_F1 counts events
-that overlap by half, and event_F1 events whose onset and offset are within
-200 ms.
+data. With --strong-labels, or label tracks beside recordings, events are scored
+as well: overlap_F1 counts events that overlap by half, and event_F1 events whose
+onset and offset are within 200 ms.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -66,7 +66,7 @@ def add_clips(
         metavar="TABLE",
         help="table of true events, in the format of AudioSet-Strong, DCASE or "
         "--format csv; or label track of Audacity or Raven, for a recording; or "
-        "folder of label tracks",
+        "folder of label tracks (default: those beside recordings)",
     )
     parser.add_argument(
         "--split",

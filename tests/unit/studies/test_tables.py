@@ -36,6 +36,7 @@ def test_accuracies_of_readme_are_on_a_page_of_results(report):
     readme = re.sub(report.BLOCK, "", readme, flags=re.DOTALL)
     pages = [*report.RESULTS.rglob("*.md")]
     pages.append(report.ROOT / "recipes" / "Starter" / "README.md")
+    pages.append(report.ROOT / "docs" / "learn.md")
     pages = " ".join(page.read_text("utf-8") for page in pages)
     form = r"([\d.]+)(?: to ([\d.]+))?\)? (?:%|points)|mAP ([\d.]+)"
     accuracies = {x for x in sum(re.findall(form, readme), ()) if x}
