@@ -2,8 +2,8 @@
 
 A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of
 rows. NAME_chosen.json in the same folder holds the options chosen by the
-trials. The results are rows in NAME.jsonl, one line per run, and predictions in
-NAME.npz, in which the arrays of a run are named RUN/ids, RUN/groups,
+trials. The results are rows in NAME.jsonl, one line per run, and predictions of
+all but the trials in NAME.npz, in which the arrays of a run are named RUN/ids, RUN/groups,
 RUN/targets and RUN/probs.
 
 Authors
@@ -251,12 +251,13 @@ class Plan:
         return self.rows().get(self.digest(run))
 
     def add(self, run, row, scores):
-        """Stores a finished run: first its predictions, then its row."""
+        """Stores a finished run: its predictions, unless it is a trial; its row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         digest = self.digest(run)
         arrays = {f"{digest}/{x}": getattr(scores, x) for x in STORED}
         with FileLock(self.path.with_suffix(".lock")):
-            add_arrays(self.predictions, arrays)
+            if run.fold != SEARCH:
+                add_arrays(self.predictions, arrays)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"run": digest, **row}) + "\n")
 

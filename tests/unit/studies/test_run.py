@@ -82,3 +82,21 @@ def test_mixtures_are_grouped_by_their_first_sound(tmp_path):
     scores = study.read_scores(tmp_path)
     assert scores.groups.tolist() == ["fs1", "session-2"]
     assert scores.probs.shape == (2, 2)  # of classes with positive clips
+
+
+def test_trials_are_stored_without_predictions(tmp_path):
+    import numpy as np
+
+    from studies.comparison import Scores
+    from studies.plan import Plan, Run
+
+    plan = Plan("fresh", results=tmp_path, smoke=True)
+    scores = Scores(np.array(["b", "a"]), *np.zeros((3, 2, 1)))
+    trial = plan.trial("ast_25_5", plan.trials[0])
+    run = Run(plan.tables()["patches"]["FFTP 25/5"], 1)
+    for each in (trial, run):
+        plan.add(each, {"value": 0.5}, scores)
+        assert plan.find(each)["value"] == 0.5
+    digest = plan.digest(run)
+    with np.load(plan.predictions) as stored:
+        assert {name.partition("/")[0] for name in stored} == {digest}
