@@ -26,7 +26,7 @@ from fftp_tag.search.index import IndexedFile, Settings, SoundIndex
 LEARN_DEMO = "learn, 100 clips of 5 s, the demo's encoder"
 FIND = "find, 100 hours in windows of 5 s"
 CLASSES, CLIPS = 5, 20
-HOURS, WINDOW, FEATURES = 100, 5, 576
+HOURS, WINDOW, FEATURES = 100, 5, 192
 
 
 def write_clips(folder, seconds):

@@ -96,7 +96,11 @@ def list_clips(
     data_folder = os.path.abspath(data_folder)
     if not os.path.isdir(data_folder):
         raise FileNotFoundError(f"{data_folder} is not a folder")
-    tables = find_tables(data_folder)
+    tables = [
+        name
+        for name in (CLIP_LIST, *PUBLISHED_TABLES)
+        if os.path.isfile(os.path.join(data_folder, name))
+    ]
     if CLIP_LIST in tables:
         tables = [CLIP_LIST]
     if strong_labels is not None:
@@ -133,15 +137,6 @@ def list_clips(
     classes = dict(zip(names, names, strict=False))
     paths = [os.path.join(data_folder, name) for name in tables]
     return Listing(data_folder, classes, clips, paths)
-
-
-def find_tables(data_folder):
-    """The names of the tables of clips that a folder has."""
-    return [
-        name
-        for name in (CLIP_LIST, *PUBLISHED_TABLES)
-        if os.path.isfile(os.path.join(data_folder, name))
-    ]
 
 
 def list_labelled(data_folder, strong_labels, partly_labelled):

@@ -18,19 +18,13 @@ FOLDER = Path(__file__).parent
 COPIES = 1  # of each sound
 
 
-def read_bank() -> list[tuple[Recording, int]]:
-    """The sounds of the bank, and the number of the kind of each."""
+def read_bank() -> list[tuple[Recording, str]]:
+    """The sounds of the bank, and the kind of each."""
     with open(FOLDER / "bank.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    kinds = list(dict.fromkeys(row["kind"] for row in rows))
     path = str(FOLDER / "bank.ogg")
+    parts = [Part(path, float(x["start"]), float(x["end"])) for x in rows]
     return [
-        (
-            Recording(
-                Part(path, float(row["start"]), float(row["end"])),
-                copies=COPIES,
-            ),
-            kinds.index(row["kind"]),
-        )
-        for row in rows
+        (Recording(part, copies=COPIES), row["kind"])
+        for part, row in zip(parts, rows, strict=True)
     ]

@@ -219,7 +219,7 @@ def learn(
         numbered,
         reviewed,
     )
-    found = measure_sounds(sounds)
+    found = find_all(sounds)
     span = choose_span(found)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
@@ -261,7 +261,7 @@ def learn(
     return Report(
         labels=sounds.labels,
         counts=counts.astype(int).tolist(),
-        background_seconds=found.background,
+        background_seconds=found.background_seconds,
         filled=found.filled,
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
         hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
@@ -341,77 +341,82 @@ def without_number(group: str) -> str:
 
 
 @dataclasses.dataclass
-class Measured:
-    """Lengths of what can be read, in seconds.
+class Found:
+    """What there is to learn from, of what can be read.
 
     Arguments
     ---------
     lengths : dict of float
-        Of files, by path.
+        Of files in seconds, by path.
     intervals : dict of tuple
         Where the sounds of clips are, by id; see ``find_sounds``.
-    seconds : dict of float
-        Lengths of clips, by id.
-    background : float
-        Of all background that is learnt from.
+    filled : float
+        How much of these clips their sounds fill, from 0 to 1.
+    clips, rooms : list of Part
+        Clips with a class, and background, that are learnt from: of recordings,
+        one half.
     """
 
     lengths: dict[str, float]
     intervals: dict[str, tuple[Interval, ...]]
-    seconds: dict[str, float]
-    background: float
+    filled: float
+    clips: list[Part]
+    rooms: list[Part]
 
     @property
-    def filled(self) -> float:
-        """How much of the clips their sounds fill, from 0 to 1."""
-        sounds = sum(
-            end - start
-            for intervals in self.intervals.values()
-            for start, end in intervals
-        )
-        return sounds / max(sum(self.seconds.values()), MIN_SECONDS)
+    def background_seconds(self) -> float:
+        """Length of the background."""
+        return sum(part.end - part.start for part in self.rooms)
 
 
-def measure_sounds(sounds: Sounds) -> Measured:
+def find_all(sounds: Sounds) -> Found:
     """Measures files, and finds the sounds in clips that are whole files.
 
     Events, whose start and end are given, are sounds as they are.
     """
     paths = [str(clip.audio) for clip in sounds.clips] + sounds.recordings
-    found = in_order(read_duration, dict.fromkeys(paths))
-    lengths = {path: length for path, length, _ in found if length is not None}
-    has_sound = [
-        clip
+    read = in_order(read_duration, dict.fromkeys(paths))
+    lengths = {path: length for path, length, _ in read if length is not None}
+    parts = {
+        clip.id: Part(
+            str(clip.audio),
+            clip.start,
+            min(clip.end, lengths[str(clip.audio)]),
+        )
         for clip in sounds.clips
-        if clip.labels and str(clip.audio) in lengths
-    ]
-    seconds = {
-        clip.id: min(clip.end, lengths[str(clip.audio)]) - clip.start
-        for clip in has_sound
+        if str(clip.audio) in lengths
     }
 
     def find(clip: Clip) -> tuple[Interval, ...]:
         """Where the sounds of a clip are."""
+        path, start, end = parts[clip.id]
         if clip.end < math.inf:
-            return ((0.0, seconds[clip.id]),)
-        wav = read_part(clip.audio, RATE, clip.start, LONGEST)
-        return tuple(find_sounds(wav, RATE))
+            return ((0.0, end - start),)
+        return tuple(find_sounds(read_part(path, RATE, start, LONGEST), RATE))
 
+    has_sound = [x for x in sounds.clips if x.labels and x.id in parts]
     intervals = {
-        clip.id: parts
-        for clip, parts, _ in in_order(find, has_sound)
-        if parts is not None
+        clip.id: found
+        for clip, found, _ in in_order(find, has_sound)
+        if found is not None
     }
-    background = sum(
-        min(clip.end, lengths[str(clip.audio)]) - clip.start
-        for clip in sounds.clips
-        if not clip.labels and str(clip.audio) in lengths
-    )
-    halves = sum(lengths.get(path, 0.0) / 2 for path in sounds.recordings)
-    return Measured(lengths, intervals, seconds, background + halves)
+    heard = sum(end - start for x in intervals.values() for start, end in x)
+    length = sum(parts[x].end - parts[x].start for x in intervals)
+    clips: list[Part] = []
+    rooms: list[Part] = []
+    for clip in sounds.clips:
+        if clip.id in parts and clip.split != "eval":
+            (clips if clip.labels else rooms).append(parts[clip.id])
+    rooms += [
+        Part(path, end=lengths[path] / 2)
+        for path in sounds.recordings
+        if path in lengths
+    ]
+    filled = heard / max(length, MIN_SECONDS)
+    return Found(lengths, intervals, filled, clips, rooms)
 
 
-def choose_span(found: Measured) -> float:
+def choose_span(found: Found) -> float:
     """The length of spans in seconds: about the median of the clips' longest
     sounds, at most ``MAX_SPAN``.
     """
@@ -426,7 +431,7 @@ def choose_span(found: Measured) -> float:
 def encode_clips(
     encoder: AudioTagger,
     sounds: Sounds,
-    found: Measured,
+    found: Found,
     cache: Path,
     progress: bool,
 ) -> tuple[list[Example], list[Example], list[Example], dict[str, str]]:
@@ -435,24 +440,27 @@ def encode_clips(
     Returns examples to learn from, those of the bank, those of the eval split,
     and reasons by name of the clips and recordings that cannot be read.
     """
-    lengths = found.lengths
-    clips, rooms = list_surroundings(sounds, lengths)
-    hop = choose_hop(rooms, encoder.model)
+    hop = choose_hop(found.background_seconds, encoder.model)
     recordings = {}
     for clip in sounds.clips:
         own = Part(str(clip.audio), clip.start, clip.end)
         if not clip.labels and clip.id not in sounds.asked:
             recordings[clip] = Recording(own, hop=hop)
-        else:
+            continue
+        intervals = found.intervals.get(clip.id, ())
+        recordings[clip] = Recording(own, sounds=intervals)
+        if clip.split != "eval":
             recordings[clip] = Recording(
                 own,
-                sounds=found.intervals.get(clip.id, ()),
-                copies=0 if clip.split == "eval" else COPIES,
-                clips=choose_parts(clips, own),
-                rooms=choose_parts(rooms, own),
+                sounds=intervals,
+                copies=COPIES,
+                clips=choose_parts(found.clips, own),
+                rooms=choose_parts(found.rooms, own),
             )
     halves = [
-        Recording(Part(path, end=lengths.get(path, math.inf) / 2), hop=hop)
+        Recording(
+            Part(path, end=found.lengths.get(path, math.inf) / 2), hop=hop
+        )
         for path in sounds.recordings
     ]
     bank = read_bank()
@@ -483,38 +491,19 @@ def encode_clips(
         if half in features:
             learnt += split_background(half.part, features[half].spans, sounds)
     no_class = np.zeros(len(sounds.labels), np.float32)
+    kinds = list(dict.fromkeys(kind for _, kind in bank))
     others = [
-        Example(f"bank {n}", "", no_class, *features[recording], kind=kind)
-        for n, (recording, kind) in enumerate(bank)
+        Example(kind, "", no_class, *features[x], kind=kinds.index(kind))
+        for x, kind in bank
     ]
     return learnt, others, held_out, errors
 
 
-def list_surroundings(
-    sounds: Sounds, lengths: dict[str, float]
-) -> tuple[list[Part], list[Part]]:
-    """Sound around copies: clips; and background, of recordings one half."""
-    clips: list[Part] = []
-    rooms: list[Part] = []
-    for clip in sounds.clips:
-        path = str(clip.audio)
-        if path in lengths and clip.split != "eval":
-            part = Part(path, clip.start, min(clip.end, lengths[path]))
-            (clips if clip.labels else rooms).append(part)
-    rooms += [
-        Part(path, end=lengths[path] / 2)
-        for path in sounds.recordings
-        if path in lengths
-    ]
-    return clips, rooms
-
-
-def choose_hop(background: Sequence[Part], model: Model) -> int:
-    """Predictions from one span of background to the next.
+def choose_hop(seconds: float, model: Model) -> int:
+    """Predictions from one span to the next, of so much background.
 
     Spans overlap by half, or less if there would be too many for the memory.
     """
-    seconds = sum(part.end - part.start for part in background)
     n_predictions = seconds * model.sample_rate / model.hop_samples
     return max(HOPS // 2, math.ceil(n_predictions / MOST_SPANS))
 

@@ -181,8 +181,9 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
         spans = background_spans(encoder, recording.part, recording.hop)
         return Features(spans, spans[:0])
     times, spans = encoder.span_features(recording.part)
-    intervals = recording.sounds or ((0.0, 2 * times.mean()),)
-    own = mean_inside(encoder, times, spans, intervals)
+    own = spans.mean(0, keepdims=True)
+    if recording.sounds:
+        own = mean_inside(encoder, times, spans, recording.sounds)
     copies = features_of_copies(encoder, recording)
     return Features(spans, np.concatenate([own, *copies]))
 

@@ -16,7 +16,7 @@ from fftp_tag.audio.decode import list_recordings
 from fftp_tag.audio.windows import Part
 from fftp_tag.data.class_lists import read_classes_csv
 from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, check_missing
-from fftp_tag.data.custom import BACKGROUND, find_tables
+from fftp_tag.data.custom import BACKGROUND, CLIP_LIST
 from fftp_tag.data.names import audio_below, clip_ids
 from fftp_tag.data.prepare import list_data, split_clips
 from fftp_tag.data.prepared import check_prepared, read_manifest
@@ -223,7 +223,11 @@ def list_split(
     if os.path.isfile(os.path.join(data_folder, PREPARED)):
         check_prepared(data_folder)
         return list_prepared(data_folder, split or default, strong_labels)
-    if strong_labels is None and has_tracks(data_folder):
+    if (
+        strong_labels is None
+        and split in (None, ALL)
+        and has_tracks(data_folder)
+    ):
         strong_labels = data_folder
     if strong_labels is None:
         return list_custom(data_folder, split, default)
@@ -260,12 +264,15 @@ def list_custom(
 
 
 def has_tracks(data_folder: PathLike) -> bool:
-    """Whether a folder has recordings with label tracks beside, and no table."""
-    if not os.path.isdir(data_folder) or find_tables(data_folder):
+    """Whether a folder has recordings, each with a label track beside it, and no
+    table of clips.
+    """
+    folder = Path(data_folder)
+    if not folder.is_dir() or (folder / CLIP_LIST).exists():
         return False
     paths = audio_below(data_folder)
     names = {number: path for path, number in clip_ids(paths).items()}
-    return bool(find_tracks(data_folder, names))
+    return 0 < len(paths) == len(find_tracks(data_folder, names))
 
 
 def list_annotated(data_folder: PathLike, strong_labels: PathLike) -> Split:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from score import read_clips
+from starter_prepare import RATE, find_row, read_tables
 
 from fftp_tag.audio.decode import read_audio
 from fftp_tag.audio.sounds import find_sounds
@@ -26,84 +28,67 @@ from fftp_tag.data.names import text_digest
 from fftp_tag.data.word_splits import read_lists, split_of
 from fftp_tag.files import write_csv
 
-RATE = 16000
 SOUNDS = 4  # of a class
 SHORTEST, LONGEST = 0.1, 1.5  # seconds of a sound
 GAP = 0.25  # seconds of silence after a sound
 LEVEL = 0.1  # standard deviation of a sound, unless that would clip
 FOLDS = ("1", "2", "3")
+SPEECH_COMMANDS = "Speech Commands v2, arXiv 1804.03209"
 COLUMNS = ("kind", "start", "end", "title", "author", "licence", "source")
 
 
-def read_rows(path):
-    """The rows of a table, by name of file."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {row.get("file") or row.get("ytid"): row for row in rows}
-
-
 def list_sounds(data):
-    """Yields the kind, the path, the recording and the origin of each clip."""
-    credits = read_rows(data / "esc10/attribution.csv")
-    for name, row in read_rows(data / "esc10/esc10.csv").items():
-        if row["fold"] in FOLDS:
-            credit = credits[name]
-            yield (
-                row["label"],
-                data / "esc10/audio" / name,
-                credit["freesound_id"],
-                {
-                    **credit,
-                    "licence": credit["license"],
-                    "source": f"freesound.org, {credit['freesound_id']}",
-                },
-            )
-    for name, row in read_rows(data / "everyday/clips.csv").items():
-        if row["fold"] in FOLDS:
-            path = data / "everyday/audio" / name
-            yield row["label"], path, row["group"], row
-    with open(data / "audioset_mini/balanced_train_segments.csv") as file:
-        train = {line.partition(",")[0] for line in file}
-    for name, row in read_rows(data / "audioset_mini/clips.csv").items():
-        if name in train:
-            [path] = (data / "audioset_mini/audio").rglob(f"*{name}*")
-            credit = {
-                "title": row["source_clip"],
-                "licence": row["license"],
-                "source": f"freesound.org, {row['freesound_id']}",
-            }
-            yield row["source_label"], path, row["freesound_id"], credit
+    """Yields the kind and the path of each clip."""
+    for clip in read_clips(data):
+        if clip.fold in FOLDS:
+            yield clip.label, clip.path
+    folder = data / "audioset_mini"
+    with open(folder / "clips.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "train":
+                path = folder / "audio" / f"{row['ytid']}.flac"
+                yield row["source_label"], path
     lists = read_lists(data / "speech_commands")
     for path in sorted(data.glob("speech_commands/*/*_nohash_*.flac")):
-        name = f"{path.parent.name}/{path.stem}.wav"
-        if path.parent.name[0] != "_" and split_of(name, lists) == "train":
-            credit = {
-                "title": name,
-                "author": "Speech Commands v2, Google",
-                "licence": "CC BY 4.0",
-                "source": "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
-            }
-            speaker = path.stem.partition("_")[0]
-            yield "spoken word", path, speaker, credit
+        word = path.parent.name
+        if word[0] != "_" and split_of(f"{word}/{path.stem}", lists) == "train":
+            yield "spoken word", path
 
 
-def choose(clips):
+def choose(clips, tables):
     """So many sounds of each kind, of different recordings."""
     kinds = {}
-    for kind, path, recording, credit in clips:
+    for kind, path in clips:
+        row = find_row(path, tables)
+        recording = row.get("group") or row.get("freesound_id")
+        if recording is None:  # a word: its speaker
+            recording = path.stem.partition("_")[0]
         chosen = kinds.setdefault(kind, {})
-        rank = text_digest(path.name)
-        if rank < chosen.get(recording, ("~",))[0]:
-            chosen[recording] = rank, path, credit
+        rank = text_digest(path.name), path
+        chosen[recording] = min(rank, chosen.get(recording, rank))
     for kind in sorted(kinds):
         found = 0
-        for _, path, credit in sorted(kinds[kind].values(), key=lambda x: x[0]):
+        for _, path in sorted(kinds[kind].values()):
             wav = read_audio(path, RATE)
             start, end = find_sounds(wav, RATE)[0]
             end = min(end, start + LONGEST)
             if end - start >= SHORTEST and found < SOUNDS:
                 found += 1
-                yield kind, wav[int(start * RATE) : int(end * RATE)], credit
+                yield kind, wav[int(start * RATE) : int(end * RATE)], path
+
+
+def find_origin(path, tables):
+    """Title, author, licence and source of a clip."""
+    row = find_row(path, tables)
+    if not row:
+        word = f"{path.parent.name}/{path.stem}"
+        return word, "Google", "CC BY 4.0", SPEECH_COMMANDS
+    return (
+        row.get("title") or row["source_clip"],
+        row.get("author", ""),
+        row.get("licence") or row["license"],
+        row.get("source") or f"freesound.org, {row['freesound_id']}",
+    )
 
 
 def main():
@@ -113,11 +98,13 @@ def main():
     parser.add_argument("output", type=Path)
     args = parser.parse_args()
     parts, rows, size = [], [], 0
-    for kind, wav, credit in choose(list_sounds(args.data)):
+    clips = [*list_sounds(args.data)]
+    tables = read_tables([path for _, path in clips])
+    for kind, wav, path in choose(clips, tables):
         wav = wav * min(LEVEL / wav.std(), 0.9 / np.abs(wav).max())
-        origin = [credit.get(name, "") for name in COLUMNS[3:]]
         ends = size / RATE, (size + len(wav)) / RATE
-        rows.append((kind, *(f"{x:.3f}" for x in ends), *origin))
+        ends = [f"{x:.3f}" for x in ends]
+        rows.append((kind, *ends, *find_origin(path, tables)))
         parts += [wav, np.zeros(round(GAP * RATE), np.float32)]
         size += sum(map(len, parts[-2:]))
     soundfile.write(

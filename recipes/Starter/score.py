@@ -125,7 +125,7 @@ def show_names(models, clips, fold):
 
 
 def choose_classes(clips, fold):
-    """The classes that are learnt, in a fixed random order."""
+    """The classes that can be learnt, in a fixed random order."""
     labels = sorted({clip.label for clip in clips})
     random.Random(0).shuffle(labels)
     known = []
@@ -133,17 +133,25 @@ def choose_classes(clips, fold):
         own = [clip.fold == fold for clip in clips if clip.label == label]
         if sum(own) >= LEAST and len(own) - sum(own) >= MOST_EXAMPLES:
             known.append(label)
-    return known[:CLASSES]
+    return known
 
 
 def draw_examples(clips, fold, draw):
     """A few clips of each class that is learnt, from other folds, by class."""
     draws = random.Random(draw)
     examples = {}
-    for label in choose_classes(clips, fold):
+    for label in choose_classes(clips, fold)[:CLASSES]:
         own = [x for x in clips if x.label == label and x.fold != fold]
         examples[label] = draws.sample(own, EXAMPLES)
     return examples
+
+
+def write_folders(folder, examples):
+    """Writes a folder of clips for each class."""
+    for label, own in examples.items():
+        (folder / label).mkdir(parents=True)
+        for clip in own:
+            (folder / label / clip.path.name).symlink_to(clip.path.resolve())
 
 
 def score_learning(source, clips, fold, draw):
@@ -151,10 +159,7 @@ def score_learning(source, clips, fold, draw):
     examples = draw_examples(clips, fold, draw)
     with tempfile.TemporaryDirectory() as scratch:
         folder, model = Path(scratch, "clips"), Path(scratch, "learnt.onnx")
-        for label, own in examples.items():
-            (folder / label).mkdir(parents=True)
-            for clip in own:
-                (folder / label / clip.path.name).symlink_to(clip.path)
+        write_folders(folder, examples)
         learn(AudioTagger.from_pretrained(source, threads=1), folder, model)
         tagger = AudioTagger.from_pretrained(model, threads=1)
         return [

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recipe for the starter model, which learns what a published tagger answers.
 
-Recordings of any sounds are mixed anew in each step; a teacher, any model that
+Recordings of any sounds are mixed in each step; a teacher, any model that
 fftp-tag reads, tells which classes it hears in each mixture and in parts of it.
 To run it:
 > python recipes/Starter/train.py hparams/starter.yaml \

@@ -36,7 +36,7 @@ def clicks(tmp_path_factory):
             wav[draw.integers(20) :: gap] += 0.5
             path = folder / f"{kind}_{seed}.wav"
             soundfile.write(path, wav, rate)
-            rows.append((Recording(Part(str(path)), copies=1), kind))
+            rows.append((Recording(Part(str(path)), copies=1), str(kind)))
     return rows
 
 

@@ -151,19 +151,21 @@ def test_the_command_scores_events_and_writes(
         np.testing.assert_array_equal(arrays["probs"], found.probs)
 
 
-def test_label_tracks_beside_recordings_are_found(
-    make_tagger, tmp_path, capsys
-):
-    """Without being told of them; a label that is heard all along is found."""
+def test_label_tracks_beside_recordings_are_found(make_tagger, tmp_path):
+    """Without being told of them, if each recording has one, and no split is
+    asked for.
+    """
     tagger = make_tagger(steps=True)
     folder = write_clips(tmp_path / "sounds")
-    for number in range(3):
-        path = folder / "Low" / f"{number}.wav"
-        seconds = sf.info(path).duration
-        path.with_suffix(".txt").write_text(f"0.0\t{seconds}\tLow\n")
-    told, found = (
-        evaluate(tagger, folder, strong_labels=labels)
-        for labels in (folder, None)
-    )
-    assert len(found.ids) == 3 and found.ids == told.ids
-    assert found.events == told.events and "overlap_F1" in found.events
+    paths = sorted(folder.rglob("*.wav"))
+    for number, path in enumerate(paths):
+        seconds, label = sf.info(path).duration, path.parent.name
+        path.with_suffix(".txt").write_text(f"0.0\t{seconds}\t{label}\n")
+        found = evaluate(tagger, folder)
+        assert bool(found.events) == (number + 1 == len(paths))
+    assert not evaluate(tagger, folder, "eval").events
+    told = evaluate(tagger, folder, strong_labels=folder)
+    assert found.ids == told.ids and found.events == told.events
+    rows = [f"{path.relative_to(folder)},Low" for path in paths]
+    (folder / "clips.csv").write_text("\n".join(["path,labels", *rows]))
+    assert not evaluate(tagger, folder).events

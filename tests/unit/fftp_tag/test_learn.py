@@ -701,10 +701,9 @@ def test_clips_of_one_recording_are_tested_together(
 
 def test_spans_of_long_background_are_further_apart(encoder, monkeypatch):
     """As many as fit into memory; those of short ones overlap by half."""
-    room = [Part("room.wav", end=10.0)]
-    assert learning.choose_hop(room, encoder) == HOPS // 2
+    assert learning.choose_hop(10.0, encoder) == HOPS // 2
     monkeypatch.setattr(learning, "MOST_SPANS", 8)
-    hop = learning.choose_hop(room, encoder) * encoder.hop_samples / RATE
+    hop = learning.choose_hop(10.0, encoder) * encoder.hop_samples / RATE
     assert 6 <= 10 / hop <= 8
 
 
