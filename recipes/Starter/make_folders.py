@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Lays out the recordings that the starter in the package learnt from.
+
+DATA has the folders esc10, everyday, audioset_mini and speech_commands, see
+studies/README.md; LIBROSA is a clone of github.com/librosa/data. OUT gets a folder
+of each for training, and below ``held_out`` three folders of music, speech and
+noise, to count false alarms in. make_sounds.py adds ``speech`` and ``music``.
+
+> python recipes/Starter/make_folders.py DATA LIBROSA OUT
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from score import NAMES
+from starter_prepare import RATE, choose_split
+
+from fftp_tag.audio.decode import read_audio
+from fftp_tag.audio.scenes import coloured_noise, from_decibels
+from fftp_tag.files import write_csv
+
+FOLDS = ("1", "2", "3")
+VALID_FRACTION = 0.05  # of the speakers, as in hparams/starter.yaml
+KEPT = (
+    "CC0",
+    "CC-BY",
+)  # licences of ESC-10's clips that a model may learn from
+INSTRUMENTS = {"Violin_or_fiddle": "Violin, fiddle", "Hi_hat": "Hi-hat"}
+CC_BY = "CC BY 3.0"
+ARCHIVE = "https://freemusicarchive.org/music"
+# Beginning of the file's name, title, author, licence and source
+TRACKS = (
+    (
+        "glacier-bay",
+        "Glacier Bay 60-second clip humpback whale song November 2020",
+        "NPS - Chris Gabriele",
+        "public domain",
+        "https://www.nps.gov/glba/learn/nature/soundclips.htm",
+    ),
+    (
+        "Hungarian_Dance",
+        "Hungarian Dance number 5",
+        "Johannes Brahms / US Army Strings",
+        "public domain",
+        "https://musopen.org/music/43805-hungarian-dance-no-5-in-f-sharp-"
+        "minor-woo-1-string-orchestra-arr/",
+    ),
+    (
+        "sorohanro",
+        "Part of Jazz Trumpet Loops Pack in F 90 bpm",
+        "Mihai Sorohan",
+        CC_BY,
+        "https://freesound.org/s/77711/",
+    ),
+    (
+        "456440",
+        "Bird Whistling, Robin, Single, 13",
+        "InspectorJ",
+        CC_BY,
+        "https://freesound.org/people/InspectorJ/sounds/456440/",
+    ),
+    (
+        "Kevin_MacLeod_-_Vibe",
+        "Vibe Ace",
+        "Kevin MacLeod",
+        CC_BY,
+        f"{ARCHIVE}/Kevin_MacLeod/Jazz_Sampler/Vibe_Ace",
+    ),
+)
+# Beginnings of what is held out
+MUSIC = ("147793", "442789", "Karissa", "Kevin_MacLeod_-_P_I", "admiralbob77")
+READINGS = ("198", "3436", "5703")
+PAUSE = 0.3  # seconds after a word
+NOISE_MINUTES = 5  # of each kind of noise
+NOISE_DB = (-50, -20)  # its level, of each minute
+EXPONENTS = (0.0, 1.0, 2.0)  # power ~ 1 / f ** exponent
+
+
+def copy_clips(folder, rows):
+    """Copies clips ``(path, row)``, and writes their rows beside them."""
+    (folder / "audio").mkdir(parents=True)
+    for path, _ in rows:
+        shutil.copy(path, folder / "audio")
+    columns = list(rows[0][1])
+    values = [[row[x] for x in columns] for _, row in rows]
+    write_csv(folder / "clips.csv", columns, values)
+
+
+def read_rows(path):
+    """The rows of a table."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def everyday(data):
+    """The clips of folds 1 to 3, and their rows."""
+    for row in read_rows(data / "everyday/clips.csv"):
+        if row["fold"] in FOLDS:
+            yield data / "everyday/audio" / row["file"], row
+
+
+def esc10(data):
+    """The clips of folds 1 to 3 that may be learnt from, and their rows."""
+    credits = read_rows(data / "esc10/attribution.csv")
+    credits = {row["file"]: row for row in credits}
+    for row in read_rows(data / "esc10/esc10.csv"):
+        credit = credits[row["file"]]
+        if row["fold"] in FOLDS and credit["license"] in KEPT:
+            path = data / "esc10/audio" / row["file"]
+            yield path, credit | {"audioset": NAMES[row["label"]]}
+
+
+def instruments(data):
+    """The clips that are not for evaluation, and their rows."""
+    folder = data / "audioset_mini"
+    for row in read_rows(folder / "clips.csv"):
+        if row["split"] != "eval":
+            name = row["source_label"]
+            name = INSTRUMENTS.get(name, name.replace("_", " "))
+            own = {
+                "file": f"{row['ytid']}.flac",
+                "audioset": name,
+                "freesound_id": row["freesound_id"],
+                "license": row["license"],
+                "source": "FSDKaggle2018 (CC BY 4.0)",
+            }
+            yield folder / "audio" / own["file"], own
+
+
+def words(data):
+    """The words of Speech Commands."""
+    return sorted(data.glob("speech_commands/*/*_nohash_*.flac"))
+
+
+def find_track(librosa, beginning):
+    """The recording of librosa's whose name begins so."""
+    paths = sorted((librosa / "audio").glob(f"{beginning}*.hq.ogg"))
+    return next(path for path in paths if path.is_file())
+
+
+def copy_tracks(librosa, folder):
+    """Copies the recordings of ``TRACKS``, and writes their origins."""
+    rows = []
+    for beginning, *origin in TRACKS:
+        path = find_track(librosa, beginning)
+        columns = ("file", "title", "author", "licence", "source")
+        rows.append((path, dict(zip(columns, (path.name, *origin)))))
+    copy_clips(folder, rows)
+
+
+def copy_words(data, folder):
+    """Copies all words, and writes their origin."""
+    origin = ("Speech Commands Data Set v0.02", "Google", "CC BY 4.0")
+    rows = []
+    for path in words(data):
+        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.parent.name)
+        rows.append((path.name, *origin))
+    columns = ("file", "title", "author", "licence")
+    write_csv(folder / "clips.csv", columns, rows)
+
+
+def hold_out(data, librosa, folder):
+    """Writes music, speech and noise that nothing is learnt from."""
+    for kind, beginnings in (("music", MUSIC), ("speech", READINGS)):
+        (folder / kind).mkdir(parents=True)
+        for beginning in beginnings:
+            shutil.copy(find_track(librosa, beginning), folder / kind)
+    pause = np.zeros(round(PAUSE * RATE), np.float32)
+    parts = []
+    for path in words(data):
+        if choose_split(path, VALID_FRACTION) == "valid":
+            parts += [read_audio(path, RATE), pause]
+    soundfile.write(folder / "speech/words.flac", np.concatenate(parts), RATE)
+    rng = np.random.default_rng(0)
+    (folder / "noise").mkdir()
+    for exponent in EXPONENTS:
+        minutes = [
+            from_decibels(rng.uniform(*NOISE_DB))
+            * coloured_noise(rng, 60 * RATE, RATE, exponent)
+            for _ in range(NOISE_MINUTES)
+        ]
+        path = folder / f"noise/power_{exponent:.0f}.flac"
+        soundfile.write(path, np.concatenate(minutes), RATE)
+
+
+def main():
+    """Writes the folders."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("librosa", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    for read in (everyday, esc10, instruments):
+        copy_clips(args.out / read.__name__, list(read(args.data)))
+    copy_tracks(args.librosa, args.out / "tracks")
+    copy_words(args.data, args.out / "speech_commands")
+    hold_out(args.data, args.librosa, args.out / "held_out")
+
+
+if __name__ == "__main__":
+    main()
