@@ -484,6 +484,7 @@ def encode_clips(
             np.array([x in clip.labels for x in sounds.labels], np.float32),
             *features[recording],
             is_known=np.array([x in asked for x in sounds.labels]),
+            is_reviewed=clip.id in sounds.asked,
         )
         (held_out if clip.split == "eval" else learnt).append(example)
     check_examples(sounds, learnt, errors)

@@ -180,24 +180,33 @@ def features_of(encoder: AudioTagger, recording: Recording) -> Features:
     if recording.hop is not None:
         spans = background_spans(encoder, recording.part, recording.hop)
         return Features(spans, spans[:0])
-    times, spans = encoder.span_features(recording.part)
+    path, start, end = recording.part
+    rate = encoder.sample_rate
+    clip = read_part(path, rate, start, min(end - start, LONGEST))
+    is_whole = len(clip) < LONGEST * rate
+    times, spans = (
+        encoder.span_features(clip, rate)
+        if is_whole
+        else encoder.span_features(recording.part)
+    )
     own = spans.mean(0, keepdims=True)
     if recording.sounds:
         own = mean_inside(encoder, times, spans, recording.sounds)
-    copies = features_of_copies(encoder, recording)
+    copies = features_of_copies(encoder, recording, clip)
     return Features(spans, np.concatenate([own, *copies]))
 
 
 def features_of_copies(
-    encoder: AudioTagger, recording: Recording
+    encoder: AudioTagger, recording: Recording, clip: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Yields the features ``[1, F]`` of augmented copies of a clip's sounds."""
+    """Yields the features ``[1, F]`` of augmented copies of a clip's sounds.
+
+    ``clip`` has the clip's samples ``[S]``.
+    """
     if not recording.copies:
         return
-    path, start, end = recording.part
     rate, rooms = encoder.sample_rate, recording.rooms
     others = recording.clips + rooms
-    clip = read_part(path, rate, start, min(end - start, LONGEST))
     # A clip has the same copies wherever it is stored
     rng = np.random.default_rng(zlib.crc32(clip.tobytes()))
     most = round(encoder.max_seconds * rate)

@@ -44,6 +44,9 @@ class Example(NamedTuple):
     # Classes whose label is known [C]; by default all
     is_known: np.ndarray | None = None
     kind: int | None = None  # of a sound of the bank, which has no class
+    # Whether it was chosen for review: probabilities are not calibrated on these,
+    # which are unlike what will be heard
+    is_reviewed: bool = False
 
     @property
     def is_background(self) -> bool:
@@ -328,6 +331,7 @@ def cross_validate(
             logits[own, : found.shape[1]] = found
             is_known[own] = np.isin(classes[own], classes[~own])
         is_known |= classes > n_classes  # all kinds are one class: none
+        is_known &= ~np.array([x.is_reviewed for x in examples])
 
         def calibrate(classifier: ClipClassifier, is_used: np.ndarray):
             """Calibrates a classifier on some clips."""

@@ -162,20 +162,22 @@ def choose_high(
 ) -> np.ndarray:
     """The probabilities ``high`` ``[C]`` that events must reach.
 
-    They are those of the rules, or larger: each class has at most so many events
-    an hour in recordings without the sounds.
+    Each class has at most so many events an hour in recordings without the
+    sounds. They are at least the thresholds of tags or, if the recordings are too
+    short to show one event at that rate, those of the rules.
     """
     every = dataclasses.replace(rules, high=rules.low)
     events, seconds = find_false_alarms(heard, every)
     allowed = math.floor(per_hour * seconds / 3600)
-    high = rules.high.copy()
+    least = rules.threshold if allowed else rules.high
+    high = least.copy()
     for c, label in enumerate(heard[0].timeline.labels if heard else ()):
         peaks = sorted(
             x.probability for own in events for x in own if x.label == label
         )
         if len(peaks) > allowed:
             above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
-            high[c] = max(high[c], min(above, np.float32(1)))
+            high[c] = max(least[c], min(above, np.float32(1)))
     return high
 
 

@@ -40,7 +40,7 @@ from fftp_tag.learning.bank import read_bank
 
 FOLD = "5"  # that is tested
 CLASSES = 10
-SCENE, PLACES = 180, 36  # seconds, and sounds in them
+EVERY, PLACES = 5, 36  # seconds from one sound of a scene to the next; sounds
 LONGEST = 3.5  # seconds of a sound in the scene
 LEVEL_DB = (-30, -15)  # of a sound in the scene, relative to full scale
 NOISE = 1e-3  # of the scene, and of what is given as background
@@ -81,34 +81,49 @@ def draw_classes(clips, seed):
     )
 
 
-def make_scene(folder, tested, others, seed):
-    """Writes a scene of known and of other sounds, and its label track.
+def make_scene(path, clips, labels, seed):
+    """Writes a scene of sounds over noise, and its label track.
 
-    Returns the known ones: start, end and class.
+    There is a sound every five seconds, of each clip in turn. Those of the
+    labels are known, and returned: start, end and class.
     """
     rng = random.Random(seed)
-    noise = np.random.default_rng(seed)
-    scene = NOISE * noise.standard_normal(SCENE * RATE).astype(np.float32)
-    known = [clip for clips in tested.values() for clip in clips]
-    count = min(PLACES // 2, len(known))
-    clips = rng.sample(known, count) + rng.sample(others, PLACES - count)
-    rng.shuffle(clips)
+    size = len(clips) * EVERY * RATE
+    noise = np.random.default_rng(seed).standard_normal(size)
+    scene = NOISE * noise.astype(np.float32)
     truth = []
     for number, clip in enumerate(clips):
         wav = read_audio(clip.path, RATE)
         start, end = find_sounds(wav, RATE)[0]
         wav = wav[round(start * RATE) : round(min(end, start + LONGEST) * RATE)]
-        start = SCENE / PLACES * number + rng.uniform(0.2, 1.3)
+        start = EVERY * number + rng.uniform(0.2, 1.3)
         level = from_decibels(rng.uniform(*LEVEL_DB))
         add_sound(scene, wav, round(start * RATE), level)
-        if clip.label in tested:
-            end = min(start + len(wav) / RATE, SCENE)
+        if clip.label in labels:
+            end = min(start + len(wav) / RATE, size / RATE)
             truth.append((start, end, clip.label))
-    folder.mkdir()
-    soundfile.write(folder / "scene.wav", scene.clip(-1, 1), RATE)
+    path.parent.mkdir(exist_ok=True)
+    soundfile.write(path, scene.clip(-1, 1), RATE)
     lines = [f"{start}\t{end}\t{label}\n" for start, end, label in truth]
-    (folder / "scene.txt").write_text("".join(lines))
+    path.with_suffix(".txt").write_text("".join(lines))
     return truth
+
+
+def make_test(path, tested, others, seed, places=PLACES):
+    """Writes a scene of known and, half of them, of other sounds."""
+    rng = random.Random(seed)
+    known = flatten(tested)
+    count = min(places // 2, len(known))
+    clips = rng.sample(known, count) + rng.sample(others, places - count)
+    rng.shuffle(clips)
+    return make_scene(path, clips, tested, seed)
+
+
+def bank_without(others):
+    """Makes ``learn`` use a bank without the kinds of some clips."""
+    kinds = {clip.label for clip in others}
+    bank = [row for row in read_bank() if row[1] not in kinds]
+    return mock.patch("fftp_tag.learning.learn.read_bank", lambda: bank)
 
 
 def count_false(events, truth):
@@ -129,15 +144,14 @@ def measure(tagger, draw, seed, folder, background):
     room = None
     if background:
         room = folder / "room.wav"
-        wav = np.random.default_rng(seed).standard_normal(SCENE * RATE)
+        size = EVERY * PLACES * RATE
+        wav = np.random.default_rng(seed).standard_normal(size)
         soundfile.write(room, NOISE * wav, RATE)
     output = folder / "own.onnx"
-    unknown = {clip.label for clip in others}
-    bank = [row for row in read_bank() if row[1] not in unknown]
-    with mock.patch("fftp_tag.learning.learn.read_bank", lambda: bank):
+    with bank_without(others):
         report = learn(tagger, folder / "clips", output, background=room)
     own = AudioTagger.from_pretrained(output, threads=1)
-    known = [clip for clips in tested.values() for clip in clips]
+    known = flatten(tested)
     probs = np.array([own.clip_probabilities(clip.path) for clip in known])
     best = np.array([own.labels[x] for x in probs.argmax(1)])
     right = best == np.array([clip.label for clip in known])
@@ -145,9 +159,10 @@ def measure(tagger, draw, seed, folder, background):
     tagged = probs >= threshold
     is_own = [[x == clip.label for x in own.labels] for clip in known]
     found = np.array([own.clip_probabilities(clip.path) for clip in others])
-    truth = make_scene(folder / "scene", tested, others, seed)
-    scores = evaluate(own, folder / "scene").events
-    events = own.tag_long(folder / "scene" / "scene.wav")
+    scene = folder / "scene" / "scene.wav"
+    truth = make_test(scene, tested, others, seed)
+    scores = evaluate(own, scene.parent).events
+    events = own.tag_long(scene)
     printed = report.validation.scores["accuracy"]
     return (
         right.mean(),
@@ -157,7 +172,7 @@ def measure(tagger, draw, seed, folder, background):
         (tagged & ~np.array(is_own)).any(1).mean(),
         (found >= threshold).any(1).mean(),
         scores["overlap_F1"],
-        count_false(events, truth) * 3600 / SCENE,
+        count_false(events, truth) * 3600 / (EVERY * PLACES),
     )
 
 
