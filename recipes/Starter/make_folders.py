@@ -6,7 +6,10 @@ studies/README.md; LIBROSA is a clone of github.com/librosa/data. OUT gets a fol
 of each for training, and below ``held_out`` three folders of music, speech and
 noise, to count false alarms in. make_sounds.py adds ``speech`` and ``music``.
 
-> python recipes/Starter/make_folders.py DATA LIBROSA OUT
+With KITCHEN20, a clone of github.com/marc-moreaux/kitchen20, ``held_out`` also has
+kitchen sounds in the form of everyday, without drawers, which are in that.
+
+> python recipes/Starter/make_folders.py DATA LIBROSA OUT --kitchen20 KITCHEN20
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -191,18 +194,45 @@ def hold_out(data, librosa, folder):
         soundfile.write(path, np.concatenate(minutes), RATE)
 
 
+def kitchen(folder):
+    """The clips of kitchen20 but of drawers, and their rows.
+
+    All clips of a recording are in the first of its folds.
+    """
+    rows = read_rows(folder / "kitchen20.csv")
+    folds = {}
+    for row in sorted(rows, key=lambda row: int(row["fold"])):
+        folds.setdefault(row["usr_id"], row["fold"])
+    for row in rows:
+        if row["category"] != "drawer":
+            path = folder / row["path"]
+            yield (
+                path,
+                {
+                    "file": path.name,
+                    "label": row["category"],
+                    "audioset": "",
+                    "fold": folds[row["usr_id"]],
+                },
+            )
+
+
 def main():
     """Writes the folders."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("librosa", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--kitchen20", type=Path)
     args = parser.parse_args()
     for read in (everyday, esc10, instruments):
         copy_clips(args.out / read.__name__, list(read(args.data)))
     copy_tracks(args.librosa, args.out / "tracks")
     copy_words(args.data, args.out / "speech_commands")
     hold_out(args.data, args.librosa, args.out / "held_out")
+    if args.kitchen20:
+        clips = list(kitchen(args.kitchen20))
+        copy_clips(args.out / "held_out/kitchen/everyday", clips)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Scores models on everyday sounds that have one class each.
 
-DATA has the folders esc10 and everyday, see studies/README.md. The clips of a fold
-are named; fold 4 is held back: nothing is chosen or learnt by it.
+DATA has the folders esc10 and everyday, or one of them, see studies/README.md. The
+clips of a fold are named; fold 4 is held back: nothing is chosen or learnt by it.
 
 * as they are: whether the best of the classes, by AudioSet's names, is right; clips
   of classes that the model lacks count as wrong; "linear" is logistic regression on
@@ -80,6 +80,8 @@ def read_clips(data):
     """The clips of all folds but the fourth."""
     clips = []
     for table in ("esc10/esc10.csv", "everyday/clips.csv"):
+        if not (data / table).exists():
+            continue
         with open(data / table, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if row["fold"] in FOLDS:

@@ -205,6 +205,25 @@ def test_a_mixture_depends_on_its_number(sounds, tmp_path, monkeypatch):
         assert drawn == expected
 
 
+def test_folders_have_what_the_starter_learnt_from(shared, monkeypatch):
+    """As many recordings as its attribution tells."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "Starter"))
+    import make_folders
+
+    told = {}
+    table = ROOT / "fftp_tag" / "starter" / "attribution.csv"
+    with open(table, encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            count = told.get(row["folder"], 0) + int(row["recordings"])
+            told[row["folder"]] = count
+    data = shared / "data"
+    for name in ("everyday", "esc10", "instruments"):
+        clips = list(getattr(make_folders, name)(data))
+        assert len(clips) == told[name]
+        assert all(path.is_file() for path, _ in clips)
+    assert len(make_folders.words(data)) == told["speech_commands"]
+
+
 def test_thresholds_are_learnt_on_scenes(sounds, tmp_path):
     """Of the clips of a fold, and of other recordings."""
     data = tmp_path / "data"
