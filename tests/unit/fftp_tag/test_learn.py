@@ -334,7 +334,7 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     rules = learnt.model.rules
     assert rules.is_learnt and (rules.threshold == 0.5).all()
     assert rules.low.tolist() == pytest.approx([0.3] * 3)
-    assert rules.high.tolist() == pytest.approx([0.8] * 3)
+    assert rules.high.tolist() == pytest.approx([0.7] * 3)
 
 
 def test_clips_of_several_classes(tmp_path, tagger, clips):
