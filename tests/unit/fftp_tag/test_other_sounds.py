@@ -12,8 +12,14 @@ import pytest
 import soundfile
 
 from fftp_tag.audio.sounds import find_sounds
+from fftp_tag.learning import validate as validate_module
 from fftp_tag.learning.bank import FOLDER, read_bank
-from fftp_tag.learning.validate import Example, validate, without_alike
+from fftp_tag.learning.validate import (
+    Example,
+    cross_validate,
+    validate,
+    without_alike,
+)
 
 RATE = 16000
 
@@ -107,3 +113,24 @@ def test_unknown_sounds_get_no_tag(single_label):
             printed = learnt.validation.others_tagged
     assert shares["with"] < 0.5 * shares["without"]
     assert printed == pytest.approx(shares["with"], abs=0.15)
+
+
+def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
+    """They are unlike what will be heard, but are classified."""
+    counts = []
+
+    def calibration(logits, classes, n_classes):
+        """Counts the clips; makes all probabilities equal."""
+        counts.append(len(classes))
+        return 1e9, 0.0
+
+    monkeypatch.setattr(validate_module, "find_calibration", calibration)
+    clips = make_examples(np.eye(2, 5), 10, seed=0)
+    reviewed = [
+        x._replace(is_reviewed=True)
+        for x in make_examples(np.eye(2, 5), 4, seed=1)
+    ]
+    folds = np.arange(28) % 4
+    _, probs = cross_validate(clips + reviewed, folds, 0, single_label=True)
+    assert counts == [15, 15, 15, 15, 20]
+    np.testing.assert_allclose(probs, 0.5, atol=1e-6)
