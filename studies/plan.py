@@ -3,8 +3,8 @@
 A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of
 rows. NAME_chosen.json in the same folder holds the options chosen by the
 trials. The results are rows in NAME.jsonl, one line per run, and predictions of
-all but the trials in NAME.npz, in which the arrays of a run are named RUN/ids, RUN/groups,
-RUN/targets and RUN/probs.
+all but the trials in NAME.npz, in which the arrays of a run are named RUN/ids,
+RUN/groups, RUN/targets and RUN/probs.
 
 Authors
  * The speechbrain_fftp authors 2026

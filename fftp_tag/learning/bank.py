@@ -8,10 +8,10 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
 from pathlib import Path
 
 from fftp_tag.audio.windows import Part
+from fftp_tag.data.tables import read_table
 from fftp_tag.learning.recordings import Recording
 
 FOLDER = Path(__file__).parent
@@ -20,11 +20,9 @@ COPIES = 1  # of each sound
 
 def read_bank() -> list[tuple[Recording, str]]:
     """The sounds of the bank, and the kind of each."""
-    with open(FOLDER / "bank.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     path = str(FOLDER / "bank.ogg")
-    parts = [Part(path, float(x["start"]), float(x["end"])) for x in rows]
-    return [
-        (Recording(part, copies=COPIES), row["kind"])
-        for part, row in zip(parts, rows, strict=True)
-    ]
+    sounds = []
+    for _, row in read_table(FOLDER / "bank.csv", ("kind", "start", "end")):
+        part = Part(path, float(row["start"]), float(row["end"]))
+        sounds.append((Recording(part, copies=COPIES), row["kind"]))
+    return sounds

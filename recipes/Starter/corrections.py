@@ -27,15 +27,15 @@ from pathlib import Path
 import numpy as np
 from own_sounds import (
     FOLD,
-    bank_without,
     count_false,
     draw_classes,
+    learn_clips,
     make_scene,
     make_test,
 )
 from score import read_clips, write_folders
 
-from fftp_tag import AudioTagger, evaluate, learn
+from fftp_tag import AudioTagger, evaluate
 from fftp_tag.audio.decode import read_duration
 from fftp_tag.cli.review import listen
 from fftp_tag.data.reviewed import ReviewFolder
@@ -147,14 +147,6 @@ def same_kinds(clips, others):
     """The clips of the other folds that are of the classes of some clips."""
     labels = {clip.label for clip in others}
     return [x for x in clips if x.label in labels and x.fold != FOLD]
-
-
-def learn_clips(tagger, folder, others, **options):
-    """Learns from the clips in a folder; returns the model and the report."""
-    output = folder / "own.onnx"
-    with bank_without(others):
-        report = learn(tagger, folder / "clips", output, **options)
-    return AudioTagger.from_pretrained(output, threads=1), report
 
 
 TABLES = {

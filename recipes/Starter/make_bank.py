@@ -14,17 +14,17 @@ Authors
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from score import read_clips
+from score import TRAINING, read_clips
 from starter_prepare import RATE, find_row, read_tables
 
 from fftp_tag.audio.decode import read_audio
 from fftp_tag.audio.sounds import find_sounds
 from fftp_tag.data.names import text_digest
+from fftp_tag.data.tables import read_table
 from fftp_tag.data.word_splits import read_lists, split_of
 from fftp_tag.files import write_csv
 
@@ -32,7 +32,6 @@ SOUNDS = 4  # of a class
 SHORTEST, LONGEST = 0.1, 1.5  # seconds of a sound
 GAP = 0.25  # seconds of silence after a sound
 LEVEL = 0.1  # standard deviation of a sound, unless that would clip
-FOLDS = ("1", "2", "3")
 SPEECH_COMMANDS = "Speech Commands v2, arXiv 1804.03209"
 COLUMNS = ("kind", "start", "end", "title", "author", "licence", "source")
 
@@ -40,14 +39,14 @@ COLUMNS = ("kind", "start", "end", "title", "author", "licence", "source")
 def list_sounds(data):
     """Yields the kind and the path of each clip."""
     for clip in read_clips(data):
-        if clip.fold in FOLDS:
+        if clip.fold in TRAINING:
             yield clip.label, clip.path
     folder = data / "audioset_mini"
-    with open(folder / "clips.csv", newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["split"] == "train":
-                path = folder / "audio" / f"{row['ytid']}.flac"
-                yield row["source_label"], path
+    columns = ("ytid", "source_label", "split")
+    for _, row in read_table(folder / "clips.csv", columns):
+        if row["split"] == "train":
+            path = folder / "audio" / f"{row['ytid']}.flac"
+            yield row["source_label"], path
     lists = read_lists(data / "speech_commands")
     for path in sorted(data.glob("speech_commands/*/*_nohash_*.flac")):
         word = path.parent.name
@@ -98,15 +97,16 @@ def main():
     parser.add_argument("output", type=Path)
     args = parser.parse_args()
     parts, rows, size = [], [], 0
+    gap = np.zeros(round(GAP * RATE), np.float32)
     clips = [*list_sounds(args.data)]
     tables = read_tables([path for _, path in clips])
     for kind, wav, path in choose(clips, tables):
         wav = wav * min(LEVEL / wav.std(), 0.9 / np.abs(wav).max())
-        ends = size / RATE, (size + len(wav)) / RATE
-        ends = [f"{x:.3f}" for x in ends]
-        rows.append((kind, *ends, *find_origin(path, tables)))
-        parts += [wav, np.zeros(round(GAP * RATE), np.float32)]
-        size += sum(map(len, parts[-2:]))
+        start, end = size / RATE, (size + len(wav)) / RATE
+        origin = find_origin(path, tables)
+        rows.append((kind, f"{start:.3f}", f"{end:.3f}", *origin))
+        parts += [wav, gap]
+        size += len(wav) + len(gap)
     soundfile.write(
         args.output / "bank.ogg",
         np.concatenate(parts),

@@ -16,25 +16,21 @@ Authors
 """
 
 import argparse
-import csv
 import shutil
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from score import NAMES
-from starter_prepare import RATE, choose_split
+from score import TRAINING, read_clips
+from starter_prepare import RATE, choose_split, find_row, read_tables
 
 from fftp_tag.audio.decode import read_audio
 from fftp_tag.audio.scenes import coloured_noise, from_decibels
+from fftp_tag.data.tables import read_table
 from fftp_tag.files import write_csv
 
-FOLDS = ("1", "2", "3")
 VALID_FRACTION = 0.05  # of the speakers, as in hparams/starter.yaml
-KEPT = (
-    "CC0",
-    "CC-BY",
-)  # licences of ESC-10's clips that a model may learn from
+NOT_FREE = "CC-Sampling+"  # licence of clips that are not learnt from
 INSTRUMENTS = {"Violin_or_fiddle": "Violin, fiddle", "Hi_hat": "Hi-hat"}
 CC_BY = "CC BY 3.0"
 ARCHIVE = "https://freemusicarchive.org/music"
@@ -96,34 +92,25 @@ def copy_clips(folder, rows):
     write_csv(folder / "clips.csv", columns, values)
 
 
-def read_rows(path):
-    """The rows of a table."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def everyday(data):
-    """The clips of folds 1 to 3, and their rows."""
-    for row in read_rows(data / "everyday/clips.csv"):
-        if row["fold"] in FOLDS:
-            yield data / "everyday/audio" / row["file"], row
-
-
-def esc10(data):
-    """The clips of folds 1 to 3 that may be learnt from, and their rows."""
-    credits = read_rows(data / "esc10/attribution.csv")
-    credits = {row["file"]: row for row in credits}
-    for row in read_rows(data / "esc10/esc10.csv"):
-        credit = credits[row["file"]]
-        if row["fold"] in FOLDS and credit["license"] in KEPT:
-            path = data / "esc10/audio" / row["file"]
-            yield path, credit | {"audioset": NAMES[row["label"]]}
+def everyday_sounds(data, name):
+    """The clips of a folder that are for training, and their rows."""
+    clips = [
+        clip
+        for clip in read_clips(data)
+        if clip.fold in TRAINING and clip.path.parents[1].name == name
+    ]
+    tables = read_tables([clip.path for clip in clips])
+    for clip in clips:
+        row = find_row(clip.path, tables) | {"audioset": clip.name}
+        if row.get("license") != NOT_FREE:
+            del row["table"]
+            yield clip.path, row
 
 
 def instruments(data):
     """The clips that are not for evaluation, and their rows."""
     folder = data / "audioset_mini"
-    for row in read_rows(folder / "clips.csv"):
+    for _, row in read_table(folder / "clips.csv", ("ytid", "split")):
         if row["split"] != "eval":
             name = row["source_label"]
             name = INSTRUMENTS.get(name, name.replace("_", " "))
@@ -199,22 +186,21 @@ def kitchen(folder):
 
     All clips of a recording are in the first of its folds.
     """
-    rows = read_rows(folder / "kitchen20.csv")
+    columns = ("path", "category", "fold", "usr_id")
+    rows = [row for _, row in read_table(folder / "kitchen20.csv", columns)]
     folds = {}
     for row in sorted(rows, key=lambda row: int(row["fold"])):
         folds.setdefault(row["usr_id"], row["fold"])
     for row in rows:
         if row["category"] != "drawer":
             path = folder / row["path"]
-            yield (
-                path,
-                {
-                    "file": path.name,
-                    "label": row["category"],
-                    "audioset": "",
-                    "fold": folds[row["usr_id"]],
-                },
-            )
+            own = {
+                "file": path.name,
+                "label": row["category"],
+                "audioset": "",
+                "fold": folds[row["usr_id"]],
+            }
+            yield path, own
 
 
 def main():
@@ -225,8 +211,9 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--kitchen20", type=Path)
     args = parser.parse_args()
-    for read in (everyday, esc10, instruments):
-        copy_clips(args.out / read.__name__, list(read(args.data)))
+    for name in ("everyday", "esc10"):
+        copy_clips(args.out / name, list(everyday_sounds(args.data, name)))
+    copy_clips(args.out / "instruments", list(instruments(args.data)))
     copy_tracks(args.librosa, args.out / "tracks")
     copy_words(args.data, args.out / "speech_commands")
     hold_out(args.data, args.librosa, args.out / "held_out")

@@ -150,11 +150,16 @@ def make_test(path, tested, others, seed, places=PLACES):
     return make_scene(path, clips, tested, seed)
 
 
-def bank_without(others):
-    """Makes ``learn`` use a bank without the kinds of some clips."""
+def learn_clips(tagger, folder, others, **options):
+    """Learns from the clips in a folder, without the bank's sounds of the kinds
+    of other clips; returns the model and the report.
+    """
     kinds = {clip.label for clip in others}
     bank = [row for row in read_bank() if row[1] not in kinds]
-    return mock.patch("fftp_tag.learning.learn.read_bank", lambda: bank)
+    output = folder / "own.onnx"
+    with mock.patch("fftp_tag.learning.learn.read_bank", lambda: bank):
+        report = learn(tagger, folder / "clips", output, **options)
+    return AudioTagger.from_pretrained(output, threads=1), report
 
 
 def count_false(events, truth):
@@ -178,10 +183,7 @@ def measure(tagger, draw, seed, folder, background):
         size = EVERY * PLACES * RATE
         wav = np.random.default_rng(seed).standard_normal(size)
         soundfile.write(room, NOISE * wav, RATE)
-    output = folder / "own.onnx"
-    with bank_without(others):
-        report = learn(tagger, folder / "clips", output, background=room)
-    own = AudioTagger.from_pretrained(output, threads=1)
+    own, report = learn_clips(tagger, folder, others, background=room)
     known = flatten(tested)
     probs = np.array([own.clip_probabilities(clip.path) for clip in known])
     best = np.array([own.labels[x] for x in probs.argmax(1)])

@@ -22,7 +22,6 @@ Authors
 """
 
 import argparse
-import csv
 import functools
 import random
 import tempfile
@@ -39,6 +38,7 @@ from sklearn.preprocessing import StandardScaler
 from fftp_tag import AudioTagger, learn
 from fftp_tag.audio.decode import find_audio_files, read_audio
 from fftp_tag.data.audioset import read_classes
+from fftp_tag.data.tables import read_table
 from fftp_tag.score.background import listen_to_background
 from speechbrain_fftp.lobes.features import KaldiFbank
 
@@ -56,6 +56,7 @@ NAMES = {
     "sea_waves": "Waves, surf",
 }
 FOLDS = ("1", "2", "3", "5")
+TRAINING = FOLDS[:3]  # of the starter and of the bank of other sounds
 # First and last of AudioSet's classes, which are in the order of their ontology
 PLACES = ("Inside, small room", "Echo")
 RIGHT = {
@@ -82,12 +83,11 @@ def read_clips(data):
     for table in ("esc10/esc10.csv", "everyday/clips.csv"):
         if not (data / table).exists():
             continue
-        with open(data / table, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row["fold"] in FOLDS:
-                    path = (data / table).parent / "audio" / row["file"]
-                    name = row.get("audioset", NAMES.get(row["label"]))
-                    clips.append(Clip(path, row["label"], name, row["fold"]))
+        for _, row in read_table(data / table, ("file", "label", "fold")):
+            if row["fold"] in FOLDS:
+                path = (data / table).parent / "audio" / row["file"]
+                name = row.get("audioset", NAMES.get(row["label"]))
+                clips.append(Clip(path, row["label"], name, row["fold"]))
     return clips
 
 
