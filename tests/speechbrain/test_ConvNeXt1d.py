@@ -149,6 +149,7 @@ def work(rank, folder, norm, parts):
     norm = copy.deepcopy(norm)  # the processes share its memory
     torch.save(results(norm, *parts[rank]), folder / f"{rank}.pt")
     torch.distributed.barrier()
+    torch.distributed.destroy_process_group()  # or its threads abort the process
 
 
 def test_processes_share_statistics_on_a_cpu(tmp_path):
