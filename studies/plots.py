@@ -1,4 +1,4 @@
-"""The picture of docs/evidence.md and README.
+"""The pictures of docs/evidence.md.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -73,4 +73,37 @@ def plot_panels(panels, path):
         ax.set_xlabel("MMACs of inference, one clip")
         ax.set_ylabel(metric)
         ax.set_title(title, loc="left", fontweight="bold")
+    figure.savefig(path, metadata={"Software": None})
+
+
+def plot_curve(names, clips, differences, path):
+    """Plots two arms, and their difference, against the number of clips.
+
+    ``differences`` has contrasts of measure.py by number; ``names`` those of the
+    arms, and ``clips`` what is counted. Dashes are folds, bars 95 % intervals.
+    """
+    figure = Figure((9, 3), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    counts, entries = list(differences), list(differences.values())
+    for number, name in enumerate(names):
+        arms = [entry["arms"][number] for entry in entries]
+        [line] = left.plot(
+            counts, [arm["mean"] for arm in arms], "-o", label=name
+        )
+        for count, arm in zip(counts, arms):
+            for value in arm["by_fold"].values():
+                left.plot(count, value, "_", color=line.get_color())
+    right.axhline(0, color="grey", lw=0.7)
+    for count, entry in differences.items():
+        right.vlines(count, entry["low"], entry["high"], color="grey")
+    right.plot(counts, [entry["value"] for entry in entries], "-o", color="k")
+    left.set_ylabel("mAP in %")
+    left.legend()
+    right.set_ylabel("difference in points")
+    for ax in (left, right):
+        ax.set_xscale("log")
+        ax.set_xticks([], minor=True)
+        ax.set_xticks(counts, [f"{count:,}" for count in counts])
+        ax.set_xlabel(clips)
+        ax.grid(alpha=0.3)
     figure.savefig(path, metadata={"Software": None})

@@ -1,9 +1,9 @@
-"""Writes the pages and the picture of the study's stored runs: `make evidence`.
+"""Writes the pages and the pictures of the study's stored runs: `make evidence`.
 
 Statistics of all plans are written to studies/results/figures.json. From these
 it writes docs/evidence.md, by the template evidence.jinja; a page for each plan
 to studies/results, with the text notes/NAME.md; and README's table. What
-docs/evidence.md and README show, and the picture, is in evidence.yaml.
+docs/evidence.md and README show, and the pictures, is in evidence.yaml.
 
 > python studies/report.py
 
@@ -26,7 +26,7 @@ from performance_table import table
 from fftp_tag.files import atomic_path, write_json
 from studies.measure import NAMES, measure_all
 from studies.plan import RESULTS, Plan
-from studies.plots import plot_panels
+from studies.plots import plot_curve, plot_panels
 
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
 BLOCK = r"(<!-- results -->\n).*?(<!-- end -->)"
@@ -135,6 +135,15 @@ def contrast_of(figures, plan, name, label):
     return contrasts and contrasts.get(label)
 
 
+def curve_of(figures):
+    """The differences of the curve that have runs, by number of clips."""
+    found = {
+        count: contrast_of(figures, *of)
+        for count, of in SHOWN["curve"]["differences"].items()
+    }
+    return {count: entry for count, entry in found.items() if entry}
+
+
 def result_of(figures, entry, root):
     """The cells of a difference, by column; None without runs.
 
@@ -196,13 +205,15 @@ def pages(figures):
 
 
 def main():
-    """Writes figures, pages and the picture."""
+    """Writes figures, pages and pictures."""
     write_json(RESULTS / "figures.json", measure_all())
     figures = json.loads((RESULTS / "figures.json").read_text("utf-8"))
     for path, text in pages(figures).items():
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, "utf-8")
     plot_panels(panels_of(figures), RESULTS / "models.png")
+    curve = {**SHOWN["curve"], "differences": curve_of(figures)}
+    plot_curve(**curve, path=RESULTS / "curve.png")
 
 
 if __name__ == "__main__":

@@ -180,6 +180,11 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--output needs names of files, not a pipe")
     if args.resume and not args.output:
         raise InputError("--continue needs --output")
+    if args.output and args.output.endswith((".csv", ".json", ".txt")):
+        raise InputError(
+            f"--output {args.output} would be a folder, with a file for each "
+            "recording; for one file of all: --format FORMAT > FILE"
+        )
     if FORMATS[args.format].events_of_one_file and not args.timeline:
         raise InputError(f"--format {args.format} needs --timeline")
 

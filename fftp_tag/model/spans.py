@@ -17,6 +17,7 @@ import numpy as np
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.edit import copy_model
+from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.graphs import GraphBuilder, ancestors, names_in
 from fftp_tag.model.info import FrameLevel
 from fftp_tag.model.session import Model
@@ -31,6 +32,8 @@ PADDED = "padded_wavs"  # what the encoder gets instead of wavs
 NOISE_SAMPLES = 2**14
 NOISE_DECIBELS = -50  # relative to the peak of a clip
 MAX_BANDS = 64
+FEATURES = "features"  # log-mel energies [B, T, F], of most models an output
+N_MELS = 64  # where they are not
 HOPS = 8  # from the start of a span to its end
 
 
@@ -90,6 +93,8 @@ def make_span_model(model: Model, path: PathLike, seconds: float) -> Model:
         """Replaces classes by features of spans."""
         rename_input(graph.node, PADDED, "wavs")  # of learnt classes
         remove_outputs(graph, {"probabilities", "frame_probabilities", OUTPUT})
+        if not has_features(model):
+            add_features(graph, Fbank(N_MELS, model.sample_rate))
         pad_to_span(graph, sizes)
         add_spans(graph, sizes)
 
@@ -136,12 +141,11 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
     span = min(count(round(seconds * model.sample_rate)), most)
     is_short = length(span) <= model.max_samples / 2
     wav = np.zeros((1, length(most)), np.float32)
-    features, tokens = model.run(["features", "tokens"], wav)
-    _, n_frames, n_bins = features.shape
+    tokens = model.run(["tokens"], wav)[0]
+    n_frames, n_bins = count_features(model, wav.shape[1])
     if tokens.shape[1] == 1 < most:
         n_samples = round(seconds * model.sample_rate)
         n_samples = min(max(n_samples, model.min_samples), model.max_samples)
-        features = model.run(["features"], wav[:, :n_samples])[0]
         # A quarter of a span from one to the next
         stride_frames = max(n_samples // 4 // model.frame_samples, 1)
         return Sizes(
@@ -149,7 +153,7 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
             stride_frames=stride_frames,
             span=1,
             span_samples=n_samples,
-            span_frames=features.shape[1],
+            span_frames=count_features(model, n_samples)[0],
             hop=1,
             n_bins=n_bins,
             is_whole=True,
@@ -166,6 +170,37 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
     )
 
 
+def has_features(model: Model) -> bool:
+    """Whether a model has log-mel energies, as its encoder's input."""
+    return FEATURES in [output.name for output in model.session.get_outputs()]
+
+
+def count_features(model: Model, n_samples: int) -> tuple[int, int]:
+    """The number of frames of a clip, and of mel bins of a frame."""
+    if has_features(model):
+        wav = np.zeros((1, n_samples), np.float32)
+        return model.run([FEATURES], wav)[0].shape[1:]
+    spectrum = Fbank(N_MELS, model.sample_rate)
+    return (n_samples - spectrum.samples(1)) // spectrum.shift + 1, N_MELS
+
+
+def add_features(graph: "onnx.GraphProto", spectrum: Fbank) -> None:
+    """Adds log-mel energies, where the encoder is given samples."""
+    build = GraphBuilder(graph, "spectrum")
+    energies = add_energies(build, "wavs", spectrum)
+    build.Identity(add_log(build, energies), name=FEATURES)
+    add_output(graph, FEATURES, "batch", "frames", "bins")
+
+
+def add_output(graph: "onnx.GraphProto", name: str, *shape: str) -> None:
+    """Makes a value of a graph an output."""
+    from onnx import TensorProto, helper
+
+    graph.output.append(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    )
+
+
 def token_size(model: Model) -> int:
     """The number of dimensions of a model's tokens."""
     patch = np.zeros((1, model.min_samples), np.float32)
@@ -179,8 +214,6 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     bands of its frames, the mean and the standard deviation. The graph has the
     outputs tokens and features.
     """
-    from onnx import TensorProto, helper
-
     build = GraphBuilder(graph, OUTPUT)
 
     # The first token of each span, [N]; the last span ends with the clip, see
@@ -215,14 +248,11 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
 
     of_tokens, _ = moments("tokens", starts, sizes.span)
     # Of the frames that the tokens of a span cover
-    bands = build.MatMul("features", band_pooling(sizes.n_bins))
+    bands = build.MatMul(FEATURES, band_pooling(sizes.n_bins))
     first = build.Mul(starts, sizes.stride_frames)
     mean, std = moments(bands, first, sizes.span_frames)
     build.Concat(of_tokens, mean, std, axis=2, name=OUTPUT)
-    shape = ["batch", "spans", "features"]
-    graph.output.append(
-        helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)
-    )
+    add_output(graph, OUTPUT, "batch", "spans", "features")
 
 
 def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:

@@ -14,7 +14,6 @@ from fftp_tag.audio.decode import MAX_RATE, MIN_RATE
 from fftp_tag.data.class_names import class_name
 from fftp_tag.errors import InputError
 from fftp_tag.files import named_file, read_json
-from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.foreign.join import (
     PREFIX,
     Found,
@@ -36,7 +35,6 @@ MIN_SECONDS = "min_seconds"  # of a clip, for encoders of clips of any length
 OF_CLASSES = {"output": str, "activation": str, "labels": (str, list)}
 MOST_SECONDS = 600  # of a clip: the model is run once, on the longest
 ACTIVATIONS = ("sigmoid", "softmax", "none")
-N_MELS = 64  # of the spectrum, which is no input of the encoder
 TOKENS = 4  # from the start of a window to its end
 
 
@@ -109,7 +107,7 @@ def save_encoder(
     info: ModelInfo,
     outputs: dict[str, str],
 ) -> None:
-    """Writes an encoder of waveforms with a spectrum, and embeddings as tokens.
+    """Writes an encoder of waveforms, with embeddings as tokens.
 
     Arguments
     ---------
@@ -143,20 +141,17 @@ def save_encoder(
     wavs = add_padding(build, "wavs", info.min_samples)
     wavs = build.Slice(wavs, 0, info.max_samples, 1)
     model.run(**{name: build.Unsqueeze(wavs, 1) if len(sizes) == 3 else wavs})
-    spectrum = Fbank(N_MELS, info.sample_rate)
     # A token is the embedding of a window; they are a quarter of one apart
-    frames_apart = max(info.max_samples // TOKENS // spectrum.shift, 1)
-    features = add_log(build, add_energies(build, wavs, spectrum))
+    frames_apart = max(info.max_samples // TOKENS // info.frame_samples, 1)
     model.save(
         path,
         dataclasses.replace(
             info,
-            token_samples=frames_apart * spectrum.shift,
+            token_samples=frames_apart * info.frame_samples,
             fixed_length=info.min_samples == info.max_samples,
         ),
         **outputs,
         tokens=build.Unsqueeze(outputs["embeddings"], 1),
-        features=features,
     )
 
 

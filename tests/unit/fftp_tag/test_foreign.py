@@ -351,13 +351,18 @@ def test_a_published_tagger_of_real_sounds(shared):
 
 
 def test_an_encoder_of_clips_of_any_length(tmp_path):
-    """Only clips that are shorter than its minimum are padded."""
+    """Only clips that are shorter than its minimum are padded.
+
+    Spectra, which the encoder has none of, are computed for learning only.
+    """
     write_waveforms(tmp_path, min_seconds=0.25)
     path = tmp_path / "birds.onnx"
     model = onnx.load(path)
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "samples"
     onnx.save(model, path)
     tagger = AudioTagger.from_pretrained(path)
+    outputs = [output.name for output in tagger.model.session.get_outputs()]
+    assert outputs == ["probabilities", "embeddings", "tokens"]
     assert tagger.model.min_samples == 2000
     assert not tagger.model.info.fixed_length
     session = onnxruntime.InferenceSession(path)
@@ -379,6 +384,14 @@ def test_an_encoder_of_clips_of_any_length(tmp_path):
         inputs = {"inputs": wav[None, start : start + 2400]}
         expected = session.run(["embedding"], inputs)[0][0]
         np.testing.assert_allclose(row[:16], expected, atol=1e-4)  # the mean
+        bands = kaldi.fbank(
+            torch.tensor(wav[None, start : start + 2400]),
+            sample_frequency=8000,
+            num_mel_bins=64,
+            window_type="hanning",
+        ).numpy()
+        expected = np.concatenate([bands.mean(0), bands.std(0)])
+        np.testing.assert_allclose(row[16:], expected, atol=1e-3)
 
 
 def test_an_encoder_without_classes(tmp_path):

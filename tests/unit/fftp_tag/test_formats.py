@@ -95,6 +95,14 @@ def test_a_batch_is_continued(run, files, tmp_path):
     assert path.read_bytes() == content
 
 
+def test_output_is_no_file(run, files, tmp_path, monkeypatch):
+    """As that of other commands: a folder named tags.csv would be odd."""
+    monkeypatch.chdir(tmp_path)
+    found = run(*files, "--format", "csv", "--output", "tags.csv", code=1)
+    assert "tags.csv would be a folder" in found.err
+    assert not Path("tags.csv").exists()
+
+
 def test_only_results_of_one_kind_are_in_a_folder(run, files, tmp_path):
     folder = tmp_path / "found"
     run(*files, "--output", folder)
