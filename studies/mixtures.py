@@ -14,7 +14,6 @@ Authors
 """
 
 import argparse
-import csv
 import functools
 from pathlib import Path
 from typing import NamedTuple
@@ -36,12 +35,8 @@ from fftp_tag.files import write_csv
 
 RATE = 16000
 SIZE = 5 * RATE  # samples of a mixture
-FOLDS = {
-    "1": 1,
-    "2": 2,
-    "3": 3,
-    "5": 4,
-}  # by those of ESC-50; its 4th is unused
+# By those of ESC-50; its 4th is unused
+FOLDS = {"1": 1, "2": 2, "3": 3, "5": 4}
 WORDS = "down go left no off on right stop up yes".split()
 SESSION = 20  # instruments with ids of Freesound so close are of one session
 VALID = 8  # one of so many groups is for validation
@@ -85,12 +80,6 @@ class Mixture(NamedTuple):
     seed: int
 
 
-def read_rows(path):
-    """The rows of a table."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def read_sounds(data):
     """All sounds of the four data sets."""
     sounds = []
@@ -100,7 +89,8 @@ def read_sounds(data):
             fold = 1 + int(text_digest(speaker), 16) % len(FOLDS)
             sounds.append(Sound(path, word, speaker, fold))
     folder = data / "audioset_mini"
-    rows = read_rows(folder / "clips.csv")
+    columns = ("ytid", "source_label", "freesound_id")
+    rows = [row for _, row in read_table(folder / "clips.csv", columns)]
     last, session = 0, 0
     for row in sorted(rows, key=lambda row: int(row["freesound_id"])):
         number = int(row["freesound_id"])
@@ -111,7 +101,7 @@ def read_sounds(data):
         label = row["source_label"]
         sounds.append(Sound(path, label, f"session{session}", fold))
     for table in ("esc10/esc10.csv", "everyday/clips.csv"):
-        for row in read_rows(data / table):
+        for _, row in read_table(data / table, ("file", "label", "fold")):
             if row["fold"] in FOLDS:
                 path = (data / table).parent / "audio" / row["file"]
                 group = row.get("group") or f"fs{path.stem.split('-')[1]}"

@@ -4,30 +4,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import numpy as np
 from matplotlib.figure import Figure
-from scipy.optimize import isotonic_regression
 
 from studies.comparison import t_interval
-
-COLOURS = {
-    "AST": "#1f5fa8",
-    "ConvNeXt1d": "#1b7f3b",
-    "x-vector": "#7a4a9e",
-}
-
-
-def marker_of(label):
-    """The marker of a model: square patches, full-frequency ones, or none."""
-    if "square" in label:
-        return "s"
-    return "o" if "FFTP" in label else "D"
-
-
-def spread(values, gap):
-    """Heights at least ``gap`` apart, close to rising values."""
-    steps = gap * np.arange(len(values))
-    return steps + isotonic_regression(np.array(values) - steps).x
 
 
 def plot_panels(panels, path):
@@ -39,40 +18,20 @@ def plot_panels(panels, path):
     figure = Figure((9, 2.9 * len(panels)), dpi=120, layout="constrained")
     grid = figure.subplots(len(panels), squeeze=False)[:, 0]
     for ax, (title, (metric, points)) in zip(grid, panels.items()):
-        points = sorted(points, key=lambda point: point[1]["mean"])
-        values = [row["mean"] for _, row in points]
-        costs = [row["macs"] / 1e6 for _, row in points]
-        intervals = [
-            t_interval(list(row["by_fold"].values())) for _, row in points
-        ]
-        lows, highs, _ = zip(*intervals)
-        ax.vlines(costs, lows, highs, color="grey", alpha=0.5)
-        gap = (max(highs) - min(lows)) / 12
-        for (label, _), value, cost, height in zip(
-            points, values, costs, spread(values, gap)
-        ):
-            colour = COLOURS[label.partition(",")[0]]
-            ax.plot(cost, value, marker_of(label), color=colour, ms=7)
-            ax.annotate(
-                label,
-                (cost, value),
-                (1.25 * cost, height),
-                va="center",
-                color=colour,
-                arrowprops={"arrowstyle": "-", "lw": 0.5, "color": colour},
+        for label, row in sorted(points, key=lambda point: -point[1]["mean"]):
+            low, high, _ = t_interval(list(row["by_fold"].values()))
+            ax.errorbar(
+                row["macs"] / 1e6,
+                row["mean"],
+                (high - low) / 2,
+                fmt="s" if "square" in label else "o",
+                label=label,
             )
-        ax.set_xscale("log")
-        ax.set_xticks([], minor=True)
-        low, high = 0.9 * min(costs), 2 * max(costs)
-        ticks = [x * 10**k for k in range(4) for x in (1, 2, 5)]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        ax.set_xticks(ticks, list(map(str, ticks)))
-        ax.set_xlim(low, high)
-        ax.margins(y=0.12)
         ax.grid(alpha=0.3)
         ax.set_xlabel("MMACs of inference, one clip")
         ax.set_ylabel(metric)
         ax.set_title(title, loc="left", fontweight="bold")
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, metadata={"Software": None})
 
 

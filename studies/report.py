@@ -137,11 +137,11 @@ def contrast_of(figures, plan, name, label):
 
 def curve_of(figures):
     """The differences of the curve that have runs, by number of clips."""
-    found = {
-        count: contrast_of(figures, *of)
+    return {
+        count: entry
         for count, of in SHOWN["curve"]["differences"].items()
+        if (entry := contrast_of(figures, *of))
     }
-    return {count: entry for count, entry in found.items() if entry}
 
 
 def result_of(figures, entry, root):

@@ -130,3 +130,33 @@ def test_a_part_sounds_where_and_as_loud_as_drawn(data):
     # Silence at its ends is cut off: half a second is left, at the end
     assert wav[SIZE - RATE // 2 :].std() == pytest.approx(0.1, rel=0.1)
     assert wav[: SIZE - RATE // 2].std() == pytest.approx(1e-4, rel=0.1)
+
+
+def test_a_linear_model_beside_a_plan(tmp_path):
+    """It learns what noises are coloured by, and nothing of random labels."""
+    from fftp_tag.audio.scenes import coloured_noise
+    from fftp_tag.data.clips import Clip, as_int16
+    from fftp_tag.data.prepared import preparing, write_prepared
+    from studies.linear import score
+
+    draws = np.random.default_rng(0)
+    found = []
+    for folder in (tmp_path / "noises", tmp_path / "random"):
+        clips = []
+        for number in range(240):
+            exponent = draws.integers(3)
+            label = exponent if "noises" in folder.name else draws.integers(3)
+            wav = 0.1 * coloured_noise(draws, RATE, RATE, exponent)
+            split = ("train", "valid", "eval", "eval")[number % 4]
+            clips.append(Clip(f"c{number}", wav, (f"k{label}",), split))
+        names = {f"k{x}": f"k{x}" for x in range(3)}
+        with preparing(folder, {}):
+            write_prepared(
+                folder,
+                clips,
+                names,
+                sample_rate=RATE,
+                convert=lambda clip: as_int16(clip.audio),
+            )
+        found.append(score(folder))
+    assert found[0] > 0.99 and 0.25 < found[1] < 0.5
