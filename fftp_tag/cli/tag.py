@@ -180,7 +180,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--output needs names of files, not a pipe")
     if args.resume and not args.output:
         raise InputError("--continue needs --output")
-    if args.output and args.output.endswith((".csv", ".json", ".txt")):
+    extensions = tuple(found.extension for found in FORMATS.values())
+    if args.output and args.output.endswith(extensions):
         raise InputError(
             f"--output {args.output} would be a folder, with a file for each "
             "recording; for one file of all: --format FORMAT > FILE"

@@ -8,11 +8,12 @@ Authors
 
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fftp_tag.model.spans import IS_HEARD, OUTPUT, GraphBuilder, remove_outputs
+from fftp_tag.model.graphs import GraphBuilder, add_output
+from fftp_tag.model.spans import IS_HEARD, OUTPUT, remove_outputs
 
 if TYPE_CHECKING:
     import onnx
@@ -81,8 +82,6 @@ class ClipClassifier:
 
     def add_to(self, graph: "onnx.GraphProto") -> None:
         """Adds probabilities to the graph of a span model."""
-        from onnx import TensorProto, helper
-
         build = GraphBuilder(graph, "classifier")
         weight, bias = np.float32(self.weight.T), np.float32(self.bias)
         logits = build.Add(build.MatMul(OUTPUT, weight), bias)
@@ -96,11 +95,8 @@ class ClipClassifier:
             name="frame_probabilities",
         )
         clips = build.ReduceMax(frames, 1, keepdims=0, name="probabilities")
-        for name, dims in ((clips, ["batch"]), (frames, ["batch", "frames"])):
-            shape: list[Any] = [*dims, self.n_classes]
-            graph.output.append(
-                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            )
+        add_output(graph, clips, "batch", self.n_classes)
+        add_output(graph, frames, "batch", "frames", self.n_classes)
         remove_outputs(graph, {OUTPUT})
 
 

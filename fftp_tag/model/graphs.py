@@ -61,6 +61,17 @@ class GraphBuilder:
         return f"{self.prefix}.{self.count}"
 
 
+def add_output(
+    graph: "onnx.GraphProto", name: str, *shape: str | int | None
+) -> None:
+    """Makes a value of a graph an output, of float32."""
+    from onnx import TensorProto, helper
+
+    graph.output.append(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    )
+
+
 def ancestors(
     graph: "onnx.GraphProto", outputs: set[str]
 ) -> list["onnx.NodeProto"]:

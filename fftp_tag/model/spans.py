@@ -18,7 +18,7 @@ from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
-from fftp_tag.model.graphs import GraphBuilder, ancestors, names_in
+from fftp_tag.model.graphs import GraphBuilder, add_output, ancestors, names_in
 from fftp_tag.model.info import FrameLevel
 from fftp_tag.model.session import Model
 from fftp_tag.model.silence import add_is_heard
@@ -190,15 +190,6 @@ def add_features(graph: "onnx.GraphProto", spectrum: Fbank) -> None:
     energies = add_energies(build, "wavs", spectrum)
     build.Identity(add_log(build, energies), name=FEATURES)
     add_output(graph, FEATURES, "batch", "frames", "bins")
-
-
-def add_output(graph: "onnx.GraphProto", name: str, *shape: str) -> None:
-    """Makes a value of a graph an output."""
-    from onnx import TensorProto, helper
-
-    graph.output.append(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    )
 
 
 def token_size(model: Model) -> int:

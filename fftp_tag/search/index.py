@@ -32,7 +32,7 @@ from fftp_tag.files import (
     named_damage,
 )
 from fftp_tag.model.edit import copy_model
-from fftp_tag.model.graphs import GraphBuilder
+from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
 from fftp_tag.parallel import in_order
@@ -432,15 +432,10 @@ def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
 
 def add_heard(graph: "onnx.GraphProto", size: int) -> None:
     """Adds an output: the mean token ``[size]`` of spans, 0 of silent ones."""
-    from onnx import TensorProto, helper
-
     build = GraphBuilder(graph, HEARD)
     tokens = build.Slice(OUTPUT, 0, size, 2)
     build.Where(IS_HEARD, tokens, np.float32(0), name=HEARD)
-    shape = ["batch", "spans", "features"]
-    graph.output.append(
-        helper.make_tensor_value_info(HEARD, TensorProto.FLOAT, shape)
-    )
+    add_output(graph, HEARD, "batch", "spans", "features")
 
 
 def cut_file(

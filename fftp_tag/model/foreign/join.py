@@ -13,7 +13,7 @@ import numpy as np
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.edit import write_model
-from fftp_tag.model.graphs import GraphBuilder
+from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.silence import mask_silence
 from fftp_tag.packages import require
 
@@ -183,15 +183,13 @@ class JoinedModel:
             "tokens": ["batch", "tokens", "dim"],
             "features": ["batch", "frames", "bins"],
         }
-
-        def value(name: str, shape: list) -> "onnx.ValueInfoProto":
-            """An input or output of the model."""
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-        self.graph.input.append(value("wavs", ["batch", "samples"]))
+        wavs = helper.make_tensor_value_info(
+            "wavs", TensorProto.FLOAT, ["batch", "samples"]
+        )
+        self.graph.input.append(wavs)
         for name, found in outputs.items():
             self.build.Identity(found, name=name)
-            self.graph.output.append(value(name, shapes[name]))
+            add_output(self.graph, name, *shapes[name])
         mask_silence(self.graph, info)
         write_model(self.model, path, info.to_metadata())
 
