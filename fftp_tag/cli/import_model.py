@@ -104,7 +104,12 @@ def run(args: argparse.Namespace) -> None:
         if existing.resolve() == path.resolve():
             raise InputError(f"{path} is the source: give another output")
     if args.int8:
-        store_in_int8(existing, path)
+        try:
+            store_in_int8(existing, path)
+        except InputError:
+            if existing == path:  # in float32
+                path.unlink()
+            raise
     model = Model(path)
     n_classes = len(model.labels)
     print(

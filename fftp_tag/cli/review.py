@@ -199,7 +199,8 @@ def print_summary(answers: list["Answer"], model: str) -> None:
     """Prints how many places of each class were heard, and how many were right.
 
     Of the events of a model, by its checksum, that were chosen at random, with
-    an interval.
+    an interval, unless others of their recordings have answers: these are not
+    asked for again, and what is left is no random part.
     """
     counts = collections.Counter((x.asked, x.answer) for x in answers)
     minutes = sum(x.end - x.start for x in answers) / 60
@@ -210,19 +211,22 @@ def print_summary(answers: list["Answer"], model: str) -> None:
     for label in sorted({x.asked for x in answers}):
         yes, no, other, skipped = (counts[label, kind] for kind in kinds)
         print(f"{yes:5d}{no:6d}{other:7d}{skipped:9d}  {label}")
-    drawn = [
-        x
-        for x in answers
-        if x.order == "random" and x.model == model and x.answer != "skip"
-    ]
-    if drawn:
+    drawn = [x for x in answers if (x.order, x.model) == ("random", model)]
+    heard = [x for x in drawn if x.answer != "skip"]
+    paths = {x.path for x in heard}
+    if any(x.path in paths and x not in drawn for x in answers):
+        print(
+            "How many events are right is not measured: these recordings have "
+            "answers in other orders, or of other models, too."
+        )
+    elif heard:
         from fftp_tag.score.intervals import exact_interval
 
-        right = sum(x.answer == "yes" for x in drawn)
-        low, high = exact_interval(right / len(drawn), len(drawn))
+        right = sum(x.answer == "yes" for x in heard)
+        low, high = exact_interval(right / len(heard), len(heard))
         print(
-            f"of {counted(len(drawn), 'event')} in random order, {right} are "
-            f"right: {right / len(drawn):.3f} [{low:.3f}, {high:.3f}]\n"
+            f"of {counted(len(heard), 'event')} in random order, {right} are "
+            f"right: {right / len(heard):.3f} [{low:.3f}, {high:.3f}]\n"
             "  [exact 95 % interval, for the events that this model finds in "
-            "recordings like these; answers in other orders do not count]"
+            "recordings like these]"
         )

@@ -229,7 +229,7 @@ def learn(
         learnt, others, held_out, errors = encode_clips(
             encoder, sounds, found, cache, progress
         )
-        classifier, spectrum, validation = validate(
+        classifier, spectrum, spectrum_thresholds, validation = validate(
             sounds.labels,
             learnt,
             others,
@@ -241,21 +241,22 @@ def learn(
     if held_out:
         spans = [clip.spans for clip in held_out]
         probs = classifier.probabilities(spans)
+        spectrum_probs = spectrum.probabilities(spans)
         eval_scores = score_clips(
             held_out,
             probs,
-            tagged=probs >= validation.thresholds,
-            spectrum_probs=spectrum.probabilities(spans),
+            probs >= validation.thresholds,
+            spectrum_probs,
+            spectrum_probs >= spectrum_thresholds,
         )
     false_alarms = None
     if sounds.recordings:
-        heard = [path for path in sounds.recordings if path not in errors]
         judged = SECOND_HALF
         if false_alarms_per_hour is not None:
-            limit_false_alarms(output, heard, false_alarms_per_hour)
+            limit_false_alarms(output, sounds.recordings, false_alarms_per_hour)
             judged = LAST_QUARTER
         false_alarms = listen_to_background(
-            AudioTagger(Model(output)), heard, judged
+            AudioTagger(Model(output)), sounds.recordings, judged
         )
     counts = np.sum([clip.target for clip in learnt], 0)
     return Report(
@@ -488,6 +489,11 @@ def encode_clips(
         )
         (held_out if clip.split == "eval" else learnt).append(example)
     check_examples(sounds, learnt, errors)
+    if halves and not any(half in features for half in halves):
+        raise InputError(
+            f"{sounds.recordings[0]}: none of the recordings can be read: give "
+            "others with --background."
+        )
     for half in halves:
         if half in features:
             learnt += split_background(half.part, features[half].spans, sounds)
@@ -530,9 +536,7 @@ def rank(own: Part, part: Part) -> int:
 def check_examples(
     sounds: Sounds, examples: list[Example], errors: dict[str, str]
 ) -> None:
-    """Raises an InputError if a class has no clips, or if no recording of
-    background can be read; warns of other problems.
-    """
+    """Raises an InputError if a class has no clips; warns of other problems."""
     if errors:
         name, reason = next(iter(errors.items()))
         logger.warning(
@@ -550,11 +554,6 @@ def check_examples(
         raise InputError(
             f"{sounds.folder}: there are no clips to learn "
             f"{', '.join(missing)} from: add clips, or remove the class."
-        )
-    if sounds.recordings and errors.keys() >= set(sounds.recordings):
-        raise InputError(
-            f"{sounds.recordings[0]}: none of the recordings can be read: give "
-            "others with --background."
         )
 
 

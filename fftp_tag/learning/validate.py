@@ -44,8 +44,8 @@ class Example(NamedTuple):
     # Classes whose label is known [C]; by default all
     is_known: np.ndarray | None = None
     kind: int | None = None  # of a sound of the bank, which has no class
-    # Whether it was chosen for review: probabilities are not calibrated on these,
-    # which are unlike what will be heard
+    # Whether it was chosen for review: it is learnt from, but no calibration,
+    # threshold or score is of these, which are unlike what will be heard
     is_reviewed: bool = False
 
     @property
@@ -139,6 +139,7 @@ class Learnt(NamedTuple):
 
     classifier: ClipClassifier
     spectrum: ClipClassifier  # of log-mel statistics alone
+    spectrum_thresholds: np.ndarray  # [C]
     validation: Validation
 
 
@@ -179,7 +180,7 @@ def validate(
             for first in (0, n_token_features)
         )
         validation = Validation(thresholds, unmeasured=labels)
-        return Learnt(classifier, spectrum, validation)
+        return Learnt(classifier, spectrum, thresholds, validation)
     everything = examples + others
     n_clips, n_folds = len(examples), int(folds.max()) + 1
     kinds = np.array([x.kind for x in others], int)
@@ -191,17 +192,20 @@ def validate(
         everything, all_folds, n_token_features, single_label
     )
     probs, spectrum_probs = all_probs[:n_clips], spectrum_probs[:n_clips]
-    tagged = probs >= THRESHOLD
+    is_reviewed = np.array([x.is_reviewed for x in examples])
+    spectrum_thresholds = thresholds
+    tagged, spectrum_tagged = probs >= THRESHOLD, spectrum_probs >= THRESHOLD
     if not single_label:
-        learnable = are_learnable(targets)
-        thresholds = learn_thresholds(targets, probs, learnable)
-        for fold in np.unique(folds):
-            own = folds == fold
-            tagged[own] = probs[own] >= learn_thresholds(
-                targets[~own], probs[~own], learnable
-            )
+        learnt_from = np.where(is_reviewed, -1, folds)
+        thresholds, tagged = cross_validate_thresholds(
+            targets, probs, learnt_from
+        )
+        spectrum_thresholds, spectrum_tagged = cross_validate_thresholds(
+            targets, spectrum_probs, learnt_from
+        )
     measured = np.array([len(set(folds[x > 0])) > 1 for x in targets.T])
-    rows = np.flatnonzero(targets[:, measured].any(1) | ~targets.any(1))
+    is_scored = targets[:, measured].any(1) | ~targets.any(1)
+    rows = np.flatnonzero(is_scored & ~is_reviewed)
     scored = [examples[row] for row in rows]
     validation = Validation(
         thresholds,
@@ -213,14 +217,41 @@ def validate(
         others_tagged=share_tagged(all_probs[n_clips:], thresholds),
         clips=sort_by_doubt(examples, probs, measured),
     )
-    if measured.any():
+    if measured.any() and len(rows):
         validation.scores = score_clips(
-            scored, probs[rows], tagged[rows], spectrum_probs[rows], measured
+            scored,
+            probs[rows],
+            tagged[rows],
+            spectrum_probs[rows],
+            spectrum_tagged[rows],
+            measured,
         )
         validation.confusions = find_confusions(
             labels, scored, probs[rows], tagged[rows]
         )
-    return Learnt(classifier, spectrum, validation)
+    return Learnt(classifier, spectrum, spectrum_thresholds, validation)
+
+
+def cross_validate_thresholds(
+    targets: np.ndarray, probs: np.ndarray, folds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds ``[C]``, and whether clips are tagged by those of other folds.
+
+    ``targets`` and ``probs`` are ``[clips, C]``; nothing is learnt from clips of
+    the fold -1.
+    """
+
+    def learn(is_used: np.ndarray) -> np.ndarray:
+        """The thresholds by some of the clips."""
+        rows = is_used & (folds >= 0)
+        return learn_thresholds(targets[rows], probs[rows], learnable)
+
+    learnable = are_learnable(targets[folds >= 0])
+    tagged = np.zeros(probs.shape, bool)
+    for fold in np.unique(folds):
+        own = folds == fold
+        tagged[own] = probs[own] >= learn(~own)
+    return learn(folds >= 0), tagged
 
 
 def share_tagged(probs: np.ndarray, thresholds: np.ndarray) -> float:
@@ -262,7 +293,8 @@ def sort_by_doubt(
     for x, row in zip(examples, probs, strict=True):
         doubt = None
         if measured[x.target > 0].all():
-            doubt = float(np.abs(x.target - row).max())
+            known = slice(None) if x.is_known is None else x.is_known
+            doubt = float(np.abs(x.target - row)[known].max())
         clips.append(HeldOut(x.name, x.target, row, doubt))
     return sorted(
         clips,
@@ -356,6 +388,7 @@ def score_clips(
     probs: np.ndarray,
     tagged: np.ndarray,
     spectrum_probs: np.ndarray,
+    spectrum_tagged: np.ndarray,
     measured: np.ndarray | None = None,
 ) -> dict[str, Score]:
     """Scores of clips, with 95 % intervals for as many new clips like these.
@@ -371,8 +404,8 @@ def score_clips(
     examples : list of Example
     probs, tagged : numpy.ndarray
         Probabilities, and whether they reach the thresholds, ``[clips, C]``.
-    spectrum_probs : numpy.ndarray
-        Probabilities by log-mel statistics alone.
+    spectrum_probs, spectrum_tagged : numpy.ndarray
+        The same by log-mel statistics alone.
     measured : numpy.ndarray, optional
         Which classes ``macro_F1`` counts, ``[C]``; by default all.
 
@@ -389,7 +422,7 @@ def score_clips(
         measured = np.ones(targets.shape[1], bool)
     of_all = score_arrays(targets, probs, tagged, measured)
     of_spectrum = score_arrays(
-        targets, spectrum_probs, spectrum_probs >= THRESHOLD, measured
+        targets, spectrum_probs, spectrum_tagged, measured
     )
     scores = {
         name: Score(value, of_spectrum[name]) for name, value in of_all.items()

@@ -21,7 +21,6 @@ fftp-tag clip.wav --model {name} --timeline
 ```
 
 ```python
-from fftp_tag.files import PathLike
 from fftp_tag import AudioTagger
 
 tagger = AudioTagger.from_pretrained("{name}")

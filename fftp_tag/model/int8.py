@@ -43,7 +43,8 @@ def store_in_int8(source, path):
     if not names:
         raise InputError(
             f"{source} has no weights that can be stored in int8: it is in int8 "
-            "already, or its encoder has only convolutions."
+            "already, its encoder has only convolutions, or it does not tell "
+            "features and encoder apart."
         )
     metadata = {item.key: item.value for item in model.metadata_props}
     with tempfile.TemporaryDirectory() as folder:
@@ -96,8 +97,14 @@ def fuse(source, path):
 
 
 def encoder_products(graph):
-    """Names of the encoder's MatMul nodes, between features and embeddings."""
+    """Names of the encoder's MatMul nodes, between features and embeddings.
+
+    Without features, as in encoders of waveforms, there are none: spectra in
+    int8 would be wrong.
+    """
     front_end = {node.name for node in ancestors(graph, {"features"})}
+    if not front_end:
+        return []
     return [
         node.name
         for node in ancestors(graph, {"embeddings"})

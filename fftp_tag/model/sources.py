@@ -216,7 +216,7 @@ def cache_name(path: Path, foreign: "Found | None" = None) -> str:
     if foreign is not None:
         files = [foreign.model, *foreign.described_by]
     elif path.is_dir():
-        files = sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
+        files = sorted(x for x in path.iterdir() if x.is_file())
     identities = "".join(map(file_identity, files))
     digest = hashlib.sha256(identities.encode()).hexdigest()[:16]
     return f"{path.resolve().name}-{digest}-{__version__}.onnx"

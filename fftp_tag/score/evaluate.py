@@ -246,8 +246,12 @@ def list_custom(
     listing = list_data(data_folder, min_classes=1)
     clips = listing.clips
     if split is None:
-        has_splits = any(clip.split or clip.fold for clip in clips)
-        split = default if has_splits else ALL
+        split = default if any(clip.split for clip in clips) else ALL
+    if split != ALL and any(clip.fold for clip in clips):
+        raise InputError(
+            f"{data_folder} has folds instead of splits: leave out --split, "
+            "which scores the clips of all folds."
+        )
     # A test set needs no clips for training
     is_test_set = {clip.split for clip in clips} <= {"valid", "eval"}
     if split != ALL:

@@ -60,7 +60,7 @@ def stream_events(
         size. The next block is requested when the model is ready.
     window, hop : float, optional
         For a model of clips, see ``AudioTagger.analyze``. For a frame-level
-        model, ``hop`` is 0.75 s by default, and ``window`` must be None.
+        model, ``hop`` is 1 s by default, and ``window`` must be None.
     threshold, merge_gap, min_duration : float, optional
         See ``Rules``; by default, the model's rules apply.
 

@@ -199,11 +199,6 @@ class AudioTagger:
         progress: bool = False,
     ) -> np.ndarray:
         """Probabilities of the classes in a file ``[C]``."""
-        if self.model.is_frame_level:
-            *_, last = self.frame_level_chunks(
-                FRAME_OUTPUTS, source, sample_rate, progress
-            )
-            return last.clip_probs
         best = [
             self.model.probabilities(wavs).max(0)
             for _, wavs in self.pieces(source, sample_rate, progress)

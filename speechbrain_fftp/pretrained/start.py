@@ -125,9 +125,8 @@ def _read_stride(path):
     model = YAML().load(path)["modules"]["embedding_model"]
     # In a model with frame-level predictions, what is saved is the encoder
     embedding = model.get("encoder", model).get("embedding", {})
-    if "stride" in embedding:
-        return embedding["stride"][0]
-    return embedding.get("stride_frames")
+    stride = embedding.get("stride_frames", embedding.get("stride"))
+    return stride[0] if isinstance(stride, list) else stride
 
 
 def _read_published(path, encoder, sample_rate):

@@ -80,6 +80,17 @@ def test_splits_of_folders_that_are_prepared_or_not(
     assert same.split == "eval" and same.ids == parts[2].ids
     np.testing.assert_array_equal(same.probs, parts[2].probs)
     np.testing.assert_array_equal(same.targets, parts[2].targets)
+    paths = sorted(sounds.rglob("*.wav"))
+    folds = [
+        f"{path.relative_to(sounds)},{path.parent.name},{number % 3}"
+        for number, path in enumerate(paths)
+    ]
+    table = "\n".join(["path,labels,fold", *folds])
+    (sounds / "clips.csv").write_text(table)
+    whole = evaluate(tagger, sounds)
+    assert whole.split == "all" and len(whole.ids) == len(paths)
+    with pytest.raises(InputError, match="has folds.*leave out --split"):
+        evaluate(tagger, sounds, "eval")
     # As a preparation that was killed leaves it
     (tmp_path / "prepared" / "prepared.json").write_text('{"settings": {}}')
     with pytest.raises(InputError, match="preparation has not ended"):

@@ -294,7 +294,7 @@ def test_unknown_onnx_beside_a_checkpoint(tmp_path, caplog):
     assert "tried as a checkpoint" in caplog.text
 
 
-def test_an_encoder_of_waveforms(tmp_path):
+def test_an_encoder_of_waveforms(tmp_path, capsys):
     """Tags from its logits; clips are learnt by its embeddings."""
     folder, data = tmp_path / "birds", tmp_path / "data"
     model = write_waveforms(folder)
@@ -309,6 +309,11 @@ def test_an_encoder_of_waveforms(tmp_path):
         np.testing.assert_allclose(found[0], logits.sigmoid(), atol=1e-5)
         np.testing.assert_allclose(found[1], embedding, atol=1e-5)
     assert not tagger.model.probabilities(np.zeros((1, 4000))).any()
+    # Its spectra cannot be told from its encoder
+    small = tmp_path / "small.onnx"
+    assert main(["import", str(folder), str(small), "--int8"]) == 1
+    assert "features and encoder apart" in capsys.readouterr().err
+    assert not small.exists()
     times, probs = tagger.frame_probabilities(sound(8000), sample_rate=8000)
     assert len(times) == len(probs) == 5 and times[1] == pytest.approx(0.375)
 

@@ -531,25 +531,42 @@ def test_a_fold_is_classified_by_the_others_alone(single_label):
 
 
 def test_a_fold_is_scored_by_thresholds_of_the_others():
-    """Of features that say nothing: its own would look better."""
+    """Of features that say nothing: its own would look better. Clips that were
+    reviewed are learnt from; thresholds and scores are of the others.
+    """
     draw = np.random.default_rng(6)
-    spans = draw.standard_normal((60, 1, 5))
-    targets = (draw.random((60, 2)) < 0.4).astype(float)
+    spans = draw.standard_normal((80, 1, 5))
+    targets = (draw.random((80, 2)) < 0.4).astype(float)
     examples = make_examples(spans, targets)
-    folds = assign_folds(targets, [x.group for x in examples])
-    _, probs = cross_validate(examples, folds, 0, single_label=False)
-    tagged = np.zeros((60, 2), bool)
-    for fold in range(5):
-        own = folds == fold
-        limits = learn_thresholds(
-            targets[~own], probs[~own], are_learnable(targets)
+    only_first = np.array([True, False])
+    for n in range(60, 80):
+        examples[n] = examples[n]._replace(
+            is_reviewed=True, is_known=only_first
         )
-        tagged[own] = probs[own] >= limits
+    folds = assign_folds(targets, [x.group for x in examples])
+    own = np.arange(80) < 60
     *_, found = validate(["a", "b"], examples, [], 4, single_label=False)
-    expected = f1_score(targets, tagged, average="macro")
-    assert found.scores["macro_F1"].value == pytest.approx(expected)
-    looks = f1_score(targets, probs >= found.thresholds, average="macro")
-    assert expected < looks - 0.03
+    scores = []
+    for first in (0, 4):  # with the encoder's features, and without
+        _, probs = cross_validate(examples, folds, first, single_label=False)
+        tagged = np.zeros((80, 2), bool)
+        for fold in range(5):
+            rest = own & (folds != fold)
+            limits = learn_thresholds(
+                targets[rest], probs[rest], are_learnable(targets[own])
+            )
+            tagged[folds == fold] = probs[folds == fold] >= limits
+        scores.append(f1_score(targets[own], tagged[own], average="macro"))
+        if first == 0:
+            looks = probs[own] >= found.thresholds
+            by_name = {x.name: row for x, row in zip(examples, probs)}
+    assert found.scores["macro_F1"][:2] == pytest.approx(scores)
+    looks = f1_score(targets[own], looks, average="macro")
+    assert scores[0] < looks - 0.03
+    for clip in found.clips:
+        known = 1 if int(clip.name.removesuffix(".wav")) >= 60 else 2
+        differences = np.abs(clip.target - by_name[clip.name])[:known]
+        assert clip.doubt == pytest.approx(differences.max())
 
 
 @pytest.mark.parametrize("clips_per_group", [1, 2])
@@ -564,7 +581,9 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
         np.tile(x, (clips_per_group, 1)) for x in (probs, targets)
     )
     examples = make_examples(probs[:, None], targets, groups)
-    scores = score_clips(examples, probs, probs > 0.5, 0.4 * probs)
+    scores = score_clips(
+        examples, probs, probs > 0.5, 0.4 * probs, 0.4 * probs > 0.5
+    )
     assert scores["no_tag"][:2] == (0, 1)  # by the encoder, and without it
     found = scores["accuracy"]
     assert found.value == pytest.approx(0.7)
@@ -572,7 +591,9 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     assert found.high - found.value == pytest.approx(expected, rel=0.2)
     assert found.value - found.low == pytest.approx(expected, rel=0.2)
     # Of three times as many as are wrong at most, if none is
-    all_right = score_clips(examples, targets, targets > 0.5, targets)
+    all_right = score_clips(
+        examples, targets, targets > 0.5, targets, targets > 0.5
+    )
     low, high = all_right["accuracy"][2:]
     assert 1 - low == pytest.approx(2**0.5 * 3.69 / n_groups, rel=0.01)
     assert high == 1
@@ -717,9 +738,13 @@ def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, clips):
     bad = damaged / "empty" / "1.wav"
     bad.parent.mkdir()
     bad.write_bytes(b"")
+    half = tmp_path / "half.flac"  # whose header can be read
+    sf.write(half, make_sound("noise", 0, seconds=60), RATE)
+    half.write_bytes(half.read_bytes()[:200])
     for folder, target, background, named in (
         (damaged, output, None, "empty"),
         (clips, output, bad, "1.wav.*--background"),
+        (clips, output, half, "half.flac.*--background"),
         (clips, model, None, "model.onnx"),
         (one, output, None, "low.* background"),
     ):

@@ -367,7 +367,7 @@ def test_a_kill_loses_nothing_and_ctrl_c_ends(model, recordings, tmp_path):
     printed, errors = process.communicate()
     assert process.returncode == 0 and errors == ""
     assert "heard 3 places" in printed
-    assert "of 2 events in random order, 1 are right: 0.500" in printed
+    assert "How many events are right is not measured" in printed
     assert "fftp-tag learn CLIPS --reviewed reviewed" in printed
     process, client = start(tmp_path, "recordings/monday/1.wav", *options[1:])
     assert client.state()["heard"] == 3
@@ -451,16 +451,21 @@ def test_only_random_events_of_this_model_have_an_interval(capsys):
     )
     wrong = {"answer": "no", "label": "background"}
     answers = [row] * 8 + [row._replace(**wrong)] * 2
+    other = row._replace(recording="2.wav", **wrong)
     answers += [
         row._replace(answer="skip", label=""),
-        row._replace(order="top", **wrong),
-        row._replace(model="old", **wrong),
+        other._replace(order="top"),
+        other._replace(model="old"),
     ]
     print_summary(answers, "m")
     printed = capsys.readouterr().out
     assert "heard 13 places, 13.0 minutes" in printed
     assert re.search(r"8 +4 +0 +1  Low", printed)
     assert "of 10 events in random order, 8 are right: 0.800 [0.444" in printed
+    # What is left when the least certain ones were asked for is no random part
+    for other in ({"order": "top"}, {"model": "old"}):
+        print_summary([*answers, row._replace(**other)], "m")
+        assert "not measured" in capsys.readouterr().out
 
 
 def test_labels_that_are_not_known_are_not_learnt():

@@ -72,7 +72,9 @@ def test_inference_folder_or_its_weights(tmp_path):
         check_start(encoder, str(tmp_path), trained)
 
 
-@pytest.mark.parametrize("stride", ["stride_frames: 5", "stride: [5, 1]"])
+@pytest.mark.parametrize(
+    "stride", ["stride_frames: 5", "stride: [5, 1]", "stride: 5"]
+)
 def test_positions_of_another_stride_are_interpolated(stride, tmp_path):
     """The yaml of the folder tells the stride."""
     trained = small_ast(fftp(), max_frames=105)
