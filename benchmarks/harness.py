@@ -30,7 +30,8 @@ try:
 except ImportError:
     TRITON_ERRORS = ()
 
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 # What a case may lack: memory, a GPU or its driver, a package, a kernel, a
 # file. Errors of torch and its compiler are RuntimeErrors, those of Triton are
 # not.
@@ -139,6 +140,14 @@ def by_torchaudio(wavs):
     return torch.stack(feats)
 
 
+def reports(recipe):
+    """The yaml of ``after`` that only reports, for a recipe's script or name."""
+    name = "report_tagging" if "AudioSet" in recipe else "report_accuracy"
+    return f"""
+- !name:speechbrain_fftp.training.reports.{name}
+  folder: !ref <output_folder>"""
+
+
 def run_recipe(words, **options):
     """Runs a recipe, given its script, yaml and options as a list.
 
@@ -162,23 +171,21 @@ def cpu_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def commit():
+def commit(*paths):
     """The commit that is measured; "+" says that files have been changed.
 
-    FFTP_COMMIT, where there is no git, or ``git describe``.
+    Of some paths, if they are given. Where there is no git: FFTP_COMMIT.
     """
-    words = ["git", "describe", "--always", "--abbrev=8", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            [*words, "--dirty=+"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-        )
-        found = done.stdout.strip()
-    except FileNotFoundError:
-        found = ""
-    return os.environ.get("FFTP_COMMIT") or found or "unknown"
+    if "FFTP_COMMIT" in os.environ:
+        return os.environ["FFTP_COMMIT"]
+    status = ("status", "--porcelain", "--untracked-files=no", "--", *paths)
+    found, changed = (
+        subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip()
+        for words in (("rev-parse", "--short=10", "HEAD"), status)
+    )
+    return found + "+" * bool(changed)
 
 
 def environment(device, packages=()):

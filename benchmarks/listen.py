@@ -14,12 +14,12 @@ Authors
 
 import argparse
 import dataclasses
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import harness
 import numpy as np
 import soundfile
 
@@ -75,10 +75,9 @@ def listen(tagger, wav, hop):
 def cpu_seconds(*arguments, stdin=None):
     """The CPU time of ``fftp-tag``."""
     command = [sys.executable, "-m", "fftp_tag.cli.main", *map(str, arguments)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = harness.cpu_seconds()
     subprocess.run(command, stdin=stdin, stdout=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return sum(after[:2]) - sum(before[:2])
+    return harness.cpu_seconds() - before
 
 
 def main():

@@ -14,14 +14,13 @@ from fftp_tag.model.int8 import store_in_int8
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.onnx.export import export_onnx
 
 DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/demo.yaml"
 RATE = 16000
 CLASSES = 527
 LABELS = [f"class {number}" for number in range(CLASSES)]
-SQUARE = "square"
 # Width, depth, heads
 SIZES = {
     "base": (768, 12, 12),
@@ -42,25 +41,18 @@ def make_modules(encoder, classifier=None):
     }
 
 
-def make_embedding(width, patch):
-    """Full-frequency patches of frames and stride, or AST's square ones."""
-    if patch == SQUARE:
-        return SquarePatchEmbedding(128, width, 16, 10)
-    return FFTPEmbedding(128, width, *patch)
-
-
 def make_ast(size, patch=(50, 10)):
     """An AST; see ``make_embedding`` for its patches."""
     width, depth, heads = SIZES[size]
-    embedding = make_embedding(width, patch)
+    embedding = FFTPEmbedding(128, width, *patch)
     return AST(128, width, depth, heads, embedding=embedding)
 
 
-def make_aum(size, patch, scan="auto"):
+def make_aum(size, patch):
     """An AuM with twice an AST's layers."""
     width, depth, _ = SIZES[size]
-    embedding = make_embedding(width, patch)
-    return AuM(128, width, 2 * depth, embedding=embedding, scan=scan)
+    embedding = FFTPEmbedding(128, width, *patch)
+    return AuM(128, width, 2 * depth, embedding=embedding)
 
 
 def make_transformers_ast(size):

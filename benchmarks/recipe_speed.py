@@ -46,11 +46,6 @@ import train as recipe  # noqa: E402
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH, WORKERS = 48, 4
 RATE = 16000
-# Of metrics.json, which has the speed of the last epoch
-REPORTS = {"AudioSet": "report_tagging", "SpeechCommands": "report_accuracy"}
-REPORT = """
-- !name:speechbrain_fftp.training.reports.{}
-  folder: !ref <output_folder>"""
 # A run whose time is up is stopped by then, and the rest measured
 SPARE_SECONDS = 5
 # The encoder in CUDA graphs
@@ -175,7 +170,7 @@ def command(case, folder, output, is_smoke):
         "num_workers": min(8, os.cpu_count()),
         "device": DEVICE,
         "precision": "bf16",
-        "after": REPORT.format(REPORTS[case.recipe]),
+        "after": harness.reports(case.recipe),
         **case.options,
     }
     if is_smoke:

@@ -78,7 +78,7 @@ METRICS = {"accuracy": accuracy, "mAP": mean_precision}
 
 
 @functools.lru_cache(maxsize=4)
-def draw(groups, same_clips, replicates=REPLICATES, seed=0):
+def draw(groups, same_clips=False, replicates=REPLICATES, seed=0):
     """Draws folds, and groups within each fold, with replacement.
 
     ``groups`` holds, for each fold, a tuple with the group of each clip. If all
@@ -111,9 +111,7 @@ def bootstrap(folds, metric, **options):
     same clips; ``options`` are passed to ``draw``.
     """
     groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
-    first = folds[0][0].ids
-    same_clips = all(np.array_equal(runs[0].ids, first) for runs in folds)
-    drawn, weights = draw(groups, same_clips, **options)
+    drawn, weights = draw(groups, **options)
     values = np.empty((*drawn.shape, len(folds[0])))
     for i, runs in enumerate(folds):
         for k, run in enumerate(runs):
@@ -165,7 +163,7 @@ def wider(*intervals):
     return max(intervals, key=lambda each: each.high - each.low)
 
 
-def compare(folds, metric, signs=(1, -1), overlap=0.0, replicates=REPLICATES):
+def compare(folds, metric, signs=(1, -1), overlap=0.0, **options):
     """The difference of the runs of each fold, weighted by signs, in points.
 
     ``folds``, at least two, holds the ``Scores`` of the runs of each fold;
@@ -173,5 +171,5 @@ def compare(folds, metric, signs=(1, -1), overlap=0.0, replicates=REPLICATES):
     and the wider ``Interval`` of their mean.
     """
     by_fold = values(folds, metric) @ signs
-    draws = 100 * bootstrap(folds, metric, replicates=replicates) @ signs
+    draws = 100 * bootstrap(folds, metric, **options) @ signs
     return by_fold, wider(t_interval(by_fold, overlap), drawn_interval(draws))

@@ -153,7 +153,8 @@ def measure_contrast(plan, arms, signs):
         METRICS[plan.metric],
         weights,
         overlap(plan.facts),
-        plan.facts.get("replicates", REPLICATES),
+        same_clips=plan.is_given,
+        replicates=plan.facts.get("replicates", REPLICATES),
     )
     rows = [
         measure_arm(plan, {fold: runs[n] for fold, runs in units.items()})
@@ -197,8 +198,13 @@ def measure(plan):
         "processors": sorted(cpus),
         "gpu_runs": len(stored) - len(of_cpu),
         "gpus": sorted({row["processor"] for row in stored} - cpus),
-        "commits": sorted({row["commit"][:10] for row in stored}),
+        "commits": sorted({short(row["commit"]) for row in stored}),
     }
+
+
+def short(commit):
+    """The first digits of a commit; "+" says that its code was changed."""
+    return commit[:10] + "+" * commit.endswith("+")
 
 
 def measure_all():

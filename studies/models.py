@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
 import re
 import tempfile
 
@@ -45,30 +44,23 @@ def load_hparams(row, plan):
             return load_hyperpyyaml(text, overrides)
 
 
-def figures(row, plan):
-    """Size and cost of a row's encoder and classifier, for a clip of the plan.
-
-    Returns a dict of ``params``; ``tokens``, including class tokens, or None;
-    ``macs_linear``, of linear and convolutional layers, as in the paper; and
-    ``macs``, including attention and scans.
+def count_row(row, plan):
+    """Multiply-accumulates of a row's encoder and classifier for a training clip,
+    with attention and scans.
     """
-    modules = load_hparams(row, plan)["modules"]
-    for module in modules.values():
-        module.eval()
-    encoder, classifier = modules["embedding_model"], modules["classifier"]
-    tokens = []
-    if hasattr(encoder, "blocks") and hasattr(encoder, "embedding"):
-        encoder.blocks[0].register_forward_pre_hook(
-            lambda block, args: tokens.append(args[0].shape[1])
-        )
+    hparams = load_hparams(row, plan)
+    encoder, classifier = (
+        hparams["modules"][name].eval()
+        for name in ("embedding_model", "classifier")
+    )
     wavs = torch.zeros(1, round(plan.facts["seconds"] * SAMPLE_RATE))
-    feats = modules["compute_features"](wavs)
-    encoding = count_macs(encoder, feats)
-    classifying = count_macs(classifier, encoder(feats).detach())
-    parts = [*encoder.parameters(), *classifier.parameters()]
-    return {
-        "params": sum(math.prod(p.shape) for p in parts),
-        "tokens": tokens[0] if tokens else None,
-        "macs_linear": encoding.linear_conv + classifying.linear_conv,
-        "macs": encoding.total + classifying.total,
-    }
+    feats = hparams["compute_features"](wavs)
+    padded = hparams.get("pad_frames")
+    if isinstance(padded, int):  # as all clips of a training are
+        rest = padded - feats.shape[1]
+        feats = torch.nn.functional.pad(feats, (0, 0, 0, rest))
+    embeddings = encoder(feats).detach()
+    return (
+        count_macs(encoder, feats).total
+        + count_macs(classifier, embeddings).total
+    )

@@ -40,17 +40,13 @@ RESULTS = Path(__file__).with_name("results")
 
 
 class Row(NamedTuple):
-    """A configuration on some folds, and the labels of the rows to compare with.
-
-    ``is_chosen`` says whether trials that the model needs have chosen its options.
-    """
+    """A configuration on some folds, and the labels of the rows to compare with."""
 
     label: str
     yaml: str
     options: dict
     folds: list
     against: tuple = ()
-    is_chosen: bool = True
 
 
 class Run(NamedTuple):
@@ -110,9 +106,9 @@ class Plan:
 
     @property
     def chosen(self):
-        """The options chosen for each model; empty without trials."""
+        """The options chosen for each model; none without trials."""
         if not self.trials:
-            return {}
+            return dict.fromkeys(self.facts["models"], {})
         if self.smoke:
             return dict.fromkeys(self.facts["models"], self.trials[0])
         if not self.chosen_path.exists():
@@ -120,7 +116,11 @@ class Plan:
                 f"study: there is no {self.chosen_path.name}: run --search and "
                 "--choose first, and commit it"
             )
-        return json.loads(self.chosen_path.read_text("utf-8"))["options"]
+        found = json.loads(self.chosen_path.read_text("utf-8"))["options"]
+        return {
+            model: found[model] if self.is_tuned(model) else {}
+            for model in self.facts["models"]
+        }
 
     def options(self, model, epochs, *more):
         """All options of a model; later ones replace earlier ones."""
@@ -157,13 +157,11 @@ class Plan:
                     options=self.options(
                         entry["model"],
                         entry["epochs"],
-                        chosen.get(entry["model"], {}),
+                        chosen[entry["model"]],
                         entry.get("options", {}),
                     ),
                     folds=list(range(1, 1 + folds)),
                     against=tuple(entry.get("against", [])),
-                    is_chosen=entry["model"] in chosen
-                    or not self.is_tuned(entry["model"]),
                 )
         return tables
 
@@ -203,17 +201,12 @@ class Plan:
             self.trials and self.facts["models"][model].get("is_tuned", True)
         )
 
-    def search_runs(self, names=None):
-        """The runs of the trials by model, of all models or of some tables'."""
-        used = {
-            entry["model"]
-            for name in names or ()
-            for entry in self.facts["tables"][name]["rows"]
-        }
+    def search_runs(self):
+        """The runs of the trials by model."""
         return {
             model: [self.trial(model, trial) for trial in self.trials_of(model)]
             for model in self.facts["models"]
-            if self.is_tuned(model) and (names is None or model in used)
+            if self.is_tuned(model)
         }
 
     def runs(self, names=None, folds=None):
@@ -272,11 +265,4 @@ class Plan:
         with np.load(self.predictions) as stored:
             scores = Scores(*(stored[f"{digest}/{x}"] for x in STORED))
         order = np.argsort(scores.ids)
-        scores = Scores(*(getattr(scores, x)[order] for x in STORED))
-        if self.is_given:
-            return scores
-        prefix = f"fold {run.fold}/"
-        return scores._replace(
-            ids=np.char.add(prefix, scores.ids),
-            groups=np.char.add(prefix, scores.groups),
-        )
+        return Scores(*(x[order] for x in scores))

@@ -11,6 +11,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import ast
 import json
 import re
 import sys
@@ -66,22 +67,24 @@ def both(values, form="{:.1f}"):
 
 
 def trials(plan):
-    """The table of a plan's trials of options, by model."""
+    """The table of a plan's trials of learning rates, by model."""
     if not plan.trials:
         return ""
     found = json.loads(plan.chosen_path.read_text("utf-8"))["scores"]
-    tried = []  # of any model, where the plan extends its trials
-    for model in found:
-        tried += [x for x in plan.trials_of(model) if x not in tried]
-    if "extend" in plan.facts:
-        tried.sort(key=lambda trial: trial["lr"])
-    names = [", ".join(map(str, trial.values())) for trial in tried]
-    rows = []
-    for model, scores in found.items():
-        values = [scores.get(str(trial)) for trial in tried]
-        cells = [f"{100 * x:.1f}" if x is not None else "-" for x in values]
-        rows.append([model, *cells])
-    return table(["model", *names], rows)
+    rates = {
+        trial: str(ast.literal_eval(trial)["lr"])
+        for scores in found.values()
+        for trial in scores
+    }
+    tried = sorted(rates, key=lambda trial: float(rates[trial]))
+    rows = [
+        [
+            model,
+            *(f"{100 * scores[x]:.1f}" if x in scores else "-" for x in tried),
+        ]
+        for model, scores in found.items()
+    ]
+    return table(["model", *(rates[x] for x in tried)], rows)
 
 
 def render(template, **values):

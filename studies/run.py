@@ -26,10 +26,8 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,23 +35,16 @@ from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from harness import environment, run_recipe
+from harness import commit, environment, reports, run_recipe
 
 from fftp_tag.data.prepared import is_complete
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import one_line_errors
 from fftp_tag.files import write_json
 from studies.comparison import METRICS, Scores
-from studies.models import arguments, figures
+from studies.models import arguments, count_row
 from studies.plan import RESULTS, Plan
 
-REPORTS = {
-    "recipes/AudioSet/train.py": "report_tagging",
-    "recipes/SpeechCommands/train.py": "report_accuracy",
-}
-REPORT = """
-- !name:speechbrain_fftp.training.reports.{}
-  folder: !ref <output_folder>"""
 CODE = (
     "speechbrain_fftp",
     "recipes",
@@ -66,23 +57,15 @@ CODE = (
 PREPARE = ("task", "valid_fraction")
 
 
-class Machine(NamedTuple):
-    """How a run is computed: stored with its row, but no part of its identity.
+class Study:
+    """A plan on a data folder, the folder of its runs, and the device.
 
-    Precision changes results: it is one of the run's options.
+    The device is no part of a run's identity; precision, one of its options, is.
     """
 
-    device: str = "cpu"
-    num_workers: int = 0
-    compile: bool = False
-
-
-class Study:
-    """A plan on a data folder, the folder of its runs, and the machine."""
-
-    def __init__(self, plan, data_folder, work, machine=Machine()):
+    def __init__(self, plan, data_folder, work, device="cpu", num_workers=0):
         self.plan, self.data_folder, self.work = plan, data_folder, work
-        self.machine = machine
+        self.device, self.num_workers = device, num_workers
         # The data folder, or that of a fold, is what the preparation would make
         self.is_prepared = plan.has_folders or (
             plan.is_given and is_complete(data_folder)
@@ -103,7 +86,7 @@ class Study:
         return self.data_folder, self.work / "prepared" / "given"
 
     def prepare(self, run, options):
-        """Prepares the run's clips once; returns their numbers."""
+        """Prepares the run's clips once; returns how many are trained on."""
         folder, prepared = self.folders(run)
         with FileLock(self.work / "lock"):
             if not is_complete(prepared):
@@ -127,20 +110,17 @@ class Study:
             "prepared_folder": prepared_folder,
             "output_folder": self.folder(run),
             "seed": run.seed,
-            "num_workers": self.machine.num_workers,
-            "device": self.machine.device,
+            "num_workers": self.num_workers,
+            "device": self.device,
             "skip_prep": self.is_prepared,
             # Reports only, without exporting the model
-            "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
+            "after": reports(self.plan.facts["recipe"]),
         }
-        flags = ["--noprogressbar"]
-        if self.machine.compile:
-            flags.append("--compile")
         return [
             ROOT / self.plan.facts["recipe"],
             ROOT / run.row.yaml,
             *arguments(options),
-            *flags,
+            "--noprogressbar",
         ]
 
     def execute(self, run):
@@ -164,7 +144,7 @@ class Study:
         # This checkout's modules
         paths = [str(ROOT), os.environ.get("PYTHONPATH")]
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        if self.machine.device == "cpu":  # for comparable CPU minutes
+        if self.device == "cpu":  # for comparable CPU minutes
             variables["OMP_NUM_THREADS"] = "1"
         with open(folder / "output.txt", "a", encoding="utf-8") as output:
             options = {
@@ -219,8 +199,8 @@ class Study:
         plan, row = self.plan, run.row
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
         weights = np.ones((1, len(scores.groups)))
-        size = figures(row, plan)
-        about = environment(self.machine.device)
+        macs = count_row(row, plan)
+        about = environment(self.device)
         epochs = row.options["number_of_epochs"]
         return {
             "recipe": plan.facts["recipe"],
@@ -231,26 +211,20 @@ class Study:
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
             "valid_by_epoch": valid_by_epoch(folder, plan.metric),
-            "training_macs": 3 * size["macs"] * clips["train"] * epochs,
+            "training_macs": 3 * macs * clips * epochs,
             "clips": clips,
-            **size,
-            **self.machine._asdict(),
+            "macs": macs,
+            "device": self.device,
             "processor": about.get("GPU", about["processor"]),
             "torch": torch.__version__,
-            "commit": commit_of_code(),
+            "commit": commit(*CODE),
         }
 
 
 def count_clips(prepared, run):
-    """The number of clips of each split of a run's prepared folder."""
-    paths = {path.stem: path for path in prepared.glob("*.csv")}
-    paths["test"] = paths.get("test", paths.get("eval"))
-    subset = Path(run.row.options.get("train_annotation", "train.csv"))
-    paths["train"] = paths[subset.stem]
-    return {
-        split: sum(1 for _ in read_table(paths[split], ("ID",)))
-        for split in ("train", "valid", "test")
-    }
+    """The number of a run's training clips."""
+    table = Path(run.row.options.get("train_annotation", "train.csv")).name
+    return sum(1 for _ in read_table(prepared / table, ("ID",)))
 
 
 def valid_by_epoch(folder, metric):
@@ -261,33 +235,10 @@ def valid_by_epoch(folder, metric):
     )
 
 
-def commit_of_code():
-    """The commit of this checkout; "+" says that its code has been changed.
-
-    Where there is no git, FFTP_COMMIT: see ``harness.commit``.
-    """
-    if "FFTP_COMMIT" in os.environ:
-        return os.environ["FFTP_COMMIT"]
-    changed = git("status", "--porcelain", *CODE)
-    return git("rev-parse", "HEAD") + "+" * bool(changed)
-
-
-def git(*words):
-    """The output of a git command in this checkout."""
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True)
-    return done.stdout.decode().strip()
-
-
-def choose(plan, tables=None):
-    """Writes the options of the best trial of each model of some tables.
-
-    Those of other models stay as they were.
-    """
+def choose(plan):
+    """Writes the options of the best trial of each model."""
     options, scores = {}, {}
-    if plan.chosen_path.exists():
-        known = json.loads(plan.chosen_path.read_text("utf-8"))
-        options, scores = known["options"], known["scores"]
-    for model, runs in plan.search_runs(tables).items():
+    for model, runs in plan.search_runs().items():
         found = [plan.find(run) for run in runs]
         if None in found:
             raise SystemExit(f"study: trials of {model} are not run yet")
@@ -315,7 +266,6 @@ def parse(argv):
     parser.add_argument("--device", default="cpu", help="such as cuda")
     parser.add_argument("--num_workers", type=int, default=0)
     for name, text in (
-        ("--compile", "compile the encoder"),
         ("--search", "run the trials of options"),
         ("--choose", "choose from the trials"),
         ("--list", "only list the runs"),
@@ -334,22 +284,19 @@ def main(argv=None):
     if unknown := set(args.tables or ()) - set(plan.facts["tables"]):
         raise SystemExit(f"study: no table {', '.join(sorted(unknown))}")
     if args.choose:
-        choose(plan, args.tables)
+        choose(plan)
         return 0
 
     def list_runs():
         """All runs; trials beyond an edge appear as others are stored."""
         if args.search:
-            return sum(plan.search_runs(args.tables).values(), [])
+            return sum(plan.search_runs().values(), [])
         return plan.runs(args.tables, args.folds)
 
     if args.list:
         print("\n".join(map(str, list_runs())))
         return 0
     runs = [run for run in list_runs() if not plan.find(run)]
-    for run in runs:
-        if not run.row.is_chosen:
-            raise SystemExit(f"study: no trial of {run.row.label} is chosen")
     if runs and not plan.is_of_this_commit:
         raise SystemExit(
             f"study: {plan.name} needs the commit that its page names"
@@ -357,8 +304,8 @@ def main(argv=None):
     if not args.data_folder.is_dir():
         raise SystemExit(f"study: there is no folder {args.data_folder}")
     work.mkdir(parents=True, exist_ok=True)
-    machine = Machine(args.device, args.num_workers, args.compile)
-    study = Study(plan, args.data_folder.resolve(), work.resolve(), machine)
+    folders = args.data_folder.resolve(), work.resolve()
+    study = Study(plan, *folders, args.device, args.num_workers)
     failed, others = [], []
     while runs and runs != others and not failed:
         others = runs  # by other shells
