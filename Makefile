@@ -52,9 +52,8 @@ bench: $(BENCH_INSTALLED)
 
 # Verify and measure on a CUDA GPU within ten minutes, with the Python at hand;
 # benchmarks/gpu.sh can take along what a machine without network lacks.
-# DATA=FOLDER adds runs of the study.
 bench-gpu:
-	PYTHON=$(PYTHON) DATA="$(DATA)" benchmarks/gpu.sh run none results/gpu
+	PYTHON=$(PYTHON) benchmarks/gpu.sh run none results/gpu
 	cp results/gpu/*.json benchmarks/results
 	$(PYTHON) benchmarks/performance_table.py
 

@@ -64,8 +64,7 @@ study() {
     out=$1 plan=$2
     shift 2
     # Stored runs are not run again
-    cp "$root/studies/results/$plan".* \
-        "$root/studies/results/${plan}_sources.npz" "$out" 2>/dev/null || true
+    cp "$root/studies/results/$plan".* "$out" 2>/dev/null || true
     work=$(mktemp -d)
     jobs=${JOBS:-1} workers=8
     if [ "$jobs" -gt 1 ]; then

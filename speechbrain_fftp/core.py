@@ -20,7 +20,6 @@ from speechbrain_fftp.training.command import parse_arguments
 from speechbrain_fftp.training.compile import compile_encoder
 from speechbrain_fftp.training.guard import (
     check_data,
-    check_steps,
     check_weights,
     end_training,
 )
@@ -72,7 +71,6 @@ class Brain(sb.Brain):
                 dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
             )
         if stage == sb.Stage.TRAIN:
-            check_steps(loader, self.grad_accumulation_factor)
             self.last_step = len(loader)
         return loader
 

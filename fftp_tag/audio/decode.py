@@ -22,7 +22,6 @@ import soundfile as sf
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import files_below
-from fftp_tag.packages import require
 
 logger = logging.getLogger(__name__)
 
@@ -393,14 +392,9 @@ def resampled_blocks(
     if rate == sample_rate:
         yield from blocks
         return
-    soxr = require("soxr", "Resampling")
+    import soxr
+
     stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
     for block in blocks:
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def resample(samples: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
-    """A waveform ``[S]`` at a new rate, see ``resampled_blocks``."""
-    blocks = [np.asarray(samples, np.float32)]
-    return np.concatenate(list(resampled_blocks(blocks, rate, sample_rate)))

@@ -31,8 +31,6 @@ from fftp_tag.model.sources import find_or_convert
 from fftp_tag.packages import require
 
 if TYPE_CHECKING:
-    from fftp_tag.model.info import Rules
-    from fftp_tag.score.background import Background
     from fftp_tag.score.calibrate import Calibration
 
 MAX_NAMES = 5  # of classes that are listed
@@ -126,7 +124,7 @@ def report_calibration(target: Path, found: "Calibration") -> None:
     if old is not None and new is not None:
         counts = old.together.count, new.together.count
         print(f"false alarms       {counts[0]:<6}  {counts[1]}")
-        print_false_alarms(new, found.rules)
+        output.print_false_alarms(new)
     print(f"wrote {target}")
 
 
@@ -139,16 +137,4 @@ def count_in_background(
 
     tagger = AudioTagger.from_pretrained(model, args.threads)
     background = listen_to_background(tagger, recordings, progress=True)
-    print_false_alarms(background, tagger.model.rules)
-
-
-def print_false_alarms(background: "Background", rules: "Rules") -> None:
-    """Prints false alarms, and the classes that have some."""
-    names = {
-        label: f"{label} (threshold {threshold:.3f})"
-        for (label, found), threshold in zip(
-            background.of_classes.items(), rules.high, strict=False
-        )
-        if found.count > 0
-    }
-    output.print_false_alarms(background, names)
+    output.print_false_alarms(background)

@@ -147,8 +147,7 @@ def print_report(report: "Report") -> None:
         f"{report.hop_seconds:.2f} s"
     )
     if report.false_alarms is not None:
-        names = dict(zip(report.labels, report.labels, strict=False))
-        output.print_false_alarms(report.false_alarms, names)
+        output.print_false_alarms(report.false_alarms)
     if validation.scores:
         others = (
             "of other recordings" if validation.has_groups else "like these"

@@ -59,8 +59,8 @@ def printable(text: str) -> str:
     return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-def print_false_alarms(background: "Background", names: dict[str, str]) -> None:
-    """Prints false alarms; ``names`` has the classes to print, by label."""
+def print_false_alarms(background: "Background") -> None:
+    """Prints false alarms, of all classes and of those that have some."""
     seconds, silent = background.seconds, background.silent_seconds
     if silent > 0:
         print(
@@ -74,13 +74,10 @@ def print_false_alarms(background: "Background", names: dict[str, str]) -> None:
         f"false alarms in {seconds / 60:.1f} minutes of background, with upper "
         "bounds (95 %) for recordings like these:"
     )
-    rows = {name: background.of_classes[label] for label, name in names.items()}
+    rows = {label: x for label, x in background.of_classes.items() if x.count}
     rows["all classes together"] = background.together
     for name, found in rows.items():
-        print(
-            f"{found.count:5d}, at most {found.at_most:.1f} an hour, "
-            f"{100 * found.share:.1f} % of the time  {name}"
-        )
+        print(f"{found.count:5d}, at most {found.at_most:.1f} an hour  {name}")
 
 
 def above_bars() -> contextlib.AbstractContextManager[None]:

@@ -5,8 +5,7 @@ it nearly found one: press y or n, or the number of another class. Only this
 computer can open the page. Places that are answered are not asked for again,
 also when the command is given again.
 
-Writes review.csv and label tracks into --output; fftp-tag learn learns from
-them with --reviewed.
+Writes review.csv into --output; fftp-tag learn learns from it with --reviewed.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -83,9 +82,6 @@ def run(args: argparse.Namespace) -> int:
 
     require("sklearn", "Reviewing")
     top, names = find_recordings(args.recordings)
-    is_one = names == [os.path.basename(args.recordings)]
-    if not is_one:
-        check_output(args.output, top)
     folder = ReviewFolder(args.output)
     tagger = options.load_tagger(args)
     if not tagger.labels:
@@ -153,16 +149,6 @@ def find_recordings(source: str) -> tuple[str, list[str]]:
     files, _ = options.find_files([source])
     names = [os.path.relpath(file, source) for file in files]
     return os.path.abspath(source), names
-
-
-def check_output(folder: str, recordings: str) -> None:
-    """Raises an InputError if answers would be in the folder of recordings."""
-    inner, outer = os.path.realpath(folder), os.path.realpath(recordings)
-    if os.path.commonpath([inner, outer]) == outer:
-        raise InputError(
-            f"{folder} is in the folder of recordings, {recordings}: give "
-            "another --output"
-        )
 
 
 def listen(

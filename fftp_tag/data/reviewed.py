@@ -1,4 +1,4 @@
-"""Answers of ``fftp-tag review``: a table, and label tracks of recordings.
+"""Answers of ``fftp-tag review``: a table.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,7 +13,7 @@ from fftp_tag.data.clips import Clip
 from fftp_tag.data.custom import BACKGROUND, part_id
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError, counted
-from fftp_tag.files import PathLike, atomic_path, write_csv
+from fftp_tag.files import PathLike, write_csv
 
 TABLE = "review.csv"
 YES, NO, OTHER, SKIP = ANSWERS = ("yes", "no", "other", "skip")
@@ -68,61 +68,19 @@ class ReviewFolder:
 
     def add(self, answer: Answer) -> None:
         """Writes an answer."""
-        track = self.track_of(answer)
-        if any(
-            x.path != answer.path and self.track_of(x) == track
-            for x in self.answers
-        ):
-            raise InputError(
-                f"{track} is of a recording of this name in another folder: "
-                "give another --output"
-            )
-        track.parent.mkdir(parents=True, exist_ok=True)
-        if answer.label:
-            lines = read_lines(track)
-            if line_of(answer) not in lines:
-                write_lines(track, [*lines, line_of(answer)])
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.save([*self.answers, answer])
 
     def undo(self) -> Answer:
         """Removes the last answer, and returns it."""
         *others, answer = self.answers
-        track = self.track_of(answer)
-        lines = read_lines(track)
-        if line_of(answer) in lines:
-            lines.remove(line_of(answer))
-            write_lines(track, lines)
         self.save(others)
         return answer
-
-    def track_of(self, answer: Answer) -> Path:
-        """The label track of a recording."""
-        return self.folder / f"{answer.recording}.txt"
 
     def save(self, answers: list[Answer]) -> None:
         """Writes the table, in one step."""
         write_csv(self.folder / TABLE, Answer._fields, answers)
         self.answers = answers
-
-
-def line_of(answer: Answer) -> str:
-    """The label of an answer in a label track of Audacity."""
-    return f"{answer.start:.6f}\t{answer.end:.6f}\t{answer.label}"
-
-
-def read_lines(track: Path) -> list[str]:
-    """The lines of a label track, none if there is no such file."""
-    return track.read_text("utf-8").splitlines() if track.exists() else []
-
-
-def write_lines(track: Path, lines: list[str]) -> None:
-    """Writes a label track, or removes it if it has no lines."""
-    if not lines:
-        track.unlink()
-        return
-    with atomic_path(track) as temporary:
-        text = "".join(f"{line}\n" for line in lines)
-        Path(temporary).write_text(text, "utf-8")
 
 
 def read_answers(folder: PathLike) -> list[Answer]:

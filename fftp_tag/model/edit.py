@@ -18,7 +18,6 @@ from fftp_tag.files import (
     named_file,
 )
 from fftp_tag.model.checksum import GRAPH, WEIGHTS, ZEROS, seal
-from fftp_tag.packages import require
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 def check_output(path: PathLike) -> None:
     """Raises an InputError or OSError if no model can be written to a path."""
-    require("onnx", "Writing a model")
     if Path(path).suffix != ".onnx":
         raise InputError(f"{path} must end with .onnx.")
     check_target(path)
@@ -52,13 +50,9 @@ def copy_model(
         The metadata of the copy.
     change : callable, optional
         Changes the graph in place. Weights in a separate file are not loaded.
-
-    Raises
-    ------
-    InputError
-        If the package onnx is missing.
     """
-    onnx = require("onnx", "Writing a model")
+    import onnx
+
     source, path = Path(source), Path(path)
     model = onnx.load(source, load_external_data=False)
     if change is not None:

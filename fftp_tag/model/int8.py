@@ -14,7 +14,6 @@ from pathlib import Path
 from fftp_tag.errors import InputError
 from fftp_tag.model.edit import write_model
 from fftp_tag.model.graphs import ancestors
-from fftp_tag.packages import require
 
 MATMULS = ("MatMul", "Gemm")
 
@@ -35,9 +34,10 @@ def store_in_int8(source, path):
     Raises
     ------
     InputError
-        If onnx is missing, or the encoder has no weights to quantise.
+        If the encoder has no weights to quantise.
     """
-    onnx = require("onnx", "Writing a model")
+    import onnx
+
     model = onnx.load(source)
     names = encoder_products(model.graph)
     if not names:

@@ -114,7 +114,7 @@ class Model:
         n_classes = len(self.labels)
         shapes: dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
         if self.is_frame_level:
-            n_predictions = len(self.frame_level_times(n_samples))
+            n_predictions = len(self.info.prediction_starts(n_samples))
             shapes["frame_probabilities"] = n_clips, n_predictions, n_classes
         for name, array in zip(outputs, found, strict=False):
             if array.shape != shapes.get(name, array.shape):
@@ -151,11 +151,6 @@ class Model:
     def embeddings(self, wavs: np.ndarray) -> np.ndarray:
         """Embeddings of the clips, ``[B, D]``."""
         return self.run(["embeddings"], wavs)[0]
-
-    def frame_level_times(self, n_samples: int) -> np.ndarray:
-        """The centre of each prediction of a clip in seconds, ``[N]``."""
-        starts = self.info.prediction_starts(n_samples)
-        return (starts + self.span_samples / 2) / self.sample_rate
 
 
 def start_session(

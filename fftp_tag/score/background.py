@@ -35,13 +35,10 @@ class FalseAlarms:
     at_most : float
         Upper bound per hour of recordings like these, with a confidence of
         95 %.
-    share : float
-        The share of the time that they last.
     """
 
     count: int
     at_most: float
-    share: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,21 +182,8 @@ def false_alarms_of(events: list[list[Event]], seconds: float) -> FalseAlarms:
     """The false alarms, given the events of each recording."""
     count = sum(map(len, events))
     if seconds == 0:
-        return FalseAlarms(count, at_most=math.inf, share=0.0)
-    lasting = sum(map(covered_seconds, events))
-    return FalseAlarms(
-        count,
-        at_most=3600 * upper_bound(count) / seconds,
-        share=min(lasting / seconds, 1.0),
-    )
-
-
-def covered_seconds(events: list[Event]) -> float:
-    """How long at least one of the events lasts; they are sorted by start."""
-    times = np.array([(event.start, event.end) for event in events])
-    starts, ends = times.reshape(-1, 2).T
-    covered = np.maximum.accumulate([0.0, *ends])[:-1]  # until then
-    return float(np.maximum(ends - np.maximum(starts, covered), 0).sum())
+        return FalseAlarms(count, at_most=math.inf)
+    return FalseAlarms(count, at_most=3600 * upper_bound(count) / seconds)
 
 
 def upper_bound(count: int) -> float:

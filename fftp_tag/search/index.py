@@ -264,8 +264,7 @@ class SoundIndex:
         scores = []
         for file in self.files.values():
             own = (file.rows.astype(np.float32) - mean) * scale
-            lengths = np.sqrt(np.einsum("nf,nf->n", own, own)).clip(min=TINY)
-            scores.append(own @ direction / lengths)
+            scores.append(unit_length(own) @ direction)
         return self.best(np.concatenate(scores), top_k)
 
     def best(self, scores: np.ndarray, top_k: int) -> list[Match]:

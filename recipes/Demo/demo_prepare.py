@@ -27,9 +27,11 @@ from fftp_tag.audio.scenes import coloured_noise
 from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
 from fftp_tag.data.prepared import AUDIO, preparing, write_prepared
 from fftp_tag.data.strong_labels import write_strong_labels
-from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.errors import one_line_errors
 
 RATE = 16000
+SIZES = {"train": 960, "valid": 120, "eval": 120}  # clips with sounds
+SEED = 0
 EVENTS = "events.tsv"
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
 PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
@@ -39,53 +41,37 @@ ROOM_DB = (-70, -35)  # of the noise of clips without sounds
 CLIPS_PER_EMPTY = 20  # clips with sounds for each clip without
 
 
-def prepare_demo(
-    prepared_folder,
-    *,
-    num_train=960,
-    num_valid=120,
-    num_eval=120,
-    seed=0,
-):
+def prepare_demo(prepared_folder):
     """Generates a multi-label set as a prepared folder, unless it exists.
 
     Writes clips of 10 s at 16 kHz, the manifests and tables of any
     prepared folder, and ``events.tsv`` (filename, which is the id of a clip,
-    onset, offset, event_label; in seconds). The same settings give the same
-    clips.
+    onset, offset, event_label; in seconds).
 
     Arguments
     ---------
     prepared_folder : str
         Folder to write to.
-    num_train, num_valid, num_eval : int
-        Number of clips with sounds; one clip without is added for every 20.
-    seed : int
-        Seed of the clips' content.
 
     Raises
     ------
     InputError
         If the folder holds other data.
     """
-    sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
-    if min(sizes.values()) < 1:
-        raise InputError(f"Every split needs at least one clip: {sizes}")
-    settings = {"seed": seed, **sizes}
-    with preparing(prepared_folder, settings) as to_do:
+    with preparing(prepared_folder, {"seed": SEED, **SIZES}) as to_do:
         if to_do:
-            _write_demo(prepared_folder, sizes, seed)
+            _write_demo(prepared_folder)
 
 
-def _write_demo(folder, sizes, seed):
+def _write_demo(folder):
     """Writes the clips and the tables of the demo set."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     clips = []
     drawn = {}
-    for split, size in sizes.items():
+    for split, size in SIZES.items():
         empty = [()] * -(-size // CLIPS_PER_EMPTY)
         for number, indices in enumerate(_draw_classes(rng, size) + empty):
-            clip_id = make_id(seed, split, number)
+            clip_id = make_id(SEED, split, number)
             mids = tuple(CLASSES[index][0] for index in indices)
             clips.append(Clip(clip_id, None, mids, split, end=CLIP_SECONDS))
             drawn[clip_id] = number, indices
@@ -95,7 +81,7 @@ def _write_demo(folder, sizes, seed):
         """Generates a clip; keeps its events."""
         number, indices = drawn[clip.id]
         samples, events[clip.id] = generate_clip(
-            seed, clip.split, number, indices
+            SEED, clip.split, number, indices
         )
         return as_int16(samples)
 

@@ -14,7 +14,6 @@ Authors
 import copy
 import csv
 import math
-import os
 import sys
 
 import torch
@@ -257,11 +256,8 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    # The schedule needs the number of optimiser steps
-    num_clips = math.ceil(
-        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
-    )
-    num_batches = math.ceil(num_clips / hparams["batch_size"])
+    # The schedule needs the number of optimiser steps, of one process
+    num_batches = math.ceil(len(datasets["train"]) / hparams["batch_size"])
     total_steps = hparams["number_of_epochs"] * (
         num_batches // brain.grad_accumulation_factor
     )

@@ -42,7 +42,8 @@ class LinearWarmupCosine:
         if not 0 <= warmup_steps < total_steps:
             raise ValueError(
                 f"total_steps={total_steps} must be greater than "
-                f"warmup_steps={warmup_steps}, which must not be negative."
+                f"warmup_steps={warmup_steps}, which must not be negative. "
+                "Without steps, an epoch has fewer batches than are accumulated."
             )
         self.lr = lr
         self.warmup_steps = warmup_steps

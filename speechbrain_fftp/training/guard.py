@@ -320,32 +320,6 @@ def _values(text):
     return {key.value: yaml.serialize(value) for key, value in root.value}
 
 
-def check_steps(train_loader, grad_accumulation_factor):
-    """Ends the process with one line if an epoch has no optimiser step.
-
-    Arguments
-    ---------
-    train_loader : DataLoader
-        The loader of the training clips.
-    grad_accumulation_factor : int
-        Number of batches of a step.
-
-    Example
-    -------
-    >>> check_steps(range(9), 4)
-    >>> check_steps(range(9), 100)
-    Traceback (most recent call last):
-    ...
-    SystemExit: grad_accumulation_factor 100 is more than the 9 batches ...
-    """
-    if len(train_loader) < grad_accumulation_factor:
-        sys.exit(
-            f"grad_accumulation_factor {grad_accumulation_factor} is more than "
-            f"the {len(train_loader)} batches of an epoch, so that no step would "
-            "be made: give a smaller one."
-        )
-
-
 def check_weights(module):
     """Ends the process with one line if weights of a module are not finite."""
     finite = [weight.isfinite().all() for weight in module.parameters()]

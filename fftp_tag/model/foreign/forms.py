@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fftp_tag.model.foreign import ast, optimum, sherpa, waveform
 from fftp_tag.model.foreign.join import Found
-from fftp_tag.packages import require
 
 FORMS = (waveform, ast, optimum, sherpa)
 OWN = "frame_samples"  # a key that the metadata of this package have
@@ -31,7 +30,7 @@ def accepted() -> str:
 
 def is_own(path: Path) -> bool:
     """Whether a file has metadata of this package, or is no ONNX."""
-    onnx = require("onnx", "An ONNX file of others")
+    import onnx
     from google.protobuf.message import DecodeError
 
     try:

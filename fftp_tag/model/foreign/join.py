@@ -15,7 +15,6 @@ from fftp_tag.files import PathLike
 from fftp_tag.model.edit import write_model
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.silence import mask_silence
-from fftp_tag.packages import require
 
 if TYPE_CHECKING:
     import onnx
@@ -64,7 +63,7 @@ class JoinedModel:
     """
 
     def __init__(self, path: Path):
-        onnx = require("onnx", f"{path} has to be converted once, which")
+        import onnx
         from google.protobuf.message import DecodeError
         from onnx.checker import ValidationError
         from onnx.version_converter import ConvertError

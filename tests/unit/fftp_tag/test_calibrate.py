@@ -6,7 +6,6 @@ Authors
 
 import dataclasses
 import json
-import re
 import shutil
 
 import numpy as np
@@ -226,8 +225,6 @@ def test_false_alarms_are_counted(tmp_path, capsys):
     assert "2.wav" in messages
     assert "1.0 minutes" in printed  # of digital silence
     low, together = printed.splitlines()[-2:]
-    assert low.endswith("Low (threshold 0.500)")
+    assert low.endswith("an hour  Low")
     for line in (low, together):
         assert "1, at most 3" in line  # 4.74 in 5 s
-        share = re.search(r"(\d+\.\d) % of the time", line)[1]
-        assert float(share) >= 95

@@ -319,8 +319,8 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     assert 0.5 < low < accuracy <= high == 1 and accuracy > 0.8
     # The second half without its digital silence
     assert "0.2 minutes" in printed and "0.1 minutes" in printed
-    [alarms] = re.findall(r"(\d+), at most .* (\d+\.\d) % .*  high", printed)
-    assert int(alarms[0]) >= 1 and float(alarms[1]) >= 40
+    [alarms] = re.findall(r"(\d+), at most .* an hour  high", printed)
+    assert int(alarms) >= 1
     assert "not read" in printed and "2.wav" in messages
     learnt = AudioTagger.from_pretrained(path)
     pause = make_sound("noise", 304, seconds=3)

@@ -8,11 +8,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from tiny_onnx import RATE, sounds, write_model
 
 from fftp_tag import AudioTagger
-from fftp_tag.audio.decode import resample
+from fftp_tag.audio.decode import resampled_blocks
 from fftp_tag.cli.output import rounded
 from fftp_tag.tag.live import stream_events
 
@@ -31,7 +32,8 @@ def test_a_pipe_has_the_events_of_its_samples(tmp_path):
     )
     assert done.returncode == 0 and done.stderr == b""
     tagger = AudioTagger.from_pretrained(model)
-    wav = resample(samples / 2**15, 2 * RATE, RATE)
+    blocks = [np.float32(samples / 2**15)]
+    wav = np.concatenate([*resampled_blocks(blocks, 2 * RATE, RATE)])
     expected = list(stream_events(tagger, [wav], **WINDOWS))
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert found == [rounded(event.to_dict()) for event in expected]

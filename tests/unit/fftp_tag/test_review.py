@@ -27,7 +27,6 @@ from tiny_onnx import PITCHES, RATE, cosines
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.cli.review import ORDER_NAMES, print_summary
-from fftp_tag.data.custom import list_clips
 from fftp_tag.data.reviewed import (
     TABLE,
     Answer,
@@ -35,7 +34,6 @@ from fftp_tag.data.reviewed import (
     read_answers,
     reviewed_clips,
 )
-from fftp_tag.errors import InputError
 from fftp_tag.learning.classifier import learn_labels
 from fftp_tag.model.info import default_rules
 from fftp_tag.review.places import LONGEST, ORDERS, Place, find_places
@@ -204,12 +202,6 @@ def test_answers_are_on_disk_at_once(serve, tmp_path, recordings):
     table = (tmp_path / "reviewed" / TABLE).read_text()
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [x["label"] for x in rows] == ["Low", "background", "New name", ""]
-    # A label track that Audacity reads, and learn
-    track = tmp_path / "reviewed" / "monday" / "1.wav.txt"
-    assert len(track.read_text().splitlines()) == 3
-    clips = list_clips(recordings, 1, tmp_path / "reviewed", True).clips
-    labels = {clip.labels for clip in clips}
-    assert labels == {("Low",), ("New name",), ()}
     # What is played is the place, and a second around it
     place = client.state()["place"]
     wav, rate = sf.read(io.BytesIO(client.get(f"clips/{place['number']}.wav")))
@@ -245,14 +237,11 @@ def test_undo_asks_again(serve, tmp_path):
     place, state = client.answer("yes")
     client.answer("no")
     client.post("undo")
-    track = tmp_path / "reviewed" / "monday" / "1.wav.txt"
     assert [x.answer for x in read_answers(tmp_path / "reviewed")] == ["yes"]
-    assert len(track.read_text().splitlines()) == 1
     assert client.state()["place"]["start"] == state["place"]["start"]
     # Also an answer of an earlier start, at a place that is no longer found
     folder = ReviewFolder(tmp_path / "reviewed")
     [answer] = folder.undo(), *folder.answers
-    assert not track.exists()
     folder.add(answer._replace(start=0.25, end=0.5))
     client = serve()
     state = client.post("undo")
@@ -403,8 +392,6 @@ def test_errors_name_what_is_wrong(model, recordings, tmp_path, capsys):
     mine = tmp_path / "mine"
     (mine / "Bark").mkdir(parents=True)
     assert "none.wav" in error(tmp_path / "none.wav")
-    inside = recordings / "reviewed"
-    assert "--output" in error(recordings, "--output", inside)
     assert "--output" in error(recordings, "--output", recordings)
     assert "review.csv" in error(recordings, "--output", mine)
     output = ["--output", tmp_path / "reviewed"]
@@ -421,21 +408,6 @@ def test_errors_name_what_is_wrong(model, recordings, tmp_path, capsys):
     assert main([*map(str, command)]) == 1
     assert "1.wav" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
-
-
-def test_recordings_of_one_name_have_one_track(tmp_path):
-    """Not that of the recording of another folder."""
-    folder = ReviewFolder(tmp_path / "reviewed")
-    heard = Answer("a", "1.wav", 0, 1, "Low", 0.5, "yes", "Low", "top", "", "")
-    folder.add(heard)
-    with pytest.raises(InputError, match="1.wav.txt.*--output"):
-        folder.add(heard._replace(folder="b"))
-    assert read_answers(tmp_path / "reviewed") == [heard]
-    # What was changed in a track is kept
-    track = tmp_path / "reviewed" / "1.wav.txt"
-    track.write_text("0.100000\t0.900000\tLow")
-    folder.add(heard._replace(start=2.0, end=3.0))
-    assert track.read_text().splitlines()[0] == "0.100000\t0.900000\tLow"
 
 
 @pytest.mark.parametrize("right, count", [(0, 5), (5, 5), (7, 40), (900, 2000)])
