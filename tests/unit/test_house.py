@@ -50,13 +50,6 @@ ROOMS = (
     "speechbrain_fftp.augment",
     "speechbrain_fftp.nnet",
 )
-UPSTREAM_ROOMS = ROOMS[ROOMS.index("speechbrain_fftp.inference") :]
-# What the recipe of a pull request has in place of SpeechBrain's core
-CORE = "speechbrain_fftp.core"
-EXPORTED_RECIPES = (
-    "recipes.AudioSet.train",
-    "recipes.AudioSet.audioset_prepare",
-)
 # The one way back: a torch checkpoint is converted where the plugin is installed
 CONVERSION = "speechbrain_fftp.pretrained.convert"
 WAY_BACK = "fftp_tag.model.sources", CONVERSION
@@ -119,13 +112,6 @@ def test_rooms_import_only_from_rooms_below():
     assert CONVERSION not in import_graph(inside=False)[WAY_BACK[0]]
 
 
-def test_rooms_for_speechbrain_import_only_each_other():
-    for name, targets in import_graph().items():
-        if room_of(name) in UPSTREAM_ROOMS:
-            rooms = {room_of(x) for x in targets & set(MODULES)}
-            assert rooms <= set(UPSTREAM_ROOMS), name
-
-
 def test_the_application_needs_no_torch():
     for name, targets in import_graph().items():
         if name.split(".")[0] == "fftp_tag":
@@ -136,16 +122,6 @@ def test_modules_do_not_import_in_a_cycle():
     graph = import_graph().items()
     ours = {name: targets & set(MODULES) for name, targets in graph}
     TopologicalSorter(ours).prepare()  # raises a CycleError
-
-
-def test_what_goes_to_speechbrain_needs_nothing_else():
-    """No exported file imports what only this package has."""
-    exported = {
-        f"speechbrain_fftp.{x}" for part in PARTS.values() for x in part
-    }
-    for name in (*exported, *EXPORTED_RECIPES):
-        targets = import_graph()[name] & set(MODULES)
-        assert targets <= exported | {CORE}, (name, targets - exported)
 
 
 def test_yaml_files_name_what_there_is():

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import numpy as np
 import pytest
 import show_demo
 import tiny_onnx
@@ -13,23 +12,6 @@ from fftp_tag import AudioTagger
 from fftp_tag.data.prepare import prepare_custom
 from fftp_tag.data.prepared import read_manifest
 from fftp_tag.data.strong_labels import write_strong_labels
-from fftp_tag.score.events import ClipEvents
-
-
-def test_found_events_stand_beside_the_true_ones():
-    """Right, missed, too short, and not there; in the order of time."""
-    siren = ClipEvents(
-        true=np.array([[5.0, 9.0], [0.0, 2.0]]),
-        found=np.array([[0.5, 2.0], [5.0, 6.0]]),
-    )
-    beep = ClipEvents(np.zeros((0, 2)), np.array([[1.0, 3.0]]))
-    paired = {"Siren": [siren], "Beep": [beep], "Hum": []}
-    assert show_demo.list_rows(paired) == [
-        ("Siren", [0.0, 2.0], [0.5, 2.0]),
-        ("Beep", None, [1.0, 3.0]),
-        ("Siren", None, [5.0, 6.0]),
-        ("Siren", [5.0, 9.0], None),
-    ]
 
 
 def test_what_a_model_finds_is_shown(tmp_path, capsys):

@@ -30,7 +30,6 @@ from fftp_tag.model.edit import copy_model
 from fftp_tag.model.info import RULES
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import OUTPUT, make_span_model
-from fftp_tag.tag.live import hear_predictions, hear_windows
 
 IN_SILENCE = 0.1
 QUIET = 5e-5  # below a sample of 1/10,000
@@ -91,15 +90,15 @@ def heard(tagger, n_samples):
     return min(size, n_samples), hop, token
 
 
-def check_predictions(tagger, wav, times, probs, hop=0):
+def check_predictions(tagger, wav, times, probs):
     """Checks where predictions are, and their values if they are known."""
     size, step, token = heard(tagger, len(wav))
     if tagger.model.is_frame_level:
         size = tagger.model.span_samples  # also if the recording is shorter
     starts = np.round(RATE * np.array(times) - size / 2).astype(int)
     apart = np.diff(starts)
-    assert 0 <= starts[0] <= hop  # of a stream, from one run to the next
-    assert ((0 < apart) & (apart <= max(step, hop))).all()
+    assert starts[0] == 0
+    assert ((0 < apart) & (apart <= step)).all()
     assert 0 <= max(len(wav) - size, 0) - starts[-1] < token
     is_own = not tagger.model.is_frame_level or size == PATCH
     for start, row in zip(starts, probs):
@@ -126,20 +125,6 @@ def test_recordings_are_heard_to_their_end(tagger):
         else:
             # A piece holds more predictions than are used of it
             assert (found.clip_probs >= found.probs.max(0) - 1e-6).all()
-
-
-def test_a_stream_is_heard_to_its_end(tagger):
-    for block, wav in enumerate(RECORDINGS, start=60):
-        blocks = (wav[n : n + block] for n in range(0, len(wav), block))
-        if tagger.model.is_frame_level:
-            found = [*hear_predictions(tagger, blocks)]
-        else:
-            parts = tagger.check_window()
-            found = [*hear_windows(tagger, blocks, *parts)]
-        times = [prediction.centre for prediction in found]
-        probs = [prediction.probs for prediction in found]
-        check_predictions(tagger, wav, times, probs, hop=RATE)
-        assert found[-1].end == len(wav) / RATE
 
 
 PAGE = """

@@ -10,10 +10,9 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile as sf
 import tiny_onnx
 from sklearn.metrics import f1_score
-from tiny_onnx import RATE, clip_path, write_clips
+from tiny_onnx import clip_path, write_clips
 
 from fftp_tag import evaluate
 from fftp_tag.cli.main import main
@@ -211,20 +210,3 @@ def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
             calibrate(path, folder, new)
     list_groups(folder, 11)
     assert calibrate(path, folder, new).n_folds == 2
-
-
-def test_false_alarms_are_counted(tmp_path, capsys):
-    model = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
-    wav = 0.8 * tiny_onnx.cosines(5 * RATE)[0]
-    wav = np.concatenate([wav, np.zeros(60 * RATE)])
-    (tmp_path / "rooms").mkdir()
-    sf.write(tmp_path / "rooms" / "1.wav", wav, RATE)
-    (tmp_path / "rooms" / "2.wav").write_bytes(b"no audio")
-    assert run("--model", model, "--background", tmp_path / "rooms") == 0
-    printed, messages = capsys.readouterr()
-    assert "2.wav" in messages
-    assert "1.0 minutes" in printed  # of digital silence
-    low, together = printed.splitlines()[-2:]
-    assert low.endswith("an hour  Low")
-    for line in (low, together):
-        assert "1, at most 3" in line  # 4.74 in 5 s

@@ -27,7 +27,6 @@ from foreign_models import (
 )
 from onnx import helper
 from score import NAMES as NAMES_OF_ESC10
-from tiny_onnx import write_model
 from torchaudio.compliance import kaldi
 
 from fftp_tag import AudioTagger, learn
@@ -35,7 +34,6 @@ from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
 from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.graphs import GraphBuilder
-from fftp_tag.model.sources import find_on_disk
 from fftp_tag.model.spans import make_span_model
 
 TOLERANCE = 1e-3
@@ -201,15 +199,6 @@ def test_zipformer_of_sherpa_onnx(tmp_path):
         np.testing.assert_allclose(found[0], expected, atol=TOLERANCE)
         seen.append(found[0])
     assert np.ptp(seen, axis=0).max() > 10 * TOLERANCE
-
-
-def test_other_models_beside_a_class_list(tmp_path):
-    """They are neither a CED nor a Zipformer."""
-    folder = write_zipformer(tmp_path)
-    write_optimum(tmp_path / "other")
-    (tmp_path / "other/onnx/model.onnx").rename(folder / "model.onnx")
-    with pytest.raises(InputError, match="neither .* are input_values"):
-        AudioTagger.from_pretrained(folder)
 
 
 def test_ast_for_the_web_against_torchaudio(tmp_path):
@@ -491,16 +480,6 @@ def test_files_of_no_known_form(tmp_path, capsys):
         (error,) = capsys.readouterr().err.splitlines()
         for form in ("not a model", "X.json", "config.json", "sherpa-onnx"):
             assert form in error
-
-
-def test_own_models_beside_descriptions_of_others(tmp_path):
-    """As in a page; what is no ONNX is not taken for a model of others."""
-    own = write_model(tmp_path / "model.onnx")
-    content = own.read_bytes()
-    (tmp_path / "model.json").write_text("{}")
-    for data in (content, b"", b"text", content[:-9], content[9:]):
-        own.write_bytes(data)
-        assert find_on_disk(own) == find_on_disk(tmp_path) == own
 
 
 def test_a_model_is_joined_once(tmp_path, cache):

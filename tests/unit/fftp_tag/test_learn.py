@@ -150,19 +150,6 @@ def test_the_learnt_graph_is_scikit_learns(
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)
 
 
-def test_a_class_without_clips_or_others_can_be_learnt():
-    """As in a fold."""
-    features = np.random.default_rng(0).standard_normal((4, 3))
-    targets = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 0], [1, 0, 1]])
-    of_labels = learn_labels(
-        features, targets, np.ones(targets.shape, bool), np.ones(4)
-    )
-    of_classes = learn_classes(features, np.array([0, 0, 4, 4]), n_classes=3)
-    for found in (of_labels, of_classes):
-        probs = found.probabilities([features])
-        assert probs[0, 0] > 0.99 and probs[0, 1] < 0.01
-
-
 @pytest.mark.parametrize("n_others", [500, 5000])
 def test_the_calibration_is_that_of_probabilities(n_others):
     """Other sounds count alike, however many there are."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import FrameLevel, Framing, ModelInfo, default_rules
+from fftp_tag.model.info import FrameLevel, ModelInfo, default_rules
 
 INFO = ModelInfo(
     labels=["Straße", "Bark, dog", "海"],
@@ -42,21 +42,6 @@ def test_metadata_keep_every_value():
     plain = dataclasses.replace(INFO, rules=None, frame_level=None, note=None)
     found = ModelInfo.from_metadata(plain.to_metadata())
     assert found.rules is found.frame_level is found.note is None
-
-
-@pytest.mark.parametrize(
-    "span, hop, piece_hop, last",
-    [(100, 50, 1800, 1900), (800, 100, 1100, 1200), (1900, 450, 450, 100)],
-)
-def test_how_recordings_are_cut(span, hop, piece_hop, last):
-    """Pieces overlap by a tenth, or by more than the span of a prediction."""
-    info = dataclasses.replace(INFO, frame_level=FrameLevel(span, hop))
-    assert info.pieces == Framing(2000, piece_hop)
-    found = info.prediction_starts(2049)
-    assert found.tolist() == [*range(0, last, hop), last]
-    assert info.prediction_starts(span - 1).tolist() == [0]
-    of_clips = dataclasses.replace(INFO, frame_level=None)
-    assert of_clips.pieces == Framing(2000, 2000)
 
 
 def test_windows_of_clips():

@@ -21,7 +21,6 @@ import pytest
 import scipy.stats
 import soundfile as sf
 import tiny_onnx
-from sklearn.linear_model import LogisticRegression
 from tiny_onnx import PITCHES, RATE, cosines
 
 from fftp_tag import AudioTagger, learn
@@ -34,7 +33,6 @@ from fftp_tag.data.reviewed import (
     read_answers,
     reviewed_clips,
 )
-from fftp_tag.learning.classifier import learn_labels
 from fftp_tag.model.info import default_rules
 from fftp_tag.review.places import LONGEST, ORDERS, Place, find_places
 from fftp_tag.review.server import ReviewServer
@@ -440,23 +438,6 @@ def test_only_random_events_of_this_model_have_an_interval(capsys):
         assert "not measured" in capsys.readouterr().out
 
 
-def test_labels_that_are_not_known_are_not_learnt():
-    """Of clips of several classes: a no is about one class alone."""
-    draw = np.random.default_rng(0)
-    features = draw.standard_normal((40, 3))
-    targets = (draw.random((40, 2)) < 0.5).astype(float)
-    is_known = np.ones((40, 2), bool)
-    is_known[:10, 1] = False
-    found = learn_labels(features, targets, is_known, np.ones(40))
-    scaled = (features - features.mean(0)) / features.std(0)
-    for c in range(2):
-        rows = is_known[:, c]
-        expected = LogisticRegression(max_iter=1000)
-        expected.fit(scaled[rows], targets[rows, c])
-        weight = expected.coef_[0] / features.std(0)
-        np.testing.assert_allclose(found.weight[c], weight)
-
-
 def noise_and_tone(pitch, seed, seconds=1.0):
     """A tone in noise."""
     draw = np.random.default_rng(seed)
@@ -590,21 +571,6 @@ def test_what_an_answer_tells(lesson, tmp_path):
     assert {clip.group for clip in found} == {
         str(days / f"{day}.wav") for day in range(3)
     }
-
-
-def test_recordings_that_moved_are_named(lesson, tmp_path, capsys):
-    tagger, clips, days = lesson
-    folder = ReviewFolder(tmp_path / "reviewed")
-    for answer in answers_of(days, [(0.0, "low", "yes", "low")]):
-        folder.add(answer)
-    command = ["learn", clips, "--model", tagger.model.path, "--output"]
-    command += [tmp_path / "my.onnx", "--reviewed"]
-    days.rename(tmp_path / "moved")
-    assert main([*map(str, command), str(tmp_path / "reviewed")]) == 1
-    error = capsys.readouterr().err
-    assert "3 recordings" in error and str(days / "0.wav") in error
-    assert main([*map(str, command), str(clips)]) == 1
-    assert TABLE in capsys.readouterr().err
 
 
 def test_false_alarms_of_what_was_reviewed_are_doubted(

@@ -144,23 +144,6 @@ def test_a_file_runs_without_a_warning(model, forms, tmp_path):
     assert done.stderr == b""
 
 
-def test_silence_has_no_probability(model):
-    """Of a clip, and of each frame-level prediction that is made from it."""
-    session = onnxruntime.InferenceSession(model("frames")[1])
-    wavs = noise(3, 32000).numpy()
-    wavs[0, 8000:24000] = 9e-5
-    wavs[1], wavs[2] = 9e-5, 1.1e-4
-    names = ["probabilities", "frame_probabilities"]
-    clips, steps = session.run(names, {"wavs": wavs})
-    assert (clips[[0, 2]] > 0).all() and (steps[2] > 0).all()
-    assert not clips[1].any() and not steps[1].any()
-    starts = 800 * np.arange(steps.shape[1])
-    is_silent = (starts >= 8000) & (starts + 1840 <= 24000)
-    assert is_silent.sum() == 18
-    np.testing.assert_array_equal((steps[0] == 0).all(1), is_silent)
-    np.testing.assert_array_equal((steps[0] > 0).all(1), ~is_silent)
-
-
 @torch.no_grad()
 def test_probabilities_of_single_labels_sum_to_one(model):
     """They are the softmax of the logits, of which others are the sigmoid."""

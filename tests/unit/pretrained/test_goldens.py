@@ -40,30 +40,6 @@ def test_logits_of_features(shared, name):
 
 
 @torch.no_grad()
-def test_an_ast_of_transformers(tmp_path):
-    """Without reference tensors: what any folder of the hub holds."""
-    transformers = pytest.importorskip("transformers")
-    config = transformers.ASTConfig(
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=128,
-        max_length=128,
-        num_labels=5,
-    )
-    torch.manual_seed(0)
-    model = transformers.ASTForAudioClassification(config).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    model.save_pretrained(tmp_path)
-    encoder, classifier = load_ast(tmp_path)
-    feats = torch.randn(2, 128, 128)
-    expected = model(feats).logits
-    found = classifier(encoder(feats))[:, 0]
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-@torch.no_grad()
 def test_an_ast_from_waveforms(shared, monkeypatch):
     """Beside a louder clip; its front end is that of transformers."""
     source = shared / "fixtures" / "ast_pipeline" / "ast_a"

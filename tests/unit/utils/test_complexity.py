@@ -9,7 +9,6 @@ import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
@@ -37,14 +36,6 @@ def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
     assert macs.total - macs.linear_conv == 12 * 2 * tokens**2 * 768
     assert (encoder.num_heads, encoder.max_frames) == (12, 1024)
     assert encoder.pooling == "cls"
-
-
-def test_default_size_of_convolutions():
-    """18 blocks have the matrix multiplications of an AST."""
-    with torch.device("meta"):
-        macs = count_macs(ConvNeXt1d().eval(), torch.zeros(1, 1000, 128))
-    per_token = 25 * 128 * 768 + 12 * 12 * 768**2 + 18 * 9 * 768
-    assert macs.linear_conv == 196 * per_token
 
 
 def test_masked_attention_on_a_cpu_counts_as_much():
