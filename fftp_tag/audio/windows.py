@@ -162,6 +162,12 @@ def read_blocks(
         isinstance(x, str | os.PathLike) for x in source
     ):
         raise InputError("A list is no source: call this for each file.")
+    is_array = isinstance(source, list | tuple) or hasattr(source, "__array__")
+    if not is_array and not isinstance(source, str | bytes | os.PathLike):
+        raise InputError(
+            f"A {type(source).__name__} is no source: give a path, bytes or an "
+            "array."
+        )
     name = "the audio"
     if isinstance(source, str | os.PathLike | Part):
         name = str(source)
@@ -194,11 +200,13 @@ def read_blocks(
             logger.warning("%s is %s", name, error)
     except InputError as error:
         raise InputError(f"{name} is not readable audio: {error}") from error
+    if isinstance(source, Part) and source.start > 0 and n_samples == 0:
+        raise InputError(f"{source.path} ends before {source.start:g} s.")
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     is_file = not isinstance(source, np.ndarray)
     if is_file and peak < audio.SILENCE and warn:
-        logger.warning("%s is silent", name)
+        logger.warning("%s is silent (channels are averaged)", name)
 
 
 def read_part(
@@ -214,6 +222,8 @@ def read_part(
             samples.append(block)
     except audio.TruncatedAudio as error:
         logger.warning("%s is %s", path, error)
+    if start > 0 and not sum(map(len, samples)):
+        raise InputError(f"{path} ends before {start:g} s.")
     return np.concatenate(samples)
 
 

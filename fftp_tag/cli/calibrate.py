@@ -125,6 +125,9 @@ def report_calibration(target: Path, found: "Calibration") -> None:
         counts = old.together.count, new.together.count
         print(f"false alarms       {counts[0]:<6}  {counts[1]}")
         output.print_false_alarms(new)
+    before, after = (x.f1["macro_F1"] for x in (found.before, found.after))
+    if before is not None and after is not None and after <= before:
+        print("learnt rules are no better: keep the old ones")
     print(f"wrote {target}")
 
 

@@ -106,10 +106,10 @@ def run(args: argparse.Namespace) -> None:
     if args.int8:
         try:
             store_in_int8(existing, path)
-        except InputError:
+        except InputError as error:
             if existing == path:  # in float32
                 path.unlink()
-            raise
+            raise InputError(f"{args.source}: {error}") from error
     model = Model(path)
     n_classes = len(model.labels)
     print(

@@ -43,7 +43,10 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.search.index import update_index
 
     if not os.path.isdir(args.archive):
-        raise FileNotFoundError(f"{args.archive}: there is no such folder.")
+        raise FileNotFoundError(
+            f"{args.archive}: there is no such folder; "
+            "an archive is a folder of audio files."
+        )
     if args.model != STARTER and os.path.exists(args.model):
         args.model = os.path.abspath(args.model)
     update = update_index(

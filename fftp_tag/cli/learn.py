@@ -100,6 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Learns the classes and prints the report."""
+    from fftp_tag.files import check_target
+
+    if args.clips is not None:
+        check_target(args.clips)
     tagger = options.load_tagger(args)
     path = args.output
     if path is None:
@@ -126,11 +130,15 @@ def run(args: argparse.Namespace) -> None:
 def print_report(report: "Report") -> None:
     """Prints what was learnt, and how well."""
     validation = report.validation
-    print("clips  threshold  class")
-    for label, count, threshold in zip(
-        report.labels, report.counts, validation.thresholds, strict=False
+    print("clips  tags from  events from  class")
+    for label, count, tag, event in zip(
+        report.labels,
+        report.counts,
+        validation.thresholds,
+        report.event_thresholds,
+        strict=True,
     ):
-        print(f"{count:5d}  {threshold:9.3f}  {label}")
+        print(f"{count:5d}  {tag:9.3f}  {event:11.3f}  {label}")
     print(f"{report.background_seconds:7.1f} s of background")
     if report.background_seconds < ENOUGH_BACKGROUND:
         print(

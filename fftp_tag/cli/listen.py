@@ -36,7 +36,7 @@ BLOCKS = 10  # per second
 # What audio files begin with: WAV, FLAC, Ogg, AIFF, MP3, CAF, AU, Matroska
 HEADERS = (
     *(b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3", b"caff", b".snd"),
-    b"\x1aE\xdf\xa3",
+    *(b"\x1aE\xdf\xa3", b"\xff\xfb", b"\xff\xf3"),
 )
 
 

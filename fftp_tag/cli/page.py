@@ -115,6 +115,7 @@ def write_page(
     example: str | None,
 ) -> None:
     """Writes the page into an empty folder; ``dist`` holds the runtime."""
+    from fftp_tag.audio.decode import read_duration
     from fftp_tag.files import write_json
     from fftp_tag.model.session import Model
 
@@ -129,6 +130,10 @@ def write_page(
         for name in INTEGRITY:
             shutil.copyfile(dist / name, folder / "runtime" / name)
     if example is not None:
+        try:
+            read_duration(example)
+        except InputError as error:
+            raise InputError(f"--example {example}: {error}") from error
         settings["example"] = Path(example).name
         (folder / "example").mkdir()
         shutil.copyfile(example, folder / "example" / Path(example).name)

@@ -146,16 +146,24 @@ def usable_clips(
     return list(kept.values()), skipped
 
 
-def check_missing(clips: list[Clip], allowed: float) -> None:
-    """Raises an ``InputError`` if too many clips of a split have no audio."""
+def check_missing(
+    clips: list[Clip], allowed: float, option: str | None = "allow_missing"
+) -> None:
+    """Raises an ``InputError`` if too many clips of a split have no audio.
+
+    ``option`` is what accepts them.
+    """
     for split in dict.fromkeys(clip.split for clip in clips):
         of_split = [clip for clip in clips if clip.split == split]
-        missing = [clip.id for clip in of_split if clip.is_missing]
+        missing = [clip for clip in of_split if clip.is_missing]
         fraction = len(missing) / len(of_split)
         if fraction > allowed:
+            more = ""
+            if option is not None:
+                share = math.ceil(100 * fraction) / 100
+                more = f", or accept it with {option} {share:g}"
             raise InputError(
                 f"{len(missing)} of {len(of_split)} {split} clips have no"
-                f" audio file, such as {missing[0]}: correct the data folder,"
-                " or accept it with allow_missing"
-                f" {math.ceil(100 * fraction) / 100:g}"
+                f" audio file, such as {missing[0].audio or missing[0].id}:"
+                f" correct the data folder{more}"
             )

@@ -127,7 +127,22 @@ def list_clips(
         raise FileNotFoundError(f"{data_folder} holds no clips. {LAYOUTS}")
     ids = clip_ids([clip.id for clip in clips])
     clips = [clip._replace(id=ids[clip.id]) for clip in clips]
+    clips = [
+        clip._replace(labels=())
+        if any(map(is_background, clip.labels))
+        else clip
+        for clip in clips
+    ]
     names = sorted({label for clip in clips for label in clip.labels})
+    by_lower = {name.lower(): name for name in names}
+    for name in names:
+        if (other := by_lower[name.lower()]) != name:
+            logger.warning(
+                "%s: the classes %s and %s differ in case only",
+                data_folder,
+                name,
+                other,
+            )
     has_negatives = any(not clip.labels for clip in clips)
     if len(names) < (1 if has_negatives else min_classes):
         raise InputError(
@@ -137,6 +152,11 @@ def list_clips(
     classes = dict(zip(names, names, strict=False))
     paths = [os.path.join(data_folder, name) for name in tables]
     return Listing(data_folder, classes, clips, paths)
+
+
+def is_background(label):
+    """Whether a label, in any case, says that there is no class."""
+    return label.lower() == BACKGROUND
 
 
 def list_labelled(data_folder, strong_labels, partly_labelled):
@@ -207,8 +227,6 @@ def list_parts(data_folder, recordings, partly_labelled):
                 end=end,
                 group=group,
             )
-            if BACKGROUND in clip.labels:
-                clip = clip._replace(labels=())
             clips.append(clip._replace(id=part_id(path, start, end)))
     return clips
 
@@ -345,9 +363,7 @@ def list_classes(data_folder, names, split=""):
     clips = []
     empty = []
     for name in names:
-        labels = ()
-        if name != BACKGROUND:
-            labels = (class_name(name, data_folder),)
+        labels = (class_name(name, data_folder),)
         paths = audio_below(data_folder, os.path.join(split, name))
         for path in paths:
             audio = os.path.join(data_folder, path)

@@ -34,6 +34,7 @@ def drop_copies(clips, folder):
     first_of = {}
     kept = []
     skipped = []
+    conflicts = []
     for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
         content = digests.get(clip.audio, clip.audio)
         first = first_of.setdefault((content, clip.start, clip.end), clip)
@@ -44,6 +45,12 @@ def drop_copies(clips, folder):
             skipped.append(
                 (clip.id, clip.split, f"copy: the same content as {path}")
             )
+            if set(clip.labels) != set(first.labels):
+                other = os.path.relpath(clip.audio, folder)
+                conflicts.append(
+                    f"{other} ({', '.join(clip.labels) or 'no class'}) and "
+                    f"{path} ({', '.join(first.labels) or 'no class'})"
+                )
     if skipped:
         logger.warning(
             "%s: skipped %d clips that are copies, such as %s (%s). Remove the"
@@ -52,6 +59,13 @@ def drop_copies(clips, folder):
             len(skipped),
             skipped[0][0],
             skipped[0][2],
+        )
+    if conflicts:
+        logger.warning(
+            "%s: %d copies have other labels, such as %s; the last is used",
+            folder,
+            len(conflicts),
+            conflicts[0],
         )
     return kept, skipped
 

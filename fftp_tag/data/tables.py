@@ -53,7 +53,11 @@ def read_table(
         header = reader.fieldnames or []
         for column in columns:
             if column not in header:
-                raise InputError(f"{path} has no column '{column}': {header}")
+                raise InputError(
+                    f"{path} has no column '{column}': its first line has "
+                    f"{header}, which are separated by {delimiter!r}; case "
+                    "matters"
+                )
         for row in reader:
             if None in row:
                 raise InputError(

@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 import zlib
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -97,6 +98,26 @@ class Sounds:
     recordings: list[str]
     asked: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether most clips are known to be of one recording with others, and
+        no recording is in several groups.
+        """
+        groups: Counter[str] = Counter()
+        of_files: dict[str, set[str]] = defaultdict(set)
+        for clip in self.clips:
+            if (
+                clip.labels
+                and clip.split != "eval"
+                and clip.id not in self.asked
+            ):
+                groups[clip.group] += 1
+                of_files[clip.audio].add(clip.group)
+        if any(len(found) > 1 for found in of_files.values()):
+            return False
+        together = sum(count for count in groups.values() if count > 1)
+        return 2 * together > groups.total()
+
 
 @dataclasses.dataclass
 class Report:
@@ -108,6 +129,8 @@ class Report:
         Names of the C classes.
     counts : list of int
         The number of clips of each class, ``[C]``.
+    event_thresholds : list of float
+        What the probability of events must reach, ``[C]``.
     background_seconds : float
         Length of the background that was learnt from.
     filled : float
@@ -127,6 +150,7 @@ class Report:
 
     labels: list[str]
     counts: list[int]
+    event_thresholds: list[float]
     background_seconds: float
     filled: float
     span_seconds: float
@@ -236,6 +260,7 @@ def learn(
             token_size(tagger.model),
             sounds.single_label,
         )
+        validation.has_groups = sounds.has_groups
         write_learnt(encoder.model, output, sounds, validation, classifier)
     eval_scores = {}
     if held_out:
@@ -262,6 +287,7 @@ def learn(
     return Report(
         labels=sounds.labels,
         counts=counts.astype(int).tolist(),
+        event_thresholds=Model(output).rules.high.tolist(),
         background_seconds=found.background_seconds,
         filled=found.filled,
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
@@ -351,6 +377,8 @@ class Found:
         Of files in seconds, by path.
     intervals : dict of tuple
         Where the sounds of clips are, by id; see ``find_sounds``.
+    longest : list of float
+        Seconds of the longest sound of each clip that is learnt from.
     filled : float
         How much of these clips their sounds fill, from 0 to 1.
     clips, rooms : list of Part
@@ -360,6 +388,7 @@ class Found:
 
     lengths: dict[str, float]
     intervals: dict[str, tuple[Interval, ...]]
+    longest: list[float]
     filled: float
     clips: list[Part]
     rooms: list[Part]
@@ -385,7 +414,7 @@ def find_all(sounds: Sounds) -> Found:
             min(clip.end, lengths[str(clip.audio)]),
         )
         for clip in sounds.clips
-        if str(clip.audio) in lengths
+        if clip.start < lengths.get(str(clip.audio), 0.0)
     }
 
     def find(clip: Clip) -> tuple[Interval, ...]:
@@ -401,8 +430,12 @@ def find_all(sounds: Sounds) -> Found:
         for clip, found, _ in in_order(find, has_sound)
         if found is not None
     }
-    heard = sum(end - start for x in intervals.values() for start, end in x)
-    length = sum(parts[x].end - parts[x].start for x in intervals)
+    learnt = [
+        x.id for x in has_sound if x.id in intervals and x.split != "eval"
+    ]
+    heard = sum(end - start for x in learnt for start, end in intervals[x])
+    length = sum(parts[x].end - parts[x].start for x in learnt)
+    longest = [intervals[x][0][1] - intervals[x][0][0] for x in learnt]
     clips: list[Part] = []
     rooms: list[Part] = []
     for clip in sounds.clips:
@@ -414,17 +447,16 @@ def find_all(sounds: Sounds) -> Found:
         if path in lengths
     ]
     filled = heard / max(length, MIN_SECONDS)
-    return Found(lengths, intervals, filled, clips, rooms)
+    return Found(lengths, intervals, longest, filled, clips, rooms)
 
 
 def choose_span(found: Found) -> float:
     """The length of spans in seconds: about the median of the clips' longest
     sounds, at most ``MAX_SPAN``.
     """
-    longest = [parts[0][1] - parts[0][0] for parts in found.intervals.values()]
-    if not longest:
+    if not found.longest:
         return 1.0  # no clip can be read, which is reported later
-    typical = min(max(float(np.median(longest)), MIN_SECONDS), MAX_SPAN)
+    typical = min(max(float(np.median(found.longest)), MIN_SECONDS), MAX_SPAN)
     octaves = math.log2(typical)
     return 2 ** (round(LENGTHS * octaves) / LENGTHS)
 
@@ -481,11 +513,12 @@ def encode_clips(
         asked = sounds.asked.get(clip.id) or sounds.labels
         example = Example(
             str(own._replace(path=path)),
-            clip.fold or clip.group,
+            clip.group,
             np.array([x in clip.labels for x in sounds.labels], np.float32),
             *features[recording],
             is_known=np.array([x in asked for x in sounds.labels]),
             is_reviewed=clip.id in sounds.asked,
+            fold=clip.fold,
         )
         (held_out if clip.split == "eval" else learnt).append(example)
     check_examples(sounds, learnt, errors)

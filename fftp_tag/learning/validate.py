@@ -35,7 +35,7 @@ class Example(NamedTuple):
     """A clip to learn from, or to be scored."""
 
     name: str
-    group: str  # the clips of a group stay in one fold
+    group: str  # clips of a group are alike, and stay in one fold
     target: np.ndarray  # multi-hot labels [C]
     spans: np.ndarray  # features of its spans [N, F]
     # Features of its sounds and of augmented copies [K, F]; if there are none,
@@ -47,6 +47,7 @@ class Example(NamedTuple):
     # Whether it was chosen for review: it is learnt from, but no calibration,
     # threshold or score is of these, which are unlike what will be heard
     is_reviewed: bool = False
+    fold: str = ""  # if given, its clips stay in one fold instead
 
     @property
     def is_background(self) -> bool:
@@ -116,7 +117,7 @@ class Validation:
         Labels of the classes that are not scored: their clips are of one group,
         and cannot be learnt from and tested at once.
     has_groups : bool
-        Whether any clips are known to be of one recording.
+        Whether most clips are known to be of one recording with others.
     others_tagged : float
         The share of other sounds, of kinds that are not learnt from, that are
         tagged.
@@ -169,7 +170,7 @@ def validate(
     """
     targets = targets_of(examples)
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
-    folds = assign_folds(targets, [x.group for x in examples])
+    folds = assign_folds(targets, [x.fold or x.group for x in examples])
     others = without_alike(examples, others, single_label)
     if folds is None:
         temperature = TEMPERATURE if single_label else 1.0
@@ -213,7 +214,6 @@ def validate(
         unmeasured=[
             x for x, found in zip(labels, measured, strict=True) if not found
         ],
-        has_groups=len({x.group for x in examples}) < n_clips,
         others_tagged=share_tagged(all_probs[n_clips:], thresholds),
         clips=sort_by_doubt(examples, probs, measured),
     )

@@ -75,7 +75,8 @@ def write_card(
             f"\n### SpeechBrain\n\n`hf download {name} --local-dir {title}` "
             f"gets this folder.\n{text.replace('FOLDER', title)}"
         )
-    note = model.info.note
+    note, credit = model.info.note, model.info.credit
+    labels = "\n".join(f"- {escaped(label)}" for label in model.labels)
     parts = [
         front_matter(model, title, licence, form, speechbrain is not None),
         f"# {title}\n",
@@ -84,7 +85,8 @@ def write_card(
         f"{about.strip()}\n" if about.strip() else "",
         f"## Use\n\n{use}",
         f"## Limits\n\n{limits(model)}",
-        f"## Labels\n\n{', '.join(map(escaped, model.labels))}\n",
+        f"## Credits\n\n{escaped(credit)}\n" if credit else "",
+        f"## Labels\n\n{labels}\n",
     ]
     text = "\n".join(part for part in parts if part)
     Path(folder, "README.md").write_text(text, "utf-8")
@@ -117,9 +119,8 @@ def describe(model: "Model") -> str:
     n_classes = len(model.labels)
     lines = [
         f"Finds {n_classes} {'class' if n_classes == 1 else 'classes'} of sounds "
-        f"in mono audio at {rate} Hz, in clips of "
-        f"{model.min_samples / rate:g} to {model.max_samples / rate:g} s; longer "
-        "recordings are cut into such pieces."
+        f"in mono audio at {rate} Hz, in pieces of at most "
+        f"{model.max_samples / rate:.3g} s; longer recordings are cut into these."
     ]
     if model.is_frame_level:
         lines.append(
@@ -127,12 +128,13 @@ def describe(model: "Model") -> str:
             f"{model.hop_samples / rate:g} s, from {model.span_samples / rate:g} "
             "s of sound, so that it finds when sounds begin and end."
         )
+    what = "prediction" if model.is_frame_level else "clip"
     if model.info.single_label:
         lines.append(
-            "A clip has one class: its probabilities sum to 1 at most."
+            f"A {what} has one class: its probabilities sum to 1 at most."
         )
     else:
-        lines.append("A clip has any number of classes.")
+        lines.append(f"A {what} has any number of classes.")
     return "\n".join(lines) + "\n"
 
 
@@ -151,7 +153,7 @@ def limits(model: "Model") -> str:
     frame_level = model.info.frame_level
     if frame_level is not None and frame_level.of_clips:
         lines.append(
-            "It was learnt from clips, and has seen no times of events."
+            "Its rules of events were not learnt from true times of events."
         )
     return "".join(f"- {line}\n" for line in lines)
 

@@ -165,6 +165,9 @@ class ModelInfo:
         For a frame-level model.
     note : str, optional
         A sentence that users of the model should read first.
+    credit : str, optional
+        A sentence on whom those name who pass the model on, also as the encoder
+        of another one.
     fixed_length : bool
         Whether shorter clips are padded to the maximum clip length, and cost as
         much.
@@ -191,6 +194,7 @@ class ModelInfo:
     token_samples: int | None = None
     frame_level: FrameLevel | None = None
     note: str | None = None
+    credit: str | None = None
     fixed_length: bool = False
 
     def __post_init__(self) -> None:
@@ -215,6 +219,7 @@ class ModelInfo:
             and is_whole(self.frame_level.span_samples, 1, longest)
             and isinstance(self.frame_level.of_clips, bool),
             "note": self.note is None or is_sentence(self.note),
+            "credit": self.credit is None or is_sentence(self.credit),
             "fixed_length": isinstance(self.fixed_length, bool),
         }
         wrong = [name for name in is_right if not is_right[name]]

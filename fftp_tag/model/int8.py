@@ -42,9 +42,9 @@ def store_in_int8(source, path):
     names = encoder_products(model.graph)
     if not names:
         raise InputError(
-            f"{source} has no weights that can be stored in int8: it is in int8 "
-            "already, its encoder has only convolutions, or it does not tell "
-            "features and encoder apart."
+            "no weights can be stored in int8: the model is in int8 already, its "
+            "encoder has only convolutions, or it does not tell features and "
+            "encoder apart."
         )
     metadata = {item.key: item.value for item in model.metadata_props}
     with tempfile.TemporaryDirectory() as folder:

@@ -151,7 +151,12 @@ def convert(
 
     For the options of a checkpoint, see ``speechbrain_fftp.pretrained.convert``.
     """
+    from fftp_tag.model.foreign.forms import accepted
+
     path.parent.mkdir(parents=True, exist_ok=True)
+    unknown = sorted(Path(source).glob("*.onnx"))
+    if found is None and unknown and not Path(source, CONFIG).is_file():
+        raise InputError(f"{unknown[0]} has no known form: give {accepted()}")
     if found is None:
         write_checkpoint(source, path, **options)
         return
@@ -216,7 +221,8 @@ def cache_name(path: Path, foreign: "Found | None" = None) -> str:
     if foreign is not None:
         files = [foreign.model, *foreign.described_by]
     elif path.is_dir():
-        files = sorted(x for x in path.iterdir() if x.is_file())
+        kinds = (".bin", ".json", ".safetensors")
+        files = sorted(x for x in path.iterdir() if x.suffix in kinds)
     identities = "".join(map(file_identity, files))
     digest = hashlib.sha256(identities.encode()).hexdigest()[:16]
     return f"{path.resolve().name}-{digest}-{__version__}.onnx"

@@ -19,16 +19,18 @@ export function rankTags(probs, labels, top, thresholds) {
 
 // Finds the events of all classes, sorted by start and end, by rules with a value
 // per class: see Rules in fftp_tag/model/info.py. A prediction
-// extends halfway to its neighbours. A class must be a tag of the whole clip.
+// extends halfway to its neighbours. If thresholds are learnt, a class must be a
+// tag of the whole clip.
 export function findEvents(timeline, rules) {
-  const { threshold, low, high, merge_gap, min_duration } = rules;
+  const { threshold, low, high, merge_gap, min_duration, is_learnt } = rules;
   const { times, probs, peaks, clipProbs, labels, duration } = timeline;
   const edges = times.map((time, t) => (t ? (times[t - 1] + time) / 2 : 0));
   edges.push(duration);
   const found = [];
   labels.forEach((label, c) => {
     if (peaks[c] < Math.fround(high[c])) return;
-    if (clipProbs[c] < Math.fround(threshold[c]) || !clipProbs[c]) return;
+    if (is_learnt && clipProbs[c] < Math.fround(threshold[c])) return;
+    if (!clipProbs[c]) return;
     const lowest = Math.fround(low[c]);
     const gap = merge_gap?.[c] ?? 0;
     const shortest = min_duration?.[c] ?? 0;

@@ -127,10 +127,11 @@ const percent = (probability) => `${Math.round(100 * probability)}%`;
 // The current rules: the model's, or with the slider's threshold; events last as
 // long as by the model's rules.
 function currentRules({ labels, rules }) {
-  if (find("learnt").checked) return rules;
+  const is_learnt = Boolean(rules);
+  if (find("learnt").checked) return { ...rules, is_learnt };
   const threshold = labels.map(() => find("threshold").valueAsNumber);
   const low = threshold.map((p, c) => Math.min(rules?.low[c] ?? LOW, p));
-  return { ...rules, threshold, low, high: threshold };
+  return { ...rules, threshold, low, high: threshold, is_learnt };
 }
 
 function showEvents() {

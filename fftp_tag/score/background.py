@@ -166,6 +166,14 @@ def choose_high(
     every = dataclasses.replace(rules, high=rules.low)
     events, seconds = find_false_alarms(heard, every)
     allowed = math.floor(per_hour * seconds / 3600)
+    if per_hour > 0 and allowed == 0:
+        logger.warning(
+            "%.1f minutes of background are too short to show %g false alarms "
+            "an hour, so that none are accepted: give %.1f hours",
+            seconds / 60,
+            per_hour,
+            4 / per_hour,
+        )
     least = rules.threshold if allowed else rules.high
     high = least.copy()
     for c, label in enumerate(heard[0].timeline.labels if heard else ()):

@@ -192,7 +192,7 @@ def assign_clips(
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
             f"split {split}: nothing is learnt. Use another split, or more "
-            "clips."
+            "clips; a recording with strong labels is one clip."
         )
     folds = assign_folds(analysis.targets, analysis.groups)
     if folds is None:

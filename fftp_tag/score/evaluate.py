@@ -20,6 +20,7 @@ from fftp_tag.data.custom import BACKGROUND, CLIP_LIST
 from fftp_tag.data.names import audio_below, clip_ids
 from fftp_tag.data.prepare import list_data, split_clips
 from fftp_tag.data.prepared import check_prepared, read_manifest
+from fftp_tag.data.splits import drop_copies
 from fftp_tag.data.strong_labels import (
     cut_events,
     find_tracks,
@@ -116,9 +117,10 @@ class Evaluation:
     ---------
     metrics : dict
         The metrics of ``ranking_metrics``; ``micro_F1`` and ``macro_F1`` at the
-        model's thresholds, or at 0.5 if it has none; ``thresholds``, "learnt"
-        or 0.5; and, if every clip has exactly one class, ``accuracy``, which
-        counts clips of a class that the model lacks as errors.
+        model's thresholds, or at 0.5 if it has none; ``thresholds``, "of the
+        model" or 0.5; and, if every clip has exactly one class, ``accuracy``
+        among the classes of the data, which counts clips of a class that the
+        model lacks as errors.
     events : dict
         The scores of ``event_metrics``, if there are strong labels.
     ids : list of str
@@ -182,10 +184,10 @@ def evaluate(
     metrics = {
         **ranking_metrics(targets, probs),
         **f1_of_tags(targets > 0.5, probs >= rules.threshold[found.columns]),
-        "thresholds": "learnt" if rules.is_learnt else THRESHOLD,
+        "thresholds": "of the model" if rules.is_learnt else THRESHOLD,
     }
     if all(len(clip.labels) == 1 for clip in found.clips):
-        best = [tagger.labels[c] for c in found.probs.argmax(1)]
+        best = [found.labels[c] for c in probs.argmax(1)]
         right = [
             clip.labels == (x,)
             for clip, x in zip(found.clips, best, strict=False)
@@ -252,18 +254,17 @@ def list_custom(
             f"{data_folder} has folds instead of splits: leave out --split, "
             "which scores the clips of all folds."
         )
-    # A test set needs no clips for training
-    is_test_set = {clip.split for clip in clips} <= {"valid", "eval"}
-    if split != ALL:
-        if not is_test_set:
-            clips, _ = split_clips(listing)
-        clips = [clip for clip in clips if clip.split == split]
+    if split == ALL or all(clip.split for clip in clips):
+        clips, _ = drop_copies(clips, data_folder)
+    else:  # as a training assigns them
+        clips, _ = split_clips(listing)
+    clips = [clip for clip in clips if split in (ALL, clip.split)]
     if not clips:
         raise InputError(
             f"{data_folder} has no clips of the split {split}: choose another "
             "with --split."
         )
-    check_missing(clips, MISSING)
+    check_missing(clips, MISSING, option=None)
     return Split(split, clips, listing.classes, truth={})
 
 

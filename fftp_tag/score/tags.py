@@ -50,7 +50,7 @@ def tagging_table(metrics: dict[str, Any], labels: list) -> str:
     accuracy = []
     if "accuracy" in metrics:
         text = decimal(metrics["accuracy"])
-        accuracy = [f"accuracy {text}  (of the most probable class)"]
+        accuracy = [f"accuracy {text}  (of the most probable of these classes)"]
     if not metrics["per_class"]:
         reason = "No class has both positive and negative clips among"
         return "\n".join([*accuracy, f"{reason} {metrics['num_clips']}."])

@@ -291,6 +291,11 @@ class SoundIndex:
                 score = float(scores[row])
                 matches.append(Match(path, start, end, score, identity))
         changed = [path for path in usable if not usable[path]]
+        if changed and not matches:
+            raise InputError(
+                f"The files of the index have changed or are gone, such as "
+                f"{changed[0]}: {UPDATE}"
+            )
         if changed:
             logger.warning(
                 "%s skipped, changed or gone, such as %s: %s",

@@ -77,7 +77,8 @@ def of_tags(
     events: list[Event], labels: list[str], probs: np.ndarray, rules: Rules
 ) -> list[Event]:
     """The events of classes that are tags of a file, by its ``probs``, sorted."""
-    is_tag = dict(zip(labels, are_tags(probs, rules.threshold), strict=False))
+    threshold = tag_threshold(rules, None)
+    is_tag = dict(zip(labels, are_tags(probs, threshold), strict=False))
     found = [event for event in events if is_tag[event.label]]
     return sorted(found, key=lambda event: (event.start, event.end))
 
@@ -247,9 +248,9 @@ class Timeline:
     ) -> list[Event]:
         """Finds events, sorted by start; for arguments see ``Rules``.
 
-        By default, the model's rules apply. The class of an event is a tag of
-        the file: its probability in the whole file reaches ``Rules.threshold``
-        as well.
+        By default, the model's rules apply. If it has learnt thresholds, the
+        class of an event is a tag of the file: its probability in the whole
+        file reaches ``Rules.threshold`` as well.
         """
         rules = self.rules.replace(threshold, merge_gap, min_duration)
         edges = self.edges

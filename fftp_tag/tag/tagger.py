@@ -387,9 +387,8 @@ class AudioTagger:
         low = self.model.min_samples / rate
         if window is not None and not low <= window <= self.max_seconds:
             raise InputError(
-                f"--window {window:g} must be in {low:g}..{self.max_seconds:g} "
-                "seconds: at least one patch, at most the model's maximum clip "
-                "length."
+                f"--window {window:g}: the model takes clips of {low:g} to "
+                f"{self.max_seconds:g} seconds."
             )
         parts = self.model.info.windows(window)
         if hop is None:

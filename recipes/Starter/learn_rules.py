@@ -21,6 +21,12 @@ from fftp_tag.model.session import Model
 from fftp_tag.score.calibrate import calibrate
 
 TAG, EVENT = 0.2, 0.4  # least probabilities
+CREDIT = (
+    "The encoder has learnt from mn04_as of EfficientAT (Florian Schmid, Khaled "
+    "Koutini, Gerhard Widmer; MIT licence), and from recordings under CC BY, CC0 "
+    "and BSD 3-Clause licences, whose authors are listed in "
+    "fftp_tag/starter/attribution.csv of the package speechbrain_fftp."
+)
 
 
 def main():
@@ -36,7 +42,7 @@ def main():
         threshold=np.maximum(found.rules.threshold, np.float32(TAG)),
         high=np.maximum(found.rules.high, np.float32(EVENT)),
     )
-    info = dataclasses.replace(Model(args.out).info, rules=rules)
+    info = dataclasses.replace(Model(args.out).info, rules=rules, credit=CREDIT)
     copy_model(args.out, args.out, info)
     for name, scores in (("before", found.before), ("learnt", found.after)):
         print(name, {key: round(value, 3) for key, value in scores.f1.items()})

@@ -7,6 +7,7 @@ Authors
 """
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,13 @@ def read_labels(labels: Any, described_by: Path) -> list:
     if isinstance(labels, str):
         path = named_file(described_by, labels)
         try:
-            labels = path.read_text("utf-8-sig").splitlines()
+            labels = path.read_text("utf-8-sig").rstrip().splitlines()
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is no text in UTF-8: {error}") from error
-    return [class_name(str(label), described_by) for label in labels]
+    names = [class_name(str(label), described_by) for label in labels]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{described_by}: the label {twice[0]!r} is there twice"
+        )
+    return names

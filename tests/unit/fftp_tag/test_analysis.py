@@ -170,7 +170,10 @@ def run_page(tagger, recordings, folder, node, runtime):
         "folder": str(folder),
         "dist": f"{runtime}/",
         "integrity": dict.fromkeys(INTEGRITY, ""),
-        "rules": {name: getattr(rules, name).tolist() for name in RULES},
+        "rules": {
+            **{name: getattr(rules, name).tolist() for name in RULES},
+            "is_learnt": rules.is_learnt,
+        },
     }
     for path, wav in zip(given["files"], recordings):
         wav.tofile(path)

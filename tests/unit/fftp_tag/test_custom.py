@@ -37,12 +37,12 @@ def rows_of(folder):
 def test_class_folders(tmp_path):
     touch(tmp_path, "dog/1.WAV", "dog/far/away/2.flac", "cat/.3.wav", "x.wav")
     touch(tmp_path, "cat/4.ogg", "cat/notes.txt", ".git/5.wav", "cat/.t/6.wav")
-    touch(tmp_path, "background/1.wav", "__MACOSX/cat/4.ogg")
+    touch(tmp_path, "Background/1.wav", "__MACOSX/cat/4.ogg")
     touch(tmp_path, "dog/old/prepared.json", "dog/old/wav/train-0000.wav")
     (tmp_path / "cat" / "all").symlink_to(tmp_path)
     (tmp_path / "linked").symlink_to(touch(tmp_path / ".x", "7.mp3"))
     assert rows_of(tmp_path) == [
-        ("background/1.wav", (), ""),
+        ("Background/1.wav", (), ""),
         ("cat/4.ogg", ("cat",), ""),
         ("dog/1.WAV", ("dog",), ""),
         ("dog/far/away/2.flac", ("dog",), ""),
@@ -138,7 +138,7 @@ def test_a_table(tmp_path):
         './a//1.wav, "dog, large; cat ;cat;", Test , g',
         "b\\2.wav,cat,,,2,4.5",
         "b/2.wav,,,,8,9",
-        "3.wav",
+        "3.wav,Background",
     )
     clips = list_clips(tmp_path).clips
     assert [(*row, x.group) for row, x in zip(rows_of(tmp_path), clips)] == [

@@ -310,6 +310,9 @@ def test_changed_files_are_skipped_and_not_cut(
     found = {os.path.basename(x.file) for x in index.find(examples, 99)}
     assert found == {"b.flac"}
     assert "2 files" in caplog.text and "fftp-tag index" in caplog.text
+    next(archive.rglob("b.flac")).unlink()
+    with pytest.raises(InputError, match="have changed or are gone.*index"):
+        index.find(examples, 99)
     part = Part(str(archive / "short.wav"), 0.0, 0.5)
     with pytest.raises(InputError, match="fftp-tag index"):
         cut_clip(part, index.files["short.wav"].identity, tmp_path / "b.wav")

@@ -428,6 +428,11 @@ def test_clips_of_eval_are_only_scored(tmp_path, tagger, clips, read):
     assert around and held_out
     assert not around & {x.part.path for x in held_out}
     assert not any(x.copies for x in held_out)
+    # Nor is the length of spans chosen by theirs
+    sounds = learning.list_sounds(clips, None, None, False, False, None)
+    found = learning.find_all(sounds)
+    n_learnt = sum(clip.split != "eval" for clip in sounds.clips)
+    assert len(found.longest) == n_learnt < len(found.intervals)
 
 
 def make_examples(spans, targets, groups=None):
@@ -600,7 +605,8 @@ def test_parts_of_a_recording_are_clips(tmp_path, tagger, clips, read, capsys):
     learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
     assert share_right(learnt, [90]) == 1
     printed = capsys.readouterr().out
-    assert "low.wav, 17.0-18.0 s" in printed  # after the end
+    assert "low.wav ends before 17 s" in printed
+    assert "the sounds fill" not in printed  # all of the clips
     # Around a part's copies are other parts
     pairs = [(x.part, y) for x in read.recordings for y in x.clips]
     assert pairs

@@ -28,6 +28,7 @@ INFO = ModelInfo(
     token_samples=50,
     frame_level=FrameLevel(span_samples=100, hop_samples=50),
     note="Knows little.",
+    credit="It learnt from others.",
 )
 
 
@@ -89,6 +90,7 @@ WRONG = {
         {"span_samples": 100, "hop_samples": 2001},
     ],
     "note": ["", 3, "two\nlines"],
+    "credit": [""],
 }
 
 

@@ -66,6 +66,7 @@ def test_events_are_those_of_python(node):
         other,
         low=np.float32([0.1, 0.25, 0.5, 0.7, 0.9]),
         high=np.float32([0.1, 0.5, 0.75, 0.9, 1.0]),
+        is_learnt=True,
     )
     timelines = [
         random_timeline(seed, n_steps, rules)
@@ -86,7 +87,10 @@ def test_events_are_those_of_python(node):
                 "duration": x.duration,
                 "labels": x.labels,
             },
-            "rules": {name: getattr(x.rules, name).tolist() for name in RULES},
+            "rules": {
+                **{name: getattr(x.rules, name).tolist() for name in RULES},
+                "is_learnt": x.rules.is_learnt,
+            },
         }
         for x in timelines
     ]

@@ -40,6 +40,7 @@ def model(tmp_path):
         thresholds=[0.25, 0.5, 0.75],
         pitches={"a|b": 40.0, "<b>": 100.0, "High": 200.0},
         note="Knows *little*.",
+        credit="It learnt from others.",
     )
 
 
@@ -58,8 +59,9 @@ def test_the_card_says_what_a_user_needs(model, tmp_path, capsys):
         "# beeps\n",
         "Learnt from *beeps*.",
         r"Knows \*little\*.",
+        "## Credits\n\nIt learnt from others.\n",
         "fftp-tag clip.wav --model me/beeps\n",
-        r"a\|b, \<b\>, High",
+        "- a\\|b\n- \\<b\\>\n- High\n",
     ):
         assert part in text, part
 

@@ -180,6 +180,7 @@ def test_the_file_is_complete(model):
             "of_clips": False,
         },
         "note": None,
+        "credit": None,
         "fixed_length": False,
     }
     # No traces of the machine that exported it
