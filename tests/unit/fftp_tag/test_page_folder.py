@@ -7,7 +7,8 @@ Authors
 import json
 
 import onnx
-from tiny_onnx import INFO, write_model
+import soundfile as sf
+from tiny_onnx import INFO, RATE, sounds, write_model
 
 from fftp_tag.cli import page
 from fftp_tag.cli.main import main
@@ -25,13 +26,16 @@ def test_the_folder_has_all_that_the_page_needs(tmp_path, capsys):
     model, target = write_model(tmp_path / "model.onnx"), tmp_path / "page"
     example = tmp_path / "dög & cat.flac"
     example.write_bytes(b"fLaC")
-    command = ["page", str(model), str(target)]
-    assert main([*command, "--example", str(example)]) == 0
+    command = ["page", str(model), str(target), "--example", str(example)]
+    assert main(command) == 1 and example.name in capsys.readouterr().err
+    sf.write(example, sounds(1.0), RATE)
+    assert main(command) == 0
     written = {"model.onnx", "model.json", "page.json"}
     written.add(f"example/{example.name}")
     assert names(target) == names(page.STATIC) | written
     assert (target / "model.onnx").read_bytes() == model.read_bytes()
-    assert (target / "example" / example.name).read_bytes() == b"fLaC"
+    copy = target / "example" / example.name
+    assert copy.read_bytes() == example.read_bytes()
     about = json.loads((target / "model.json").read_text("utf-8"))
     assert about == INFO.to_page()
     settings = json.loads((target / "page.json").read_text("utf-8"))
