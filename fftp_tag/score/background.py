@@ -168,8 +168,8 @@ def choose_high(
     allowed = math.floor(per_hour * seconds / 3600)
     if per_hour > 0 and allowed == 0:
         logger.warning(
-            "%.1f minutes of background are too short to show %g false alarms "
-            "an hour, so that none are accepted: give %.1f hours",
+            "a quarter of the background, %.1f minutes, is too short to show %g "
+            "false alarms an hour, so that none are accepted: give %.1f hours",
             seconds / 60,
             per_hour,
             4 / per_hour,
