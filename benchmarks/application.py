@@ -21,6 +21,7 @@ import soundfile
 from random_models import RATE, make_demo_tagger
 
 import fftp_tag
+from fftp_tag.files import file_identity
 from fftp_tag.search.index import IndexedFile, Settings, SoundIndex
 
 LEARN_DEMO = "learn, 100 clips of 5 s, the demo's encoder"
@@ -52,10 +53,11 @@ def time_learning(tagger, clips, rounds):
     return harness.summary(seconds, "s")
 
 
-def make_index():
-    """An index of random features, in files of one hour."""
+def make_index(archive):
+    """An index of random features, in files of one hour that stand for audio."""
+    archive.mkdir()
     settings = Settings(
-        archive="",
+        archive=str(archive),
         model="",
         digest="",
         window=WINDOW,
@@ -65,14 +67,15 @@ def make_index():
     starts = np.arange(0, 3600, WINDOW)
     times = np.stack([starts, starts + WINDOW], 1)
     shape = len(times), FEATURES
-    files = {
-        f"{hour}.wav": IndexedFile(
-            identity="",
+    files = {}
+    for hour in range(HOURS):
+        path = archive / f"{hour}.wav"
+        path.write_text(str(hour))
+        files[path.name] = IndexedFile(
+            identity=file_identity(path),
             times=times,
             rows=rng.standard_normal(shape, np.float32).astype(np.float16),
         )
-        for hour in range(HOURS)
-    }
     return SoundIndex(settings, files)
 
 
@@ -84,9 +87,9 @@ def main():
         tagger = make_demo_tagger(scratch / "demo.onnx", args.threads)
         clips = write_clips(scratch / "clips", 0.5 if args.smoke else 5)
         rows = {LEARN_DEMO: time_learning(tagger, clips, args.rounds)}
-    index = make_index()
-    example = np.random.default_rng(1).standard_normal((1, FEATURES))
-    rows.update(harness.compare({FIND: lambda: index.find(example)}, args))
+        index = make_index(scratch / "archive")
+        example = np.random.default_rng(1).standard_normal((1, FEATURES))
+        rows.update(harness.compare({FIND: lambda: index.find(example)}, args))
     harness.Results(args, "application", {}, ("onnxruntime",)).add(rows)
 
 
