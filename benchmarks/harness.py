@@ -185,7 +185,7 @@ def commit(*paths):
         ).stdout.strip()
         for words in (("rev-parse", "--short=10", "HEAD"), status)
     )
-    return found + "+" * bool(changed)
+    return (found or "unknown") + "+" * bool(changed)
 
 
 def environment(device, packages=()):

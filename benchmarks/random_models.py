@@ -42,7 +42,7 @@ def make_modules(encoder, classifier=None):
 
 
 def make_ast(size, patch=(50, 10)):
-    """An AST; see ``make_embedding`` for its patches."""
+    """An AST with full-frequency patches of some frames and a stride."""
     width, depth, heads = SIZES[size]
     embedding = FFTPEmbedding(128, width, *patch)
     return AST(128, width, depth, heads, embedding=embedding)

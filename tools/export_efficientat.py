@@ -5,8 +5,8 @@ weights of NAME, such as mn04_as or mn10_as. OUT.onnx maps waveforms at 32 kHz t
 the probabilities of AudioSet's 527 classes and to embeddings; OUT.json beside it
 describes it for fftp-tag.
 
-The Fourier transform is a convolution, as ONNX Runtime's STFT takes five times as
-long as the rest of mn04_as.
+The Fourier transform is a convolution: with ONNX Runtime's STFT, mn04_as takes 1.6
+times as long.
 
 > python tools/export_efficientat.py CHECKOUT NAME OUT.onnx
 

@@ -6,6 +6,7 @@ Authors
 
 import contextlib
 import io
+import itertools
 import logging
 import math
 import os
@@ -325,11 +326,16 @@ def stream_audio(
     Raises
     ------
     FileNotFoundError, InputError
-        See ``open_audio``.
+        See ``open_audio``; or it ends before the part.
     """
     name = "the audio" if isinstance(source, bytes) else os.fspath(source)
     with open_audio(source, start) as audio:
         blocks = first_samples(audio.blocks, seconds * audio.rate)
+        if start > 0:
+            first = next(blocks, np.zeros(0, np.float32))
+            if not len(first):
+                raise InputError(f"{name} ends before {start:g} s")
+            blocks = itertools.chain([first], blocks)
         yield from resampled_blocks(blocks, audio.rate, sample_rate, name)
 
 

@@ -200,8 +200,6 @@ def read_blocks(
             logger.warning("%s is %s", name, error)
     except InputError as error:
         raise InputError(f"{name} is not readable audio: {error}") from error
-    if isinstance(source, Part) and source.start > 0 and n_samples == 0:
-        raise InputError(f"{source.path} ends before {source.start:g} s.")
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     is_file = not isinstance(source, np.ndarray)
@@ -222,8 +220,6 @@ def read_part(
             samples.append(block)
     except audio.TruncatedAudio as error:
         logger.warning("%s is %s", path, error)
-    if start > 0 and not sum(map(len, samples)):
-        raise InputError(f"{path} ends before {start:g} s.")
     return np.concatenate(samples)
 
 

@@ -157,15 +157,13 @@ def print_report(report: "Report") -> None:
     if report.false_alarms is not None:
         output.print_false_alarms(report.false_alarms)
     if validation.scores:
-        others = (
-            "of other recordings" if validation.has_groups else "like these"
-        )
+        others = "of other recordings" if report.has_groups else "like these"
         print(
             f"cross-validation in {validation.n_folds} folds, on new clips "
             f"{others}:"
         )
         print_intervals(validation.scores)
-        if not validation.has_groups:
+        if not report.has_groups:
             print(
                 "  of the same recordings, if several clips are of one: put "
                 "these into a folder inside their class's"

@@ -45,7 +45,7 @@ from fftp_tag.learning.validate import (
     validate,
 )
 from fftp_tag.model.edit import check_output, copy_model
-from fftp_tag.model.info import default_rules
+from fftp_tag.model.info import Rules, default_rules
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import HOPS, make_span_model, token_size
 from fftp_tag.packages import require
@@ -139,6 +139,8 @@ class Report:
         Length of a span, which a prediction is made from, and hop.
     validation : Validation
         With thresholds ``[C]`` and scores of cross-validation.
+    has_groups : bool
+        See ``Sounds``.
     eval_scores : dict of Score
         Scores of the clips of the eval split, if there are any.
     false_alarms : Background, optional
@@ -156,6 +158,7 @@ class Report:
     span_seconds: float
     hop_seconds: float
     validation: Validation
+    has_groups: bool
     eval_scores: dict[str, Score]
     false_alarms: Background | None
     not_read: dict[str, str]
@@ -260,8 +263,9 @@ def learn(
             token_size(tagger.model),
             sounds.single_label,
         )
-        validation.has_groups = sounds.has_groups
-        write_learnt(encoder.model, output, sounds, validation, classifier)
+        rules = write_learnt(
+            encoder.model, output, sounds, validation, classifier
+        )
     eval_scores = {}
     if held_out:
         spans = [clip.spans for clip in held_out]
@@ -278,7 +282,9 @@ def learn(
     if sounds.recordings:
         judged = SECOND_HALF
         if false_alarms_per_hour is not None:
-            limit_false_alarms(output, sounds.recordings, false_alarms_per_hour)
+            rules = limit_false_alarms(
+                output, sounds.recordings, false_alarms_per_hour
+            )
             judged = LAST_QUARTER
         false_alarms = listen_to_background(
             AudioTagger(Model(output)), sounds.recordings, judged
@@ -287,12 +293,13 @@ def learn(
     return Report(
         labels=sounds.labels,
         counts=counts.astype(int).tolist(),
-        event_thresholds=Model(output).rules.high.tolist(),
+        event_thresholds=rules.high.tolist(),
         background_seconds=found.background_seconds,
         filled=found.filled,
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
         hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
         validation=validation,
+        has_groups=sounds.has_groups,
         eval_scores=eval_scores,
         false_alarms=false_alarms,
         not_read=errors,
@@ -301,13 +308,17 @@ def learn(
 
 def limit_false_alarms(
     path: Path, recordings: list[str], per_hour: float
-) -> None:
-    """Raises what events must reach, by the third quarter of recordings."""
+) -> Rules:
+    """Raises what events must reach, by the third quarter of recordings.
+
+    Returns the rules that are written.
+    """
     model = Model(path)
     heard = analyze_background(AudioTagger(model), recordings, THIRD_QUARTER)
     high = choose_high(heard, model.rules, per_hour)
     rules = dataclasses.replace(model.rules, high=high)
     copy_model(path, path, dataclasses.replace(model.info, rules=rules))
+    return rules
 
 
 def list_sounds(
@@ -612,19 +623,20 @@ def write_learnt(
     sounds: Sounds,
     validation: Validation,
     classifier: ClipClassifier,
-) -> None:
-    """Writes a model.onnx: the encoder with the classifier."""
+) -> Rules:
+    """Writes a model.onnx: the encoder with the classifier; returns its rules."""
     thresholds = validation.thresholds
-    rules = default_rules(len(sounds.labels)).replace(thresholds)
+    rules = dataclasses.replace(
+        default_rules(len(sounds.labels)).replace(thresholds),
+        low=np.minimum(thresholds, np.float32(LOW)),
+        high=np.maximum(thresholds, np.float32(HIGH)),
+        is_learnt=True,
+    )
     info = dataclasses.replace(
         encoder.info,
         labels=sounds.labels,
         single_label=sounds.single_label,
-        rules=dataclasses.replace(
-            rules,
-            low=np.minimum(thresholds, np.float32(LOW)),
-            high=np.maximum(thresholds, np.float32(HIGH)),
-            is_learnt=True,
-        ),
+        rules=rules,
     )
     copy_model(encoder.path, output, info, classifier.add_to)
+    return rules

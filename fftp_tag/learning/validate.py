@@ -116,8 +116,6 @@ class Validation:
     unmeasured : list of str
         Labels of the classes that are not scored: their clips are of one group,
         and cannot be learnt from and tested at once.
-    has_groups : bool
-        Whether most clips are known to be of one recording with others.
     others_tagged : float
         The share of other sounds, of kinds that are not learnt from, that are
         tagged.
@@ -130,7 +128,6 @@ class Validation:
     scores: dict[str, Score] = dataclasses.field(default_factory=dict)
     confusions: list[Confusion] = dataclasses.field(default_factory=list)
     unmeasured: list[str] = dataclasses.field(default_factory=list)
-    has_groups: bool = False
     others_tagged: float = 0.0
     clips: list[HeldOut] = dataclasses.field(default_factory=list)
 

@@ -151,13 +151,15 @@ def convert(
 
     For the options of a checkpoint, see ``speechbrain_fftp.pretrained.convert``.
     """
-    from fftp_tag.model.foreign.forms import accepted
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    unknown = sorted(Path(source).glob("*.onnx"))
-    if found is None and unknown and not Path(source, CONFIG).is_file():
-        raise InputError(f"{unknown[0]} has no known form: give {accepted()}")
     if found is None:
+        unknown = sorted(Path(source).glob("*.onnx"))
+        if unknown and not Path(source, CONFIG).is_file():
+            from fftp_tag.model.foreign.forms import accepted
+
+            raise InputError(
+                f"{unknown[0]} has no known form: give {accepted()}"
+            )
         write_checkpoint(source, path, **options)
         return
     try:

@@ -707,7 +707,7 @@ def test_clips_of_one_recording_are_tested_together(
                 place.parent.mkdir(exist_ok=True)
             path.rename(place)
     report = learn(tagger, clips, tmp_path / "my.onnx", numbered=numbered)
-    assert report.validation.has_groups
+    assert report.has_groups
     assert report.validation.n_folds == (5 if numbered else 3)
     print_report(report)
     assert "on new clips of other recordings" in capsys.readouterr().out
