@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 	@$(VENV)/bin/python tools/show_demo.py $(DEMO)
 
 # One process per core, at most four; the tests of a file stay in one process.
-test: export OMP_NUM_THREADS = 1
+# No variable sets threads, since no user's shell does, see tests/conftest.py.
 test: $(DEV_INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

@@ -1,4 +1,18 @@
-"""Fixtures that many tests share.
+"""Fixtures that many tests share, and what tests set that users do not.
+
+* The processes of the tests have one thread of PyTorch each, since there is a
+  process per core, and tensors are small. It is no variable of the environment:
+  the commands that tests start have as many as those of users.
+* Most runs of recipes are forked from a process that has imported PyTorch and
+  SpeechBrain (tests/kit/recipe_runs.py), which saves ten seconds each; those of
+  test_users_shell.py are not. They are tiny, and most write no model.onnx.
+* Commands run in temporary folders, and some with caches of their own
+  (XDG_CACHE_HOME, HOME), so that no test uses what another one left.
+* CI_REQUIRE_BROWSER=1, of .ci/run, makes a missing browser an error.
+* Triton's kernels are interpreted on CPUs (TRITON_INTERPRET), benchmarks are not
+  compiled (TORCHDYNAMO_DISABLE): neither changes a result.
+* Ctrl-C reaches the tests' commands, also in the background of a shell, which
+  ignores it.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,10 +27,6 @@ import pytest
 from filelock import FileLock
 
 import speechbrain_fftp  # noqa: F401  before onnxruntime, see there
-
-# With tensors this small, more threads are slower. PyTorch is not yet imported:
-# the process that hands out the tests does without.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Ignored in the background of a shell, and so by the processes of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -74,6 +84,14 @@ def pytest_collection_modifyitems():
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call():
     hide_redirects()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """See above; a fixture, as the process that hands out tests has no PyTorch."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ OTHER_FILES = {
     "sync-batch-norm": ("tests/speechbrain/test_sync_batch_norm.py",),
     "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
     "spectrogram-drop": ("tests/speechbrain/test_spectrogram_drop.py",),
+    "parallel-map": ("tests/speechbrain/test_parallel_pytorch.py",),
     "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
     "gsc-lengths": ("tests/speechbrain/test_gsc_lengths.py",),
     "kaldi-fbank": ("tests/speechbrain/test_kaldi_features.py",),
@@ -75,6 +76,7 @@ REPAIRS = (
     "sync-batch-norm",
     "checkpoints",
     "spectrogram-drop",
+    "parallel-map",
 )
 # No one has asked for these yet
 ON_REQUEST = ("tagger", "convnext", "aum", "aum-triton")

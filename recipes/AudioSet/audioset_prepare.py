@@ -13,13 +13,14 @@ import functools
 import hashlib
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Optional, Tuple
 
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
-from speechbrain.utils.parallel import parallel_map
+from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 
 logger = get_logger(__name__)
 
@@ -112,12 +113,14 @@ def prepare_audioset(
         sample_rate=sample_rate,
         max_seconds=max_seconds,
     )
+    # Threads, since PyTorch may wait for ever in a forked process
+    pool = ThreadPoolExecutor(get_available_cpu_count())
     skipped = []
     for split in ("train", "valid", "eval"):
         of_split = [x for x in segments if x.split == split]
         rows = []
         for segment, (stop, problem) in zip(
-            of_split, parallel_map(convert, of_split)
+            of_split, parallel_map(convert, of_split, executor=pool)
         ):
             if problem:
                 skipped.append((segment.id, split, problem))

@@ -96,9 +96,12 @@ def prepare_data(
         with preparing(prepared_folder, settings):
             return
     if not is_audioset(data_folder):
-        given = {"unbalanced": unbalanced, "valid_fraction": valid_fraction}
-        for name in given:
-            if given[name] not in (None, False):
+        given = {
+            "unbalanced": unbalanced,
+            "valid_fraction": valid_fraction is not None,  # 0 is given as well
+        }
+        for name, is_given in given.items():
+            if is_given:
                 raise InputError(
                     f"{name} is for AudioSet, whose lists {data_folder} lacks"
                 )

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import runpy
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -63,6 +64,24 @@ def command(
     recipe = ROOT / "recipes" / recipe
     hparams = ROOT / "hparams" / hparams
     return [sys.executable, str(recipe), str(hparams), *words, *flags]
+
+
+def run_as_user(words, limit=300):
+    """Runs a command in a user's environment, for so many seconds at most.
+
+    Which is that of the tests, without variables that set threads.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith("_NUM_THREADS")
+    }
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        done = subprocess.run(
+            words, env=environment, stdout=log, stderr=log, timeout=limit
+        )
+        log.seek(0)
+        assert done.returncode == 0, log.read()
 
 
 def run_script(words, folder, log, variables):

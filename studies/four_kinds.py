@@ -1,0 +1,354 @@
+#!/usr/bin/env python3
+"""Measures ``fftp-tag learn`` on four kinds of sound: words, instruments,
+everyday sounds and kitchens.
+
+Each row learns classes from a few clips on a frozen encoder, and names clips of
+other speakers or recordings. Beside it is logistic regression on log-mel statistics
+of the same clips. Nothing here may be what a default was chosen by alone: a default
+holds on all rows.
+
+DATA has the folders esc10, everyday, audioset_mini and speech_commands, see
+README.md; DIGITS is a clone of github.com/Jakobovski/free-spoken-digit-dataset
+(CC BY-SA 4.0), KITCHEN of github.com/marc-moreaux/kitchen20. WORDS is the output
+folder of
+
+> python recipes/SpeechCommands/train.py hparams/speechcommands/convnext_fftp.yaml \
+>     --data_folder DATA/speech_commands --task 12 --number_of_epochs 10 \
+>     --embed_dim 192 --depth 6 --batch_size 32 --lr 0.001
+
+which has learnt ten command words, and DEMO that of ``make demo``.
+
+> python studies/four_kinds.py DATA DIGITS KITCHEN WORDS DEMO --output kinds.json
+
+It needs nothing of this checkout but what ``fftp_tag`` exports, so that it can
+measure an earlier commit: PYTHONPATH=CHECKOUT python studies/four_kinds.py ...
+--starter fftp_tag/starter
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import csv
+import functools
+import json
+import logging
+import os
+import random
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from scipy.stats import t
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fftp_tag import AudioTagger, learn
+from speechbrain_fftp.lobes.features import KaldiFbank
+
+RATE = 16000
+TEST_FOLD, HELD_BACK = "5", "4"  # of everyday sounds; nothing is tried on fold 4
+SPEAKERS = 3  # of six, to learn digits from
+N_OTHERS = 60  # clips of other sounds, on which a model should be silent
+# What is stored of a draw, in percent
+SCORES = ("right", "right and tagged", "others tagged", "linear")
+
+
+class Clip(NamedTuple):
+    """A clip; those of a group are of one recording or speaker."""
+
+    path: Path
+    label: str
+    group: str
+
+
+class Draw(NamedTuple):
+    """Clips to learn from by class, clips to name, and other sounds."""
+
+    learnt: dict
+    tested: list
+    others: list
+
+
+class Row(NamedTuple):
+    """What is measured: the draws of a kind, on an encoder."""
+
+    kind: str
+    encoder: str
+    draw: object  # a function of a random.Random
+
+
+def read_csv(path):
+    """The rows of a table."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def by_label(clips):
+    """Clips by class."""
+    found = defaultdict(list)
+    for clip in clips:
+        found[clip.label].append(clip)
+    return dict(sorted(found.items()))
+
+
+def everyday_clips(folder, table):
+    """The clips of esc10 or everyday, by fold; the held-back fold is left out."""
+    folds = defaultdict(list)
+    for row in read_csv(folder / table):
+        if row["fold"] != HELD_BACK:
+            path = folder / "audio" / row["file"]
+            group = row.get("group") or row["file"].split("-")[1]
+            # A folder named train would be a split
+            label = f"{row['label']} sound"
+            folds[row["fold"]].append(Clip(path, label, group))
+    return folds
+
+
+def kitchen_clips(folder):
+    """The clips of kitchen20 but of drawers, by the first fold of a recording."""
+    rows = read_csv(folder / "kitchen20.csv")
+    first = {}
+    for row in sorted(rows, key=lambda row: int(row["fold"])):
+        first.setdefault(row["usr_id"], row["fold"])
+    folds = defaultdict(list)
+    for row in rows:
+        if row["category"] != "drawer":
+            clip = Clip(folder / row["path"], row["category"], row["usr_id"])
+            folds[first[row["usr_id"]]].append(clip)
+    return folds
+
+
+def instrument_clips(folder):
+    """The clips of audioset_mini by split."""
+    splits = defaultdict(list)
+    for row in read_csv(folder / "clips.csv"):
+        path = folder / "audio" / f"{row['ytid']}.flac"
+        clip = Clip(path, row["source_label"], row["source_clip"])
+        splits[row["split"]].append(clip)
+    return splits
+
+
+def word_clips(folder):
+    """Commands of the speakers whose words are to test."""
+    names = (folder / "testing_list.txt").read_text().split()
+    return [
+        Clip(folder / name, name.split("/")[0], name)
+        for name in names
+        if not name.startswith("_")
+    ]
+
+
+def draw_folds(rng, folds, others, per_class, n_classes=None):
+    """Clips of the other folds to learn from; the test fold to name."""
+    tested = by_label(folds[TEST_FOLD])
+    known = by_label(
+        clip
+        for fold, clips in folds.items()
+        if fold != TEST_FOLD
+        for clip in clips
+    )
+    usable = [
+        label
+        for label, clips in known.items()
+        if len(clips) >= per_class + 3 and len(tested.get(label, ())) >= 4
+    ]
+    labels = sorted(rng.sample(usable, min(n_classes or 999, len(usable))))
+    return Draw(
+        {label: rng.sample(known[label], per_class) for label in labels},
+        [clip for label in labels for clip in tested[label]],
+        rng.sample(others, N_OTHERS),
+    )
+
+
+def draw_digits(rng, folder, others, per_class=10, per_speaker=10):
+    """Digits of some speakers to learn from, and of the others to name."""
+    clips = [
+        Clip(path, path.name.split("_")[0], path.name.split("_")[1])
+        for path in sorted((folder / "recordings").glob("*.wav"))
+    ]
+    speakers = sorted({clip.group for clip in clips})
+    known = set(rng.sample(speakers, SPEAKERS))
+    learnt = by_label(clip for clip in clips if clip.group in known)
+    tested = []
+    for speaker in sorted(set(speakers) - known):
+        own = by_label(clip for clip in clips if clip.group == speaker)
+        for of_class in own.values():
+            tested += rng.sample(of_class, per_speaker)
+    return Draw(
+        {label: rng.sample(own, per_class) for label, own in learnt.items()},
+        tested,
+        rng.sample(others, N_OTHERS),
+    )
+
+
+def draw_instruments(rng, splits, others, per_class=10):
+    """Clips that the starter may have heard to learn from, others to name."""
+    learnt = by_label(splits["train"] + splits["valid"])
+    return Draw(
+        {label: rng.sample(own, per_class) for label, own in learnt.items()},
+        splits["eval"],
+        rng.sample(others, N_OTHERS),
+    )
+
+
+def list_rows(data, digits, kitchen):
+    """All rows."""
+    esc10 = everyday_clips(data / "esc10", "esc10.csv")
+    everyday = everyday_clips(data / "everyday", "clips.csv")
+    both = {fold: esc10[fold] + everyday[fold] for fold in esc10}
+    rooms = kitchen_clips(kitchen)
+    splits = instrument_clips(data / "audioset_mini")
+    words = word_clips(data / "speech_commands")
+    notes = splits["eval"]
+
+    def digits_of(rng):
+        return draw_digits(rng, digits, words)
+
+    def instruments_of(rng):
+        return draw_instruments(rng, splits, everyday[TEST_FOLD])
+
+    def ten_of(rng):
+        return draw_folds(rng, esc10, notes + words, 10)
+
+    def forty_of(rng):
+        return draw_folds(rng, both, notes + words, 5, 40)
+
+    def kitchens_of(rng):
+        return draw_folds(rng, rooms, notes + words, 5)
+
+    return [
+        Row("words, ten digits of ten clips", "words", digits_of),
+        Row("words, ten digits of ten clips", "starter", digits_of),
+        Row("instruments, ten of ten clips", "starter", instruments_of),
+        Row("instruments, ten of ten clips", "demo", instruments_of),
+        Row("everyday, ESC-10, ten clips each", "demo", ten_of),
+        Row("everyday, forty classes of five clips", "starter", forty_of),
+        Row("kitchens, all classes of five clips", "starter", kitchens_of),
+    ]
+
+
+def write_folders(folder, learnt):
+    """Writes a folder for each class, with its groups in folders inside."""
+    for label, clips in learnt.items():
+        groups = [clip.group for clip in clips]
+        for clip in clips:
+            # As docs/learn.md asks for, where clips are of one recording
+            name = clip.group if groups.count(clip.group) > 1 else ""
+            path = folder / label / name / clip.path.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(clip.path.resolve())
+
+
+@functools.cache
+def log_mel_statistics(path):
+    """Mean and standard deviation of a clip's log-mel bands ``[128]``."""
+    wav, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    wav = soxr.resample(wav.mean(1), rate, RATE)
+    feats = KaldiFbank(n_mels=64)(torch.tensor(wav)[None])[0]
+    return torch.cat([feats.mean(0), feats.std(0)]).numpy()
+
+
+def score_linear(draw):
+    """The share of clips that a linear model, without an encoder, names right."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    learnt = [clip for clips in draw.learnt.values() for clip in clips]
+    model.fit(
+        [log_mel_statistics(clip.path) for clip in learnt],
+        [clip.label for clip in learnt],
+    )
+    found = model.predict([log_mel_statistics(x.path) for x in draw.tested])
+    return np.mean([x == clip.label for x, clip in zip(found, draw.tested)])
+
+
+def measure(source, draw):
+    """The scores of a draw by name."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, output = Path(scratch, "clips"), Path(scratch, "own.onnx")
+        write_folders(folder, draw.learnt)
+        began = time.monotonic()
+        report = learn(AudioTagger.from_pretrained(source), folder, output)
+        seconds = time.monotonic() - began
+        own = AudioTagger.from_pretrained(output, threads=1)
+        threshold = own.model.rules.threshold
+        probs, others = (
+            np.array([own.clip_probabilities(clip.path) for clip in clips])
+            for clips in (draw.tested, draw.others)
+        )
+    labels = np.array(own.labels)
+    right = labels[probs.argmax(1)] == [clip.label for clip in draw.tested]
+    printed = report.validation.scores.get("accuracy")
+    return {
+        "right": 100 * right.mean(),
+        "right and tagged": 100 * (right & (probs >= threshold).any(1)).mean(),
+        "others tagged": 100 * (others >= threshold).any(1).mean(),
+        "linear": 100 * score_linear(draw),
+        "printed": None if printed is None else 100 * printed.value,
+        "form": getattr(report, "form", None),
+        "seconds": seconds,
+    }
+
+
+def interval(values):
+    """The mean of values, and half of its 95 % interval by Student's t."""
+    n = len(values)
+    half = t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5 if n > 1 else 0
+    return np.mean(values), half
+
+
+def main():
+    """Prints a table, and writes all draws to a file."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    for name in ("data", "digits", "kitchen", "words", "demo"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--starter", default="starter")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="+", help="by default all")
+    parser.add_argument("--output", type=Path)
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    sources = {"words": args.words, "demo": args.demo, "starter": args.starter}
+    found = []
+    print(
+        "| kind | encoder | right, % | linear, % | learn - linear "
+        "| right and tagged, % | others tagged, % | printed, % | took | s |"
+    )
+    print("|---" * 10 + "|")
+    for number, row in enumerate(list_rows(args.data, args.digits, args.kitchen)):
+        if args.rows and number not in args.rows:
+            continue
+        draws = [
+            measure(sources[row.encoder], row.draw(random.Random(seed)))
+            for seed in range(args.draws)
+        ]
+        found.append({"kind": row.kind, "encoder": row.encoder, "draws": draws})
+        mean = {name: np.mean([x[name] for x in draws]) for name in SCORES}
+        ahead, half = interval([x["right"] - x["linear"] for x in draws])
+        printed = [x["printed"] for x in draws if x["printed"] is not None]
+        cells = [
+            row.kind,
+            row.encoder,
+            f"{mean['right']:.1f}",
+            f"{mean['linear']:.1f}",
+            f"{ahead:+.1f} +- {half:.1f}",
+            f"{mean['right and tagged']:.1f}",
+            f"{mean['others tagged']:.1f}",
+            f"{np.mean(printed):.1f}" if printed else "-",
+            ", ".join(str(x["form"] or "-") for x in draws),
+            f"{np.mean([x['seconds'] for x in draws]):.1f}",
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+        if args.output:
+            args.output.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    main()
