@@ -9,7 +9,9 @@ PLAN = fresh
 # pip does not compile modules here; Python does, and keeps what it needs
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test study evidence bench bench-gpu site pictures clean
+FIGURES = results/figures
+
+.PHONY: demo test figures study evidence bench bench-gpu site pictures clean
 
 # Train and evaluate on generated data, then show what is found in clips, beside
 # what is true.
@@ -28,6 +30,12 @@ test: $(DEV_INSTALLED)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
 		-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Compare the figures that a release names with the stored ones, after `make demo`,
+# half an hour of two cores: make figures DATA=FOLDER DIGITS=FOLDER KITCHEN=FOLDER
+figures: $(INSTALLED)
+	$(VENV)/bin/python studies/figures.py "$(DATA)" "$(DIGITS)" "$(KITCHEN)" \
+		$(FIGURES)
 
 # Train what the study's main plan declares and is not stored yet, hours on two
 # cores, then rewrite what it shows: make study DATA=FOLDER [PLAN=name].

@@ -47,7 +47,13 @@ from fftp_tag.learning.validate import (
 from fftp_tag.model.edit import check_output, copy_model
 from fftp_tag.model.info import Rules, default_rules
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import HOPS, make_span_model, token_size
+from fftp_tag.model.spans import (
+    HOPS,
+    SURROUNDINGS,
+    make_span_model,
+    make_views,
+    token_size,
+)
 from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
 from fftp_tag.score.background import (
@@ -62,7 +68,7 @@ logger = logging.getLogger(__name__)
 
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
 MAX_SPAN = 1.4  # seconds: events between other sounds are rarely longer
-LOW, HIGH = 0.3, 0.7  # probabilities while an event lasts, and of its peak
+LOW, HIGH = 0.2, 0.6  # probabilities while an event lasts, and of its peak
 RATE = 16000  # Hz, to find the sounds in clips
 MOST_SPANS = 4000  # of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip
@@ -250,7 +256,9 @@ def learn(
     span = choose_span(found)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = AudioTagger(
-            make_span_model(tagger.model, Path(scratch, "spans.onnx"), span)
+            make_span_model(
+                tagger.model, Path(scratch, "spans.onnx"), span, SURROUNDINGS
+            )
         )
         cache = output.with_name(f"{output.name}.npz")
         learnt, others, held_out, errors = encode_clips(
@@ -260,7 +268,7 @@ def learn(
             sounds.labels,
             learnt,
             others,
-            token_size(tagger.model),
+            make_views(token_size(tagger.model), learnt[0].spans.shape[1]),
             sounds.single_label,
         )
         rules = write_learnt(

@@ -17,8 +17,10 @@ from fftp_tag.learning.classifier import (
     find_calibration,
     learn_classes,
     learn_labels,
+    mean_classifier,
 )
 from fftp_tag.model.info import THRESHOLD
+from fftp_tag.model.spans import Views
 from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.intervals import exact_interval
 from fftp_tag.score.tags import f1_of_tags
@@ -145,7 +147,7 @@ def validate(
     labels: list[str],
     examples: list[Example],
     others: list[Example],
-    n_token_features: int,
+    views: Views,
     single_label: bool,
 ) -> Learnt:
     """Learns from clips and other sounds, and cross-validates what is learnt.
@@ -160,22 +162,22 @@ def validate(
         Names of the C classes.
     examples, others : list of Example
         Clips, and sounds of the bank.
-    n_token_features : int
-        The number of features of the encoder's tokens, which come first.
+    views : Views
+        The features to learn from.
     single_label : bool
         Whether each clip has one class, or none: background.
     """
     targets = targets_of(examples)
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
     folds = assign_folds(targets, [x.fold or x.group for x in examples])
-    others = without_alike(examples, others, single_label)
+    others = without_alike(examples, others, views.encoder, single_label)
     if folds is None:
         temperature = TEMPERATURE if single_label else 1.0
         classifier, spectrum = (
-            learn_from(examples + others, first, single_label).calibrate(
+            learn_from(examples + others, view, single_label).calibrate(
                 temperature
             )
-            for first in (0, n_token_features)
+            for view in views
         )
         validation = Validation(thresholds, unmeasured=labels)
         return Learnt(classifier, spectrum, thresholds, validation)
@@ -184,10 +186,10 @@ def validate(
     kinds = np.array([x.kind for x in others], int)
     all_folds = np.concatenate([folds, kinds % n_folds])
     classifier, all_probs = cross_validate(
-        everything, all_folds, 0, single_label
+        everything, all_folds, views.encoder, single_label
     )
     spectrum, spectrum_probs = cross_validate(
-        everything, all_folds, n_token_features, single_label
+        everything, all_folds, views.spectrum, single_label
     )
     probs, spectrum_probs = all_probs[:n_clips], spectrum_probs[:n_clips]
     is_reviewed = np.array([x.is_reviewed for x in examples])
@@ -257,7 +259,10 @@ def share_tagged(probs: np.ndarray, thresholds: np.ndarray) -> float:
 
 
 def without_alike(
-    examples: list[Example], others: list[Example], single_label: bool
+    examples: list[Example],
+    others: list[Example],
+    view: list[np.ndarray],
+    single_label: bool,
 ) -> list[Example]:
     """Other sounds without the kinds that are, or sound like, a class.
 
@@ -269,7 +274,7 @@ def without_alike(
     for fold in range(KIND_FOLDS):
         is_left = kinds % KIND_FOLDS == fold
         rest = [others[x] for x in np.flatnonzero(~is_left)]
-        classifier = learn_from(examples + rest, 0, single_label)
+        classifier = learn_from(examples + rest, view, single_label)
         for kind in np.unique(kinds[is_left]):
             own = [others[x].centre for x in np.flatnonzero(kinds == kind)]
             logits = classifier.logits(np.stack(own))
@@ -306,14 +311,17 @@ def targets_of(examples: list[Example]) -> np.ndarray:
 
 
 def learn_from(
-    examples: list[Example], first: int, single_label: bool
+    examples: list[Example], view: list[np.ndarray], single_label: bool
 ) -> ClipClassifier:
-    """Learns a classifier from clips, with their features from ``first`` on."""
+    """Learns a classifier from clips: the mean of one by each set of features."""
     counts = [len(x.rows) for x in examples]
     features = np.concatenate([x.rows for x in examples])
     if single_label:
+        n_classes = len(examples[0].target)
         classes = np.repeat([x.class_index for x in examples], counts)
-        return learn_classes(features, classes, len(examples[0].target), first)
+        return mean_classifier(
+            [learn_classes(features, classes, n_classes, x) for x in view]
+        )
     is_known = [
         np.ones(len(x.target), bool) if x.is_known is None else x.is_known
         for x in examples
@@ -322,28 +330,29 @@ def learn_from(
     weights = np.ones(len(features))
     if is_other.any():
         weights[is_other] = (~is_other).sum() / is_other.sum()
-    return learn_labels(
-        features,
-        targets_of(examples).repeat(counts, 0),
-        np.repeat(is_known, counts, 0),
-        weights,
-        first,
+    targets = targets_of(examples).repeat(counts, 0)
+    known = np.repeat(is_known, counts, 0)
+    return mean_classifier(
+        [learn_labels(features, targets, known, weights, x) for x in view]
     )
 
 
 def cross_validate(
-    examples: list[Example], folds: np.ndarray, first: int, single_label: bool
+    examples: list[Example],
+    folds: np.ndarray,
+    view: list[np.ndarray],
+    single_label: bool,
 ) -> tuple[ClipClassifier, np.ndarray]:
     """Classifies the clips of each fold by a classifier of the other folds.
 
     Returns a classifier of all clips, see ``learn_from``, and probabilities
     ``[clips, C]``. The calibration of a fold is found on the other folds.
     """
-    of_all = learn_from(examples, first, single_label)
+    of_all = learn_from(examples, view, single_label)
     of_folds = [
         learn_from(
             [x for x, own in zip(examples, folds, strict=True) if own != fold],
-            first,
+            view,
             single_label,
         )
         for fold in range(folds.max() + 1)

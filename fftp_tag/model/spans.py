@@ -10,7 +10,7 @@ Authors
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,11 @@ NOISE_DECIBELS = -50  # relative to the peak of a clip
 MAX_BANDS = 64
 FEATURES = "features"  # log-mel energies [B, T, F], of most models an output
 N_MELS = 64  # where they are not
+SURROUNDINGS = 3  # spans in a span's surroundings, with itself, of learn
+# The features of a span, in their order: statistics of tokens, then of log-mel bands
+TOKEN_FEATURES = ("mean", "maximum", "deviation around")
+BAND_FEATURES = ("mean", "deviation", "rise", "mean around", "deviation around")
+RISE_FRAMES = 2  # from a frame to the one that it is compared with
 HOPS = 8  # from the start of a span to its end
 
 
@@ -47,6 +52,8 @@ class Sizes:
         From one token to the next, in samples and in frames.
     span, span_samples, span_frames : int
         Of a span, in tokens, in samples and in frames.
+    around, around_samples, around_frames : int
+        Of a span and its surroundings.
     hop : int
         From one span to the next, in tokens.
     n_bins : int
@@ -61,12 +68,17 @@ class Sizes:
     span: int
     span_samples: int
     span_frames: int
+    around: int
+    around_samples: int
+    around_frames: int
     hop: int
     n_bins: int
     is_whole: bool = False
 
 
-def make_span_model(model: Model, path: PathLike, seconds: float) -> Model:
+def make_span_model(
+    model: Model, path: PathLike, seconds: float, surroundings: int = 1
+) -> Model:
     """Writes and loads a model with features of spans instead of classes.
 
     A span has whole tokens: as many as fit into ``seconds`` and the maximum
@@ -81,13 +93,16 @@ def make_span_model(model: Model, path: PathLike, seconds: float) -> Model:
         The file to write.
     seconds : float
         Length of a span.
+    surroundings : int
+        The number of spans, itself included, that a span's surroundings are.
+        Clips that are shorter are followed by faint noise.
 
     Raises
     ------
     InputError
         If the encoder has no tokens in time, or the file cannot be written.
     """
-    sizes = choose_sizes(model, seconds)
+    sizes = choose_sizes(model, seconds, surroundings)
 
     def change(graph: "onnx.GraphProto") -> None:
         """Replaces classes by features of spans."""
@@ -120,7 +135,7 @@ def make_span_model(model: Model, path: PathLike, seconds: float) -> Model:
     return Model(path, threads=1)
 
 
-def choose_sizes(model: Model, seconds: float) -> Sizes:
+def choose_sizes(model: Model, seconds: float, surroundings: int) -> Sizes:
     """The sizes of spans of a model, see ``make_span_model``."""
     token_samples = model.info.token_samples
     if token_samples is None:
@@ -154,16 +169,23 @@ def choose_sizes(model: Model, seconds: float) -> Sizes:
             span=1,
             span_samples=n_samples,
             span_frames=count_features(model, n_samples)[0],
+            around=1,
+            around_samples=n_samples,
+            around_frames=count_features(model, n_samples)[0],
             hop=1,
             n_bins=n_bins,
             is_whole=True,
         )
     stride_frames = token_samples // model.frame_samples
+    around = min(surroundings * span, most)
     return Sizes(
         token_samples=token_samples,
         span=span,
         span_samples=length(span),
         span_frames=n_frames - (most - span) * stride_frames,
+        around=around,
+        around_samples=length(around),
+        around_frames=n_frames - (most - around) * stride_frames,
         hop=max(span // (HOPS if is_short else HOPS // 2), 1),
         stride_frames=stride_frames,
         n_bins=n_bins,
@@ -198,12 +220,42 @@ def token_size(model: Model) -> int:
     return model.run(["tokens"], patch)[0].shape[2]
 
 
+class Views(NamedTuple):
+    """Features of spans to learn from, as sets of their columns.
+
+    Arguments
+    ---------
+    encoder : list of numpy.ndarray
+        Means of tokens, and means and standard deviations of log-mel bands, within
+        the span, which tell best when a sound begins and ends; and all features,
+        which tell best what it is.
+    spectrum : list of numpy.ndarray
+        Those of log-mel bands.
+    """
+
+    encoder: list[np.ndarray]
+    spectrum: list[np.ndarray]
+
+
+def make_views(token_size: int, n_features: int) -> Views:
+    """The sets of columns of so many features, of tokens of a size."""
+    columns = np.arange(n_features)
+    n_of_tokens = token_size * len(TOKEN_FEATURES)
+    of_tokens, of_bands = columns[:n_of_tokens], columns[n_of_tokens:]
+    n_bands = len(of_bands) // len(BAND_FEATURES)
+    inside = np.append(of_tokens[:token_size], of_bands[: 2 * n_bands])
+    return Views([inside, columns], [of_bands])
+
+
 def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
     """Adds the output ``spans`` ``[B, N, F]``: features of N spans.
 
-    The features are the mean of the span's tokens; and, for at most 64 log-mel
-    bands of its frames, the mean and the standard deviation. The graph has the
-    outputs tokens and features.
+    The features are the mean and the maximum of the span's tokens, and the
+    standard deviation of those of its surroundings, some spans around its middle,
+    or the nearest within the clip; then, for at most 64 log-mel bands of the
+    span's frames, the mean, the standard deviation, and that of the difference
+    between frames t and t - 2; and the mean and the standard deviation of the
+    frames of the surroundings. The graph has the outputs tokens and features.
     """
     build = GraphBuilder(graph, OUTPUT)
 
@@ -237,26 +289,51 @@ def add_spans(graph: "onnx.GraphProto", sizes: Sizes) -> None:
         variance = build.Sub(square, build.Mul(mean, mean))
         return build.Add(mean, centre), build.Sqrt(build.Relu(variance))
 
-    of_tokens, _ = moments("tokens", starts, sizes.span)
-    # Of the frames that the tokens of a span cover
+    # The first token of the surroundings of each span
+    n_tokens = build.Shape("tokens", start=1, end=2)
+    around = build.Sub(starts, (sizes.around - sizes.span) // 2)
+    around = build.Min(around, build.Sub(n_tokens, sizes.around))
+    around = build.Max(around, 0)
+
+    token_mean, _ = moments("tokens", starts, sizes.span)
+    _, around_std = moments("tokens", around, sizes.around)
+    over_time = build.Transpose("tokens", perm=[0, 2, 1])
+    highest = build.MaxPool(over_time, kernel_shape=[sizes.span])
+    highest = build.Transpose(highest, perm=[0, 2, 1])
+    highest = build.Gather(highest, starts, axis=1)
+
+    # Of the frames that these tokens cover
     bands = build.MatMul(FEATURES, band_pooling(sizes.n_bins))
-    first = build.Mul(starts, sizes.stride_frames)
-    mean, std = moments(bands, first, sizes.span_frames)
-    build.Concat(of_tokens, mean, std, axis=2, name=OUTPUT)
+    starts = build.Mul(starts, sizes.stride_frames)
+    around = build.Mul(around, sizes.stride_frames)
+    earlier = build.Pad(bands, np.array([0, RISE_FRAMES, 0, 0, 0, 0]))
+    rises = build.Sub(bands, build.Slice(earlier, 0, -RISE_FRAMES, 1))
+    n_rises = max(sizes.span_frames - RISE_FRAMES, 1)
+    _, rise_std = moments(rises, build.Add(starts, RISE_FRAMES), n_rises)
+    build.Concat(
+        *(token_mean, highest, around_std),
+        *moments(bands, starts, sizes.span_frames),
+        rise_std,
+        *moments(bands, around, sizes.around_frames),
+        axis=2,
+        name=OUTPUT,
+    )
     add_output(graph, OUTPUT, "batch", "spans", "features")
 
 
 def pad_to_span(graph: "onnx.GraphProto", sizes: Sizes) -> None:
-    """Centres clips that are shorter than a span in one, between faint noise.
+    """Centres clips that are shorter than a span in one, between faint noise,
+    which also follows those that are shorter than a span's surroundings.
 
-    Encoders that were trained without digital silence respond strongly to it.
+    An encoder of clips has learnt sounds with something around them, and one that
+    was trained without digital silence responds strongly to it.
     """
-    span = sizes.span_samples
+    span, around = sizes.span_samples, sizes.around_samples
     encoder = list(graph.node)
     del graph.node[:]
     build = GraphBuilder(graph, "padded")
     n_samples = build.Shape("wavs", start=1, end=2)
-    position = count_up(build, build.Max(n_samples, span))  # [S]
+    position = count_up(build, build.Max(n_samples, around))  # [S]
     start = build.Div(build.Max(build.Sub(span, n_samples), 0), 2)
     index = build.Sub(position, start)
     is_valid = build.And(

@@ -37,6 +37,7 @@ from fftp_tag.learning import (
     recordings,
 )
 from fftp_tag.learning.classifier import (
+    OTHERS,
     SHRINKAGE,
     find_calibration,
     learn_classes,
@@ -58,7 +59,7 @@ from fftp_tag.learning.validate import (
 )
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import HOPS, OUTPUT, make_span_model
+from fftp_tag.model.spans import HOPS, OUTPUT, Views, make_span_model
 from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 
@@ -126,13 +127,14 @@ def test_the_learnt_graph_is_scikit_learns(
     if not single_label:
         model = OneVsRestClassifier(LogisticRegression())
     pipeline = make_pipeline(StandardScaler(), model)
-    pipeline.fit(features, classes if single_label else targets)
-    expected = pipeline.predict_proba(features)[:, :n_classes]
+    columns = np.flatnonzero(draw.random(features.shape[1]) < 0.5)
+    pipeline.fit(features[:, columns], classes if single_label else targets)
+    expected = pipeline.predict_proba(features[:, columns])[:, :n_classes]
     if single_label:
-        classifier = learn_classes(features, classes, n_classes)
+        classifier = learn_classes(features, classes, n_classes, columns)
     else:
         is_known, weights = np.ones(targets.shape, bool), np.ones(len(targets))
-        classifier = learn_labels(features, targets, is_known, weights)
+        classifier = learn_labels(features, targets, is_known, weights, columns)
     found = classifier.probabilities(list(features[:, None]))
     np.testing.assert_allclose(found, expected, atol=1e-3)
     softer = classifier.calibrate(20.0)
@@ -164,15 +166,14 @@ def test_the_calibration_is_that_of_probabilities(n_others):
     logits = 10 * np.hstack([logits[:, :2], unused, kinds])
     others = np.flatnonzero(classes == 2)
     kept = np.flatnonzero(classes != 2)
-    share = len(kept) / len(
-        others
-    )  # which count as much as those of all others
+    # All other sounds count so much, and all clips 1
+    more = OTHERS * len(kept) / len(others)
     others = others[:n_others] if n_others < len(others) else others
     classes[classes == 2] = draw.integers(3, 7, (classes == 2).sum())
     rows = np.concatenate([kept, others])
     temperature, offset = find_calibration(logits[rows], classes[rows], 2)
     assert temperature == pytest.approx(10, rel=0.2)
-    assert offset == pytest.approx(1.5 + np.log(share), abs=0.5)
+    assert offset == pytest.approx(1.5 + np.log(more), abs=0.2)
 
 
 def test_copies_are_of_the_sound(tmp_path):
@@ -320,8 +321,8 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     assert "low" in {tag.label for tag in learnt.tag_file(wav, RATE)}
     rules = learnt.model.rules
     assert rules.is_learnt and (rules.threshold == 0.5).all()
-    assert rules.low.tolist() == pytest.approx([0.3] * 3)
-    assert rules.high.tolist() == pytest.approx([0.7] * 3)
+    assert rules.low.tolist() == pytest.approx([0.2] * 3)
+    assert rules.high.tolist() == pytest.approx([0.6] * 3)
 
 
 def test_clips_of_several_classes(tmp_path, tagger, clips):
@@ -471,12 +472,13 @@ def test_each_span_of_background_is_an_example():
         x if x.is_background else x._replace(sounds=x.spans.mean(0)[None])
         for x in make_examples(spans, targets)
     ]
-    found = learn_from(examples, 0, single_label=True)
+    all_features = np.arange(4)
+    found = learn_from(examples, [all_features], single_label=True)
     rows = np.concatenate(
         [spans[::3].mean(1), spans[1::3].mean(1), *spans[2::3]]
     )
     classes = np.repeat(range(3), (4, 4, 12))
-    expected = learn_classes(rows, classes, n_classes=2)
+    expected = learn_classes(rows, classes, 2, all_features)
     np.testing.assert_allclose(found.weight, expected.weight)
 
 
@@ -495,12 +497,13 @@ def test_a_fold_is_classified_by_the_others_alone(single_label):
     right, wrong = (
         make_examples(spans, np.eye(4)[x]) for x in (classes, labels)
     )
-    _, expected = cross_validate(right, folds, 0, single_label)
-    of_all, probs = cross_validate(wrong, folds, 0, single_label)
+    view = [np.arange(5), np.arange(8)]
+    _, expected = cross_validate(right, folds, view, single_label)
+    of_all, probs = cross_validate(wrong, folds, view, single_label)
     np.testing.assert_allclose(probs[own], expected[own], atol=1e-6)
     assert np.abs(probs[~own] - expected[~own]).max() > 0.2
     assert (expected.argmax(1) == classes)[:60].mean() > 0.9
-    hard = learn_from(wrong, 0, single_label)
+    hard = learn_from(wrong, view, single_label)
     temperature = np.median(hard.weight / of_all.weight)
     softer = hard.calibrate(temperature).weight
     np.testing.assert_allclose(of_all.weight, softer, atol=1e-9)
@@ -511,7 +514,7 @@ def test_a_fold_is_classified_by_the_others_alone(single_label):
     logits = np.zeros((60, 4))
     for fold in range(4):
         others = [x for x, other in zip(wrong, folds) if other != fold]
-        of_others = learn_from(others, 0, single_label)
+        of_others = learn_from(others, view, single_label)
         rows = np.flatnonzero(folds[:60] == fold)
         found = of_others.logits(spans[rows].mean(1))
         logits[rows, : found.shape[1]] = found
@@ -537,10 +540,11 @@ def test_a_fold_is_scored_by_thresholds_of_the_others():
         )
     folds = assign_folds(targets, [x.group for x in examples])
     own = np.arange(80) < 60
-    *_, found = validate(["a", "b"], examples, [], 4, single_label=False)
+    views = Views([np.arange(5)], [np.array([4])])
+    *_, found = validate(["a", "b"], examples, [], views, single_label=False)
     scores = []
-    for first in (0, 4):  # with the encoder's features, and without
-        _, probs = cross_validate(examples, folds, first, single_label=False)
+    for view in views:
+        _, probs = cross_validate(examples, folds, view, single_label=False)
         tagged = np.zeros((80, 2), bool)
         for fold in range(5):
             rest = own & (folds != fold)
@@ -549,7 +553,7 @@ def test_a_fold_is_scored_by_thresholds_of_the_others():
             )
             tagged[folds == fold] = probs[folds == fold] >= limits
         scores.append(f1_score(targets[own], tagged[own], average="macro"))
-        if first == 0:
+        if view is views.encoder:
             looks = probs[own] >= found.thresholds
             by_name = {x.name: row for x, row in zip(examples, probs)}
     assert found.scores["macro_F1"][:2] == pytest.approx(scores)
@@ -690,7 +694,10 @@ def test_false_alarms_are_limited(tmp_path, tagger, clips, capsys, monkeypatch):
 def test_a_clip_with_a_wrong_label_is_in_doubt(tmp_path, tagger, clips):
     write(clips / "low" / "0.wav", make_sound("high", 90))
     report = learn(tagger, clips, tmp_path / "my.onnx")
-    assert report.validation.clips[0].name == "low/0.wav"
+    taken_for = report.labels.index("high")
+    first = next(x for x in report.validation.clips if x.name[:3] == "low")
+    assert first.name == "low/0.wav" and first.doubt > 0.9
+    assert first.probs.argmax() == taken_for
 
 
 @pytest.mark.parametrize("numbered", [False, True])

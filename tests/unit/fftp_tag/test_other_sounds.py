@@ -20,6 +20,7 @@ from fftp_tag.learning.validate import (
     validate,
     without_alike,
 )
+from fftp_tag.model.spans import Views
 
 RATE = 16000
 
@@ -93,7 +94,8 @@ def test_unknown_sounds_get_no_tag(single_label):
     clips = make_examples(means, 6, seed=0)
     kinds = [*range(20), 20]
     bank = make_examples([*others, means[0]], 4, 1, kinds)
-    left = without_alike(clips, bank, single_label)
+    views = Views([np.arange(12)], [np.arange(6, 12)])
+    left = without_alike(clips, bank, views.encoder, single_label)
     dropped = set(kinds) - {x.kind for x in left}
     assert 20 in dropped and len(dropped) <= 6
 
@@ -101,7 +103,7 @@ def test_unknown_sounds_get_no_tag(single_label):
     known = make_examples(means, 20, seed=3)
     shares = {}
     for name, sounds in (("with", bank), ("without", bank[:4])):
-        learnt = validate(["a", "b"], clips, sounds, 6, single_label)
+        learnt = validate(["a", "b"], clips, sounds, views, single_label)
         tagged = [
             (learnt.classifier.probabilities([x.spans for x in own]) >= 0.5)
             for own in (new, known)
@@ -131,6 +133,7 @@ def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
         for x in make_examples(np.eye(2, 5), 4, seed=1)
     ]
     folds = np.arange(28) % 4
-    _, probs = cross_validate(clips + reviewed, folds, 0, single_label=True)
+    view = [np.arange(5)]
+    _, probs = cross_validate(clips + reviewed, folds, view, single_label=True)
     assert counts == [15, 15, 15, 15, 20]
     np.testing.assert_allclose(probs, 0.5, atol=1e-6)
