@@ -23,7 +23,7 @@ SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
 # the starter, 8 to 10 were best
 TEMPERATURE = 9.0
 OTHERS = (
-    1.5  # how much all other sounds count in calibration; all clips count 1
+    1.7  # weight of all other sounds in calibration, where all clips have 1
 )
 # Of the logarithm of a temperature, and of an offset
 BOUNDS = ((np.log(3.0), np.log(100.0)), (-4.0, 4.0))
@@ -36,19 +36,24 @@ class ClipClassifier:
     Arguments
     ---------
     weight, bias : numpy.ndarray
-        ``[C, F]``, 0 of features that are not learnt from, and ``[C]``; if a clip has one class, of more, which are
-        hidden: background, and the kinds of other sounds.
+        ``[C, F]``, 0 of features that are not learnt from, and ``[C]``; if a
+        clip has one class, of more, which are hidden: background, and the kinds
+        of other sounds.
     n_classes : int
         C.
     single_label : bool
         Whether a clip has one class: the probabilities of all classes, hidden
         ones included, sum to 1.
+    identity : ClipClassifier, optional
+        Tells the C classes apart, where this one tells whether it is one of
+        them: probabilities are the products of both.
     """
 
     weight: np.ndarray
     bias: np.ndarray
     n_classes: int
     single_label: bool
+    identity: "ClipClassifier | None" = None
 
     def calibrate(
         self, temperature: float, offset: float = 0.0
@@ -75,23 +80,33 @@ class ClipClassifier:
 
         logits = self.logits(np.concatenate(spans))
         probs = softmax(logits, axis=1) if self.single_label else expit(logits)
-        probs = probs[:, : self.n_classes].astype(np.float32)
+        probs = probs[:, : self.n_classes]
+        if self.identity is not None:
+            logits = self.identity.logits(np.concatenate(spans))
+            probs = probs.sum(1, keepdims=True) * softmax(logits, axis=1)
         starts = np.cumsum([0, *map(len, spans[:-1])])
-        return np.maximum.reduceat(probs, starts)
+        return np.maximum.reduceat(probs.astype(np.float32), starts)
 
     def add_to(self, graph: "onnx.GraphProto") -> None:
         """Adds probabilities to the graph of a span model."""
         build = GraphBuilder(graph, "classifier")
-        weight, bias = np.float32(self.weight.T), np.float32(self.bias)
-        logits = build.Add(build.MatMul(OUTPUT, weight), bias)
-        probs = build.Sigmoid(logits)
+
+        def logits(classifier: "ClipClassifier") -> str:
+            """The logits of spans."""
+            weight, bias = classifier.weight.T, classifier.bias
+            products = build.MatMul(OUTPUT, np.float32(weight))
+            return build.Add(products, np.float32(bias))
+
+        probs = build.Sigmoid(logits(self))
         if self.single_label:
-            probs = build.Softmax(logits, axis=2)
+            probs = build.Softmax(logits(self), axis=2)
+        probs = build.Slice(probs, 0, self.n_classes, 2)
+        if self.identity is not None:
+            is_one = build.ReduceSum(probs, np.array([2]), keepdims=1)
+            which = build.Softmax(logits(self.identity), axis=2)
+            probs = build.Mul(is_one, which)
         frames = build.Where(
-            IS_HEARD,
-            build.Slice(probs, 0, self.n_classes, 2),
-            np.float32(0),
-            name="frame_probabilities",
+            IS_HEARD, probs, np.float32(0), name="frame_probabilities"
         )
         clips = build.ReduceMax(frames, 1, keepdims=0, name="probabilities")
         add_output(graph, clips, "batch", self.n_classes)
@@ -193,12 +208,14 @@ def learn_labels(
     return ClipClassifier(weight, bias, n_classes, False)
 
 
-def mean_classifier(classifiers: list[ClipClassifier]) -> ClipClassifier:
-    """The classifier whose logits are the mean of those of others."""
-    return dataclasses.replace(
-        classifiers[0],
-        weight=np.mean([x.weight for x in classifiers], 0),
-        bias=np.mean([x.bias for x in classifiers], 0),
+def learn_identity(classifiers: list[ClipClassifier]) -> ClipClassifier:
+    """Tells classes apart, by the mean logits of classifiers of more classes."""
+    n_classes = classifiers[0].n_classes
+    return ClipClassifier(
+        weight=np.mean([x.weight for x in classifiers], 0)[:n_classes],
+        bias=np.mean([x.bias for x in classifiers], 0)[:n_classes],
+        n_classes=n_classes,
+        single_label=True,
     )
 
 
@@ -207,8 +224,8 @@ def find_calibration(
 ) -> tuple[float, float]:
     """The temperature and the offset with the lowest log-loss on held-out clips.
 
-    What has no class has one probability, that of all hidden classes. All other
-    sounds together count more than all clips: a wrong tag is worse than none.
+    What has no class has one probability, that of all hidden classes, if there
+    are any. All other sounds together count more than all clips.
 
     Arguments
     ---------
@@ -232,8 +249,9 @@ def find_calibration(
     def log_loss(values: np.ndarray) -> float:
         """The mean log-loss of the logarithm of a temperature and an offset."""
         scores = logits / np.exp(values[0])
-        hidden = logsumexp(scores[:, n_classes:], axis=1) + values[1]
-        scores = np.column_stack([scores[:, :n_classes], hidden])
+        if scores.shape[1] > n_classes:
+            hidden = logsumexp(scores[:, n_classes:], axis=1) + values[1]
+            scores = np.column_stack([scores[:, :n_classes], hidden])
         losses = logsumexp(scores, axis=1) - scores[rows, columns]
         return float(np.average(losses, weights=weights))
 

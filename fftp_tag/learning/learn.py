@@ -68,7 +68,7 @@ logger = logging.getLogger(__name__)
 
 LENGTHS = 4  # of spans per octave: a new clip rarely changes their length
 MAX_SPAN = 1.4  # seconds: events between other sounds are rarely longer
-LOW, HIGH = 0.2, 0.6  # probabilities while an event lasts, and of its peak
+LOW, HIGH = 0.2, 0.7  # probabilities while an event lasts, and of its peak
 RATE = 16000  # Hz, to find the sounds in clips
 MOST_SPANS = 4000  # of background, about half an hour
 N_OTHERS = 4  # clips, and recordings, around the copies of a clip

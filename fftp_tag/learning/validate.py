@@ -16,8 +16,8 @@ from fftp_tag.learning.classifier import (
     ClipClassifier,
     find_calibration,
     learn_classes,
+    learn_identity,
     learn_labels,
-    mean_classifier,
 )
 from fftp_tag.model.info import THRESHOLD
 from fftp_tag.model.spans import Views
@@ -170,12 +170,12 @@ def validate(
     targets = targets_of(examples)
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
     folds = assign_folds(targets, [x.fold or x.group for x in examples])
-    others = without_alike(examples, others, views.encoder, single_label)
+    others = without_alike(examples, others, views.encoder[:1], single_label)
     if folds is None:
         temperature = TEMPERATURE if single_label else 1.0
         classifier, spectrum = (
-            learn_from(examples + others, view, single_label).calibrate(
-                temperature
+            soften(
+                learn_from(examples + others, view, single_label), temperature
             )
             for view in views
         )
@@ -313,15 +313,19 @@ def targets_of(examples: list[Example]) -> np.ndarray:
 def learn_from(
     examples: list[Example], view: list[np.ndarray], single_label: bool
 ) -> ClipClassifier:
-    """Learns a classifier from clips: the mean of one by each set of features."""
+    """Learns a classifier from clips, by the first set of features.
+
+    If each clip has one class, what tells classes apart is learnt from all sets.
+    """
     counts = [len(x.rows) for x in examples]
     features = np.concatenate([x.rows for x in examples])
     if single_label:
         n_classes = len(examples[0].target)
         classes = np.repeat([x.class_index for x in examples], counts)
-        return mean_classifier(
-            [learn_classes(features, classes, n_classes, x) for x in view]
-        )
+        found = [learn_classes(features, classes, n_classes, x) for x in view]
+        if len(found) == 1:
+            return found[0]
+        return dataclasses.replace(found[0], identity=learn_identity(found))
     is_known = [
         np.ones(len(x.target), bool) if x.is_known is None else x.is_known
         for x in examples
@@ -330,10 +334,12 @@ def learn_from(
     weights = np.ones(len(features))
     if is_other.any():
         weights[is_other] = (~is_other).sum() / is_other.sum()
-    targets = targets_of(examples).repeat(counts, 0)
-    known = np.repeat(is_known, counts, 0)
-    return mean_classifier(
-        [learn_labels(features, targets, known, weights, x) for x in view]
+    return learn_labels(
+        features,
+        targets_of(examples).repeat(counts, 0),
+        np.repeat(is_known, counts, 0),
+        weights,
+        view[0],
     )
 
 
@@ -357,36 +363,75 @@ def cross_validate(
         )
         for fold in range(folds.max() + 1)
     ]
-    n_classes = of_all.n_classes
     if single_label:
-        features = np.stack([x.centre for x in examples])
-        classes = np.array([x.class_index for x in examples])
-        logits = np.full((len(folds), len(of_all.bias)), -np.inf)
-        is_known = np.zeros(len(folds), bool)  # class is in the other folds
-        for fold, classifier in enumerate(of_folds):
-            own = folds == fold
-            found = classifier.logits(features[own])
-            logits[own, : found.shape[1]] = found
-            is_known[own] = np.isin(classes[own], classes[~own])
-        is_known |= classes > n_classes  # all kinds are one class: none
-        is_known &= ~np.array([x.is_reviewed for x in examples])
-
-        def calibrate(classifier: ClipClassifier, is_used: np.ndarray):
-            """Calibrates a classifier on some clips."""
-            rows = is_known & is_used
-            return classifier.calibrate(
-                *find_calibration(logits[rows], classes[rows], n_classes)
-            )
-
-        of_folds = [
-            calibrate(x, folds != fold) for fold, x in enumerate(of_folds)
-        ]
-        of_all = calibrate(of_all, folds >= 0)
-    probs = np.zeros((len(folds), n_classes), np.float32)
+        of_all, *of_folds = calibrate(of_all, of_folds, examples, folds)
+    probs = np.zeros((len(folds), of_all.n_classes), np.float32)
     for fold, classifier in enumerate(of_folds):
         own = np.flatnonzero(folds == fold)
         probs[own] = classifier.probabilities([examples[x].spans for x in own])
     return of_all, probs
+
+
+def soften(classifier: ClipClassifier, temperature: float) -> ClipClassifier:
+    """A classifier calibrated by one temperature, for lack of clips to find it."""
+    if classifier.identity is not None:
+        identity = classifier.identity.calibrate(temperature)
+        classifier = dataclasses.replace(classifier, identity=identity)
+    return classifier.calibrate(temperature)
+
+
+def calibrate(
+    of_all: ClipClassifier,
+    of_folds: list[ClipClassifier],
+    examples: list[Example],
+    folds: np.ndarray,
+) -> list[ClipClassifier]:
+    """Calibrates the classifiers of all clips and of folds, on held-out clips.
+
+    That of a fold, on those of the other folds.
+    """
+    n_classes = of_all.n_classes
+    features = np.stack([x.centre for x in examples])
+    classes = np.array([x.class_index for x in examples])
+    is_known = np.zeros(len(folds), bool)  # class is in the other folds
+    for fold in range(len(of_folds)):
+        own = folds == fold
+        is_known[own] = np.isin(classes[own], classes[~own])
+    is_known |= classes > n_classes  # all kinds are one class: none
+    is_known &= ~np.array([x.is_reviewed for x in examples])
+
+    def find(
+        of_all: ClipClassifier,
+        of_folds: list[ClipClassifier],
+        is_used: np.ndarray,
+    ) -> list[ClipClassifier]:
+        """Calibrates classifiers on some of the clips."""
+        logits = np.full((len(folds), len(of_all.bias)), -np.inf)
+        for fold, classifier in enumerate(of_folds):
+            found = classifier.logits(features[folds == fold])
+            logits[folds == fold, : found.shape[1]] = found
+        calibrated = []
+        for fold, classifier in enumerate([of_all, *of_folds], start=-1):
+            rows = is_used & (folds != fold)
+            calibrated.append(
+                classifier.calibrate(
+                    *find_calibration(logits[rows], classes[rows], n_classes)
+                )
+            )
+        return calibrated
+
+    found = find(of_all, of_folds, is_known)
+    if of_all.identity is None:
+        return found
+    identities = find(
+        of_all.identity,
+        [x.identity for x in of_folds if x.identity is not None],
+        is_known & (classes < n_classes),
+    )
+    return [
+        dataclasses.replace(x, identity=identity)
+        for x, identity in zip(found, identities, strict=True)
+    ]
 
 
 def score_clips(

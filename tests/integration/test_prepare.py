@@ -123,6 +123,15 @@ def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
         prepare_data(data, tmp_path / "5")
 
 
+@pytest.mark.parametrize(
+    "option, value", [("unbalanced", True), ("valid_fraction", 0.0)]
+)
+def test_custom_data_refuse_options_of_audioset(option, value, tmp_path):
+    data_folders.write_class_folders(tmp_path / "data")
+    with pytest.raises(ValueError, match=f"{option}.*{tmp_path / 'data'}"):
+        prepare_data(tmp_path / "data", tmp_path / "save", **{option: value})
+
+
 def test_twelve_classes(tmp_path):
     """Other words and silence are drawn for each split."""
     data, save = tmp_path / "data", tmp_path / "save"

@@ -41,6 +41,7 @@ from fftp_tag.learning.classifier import (
     SHRINKAGE,
     find_calibration,
     learn_classes,
+    learn_identity,
     learn_labels,
 )
 from fftp_tag.learning.recordings import (
@@ -137,6 +138,17 @@ def test_the_learnt_graph_is_scikit_learns(
         classifier = learn_labels(features, targets, is_known, weights, columns)
     found = classifier.probabilities(list(features[:, None]))
     np.testing.assert_allclose(found, expected, atol=1e-3)
+    if has_background:
+        # Whether it is a class, by one; which one, by the mean of both
+        rest = np.arange(features.shape[1])
+        both = [classifier, learn_classes(features, classes, n_classes, rest)]
+        classifier = dataclasses.replace(
+            classifier, identity=learn_identity(both)
+        )
+        logits = np.mean([x.logits(features) for x in both], 0)[:, :n_classes]
+        expected = expected.sum(1, keepdims=True) * softmax(logits, axis=1)
+        found = classifier.probabilities(list(features[:, None]))
+        np.testing.assert_allclose(found, expected, atol=1e-3)
     softer = classifier.calibrate(20.0)
     info = dataclasses.replace(
         encoder.info, labels=names[:n_classes], single_label=single_label
@@ -322,7 +334,7 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, capsys):
     rules = learnt.model.rules
     assert rules.is_learnt and (rules.threshold == 0.5).all()
     assert rules.low.tolist() == pytest.approx([0.2] * 3)
-    assert rules.high.tolist() == pytest.approx([0.6] * 3)
+    assert rules.high.tolist() == pytest.approx([0.7] * 3)
 
 
 def test_clips_of_several_classes(tmp_path, tagger, clips):
@@ -504,7 +516,8 @@ def test_a_fold_is_classified_by_the_others_alone(single_label):
     assert np.abs(probs[~own] - expected[~own]).max() > 0.2
     assert (expected.argmax(1) == classes)[:60].mean() > 0.9
     hard = learn_from(wrong, view, single_label)
-    temperature = np.median(hard.weight / of_all.weight)
+    used = np.s_[:, :5]
+    temperature = np.median(hard.weight[used] / of_all.weight[used])
     softer = hard.calibrate(temperature).weight
     np.testing.assert_allclose(of_all.weight, softer, atol=1e-9)
     if not single_label:
@@ -520,6 +533,10 @@ def test_a_fold_is_classified_by_the_others_alone(single_label):
         logits[rows, : found.shape[1]] = found
     best, _ = find_calibration(logits, labels[:60], 4)
     assert temperature == pytest.approx(best)
+    # What tells classes apart has a temperature of its own
+    assert (hard.identity.weight != 0).all()
+    softer = hard.identity.weight / of_all.identity.weight
+    np.testing.assert_allclose(softer, np.median(softer), rtol=1e-6)
     rest = ~own[:60]
     found, _ = find_calibration(logits[rest], labels[:60][rest], 4)
     assert found < 0.8 * best
