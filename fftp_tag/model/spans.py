@@ -34,10 +34,10 @@ NOISE_DECIBELS = -50  # relative to the peak of a clip
 MAX_BANDS = 64
 FEATURES = "features"  # log-mel energies [B, T, F], of most models an output
 N_MELS = 64  # where they are not
-SURROUNDINGS = 3  # spans in a span's surroundings, with itself, of learn
+SURROUNDINGS = 3  # spans in the surroundings that learn looks at
 # The features of a span, in their order: statistics of tokens, then of log-mel bands
-TOKEN_FEATURES = ("mean", "maximum", "deviation around")
-BAND_FEATURES = ("mean", "deviation", "rise", "mean around", "deviation around")
+TOKEN_FEATURES = ("mean", "maximum", "std around")
+BAND_FEATURES = ("mean", "std", "std of rises", "mean around", "std around")
 RISE_FRAMES = 2  # from a frame to the one that it is compared with
 HOPS = 8  # from the start of a span to its end
 
