@@ -7,8 +7,8 @@ than its noise is marked, and the command fails. After ``make demo``:
 > python studies/figures.py DATA DIGITS KITCHEN WORK
 
 For DATA, DIGITS and KITCHEN see four_kinds.py; WORK keeps the models that are
-trained here. Half an hour of two cores. ``--store`` writes results/figures.json and
-figures.md again.
+trained here. Half an hour of two cores. ``--store`` writes results/release.json and
+release.md again.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -36,7 +36,7 @@ from harness import commit
 
 from fftp_tag import AudioTagger, evaluate
 
-STORED = ROOT / "studies" / "results" / "figures.json"
+STORED = ROOT / "studies" / "results" / "release.json"
 TABLE = STORED.with_suffix(".md")
 DRAWS = 6  # of four_kinds.py
 OWN_DRAWS = 12  # of own_sounds.py
@@ -202,19 +202,32 @@ def compare(stored, found):
         "|---|---|---|---|---|",
     ]
     fallen = []
-    for name, values in found.items():
-        now, noise, before, note = np.mean(values), noise_of(name), "-", "new"
+    for name, now in found.items():
+        before, noise, note = stored.get(name, "-"), noise_of(name), ""
         if name in stored:
-            change = now - np.mean(stored[name])
-            before, note = f"{np.mean(stored[name]):.1f}", ""
-            loss = change if name.endswith(COSTS) else -change
+            loss = now - before if name.endswith(COSTS) else before - now
             if loss > noise:
                 note = "**worse**"
                 fallen.append(name)
-        lines.append(f"| {name} | {before} | {now:.1f} | {noise:g} | {note} |")
+        lines.append(f"| {name} | {before} | {now} | {noise:g} | {note} |")
     missing = [name for name in stored if name not in found]
     lines += [f"| {name} | | not measured | | |" for name in missing]
     return lines, fallen
+
+
+def describe(commit, figures):
+    """The page of the stored figures."""
+    rows = [
+        f"| {name} | {value} | {noise_of(name):g} |"
+        for name, value in figures.items()
+    ]
+    return (
+        "# Figures that a release names\n\nIn percent, but for false alarms. "
+        f"Measured at {commit[:8]} by `make figures`; `studies/figures.py` says "
+        "what each is.\n\n| figure | value | may differ by |\n|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def main():
@@ -231,8 +244,8 @@ def main():
     args.work.mkdir(parents=True, exist_ok=True)
     found = {}
     for name, values in measure_all(args):
-        found[name] = values
-        print(f"{name}: {np.mean(values):.1f}", flush=True)
+        found[name] = round(float(np.mean(values)), 1)
+        print(f"{name}: {found[name]}", flush=True)
     stored = {}
     if STORED.exists():
         stored = json.loads(STORED.read_text())["figures"]
@@ -241,11 +254,7 @@ def main():
     if args.store:
         about = {"commit": commit(), "figures": found}
         STORED.write_text(json.dumps(about, indent=1) + "\n")
-        TABLE.write_text(
-            "# Figures that a release names\n\nIn percent, but for false alarms; "
-            f"measured at {about['commit'][:8]} by `python studies/figures.py`, "
-            "which says what each is.\n\n" + "\n".join(lines) + "\n"
-        )
+        TABLE.write_text(describe(about["commit"], found))
     elif fallen:
         sys.exit(f"Worse than what is stored: {'; '.join(fallen)}")
 
