@@ -150,6 +150,11 @@ def print_report(report: "Report") -> None:
             f"the sounds fill {100 * report.filled:.0f} % of the clips; the rest "
             "is not learnt from"
         )
+    if report.are_whole:
+        print(
+            "clips are learnt as a whole: the encoder hardly helps with the sounds "
+            "in them, and more held-out clips are right; events are as long as clips"
+        )
     print(
         f"frame-level predictions from {report.span_seconds:.2f} s each, every "
         f"{report.hop_seconds:.2f} s"

@@ -17,6 +17,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from fftp_tag.learning.recordings import (
 )
 from fftp_tag.learning.validate import (
     Example,
+    Learnt,
     Score,
     Validation,
     score_clips,
@@ -141,6 +143,9 @@ class Report:
         Length of the background that was learnt from.
     filled : float
         How much of the clips their sounds fill, from 0 to 1.
+    are_whole : bool
+        Whether clips are learnt as a whole, since the encoder does not clearly
+        help with the sounds in them.
     span_seconds, hop_seconds : float
         Length of a span, which a prediction is made from, and hop.
     validation : Validation
@@ -161,6 +166,7 @@ class Report:
     event_thresholds: list[float]
     background_seconds: float
     filled: float
+    are_whole: bool
     span_seconds: float
     hop_seconds: float
     validation: Validation
@@ -253,24 +259,19 @@ def learn(
         reviewed,
     )
     found = find_all(sounds)
-    span = choose_span(found)
     with tempfile.TemporaryDirectory() as scratch:
-        encoder = AudioTagger(
-            make_span_model(
-                tagger.model, Path(scratch, "spans.onnx"), span, SURROUNDINGS
+        form = learn_form(
+            tagger, sounds, found, Path(scratch), output, progress
+        )
+        are_longer = choose_span(found.whole()) > choose_span(found)
+        if are_longer and not form.result.validation.encoder_helps:
+            whole = learn_form(
+                tagger, sounds, found.whole(), Path(scratch), output, progress
             )
-        )
-        cache = output.with_name(f"{output.name}.npz")
-        learnt, others, held_out, errors = encode_clips(
-            encoder, sounds, found, cache, progress
-        )
-        classifier, spectrum, spectrum_thresholds, validation = validate(
-            sounds.labels,
-            learnt,
-            others,
-            make_views(token_size(tagger.model), learnt[0].spans.shape[1]),
-            sounds.single_label,
-        )
+            if whole.share_right > form.share_right:
+                form = whole
+        encoder, found, learnt, held_out, errors, result = form
+        classifier, spectrum, spectrum_thresholds, validation = result
         rules = write_learnt(
             encoder.model, output, sounds, validation, classifier
         )
@@ -304,6 +305,7 @@ def learn(
         event_thresholds=rules.high.tolist(),
         background_seconds=found.background_seconds,
         filled=found.filled,
+        are_whole=found.are_whole,
         span_seconds=encoder.model.span_samples / tagger.sample_rate,
         hop_seconds=encoder.model.hop_samples / tagger.sample_rate,
         validation=validation,
@@ -403,6 +405,8 @@ class Found:
     clips, rooms : list of Part
         Clips with a class, and background, that are learnt from: of recordings,
         one half.
+    are_whole : bool
+        Whether clips are learnt as a whole.
     """
 
     lengths: dict[str, float]
@@ -411,11 +415,22 @@ class Found:
     filled: float
     clips: list[Part]
     rooms: list[Part]
+    are_whole: bool = False
 
     @property
     def background_seconds(self) -> float:
         """Length of the background."""
         return sum(part.end - part.start for part in self.rooms)
+
+    def whole(self) -> "Found":
+        """The same with clips as a whole, in place of the sounds in them."""
+        return dataclasses.replace(
+            self,
+            intervals={},
+            longest=[part.end - part.start for part in self.clips],
+            filled=1.0,
+            are_whole=True,
+        )
 
 
 def find_all(sounds: Sounds) -> Found:
@@ -470,14 +485,68 @@ def find_all(sounds: Sounds) -> Found:
 
 
 def choose_span(found: Found) -> float:
-    """The length of spans in seconds: about the median of the clips' longest
-    sounds, at most ``MAX_SPAN``.
+    """The length of spans in seconds: about the median of the clips, or of their
+    longest sounds, at most ``MAX_SPAN``.
     """
     if not found.longest:
         return 1.0  # no clip can be read, which is reported later
-    typical = min(max(float(np.median(found.longest)), MIN_SECONDS), MAX_SPAN)
+    typical = max(float(np.median(found.longest)), MIN_SECONDS)
+    if not found.are_whole:
+        typical = min(typical, MAX_SPAN)
     octaves = math.log2(typical)
     return 2 ** (round(LENGTHS * octaves) / LENGTHS)
+
+
+class Form(NamedTuple):
+    """What is learnt from the sounds in clips, or from clips as a whole."""
+
+    encoder: AudioTagger
+    found: Found
+    learnt: list[Example]
+    held_out: list[Example]  # of the eval split
+    errors: dict[str, str]  # reasons by name of what cannot be read
+    result: Learnt
+
+    @property
+    def share_right(self) -> float:
+        """The share of held-out clips whose most probable class is right."""
+        return float(self.result.validation.right.mean())
+
+
+def learn_form(
+    tagger: AudioTagger,
+    sounds: Sounds,
+    found: Found,
+    scratch: Path,
+    output: Path,
+    progress: bool,
+) -> Form:
+    """Encodes the clips, and learns from them; a form has a cache of its own."""
+    name = "whole" if found.are_whole else "sounds"
+    encoder = AudioTagger(
+        make_span_model(
+            tagger.model,
+            scratch / f"{name}.onnx",
+            choose_span(found),
+            1 if found.are_whole else SURROUNDINGS,
+        )
+    )
+    ending = ".whole.npz" if found.are_whole else ".npz"
+    learnt, others, held_out, errors = encode_clips(
+        encoder,
+        sounds,
+        found,
+        output.with_name(f"{output.name}{ending}"),
+        progress,
+    )
+    result = validate(
+        sounds.labels,
+        learnt,
+        others,
+        make_views(token_size(tagger.model), learnt[0].spans.shape[1]),
+        sounds.single_label,
+    )
+    return Form(encoder, found, learnt, held_out, errors, result)
 
 
 def encode_clips(

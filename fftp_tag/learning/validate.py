@@ -123,6 +123,9 @@ class Validation:
         tagged.
     clips : list of HeldOut
         All clips, those in doubt first.
+    right, spectrum_right : numpy.ndarray
+        Whether the most probable class of held-out clips is one of their own,
+        and by log-mel statistics alone, ``[clips]``.
     """
 
     thresholds: np.ndarray
@@ -132,6 +135,19 @@ class Validation:
     unmeasured: list[str] = dataclasses.field(default_factory=list)
     others_tagged: float = 0.0
     clips: list[HeldOut] = dataclasses.field(default_factory=list)
+    right: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    spectrum_right: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(0)
+    )
+
+    @property
+    def encoder_helps(self) -> bool:
+        """Whether more clips are right than by log-mel statistics alone, by more
+        than two standard errors; or nothing could be measured.
+        """
+        gain = self.right.astype(float) - self.spectrum_right
+        n_clips = len(gain)
+        return n_clips == 0 or gain.mean() > 2 * gain.std() / math.sqrt(n_clips)
 
 
 class Learnt(NamedTuple):
@@ -193,6 +209,7 @@ def validate(
     )
     probs, spectrum_probs = all_probs[:n_clips], spectrum_probs[:n_clips]
     is_reviewed = np.array([x.is_reviewed for x in examples])
+    is_judged = targets.any(1) & ~is_reviewed & (len(labels) > 1)
     spectrum_thresholds = thresholds
     tagged, spectrum_tagged = probs >= THRESHOLD, spectrum_probs >= THRESHOLD
     if not single_label:
@@ -215,6 +232,8 @@ def validate(
         ],
         others_tagged=share_tagged(all_probs[n_clips:], thresholds),
         clips=sort_by_doubt(examples, probs, measured),
+        right=are_right(targets, probs, is_judged),
+        spectrum_right=are_right(targets, spectrum_probs, is_judged),
     )
     if measured.any() and len(rows):
         validation.scores = score_clips(
@@ -229,6 +248,17 @@ def validate(
             labels, scored, probs[rows], tagged[rows]
         )
     return Learnt(classifier, spectrum, spectrum_thresholds, validation)
+
+
+def are_right(
+    targets: np.ndarray, probs: np.ndarray, is_judged: np.ndarray
+) -> np.ndarray:
+    """Whether the most probable class of each clip is one of its own.
+
+    Of some of the clips of ``targets`` and ``probs`` ``[clips, C]``.
+    """
+    rows = np.flatnonzero(is_judged)
+    return targets[rows, probs[rows].argmax(1)] > 0.5
 
 
 def cross_validate_thresholds(

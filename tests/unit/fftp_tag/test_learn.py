@@ -52,6 +52,7 @@ from fftp_tag.learning.recordings import (
 )
 from fftp_tag.learning.validate import (
     Example,
+    Validation,
     cross_validate,
     find_confusions,
     learn_from,
@@ -774,3 +775,35 @@ def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, clips):
     assert "accuracy" not in report.validation.scores
     shutil.copytree(clips / "high", one / "background")
     assert learn(tagger, one, output).counts == [6]
+
+
+def test_clips_are_learnt_as_a_whole_where_the_sounds_in_them_are_alike(
+    tmp_path, tagger, capsys
+):
+    """A tone, or the same one twice: its spans tell nothing, with the encoder or
+    without.
+    """
+    for seed in range(8):
+        tone = make_sound("low", seed, seconds=0.4)
+        pause = make_sound("noise", 100 + seed, seconds=0.4, level=0.01)
+        write(tmp_path / "clips" / f"once/{seed}.wav", tone, *3 * [pause])
+        write(tmp_path / "clips" / f"twice/{seed}.wav", *2 * [tone, pause])
+    report = learn(tagger, tmp_path / "clips", tmp_path / "my.onnx")
+    assert report.are_whole and report.filled == 1
+    assert report.span_seconds == pytest.approx(1.6, abs=0.15)
+    assert report.validation.right.mean() > 0.8
+    print_report(report)
+    assert "as a whole" in capsys.readouterr().out
+
+
+def test_an_encoder_helps_if_it_is_clearly_better_than_none():
+    """By two standard errors of the difference, over clips."""
+    spectrum = np.repeat([True, False], [60, 40])
+    for n_more, helps in ((2, False), (5, True)):
+        right = np.repeat([True, False], [60 + n_more, 40 - n_more])
+        found = Validation(
+            np.zeros(2), right=right, spectrum_right=spectrum
+        ).encoder_helps
+        share = n_more / 100
+        error = np.sqrt(share * (1 - share) / 100)
+        assert found == helps == (share > 2 * error)
