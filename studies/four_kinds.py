@@ -292,6 +292,7 @@ def measure(source, draw):
         "others tagged": 100 * (others >= threshold).any(1).mean(),
         "linear": 100 * score_linear(draw),
         "printed": None if printed is None else 100 * printed.value,
+        "whole clips": getattr(report, "are_whole", None),
         "seconds": seconds,
     }
 
@@ -318,9 +319,9 @@ def main():
     found = []
     print(
         "| kind | encoder | right, % | linear, % | learn - linear "
-        "| right and tagged, % | others tagged, % | printed, % | s |"
+        "| right and tagged, % | others tagged, % | printed, % | whole clips | s |"
     )
-    print("|---" * 9 + "|")
+    print("|---" * 10 + "|")
     for number, row in enumerate(
         list_rows(args.data, args.digits, args.kitchen)
     ):
@@ -343,6 +344,7 @@ def main():
             f"{mean['right and tagged']:.1f}",
             f"{mean['others tagged']:.1f}",
             f"{np.mean(printed):.1f}" if printed else "-",
+            f"{sum(bool(x['whole clips']) for x in draws)} of {len(draws)}",
             f"{np.mean([x['seconds'] for x in draws]):.1f}",
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
