@@ -54,10 +54,8 @@ from fftp_tag import AudioTagger, learn
 from speechbrain_fftp.lobes.features import KaldiFbank
 
 RATE = 16000
-TEST_FOLD, HELD_BACK = (
-    "5",
-    "4",
-)  # of everyday sounds; nothing is tried on fold 4
+TEST_FOLD = "5"  # of everyday sounds and of kitchens
+HELD_BACK = "4"  # of everyday sounds: nothing is tried on it
 N_OTHERS = 60  # clips of other sounds, on which a model should be silent
 # What is stored of a draw, in percent
 SCORES = ("right", "right and tagged", "others tagged", "linear")

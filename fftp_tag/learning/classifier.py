@@ -22,9 +22,8 @@ SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
 # Temperature without cross-validation: with five clips of each of ten classes, on
 # the starter, 8 to 10 were best
 TEMPERATURE = 9.0
-OTHERS = (
-    1.7  # weight of all other sounds in calibration, where all clips have 1
-)
+# Weight of all other sounds in calibration, where all clips have 1
+OTHERS = 1.7
 # Of the logarithm of a temperature, and of an offset
 BOUNDS = ((np.log(3.0), np.log(100.0)), (-4.0, 4.0))
 
@@ -78,11 +77,12 @@ class ClipClassifier:
         """
         from scipy.special import expit, softmax
 
-        logits = self.logits(np.concatenate(spans))
+        features = np.concatenate(spans)
+        logits = self.logits(features)
         probs = softmax(logits, axis=1) if self.single_label else expit(logits)
         probs = probs[:, : self.n_classes]
         if self.identity is not None:
-            logits = self.identity.logits(np.concatenate(spans))
+            logits = self.identity.logits(features)
             probs = probs.sum(1, keepdims=True) * softmax(logits, axis=1)
         starts = np.cumsum([0, *map(len, spans[:-1])])
         return np.maximum.reduceat(probs.astype(np.float32), starts)
@@ -91,19 +91,21 @@ class ClipClassifier:
         """Adds probabilities to the graph of a span model."""
         build = GraphBuilder(graph, "classifier")
 
-        def logits(classifier: "ClipClassifier") -> str:
+        def add_logits(classifier: "ClipClassifier") -> str:
             """The logits of spans."""
             weight, bias = classifier.weight.T, classifier.bias
             products = build.MatMul(OUTPUT, np.float32(weight))
             return build.Add(products, np.float32(bias))
 
-        probs = build.Sigmoid(logits(self))
+        logits = add_logits(self)
         if self.single_label:
-            probs = build.Softmax(logits(self), axis=2)
+            probs = build.Softmax(logits, axis=2)
+        else:
+            probs = build.Sigmoid(logits)
         probs = build.Slice(probs, 0, self.n_classes, 2)
         if self.identity is not None:
             is_one = build.ReduceSum(probs, np.array([2]), keepdims=1)
-            which = build.Softmax(logits(self.identity), axis=2)
+            which = build.Softmax(add_logits(self.identity), axis=2)
             probs = build.Mul(is_one, which)
         frames = build.Where(
             IS_HEARD, probs, np.float32(0), name="frame_probabilities"

@@ -161,6 +161,7 @@ def choose_sizes(model: Model, seconds: float, surroundings: int) -> Sizes:
     if tokens.shape[1] == 1 < most:
         n_samples = round(seconds * model.sample_rate)
         n_samples = min(max(n_samples, model.min_samples), model.max_samples)
+        span_frames = count_features(model, n_samples)[0]
         # A quarter of a span from one to the next
         stride_frames = max(n_samples // 4 // model.frame_samples, 1)
         return Sizes(
@@ -168,10 +169,10 @@ def choose_sizes(model: Model, seconds: float, surroundings: int) -> Sizes:
             stride_frames=stride_frames,
             span=1,
             span_samples=n_samples,
-            span_frames=count_features(model, n_samples)[0],
+            span_frames=span_frames,
             around=1,
             around_samples=n_samples,
-            around_frames=count_features(model, n_samples)[0],
+            around_frames=span_frames,
             hop=1,
             n_bins=n_bins,
             is_whole=True,
