@@ -143,11 +143,11 @@ class Validation:
     @property
     def encoder_helps(self) -> bool:
         """Whether more clips are right than by log-mel statistics alone, by more
-        than two standard errors; or nothing could be measured.
+        than the standard error; or nothing could be measured.
         """
         gain = self.right.astype(float) - self.spectrum_right
         n_clips = len(gain)
-        return n_clips == 0 or gain.mean() > 2 * gain.std() / math.sqrt(n_clips)
+        return n_clips == 0 or gain.mean() > gain.std() / math.sqrt(n_clips)
 
 
 class Learnt(NamedTuple):

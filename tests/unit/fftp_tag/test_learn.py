@@ -797,13 +797,13 @@ def test_clips_are_learnt_as_a_whole_where_the_sounds_in_them_are_alike(
 
 
 def test_an_encoder_helps_if_it_is_clearly_better_than_none():
-    """By two standard errors of the difference, over clips."""
+    """By the standard error of the difference, over clips."""
     spectrum = np.repeat([True, False], [60, 40])
-    for n_more, helps in ((2, False), (5, True)):
-        right = np.repeat([True, False], [60 + n_more, 40 - n_more])
-        found = Validation(
-            np.zeros(2), right=right, spectrum_right=spectrum
-        ).encoder_helps
-        share = n_more / 100
-        error = np.sqrt(share * (1 - share) / 100)
-        assert found == helps == (share > 2 * error)
+    for n_more, n_fewer, helps in ((0, 0, False), (5, 4, False), (9, 4, True)):
+        right = spectrum.copy()
+        right[60 : 60 + n_more] = True
+        right[:n_fewer] = False
+        found = Validation(np.zeros(2), right=right, spectrum_right=spectrum)
+        gain = (n_more - n_fewer) / 100
+        error = np.sqrt(((n_more + n_fewer) / 100 - gain**2) / 100)
+        assert found.encoder_helps == helps == (gain > error)
