@@ -783,11 +783,14 @@ def test_clips_are_learnt_as_a_whole_where_the_sounds_in_them_are_alike(
     """A tone, or the same one twice: its spans tell nothing, with the encoder or
     without.
     """
-    for seed in range(8):
-        tone = make_sound("low", seed, seconds=0.4)
-        pause = make_sound("noise", 100 + seed, seconds=0.4, level=0.01)
-        write(tmp_path / "clips" / f"once/{seed}.wav", tone, *3 * [pause])
-        write(tmp_path / "clips" / f"twice/{seed}.wav", *2 * [tone, pause])
+    for seed in range(12):
+        tone = make_sound("low", seed, seconds=0.2)
+        # Longer than the surroundings of a tone
+        pause = make_sound("noise", 100 + seed, seconds=0.6, level=0.01)
+        write(
+            tmp_path / f"clips/once/{seed}.wav", tone, pause, pause[:200], pause
+        )
+        write(tmp_path / f"clips/twice/{seed}.wav", tone, pause, tone, pause)
     report = learn(tagger, tmp_path / "clips", tmp_path / "my.onnx")
     assert report.are_whole and report.filled == 1
     assert report.span_seconds == pytest.approx(1.6, abs=0.15)
