@@ -542,9 +542,7 @@ def learn_form(
     views = make_views(token_size(tagger.model), learnt[0].spans.shape[1])
     if found.are_whole:  # the spectrum has told as much alone
         views = views._replace(encoder=views.encoder + views.spectrum)
-    result = validate(
-        sounds.labels, learnt, others, views, sounds.single_label
-    )
+    result = validate(sounds.labels, learnt, others, views, sounds.single_label)
     return Form(encoder, found, learnt, held_out, errors, result)
 
 
