@@ -41,6 +41,27 @@ class Part(NamedTuple):
         return f"{self.path}, {self.start:.1f}-{self.end:.1f} s"
 
 
+def overlaps(
+    start: float,
+    end: float,
+    others: Iterable[tuple[float, float]],
+    max_share: float = 0.25,
+) -> bool:
+    """Whether more than a share of the shorter one is common to a part of a file
+    and one of others, by starts and ends in seconds.
+
+    Example
+    -------
+    >>> overlaps(0.0, 2.0, [(1.0, 9.0)]), overlaps(0.0, 2.0, [(1.5, 9.0)])
+    (True, False)
+    """
+    return any(
+        min(end, other_end) - max(start, other_start)
+        > max_share * min(end - start, other_end - other_start)
+        for other_start, other_end in others
+    )
+
+
 # An array needs a sampling rate
 Source = audio.Source | Part | np.ndarray
 

@@ -38,6 +38,7 @@ from fftp_tag.learning.recordings import (
     Recording,
     compute_features,
 )
+from fftp_tag.learning.thresholds import choose_high
 from fftp_tag.learning.validate import (
     Example,
     Learnt,
@@ -61,7 +62,6 @@ from fftp_tag.parallel import in_order
 from fftp_tag.score.background import (
     Background,
     analyze_background,
-    choose_high,
     listen_to_background,
 )
 from fftp_tag.tag.tagger import AudioTagger

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fftp_tag.data.splits import assign_folds
 from fftp_tag.learning.classifier import (
     TEMPERATURE,
     ClipClassifier,
@@ -19,12 +20,11 @@ from fftp_tag.learning.classifier import (
     learn_identity,
     learn_labels,
 )
+from fftp_tag.learning.thresholds import are_learnable, learn_thresholds
 from fftp_tag.model.info import THRESHOLD
 from fftp_tag.model.spans import Views
-from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.intervals import exact_interval
 from fftp_tag.score.tags import f1_of_tags
-from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 
 MAX_CONFUSIONS = 5
 RESAMPLES = 200  # of the bootstrap

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.tagger import AudioTagger
 
@@ -68,6 +69,32 @@ def place_seconds(tagger: AudioTagger) -> float:
     if model.is_frame_level:
         return max(model.span_samples / tagger.sample_rate, SHORTEST)
     return tagger.check_window().size / tagger.sample_rate
+
+
+def listen(
+    tagger: AudioTagger, folder: str, names: list[str], progress: bool = False
+) -> tuple[list[Place], list[str]]:
+    """The places to hear in the recordings of a folder, and why others cannot
+    be read.
+    """
+    seconds = place_seconds(tagger)
+    is_one = len(names) == 1
+
+    def hear(name: str) -> list[Place]:
+        """The places of a recording."""
+        path = os.path.join(folder, name)
+        timeline = tagger.analyze(path, progress=progress and is_one)
+        return find_places(timeline, folder, name, seconds)
+
+    places: list[Place] = []
+    reasons = []
+    for _, found, reason in in_order(
+        hear, names, progress=progress and not is_one
+    ):
+        places += found or []
+        if reason is not None:
+            reasons.append(reason)
+    return places, reasons
 
 
 def find_places(

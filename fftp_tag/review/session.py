@@ -13,13 +13,12 @@ from typing import Any
 import soundfile as sf
 
 from fftp_tag.audio.decode import open_audio
-from fftp_tag.audio.windows import read_part
+from fftp_tag.audio.windows import overlaps, read_part
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.custom import BACKGROUND
 from fftp_tag.data.reviewed import NO, OTHER, SKIP, YES, Answer, ReviewFolder
 from fftp_tag.errors import InputError
 from fftp_tag.review.places import ORDERS, Place
-from fftp_tag.search.index import overlap
 
 AROUND = 1.0  # seconds that are played before and after a place
 
@@ -75,7 +74,7 @@ class Session:
             for number, place in enumerate(self.places)
             if (place.is_event or not ORDERS[order].events_only)
             and label in (None, place.label)
-            and not overlap(place.start, place.end, taken[place.path])
+            and not overlaps(place.start, place.end, taken[place.path])
         ]
         key = ORDERS[order].key
         return sorted(found, key=lambda number: key(self.places[number]))
@@ -141,7 +140,7 @@ class Session:
                     answer = YES
             if answer not in labels:
                 raise InputError(f"{answer!r} is no answer")
-            if overlap(place.start, place.end, self.taken()[place.path]):
+            if overlaps(place.start, place.end, self.taken()[place.path]):
                 return  # a key was pressed twice
             now = datetime.datetime.now()
             self.folder.add(

@@ -15,13 +15,12 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fftp_tag.audio.decode import find_audio_files
-from fftp_tag.audio.windows import Part, Source
+from fftp_tag.audio.windows import Part, Source, overlaps
 from fftp_tag.errors import InputError, counted, one_line
 from fftp_tag.files import (
     PathLike,
@@ -49,7 +48,6 @@ MOVED = 0.5  # of the files, in a folder that takes the archive's place
 SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
 SAMPLE = 4096  # rows to estimate the distribution of features
 SHRINKAGE = 0.7  # of the covariance of features towards their variances
-OVERLAP = 0.25  # more of the shorter one is common to matches that overlap
 TINY = 1e-6  # instead of a length or a standard deviation of 0
 HEARD = "heard_spans"  # the mean token of spans, 0 of silent ones
 
@@ -286,7 +284,7 @@ class SoundIndex:
             path, identity, start, end = windows[row]
             if path not in usable:
                 usable[path] = is_unchanged(path, identity)
-            if usable[path] and not overlap(start, end, taken[path]):
+            if usable[path] and not overlaps(start, end, taken[path]):
                 taken[path].append((start, end))
                 score = float(scores[row])
                 matches.append(Match(path, start, end, score, identity))
@@ -487,14 +485,3 @@ def unit_length(rows: np.ndarray) -> np.ndarray:
     """Scales vectors ``[..., F]`` to unit length."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return rows / lengths.clip(min=TINY)
-
-
-def overlap(
-    start: float, end: float, others: Sequence[tuple[float, float]]
-) -> bool:
-    """Whether a part of a file overlaps others, by their starts and ends."""
-    return any(
-        min(end, last) - max(start, first)
-        > OVERLAP * min(end - start, last - first)
-        for first, last in others
-    )

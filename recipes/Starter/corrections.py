@@ -37,8 +37,8 @@ from score import read_clips, write_folders
 
 from fftp_tag import AudioTagger, evaluate
 from fftp_tag.audio.decode import read_duration
-from fftp_tag.cli.review import listen
 from fftp_tag.data.reviewed import ReviewFolder
+from fftp_tag.review.places import listen
 from fftp_tag.review.session import AROUND, Session
 from fftp_tag.score.background import listen_to_background
 

@@ -30,6 +30,7 @@ from fftp_tag import AudioTagger, learn
 from fftp_tag.audio.windows import Part
 from fftp_tag.cli.learn import print_report
 from fftp_tag.cli.main import main
+from fftp_tag.data.splits import assign_folds
 from fftp_tag.errors import InputError
 from fftp_tag.learning import (
     classifier,
@@ -50,6 +51,7 @@ from fftp_tag.learning.recordings import (
     place_between,
     place_over,
 )
+from fftp_tag.learning.thresholds import are_learnable, learn_thresholds
 from fftp_tag.learning.validate import (
     Example,
     Validation,
@@ -62,8 +64,6 @@ from fftp_tag.learning.validate import (
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import HOPS, OUTPUT, Views, make_span_model
-from fftp_tag.score.groups import assign_folds
-from fftp_tag.score.thresholds import are_learnable, learn_thresholds
 
 TONES = {"low": 50, "middle": 140, "high": 360}  # in Hz
 # Of the encoder: other classes, and more bands than their limit of 64

@@ -11,8 +11,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fftp_tag.data.splits import assign_folds
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike, write_json
+from fftp_tag.learning.thresholds import (
+    MIN_POSITIVES,
+    are_learnable,
+    learn_event_rules,
+    learn_thresholds,
+)
 from fftp_tag.model.edit import check_output, copy_model
 from fftp_tag.model.info import RULES, Rules, default_rules
 from fftp_tag.model.session import Model
@@ -25,14 +32,7 @@ from fftp_tag.score.background import (
 )
 from fftp_tag.score.evaluate import Analysis, analyze_split, list_split
 from fftp_tag.score.events import event_metrics
-from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.tags import decimal, f1_of_tags
-from fftp_tag.score.thresholds import (
-    MIN_POSITIVES,
-    are_learnable,
-    learn_event_rules,
-    learn_thresholds,
-)
 from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)

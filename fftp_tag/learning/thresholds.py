@@ -1,16 +1,21 @@
-"""Learns thresholds and rules of events from the labels of clips.
+"""Learns thresholds and rules of events, from clips and from background.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import dataclasses
+import logging
+import math
 
 import numpy as np
 
 from fftp_tag.model.info import THRESHOLD, Rules, default_rules
+from fftp_tag.score.background import Heard, find_false_alarms
 from fftp_tag.score.tags import column_f1
 from fftp_tag.tag.events import Timeline
+
+logger = logging.getLogger(__name__)
 
 MIN_POSITIVES = 5  # clips of a class, to learn its rules
 # Seconds. Labels of clips do not tell whether a pause belongs to an event
@@ -124,3 +129,35 @@ def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
     if middle == low:  # neighbours in float32
         middle = high
     return max(middle, np.float32(LEAST))
+
+
+def choose_high(
+    heard: list[Heard], rules: Rules, per_hour: float
+) -> np.ndarray:
+    """The probabilities ``high`` ``[C]`` that events must reach.
+
+    Each class has at most so many events an hour in recordings without the
+    sounds. They are at least the thresholds of tags or, if the recordings are too
+    short to show one event at that rate, those of the rules.
+    """
+    every = dataclasses.replace(rules, high=rules.low)
+    events, seconds = find_false_alarms(heard, every)
+    allowed = math.floor(per_hour * seconds / 3600)
+    if per_hour > 0 and allowed == 0:
+        logger.warning(
+            "a quarter of the background, %.1f minutes, is too short to show %g "
+            "false alarms an hour, so that none are accepted: give %.1f hours",
+            seconds / 60,
+            per_hour,
+            4 / per_hour,
+        )
+    least = rules.threshold if allowed else rules.high
+    high = least.copy()
+    for c, label in enumerate(heard[0].timeline.labels if heard else ()):
+        peaks = sorted(
+            x.probability for own in events for x in own if x.label == label
+        )
+        if len(peaks) > allowed:
+            above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
+            high[c] = max(least[c], min(above, np.float32(1)))
+    return high
