@@ -9,7 +9,6 @@ Authors
 
 import collections
 import dataclasses
-import json
 import logging
 import math
 import os
@@ -22,20 +21,14 @@ import numpy as np
 from fftp_tag.audio.decode import find_audio_files
 from fftp_tag.audio.windows import Part, Source, overlaps
 from fftp_tag.errors import InputError, counted, one_line
-from fftp_tag.files import (
-    PathLike,
-    atomic_path,
-    check_target,
-    file_identity,
-    is_unchanged,
-    named_damage,
-)
+from fftp_tag.files import PathLike, check_target, file_identity, is_unchanged
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
 from fftp_tag.parallel import in_order
 from fftp_tag.search.clips import UPDATE
+from fftp_tag.store import read_entries, write_entries
 from fftp_tag.tag.tagger import AudioTagger
 
 if TYPE_CHECKING:
@@ -139,42 +132,22 @@ class SoundIndex:
         InputError
             If it is damaged.
         """
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"{path}: there is no such file.")
-        remedy = "index again into another file"
-        with named_damage(path, remedy), np.load(path) as file:
-            settings = Settings(**json.loads(str(file["settings"])))
-            about = json.loads(str(file["files"]))
-            ends = np.cumsum(file["counts"])[:-1]
-            times = np.split(file["times"], ends)
-            rows = np.split(file["features"], ends)
-            files = {
-                name: IndexedFile(identity, *windows)
-                for (name, identity), *windows in zip(
-                    about, times, rows, strict=False
-                )
-            }
-        return cls(settings, files)
+        about, entries = read_entries(path, "index again into another file")
+        files = {
+            name: IndexedFile(identity, *entries[name])
+            for name, identity in about["identities"].items()
+        }
+        return cls(Settings(**about["settings"]), files)
 
     def save(self, path: PathLike) -> None:
         """Writes the index."""
-        files = self.files.values()
-        no_times, no_rows = np.zeros((0, 2)), np.zeros((0, 0), np.float16)
-        with atomic_path(path) as temporary, open(temporary, "wb") as output:
-            np.savez(
-                output,
-                settings=json.dumps(dataclasses.asdict(self.settings)),
-                files=json.dumps(
-                    [(x, self.files[x].identity) for x in self.files]
-                ),
-                counts=np.array([len(file.rows) for file in files], int),
-                times=np.concatenate(
-                    [file.times for file in files] or [no_times]
-                ),
-                features=np.concatenate(
-                    [file.rows for file in files] or [no_rows]
-                ),
-            )
+        files = self.files.items()
+        about = {
+            "settings": dataclasses.asdict(self.settings),
+            "identities": {name: file.identity for name, file in files},
+        }
+        entries = {name: (file.times, file.rows) for name, file in files}
+        write_entries(path, about, entries)
 
     def load_encoder(self, tagger: AudioTagger) -> AudioTagger:
         """The model of the index, which is that of ``tagger`` or learnt on it.
