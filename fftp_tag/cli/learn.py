@@ -201,13 +201,13 @@ def write_clips(path: str, report: "Report") -> None:
     for clip in report.validation.clips:
         own = [
             x
-            for x, is_own in zip(report.labels, clip.sample.target, strict=True)
+            for x, is_own in zip(report.labels, clip.target, strict=True)
             if is_own
         ]
         best = report.labels[clip.probs.argmax()]
         doubt = "" if clip.doubt is None else f"{clip.doubt:.3f}"
         probs = [f"{prob:.3f}" for prob in clip.probs]
-        rows.append((clip.sample.clip.id, ";".join(own), doubt, best, *probs))
+        rows.append((clip.name, ";".join(own), doubt, best, *probs))
     header = ("clip", "labels", "doubt", "most probable", *report.labels)
     write_csv(path, header, rows)
 

@@ -171,11 +171,6 @@ def list_data(
             background,
         )
     of_recordings, not_read = list_background(recordings)
-    if recordings and not of_recordings:
-        raise InputError(
-            f"{recordings[0]}: none of the recordings can be read: give "
-            "others with --background."
-        )
     clips = [
         clip._replace(id=name_of(clip, listed.folder))
         for clip in [*clips, *of_recordings]
@@ -257,10 +252,11 @@ class ClipReader:
                 held = read_part(path, self.rate, 0, self.max_file_seconds)
                 self.files[path] = held[:limit]
                 self.left -= len(held)
-        held = self.files.get(path, np.zeros(0, np.float32))
+        held = self.files.get(path)
         first = round(start * self.rate)
         last = first + round(seconds * self.rate)
-        if last <= len(held) or 0 < len(held) < limit:
+        # All of it is held, or at least the clip
+        if held is not None and (len(held) < limit or last <= len(held)):
             return held[first:last]
         return read_part(path, self.rate, start, seconds)
 
@@ -292,6 +288,8 @@ def find_all_sounds(
         key = " ".join(map(str, (reader.identity(clip.audio), *clip.part[1:])))
         if key not in known:
             wav = reader.read(clip)
+            if not len(wav) and clip.start:
+                raise InputError(f"the file ends before {clip.start:g} s")
             if len(wav) < MIN_SECONDS * reader.rate:
                 raise InputError(f"shorter than 25 ms: {len(wav)} samples")
             end = min(clip.end, clip.start + len(wav) / reader.rate)

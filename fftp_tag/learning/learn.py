@@ -201,7 +201,7 @@ def learn(
     cache = Cache(output.with_name(f"{output.name}.npz"))
     reader = ClipReader(tagger.sample_rate)
     data = find_all_sounds(listed, reader, cache.found)
-    check_classes(data)
+    check_data(data)
     with tempfile.TemporaryDirectory() as scratch:
         form = learn_form(tagger, data, reader, cache, scratch, progress)
         are_longer = choose_span(data.whole()) > choose_span(data)
@@ -272,14 +272,23 @@ def limit_false_alarms(
     return rules
 
 
-def check_classes(data: DataSet) -> None:
-    """Raises an InputError if there are no clips to learn a class from."""
+def check_data(data: DataSet) -> None:
+    """Raises an InputError if no clips of a class can be read, or none of the
+    recordings of background.
+    """
     found = {label for clip in data.labelled for label in clip.labels}
     missing = [label for label in data.labels if label not in found]
     if missing:
         raise InputError(
             f"{data.folder}: there are no clips to learn "
             f"{', '.join(missing)} from: add clips, or remove the class."
+        )
+    if data.recordings and not any(
+        clip.audio in data.recordings for clip in data.background
+    ):
+        raise InputError(
+            f"{data.recordings[0]}: none of the recordings can be read: give "
+            "others with --background."
         )
 
 

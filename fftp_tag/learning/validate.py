@@ -42,7 +42,8 @@ class Score(NamedTuple):
 class HeldOut(NamedTuple):
     """A clip, and what it is taken for by what was learnt from others."""
 
-    sample: Sample
+    name: str
+    target: np.ndarray  # multi-hot labels [C]
     probs: np.ndarray  # [C]
     # The largest difference to its labels; None: a class could not be learnt
     doubt: float | None
@@ -192,7 +193,7 @@ def sort_by_doubt(
         doubt = None
         if measured[x.target > 0].all():
             doubt = float(np.abs(x.target - row)[x.is_known].max())
-        clips.append(HeldOut(x, row, doubt))
+        clips.append(HeldOut(x.clip.id, x.target, row, doubt))
     return sorted(
         clips,
         key=lambda clip: -1 if clip.doubt is None else clip.doubt,

@@ -20,23 +20,20 @@ from sklearn.preprocessing import StandardScaler
 from tiny_onnx import RATE, sounds
 
 from fftp_tag import AudioTagger
-from fftp_tag.audio.windows import Part
-from fftp_tag.learning import learn as learning
+from fftp_tag.data.clips import Clip
+from fftp_tag.learning import features as learning
 from fftp_tag.learning.classifier import (
-    OTHERS,
     SHRINKAGE,
     find_calibration,
     learn_classes,
     learn_identity,
     learn_labels,
 )
-from fftp_tag.learning.recordings import (
-    augmented_copy,
-    mean_inside,
-    place_between,
-    place_over,
-)
-from fftp_tag.learning.validate import Example, Validation, score_clips
+from fftp_tag.learning.clips import ClipReader
+from fftp_tag.learning.copies import augment, place_between, place_over
+from fftp_tag.learning.features import Sample, mean_inside
+from fftp_tag.learning.fit import Answers
+from fftp_tag.learning.validate import Validation, score_answers
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import HOPS, OUTPUT, make_span_model
@@ -72,7 +69,10 @@ def test_the_learnt_graph_is_scikit_learns(
     pipeline.fit(features[:, columns], classes if single_label else targets)
     expected = pipeline.predict_proba(features[:, columns])[:, :n_classes]
     if single_label:
-        classifier = learn_classes(features, classes, n_classes, columns)
+        n_others = int(has_background)
+        classifier = learn_classes(
+            features, classes, n_classes, n_others, columns
+        )
     else:
         is_known, weights = np.ones(targets.shape, bool), np.ones(len(targets))
         classifier = learn_labels(features, targets, is_known, weights, columns)
@@ -81,7 +81,10 @@ def test_the_learnt_graph_is_scikit_learns(
     if has_background:
         # Whether it is a class, by one; which one, by the mean of both
         rest = np.arange(features.shape[1])
-        both = [classifier, learn_classes(features, classes, n_classes, rest)]
+        both = [
+            classifier,
+            learn_classes(features, classes, n_classes, n_others, rest),
+        ]
         classifier = dataclasses.replace(
             classifier, identity=learn_identity(both)
         )
@@ -117,11 +120,15 @@ def test_the_calibration_is_that_of_probabilities(n_others):
     others = np.flatnonzero(classes == 2)
     kept = np.flatnonzero(classes != 2)
     # All other sounds count so much, and all clips 1
-    more = OTHERS * len(kept) / len(others)
+    more = 1.7 * len(kept) / len(others)
     others = others[:n_others] if n_others < len(others) else others
     classes[classes == 2] = draw.integers(3, 7, (classes == 2).sum())
     rows = np.concatenate([kept, others])
-    temperature, offset = find_calibration(logits[rows], classes[rows], 2)
+    weights = np.ones(len(rows))
+    weights[len(kept) :] = 1.7 * len(kept) / len(others)
+    temperature, offset = find_calibration(
+        logits[rows], classes[rows], weights, 2
+    )
     assert temperature == pytest.approx(10, rel=0.2)
     assert offset == pytest.approx(1.5 + np.log(more), abs=0.2)
 
@@ -134,10 +141,11 @@ def test_copies_are_of_the_sound(tmp_path):
     pitches = np.where(abs(time - 0.5) < 0.25, 200, 400)
     other = 0.1 * np.sin(2 * np.pi * pitches * time)
     sf.write(tmp_path / "other.wav", other, rate)
-    others = [Part(tmp_path / "other.wav", 0.25, 0.75)]
+    others = [Clip("b", str(tmp_path / "other.wav"), start=0.25, end=0.75)]
+    reader = ClipReader(rate)
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        copies = [augmented_copy(wav, number, rate, rng) for number in range(5)]
+        copies = [augment(wav, number, rate, rng) for number in range(5)]
         # One of them has noise, here of 20 to 40 dB below the tone
         spectra = [np.abs(np.fft.rfft(x * np.hanning(len(x)))) for x in copies]
         is_noisy = [np.median(x) > 1e-5 * x.max() for x in spectra]
@@ -146,11 +154,11 @@ def test_copies_are_of_the_sound(tmp_path):
             peak = pitch(copy, rate)
             assert 849 <= peak <= 1181
             assert len(copy) == pytest.approx(rate * 1000 / peak, rel=0.01)
-            between, start = place_between(copy, 3 * rate, others, rate, rng)
+            between, start = place_between(copy, 3 * rate, others, reader, rng)
             own = between[start:][: len(copy)]
             np.testing.assert_array_equal(own, copy)
             own[:] = 0
-            over, start = place_over(copy, 3 * rate, others, rate, rng)
+            over, start = place_over(copy, 3 * rate, others, reader, rng)
             over[start:][: len(copy)] -= copy
             fainter = 20 * np.log10(copy.std() / over.std())
             assert 5.9 < fainter < 30.1
@@ -189,12 +197,14 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     probs, targets = (
         np.tile(x, (clips_per_group, 1)) for x in (probs, targets)
     )
-    examples = [
-        Example(x, x, target, own[None], own[None])
+    samples = [
+        Sample(Clip(x, x, group=x), target, None, own[None], own[None])
         for x, target, own in zip(groups, targets, probs)
     ]
-    scores = score_clips(
-        examples, probs, probs > 0.5, 0.4 * probs, 0.4 * probs > 0.5
+    scores = score_answers(
+        samples,
+        Answers(probs, probs > 0.5),
+        Answers(0.4 * probs, 0.4 * probs > 0.5),
     )
     assert scores["no_tag"][:2] == (0, 1)  # by the encoder, and without it
     found = scores["accuracy"]
@@ -203,9 +213,8 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     assert found.high - found.value == pytest.approx(expected, rel=0.2)
     assert found.value - found.low == pytest.approx(expected, rel=0.2)
     # Of three times as many as are wrong at most, if none is
-    all_right = score_clips(
-        examples, targets, targets > 0.5, targets, targets > 0.5
-    )
+    right = Answers(targets, targets > 0.5)
+    all_right = score_answers(samples, right, right)
     low, high = all_right["accuracy"][2:]
     assert 1 - low == pytest.approx(2**0.5 * 3.69 / n_groups, rel=0.01)
     assert high == 1
@@ -214,7 +223,7 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
 def test_spans_of_long_background_are_further_apart(encoder, monkeypatch):
     """As many as fit into memory; those of short ones overlap by half."""
     assert learning.choose_hop(10.0, encoder) == HOPS // 2
-    monkeypatch.setattr(learning, "MOST_SPANS", 8)
+    monkeypatch.setattr(learning, "MAX_SPANS", 8)
     hop = learning.choose_hop(10.0, encoder) * encoder.hop_samples / RATE
     assert 6 <= 10 / hop <= 8
 
@@ -226,7 +235,7 @@ def test_an_encoder_helps_if_it_is_clearly_better_than_none():
         right = spectrum.copy()
         right[60 : 60 + n_more] = True
         right[:n_fewer] = False
-        found = Validation(np.zeros(2), right=right, spectrum_right=spectrum)
+        found = Validation(None, None, right=right, spectrum_right=spectrum)
         gain = (n_more - n_fewer) / 100
         error = np.sqrt(((n_more + n_fewer) / 100 - gain**2) / 100)
         assert found.encoder_helps == helps == (gain > error)
