@@ -19,17 +19,22 @@ import os
 import sys
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from speechcommands_prepare import prepare_speech_commands
 
 import speechbrain as sb
-from fftp_tag.errors import one_line_errors
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.core import Brain, parse_arguments
+from speechbrain_fftp.core import (
+    PluginBrain,
+    check_training,
+    load_hyperpyyaml,
+    one_line_errors,
+    parse_arguments,
+    report_results,
+)
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     augment_features,
@@ -40,7 +45,7 @@ from speechbrain_fftp.lobes.tagger import (
 from speechbrain_fftp.utils.metric_stats import MultiLabelStats
 
 
-class CommandsBrain(Brain):
+class CommandsBrain(PluginBrain):
     """Brain for clips with one class each."""
 
     def compute_forward(self, batch, stage):
@@ -261,7 +266,9 @@ def dataio_prep(hparams):
     return datasets
 
 
-if __name__ == "__main__":
+@one_line_errors()
+def main():
+    """Trains a model and evaluates it."""
     hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
@@ -278,8 +285,7 @@ if __name__ == "__main__":
             hparams["tensorboard_logs_folder"]
         )
 
-    with one_line_errors():
-        run_on_main(prepare_speech_commands, kwargs=hparams["prepare_opts"])
+    run_on_main(prepare_speech_commands, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
 
     brain = CommandsBrain(
@@ -304,6 +310,7 @@ if __name__ == "__main__":
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
     # A sampler, since several processes would not draw by the seed otherwise
     brain.train_sampler = hparams["train_sampler"](datasets["train"])
+    check_training(brain, datasets)
     brain.fit(
         brain.hparams.epoch_counter,
         datasets["train"],
@@ -319,3 +326,8 @@ if __name__ == "__main__":
         max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
+    report_results(brain, datasets)
+
+
+if __name__ == "__main__":
+    main()

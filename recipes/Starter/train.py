@@ -17,24 +17,29 @@ import math
 import sys
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from mixtures import Mixtures, Numbers, log_odds
-from starter_prepare import prepare_starter
 from torch.nn.functional import cosine_similarity
 
 import speechbrain as sb
-from fftp_tag.errors import one_line_errors
+from fftp_tag.errors import InputError
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.core import Brain, parse_arguments
+from speechbrain_fftp.core import (
+    PluginBrain,
+    check_training,
+    load_hyperpyyaml,
+    one_line_errors,
+    parse_arguments,
+    report_results,
+)
 from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 from speechbrain_fftp.lobes.tagger import extract_features, unequal_lengths
 
 SMALLEST = 1e-6  # margin of probabilities to 0 and 1
 
 
-class StarterBrain(Brain):
+class StarterBrain(PluginBrain):
     """A Brain whose targets are the answers of a teacher."""
 
     def compute_forward(self, batch, stage):
@@ -98,29 +103,6 @@ class StarterBrain(Brain):
             self.agreements += agrees.tolist()
         weight = self.hparams.embedding_weight
         return (of_clips.mean() + of_parts.mean()) + weight * distance.mean()
-
-    def on_fit_start(self):
-        """Begins with how often the teacher hears each class."""
-        if self.checkpointer.find_checkpoint() is None:
-            self.start_from_teacher()
-        super().on_fit_start()
-
-    def start_from_teacher(self):
-        """Sets the classifier's bias to log-odds of the teacher's answers.
-
-        Ends the process with one line if the teacher has other embeddings.
-        """
-        # A copy, whose teacher no worker inherits
-        clips = copy.copy(self.datasets["train"])
-        size = len(clips[0]["embedding"])
-        if size != self.hparams.embedding_size:
-            sys.exit(
-                f"The teacher's embeddings have {size} dimensions: give "
-                f"--embedding_size {size}."
-            )
-        layer = self.modules.embedding_model.frame_classifier.layers[-1]
-        with torch.no_grad():
-            layer.bias.copy_(log_odds(clips))
 
     def on_fit_batch_start(self, batch, should_step):
         """Sets the learning rate of a step."""
@@ -187,6 +169,25 @@ def divergence(probs, targets):
     return (heard + unheard).sum(-1)
 
 
+def start_from_teacher(brain, datasets):
+    """Sets the classifier's bias to log-odds of the teacher's answers.
+
+    Raises an InputError if the teacher has other embeddings than
+    ``embedding_size``.
+    """
+    # A copy, whose teacher no worker inherits
+    clips = copy.copy(datasets["train"])
+    size = len(clips[0]["embedding"])
+    if size != brain.hparams.embedding_size:
+        raise InputError(
+            f"The teacher's embeddings have {size} dimensions: give "
+            f"--embedding_size {size}."
+        )
+    layer = brain.modules.embedding_model.frame_classifier.layers[-1]
+    with torch.no_grad():
+        layer.bias.copy_(log_odds(clips))
+
+
 def dataio_prep(hparams):
     """Creates the datasets, and fills the label encoder.
 
@@ -232,7 +233,9 @@ def dataio_prep(hparams):
     }
 
 
-if __name__ == "__main__":
+@one_line_errors()
+def main():
+    """Trains a model and evaluates it."""
     hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
@@ -246,9 +249,8 @@ if __name__ == "__main__":
         hparams["tensorboard_train_logger"] = TensorboardLogger(
             hparams["tensorboard_logs_folder"]
         )
-    with one_line_errors():
-        run_on_main(prepare_starter, kwargs=hparams["prepare_opts"])
-        datasets = dataio_prep(hparams)
+    run_on_main(hparams["prepare"], kwargs=hparams["prepare_opts"])
+    datasets = dataio_prep(hparams)
     brain = StarterBrain(
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
@@ -267,6 +269,9 @@ if __name__ == "__main__":
     )
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
     brain.train_sampler = Numbers(datasets["train"], hparams["uses"])
+    check_training(brain, datasets)
+    if brain.checkpointer.find_checkpoint() is None:
+        start_from_teacher(brain, datasets)
     brain.fit(
         brain.hparams.epoch_counter,
         datasets["train"],
@@ -280,3 +285,8 @@ if __name__ == "__main__":
     brain.evaluate(
         datasets["valid"], test_loader_kwargs=hparams["valid_dataloader_opts"]
     )
+    report_results(brain, datasets)
+
+
+if __name__ == "__main__":
+    main()
