@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from score import FOLDS, read_clips
+from everyday import FOLDS, read_clips
 from starter_prepare import RATE, read_sound
 
 from fftp_tag import AudioTagger

@@ -8,8 +8,8 @@ kinds, and no others, are left out of the bank that learn learns from. Fold 4 is
 not used. The starter has heard folds 1 to 3; with --unheard, fold 5 is also learnt
 from: three or four clips of each class, of different recordings, tested on others.
 
-> python recipes/Starter/own_sounds.py DATA --model starter --draws 20
-> python recipes/Starter/own_sounds.py DATA --model starter --draws 20 --unheard
+> python studies/own_sounds.py DATA --model starter --draws 20
+> python studies/own_sounds.py DATA --model starter --draws 20 --unheard
 
 "linear" is logistic regression on log-mel statistics of the same clips.
 
@@ -25,7 +25,7 @@ from unittest import mock
 
 import numpy as np
 import soundfile
-from score import (
+from score_starter import (
     EXAMPLES,
     choose_classes,
     read_clips,
