@@ -9,6 +9,7 @@ Authors
 """
 
 import math
+import os
 
 from torch.utils.data import SequentialSampler
 
@@ -59,14 +60,24 @@ def check_training(brain, datasets):
     """
     run_on_main(check_data, args=[vars(brain.hparams), datasets["valid"]])
     for dataset in datasets.values():
-        if isinstance(dataset, DynamicItemDataset) and len(dataset):
-            try:
-                dataset[0]
-            except (RuntimeError, ValueError) as error:
-                raise InputError(str(error)) from error
+        if isinstance(dataset, DynamicItemDataset):
+            check_clips(dataset)
     if not brain.test_only:
         for function in brain.hparams.before:
             function(brain, datasets)
+
+
+def check_clips(dataset):
+    """Raises an InputError if a clip is missing, or the first one unusable."""
+    for row in dataset.data.values():
+        if not os.path.isfile(row["wav"]):
+            raise InputError(
+                f"{row['wav']} is missing: prepare the data, without --skip_prep."
+            )
+    try:
+        dataset[0]
+    except (RuntimeError, ValueError) as error:
+        raise InputError(str(error)) from error
 
 
 def report_results(brain, datasets):

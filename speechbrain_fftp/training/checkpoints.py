@@ -55,12 +55,11 @@ class AtomicCheckpointer(Checkpointer):
         return checkpoint
 
     def load_checkpoint(self, checkpoint):
-        """Loads a checkpoint; raises an InputError if a file is damaged."""
+        """Loads a checkpoint; raises an InputError if it cannot be."""
         try:
             super().load_checkpoint(checkpoint)
         except (EOFError, RuntimeError, UnpicklingError) as error:
-            reason = str(error).partition("\n")[0]
             raise InputError(
-                f"{checkpoint.path} is damaged ({reason}): delete it, and the "
-                "training resumes from the checkpoint before."
+                f"{checkpoint.path} cannot be loaded: if it is damaged, delete "
+                "it, and the training resumes from the checkpoint before."
             ) from error

@@ -17,7 +17,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import TaggedScalar
 from ruamel.yaml.error import YAMLError
 
-from fftp_tag.data.prepared import check_prepared, is_complete
 from fftp_tag.errors import InputError
 from fftp_tag.files import file_sha256, read_json, write_json
 
@@ -172,8 +171,6 @@ def check_settings(hparams_file, overrides, run_opts):
     hparams = YAML().load(_resolve(hparams_file, given))
     _check_values(hparams, YAML().load(Path(hparams_file)))
     if hparams.get("skip_prep"):
-        if is_complete(hparams["prepared_folder"]):
-            check_prepared(hparams["prepared_folder"])
         for key in ("class_list", *MANIFESTS):
             if not Path(hparams[key]).is_file():
                 raise InputError(

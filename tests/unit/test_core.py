@@ -157,16 +157,18 @@ def test_functions_of_the_yaml_get_the_data():
         seen.clear()
 
 
-def test_clips_that_cannot_be_read_are_an_input_error():
+def test_clips_that_cannot_be_read_are_an_input_error(tmp_path):
     """Before training, whatever a recipe raises."""
+    path = tmp_path / "a.wav"
 
     def read(clip):
         raise ValueError(f"{clip} is not mono")
 
-    dataset = DynamicItemDataset({"a": {"wav": "a.wav"}})
+    dataset = DynamicItemDataset({"a": {"wav": str(path)}})
     dataset.add_dynamic_item(read, "wav", "sig")
     dataset.set_output_keys(["sig"])
-    with pytest.raises(InputError, match="a.wav"):
-        core.check_training(
-            make(core.PluginBrain), {"train": dataset, "valid": []}
-        )
+    datasets = {"train": dataset, "valid": []}
+    for message in ("a.wav is missing", "a.wav is not mono"):
+        with pytest.raises(InputError, match=message):
+            core.check_training(make(core.PluginBrain), datasets)
+        path.touch()
