@@ -64,13 +64,12 @@ class StrongBrain(TaggingBrain):
         targets, frame_targets, known = items
         # Targets of a mixture are known where both clips' targets are
         known = known > 0.999
-        logits, frame_logits, valid = self.modules.embedding_model(
-            feats, lens, return_frames=True
-        )
-        known = known.unsqueeze(1).expand_as(frame_logits)
-        if valid is not None:
-            known = known & valid.unsqueeze(2)
-        return logits.squeeze(1), targets, frame_logits, frame_targets, known
+        found = self.modules.embedding_model(feats, lens, return_frames=True)
+        known = known.unsqueeze(1).expand_as(found.frame_logits)
+        if found.valid is not None:
+            known = known & found.valid.unsqueeze(2)
+        logits = found.logits.squeeze(1)
+        return logits, targets, found.frame_logits, frame_targets, known
 
     def compute_objectives(self, predictions, batch, stage):
         """Adds the frame-level loss to the loss of the clips.

@@ -66,16 +66,15 @@ class StarterBrain(PluginBrain):
         wavs = batch.sig.data / 32768
         feats, lens = extract_features(self.modules, wavs, lens)
         tagger = self.modules.embedding_model
-        embeddings, tokens, valid = tagger.encode(feats, lens)
-        logits, frame_logits = tagger.frame_classifier(tokens, valid)
+        found = tagger(feats, lens, return_frames=True)
         times = frame_level_times(
             self.modules.compute_features, tagger.embedding, wavs.shape[1]
         ).to(self.device)
         starts, ends = batch.parts.data.unsqueeze(3).unbind(2)  # [B, P, 1]
         inside = (starts <= times) & (times < ends)
-        if valid is not None:
-            inside &= valid.unsqueeze(1)
-        frame_probs = frame_logits.sigmoid()
+        if found.valid is not None:
+            inside &= found.valid.unsqueeze(1)
+        frame_probs = found.frame_logits.sigmoid()
         part_probs = torch.stack(
             [
                 tagger.frame_classifier.pooling(frame_probs * each.unsqueeze(2))
@@ -83,8 +82,8 @@ class StarterBrain(PluginBrain):
             ],
             1,
         )
-        projected = self.modules.projection(embeddings).squeeze(1)
-        return logits.squeeze(1).sigmoid(), part_probs, projected
+        projected = self.modules.projection(found.embedding).squeeze(1)
+        return found.logits.squeeze(1).sigmoid(), part_probs, projected
 
     def compute_objectives(self, predictions, batch, stage):
         """The divergence of clips and of parts from the teacher's answers, in

@@ -8,6 +8,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from typing import NamedTuple, Optional
+
 import torch
 
 from speechbrain_fftp.nnet.tokens import EncodedClips, mean_token
@@ -132,6 +134,38 @@ class FrameClassifier(torch.nn.Module):
             return probs.logit().unsqueeze(1), frame_logits
 
 
+class FrameOutputs(NamedTuple):
+    """What a ``FrameTagger`` finds in a batch.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Logits ``[B, 1, C]`` of clips.
+    frame_logits : torch.Tensor
+        Frame-level logits ``[B, N, C]``, of any value in padding.
+    tokens : torch.Tensor
+        Tokens ``[B, N, D]``.
+    valid : torch.Tensor or None
+        True for a clip's valid tokens ``[B, N]``; None if all are.
+
+    Example
+    -------
+    >>> zeros = torch.zeros(2, 196, 48)
+    >>> FrameOutputs(zeros[:, :1], zeros, zeros, None).embedding.shape
+    torch.Size([2, 1, 48])
+    """
+
+    logits: torch.Tensor
+    frame_logits: torch.Tensor
+    tokens: torch.Tensor
+    valid: Optional[torch.Tensor]
+
+    @property
+    def embedding(self):
+        """Embeddings ``[B, 1, D]`` of clips: their mean tokens."""
+        return mean_token(self.tokens, self.valid)
+
+
 class FrameTagger(torch.nn.Module):
     """An encoder and a frame classifier, whose embeddings are logits.
 
@@ -169,21 +203,18 @@ class FrameTagger(torch.nn.Module):
         lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T.
         return_frames : bool
-            Whether to return the frame-level logits as well.
+            Whether to return the frame-level outputs as well.
 
         Returns
         -------
-        logits : torch.Tensor
-            Logits ``[B, 1, C]`` of clips.
-        frame_logits : torch.Tensor
-            With ``return_frames``, frame-level logits ``[B, N, C]``.
-        valid : torch.Tensor or None
-            With ``return_frames``, True for a clip's valid tokens ``[B, N]``;
-            None if all are.
+        torch.Tensor or FrameOutputs
+            Logits ``[B, 1, C]`` of clips; with ``return_frames``, all outputs.
         """
         _, tokens, valid = self.encoder.encode(feats, lengths)
         logits, frame_logits = self.frame_classifier(tokens, valid)
-        return (logits, frame_logits, valid) if return_frames else logits
+        if not return_frames:
+            return logits
+        return FrameOutputs(logits, frame_logits, tokens, valid)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch: the embedding of a clip is its mean token.
