@@ -18,6 +18,7 @@ from fftp_tag.errors import InputError, one_line_errors
 from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import get_rank, run_on_main
+from speechbrain_fftp.nnet.schedulers import count_steps
 from speechbrain_fftp.training.command import load_hyperpyyaml, parse_arguments
 from speechbrain_fftp.training.compile import compile_encoder
 from speechbrain_fftp.training.guard import (
@@ -62,9 +63,17 @@ def check_training(brain, datasets):
     for dataset in datasets.values():
         if isinstance(dataset, DynamicItemDataset):
             check_clips(dataset)
-    if not brain.test_only:
-        for function in brain.hparams.before:
-            function(brain, datasets)
+    if brain.test_only:
+        return
+    accumulated = brain.grad_accumulation_factor
+    size = brain.hparams.batch_size
+    if not count_steps(len(datasets["train"]), size, 1, accumulated):
+        raise InputError(
+            f"An epoch has fewer batches of {size} clips than "
+            f"--grad_accumulation_factor {accumulated}: give less of either."
+        )
+    for function in brain.hparams.before:
+        function(brain, datasets)
 
 
 def check_clips(dataset):

@@ -53,7 +53,7 @@ RIGHT = {
     "noise": [("Noise", "Pink noise"), ("Silence", "Silence")],
 }
 CLASSES, EXAMPLES = 40, 5  # that are learnt, and clips of each
-MOST_EXAMPLES, LEAST = 8, 4  # clips to draw from, and to name, at least
+MIN_TO_LEARN, MIN_TO_TEST = 8, 4  # clips of a class
 
 
 def score_names(source, groups):
@@ -98,7 +98,7 @@ def choose_classes(clips, fold):
     known = []
     for label in labels:
         own = [clip.fold == fold for clip in clips if clip.label == label]
-        if sum(own) >= LEAST and len(own) - sum(own) >= MOST_EXAMPLES:
+        if sum(own) >= MIN_TO_TEST and len(own) - sum(own) >= MIN_TO_LEARN:
             known.append(label)
     return known
 

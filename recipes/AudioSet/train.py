@@ -9,7 +9,6 @@ Authors
 """
 
 import csv
-import math
 import os
 import sys
 
@@ -37,6 +36,7 @@ from speechbrain_fftp.lobes.tagger import (
     extract_features,
     unequal_lengths,
 )
+from speechbrain_fftp.nnet.schedulers import count_steps
 from speechbrain_fftp.utils.metric_stats import MultiLabelStats
 
 
@@ -301,13 +301,13 @@ def main(brain_class=TaggingBrain, dataio_prep=dataio_prep):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
+    check_training(brain, datasets)
     # The schedule needs the number of optimiser steps
-    num_clips = math.ceil(
-        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
-    )
-    num_batches = math.ceil(num_clips / hparams["batch_size"])
-    total_steps = hparams["number_of_epochs"] * (
-        num_batches // brain.grad_accumulation_factor
+    total_steps = count_steps(
+        len(datasets["train"]),
+        hparams["batch_size"],
+        hparams["number_of_epochs"],
+        brain.grad_accumulation_factor,
     )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
@@ -316,7 +316,6 @@ def main(brain_class=TaggingBrain, dataio_prep=dataio_prep):
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
     # A sampler, since several processes would not draw by the seed otherwise
     brain.train_sampler = hparams["train_sampler"](datasets["train"])
-    check_training(brain, datasets)
     brain.fit(
         brain.hparams.epoch_counter,
         datasets["train"],

@@ -13,7 +13,6 @@ Authors
 
 import copy
 import csv
-import math
 import sys
 
 import torch
@@ -35,8 +34,7 @@ from speechbrain_fftp.core import (
 )
 from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 from speechbrain_fftp.lobes.tagger import extract_features, unequal_lengths
-
-SMALLEST = 1e-6  # margin of probabilities to 0 and 1
+from speechbrain_fftp.nnet.schedulers import count_steps
 
 
 class StarterBrain(PluginBrain):
@@ -143,13 +141,15 @@ class StarterBrain(PluginBrain):
         self.checkpointer.save_and_keep_only(meta={"epoch": epoch, **stats})
 
 
-def divergence(probs, targets):
+def divergence(probs, targets, margin=1e-6):
     """How far probabilities are from targets, summed over the classes.
 
     Arguments
     ---------
     probs, targets : torch.Tensor
         Probabilities ``[..., C]`` of several labels.
+    margin : float
+        How near to 0 and 1 probabilities are taken to be at most.
 
     Returns
     -------
@@ -161,8 +161,8 @@ def divergence(probs, targets):
     >>> divergence(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.5]))
     tensor(0.6931)
     """
-    probs = probs.clamp(SMALLEST, 1 - SMALLEST)
-    targets = targets.clamp(SMALLEST, 1 - SMALLEST)
+    probs = probs.clamp(margin, 1 - margin)
+    targets = targets.clamp(margin, 1 - margin)
     heard = targets * (targets / probs).log()
     unheard = (1 - targets) * ((1 - targets) / (1 - probs)).log()
     return (heard + unheard).sum(-1)
@@ -257,10 +257,15 @@ def main():
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    # The schedule needs the number of optimiser steps, of one process
-    num_batches = math.ceil(len(datasets["train"]) / hparams["batch_size"])
-    total_steps = hparams["number_of_epochs"] * (
-        num_batches // brain.grad_accumulation_factor
+    check_training(brain, datasets)
+    if brain.checkpointer.find_checkpoint() is None:
+        start_from_teacher(brain, datasets)
+    # The schedule needs the number of optimiser steps
+    total_steps = count_steps(
+        len(datasets["train"]),
+        hparams["batch_size"],
+        hparams["number_of_epochs"],
+        brain.grad_accumulation_factor,
     )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
@@ -268,9 +273,6 @@ def main():
     )
     brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
     brain.train_sampler = Numbers(datasets["train"], hparams["uses"])
-    check_training(brain, datasets)
-    if brain.checkpointer.find_checkpoint() is None:
-        start_from_teacher(brain, datasets)
     brain.fit(
         brain.hparams.epoch_counter,
         datasets["train"],

@@ -14,7 +14,7 @@ import torch
 
 from speechbrain_fftp.nnet.tokens import EncodedClips, mean_token
 
-SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
+MIN_PROBABILITY = 1e-6  # of a clip; at most 1 less this
 
 
 def frame_level_times(front_end, embedding, n_samples):
@@ -75,7 +75,7 @@ class LinearSoftmaxPooling(torch.nn.Module):
         torch.Tensor
             Probabilities ``[B, C]``.
         """
-        return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
+        return probs.square().sum(1) / probs.sum(1).clamp(min=MIN_PROBABILITY)
 
 
 class FrameClassifier(torch.nn.Module):
@@ -130,7 +130,9 @@ class FrameClassifier(torch.nn.Module):
             probs = frame_logits.sigmoid()
             if valid is not None:
                 probs = probs.masked_fill(~valid.unsqueeze(2), 0.0)
-            probs = self.pooling(probs).clamp(SMALLEST, 1 - SMALLEST)
+            probs = self.pooling(probs).clamp(
+                MIN_PROBABILITY, 1 - MIN_PROBABILITY
+            )
             return probs.logit().unsqueeze(1), frame_logits
 
 

@@ -45,7 +45,7 @@ RUN_OPTIONS = (
 )
 
 # The least value of settings that are numbers, whole ones but for lr
-LEAST_VALUES = {
+MIN_VALUES = {
     "lr": 0,
     "number_of_epochs": 1,
     "batch_size": 1,
@@ -365,7 +365,7 @@ def _check_device(name):
 
 def _check_values(hparams, defaults):
     """Raises an InputError if a setting is out of its range."""
-    for key, least in LEAST_VALUES.items():
+    for key, least in MIN_VALUES.items():
         value = hparams.get(key, least)
         if isinstance(value, TaggedScalar):  # such as !apply
             continue

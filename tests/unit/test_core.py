@@ -172,3 +172,10 @@ def test_clips_that_cannot_be_read_are_an_input_error(tmp_path):
         with pytest.raises(InputError, match=message):
             core.check_training(make(core.PluginBrain), datasets)
         path.touch()
+
+
+def test_an_epoch_without_a_step_is_an_input_error():
+    brain = make(core.PluginBrain, grad_accumulation_factor=5)
+    core.check_training(brain, {"train": make_clips(9), "valid": []})
+    with pytest.raises(InputError, match="grad_accumulation_factor 5"):
+        core.check_training(brain, {"train": make_clips(8), "valid": []})
