@@ -52,7 +52,7 @@ MIN_VALUES = {
     "num_workers": 0,
     "avg_checkpoints": 1,
     "sample_rate": 1000,
-    "n_mels": 3,
+    "n_mels": 4,
     "max_frames": 1,
     "embed_dim": 1,
     "depth": 1,
