@@ -259,7 +259,7 @@ def test_thresholds_are_learnt_on_scenes(sounds, tmp_path):
         heard = {x for x, p in zip(tagger.labels, probs) if p >= 0.3}
         assert set(filter(None, row["labels"].split(";"))) == heard
     output = tmp_path / "rules.onnx"
-    words = [recipe / "learn_rules.py", teacher, scenes, output]
+    words = [ROOT / "studies" / "learn_rules.py", teacher, scenes, output]
     status, text = run_words([*map(str, words)], tmp_path)
     assert status == 0 and "learnt" in text, text
     rules = AudioTagger.from_pretrained(output).model.rules

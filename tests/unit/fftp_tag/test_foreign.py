@@ -15,6 +15,7 @@ import pytest
 import soundfile as sf
 import soxr
 import torch
+from everyday import NAMES as NAMES_OF_ESC10
 from foreign_models import (
     LABELS,
     Waveforms,
@@ -26,7 +27,6 @@ from foreign_models import (
     write_zipformer,
 )
 from onnx import helper
-from score import NAMES as NAMES_OF_ESC10
 from torchaudio.compliance import kaldi
 
 from fftp_tag import AudioTagger, learn

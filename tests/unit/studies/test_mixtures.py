@@ -95,30 +95,6 @@ def test_no_group_is_in_two_splits(test_fold, unused, data):
     assert {sound.fold for sound in used["train"]} == others
 
 
-def test_a_folder_is_prepared(data, tmp_path, monkeypatch):
-    from fftp_tag.data.prepared import check_prepared, read_manifest
-    from studies import mixtures
-
-    monkeypatch.setattr(mixtures, "SUBSETS", (3,))
-    sounds = mixtures.read_sounds(data)
-    draws = {"test_fold": 1, "unused": None, "seed": 1}
-    counts = {"train": 6, "valid": 2, "eval": 4}
-    for name in ("first", "again"):
-        mixtures.make_folder(tmp_path / name, sounds, counts, **draws)
-    check_prepared(tmp_path / "first")
-    train = (tmp_path / "first" / "train.csv").read_text().splitlines()
-    subset = (tmp_path / "first" / "train_3.csv").read_text().splitlines()
-    assert subset == train[:4]
-    for clip, samples in read_manifest(tmp_path / "first"):
-        wav, rate = soundfile.read(clip.audio, dtype="int16")
-        assert (rate, len(wav), samples) == (RATE, 5 * RATE, 5 * RATE)
-        assert wav.any()
-        again = clip.audio.replace("first", "again")
-        np.testing.assert_array_equal(
-            wav, soundfile.read(again, dtype="int16")[0]
-        )
-
-
 def test_a_part_sounds_where_and_as_loud_as_drawn(data):
     from fftp_tag.data.clips import Clip
     from studies.mixtures import SIZE, Mixture, Part, read_sounds, render

@@ -12,8 +12,8 @@ five seconds, over noise.
   places in the default order are answered as the label track tells, one key
   each; then it is learnt again. After each round, the scene of fold 5 is tested.
 
-> python recipes/Starter/corrections.py DATA --limits --draws 10
-> python recipes/Starter/corrections.py DATA --reviews --draws 10
+> python studies/corrections.py DATA --limits --draws 10
+> python studies/corrections.py DATA --reviews --draws 10
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -33,7 +33,7 @@ from own_sounds import (
     make_scene,
     make_test,
 )
-from score import read_clips, write_folders
+from score_starter import read_clips, write_folders
 
 from fftp_tag import AudioTagger, evaluate
 from fftp_tag.audio.decode import read_duration
