@@ -68,24 +68,27 @@ def atomic_path(path: PathLike) -> Iterator[str]:
 def moved_together(folder: PathLike) -> Iterator[Path]:
     """Yields an empty folder, whose files are moved to ``folder`` after the block.
 
-    It is ``FOLDER.unfinished``: one process may write a folder at a time, and
-    what a killed one left there is deleted by the next. A full disk is an OSError
-    that names the folder.
+    If the block fails, none is. It is ``FOLDER.unfinished``: one process may
+    write a folder at a time, and what a killed one left there is deleted by the
+    next. A full disk is an OSError that names the folder.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
         yield unfinished
+        # A file that others belong to, such as NAME of NAME.data, comes last
+        for path in sorted(unfinished.rglob("*"), reverse=True):
+            target = folder / path.relative_to(unfinished)
+            if path.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(path, target)
     except OSError as error:
         error.filename = error.filename or str(folder)
         raise
-    folder.mkdir(exist_ok=True)
-    # A file that others belong to, such as NAME of NAME.data, comes last
-    for path in sorted(unfinished.iterdir(), reverse=True):
-        replace_file(path, folder / path.name)
-    unfinished.rmdir()
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def replace_file(source: PathLike, path: PathLike) -> None:
@@ -106,6 +109,12 @@ def check_target(path: PathLike) -> None:
             f"{path} cannot be written: choose a file in a folder that exists "
             "and permits writing."
         )
+
+
+def check_new_folder(folder: PathLike) -> None:
+    """Raises an InputError if a folder has content."""
+    if os.path.isdir(folder) and os.listdir(folder):
+        raise InputError(f"{folder} is not empty: give a new folder")
 
 
 def shortened(name: str) -> str:

@@ -224,7 +224,7 @@ def read_blocks(
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     is_file = not isinstance(source, np.ndarray)
-    if is_file and peak < audio.SILENCE and warn:
+    if is_file and peak < audio.SILENT_BELOW and warn:
         logger.warning("%s is silent (channels are averaged)", name)
 
 

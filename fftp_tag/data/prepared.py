@@ -31,6 +31,7 @@ from fftp_tag.errors import InputError, one_line_errors
 from fftp_tag.files import (
     PREPARED,
     PathLike,
+    atomic_path,
     file_sha256,
     read_json,
     write_csv,
@@ -282,13 +283,8 @@ def write_clip(path: str, samples: np.ndarray, sample_rate: int) -> None:
     """Writes samples in 16 bits, all of them or none."""
     content = io.BytesIO()
     sf.write(content, samples, sample_rate, "PCM_16", format="WAV")
-    unfinished = Path(f"{path}.unfinished")
-    try:
-        unfinished.write_bytes(content.getbuffer())
-        os.replace(unfinished, path)
-    except OSError as error:  # such as a full disk
-        error.filename = path
-        raise
+    with atomic_path(path) as temporary_path:
+        Path(temporary_path).write_bytes(content.getbuffer())
 
 
 def read_manifest(

@@ -147,7 +147,7 @@ def calibrate(
     heard = analyze_background(tagger, list(background))
     before, after = (
         Scores(
-            score_clips(analysis, of_clips),
+            score_rules(analysis, of_clips),
             count_false_alarms(model.labels, heard, own) if heard else None,
         )
         for of_clips, own in (
@@ -235,7 +235,7 @@ def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
     return Rules(**values, is_learnt=True)
 
 
-def score_clips(
+def score_rules(
     analysis: Analysis, of_clips: list[Rules]
 ) -> dict[str, float | None]:
     """Scores what the rules of each clip find in it."""

@@ -59,10 +59,10 @@ def copy_model(
         change(model.graph)
     if source.resolve() != path.resolve():
         copy_weights(model.graph, source, path)
-    write_model(model, path, info.to_metadata())
+    write_onnx(model, path, info.to_metadata())
 
 
-def write_model(
+def write_onnx(
     model: "onnx.ModelProto", path: PathLike, metadata: dict[str, str]
 ) -> None:
     """Writes a model.onnx with metadata, and with checksums.

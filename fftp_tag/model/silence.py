@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fftp_tag.audio.decode import SILENCE
+from fftp_tag.audio.decode import SILENT_BELOW
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.info import ModelInfo
 
@@ -41,7 +41,10 @@ def mask_silence(graph: "onnx.GraphProto", info: ModelInfo) -> None:
                 names[:] = [raw(x) if x == output else x for x in names]
     if "probabilities" in outputs:
         peak = build.ReduceMax(build.Abs("wavs"), 1)
-        mask("probabilities", build.GreaterOrEqual(peak, np.float32(SILENCE)))
+        mask(
+            "probabilities",
+            build.GreaterOrEqual(peak, np.float32(SILENT_BELOW)),
+        )
     if "frame_probabilities" in outputs and info.frame_level is not None:
         shape = build.Shape(raw("frame_probabilities"), start=1, end=2)
         starts = build.Range(np.array(0), build.Squeeze(shape), np.array(1))
@@ -58,7 +61,7 @@ def add_is_heard(
 
     Their first samples are ``[B, N]`` or ``[1, N]``.
     """
-    loud = build.GreaterOrEqual(build.Abs("wavs"), np.float32(SILENCE))
+    loud = build.GreaterOrEqual(build.Abs("wavs"), np.float32(SILENT_BELOW))
     count = build.CumSum(build.Cast(loud, to=6), 1)  # int32
     count = build.Pad(count, np.array([0, 1, 0, 0]))  # up to each sample
     batch = build.Shape("wavs", start=0, end=1)

@@ -50,7 +50,7 @@ class Order(NamedTuple):
     events_only: bool = False
 
 
-def rank(place: Place) -> int:
+def random_key(place: Place) -> int:
     """A number that is random for each place."""
     text = repr((place.recording, place.start, place.label))
     return zlib.crc32(text.encode("utf-8", "backslashreplace"))
@@ -58,7 +58,7 @@ def rank(place: Place) -> int:
 
 ORDERS = {
     "uncertain": Order(lambda place: abs(place.probability - place.threshold)),
-    "random": Order(rank, events_only=True),
+    "random": Order(random_key, events_only=True),
     "top": Order(lambda place: -place.probability),
 }
 

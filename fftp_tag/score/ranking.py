@@ -16,7 +16,7 @@ import numpy as np
 AUC_MARGIN = 1e-7
 
 
-def score_ranking(
+def precision_and_area(
     targets: np.ndarray, scores: np.ndarray
 ) -> tuple[float, float]:
     """Average precision and area under the ROC curve of a ranking of clips.
@@ -41,7 +41,9 @@ def score_ranking(
 
     Example
     -------
-    >>> score_ranking(np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.7]))
+    >>> precision_and_area(
+    ...     np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.7])
+    ... )
     (0.75, 0.625)
     """
     order = np.argsort(-scores)
@@ -111,7 +113,7 @@ def ranking_metrics(targets: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
     positives = (targets > 0.5).sum(0)
     per_class = {}
     for c in np.flatnonzero((positives > 0) & (positives < len(targets))):
-        precision, area = score_ranking(targets[:, c], probs[:, c])
+        precision, area = precision_and_area(targets[:, c], probs[:, c])
         per_class[int(c)] = {
             "AP": precision,
             "AUC": area,

@@ -81,17 +81,8 @@ def stream_events(
         predictions = hear_windows(
             tagger, blocks, *tagger.check_window(window, hop)
         )
-    finder = EventFinder(tagger.labels, rules)
-    begun: set[str] = set()
-    for start, end, probs in between_middles(predictions):
-        for event in finder.update(start, end, probs):
-            begun.discard(event.label)
-            yield event
-        for event in finder.going_on().values():
-            if event.label not in begun:
-                begun.add(event.label)
-                yield event
-    yield from finder.finish()
+    steps = between_middles(predictions)
+    yield from EventFinder(tagger.labels, rules).find(steps, ongoing=True)
 
 
 def hear_windows(

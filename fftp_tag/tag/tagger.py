@@ -174,7 +174,6 @@ class AudioTagger:
             timeline = self.analyze(source, sample_rate, window, hop, progress)
             return timeline.events(threshold, merge_gap, min_duration)
         rules = self.model.rules.replace(threshold, merge_gap, min_duration)
-        finder = EventFinder(self.labels, rules)
         clip_probs = np.zeros(len(self.labels), np.float32)
 
         def predictions() -> Iterator[Prediction]:
@@ -186,10 +185,8 @@ class AudioTagger:
                 clip_probs = chunk.clip_probs
                 yield from chunk.predictions(self.sample_rate)
 
-        found = []
-        for start, end, probs in between_middles(predictions()):
-            found += finder.update(start, end, probs)
-        found += finder.finish()
+        steps = between_middles(predictions())
+        found = [*EventFinder(self.labels, rules).find(steps)]
         return of_tags(found, self.labels, clip_probs, rules)
 
     def clip_probabilities(

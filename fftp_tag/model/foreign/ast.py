@@ -19,7 +19,7 @@ from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.foreign.join import (
     PREFIX,
     SETTINGS,
-    Found,
+    ForeignFile,
     JoinedModel,
     add_activation,
     add_padding,
@@ -34,15 +34,15 @@ MOST = 60_000  # of bins, frames and channels
 INPUT, OUTPUT = "input_values", "logits"
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ForeignFile | None:
     """The model that is a file, or in a folder, if it has this form."""
     model, config = find_config(path)
     if model and config and read_json(config).get("model_type") == KIND:
-        return Found(model, (config, config.with_name(SETTINGS)), write)
+        return ForeignFile(model, (config, config.with_name(SETTINGS)), write)
     return None
 
 
-def write(found: Found, path: str) -> None:
+def write(found: ForeignFile, path: str) -> None:
     """Writes it with its front end, which is that of ASTFeatureExtractor."""
     config, settings = map(read_json, found.described_by)
 

@@ -16,7 +16,7 @@ from fftp_tag.files import read_json
 from fftp_tag.model.foreign.join import (
     PREFIX,
     SETTINGS,
-    Found,
+    ForeignFile,
     JoinedModel,
     add_activation,
     find_config,
@@ -31,7 +31,7 @@ RATE = "sampling_rate"
 LONGEST, SHORTEST = 10, 1
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ForeignFile | None:
     """The model that is a file, or in a folder, if it has this form."""
     model, config = find_config(path)
     if model is None or config is None:
@@ -40,10 +40,10 @@ def find(path: Path) -> Found | None:
         return None
     settings = config.with_name(SETTINGS)
     files = [file for file in (config, settings) if file.is_file()]
-    return Found(model, tuple(files), write)
+    return ForeignFile(model, tuple(files), write)
 
 
-def write(found: Found, path: str) -> None:
+def write(found: ForeignFile, path: str) -> None:
     """Writes it; its classifier is given the embeddings."""
     config_path, *more = found.described_by
     config = read_json(config_path)

@@ -17,7 +17,7 @@ from fftp_tag.errors import InputError
 from fftp_tag.files import named_file, read_json
 from fftp_tag.model.foreign.join import (
     PREFIX,
-    Found,
+    ForeignFile,
     JoinedModel,
     add_activation,
     add_padding,
@@ -39,7 +39,7 @@ ACTIVATIONS = ("sigmoid", "softmax", "none")
 TOKENS = 4  # from the start of a window to its end
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ForeignFile | None:
     """The model that is a file, or alone in a folder, if it has this form."""
     files = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
     found = [x for x in files if x.with_suffix(".json").is_file()]
@@ -51,13 +51,13 @@ def find(path: Path) -> Found | None:
     except InputError:  # which matters only if the model is read
         labels = None
     if not isinstance(labels, str):
-        return Found(found[0], (described_by,), write)
-    return Found(
+        return ForeignFile(found[0], (described_by,), write)
+    return ForeignFile(
         found[0], (described_by, named_file(described_by, labels)), write
     )
 
 
-def write(found: Found, path: str) -> None:
+def write(found: ForeignFile, path: str) -> None:
     """Writes it as its description says."""
     described_by, *_ = found.described_by
     given = read_description(described_by)
