@@ -13,8 +13,13 @@ from collections.abc import Iterator
 class InputError(ValueError):
     """Invalid input of a user; the message names the problem and the remedy.
 
-    Commands print it in one line; any other error is a bug.
+    Everything that a user can cause raises it, or an OSError. It is caught once,
+    around a command or a recipe's main, and printed in one line; any other error
+    is a bug.
     """
+
+
+OF_INPUT: tuple[type[Exception], ...] = (InputError, OSError)
 
 
 @contextlib.contextmanager
@@ -23,11 +28,11 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
 
     And on other types of errors, where these are known to be of the input.
     """
-    of_input: tuple[type[Exception], ...] = (InputError, OSError, *others)
+    of_input = (*OF_INPUT, *others)
     try:
         yield
     except of_input as error:
-        sys.exit(str(error))
+        sys.exit(one_line(error))
 
 
 def one_line(error: Exception) -> str:

@@ -8,14 +8,18 @@ Authors
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fftp_tag
 from fftp_tag.errors import InputError
-from fftp_tag.files import check_new_folder, moved_together, write_json
+from fftp_tag.files import (
+    check_new_folder,
+    moved_together,
+    read_json,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from fftp_tag.model.session import Model
@@ -129,11 +133,11 @@ def find_runtime(node_modules: str) -> Path:
     package = Path(node_modules, PACKAGE)
     remedy = f"npm install {PACKAGE}@{VERSION}"
     if not (package / "package.json").is_file():
-        raise FileNotFoundError(f"{package} is missing: {remedy}")
-    about = json.loads((package / "package.json").read_text("utf-8"))
-    if about["version"] != VERSION:
+        raise InputError(f"{package} is missing: {remedy}")
+    version = read_json(package / "package.json").get("version")
+    if version != VERSION:
         raise InputError(
-            f"{package} is version {about['version']}, but the page needs "
-            f"{VERSION}: {remedy}"
+            f"{package} is version {version}, but the page needs {VERSION}: "
+            f"{remedy}"
         )
     return package / "dist"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import check_new_folder, moved_together
+from fftp_tag.files import check_new_folder, moved_together, read_text
 from fftp_tag.model.hub import HUB_ID
 
 if TYPE_CHECKING:
@@ -77,9 +77,7 @@ def run(args: argparse.Namespace) -> None:
 
     if not HUB_ID.fullmatch(args.name):
         raise InputError(f"--name {args.name} is not owner/name")
-    about = ""
-    if args.about is not None:
-        about = Path(args.about).read_text("utf-8-sig")
+    about = "" if args.about is None else read_text(args.about)
     target = args.folder
     check_new_folder(target)
     with moved_together(target) as folder:

@@ -27,7 +27,7 @@ import soundfile as sf
 from fftp_tag.data.class_lists import write_classes
 from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, Skipped, convert_clip
 from fftp_tag.data.tables import read_table
-from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.errors import InputError
 from fftp_tag.files import (
     PREPARED,
     PathLike,
@@ -129,7 +129,8 @@ def is_complete(folder: PathLike) -> bool:
 def check_prepared(folder: PathLike) -> None:
     """Raises an InputError if a table was changed, or a clip is not all there.
 
-    Of large data sets, some of the clips are checked.
+    Of large data sets, some of the clips are checked. It is the preparation of
+    yaml files whose data are prepared beforehand.
     """
     tables = read_record(folder)["tables"]
     if not tables:
@@ -148,10 +149,6 @@ def check_prepared(folder: PathLike) -> None:
             or os.path.getsize(clip.audio) < 2 * n_samples
         ):
             raise damaged(clip.audio, folder)
-
-
-# For the preparation of yaml files whose data are prepared beforehand
-use_prepared = one_line_errors()(check_prepared)
 
 
 def damaged(path: PathLike, folder: PathLike) -> InputError:

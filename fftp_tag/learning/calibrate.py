@@ -124,10 +124,8 @@ def calibrate(
     Raises
     ------
     InputError
-        If the model or the clips cannot be used, or the clips are too few. No
-        file is then written.
-    OSError
-        If the file cannot be written.
+        If the model or the clips cannot be used, the clips are too few, or the
+        file cannot be written. No file is then written.
     """
     require("sklearn", "Calibrating")
     check_output(output)

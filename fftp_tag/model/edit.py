@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def check_output(path: PathLike) -> None:
-    """Raises an InputError or OSError if no model can be written to a path."""
+    """Raises an InputError if no model can be written to a path."""
     if Path(path).suffix != ".onnx":
         raise InputError(f"{path} must end with .onnx.")
     check_target(path)

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fftp_tag.errors import InputError, one_line
+from fftp_tag.errors import OF_INPUT, one_line
 from fftp_tag.review.session import Session
 
 HOST = "127.0.0.1"
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         elif clip is not None:
             try:
                 content = self.server.session.clip(int(clip[1]))
-            except (InputError, OSError) as error:
+            except OF_INPUT as error:
                 self.reply_json(400, {"error": one_line(error)})
                 return
             self.reply(200, content, "audio/wav")

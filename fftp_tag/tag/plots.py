@@ -44,7 +44,7 @@ def new_figure(rows: int = 1) -> tuple["Figure", np.ndarray]:
 
 
 def check_figure(path: str) -> None:
-    """Raises an InputError or an OSError if a figure cannot be written."""
+    """Raises an InputError if a figure cannot be written."""
     figure, _ = new_figure()
     known = sorted(figure.canvas.get_supported_filetypes())
     if Path(path).suffix[1:].lower() not in known:

@@ -14,7 +14,7 @@ from typing import Any
 from fftp_tag.audio.decode import MAX_RATE, MIN_RATE
 from fftp_tag.data.class_names import class_name
 from fftp_tag.errors import InputError
-from fftp_tag.files import named_file, read_json
+from fftp_tag.files import named_file, read_json, read_text
 from fftp_tag.model.foreign.join import (
     PREFIX,
     ForeignFile,
@@ -182,11 +182,8 @@ def read_description(path: Path) -> dict[str, Any]:
 def read_labels(labels: Any, described_by: Path) -> list:
     """The names in a list, or in a text file beside the JSON file."""
     if isinstance(labels, str):
-        path = named_file(described_by, labels)
-        try:
-            labels = path.read_text("utf-8-sig").rstrip().splitlines()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is no text in UTF-8: {error}") from error
+        text = read_text(named_file(described_by, labels))
+        labels = text.rstrip().splitlines()
     names = [class_name(str(label), described_by) for label in labels]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
