@@ -63,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {counted(update.added, 'file')} added, "
         f"{update.unchanged} unchanged, {update.dropped} dropped, "
-        f"{len(update.errors)} not read; {counted(update.n_windows, 'window')}"
+        f"{len(update.errors)} not read; {counted(update.n_spans, 'span')}"
     )
     return 1 if update.errors else 0

@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 
 SKIPPED = "skipped.csv"
 AUDIO = "audio"  # the folder of clips
-MOST_CHECKED = 50_000  # files
 MANIFEST = ("ID", "duration", "wav", "start", "stop", "labels")
 
 
@@ -126,10 +125,10 @@ def is_complete(folder: PathLike) -> bool:
     return bool(read_record(folder)["tables"])
 
 
-def check_prepared(folder: PathLike) -> None:
+def check_prepared(folder: PathLike, max_clips: int = 50_000) -> None:
     """Raises an InputError if a table was changed, or a clip is not all there.
 
-    Of large data sets, some of the clips are checked. It is the preparation of
+    Of more clips than ``max_clips``, some are checked. It is the preparation of
     yaml files whose data are prepared beforehand.
     """
     tables = read_record(folder)["tables"]
@@ -143,7 +142,7 @@ def check_prepared(folder: PathLike) -> None:
         if not table.is_file() or file_sha256(table) != checksum:
             raise damaged(table, folder)
     clips = list(read_manifest(folder))
-    for clip, n_samples in clips[:: len(clips) // MOST_CHECKED + 1]:
+    for clip, n_samples in clips[:: len(clips) // max_clips + 1]:
         if (
             not os.path.isfile(clip.audio)
             or os.path.getsize(clip.audio) < 2 * n_samples

@@ -1,7 +1,7 @@
 """Makes the probabilities of silence 0, in the graph of a model.onnx.
 
 Encoders respond to digital silence as they happen to: whatever runs the file
-gets 0 for each part without a sample of 1/10,000 of full scale.
+gets 0 for each span without a sample of 1/10,000 of full scale.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -57,7 +57,7 @@ def mask_silence(graph: "onnx.GraphProto", info: ModelInfo) -> None:
 def add_is_heard(
     build: GraphBuilder, starts: str, size: int, name: str = ""
 ) -> str:
-    """Adds whether parts of the waveforms are not silent, ``[B, N, 1]``.
+    """Adds whether spans of the waveforms are not silent, ``[B, N, 1]``.
 
     Their first samples are ``[B, N]`` or ``[1, N]``.
     """

@@ -35,7 +35,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 JSON = "application/json"
-LONGEST = 10_000  # bytes of a request
+MAX_REQUEST_BYTES = 10_000
 
 
 class ReviewServer(ThreadingHTTPServer):
@@ -111,7 +111,9 @@ class Handler(BaseHTTPRequestHandler):
             self.reply_json(404, {"error": "there is no such page"})
             return
         try:
-            size = min(int(self.headers.get("Content-Length", 0)), LONGEST)
+            size = min(
+                int(self.headers.get("Content-Length", 0)), MAX_REQUEST_BYTES
+            )
             actions[self.path](**json.loads(self.rfile.read(size)))
         except (OSError, TypeError, ValueError) as error:
             self.reply_json(400, {"error": one_line(error)})

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ALL = "all"  # all splits
-MISSING = 0.2  # share of the clips that may have no audio file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -264,7 +263,7 @@ def list_custom(
             f"{data_folder} has no clips of the split {split}: choose another "
             "with --split."
         )
-    check_missing(clips, MISSING, option=None)
+    check_missing(clips, allowed=0.2, option=None)
     return Split(split, clips, listing.classes, truth={})
 
 

@@ -12,9 +12,6 @@ from typing import Any
 
 import numpy as np
 
-# d' of a perfect ranking is infinite: an AUC is clipped this far from 0 and 1.
-AUC_MARGIN = 1e-7
-
 
 def precision_and_area(
     targets: np.ndarray, scores: np.ndarray
@@ -61,7 +58,7 @@ def precision_and_area(
     return float(average_precision), float(area)
 
 
-def d_prime(auc: float) -> float:
+def d_prime(auc: float, margin: float = 1e-7) -> float:
     """Sensitivity index of an area under the ROC curve.
 
     The distance between the means of two normal distributions of variance 1
@@ -71,6 +68,9 @@ def d_prime(auc: float) -> float:
     ---------
     auc : float
         The area, in 0..1.
+    margin : float
+        It is clipped this far from 0 and 1, since d' of a perfect ranking is
+        infinite.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def d_prime(auc: float) -> float:
     >>> round(d_prime(0.975), 3)
     2.772
     """
-    auc = min(max(auc, AUC_MARGIN), 1 - AUC_MARGIN)
+    auc = min(max(auc, margin), 1 - margin)
     return 2**0.5 * NormalDist().inv_cdf(auc)
 
 

@@ -30,7 +30,7 @@ from fftp_tag.model.info import ModelInfo
 
 ACCEPTED = "an AST of transformers (with config.json)"
 KIND = "audio-spectrogram-transformer"
-MOST = 60_000  # of bins, frames and channels
+MAX_SIZE = 60_000  # of bins, frames and channels
 INPUT, OUTPUT = "input_values", "logits"
 
 
@@ -53,15 +53,15 @@ def write(found: ForeignFile, path: str) -> None:
 
     def size(key: str) -> int:
         """A size of the encoder."""
-        return read_number(found.described_by[0], config, key, 1, MOST)
+        return read_number(found.described_by[0], config, key, 1, MAX_SIZE)
 
     model = JoinedModel(found.model)
     build = model.build
     options = Fbank(
-        setting("num_mel_bins", 1, MOST, 128),
+        setting("num_mel_bins", 1, MAX_SIZE, 128),
         setting("sampling_rate", MIN_RATE, MAX_RATE, 16000),
     )
-    n_frames = setting("max_length", 1, MOST, 1024)
+    n_frames = setting("max_length", 1, MAX_SIZE, 1024)
     wavs = add_padding(build, "wavs", options.size)
     features = add_log(build, add_energies(build, wavs, options))
     # Frames of zeros follow short clips, before they are normalised

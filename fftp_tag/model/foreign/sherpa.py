@@ -40,7 +40,7 @@ ZIPFORMER_FBANK = Fbank(
     80, window_type="povey", snip_edges=False, high_freq=-400.0
 )
 # Frames of the longest and shortest clip of a Zipformer, which was trained on 10 s
-LONGEST, SHORTEST = 1000, 50
+MAX_FRAMES, MIN_FRAMES = 1000, 50
 PATCH = 16  # frames and bins of a CED's patches
 RANGE = 120.0  # decibels of a clip's levels
 
@@ -130,7 +130,7 @@ def write_zipformer(
     clip. How far apart they are, the file does not tell.
     """
     fbank, build = ZIPFORMER_FBANK, model.build
-    min_samples = fbank.samples(SHORTEST)
+    min_samples = fbank.samples(MIN_FRAMES)
     wavs = add_padding(build, "wavs", min_samples)
     features = add_log(build, add_energies(build, wavs, fbank))
     n_frames = build.Shape(features, start=1, end=2)
@@ -142,7 +142,7 @@ def write_zipformer(
         ModelInfo(
             labels=labels,
             sample_rate=fbank.sample_rate,
-            max_samples=fbank.samples(LONGEST),
+            max_samples=fbank.samples(MAX_FRAMES),
             min_samples=min_samples,
             frame_samples=fbank.shift,
         ),

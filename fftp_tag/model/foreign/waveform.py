@@ -34,7 +34,7 @@ REQUIRED = {
 }
 MIN_SECONDS = "min_seconds"  # of a clip, for encoders of clips of any length
 OF_CLASSES = {"output": str, "activation": str, "labels": (str, list)}
-MOST_SECONDS = 600  # of a clip: the model is run once, on the longest
+MAX_CLIP_SECONDS = 600  # of a clip: the model is run once, on the longest
 ACTIVATIONS = ("sigmoid", "softmax", "none")
 TOKENS = 4  # from the start of a window to its end
 
@@ -174,7 +174,7 @@ def read_description(path: Path) -> dict[str, Any]:
         )
     read_number(path, given, "sample_rate", MIN_RATE, MAX_RATE)
     least = 1 / given["sample_rate"]
-    longest = read_number(path, given, "seconds", least, MOST_SECONDS)
+    longest = read_number(path, given, "seconds", least, MAX_CLIP_SECONDS)
     read_number(path, given, MIN_SECONDS, least, longest, default=longest)
     return given
 
