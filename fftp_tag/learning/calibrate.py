@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fftp_tag.data.labelled import list_split
 from fftp_tag.data.splits import assign_folds
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike, write_json
@@ -30,7 +31,7 @@ from fftp_tag.score.background import (
     analyze_background,
     count_false_alarms,
 )
-from fftp_tag.score.evaluate import Analysis, analyze_split, list_split
+from fftp_tag.score.evaluate import Analysis, analyze_split
 from fftp_tag.score.events import event_metrics
 from fftp_tag.score.tags import decimal, f1_of_tags
 from fftp_tag.tag.tagger import AudioTagger

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fftp_tag.data.strong_labels import Truth
 from fftp_tag.errors import InputError
 from fftp_tag.tag.events import Timeline
-
-Truth = dict[str, list[tuple[float, float, str]]]  # start, end, label by clip
 
 
 class ClipEvents(NamedTuple):
