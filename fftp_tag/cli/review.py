@@ -1,8 +1,8 @@
 """``fftp-tag review``: Checks what a model finds in recordings, by ear.
 
-Opens a page in the browser that plays the events of a model, and places where
-it nearly found one: press y or n, or the number of another class. Only this
-computer can open the page. Places that are answered are not asked for again,
+Opens a page in the browser that plays candidates: the events of a model, and
+where it nearly found one. Press y or n, or the number of another class. Only this
+computer can open the page. Candidates that are answered are not asked for again,
 also when the command is given again.
 
 Writes review.csv into --output; fftp-tag learn learns from it with --reviewed.
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Serves the page until it is done, then prints what was heard."""
     from fftp_tag.data.reviewed import ReviewFolder
     from fftp_tag.model.session import NO_CLASSES
-    from fftp_tag.review.places import listen
+    from fftp_tag.review.candidates import listen
     from fftp_tag.review.server import ReviewServer
     from fftp_tag.review.session import Session
 
@@ -90,23 +90,23 @@ def run(args: argparse.Namespace) -> int:
             f"--label {args.label} is no class of {tagger.model.path}, which "
             f"has {', '.join(tagger.labels)}"
         )
-    places, reasons = listen(tagger, top, names, progress=True)
+    candidates, reasons = listen(tagger, top, names, progress=True)
     for reason in reasons:
         output.report(reason)
     if len(reasons) == len(names):
         raise InputError("none of the recordings can be read")
     session = Session(
-        places,
+        candidates,
         folder,
         tagger.labels,
         tagger.model.digest,
         args.order,
         args.label,
     )
-    if session.open_places("uncertain", None):
+    if session.open_candidates("uncertain", None):
         with ReviewServer(session) as server:
             print(
-                f"{counted(len(places), 'place')} in "
+                f"{counted(len(candidates), 'candidate')} in "
                 f"{counted(len(names) - len(reasons), 'recording')}: hear them at "
                 f"{server.address}  (Done there, or Ctrl+C here, ends)",
                 flush=True,
@@ -155,7 +155,7 @@ def find_recordings(source: str) -> tuple[str, list[str]]:
 
 
 def print_summary(answers: list["Answer"], model: str) -> None:
-    """Prints how many places of each class were heard, and how many were right.
+    """Prints how many candidates of each class were heard, and how many are right.
 
     Of the events of a model, by its checksum, that were chosen at random, with
     an interval, unless others of their recordings have answers: these are not
@@ -163,7 +163,7 @@ def print_summary(answers: list["Answer"], model: str) -> None:
     """
     counts = collections.Counter((x.asked, x.answer) for x in answers)
     minutes = sum(x.end - x.start for x in answers) / 60
-    print(f"heard {counted(len(answers), 'place')}, {minutes:.1f} minutes")
+    print(f"heard {counted(len(answers), 'candidate')}, {minutes:.1f} minutes")
     kinds = ("yes", "no", "other", "skip")
     if answers:
         print(f"{'yes':>5}{'no':>6}{'other':>7}{'skipped':>9}  class asked for")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.decode import SILENCE, read_duration
-from fftp_tag.audio.windows import Part, cut_windows, read_blocks
+from fftp_tag.audio.decode import SILENT_BELOW, read_duration
+from fftp_tag.audio.windows import Part, cut_pieces, read_blocks
 from fftp_tag.model.info import Rules
 from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import Event, Timeline
@@ -125,8 +125,10 @@ def analyze_background(
 def silent_seconds(source: Part, rate: int) -> int:
     """How many seconds are digital silence."""
     blocks = read_blocks(source, rate, warn=False)
-    seconds = cut_windows(blocks, size=rate, hop=rate)
-    return sum(int((np.abs(x.wavs).max(1) < SILENCE).sum()) for x in seconds)
+    seconds = cut_pieces(blocks, size=rate, hop=rate)
+    return sum(
+        int((np.abs(x.wavs).max(1) < SILENT_BELOW).sum()) for x in seconds
+    )
 
 
 def count_false_alarms(
