@@ -13,8 +13,13 @@ from collections.abc import Iterator
 class InputError(ValueError):
     """Invalid input of a user; the message names the problem and the remedy.
 
-    Commands print it in one line; any other error is a bug.
+    Everything that a user can cause raises it, or an OSError. It is caught once,
+    around a command or a recipe's main, and printed in one line; any other error
+    is a bug.
     """
+
+
+OF_INPUT: tuple[type[Exception], ...] = (InputError, OSError)
 
 
 @contextlib.contextmanager
@@ -26,7 +31,7 @@ def one_line_errors(prefix: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, OSError) as error:
+    except OF_INPUT as error:
         sys.exit(prefix + one_line(error))
 
 

@@ -16,9 +16,9 @@ import dataclasses
 
 import numpy as np
 
+from fftp_tag.learning.calibrate import calibrate
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
-from fftp_tag.score.calibrate import calibrate
 
 TAG, EVENT = 0.2, 0.4  # least probabilities
 CREDIT = (

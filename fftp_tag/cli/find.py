@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import formats, options, output
-from fftp_tag.errors import InputError, one_line
+from fftp_tag.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.search.index import Match
@@ -145,18 +145,23 @@ def cut_matches(matches: list["Match"], folder: str) -> int:
     """
     from fftp_tag.audio.windows import Part
     from fftp_tag.files import shortened
+    from fftp_tag.parallel import in_order
     from fftp_tag.search.clips import cut_clip
 
     os.makedirs(folder, exist_ok=True)
-    code = 0
-    for rank, match in enumerate(matches, 1):
+
+    def cut(ranked: "tuple[int, Match]") -> None:
+        """Writes a match."""
+        rank, match = ranked
         stem = os.path.splitext(os.path.basename(match.file))[0]
         times = f"{match.start:.2f}-{match.end:.2f}"
         clip = os.path.join(folder, f"{rank:03d}_{shortened(stem)}_{times}.wav")
         part = Part(match.file, match.start, match.end)
-        try:
-            cut_clip(part, match.identity, clip)
-        except (InputError, OSError) as error:
-            output.report(one_line(error))
+        cut_clip(part, match.identity, clip)
+
+    code = 0
+    for _, _, reason in in_order(cut, enumerate(matches, 1)):
+        if reason is not None:
+            output.report(reason)
             code = 1
     return code

@@ -32,7 +32,7 @@ import torch
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import replace_file
-from fftp_tag.model.edit import write_model
+from fftp_tag.model.edit import write_onnx
 from fftp_tag.model.info import FrameLevel, ModelInfo
 from fftp_tag.model.session import Model
 from fftp_tag.model.silence import mask_silence
@@ -372,7 +372,7 @@ def mask_file(path, info):
 
     model = onnx.load(path, load_external_data=False)
     mask_silence(model.graph, info)
-    write_model(model, path, info.to_metadata())
+    write_onnx(model, path, info.to_metadata())
 
 
 @torch.no_grad()

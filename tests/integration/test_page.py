@@ -31,7 +31,7 @@ from fftp_tag.data.reviewed import ReviewFolder, read_answers
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
-from fftp_tag.review.places import find_places
+from fftp_tag.review.candidates import find_candidates
 from fftp_tag.review.server import ReviewServer
 from fftp_tag.review.session import Session
 
@@ -400,8 +400,10 @@ def review(tmp_path, tones_file):
     write_tones(tmp_path / "tones.wav", 9, SOUNDS[1:])
     tagger = AudioTagger.from_pretrained(tones_file)
     timeline = tagger.analyze(tmp_path / "tones.wav")
-    places = find_places(timeline, str(tmp_path), "tones.wav", seconds=0.5)
-    events = [place for place in places if place.is_event]
+    candidates = find_candidates(
+        timeline, str(tmp_path), "tones.wav", seconds=0.5
+    )
+    events = [candidate for candidate in candidates if candidate.is_event]
     assert len(events) == 3
     folder = tmp_path / "reviewed"
     session = Session(
@@ -423,12 +425,12 @@ def test_keys_of_a_review(driver, review):
         return [(x.answer, x.label) for x in read_answers(folder)]
 
     def press(key, heard):
-        """Presses a key, then waits for the next place."""
+        """Presses a key, then waits for the next candidate."""
         page.element("body").send_keys(key)
         wait(lambda: page.text("#progress").startswith(f"{heard} answered"))
         wait(lambda: page.element("#mark").size["width"] > 10)
 
-    wait(lambda: page.is_shown("#place"))
+    wait(lambda: page.is_shown("#candidate"))
     asked = page.text("#question")
     assert asked[:8] == "Is this " and asked[8:-1] in PITCHES
     assert page.text("#where").startswith("tones.wav, 0:0")
@@ -449,7 +451,7 @@ def test_keys_of_a_review(driver, review):
     wait(lambda: page.text("#progress").startswith("3 answered"))
     assert answers()[2] == ("other", "yes, snoring")
     wait(lambda: "nothing left" in page.text("#status"))
-    assert not page.is_shown("#place") and not page.is_shown("#error")
+    assert not page.is_shown("#candidate") and not page.is_shown("#error")
     page.click("#done")
     wait(lambda: page.text("#status").startswith("Done"))
     problems = [

@@ -66,8 +66,8 @@ def archive(tmp_path):
     return folder
 
 
-def windows_of(encoder, wav, hop):
-    """The first sample and the features of each window, one after another."""
+def spans_of(encoder, wav, hop):
+    """The first sample and the features of each span, one after another."""
     size, step = encoder.model.span_samples, encoder.model.hop_samples
     hop = max(round(hop * RATE) // step, 1) * step
     last = max(len(wav) - size, 0) // STEP * STEP  # of whole tokens
@@ -78,10 +78,10 @@ def windows_of(encoder, wav, hop):
 
 
 def brute_force(encoder, archive, hop, examples):
-    """All matches, in float64, by comparing all windows with the examples."""
+    """All matches, in float64, by comparing all spans with the examples."""
     matches, rows = [], []
     for path in sorted(archive.rglob("*.[wf]*")):
-        for start, end, row in windows_of(encoder, read_audio(path, RATE), hop):
+        for start, end, row in spans_of(encoder, read_audio(path, RATE), hop):
             matches.append((str(path), start, end))
             rows.append(row)
     rows = np.array(rows, np.float64)
@@ -116,7 +116,7 @@ def test_matches_are_those_of_brute_force(
     wavs = [noise(window, seed) for seed in (10, 11)]
     examples = np.array([index.embed(encoder, wav, RATE) for wav in wavs])
     for example, wav in zip(examples, wavs):
-        [(_, _, row)] = windows_of(encoder, np.float32(wav[:, 0]), 9)
+        [(_, _, row)] = spans_of(encoder, np.float32(wav[:, 0]), 9)
         np.testing.assert_allclose(example, row, atol=1e-2)
     expected = brute_force(encoder, archive, hop or window, examples)
     matches = index.find(examples, top_k=50)
@@ -131,7 +131,7 @@ def test_matches_are_those_of_brute_force(
     )
 
 
-def test_silent_windows_are_not_in_the_index(tagger, archive, tmp_path):
+def test_silent_spans_are_not_in_the_index(tagger, archive, tmp_path):
     wav = np.concatenate([noise(3, 1), 5e-5 * noise(4, 2), noise(3, 3)])
     sf.write(archive / "gap.wav", wav, RATE, "FLOAT")
     sf.write(archive / "nothing.wav", np.zeros(3 * RATE), RATE)
@@ -148,7 +148,7 @@ def test_silent_windows_are_not_in_the_index(tagger, archive, tmp_path):
 
 
 def contents(path):
-    """Times and features of windows by file."""
+    """Times and features of spans by file."""
     return {
         name: list(zip(file.times.tolist(), file.rows.tolist()))
         for name, file in SoundIndex.load(path).files.items()
@@ -184,9 +184,7 @@ def test_new_and_changed_files_are_read_also_after_an_interruption(
     assert contents(tmp_path / "fresh.index") == contents(path)
 
 
-def test_an_index_keeps_its_archive_model_and_windows(
-    tagger, archive, tmp_path
-):
+def test_an_index_keeps_its_archive_model_and_spans(tagger, archive, tmp_path):
     """A disk that is not mounted is an empty folder."""
     path, other = tmp_path / "a.index", tmp_path / "other"
     update_index(path, tagger, archive, window=1.0, hop=0.5)
