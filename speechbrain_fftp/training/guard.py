@@ -6,7 +6,6 @@ Authors
 
 import csv
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -99,38 +98,32 @@ def check_overrides(hparams_file, overrides):
         raise InputError(
             f"There is no file {path}: its README lists yaml files."
         )
-    text = path.read_text(encoding="utf-8")
-    defaults = _load_yaml(text, path)
-    keys = re.findall(r"(?m)^(\w+):", text)
-    given = re.findall(r"(?m)^(\w+):", overrides)
-    for key in given:
-        if key not in keys:
+    defaults = _load_yaml(path.read_text(encoding="utf-8"), path)
+    given = _load_yaml(overrides or "{}", "The options of the command")
+    for key, value in given.items():
+        if key not in defaults:
             raise InputError(
                 f"{path} has no key {key}: its options are its keys."
             )
-        if given.count(key) > 1:
-            raise InputError(f"--{key} is given more than once: give it once.")
-    for key, value in _load_yaml(overrides or "{}", "What is given").items():
-        if isinstance(value, TaggedScalar):  # such as !ref <lr>
-            continue
-        default = defaults[key]
+        default, is_plain = defaults[key], not isinstance(value, TaggedScalar)
         if isinstance(default, bool):
-            if not isinstance(value, (bool, type(None))):
+            if is_plain and not isinstance(value, (bool, type(None))):
                 raise InputError(f"--{key} is {value}: give True or False.")
         elif isinstance(default, (int, float)):
-            if not isinstance(value, (int, float)):
+            if is_plain and not isinstance(value, (int, float)):
                 raise InputError(f"--{key} is {value}: give a number.")
-    for key in re.findall(r"(?m)^(\w+): *!PLACEHOLDER", text):
-        if not re.search(rf"(?m)^{key}: *\S", overrides):
+    for key, value in defaults.items():
+        if getattr(value, "tag", None) == "!PLACEHOLDER" and not given.get(key):
             raise InputError(f"{path} has no {key} yet: give --{key} PATH.")
 
 
 def check_settings(hparams_file, overrides, run_opts):
     """Raises an InputError if a training would be wasted.
 
-    This is so if a setting is out of its range, the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, if prepared data
-    are missing, or if CUDA graphs are to accumulate gradients.
+    This is so if a setting is out of its range, if the output folder holds a
+    training with other settings or is in use by another process, if there is
+    nothing to test, if prepared data are missing, or if CUDA graphs are to
+    accumulate gradients.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
@@ -337,9 +330,12 @@ def _load_yaml(text, name):
     try:
         content = YAML().load(text)
     except YAMLError as error:
-        raise InputError(f"{name} is no yaml: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", error)
+        raise InputError(f"{name}{line}: {problem}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{name} is no yaml with keys.")
+        raise InputError(f"{name} has no keys.")
     return content
 
 

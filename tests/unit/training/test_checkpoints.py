@@ -84,5 +84,6 @@ def test_a_damaged_checkpoint_is_named(content, tmp_path):
     saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
     path = saver.save_checkpoint().path
     (path / "model.ckpt").write_bytes(content)
-    with pytest.raises(InputError, match=path.name):
+    with pytest.raises(InputError) as error:
         saver.recover_if_possible()
+    assert str(path) in str(error.value)

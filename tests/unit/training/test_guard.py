@@ -70,7 +70,7 @@ def train(folder):
         (["--data_folder=data", "--number_of_epoc", "3"], "number_of_epoc:"),
         (["--data_folder=data", "--test_only"], "no checkpoint"),
         (["--data_folder="], "data_folder"),
-        (["--data_folder=[1"], "yaml"),
+        (["--data_folder=[1"], "line 1: expected"),
         (["--data_folder=data", "--batch_size=0"], "batch_size is 0"),
         (["--data_folder=data", "--batch_size=2.5"], "batch_size is 2.5"),
         (["--data_folder=data", "--number_of_epochs=0"], "number_of_epochs"),
