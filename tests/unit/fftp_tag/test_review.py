@@ -4,10 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
 import io
 import json
+import os
+import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -109,11 +111,11 @@ def serve(model, recordings, tmp_path):
     """Starts a review of the recording, with answers in a folder."""
     servers = []
 
-    def start(order="uncertain", label=None):
+    def start(order="uncertain", label=None, seconds=0.5):
         tagger = AudioTagger.from_pretrained(model)
         name = "monday/1.wav"
         timeline = tagger.analyze(recordings / name)
-        places = find_places(timeline, str(recordings), name, seconds=0.5)
+        places = find_places(timeline, str(recordings), name, seconds)
         folder = ReviewFolder(tmp_path / "reviewed")
         session = Session(places, folder, LABELS, "0f1e", order, label)
         server = ReviewServer(session)
@@ -179,29 +181,93 @@ def test_orders():
     assert len({*map(key, places)}) == 4
 
 
-def test_answers_are_on_disk_at_once(serve, tmp_path, recordings):
+@pytest.mark.parametrize("seed", range(4))
+def test_a_walk_asks_for_each_span_once(serve, tmp_path, seed):
+    """Whatever is answered, undone, chosen, pressed twice or started again, also
+    by another model: the table has what was answered, and its end is undone.
+    """
+    draw = random.Random(seed)
+    client, answers, numbers = serve(), [], []
+    for step in range(60):
+        state = client.state()
+        place = state["place"]
+        action = draw.choice(
+            ["answer"] * 4 + ["undo", "again", "choose", "start"]
+        )
+        if action == "answer" and place:
+            span = place["start"], place["end"]
+            for start, end, *_ in answers:
+                assert span[1] <= start or span[0] >= end
+            answer = draw.choice(["yes", "no", "skip", "other"])
+            name = {
+                "yes": place["label"],
+                "no": "background",
+                "skip": "",
+                "other": "New name",
+            }[answer]
+            client.answer(answer, label=" New  name")
+            answers.append((*span, place["label"], answer, name))
+            numbers.append(place["number"])
+        elif action == "undo":
+            place = client.post("undo")["place"]
+            if answers:
+                found = place["start"], place["end"], place["label"]
+                assert found == answers.pop()[:3]
+            numbers = numbers[: len(answers)]
+        elif action == "again" and numbers:
+            client.post("answer", number=draw.choice(numbers), answer="yes")
+        elif action == "choose":
+            order, label = draw.choice([*ORDERS]), draw.choice([*LABELS, None])
+            state = client.post("choose", order=order, label=label)
+            if state["place"]:
+                assert label in (None, state["place"]["label"])
+                assert state["place"]["is_event"] or order != "random"
+        elif action == "start":
+            order, seconds = draw.choice([*ORDERS]), draw.choice([0.5, 0.8])
+            client, numbers = serve(order, None, seconds), []
+        table = tmp_path / "reviewed"
+        rows = read_answers(table) if table.exists() else []
+        found = [(x.start, x.end, x.asked, x.answer, x.label) for x in rows]
+        assert found == answers
+        assert client.state()["heard"] == len(answers)
+        assert all(row.model == "0f1e" and row.time for row in rows)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_killed_at_any_byte_the_table_is_readable(tmp_path):
+    """As of a full disk, whose limit is here that of the size of files."""
+    row = Answer("a", "1.wav", 0.0, 1.0, "é", 0.5, "no", "background", *"abc")
+    folder = ReviewFolder(tmp_path / "reviewed")
+    folder.add(row)
+    size = (folder.folder / TABLE).stat().st_size
+    results = set()
+    for limit in [0, *range(size // 2, 2 * size + 9, 3)]:
+        before = read_answers(folder.folder)
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            try:
+                ReviewFolder(folder.folder).add(row._replace(start=0.5))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        after = read_answers(folder.folder)
+        assert after[: len(before)] == before and len(after) <= len(before) + 1
+        results.add(len(after) - len(before))
+        if len(after) > len(before):
+            assert ReviewFolder(folder.folder).undo() == after[-1]
+    assert results == {0, 1}
+
+
+def test_the_first_span_is_played_with_what_is_around_it(serve, recordings):
+    """The nearest to the threshold, half a second around the peak."""
     client = serve()
     state = client.state()
-    assert state["left"] == 5 and state["heard"] == 0
-    # The nearest to the threshold, half a second around the peak
-    place, state = client.answer("yes")
-    assert (place["label"], place["is_event"]) == ("Low", False)
+    place = state["place"]
+    assert state["left"] == 5 and place["label"] == "Low"
     assert 5.7 <= place["start"] < place["end"] <= 6.9
     assert place["probability"] == pytest.approx(0.4, abs=0.05)
-    assert state["left"] == 4 and state["heard"] == 1
-    [row] = read_answers(tmp_path / "reviewed")
-    assert row.path == str(recordings / "monday" / "1.wav")
-    assert (row.asked, row.answer, row.label) == ("Low", "yes", "Low")
-    assert (row.start, row.end) == (place["start"], place["end"])
-    assert (row.order, row.model) == ("uncertain", "0f1e") and row.time
-    client.answer("no")
-    client.answer("other", label=" New  name")
-    client.answer("skip")
-    table = (tmp_path / "reviewed" / TABLE).read_text()
-    rows = list(csv.DictReader(io.StringIO(table)))
-    assert [x["label"] for x in rows] == ["Low", "background", "New name", ""]
-    # What is played is the place, and a second around it
-    place = client.state()["place"]
     wav, rate = sf.read(io.BytesIO(client.get(f"clips/{place['number']}.wav")))
     seconds = place["end"] - place["start"] + 2
     assert rate == RATE and len(wav) == pytest.approx(seconds * RATE, abs=2)
@@ -210,73 +276,23 @@ def test_answers_are_on_disk_at_once(serve, tmp_path, recordings):
     np.testing.assert_allclose(wav, whole[first:][: len(wav)], atol=1e-4)
 
 
-def test_a_place_is_asked_for_once(serve, tmp_path):
-    """Also when the review is started again, by another order or model."""
-    client = serve()
-    for _ in range(2):
-        place, _ = client.answer("no")
-        again = client.post("answer", number=place["number"], answer="yes")
-        assert again["heard"] == len(read_answers(tmp_path / "reviewed"))
-    assert {x.answer for x in read_answers(tmp_path / "reviewed")} == {"no"}
-    heard = [(x.start, x.end) for x in read_answers(tmp_path / "reviewed")]
-    client = serve(order="top")
-    assert client.state()["heard"] == 2
-    while (state := client.state())["place"]:
-        place, _ = client.answer("skip")
-        for start, end in heard:
-            assert place["end"] <= start or place["start"] >= end
-        heard.append((place["start"], place["end"]))
-    assert state["left"] == 0 and len(heard) == 5
-    assert serve().state()["place"] is None
-
-
-def test_undo_asks_again(serve, tmp_path):
-    client = serve()
-    place, state = client.answer("yes")
-    client.answer("no")
-    client.post("undo")
-    assert [x.answer for x in read_answers(tmp_path / "reviewed")] == ["yes"]
-    assert client.state()["place"]["start"] == state["place"]["start"]
-    # Also an answer of an earlier start, at a place that is no longer found
-    folder = ReviewFolder(tmp_path / "reviewed")
-    [answer] = folder.undo(), *folder.answers
-    folder.add(answer._replace(start=0.25, end=0.5))
-    client = serve()
-    state = client.post("undo")
-    assert (state["place"]["start"], state["place"]["end"]) == (0.25, 0.5)
-    assert client.post("undo")["heard"] == 0
-    client.answer("yes")
-    [row] = read_answers(tmp_path / "reviewed")
-    assert (row.start, row.asked) == (0.25, place["label"])
-
-
-def test_the_page_chooses_order_and_class(serve):
-    client = serve(order="top", label="High")
-    assert client.state()["left"] == 2
-    assert client.state()["place"]["probability"] > 0.7
-    state = client.post("choose", order="random", label=None)
-    assert state["left"] == 3 and state["place"]["is_event"]
-    for wrong in ({"order": "best"}, {"order": "top", "label": "Siren"}):
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            client.post("choose", **{"label": None, **wrong})
-        assert caught.value.code == 400
-
-
 @pytest.mark.parametrize(
-    "content",
+    "path, content",
     [
-        {"answer": "maybe"},
-        {"answer": "other", "label": "a;b"},
-        {"answer": "other"},
-        {"answer": "yes", "number": 99},
-        {"answer": "yes", "number": "0"},
-        {"answer": "yes", "more": 1},
+        ("answer", {"number": 0, "answer": "maybe"}),
+        ("answer", {"number": 0, "answer": "other", "label": "a;b"}),
+        ("answer", {"number": 0, "answer": "other"}),
+        ("answer", {"number": 99, "answer": "yes"}),
+        ("answer", {"number": "0", "answer": "yes"}),
+        ("answer", {"number": 0, "answer": "yes", "more": 1}),
+        ("choose", {"order": "best", "label": None}),
+        ("choose", {"order": "top", "label": "Siren"}),
     ],
 )
-def test_wrong_answers_are_named_and_not_written(serve, tmp_path, content):
+def test_what_is_wrong_is_named_and_not_written(serve, tmp_path, path, content):
     client = serve()
     with pytest.raises(urllib.error.HTTPError) as caught:
-        client.post("answer", **{"number": 0, **content})
+        client.post(path, **content)
     assert caught.value.code == 400
     assert json.load(caught.value)["error"]
     assert not (tmp_path / "reviewed").exists()
