@@ -6,6 +6,7 @@ Authors
 
 import csv
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -99,6 +100,10 @@ def check_overrides(hparams_file, overrides):
             f"There is no file {path}: its README lists yaml files."
         )
     defaults = _load_yaml(read_text(path), path)
+    words = re.findall(r"(?m)^(\w+):", overrides)
+    for key in words:
+        if words.count(key) > 1:
+            raise InputError(f"--{key} is given more than once: give it once.")
     given = _load_yaml(overrides or "{}", "The options of the command")
     for key, value in given.items():
         if key not in defaults:
