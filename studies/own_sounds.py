@@ -21,7 +21,6 @@ import argparse
 import random
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import soundfile
@@ -163,10 +162,9 @@ def learn_clips(tagger, folder, others, **options):
     of other clips; returns the model and the report.
     """
     kinds = {clip.label for clip in others}
-    bank = [row for row in read_bank() if row[1] not in kinds]
+    bank = [clip for clip in read_bank() if clip.kind not in kinds]
     output = folder / "own.onnx"
-    with mock.patch("fftp_tag.learning.learn.read_bank", lambda: bank):
-        report = learn(tagger, folder / "clips", output, **options)
+    report = learn(tagger, folder / "clips", output, bank=bank, **options)
     return AudioTagger.from_pretrained(output, threads=1), report
 
 

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import io
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import soundfile as sf
 
 from fftp_tag.audio import decode as audio
 from fftp_tag.errors import InputError
@@ -242,6 +244,21 @@ def read_part(
     except audio.TruncatedAudio as error:
         logger.warning("%s is %s", path, error)
     return np.concatenate(samples)
+
+
+def read_wav(part: Part, subtype: str) -> bytes:
+    """The content of a mono WAV file of a part of a file, at the file's rate."""
+    with audio.open_audio(part.path) as file:
+        rate = file.rate
+    samples = read_part(part.path, rate, part.start, part.end - part.start)
+    return as_wav(samples, rate, subtype)
+
+
+def as_wav(samples: np.ndarray, rate: int, subtype: str) -> bytes:
+    """The content of a WAV file; soundfile would hide why one cannot be written."""
+    content = io.BytesIO()
+    sf.write(content, samples, rate, subtype, format="WAV")
+    return content.getvalue()
 
 
 def mono_waveform(wav: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ Authors
 
 import contextlib
 import functools
-import io
 import logging
 import os
 import shutil
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from fftp_tag.audio.windows import as_wav
 from fftp_tag.data.class_lists import write_classes
 from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, Skipped, convert_clip
 from fftp_tag.data.tables import read_table
@@ -277,10 +277,9 @@ def clip_path(folder: PathLike, clip: Clip) -> str:
 
 def write_clip(path: str, samples: np.ndarray, sample_rate: int) -> None:
     """Writes samples in 16 bits, all of them or none."""
-    content = io.BytesIO()
-    sf.write(content, samples, sample_rate, "PCM_16", format="WAV")
     with atomic_path(path) as temporary_path:
-        Path(temporary_path).write_bytes(content.getbuffer())
+        content = as_wav(samples, sample_rate, "PCM_16")
+        Path(temporary_path).write_bytes(content)
 
 
 def read_manifest(

@@ -6,14 +6,10 @@ Authors
 
 import collections
 import datetime
-import io
 import threading
 from typing import Any
 
-import soundfile as sf
-
-from fftp_tag.audio.decode import open_audio
-from fftp_tag.audio.windows import overlaps, read_part
+from fftp_tag.audio.windows import Part, overlaps, read_wav
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.custom import BACKGROUND
 from fftp_tag.data.reviewed import NO, OTHER, SKIP, YES, Answer, ReviewFolder
@@ -135,9 +131,7 @@ class Session:
             The class that is heard, or background, if it is another one.
         """
         with self.lock:
-            if not 0 <= number < len(self.candidates):
-                raise InputError(f"there is no candidate {number}")
-            candidate = self.candidates[number]
+            candidate = self.candidate(number)
             labels = {YES: candidate.label, NO: BACKGROUND, SKIP: ""}
             if answer == OTHER:
                 labels[OTHER] = class_name(label)
@@ -179,15 +173,12 @@ class Session:
 
     def clip(self, number: int) -> bytes:
         """A WAV file of a candidate, and of what is around it."""
+        x = self.candidate(number)
+        start = max(x.start - AROUND, 0.0)
+        return read_wav(Part(x.path, start, x.end + AROUND), "PCM_16")
+
+    def candidate(self, number: int) -> Candidate:
+        """A candidate, by its number."""
         if not 0 <= number < len(self.candidates):
             raise InputError(f"there is no candidate {number}")
-        candidate = self.candidates[number]
-        start = max(candidate.start - AROUND, 0.0)
-        with open_audio(candidate.path) as audio:
-            rate = audio.rate
-        samples = read_part(
-            candidate.path, rate, start, candidate.end + AROUND - start
-        )
-        content = io.BytesIO()
-        sf.write(content, samples, rate, subtype="PCM_16", format="WAV")
-        return content.getvalue()
+        return self.candidates[number]

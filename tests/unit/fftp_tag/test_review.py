@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -21,6 +22,16 @@ import pytest
 import scipy.stats
 import soundfile as sf
 import tiny_onnx
+from hypothesis import (
+    settings,
+    strategies as st,
+)
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
 from tiny_onnx import PITCHES, RATE, cosines
 
 from fftp_tag import AudioTagger, learn
@@ -111,7 +122,7 @@ def serve(model, recordings, tmp_path):
     """Starts a review of the recording, with answers in a folder."""
     servers = []
 
-    def start(order="uncertain", label=None):
+    def start():
         tagger = AudioTagger.from_pretrained(model)
         name = "monday/1.wav"
         timeline = tagger.analyze(recordings / name)
@@ -119,7 +130,7 @@ def serve(model, recordings, tmp_path):
             timeline, str(recordings), name, seconds=0.5
         )
         folder = ReviewFolder(tmp_path / "reviewed")
-        session = Session(candidates, folder, LABELS, "0f1e", order, label)
+        session = Session(candidates, folder, LABELS, "0f1e", "uncertain")
         server = ReviewServer(session)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=[0.02]).start()
@@ -216,59 +227,100 @@ def test_answers_are_on_disk_at_once(serve, tmp_path, recordings):
     np.testing.assert_allclose(wav, whole[first:][: len(wav)], atol=1e-4)
 
 
-def test_a_candidate_is_asked_for_once(serve, tmp_path):
-    """Also when the review is started again, by another order or model."""
-    client = serve()
-    for _ in range(2):
-        candidate, _ = client.answer("no")
-        again = client.post("answer", number=candidate["number"], answer="yes")
-        assert again["heard"] == len(read_answers(tmp_path / "reviewed"))
-    assert {x.answer for x in read_answers(tmp_path / "reviewed")} == {"no"}
-    heard = [(x.start, x.end) for x in read_answers(tmp_path / "reviewed")]
-    client = serve(order="top")
-    assert client.state()["heard"] == 2
-    while (state := client.state())["candidate"]:
-        candidate, _ = client.answer("skip")
-        for start, end in heard:
-            assert candidate["end"] <= start or candidate["start"] >= end
-        heard.append((candidate["start"], candidate["end"]))
-    assert state["left"] == 0 and len(heard) == 5
-    assert serve().state()["candidate"] is None
+# Of which the second overlaps the first, and the third does not
+STARTS = [
+    (0.0, "Low"),
+    (0.5, "High"),
+    (0.9, "Middle"),
+    (2.0, "Low"),
+    (9.0, "High"),
+]
+CANDIDATES = [
+    Candidate("", "1.wav", start, start + 1, label, 0.1 * n, 0.3, n % 2 == 0)
+    for n, (start, label) in enumerate(STARTS)
+]
+CHOICES = {
+    "order": st.sampled_from(ORDER_NAMES),
+    "label": st.sampled_from([None, *LABELS]),
+}
 
 
-def test_undo_asks_again(serve, tmp_path):
-    client = serve()
-    candidate, state = client.answer("yes")
-    client.answer("no")
-    client.post("undo")
-    assert [x.answer for x in read_answers(tmp_path / "reviewed")] == ["yes"]
-    assert client.state()["candidate"]["start"] == state["candidate"]["start"]
-    # Also an answer of an earlier start, at a candidate that is no longer found
-    folder = ReviewFolder(tmp_path / "reviewed")
-    [answer] = folder.undo(), *folder.answers
-    folder.add(answer._replace(start=0.25, end=0.5))
-    client = serve()
-    state = client.post("undo")
-    assert (state["candidate"]["start"], state["candidate"]["end"]) == (
-        0.25,
-        0.5,
-    )
-    assert client.post("undo")["heard"] == 0
-    client.answer("yes")
-    [row] = read_answers(tmp_path / "reviewed")
-    assert (row.start, row.asked) == (0.25, candidate["label"])
+class Review(RuleBasedStateMachine):
+    """Each candidate is asked for once, and undo takes an answer back.
+
+    Also by other orders, and when the review is started again with the candidates
+    of another model.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.scratch = tempfile.TemporaryDirectory()
+        self.heard = []  # start, end and answer, as they should be on the disk
+        self.undone = None
+        self.start(CANDIDATES, "uncertain", None)
+
+    def teardown(self):
+        self.scratch.cleanup()
+
+    @property
+    def asked(self):
+        return self.session.state()["candidate"]
+
+    @rule(found=st.sampled_from([CANDIDATES, CANDIDATES[2:]]), **CHOICES)
+    def start(self, found, order, label):
+        self.undone = None
+        folder = ReviewFolder(self.scratch.name)
+        self.session = Session(found, folder, LABELS, "0f1e", order, label)
+        self.order, self.label = order, label
+
+    @rule(**CHOICES)
+    def choose(self, order, label):
+        self.undone = None
+        self.session.choose(order, label)
+        self.order, self.label = order, label
+
+    @precondition(lambda self: self.asked)
+    @rule(answer=st.sampled_from(["yes", "no", "skip"]))
+    def answer(self, answer):
+        asked, self.undone = self.asked, None
+        for _ in range(2):  # the key is pressed twice
+            self.session.answer(asked["number"], answer)
+        self.heard.append((asked["start"], asked["end"], answer))
+
+    @precondition(lambda self: self.heard)
+    @rule()
+    def undo(self):
+        *self.heard, (*self.undone, _) = self.heard
+        self.session.undo()
+
+    @invariant()
+    def only_the_next_one_is_asked_for(self):
+        asked = self.asked
+        if self.undone:
+            assert [asked["start"], asked["end"]] == self.undone
+            return
+        free = [
+            x
+            for x in self.session.candidates
+            if (x.is_event or self.order != "random")
+            and self.label in (None, x.label)
+            and all(abs(x.start - start) > 0.75 for start, *_ in self.heard)
+        ]
+        assert self.session.state()["left"] == len(free)
+        best = min(free, key=ORDERS[self.order].key, default=None)
+        assert (asked and asked["start"]) == (best and best.start)
+
+    @invariant()
+    def answers_are_on_the_disk(self):
+        answers = ReviewFolder(self.scratch.name).answers
+        assert [(x.start, x.end, x.answer) for x in answers] == self.heard
+        assert self.session.state()["heard"] == len(self.heard)
 
 
-def test_the_page_chooses_order_and_class(serve):
-    client = serve(order="top", label="High")
-    assert client.state()["left"] == 2
-    assert client.state()["candidate"]["probability"] > 0.7
-    state = client.post("choose", order="random", label=None)
-    assert state["left"] == 3 and state["candidate"]["is_event"]
-    for wrong in ({"order": "best"}, {"order": "top", "label": "Siren"}):
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            client.post("choose", **{"label": None, **wrong})
-        assert caught.value.code == 400
+TestReview = Review.TestCase
+TestReview.settings = settings(
+    max_examples=30, stateful_step_count=20, deadline=None, derandomize=True
+)
 
 
 @pytest.mark.parametrize(
@@ -280,14 +332,20 @@ def test_the_page_chooses_order_and_class(serve):
         {"answer": "yes", "number": 99},
         {"answer": "yes", "number": "0"},
         {"answer": "yes", "more": 1},
+        {"order": "best", "label": None},
+        {"order": "top", "label": "Siren"},
     ],
 )
-def test_wrong_answers_are_named_and_not_written(serve, tmp_path, content):
+def test_wrong_requests_are_named_and_change_nothing(serve, tmp_path, content):
     client = serve()
+    before = client.state()
     with pytest.raises(urllib.error.HTTPError) as caught:
+        if "order" in content:
+            client.post("choose", **content)
         client.post("answer", **{"number": 0, **content})
     assert caught.value.code == 400
     assert json.load(caught.value)["error"]
+    assert client.state() == before
     assert not (tmp_path / "reviewed").exists()
 
 
