@@ -37,10 +37,10 @@ from fftp_tag.model.info import FrameLevel, ModelInfo
 from fftp_tag.model.session import Model
 from fftp_tag.model.silence import mask_silence
 from speechbrain_fftp.onnx.wrapper import WaveformModel, is_frame_level
+from speechbrain_fftp.utils.inference_folder import MODULES
 
 logger = logging.getLogger(__name__)
 
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 OLDEST_TORCH = "2.11"
 MAX_DIFFERENCE = 1e-4  # from PyTorch's outputs
 

@@ -19,14 +19,9 @@ from fftp_tag.model.int8 import store_in_int8
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.tagger import classify, extract_features
-from speechbrain_fftp.onnx.export import (
-    MODULES,
-    ExportError,
-    describe,
-    export_onnx,
-)
+from speechbrain_fftp.onnx.export import ExportError, describe, export_onnx
 from speechbrain_fftp.training.checkpoints import with_free_space
-from speechbrain_fftp.utils.inference_folder import write_folder
+from speechbrain_fftp.utils.inference_folder import MODULES, write_folder
 
 logger = get_logger(__name__)
 

@@ -6,6 +6,7 @@ Authors
 
 import csv
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ruamel.yaml.comments import TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import file_sha256, read_json, write_json
+from fftp_tag.files import file_sha256, read_json, read_text, write_json
 
 # Settings that may differ when a training is resumed
 FREE_KEYS = (
@@ -98,7 +99,11 @@ def check_overrides(hparams_file, overrides):
         raise InputError(
             f"There is no file {path}: its README lists yaml files."
         )
-    defaults = _load_yaml(path.read_text(encoding="utf-8"), path)
+    defaults = _load_yaml(read_text(path), path)
+    words = re.findall(r"(?m)^(\w+):", overrides)
+    for key in words:
+        if words.count(key) > 1:
+            raise InputError(f"--{key} is given more than once: give it once.")
     given = _load_yaml(overrides or "{}", "The options of the command")
     for key, value in given.items():
         if key not in defaults:
@@ -342,9 +347,9 @@ def _load_yaml(text, name):
 def _read_saved(path):
     """The text of a training's yaml file, and its keys with their values."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         return text, _load_yaml(text, path)
-    except ValueError as error:
+    except InputError as error:
         raise InputError(
             f"{path} is damaged: give another --output_folder."
         ) from error
@@ -372,7 +377,8 @@ def _check_values(hparams, defaults):
                 f"{key} is {value}: give a {name} of at least {least}."
             )
     if "average_by" in hparams:
-        choices = "epoch", *METRICS.get(defaults["average_by"], ())
+        default = defaults["average_by"]
+        choices = "epoch", *METRICS.get(default, (default,))
         if hparams["average_by"] not in choices:
             raise InputError(
                 f"average_by is {hparams['average_by']}: give one of "
