@@ -50,6 +50,10 @@ class OutputFolder:
         if text and not text.endswith("\n"):  # the last line was interrupted
             self.add_line()
         found = read_lines(text)
+        if not all(isinstance(row, dict) for row in found):
+            raise InputError(
+                f"{self.path} is another kind of file: give another --output."
+            )
         if not found:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.add_line(made_by)
@@ -116,4 +120,4 @@ def read_lines(text: str) -> list[dict[str, Any]]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError):
             found.append(json.loads(line))
-    return [x for x in found if isinstance(x, dict)]
+    return found
