@@ -21,7 +21,6 @@ from tiny_onnx import RATE, sounds
 
 from fftp_tag import AudioTagger
 from fftp_tag.audio.windows import Part
-from fftp_tag.learning import learn as learning
 from fftp_tag.learning.classifier import (
     OTHERS,
     SHRINKAGE,
@@ -39,7 +38,7 @@ from fftp_tag.learning.recordings import (
 from fftp_tag.learning.validate import Example, Validation, score_clips
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import HOPS, OUTPUT, make_span_model
+from fftp_tag.model.spans import OUTPUT, make_span_model
 
 
 @pytest.fixture(scope="module")
@@ -209,14 +208,6 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     low, high = all_right["accuracy"][2:]
     assert 1 - low == pytest.approx(2**0.5 * 3.69 / n_groups, rel=0.01)
     assert high == 1
-
-
-def test_spans_of_long_background_are_further_apart(encoder, monkeypatch):
-    """As many as fit into memory; those of short ones overlap by half."""
-    assert learning.choose_hop(10.0, encoder) == HOPS // 2
-    monkeypatch.setattr(learning, "MOST_SPANS", 8)
-    hop = learning.choose_hop(10.0, encoder) * encoder.hop_samples / RATE
-    assert 6 <= 10 / hop <= 8
 
 
 def test_an_encoder_helps_if_it_is_clearly_better_than_none():

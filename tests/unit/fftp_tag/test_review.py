@@ -355,27 +355,19 @@ def start(folder, *options):
     return process, Client(re.search(r"http://\S+", line)[0])
 
 
-def test_a_kill_loses_nothing_and_ctrl_c_ends(model, recordings, tmp_path):
-    options = ["recordings", "--model", model]
-    process, client = start(tmp_path, *options)
-    client.answer("no")
-    process.kill()
-    process.communicate()
-    assert len(read_answers(tmp_path / "reviewed")) == 1
-    process, client = start(tmp_path, *options, "--order", "random")
-    assert client.state()["heard"] == 1
+def test_ctrl_c_and_the_page_end_the_command(model, recordings, tmp_path):
+    """Which goes on where it was, whatever the recordings are named."""
+    options = ["--model", model, "--order", "random"]
+    process, client = start(tmp_path, "recordings", *options)
     client.answer("yes")
-    client.answer("other", label="Bell")
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate()
     assert process.returncode == 0 and errors == ""
-    assert "heard 3 places" in printed
-    assert "How many events are right is not measured" in printed
     assert "fftp-tag learn CLIPS --reviewed reviewed" in printed
-    process, client = start(tmp_path, "recordings/monday/1.wav", *options[1:])
-    assert client.state()["heard"] == 3
-    assert client.post("done")["heard"] == 3
-    assert "heard 3 places" in process.communicate()[0]
+    process, client = start(tmp_path, "recordings/monday/1.wav", *options)
+    assert client.state()["heard"] == 1
+    assert client.post("done")["heard"] == 1
+    assert "heard 1 place" in process.communicate()[0]
 
 
 def test_recordings_of_an_index_are_heard(
@@ -587,20 +579,3 @@ def test_what_an_answer_tells(lesson, tmp_path):
     assert {clip.group for clip in found} == {
         str(days / f"{day}.wav") for day in range(3)
     }
-
-
-def test_false_alarms_of_what_was_reviewed_are_doubted(
-    lesson, tmp_path, caplog
-):
-    tagger, clips, days = lesson
-    folder = ReviewFolder(tmp_path / "reviewed")
-    for answer in answers_of(days, [(3.0, "high", "no", "background")]):
-        folder.add(answer)
-    learn(
-        tagger,
-        clips,
-        tmp_path / "my.onnx",
-        background=days,
-        reviewed=tmp_path / "reviewed",
-    )
-    assert "also reviewed" in caplog.text
