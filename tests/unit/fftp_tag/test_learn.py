@@ -199,6 +199,7 @@ def test_what_is_cached_equals_what_is_fresh(
     changes = [add, replace, touch, relabel, change_room, interrupt]
     draw.shuffle(changes)
     changes = [*zip(changes[::2], changes[1::2]), [change_encoder], [damage]]
+    learn(encoders[0], clips, my, rooms)
     for number, some in enumerate(changes):
         for change in some:
             change()
