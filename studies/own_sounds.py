@@ -35,7 +35,7 @@ from starter_prepare import GROUP, RATE
 
 from fftp_tag import AudioTagger, evaluate, learn
 from fftp_tag.audio.decode import read_audio
-from fftp_tag.audio.scenes import add_sound, from_decibels
+from fftp_tag.audio.mixing import add_sound, from_decibels
 from fftp_tag.audio.sounds import find_sounds
 from fftp_tag.learning.bank import read_bank
 

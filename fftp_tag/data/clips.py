@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fftp_tag.audio.decode import MIN_SECONDS, read_audio
+from fftp_tag.audio.pieces import FilePiece
 from fftp_tag.audio.sounds import Interval
-from fftp_tag.audio.windows import Part
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 
@@ -63,9 +63,9 @@ class Clip(NamedTuple):
     sounds: tuple[Interval, ...] = ()
 
     @property
-    def part(self) -> Part:
-        """The part of a file that it is."""
-        return Part(str(self.audio), self.start, self.end)
+    def piece(self) -> FilePiece:
+        """The file, and what of it the clip is."""
+        return FilePiece(str(self.audio), self.start, self.end)
 
     @property
     def seconds(self) -> float:

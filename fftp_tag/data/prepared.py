@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from fftp_tag.audio.windows import as_wav
+from fftp_tag.audio.pieces import as_wav
 from fftp_tag.data.class_lists import write_classes
 from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, Skipped, convert_clip
 from fftp_tag.data.tables import read_table

@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     probability: float  # of this class
     answer: str  # one of ANSWERS
     label: str  # the class, background, or nothing if it was skipped
-    order: str  # by which the place was chosen
+    order: str  # by which the candidate was chosen
     model: str  # its checksum
     time: str  # of the answer
 
@@ -109,7 +109,7 @@ def read_answers(folder: PathLike) -> list[Answer]:
             if answer.answer not in ANSWERS:
                 raise ValueError(f"{answer.answer!r} is none of {ANSWERS}")
             if not 0 <= answer.start < answer.end:
-                raise ValueError("a place must end after its start")
+                raise ValueError("a candidate must end after its start")
             if answer.answer != SKIP:
                 class_name(answer.label)
         except ValueError as error:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from fftp_tag.audio.decode import MIN_SECONDS, list_recordings, read_duration
+from fftp_tag.audio.pieces import read_piece
 from fftp_tag.audio.sounds import find_sounds
-from fftp_tag.audio.windows import read_part
 from fftp_tag.data import custom
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.reviewed import reviewed_clips
@@ -187,7 +187,7 @@ def without_number(group: str) -> str:
 def name_of(clip: Clip, folder: str) -> str:
     """The name of a clip in messages, relative to the data folder."""
     path = os.path.relpath(clip.audio, folder)
-    return str(clip.part._replace(path=path))
+    return str(clip.piece._replace(path=path))
 
 
 def list_background(
@@ -244,12 +244,12 @@ class ClipReader:
 
     def read(self, clip: Clip) -> np.ndarray:
         """The samples ``[S]`` of a clip, at most 60 s."""
-        path, start, end = clip.part
+        path, start, end = clip.piece
         seconds = min(end - start, MAX_CLIP_SECONDS)
         limit = round(self.max_file_seconds * self.rate)
         with self.lock:
             if path not in self.files and self.left > 0:
-                held = read_part(path, self.rate, 0, self.max_file_seconds)
+                held = read_piece(path, self.rate, 0, self.max_file_seconds)
                 self.files[path] = held[:limit]
                 self.left -= len(held)
         held = self.files.get(path)
@@ -258,7 +258,7 @@ class ClipReader:
         # All of it is held, or at least the clip
         if held is not None and (len(held) < limit or last <= len(held)):
             return held[first:last]
-        return read_part(path, self.rate, start, seconds)
+        return read_piece(path, self.rate, start, seconds)
 
 
 def find_all_sounds(
@@ -285,7 +285,7 @@ def find_all_sounds(
         """A clip with its end and its sounds."""
         if clip.kind:
             return clip
-        key = " ".join(map(str, (reader.identity(clip.audio), *clip.part[1:])))
+        key = " ".join(map(str, (reader.identity(clip.audio), *clip.piece[1:])))
         if key not in known:
             wav = reader.read(clip)
             if not len(wav) and clip.start:

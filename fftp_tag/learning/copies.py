@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fftp_tag.audio.scenes import add_sound, change_speed, from_decibels
+from fftp_tag.audio.mixing import add_sound, change_speed, from_decibels
 from fftp_tag.data.clips import Clip
 from fftp_tag.learning.clips import ClipReader
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fftp_tag.audio.pieces import Source
 from fftp_tag.audio.sounds import Interval
-from fftp_tag.audio.windows import Source
 from fftp_tag.data.clips import Clip
 from fftp_tag.errors import InputError
 from fftp_tag.learning.clips import MAX_CLIP_SECONDS, ClipReader, DataSet
@@ -219,7 +219,7 @@ def source_of(clip: Clip, reader: ClipReader) -> Source:
     """The samples of a clip ``[S]``, or where they are if it is long."""
     wav = reader.read(clip)
     is_long = len(wav) >= MAX_CLIP_SECONDS * reader.rate
-    return clip.part if is_long else wav
+    return clip.piece if is_long else wav
 
 
 def features_of(

@@ -9,7 +9,7 @@ import datetime
 import threading
 from typing import Any
 
-from fftp_tag.audio.windows import Part, overlaps, read_wav
+from fftp_tag.audio.pieces import FilePiece, overlaps, read_wav
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.custom import BACKGROUND
 from fftp_tag.data.reviewed import NO, OTHER, SKIP, YES, Answer, ReviewFolder
@@ -175,7 +175,7 @@ class Session:
         """A WAV file of a candidate, and of what is around it."""
         x = self.candidate(number)
         start = max(x.start - AROUND, 0.0)
-        return read_wav(Part(x.path, start, x.end + AROUND), "PCM_16")
+        return read_wav(FilePiece(x.path, start, x.end + AROUND), "PCM_16")
 
     def candidate(self, number: int) -> Candidate:
         """A candidate, by its number."""

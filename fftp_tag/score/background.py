@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fftp_tag.audio.decode import SILENT_BELOW, read_duration
-from fftp_tag.audio.windows import Part, cut_pieces, read_blocks
+from fftp_tag.audio.pieces import FilePiece, cut_pieces, read_blocks
 from fftp_tag.model.info import Rules
 from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import Event, Timeline
@@ -105,10 +105,10 @@ def analyze_background(
 
     def hear(path: str) -> Heard:
         """Runs the model on a recording."""
-        source = Part(path)
+        source = FilePiece(path)
         if part != WHOLE:
             start, end = (read_duration(path) * share for share in part)
-            source = Part(path, start, end if part[1] < 1 else math.inf)
+            source = FilePiece(path, start, end if part[1] < 1 else math.inf)
         timeline = tagger.analyze(source)
         silent = silent_seconds(source, tagger.sample_rate)
         return Heard(timeline, min(silent, timeline.duration))
@@ -122,7 +122,7 @@ def analyze_background(
     return heard
 
 
-def silent_seconds(source: Part, rate: int) -> int:
+def silent_seconds(source: FilePiece, rate: int) -> int:
     """How many seconds are digital silence."""
     blocks = read_blocks(source, rate, warn=False)
     seconds = cut_pieces(blocks, size=rate, hop=rate)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fftp_tag.audio.windows import Part
+from fftp_tag.audio.pieces import FilePiece
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.labelled import Split, list_split
 from fftp_tag.data.strong_labels import Truth, cut_events
@@ -215,7 +215,7 @@ def analyze_split(
 
     def analyze(clip):
         """The probabilities of a clip, and its timeline if needed."""
-        source = Part(clip.audio, clip.start, clip.end)
+        source = FilePiece(clip.audio, clip.start, clip.end)
         if clip.id not in split.truth and not all_timelines:
             return tagger.clip_probabilities(source), None
         timeline = tagger.analyze(source)

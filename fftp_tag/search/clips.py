@@ -8,14 +8,14 @@ import errno
 import os
 from pathlib import Path
 
-from fftp_tag.audio.windows import Part, read_wav
+from fftp_tag.audio.pieces import FilePiece, read_wav
 from fftp_tag.errors import InputError
 from fftp_tag.files import atomic_path, is_unchanged
 
 UPDATE = "update the index with fftp-tag index"  # if files have changed
 
 
-def cut_clip(part: Part, identity: str, clip: str) -> None:
+def cut_clip(part: FilePiece, identity: str, clip: str) -> None:
     """Writes a part of a file as a new mono WAV file, at the file's rate.
 
     Raises

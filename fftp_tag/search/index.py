@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fftp_tag.audio.decode import find_audio_files
-from fftp_tag.audio.windows import Part, Source, overlaps
+from fftp_tag.audio.pieces import FilePiece, Source, overlaps
 from fftp_tag.errors import InputError, counted, one_line
 from fftp_tag.files import PathLike, check_target, file_identity, is_unchanged
 from fftp_tag.model.edit import copy_model
@@ -183,7 +183,7 @@ class SoundIndex:
         step = encoder.model.hop_samples / encoder.sample_rate
         _, rows = cut_file(encoder, step, source, sample_rate)
         if not len(rows):
-            name = source if isinstance(source, Part) else "The example"
+            name = source if isinstance(source, FilePiece) else "The example"
             raise InputError(f"{name} is silent: give another one.")
         return rows.astype(np.float32).mean(0)
 

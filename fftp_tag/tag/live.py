@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from fftp_tag.audio.decode import MIN_SECONDS
-from fftp_tag.audio.windows import Pieces, slide
+from fftp_tag.audio.pieces import Pieces, slide
 from fftp_tag.errors import InputError
 from fftp_tag.model.info import ModelInfo
 from fftp_tag.tag.events import (

@@ -16,7 +16,7 @@ import numpy as np
 
 from fftp_tag import files
 from fftp_tag.audio.decode import Source
-from fftp_tag.audio.windows import cut_pieces, read_blocks
+from fftp_tag.audio.pieces import cut_pieces, read_blocks
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.packages import require

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.windows import Pieces, Source, cut_pieces, read_blocks
+from fftp_tag.audio.pieces import Pieces, Source, cut_pieces, read_blocks
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.info import Framing

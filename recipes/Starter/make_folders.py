@@ -25,7 +25,7 @@ from everyday import TRAINING, read_clips
 from starter_prepare import RATE, choose_split, find_row, read_tables
 
 from fftp_tag.audio.decode import read_audio
-from fftp_tag.audio.scenes import coloured_noise, from_decibels
+from fftp_tag.audio.mixing import coloured_noise, from_decibels
 from fftp_tag.data.tables import read_table
 from fftp_tag.files import write_csv
 

@@ -24,7 +24,7 @@ from starter_prepare import RATE, read_sound
 
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import find_audio_files, read_audio
-from fftp_tag.audio.scenes import add_sound, coloured_noise, from_decibels
+from fftp_tag.audio.mixing import add_sound, coloured_noise, from_decibels
 from fftp_tag.data.custom import CLIP_LIST
 from fftp_tag.files import write_csv
 

@@ -18,7 +18,7 @@ from tiny_onnx import STEP, write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import read_audio
-from fftp_tag.audio.windows import Part
+from fftp_tag.audio.pieces import FilePiece
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
 from fftp_tag.model.session import Model
@@ -145,7 +145,7 @@ def test_silent_spans_are_not_in_the_index(tagger, archive, tmp_path):
     assert found["nothing.wav"] == []
     index = SoundIndex.load(path)
     with pytest.raises(InputError, match="nothing.wav, 0.0-1.0 s is silent"):
-        part = Part(archive / "nothing.wav", 0.0, 1.0)
+        part = FilePiece(archive / "nothing.wav", 0.0, 1.0)
         index.embed(index.load_encoder(tagger), part)
 
 
@@ -335,6 +335,6 @@ def test_changed_files_are_skipped_and_not_cut(
     next(archive.rglob("b.flac")).unlink()
     with pytest.raises(InputError, match="have changed or are gone.*index"):
         index.find(examples, 99)
-    part = Part(str(archive / "short.wav"), 0.0, 0.5)
+    part = FilePiece(str(archive / "short.wav"), 0.0, 0.5)
     with pytest.raises(InputError, match="fftp-tag index"):
         cut_clip(part, index.files["short.wav"].identity, tmp_path / "b.wav")

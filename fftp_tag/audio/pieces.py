@@ -23,12 +23,12 @@ from fftp_tag.progress import show_progress
 logger = logging.getLogger(__name__)
 
 
-class Part(NamedTuple):
-    """A part of an audio file, in seconds.
+class FilePiece(NamedTuple):
+    """A file, or what is from its start to its end in seconds.
 
     Example
     -------
-    >>> print(Part("mix.wav", 3.0, 4.5), "and", Part("all.wav"))
+    >>> print(FilePiece("mix.wav", 3.0, 4.5), "and", FilePiece("all.wav"))
     mix.wav, 3.0-4.5 s and all.wav
     """
 
@@ -65,7 +65,7 @@ def overlaps(
 
 
 # An array needs a sampling rate
-Source = audio.Source | Part | np.ndarray
+Source = audio.Source | FilePiece | np.ndarray
 
 BATCH_SAMPLES = 2**18  # of a batch of pieces
 MAX_CHANNELS = 8  # of an array
@@ -162,7 +162,7 @@ def read_blocks(
 
     Arguments
     ---------
-    source : str, bytes, Part or numpy.ndarray
+    source : str, bytes, FilePiece or numpy.ndarray
         A path, the content of a file, a part of a file, or samples, see
         ``mono_waveform``.
     rate : int
@@ -192,9 +192,9 @@ def read_blocks(
             "array."
         )
     name = "the audio"
-    if isinstance(source, str | os.PathLike | Part):
+    if isinstance(source, str | os.PathLike | FilePiece):
         name = str(source)
-    if isinstance(source, Part):
+    if isinstance(source, FilePiece):
         path, start, end = source
         blocks = audio.stream_audio(path, rate, start, end - start)
     elif isinstance(source, str | bytes | os.PathLike):
@@ -230,7 +230,7 @@ def read_blocks(
         logger.warning("%s is silent (channels are averaged)", name)
 
 
-def read_part(
+def read_piece(
     path: PathLike,
     rate: int,
     start: float = 0.0,
@@ -246,11 +246,11 @@ def read_part(
     return np.concatenate(samples)
 
 
-def read_wav(part: Part, subtype: str) -> bytes:
+def read_wav(part: FilePiece, subtype: str) -> bytes:
     """The content of a mono WAV file of a part of a file, at the file's rate."""
     with audio.open_audio(part.path) as file:
         rate = file.rate
-    samples = read_part(part.path, rate, part.start, part.end - part.start)
+    samples = read_piece(part.path, rate, part.start, part.end - part.start)
     return as_wav(samples, rate, subtype)
 
 

@@ -12,8 +12,8 @@ from hypothesis import (
     strategies as st,
 )
 
-from fftp_tag.audio import windows
-from fftp_tag.audio.windows import cut_pieces, read_blocks, slide
+from fftp_tag.audio import pieces
+from fftp_tag.audio.pieces import cut_pieces, read_blocks, slide
 
 RATE = 16000
 WAV = 0.2 * np.random.default_rng(0).standard_normal(8000).astype(np.float32)
@@ -43,7 +43,7 @@ def test_pieces_are_on_the_hop_and_reach_the_end(n_samples, size, hop, cuts):
         np.testing.assert_array_equal(piece, samples[start : start + size])
         assert piece.base.size <= max(size, hop) + size + longest
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "BATCH_SAMPLES", 100)
+        patch.setattr(pieces, "BATCH_SAMPLES", 100)
         batches = list(cut_pieces(blocks, size, hop))
     assert np.concatenate([x.starts for x in batches]).tolist() == starts
     for batch in batches:
