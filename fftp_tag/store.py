@@ -7,13 +7,14 @@ Authors
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fftp_tag.files import PathLike, atomic_path, named_damage
 
-Entries = dict[str, tuple[np.ndarray, ...]]
+Entries = Mapping[str, tuple[np.ndarray, ...]]
 
 
 def write_entries(
@@ -24,7 +25,7 @@ def write_entries(
     All names have as many arrays; N differs.
     """
     columns = zip(*entries.values(), strict=True)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for number, column in enumerate(columns):
         arrays[f"counts{number}"] = np.array(list(map(len, column)))
         arrays[f"rows{number}"] = np.concatenate(column)

@@ -244,14 +244,14 @@ class ClipReader:
 
     def read(self, clip: Clip) -> np.ndarray:
         """The samples ``[S]`` of a clip, at most 60 s."""
-        path, start, end = clip.piece
+        path, (_, start, end) = str(clip.audio), clip.piece
         seconds = min(end - start, MAX_CLIP_SECONDS)
         limit = round(self.max_file_seconds * self.rate)
         with self.lock:
             if path not in self.files and self.left > 0:
-                held = read_piece(path, self.rate, 0, self.max_file_seconds)
-                self.files[path] = held[:limit]
-                self.left -= len(held)
+                wav = read_piece(path, self.rate, 0, self.max_file_seconds)
+                self.files[path] = wav[:limit]
+                self.left -= len(wav)
         held = self.files.get(path)
         first = round(start * self.rate)
         last = first + round(seconds * self.rate)

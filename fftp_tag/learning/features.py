@@ -121,13 +121,14 @@ def compute_samples(
     """
     digest = f"{__version__} {encoder.model.digest}"
     known = cache.features if cache.digest == digest else {}
-    used: Entries = {}
+    used: dict[str, tuple[np.ndarray, ...]] = {}
     hop = choose_hop(data.background_seconds, encoder.model)
     labelled, background = data.labelled, data.background
 
     def compute(clip: Clip) -> tuple[str, tuple[np.ndarray, ...]]:
         """The key of a clip, and the features of its spans and sounds."""
-        others = background_of = ()
+        others: tuple[Clip, ...] = ()
+        background_of: tuple[Clip, ...] = ()
         count = 0
         if clip.kind:
             count = BANK_COPIES

@@ -47,13 +47,14 @@ class Fit(NamedTuple):
         Of all samples.
     thresholds : numpy.ndarray
         Of its classes ``[C]``.
-    held_out : Answers, optional
-        Of each sample, by a classifier and thresholds of the other folds.
+    held_out : Answers
+        Of each sample, by a classifier and thresholds of the other folds; of
+        none, if folds are impossible.
     """
 
     classifier: ClipClassifier
     thresholds: np.ndarray
-    held_out: Answers | None = None
+    held_out: Answers
 
     def answers(self, samples: list[Sample]) -> Answers:
         """What it says of new samples."""
@@ -91,7 +92,8 @@ def fit(
                 of_all.calibrate(TEMPERATURE),
                 of_all.identity and of_all.identity.calibrate(TEMPERATURE),
             )
-        return Fit(of_all, thresholds)
+        probs = np.zeros((0, of_all.n_classes), np.float32)
+        return Fit(of_all, thresholds, Answers(probs, probs >= thresholds))
     of_folds = [
         learn_from(
             [x for x, own in zip(samples, folds, strict=True) if own != fold],
@@ -217,10 +219,10 @@ def calibrate(
                 continue
             ratio = (~is_other[rows]).sum() / max(is_other[rows].sum(), 1)
             weights = np.where(is_other[rows], BANK_WEIGHT * ratio, 1.0)
-            found = find_calibration(
+            calibration = find_calibration(
                 logits[rows], classes[rows], weights, n_classes
             )
-            calibrated.append(classifier.calibrate(*found))
+            calibrated.append(classifier.calibrate(*calibration))
         return calibrated
 
     found = find(of_all, of_folds, is_known)
