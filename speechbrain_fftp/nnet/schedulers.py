@@ -5,7 +5,8 @@ Authors
 """
 
 import math
-import os
+
+import torch
 
 from speechbrain.utils import checkpoints
 
@@ -38,7 +39,9 @@ def count_steps(
     ... )
     15
     """
-    num_processes = int(os.environ.get("WORLD_SIZE", 1))
+    num_processes = 1
+    if torch.distributed.is_initialized():
+        num_processes = torch.distributed.get_world_size()
     num_batches = math.ceil(math.ceil(num_clips / num_processes) / batch_size)
     return num_epochs * (num_batches // grad_accumulation_factor)
 

@@ -628,7 +628,7 @@ def test_what_an_answer_tells(lesson, tmp_path):
     for answer in answers_of(days, rows):
         folder.add(answer)
     found = reviewed_clips(tmp_path / "reviewed")
-    told = {(clip.start, clip.labels, about) for clip, about in found.items()}
+    told = {(clip.start, clip.labels, clip.known) for clip in found}
     assert told == {
         (0.0, ("low",), ("low", "low")),
         (1.0, (), ("high",)),
