@@ -31,14 +31,34 @@ TINY = 1e-9  # instead of a weight of 0
 class Scores(NamedTuple):
     """The predictions of a run for the test clips of a fold.
 
-    Holds the id and the group of each clip, and multi-hot labels and
-    probabilities ``[clips, C]``.
+    Holds the id and the group of each clip, multi-hot labels and probabilities
+    ``[clips, C]``, and the names and the kinds of the classes ``[C]``.
     """
 
     ids: np.ndarray
     groups: np.ndarray
     targets: np.ndarray
     probs: np.ndarray
+    classes: np.ndarray
+    kinds: np.ndarray
+
+    def of_classes(self, chosen):
+        """The scores of some classes, by a mask ``[C]``."""
+        return self._replace(
+            targets=self.targets[:, chosen],
+            probs=self.probs[:, chosen],
+            classes=self.classes[chosen],
+            kinds=self.kinds[chosen],
+        )
+
+    def by_kind(self):
+        """The scores of the classes of each kind; none if all are of one."""
+        kinds = np.unique(self.kinds)
+        if len(kinds) == 1:
+            return {}
+        return {
+            str(kind): self.of_classes(self.kinds == kind) for kind in kinds
+        }
 
 
 def accuracy(scores, weights):

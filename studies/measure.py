@@ -126,7 +126,7 @@ def contrasts_of(plan):
     tables = arms_of(plan)
     for name, arms in tables.items():
         for label, arm in arms.items():
-            for other in arm[0].against:
+            for other in filter(arms.get, arm[0].against):
                 pair = [arm, arms[other]]
                 yield name, f"{label} minus {other}", pair, (1, -1)
         facts = plan.facts["tables"].get(name, {})
