@@ -52,13 +52,12 @@ class Scores(NamedTuple):
         )
 
     def by_kind(self):
-        """The scores of the classes of each kind; none if all are of one."""
-        kinds = np.unique(self.kinds)
-        if len(kinds) == 1:
-            return {}
-        return {
-            str(kind): self.of_classes(self.kinds == kind) for kind in kinds
+        """The scores of the classes of each kind and, of several, of all."""
+        found = {
+            str(kind): self.of_classes(self.kinds == kind)
+            for kind in np.unique(self.kinds)
         }
+        return found if len(found) == 1 else {**found, "all": self}
 
 
 def accuracy(scores, weights):
@@ -77,20 +76,18 @@ def mean_precision(scores, weights):
     scikit-learn, the order of clips with the same probability has no influence.
     """
     found = []
+    counts = weights.sum(1)
     for target, prob in zip(scores.targets.T, scores.probs.T):
-        order = np.argsort(-prob)
-        falling = -prob[order]
-        last_equal = np.searchsorted(falling, falling, side="right") - 1
-        drawn = weights[:, order]
-        hits = drawn * target[order]
-        positives, all_ = hits.sum(1), drawn.sum(1)
-        hits_above = hits.cumsum(1)[:, last_equal]
-        above = np.maximum(drawn.cumsum(1)[:, last_equal], TINY)
-        precision = (hits * hits_above / above).sum(1)
-        scored = (positives > 0) & (positives < all_)
-        found.append(
-            np.where(scored, precision, np.nan) / np.maximum(positives, TINY)
+        hits = weights[:, target]  # [replicates, P]
+        # Clips that are as probable as each positive one, or more [P, clips]
+        above = prob >= prob[target, None]
+        precision = (
+            weights @ (above & target).T / np.maximum(weights @ above.T, TINY)
         )
+        positives = hits.sum(1)
+        scored = (positives > 0) & (positives < counts)
+        means = (hits * precision).sum(1) / np.maximum(positives, TINY)
+        found.append(np.where(scored, means, np.nan))
     return np.nanmean(found, axis=0)
 
 

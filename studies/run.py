@@ -213,7 +213,7 @@ class Study:
             weights = np.ones((1, len(scores.groups)))
             return float(METRICS[plan.metric](scores, weights)[0])
 
-        macs = count_row(row, plan)
+        counts = count_row(row, plan)
         about = environment(self.device)
         epochs = row.options["number_of_epochs"]
         return {
@@ -226,9 +226,9 @@ class Study:
             "by_kind": {k: value(x) for k, x in scores.by_kind().items()},
             "valid": metrics[f"valid_{plan.metric}"],
             "valid_by_epoch": valid_by_epoch(folder, plan.metric),
-            "training_macs": 3 * macs * clips * epochs,
+            "training_macs": 3 * counts["macs"] * clips * epochs,
             "clips": clips,
-            "macs": macs,
+            **counts,
             "device": self.device,
             "processor": about.get("GPU", about["processor"]),
             "torch": torch.__version__,
