@@ -255,10 +255,11 @@ class Plan:
         """Stores a finished run: its predictions, unless it is a trial; its row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         digest = self.digest(run)
-        arrays = {f"{digest}/{x}": y for x, y in scores._asdict().items()}
         with FileLock(self.path.with_suffix(".lock")):
             if run.fold != SEARCH:
-                add_arrays(self.predictions, arrays)
+                arrays = scores._asdict().items()
+                named = {f"{digest}/{name}": x for name, x in arrays}
+                add_arrays(self.predictions, named)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"run": digest, **row}) + "\n")
 
