@@ -217,17 +217,19 @@ def measure_contrasts(plan):
 
 
 def measure(plan):
-    """The statistics of a plan for the pages; None before its first run."""
-    stored = list(plan.rows().values())
-    if not stored or (plan.trials and not plan.chosen_path.exists()):
+    """The statistics of a plan for the pages; None without runs of a fold."""
+    if plan.trials and not plan.chosen_path.exists():
         return None
+    rows = {
+        name: measure_rows(plan, arms) for name, arms in arms_of(plan).items()
+    }
+    if not any(rows.values()):
+        return None
+    stored = list(plan.rows().values())
     of_cpu = list(filter(is_of_cpu, stored))
     cpus = {row["processor"] for row in of_cpu}
     return {
-        "rows": {
-            name: measure_rows(plan, arms)
-            for name, arms in arms_of(plan).items()
-        },
+        "rows": rows,
         "contrasts": measure_contrasts(plan),
         "overlap": overlap(plan.facts),
         "runs": len(of_cpu),

@@ -21,6 +21,7 @@ def plot_steps(tables, kinds, path):
     for axes, (title, rows) in zip(grid, tables.items()):
         for ax, kind in zip(axes, kinds):
             plot_patches(ax, rows, kind)
+            ax.set_xticks(sorted({row["stride"][0] for row in rows}))
             ax.set_title(f"{kind}, {title}", fontsize="medium")
             ax.grid(alpha=0.3)
     for ax in grid[-1]:

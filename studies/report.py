@@ -166,7 +166,7 @@ def results_table(figures, root="", only_readme=False):
             if cells and (entry.get("readme") or not only_readme):
                 rows.append({"question": title, **cells})
                 title = ""
-    left_out = ("data", "steps", "CPU minutes") if only_readme else ()
+    left_out = ("data", "CPU minutes") if only_readme else ()
     columns = [x for x in rows[0] if x not in left_out]
     return table(columns, [[row[x] for x in columns] for row in rows])
 

@@ -153,6 +153,7 @@ def write_plan(folder, **facts):
 
 
 def test_rates_are_chosen_by_the_declared_outcome(tmp_path, capsys):
+    from studies.measure import measure
     from studies.plan import SEARCH
     from studies.run import choose
 
@@ -165,9 +166,10 @@ def test_rates_are_chosen_by_the_declared_outcome(tmp_path, capsys):
     choose(plan)
     assert "full" in capsys.readouterr().out  # its trials are not run yet
     assert plan.chosen == {"square": {"lr": 0.2}}
-    # Until they are, it has no rows and no differences
+    # Until they are, it has no rows
     assert [*plan.tables()["patches"]] == ["square"]
     assert plan.runs(folds=[1])[0].row.options["lr"] == 0.2
+    assert measure(plan) is None  # no fold is run
 
 
 def test_differences_are_of_kinds_of_sound(tmp_path):
