@@ -31,14 +31,33 @@ TINY = 1e-9  # instead of a weight of 0
 class Scores(NamedTuple):
     """The predictions of a run for the test clips of a fold.
 
-    Holds the id and the group of each clip, and multi-hot labels and
-    probabilities ``[clips, C]``.
+    Holds the id and the group of each clip, multi-hot labels and probabilities
+    ``[clips, C]``, and the names and the kinds of the classes ``[C]``.
     """
 
     ids: np.ndarray
     groups: np.ndarray
     targets: np.ndarray
     probs: np.ndarray
+    classes: np.ndarray
+    kinds: np.ndarray
+
+    def of_classes(self, chosen):
+        """The scores of some classes, by a mask ``[C]``."""
+        return self._replace(
+            targets=self.targets[:, chosen],
+            probs=self.probs[:, chosen],
+            classes=self.classes[chosen],
+            kinds=self.kinds[chosen],
+        )
+
+    def by_kind(self):
+        """The scores of the classes of each kind and, of several, of all."""
+        found = {
+            str(kind): self.of_classes(self.kinds == kind)
+            for kind in np.unique(self.kinds)
+        }
+        return found if len(found) == 1 else {**found, "all": self}
 
 
 def accuracy(scores, weights):
@@ -57,20 +76,18 @@ def mean_precision(scores, weights):
     scikit-learn, the order of clips with the same probability has no influence.
     """
     found = []
+    counts = weights.sum(1)
     for target, prob in zip(scores.targets.T, scores.probs.T):
-        order = np.argsort(-prob)
-        falling = -prob[order]
-        last_equal = np.searchsorted(falling, falling, side="right") - 1
-        drawn = weights[:, order]
-        hits = drawn * target[order]
-        positives, all_ = hits.sum(1), drawn.sum(1)
-        hits_above = hits.cumsum(1)[:, last_equal]
-        above = np.maximum(drawn.cumsum(1)[:, last_equal], TINY)
-        precision = (hits * hits_above / above).sum(1)
-        scored = (positives > 0) & (positives < all_)
-        found.append(
-            np.where(scored, precision, np.nan) / np.maximum(positives, TINY)
+        hits = weights[:, target]  # [replicates, P]
+        # Clips that are as probable as each positive one, or more [P, clips]
+        above = prob >= prob[target, None]
+        precision = (
+            weights @ (above & target).T / np.maximum(weights @ above.T, TINY)
         )
+        positives = hits.sum(1)
+        scored = (positives > 0) & (positives < counts)
+        means = (hits * precision).sum(1) / np.maximum(positives, TINY)
+        found.append(np.where(scored, means, np.nan))
     return np.nanmean(found, axis=0)
 
 

@@ -1,5 +1,8 @@
 """Statistics of the study's stored runs: rows and contrasts of each plan.
 
+All values are by kind of sound: of everyday sounds, instruments, words and all,
+or of the one kind that a plan has.
+
 A table NAME_1 is repeated with other seeds by NAME_2 and so on: they are one
 table, NAME. The value of a fold is the mean of its seeds.
 
@@ -7,15 +10,18 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
 import re
 import statistics
 
-from studies.comparison import METRICS, REPLICATES, compare
+import numpy as np
+
+from studies.comparison import METRICS, REPLICATES, compare, values
 from studies.plan import PLANS, Plan, Run
 
 NAMES = sorted(path.stem for path in PLANS.glob("*.yaml"))
 # By splits: how many folds, and of how many parts of the rest one is for validation
-SPLITS = {None: (5, 8), "soundscapes": (3, 6), "folders": (4, 8)}
+SPLITS = {None: (5, 8), "folders": (4, 8)}
 LEAST_UNITS = 2  # of a difference
 
 
@@ -72,6 +78,12 @@ def masks_of(options):
     return f"{100 * budget:g} %"
 
 
+def shape_of(options, name):
+    """The frames and bins of a row's ``patch`` or ``stride``."""
+    full_height = [options.get(f"{name}_frames"), options["n_mels"]]
+    return options.get(name, full_height)
+
+
 def is_of_cpu(run):
     """Whether a stored run trained on a CPU; early ones do not say so."""
     return run.get("device", "cpu") == "cpu"
@@ -84,30 +96,52 @@ def measure_arm(plan, units):
         unit: [stored[plan.digest(run)] for run in runs]
         for unit, runs in units.items()
     }
-    runs = sum(found.values(), [])
+    rows = sum(found.values(), [])
     minutes = [
-        run["cpu_minutes"]
-        for run in runs
-        if is_of_cpu(run) and not run["resumed"]
+        row["cpu_minutes"]
+        for row in rows
+        if is_of_cpu(row) and not row["resumed"]
     ]
-    by_fold = {
-        unit: 100 * statistics.mean(run["value"] for run in each)
-        for unit, each in found.items()
-    }
-    curves = [run["valid_by_epoch"] for run in runs if "valid_by_epoch" in run]
+    curves = [row["valid_by_epoch"] for row in rows if "valid_by_epoch" in row]
     peaks = [1 + curve.index(max(curve)) for curve in curves if curve]
     limit = plan.facts.get("failed_below", 0)
     options = next(iter(units.values()))[0].row.options
+    clips = statistics.mean(row["clips"] for row in rows)
+    batches = math.ceil(clips / options["batch_size"])
     return {
         "options": f"{options['lr']:g}, {masks_of(options)}",
-        "macs": runs[0]["macs"],
-        "training_macs": runs[0]["training_macs"],
+        "size": "{depth} x {embed_dim}".format(**options),
+        "patch": shape_of(options, "patch"),
+        "stride": shape_of(options, "stride"),
+        "tokens": rows[0]["tokens"],
+        "params": rows[0]["params"],
+        "macs": rows[0]["macs"],
+        "training_macs": rows[0]["training_macs"],
         "epochs": options["number_of_epochs"],
+        "steps": batches * options["number_of_epochs"],
         "peaks": [min(peaks), max(peaks)] if peaks else [],
         "cpu_minutes": statistics.mean(minutes) if minutes else None,
-        "by_fold": by_fold,
-        "failed": sum(run["valid"] < limit for run in runs if limit),
-        "mean": statistics.mean(by_fold.values()),
+        "failed": sum(row["valid"] < limit for row in rows if limit),
+        "runs": len(rows),
+        "kinds": values_by_kind(plan, units),
+    }
+
+
+def values_by_kind(plan, units):
+    """The metric of each fold in percent, and its mean, by kind of sound."""
+    found = {}
+    for unit, runs in units.items():
+        for run in runs:
+            for kind, scores in plan.scores(run).by_kind().items():
+                [[value]] = values([[scores]], METRICS[plan.metric])
+                found.setdefault(kind, {}).setdefault(unit, []).append(value)
+    by_fold = {
+        kind: {unit: float(np.mean(each)) for unit, each in of_kind.items()}
+        for kind, of_kind in found.items()
+    }
+    return {
+        kind: {"by_fold": each, "mean": statistics.mean(each.values())}
+        for kind, each in by_fold.items()
     }
 
 
@@ -126,7 +160,7 @@ def contrasts_of(plan):
     tables = arms_of(plan)
     for name, arms in tables.items():
         for label, arm in arms.items():
-            for other in arm[0].against:
+            for other in filter(arms.get, arm[0].against):
                 pair = [arm, arms[other]]
                 yield name, f"{label} minus {other}", pair, (1, -1)
         facts = plan.facts["tables"].get(name, {})
@@ -148,25 +182,28 @@ def measure_contrast(plan, arms, signs):
         weights = [
             s / len(runs) for s, runs in zip(signs, by_arm) for _ in runs
         ]
-    by_fold, interval = compare(
-        scores,
-        METRICS[plan.metric],
-        weights,
-        overlap(plan.facts),
-        same_clips=plan.is_given,
-        replicates=plan.facts.get("replicates", REPLICATES),
-    )
+    by_kind = [[each.by_kind() for each in of_fold] for of_fold in scores]
+    kinds = {}
+    for kind in by_kind[0][0]:
+        by_fold, interval = compare(
+            [[each[kind] for each in of_fold] for of_fold in by_kind],
+            METRICS[plan.metric],
+            weights,
+            overlap(plan.facts),
+            same_clips=plan.is_given,
+            replicates=plan.facts.get("replicates", REPLICATES),
+        )
+        kinds[kind] = {
+            "value": float(by_fold.mean()),
+            **{name: float(x) for name, x in interval._asdict().items()},
+            "by_fold": by_fold.tolist(),
+            "ahead": int((by_fold > 0).sum()),
+        }
     rows = [
         measure_arm(plan, {fold: runs[n] for fold, runs in units.items()})
         for n in range(len(arms))
     ]
-    return {
-        "value": float(by_fold.mean()),
-        **{name: float(x) for name, x in interval._asdict().items()},
-        "by_fold": by_fold.tolist(),
-        "ahead": int((by_fold > 0).sum()),
-        "arms": rows,
-    }
+    return {"kinds": kinds, "arms": rows}
 
 
 def measure_contrasts(plan):
@@ -180,17 +217,19 @@ def measure_contrasts(plan):
 
 
 def measure(plan):
-    """The statistics of a plan for the pages; None before its first run."""
-    stored = list(plan.rows().values())
-    if not stored or (plan.trials and not plan.chosen_path.exists()):
+    """The statistics of a plan for the pages; None without runs of a fold."""
+    if plan.trials and not plan.chosen_path.exists():
         return None
+    rows = {
+        name: measure_rows(plan, arms) for name, arms in arms_of(plan).items()
+    }
+    if not any(rows.values()):
+        return None
+    stored = list(plan.rows().values())
     of_cpu = list(filter(is_of_cpu, stored))
     cpus = {row["processor"] for row in of_cpu}
     return {
-        "rows": {
-            name: measure_rows(plan, arms)
-            for name, arms in arms_of(plan).items()
-        },
+        "rows": rows,
         "contrasts": measure_contrasts(plan),
         "overlap": overlap(plan.facts),
         "runs": len(of_cpu),

@@ -38,6 +38,10 @@ SIZE = 5 * RATE  # samples of a mixture
 # By those of ESC-50; its 4th is unused
 FOLDS = {"1": 1, "2": 2, "3": 3, "5": 4}
 WORDS = "down go left no off on right stop up yes".split()
+INSTRUMENTS = (
+    "Acoustic_guitar Bass_drum Cello Clarinet Double_bass Flute Hi_hat "
+    "Saxophone Snare_drum Violin_or_fiddle"
+).split()
 SESSION = 20  # instruments with ids of Freesound so close are of one session
 VALID = 8  # one of so many groups is for validation
 SOUNDS = (0.5, 0.3, 0.2)  # probabilities of one, two and three recordings
@@ -78,6 +82,13 @@ class Mixture(NamedTuple):
     noise_level: float
     exponent: float
     seed: int
+
+
+def kind_of(label):
+    """The kind of sound of a class."""
+    if label in WORDS:
+        return "words"
+    return "instruments" if label in INSTRUMENTS else "everyday sounds"
 
 
 def read_sounds(data):

@@ -45,8 +45,10 @@ def load_hparams(row, plan):
 
 
 def count_row(row, plan):
-    """Multiply-accumulates of a row's encoder and classifier for a training clip,
-    with attention and scans.
+    """Counts of a row's encoder and classifier for a training clip, as a dict.
+
+    Parameters, tokens with those of the class, and multiply-accumulates with
+    attention and scans.
     """
     hparams = load_hparams(row, plan)
     encoder, classifier = (
@@ -60,7 +62,12 @@ def count_row(row, plan):
         rest = padded - feats.shape[1]
         feats = torch.nn.functional.pad(feats, (0, 0, 0, rest))
     embeddings = encoder(feats).detach()
-    return (
-        count_macs(encoder, feats).total
-        + count_macs(classifier, embeddings).total
-    )
+    params = [*encoder.named_parameters(), *classifier.named_parameters()]
+    of_class = sum(x.numel() for name, x in params if name.startswith("cls_"))
+    return {
+        "params": sum(x.numel() for _, x in params),
+        "tokens": encoder.embedding.num_patches(feats.shape[1])
+        + of_class // hparams["embed_dim"],
+        "macs": count_macs(encoder, feats).total
+        + count_macs(classifier, embeddings).total,
+    }

@@ -4,7 +4,7 @@ A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of
 rows. NAME_chosen.json in the same folder holds the options chosen by the
 trials. The results are rows in NAME.jsonl, one line per run, and predictions of
 all but the trials in NAME.npz, in which the arrays of a run are named RUN/ids,
-RUN/groups, RUN/targets and RUN/probs.
+RUN/groups, RUN/targets, RUN/probs, RUN/classes and RUN/kinds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -24,7 +24,6 @@ from studies.comparison import Scores
 
 SEARCH = "search"  # the fold of the trials
 FOLDS = 5
-STORED = ("ids", "groups", "targets", "probs")
 FIRST_SEED = 1000  # fold 1 has the seed 1001
 MOST_TRIALS = 5  # of a model, where the plan extends its trials
 SMOKE = {  # options of all runs with --smoke
@@ -106,7 +105,7 @@ class Plan:
 
     @property
     def chosen(self):
-        """The options chosen for each model; none without trials."""
+        """The options of each model that has them; none without trials."""
         if not self.trials:
             return dict.fromkeys(self.facts["models"], {})
         if self.smoke:
@@ -120,6 +119,7 @@ class Plan:
         return {
             model: found[model] if self.is_tuned(model) else {}
             for model in self.facts["models"]
+            if model in found or not self.is_tuned(model)
         }
 
     def options(self, model, epochs, *more):
@@ -143,11 +143,13 @@ class Plan:
         }
 
     def tables(self):
-        """The rows of each table by label."""
+        """The rows of each table by label, of models with chosen options."""
         tables, chosen = {}, self.chosen
         for name, table in self.facts["tables"].items():
             rows = tables[name] = {}
             for entry in table["rows"]:
+                if entry["model"] not in chosen:
+                    continue
                 units = self.facts.get("seeds", self.facts.get("folds", FOLDS))
                 usual = table.get("folds", units)
                 folds = min(usual, entry.get("folds", usual))
@@ -186,7 +188,7 @@ class Plan:
             rows = [self.find(self.trial(model, trial)) for trial in trials]
             if None in rows:
                 break
-            values = [row["value"] for row in rows]
+            values = list(map(self.outcome, rows))
             best = values.index(max(values))
             if 0 < best < len(trials) - 1:
                 break
@@ -195,17 +197,23 @@ class Plan:
             trials.insert(best + bool(best), {"lr": rate})
         return trials
 
+    def outcome(self, row):
+        """What trials are judged by: the metric, or that of a kind of sound."""
+        if "outcome" in self.facts:
+            return row["by_kind"][self.facts["outcome"]]
+        return row["value"]
+
     def is_tuned(self, model):
         """Whether a model's options are chosen by trials."""
         return bool(
             self.trials and self.facts["models"][model].get("is_tuned", True)
         )
 
-    def search_runs(self):
-        """The runs of the trials by model."""
+    def search_runs(self, models=None):
+        """The runs of the trials by model, of all or some models."""
         return {
             model: [self.trial(model, trial) for trial in self.trials_of(model)]
-            for model in self.facts["models"]
+            for model in models or self.facts["models"]
             if self.is_tuned(model)
         }
 
@@ -247,10 +255,11 @@ class Plan:
         """Stores a finished run: its predictions, unless it is a trial; its row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         digest = self.digest(run)
-        arrays = {f"{digest}/{x}": getattr(scores, x) for x in STORED}
         with FileLock(self.path.with_suffix(".lock")):
             if run.fold != SEARCH:
-                add_arrays(self.predictions, arrays)
+                arrays = scores._asdict().items()
+                named = {f"{digest}/{name}": x for name, x in arrays}
+                add_arrays(self.predictions, named)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"run": digest, **row}) + "\n")
 
@@ -263,6 +272,9 @@ class Plan:
         """
         digest = self.digest(run)
         with np.load(self.predictions) as stored:
-            scores = Scores(*(stored[f"{digest}/{x}"] for x in STORED))
-        order = np.argsort(scores.ids)
-        return Scores(*(x[order] for x in scores))
+            found = {x: stored[f"{digest}/{x}"] for x in Scores._fields}
+        order = np.argsort(found["ids"])
+        clips = {
+            x: found[x][order] for x in ("ids", "groups", "targets", "probs")
+        }
+        return Scores(**{**found, **clips})

@@ -2,8 +2,8 @@
 
 Statistics of all plans are written to studies/results/figures.json. From these
 it writes docs/evidence.md, by the template evidence.jinja; a page for each plan
-to studies/results, with the text notes/NAME.md; and README's table. What
-docs/evidence.md and README show, and the pictures, is in evidence.yaml.
+to studies/results, with the text notes/NAME.md; README's table; and the picture
+of the plan `height`. What docs/evidence.md and README show is in evidence.yaml.
 
 > python studies/report.py
 
@@ -27,7 +27,7 @@ from performance_table import table
 from fftp_tag.files import atomic_path, write_json
 from studies.measure import NAMES, measure_all
 from studies.plan import RESULTS, Plan
-from studies.plots import plot_curve, plot_panels
+from studies.plots import plot_steps
 
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
 BLOCK = r"(<!-- results -->\n).*?(<!-- end -->)"
@@ -35,6 +35,7 @@ SHOWN = yaml.safe_load(
     Path(__file__).with_name("evidence.yaml").read_text("utf-8")
 )
 NOTES = Path(__file__).with_name("notes")
+KINDS = ("everyday sounds", "instruments", "words")
 
 
 def signed(value):
@@ -42,21 +43,21 @@ def signed(value):
     return f"{round(value, 1) + 0.0:+.1f}"  # +0.0, not -0.0
 
 
-def interval_of(entry):
-    """The difference of a contrast with its interval."""
-    low, high = signed(entry["low"]), signed(entry["high"])
-    return f"{signed(entry['value'])} [{low}, {high}]"
+def interval_of(found):
+    """A difference with its interval."""
+    low, high = signed(found["low"]), signed(found["high"])
+    return f"{signed(found['value'])} [{low}, {high}]"
 
 
-def ahead_of(entry):
+def ahead_of(found):
     """In how many units the first is ahead."""
-    return f"{entry['ahead']} of {len(entry['by_fold'])}"
+    return f"{found['ahead']} of {len(found['by_fold'])}"
 
 
-def failed_of(entry):
+def failed_of(arms):
     """A note on trainings that failed."""
-    failed = sum(arm["failed"] for arm in entry["arms"])
-    count = sum(len(arm["by_fold"]) for arm in entry["arms"])
+    failed = sum(arm["failed"] for arm in arms)
+    count = sum(arm["runs"] for arm in arms)
     return f" ({failed} of {count} trainings failed)" if failed else ""
 
 
@@ -108,83 +109,77 @@ def render(template, **values):
 def plan_page(plan, figures):
     """The page of a plan: what its note says, and all tables."""
     measured = figures[plan.name]
+    tables = measured["rows"].values() if measured else []
+    sizes = [row["size"] for rows in tables for row in rows.values()]
     return render(
         "page.jinja",
         plan=plan,
+        sizes=dict.fromkeys(sizes),
         measured=measured,
         note=(NOTES / f"{plan.name}.md").read_text("utf-8"),
         trials=trials(plan) if measured else "",
     )
 
 
-def panels_of(figures):
-    """The metric and the labels and rows of each panel of the picture, by title."""
-    found = {}
-    for panel in SHOWN["panels"]:
-        points = []
-        for point in panel["points"]:
-            plan, name, label = point["run"]
-            row = figures[plan] and figures[plan]["rows"][name].get(label)
-            if row:
-                points.append((point["label"], row))
-        if points:
-            found[panel["title"]] = (panel["metric"], points)
-    return found
+def cell_of(entry, kind, only_readme):
+    """The difference of a contrast on a kind of sound, for a table."""
+    if kind not in entry["kinds"]:
+        return "-"
+    found = entry["kinds"][kind]
+    if only_readme:
+        return interval_of(found)
+    means = [arm["kinds"][kind]["mean"] for arm in entry["arms"]]
+    means = " / ".join(f"{mean:.1f}" for mean in means)
+    return f"{means}, {interval_of(found)}, {ahead_of(found)}"
 
 
-def contrast_of(figures, plan, name, label):
-    """A contrast that has runs, or None."""
-    contrasts = figures[plan] and figures[plan]["contrasts"].get(name, {})
-    return contrasts and contrasts.get(label)
-
-
-def curve_of(figures):
-    """The differences of the curve that have runs, by number of clips."""
-    return {
-        count: entry
-        for count, of in SHOWN["curve"]["differences"].items()
-        if (entry := contrast_of(figures, *of))
-    }
-
-
-def result_of(figures, entry, root):
+def result_of(figures, entry, root, only_readme):
     """The cells of a difference, by column; None without runs.
 
     ``root`` is the path to the root of the checkout.
     """
     plan, name, label = entry["of"]
-    found = contrast_of(figures, plan, name, label)
-    if not found:
+    contrasts = figures[plan] and figures[plan]["contrasts"].get(name, {})
+    if not contrasts or label not in contrasts:
         return None
+    found = contrasts[label]
     arms = found["arms"]
-    means = " / ".join(f"{arm['mean']:.1f}" for arm in arms)
-    epochs = both([arm["epochs"] for arm in arms], "{}")
     page = f"{root}studies/results/{plan}.md"
     return {
-        "data": entry["data"].format(epochs=epochs),
-        "compared": f"[{entry['compared']}]({page})",
-        "in %": f"{means} {Plan(plan).metric}",
-        "difference": interval_of(found) + failed_of(found),
-        "ahead": ahead_of(found),
-        "would be seen": f"{found['seen']:.1f}",
-        "MMACs": both([arm["macs"] / 1e6 for arm in arms]),
+        "compared": f"[{entry['compared']}]({page})" + failed_of(arms),
+        "data": entry["data"],
+        **{kind: cell_of(found, kind, only_readme) for kind in KINDS},
+        "tokens": both([arm["tokens"] for arm in arms], "{}"),
+        "MMACs": both([arm["macs"] / 1e6 for arm in arms], "{:.0f}"),
+        "steps": both([arm["steps"] for arm in arms], "{:,}"),
         "CPU minutes": both([arm["cpu_minutes"] for arm in arms]),
     }
 
 
 def results_table(figures, root="", only_readme=False):
-    """The table of differences by question."""
+    """The table of differences by question and kind of sound."""
     rows = []
-    for question, entries in SHOWN["questions"].items():
+    for question, entries in SHOWN.items():
+        title = question
         for entry in entries:
-            cells = result_of(figures, entry, root)
+            cells = result_of(figures, entry, root, only_readme)
             if cells and (entry.get("readme") or not only_readme):
-                is_first = question not in [row["of"] for row in rows]
-                title = question if is_first else ""
-                rows.append({"of": question, "question": title, **cells})
-    left_out = ("would be seen", "CPU minutes") if only_readme else ()
-    columns = [x for x in rows[0] if x not in ("of", *left_out)]
+                rows.append({"question": title, **cells})
+                title = ""
+    left_out = ("data", "CPU minutes") if only_readme else ()
+    columns = [x for x in rows[0] if x not in left_out]
     return table(columns, [[row[x] for x in columns] for row in rows])
+
+
+def steps_of(figures):
+    """The rows of each length of the plan `height`, by title; some have no runs."""
+    rows = figures["height"]["rows"] if figures["height"] else {}
+    names = {"3,000 steps": "factorial", "12,000 steps": "long_factorial"}
+    return {
+        title: [*rows[name].values()]
+        for title, name in names.items()
+        if rows.get(name)
+    }
 
 
 def readme(figures):
@@ -214,9 +209,9 @@ def main():
     for path, text in pages(figures).items():
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, "utf-8")
-    plot_panels(panels_of(figures), RESULTS / "models.png")
-    curve = {**SHOWN["curve"], "differences": curve_of(figures)}
-    plot_curve(**curve, path=RESULTS / "curve.png")
+    tables = steps_of(figures)
+    if tables:
+        plot_steps(tables, KINDS, RESULTS / "height.png")
 
 
 if __name__ == "__main__":

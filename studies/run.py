@@ -42,6 +42,7 @@ from fftp_tag.data.tables import read_table
 from fftp_tag.errors import one_line_errors
 from fftp_tag.files import write_json
 from studies.comparison import METRICS, Scores
+from studies.mixtures import kind_of
 from studies.models import arguments, count_row
 from studies.plan import RESULTS, Plan
 
@@ -186,20 +187,33 @@ class Study:
         # Ids are NUMBER-GROUP
         elif self.plan.facts["groups"] == "first sounds":
             groups = np.array([x.partition("-")[2] for x in groups])
-        scores = Scores(found["ids"], groups, found["targets"], found["probs"])
+        classes = found["labels"]
+        # All of a kind, or as `mixtures.py` mixes them
+        kind = self.plan.facts.get("kind")
+        kinds = np.array([kind or kind_of(x) for x in classes])
+        scores = Scores(
+            found["ids"],
+            groups,
+            found["targets"],
+            found["probs"].astype(np.float32),
+            classes,
+            kinds,
+        )
         if self.plan.metric == "mAP":  # drop classes without positive clips
-            scored = scores.targets.any(0)
-            scores = scores._replace(
-                targets=scores.targets[:, scored], probs=scores.probs[:, scored]
-            )
-        return scores._replace(probs=scores.probs.astype(np.float32))
+            scores = scores.of_classes(scores.targets.any(0))
+        return scores
 
     def describe(self, run, scores, folder, clips):
         """The stored row of a finished run, except for its times."""
         plan, row = self.plan, run.row
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        weights = np.ones((1, len(scores.groups)))
-        macs = count_row(row, plan)
+
+        def value(scores):
+            """The metric of some scores."""
+            weights = np.ones((1, len(scores.groups)))
+            return float(METRICS[plan.metric](scores, weights)[0])
+
+        counts = count_row(row, plan)
         about = environment(self.device)
         epochs = row.options["number_of_epochs"]
         return {
@@ -208,12 +222,13 @@ class Study:
             "overrides": row.options,
             "fold": str(run.fold),
             "seed": run.seed,
-            "value": float(METRICS[plan.metric](scores, weights)[0]),
+            "value": value(scores),
+            "by_kind": {k: value(x) for k, x in scores.by_kind().items()},
             "valid": metrics[f"valid_{plan.metric}"],
             "valid_by_epoch": valid_by_epoch(folder, plan.metric),
-            "training_macs": 3 * macs * clips * epochs,
+            "training_macs": 3 * counts["macs"] * clips * epochs,
             "clips": clips,
-            "macs": macs,
+            **counts,
             "device": self.device,
             "processor": about.get("GPU", about["processor"]),
             "torch": torch.__version__,
@@ -236,13 +251,14 @@ def valid_by_epoch(folder, metric):
 
 
 def choose(plan):
-    """Writes the options of the best trial of each model."""
+    """Writes the options of the best trial of each model whose trials are run."""
     options, scores = {}, {}
     for model, runs in plan.search_runs().items():
         found = [plan.find(run) for run in runs]
         if None in found:
-            raise SystemExit(f"study: trials of {model} are not run yet")
-        values = [row["value"] for row in found]
+            print(f"study: trials of {model} are not run yet")
+            continue
+        values = list(map(plan.outcome, found))
         trials = plan.trials_of(model)
         options[model] = trials[values.index(max(values))]
         scores[model] = {
@@ -259,6 +275,7 @@ def parse(argv):
     parser.add_argument("--plan", required=True, help="name or yaml file")
     parser.add_argument("--tables", nargs="+", help="only these tables")
     parser.add_argument("--folds", nargs="+", type=int, help="only these")
+    parser.add_argument("--models", nargs="+", help="only these models' trials")
     parser.add_argument("--work", type=Path, help="folder for the runs")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="folder of stored rows"
@@ -290,7 +307,7 @@ def main(argv=None):
     def list_runs():
         """All runs; trials beyond an edge appear as others are stored."""
         if args.search:
-            return sum(plan.search_runs().values(), [])
+            return sum(plan.search_runs(args.models).values(), [])
         return plan.runs(args.tables, args.folds)
 
     if args.list:

@@ -9,8 +9,18 @@ import pytest
 from scipy import stats
 
 
+def score_clips(targets, probs, groups=None, kinds="words"):
+    """Scores of clips, each a group unless they are given."""
+    from studies.comparison import Scores
+
+    ids, classes = (np.arange(count) for count in targets.shape)
+    groups = ids if groups is None else groups
+    kinds = np.broadcast_to(kinds, classes.shape)
+    return Scores(ids, groups, targets, probs, classes, kinds)
+
+
 def test_mean_precision_is_that_of_sklearn():
-    from studies.comparison import Scores, mean_precision
+    from studies.comparison import mean_precision
 
     metrics = pytest.importorskip("sklearn.metrics")
     for seed in range(5):
@@ -22,7 +32,7 @@ def test_mean_precision_is_that_of_sklearn():
             probs = probs.round(1)
         weights = rng.integers(0, 4, (6, 60))
         weights[0] = 1
-        scores = Scores(np.arange(60), np.arange(60), targets, probs)
+        scores = score_clips(targets, probs)
         found = mean_precision(scores, weights.astype(np.float32))
         expected = [
             metrics.average_precision_score(
@@ -40,11 +50,9 @@ def simulate(rng, effect, folds=5, of_fold=0.03, of_group=0.12):
     Both models share what groups and folds have in common; the effects are on
     their difference.
     """
-    from studies.comparison import Scores
-
     found = []
     groups = np.repeat(np.arange(20), 8)
-    ids, targets = np.arange(160), np.tile([True, False], (160, 1))
+    targets = np.tile([True, False], (160, 1))
     for _ in range(folds):
         base = rng.uniform(0.4, 0.7, 20)
         shift = effect + of_fold * rng.standard_normal()
@@ -54,7 +62,7 @@ def simulate(rng, effect, folds=5, of_fold=0.03, of_group=0.12):
         for rate in (base + shift / 2, base - shift / 2):
             hits = draw < rate[groups]
             probs = np.stack([hits, ~hits], 1)
-            runs.append(Scores(ids, groups, targets, probs))
+            runs.append(score_clips(targets, probs, groups))
         found.append(runs)
     return found
 

@@ -5,6 +5,7 @@ Authors
 """
 
 import itertools
+import json
 
 import torch
 
@@ -50,4 +51,178 @@ def test_the_paper_table_has_the_papers_models():
     # MACs are those of a clip as it is trained on: padded
     feats = torch.zeros(1, hparams["pad_frames"], 128)
     expected = count_macs(hparams["embedding_model"], feats).total
-    assert count_row(small, plan) == expected + 768 * 527
+    assert count_row(small, plan)["macs"] == expected + 768 * 527
+
+
+def test_each_fold_of_a_plan_with_folders_has_its_data(tmp_path):
+    from studies.plan import Plan, Run
+    from studies.run import Study, count_clips
+
+    plan = Plan("fresh", smoke=True)
+    study = Study(plan, tmp_path, tmp_path)
+    row = plan.tables()["twenty_epochs"]["FFTP 25/5"]
+    for fold in ("search", 3):
+        run = Run(row, fold)
+        folder = tmp_path / str(fold)
+        assert study.folders(run) == (folder, folder)
+        assert f"--prepared_folder={folder}" in study.command(run)
+    for name, count in {"train": 9, "train_1200": 4}.items():
+        rows = "".join(f"{number}\n" for number in range(count))
+        (tmp_path / f"{name}.csv").write_text(f"ID\n{rows}")
+    assert count_clips(tmp_path, run) == 4
+
+
+def test_mixtures_are_grouped_by_their_first_sound(tmp_path):
+    import numpy as np
+
+    from studies.plan import Plan
+    from studies.run import Study
+
+    ids = ["eval00000-fs1", "eval00001-session-2"]
+    np.savez(
+        tmp_path / "probabilities.npz",
+        ids=ids,
+        labels=["Flute", "rain", "yes"],
+        targets=np.eye(2, 3),
+        probs=np.ones((2, 3)),
+    )
+    study = Study(Plan("fresh", smoke=True), tmp_path, tmp_path)
+    scores = study.read_scores(tmp_path)
+    assert scores.groups.tolist() == ["fs1", "session-2"]
+    # Of classes with positive clips
+    assert scores.probs.shape == (2, 2)
+    assert scores.classes.tolist() == ["Flute", "rain"]
+    assert scores.kinds.tolist() == ["instruments", "everyday sounds"]
+    assert [*scores.by_kind()] == ["everyday sounds", "instruments", "all"]
+
+
+def test_trials_are_stored_without_predictions(tmp_path):
+    import numpy as np
+
+    from studies.comparison import Scores
+    from studies.plan import Plan, Run
+
+    plan = Plan("fresh", results=tmp_path, smoke=True)
+    scores = Scores(
+        np.array(["b", "a"]),
+        *np.zeros((3, 2, 1)),
+        classes=np.array(["rain"]),
+        kinds=np.array(["everyday sounds"]),
+    )
+    trial = plan.trial("ast_25_5", plan.trials[0])
+    run = Run(plan.tables()["patches"]["FFTP 25/5"], 1)
+    for each in (trial, run):
+        plan.add(each, {"value": 0.5}, scores)
+        assert plan.find(each)["value"] == 0.5
+    digest = plan.digest(run)
+    with np.load(plan.predictions) as stored:
+        assert {name.partition("/")[0] for name in stored} == {digest}
+    found = plan.scores(run)
+    assert found.ids.tolist() == ["a", "b"]
+    assert found.classes.tolist() == ["rain"]
+
+
+def write_plan(folder, **facts):
+    """A plan of two models of one fold, on folders of mixtures."""
+    from studies.plan import Plan
+
+    model = {"yaml": "hparams/ast_fftp.yaml", "epochs": 1}
+    rows = [
+        {"label": name, "model": name, "epochs": 2, "against": against}
+        for name, against in {"square": [], "full": ["square"]}.items()
+    ]
+    found = {
+        "recipe": "recipes/AudioSet/train.py",
+        "metric": "mAP",
+        "splits": "folders",
+        "groups": "first sounds",
+        "folds": 4,
+        "replicates": 50,
+        "options": {"batch_size": 8, "n_mels": 64, "depth": 4},
+        "trials": [{"lr": 0.1}, {"lr": 0.2}],
+        "models": {
+            "square": {**model, "options": {"patch": [16, 16]}},
+            "full": {**model, "options": {"patch": [16, 64]}},
+        },
+        "tables": {"patches": {"title": "", "rows": rows}},
+        **facts,
+    }
+    path = folder / "small.yaml"
+    path.write_text(json.dumps(found))
+    return Plan(path, results=folder)
+
+
+def test_rates_are_chosen_by_the_declared_outcome(tmp_path, capsys):
+    from studies.measure import measure
+    from studies.plan import SEARCH
+    from studies.run import choose
+
+    plan = write_plan(tmp_path, outcome="everyday sounds")
+    for rate, value, everyday in ((0.1, 0.9, 0.3), (0.2, 0.8, 0.4)):
+        row = {"value": value, "by_kind": {"everyday sounds": everyday}}
+        trial = plan.trial("square", {"lr": rate})
+        assert trial.fold == SEARCH
+        plan.add(trial, row, scores=None)
+    choose(plan)
+    assert "full" in capsys.readouterr().out  # its trials are not run yet
+    assert plan.chosen == {"square": {"lr": 0.2}}
+    # Until they are, it has no rows
+    assert [*plan.tables()["patches"]] == ["square"]
+    assert plan.runs(folds=[1])[0].row.options["lr"] == 0.2
+    assert measure(plan) is None  # no fold is run
+
+
+def test_differences_are_of_kinds_of_sound(tmp_path):
+    """One arm is right on words, the other on the rest."""
+    import numpy as np
+
+    from studies.comparison import Scores
+    from studies.measure import measure
+    from studies.plan import Run
+
+    plan = write_plan(tmp_path, trials=[])
+    plan.facts["options"].update(lr=0.1, mask_budget=0.0, embed_dim=128)
+    kinds = np.array(["words", "everyday sounds", "everyday sounds"])
+    draws = np.random.default_rng(0)
+    targets = np.eye(3, dtype=bool)[np.arange(60) % 3]
+    counts = {"tokens": 9, "params": 8, "macs": 7, "training_macs": 6}
+    for row in plan.tables()["patches"].values():
+        is_right = (kinds == "words") == (row.label == "full")
+        for fold in row.folds:
+            noise = draws.uniform(size=targets.shape)
+            probs = np.where(is_right, targets, noise)
+            ids = np.array([f"{clip:02d}" for clip in range(60)])
+            scores = Scores(ids, ids, targets, probs, kinds, kinds)
+            facts = {"cpu_minutes": 1, "resumed": False, "valid": 1}
+            about = {"processor": "CPU", "commit": "abc", "clips": 20}
+            plan.add(Run(row, fold), {**counts, **facts, **about}, scores)
+    found = measure(plan)
+    entry = found["contrasts"]["patches"]["full minus square"]
+    assert [*entry["kinds"]] == ["everyday sounds", "words", "all"]
+    everyday, words, both = entry["kinds"].values()
+    assert everyday["high"] < 0 < words["low"]
+    assert (everyday["ahead"], words["ahead"]) == (0, 4)
+    expected = (2 * everyday["value"] + words["value"]) / 3
+    np.testing.assert_allclose(both["value"], expected)
+    full = found["rows"]["patches"]["full"]
+    assert full["kinds"]["words"]["mean"] == 100
+    assert (full["patch"], full["steps"], full["tokens"]) == ([16, 64], 6, 9)
+
+
+def test_the_picture_has_a_panel_of_each_kind_and_length(tmp_path):
+    from studies.plots import plot_steps
+
+    rows = [
+        {
+            "patch": [16, bins],
+            "stride": [step, bins],
+            "kinds": {"words": {"mean": 1.0, "by_fold": {"1": 0.0, "2": 2.0}}},
+        }
+        for bins in (16, 64)
+        for step in (16, 5)
+    ]
+    path = tmp_path / "picture.png"
+    plot_steps({"3,000 steps": rows}, ["words"], path)
+    first = path.read_bytes()
+    plot_steps({"3,000 steps": rows, "12,000": rows}, ["words"], path)
+    assert len(path.read_bytes()) > len(first)
