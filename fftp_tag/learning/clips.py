@@ -273,7 +273,7 @@ def find_all_sounds(
     data : DataSet
     reader : ClipReader
     known : dict
-        What was found before, by a key of clips; what is new is added.
+        What was found before, by a key of clips; of these clips afterwards.
 
     Returns
     -------
@@ -285,7 +285,8 @@ def find_all_sounds(
         """A clip with its end and its sounds."""
         if clip.kind:
             return clip
-        key = " ".join(map(str, (reader.identity(clip.audio), *clip.piece[1:])))
+        about = reader.identity(clip.audio), clip.start, clip.end, reader.rate
+        key = " ".join(map(str, about))
         if key not in known:
             wav = reader.read(clip)
             if not len(wav) and clip.start:
@@ -300,17 +301,20 @@ def find_all_sounds(
             else:
                 sounds = find_sounds(wav, reader.rate)
             known[key] = end, sounds
-        end, sounds = known[key]
+        end, sounds = used[key] = known[key]
         if not clip.labels:
             return clip._replace(end=end)
         return clip._replace(end=end, sounds=tuple(map(tuple, sounds)))
 
+    used: dict[str, Any] = {}
     clips, not_read = [], dict(data.not_read)
     for clip, found, reason in in_order(find, data.clips):
         if found is None:
             not_read[clip.id] = str(reason)
         else:
             clips.append(found)
+    for key in known.keys() - used.keys():  # of clips that are gone
+        del known[key]
     if not_read:
         name, reason = next(iter(not_read.items()))
         logger.warning(
