@@ -25,7 +25,7 @@ import soundfile
 
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import find_audio_files
-from fftp_tag.audio.windows import read_part
+from fftp_tag.audio.pieces import read_piece
 from fftp_tag.score.events import count_events, overlap_by_half, pair_events
 from fftp_tag.tag.live import HOP, stream_events
 
@@ -38,7 +38,7 @@ def join_recordings(folder, rate, minutes, seed=0):
     rng = np.random.default_rng(seed)
     parts, n_samples = [], 0
     while n_samples < minutes * 60 * rate:
-        parts.append(read_part(paths[rng.integers(len(paths))], rate))
+        parts.append(read_piece(paths[rng.integers(len(paths))], rate))
         n_samples += len(parts[-1])
     return np.concatenate(parts)[: round(minutes * 60 * rate)]
 

@@ -13,21 +13,26 @@ from collections.abc import Iterator
 class InputError(ValueError):
     """Invalid input of a user; the message names the problem and the remedy.
 
-    Commands print it in one line; any other error is a bug.
+    Everything that a user can cause raises it, or an OSError. It is caught once,
+    around a command or a recipe's main, and printed in one line; any other error
+    is a bug.
     """
+
+
+OF_INPUT: tuple[type[Exception], ...] = (InputError, OSError)
 
 
 @contextlib.contextmanager
-def one_line_errors(*others: type[Exception]) -> Iterator[None]:
-    """Ends the process with one line on invalid input or an OSError.
+def one_line_errors(prefix: str = "") -> Iterator[None]:
+    """Ends the process with one line and status 1 on invalid input or an OSError.
 
-    And on other types of errors, where these are known to be of the input.
+    For the main function of a command, around its body or as a decorator; other
+    code raises errors.
     """
-    of_input: tuple[type[Exception], ...] = (InputError, OSError, *others)
     try:
         yield
-    except of_input as error:
-        sys.exit(str(error))
+    except OF_INPUT as error:
+        sys.exit(prefix + one_line(error))
 
 
 def one_line(error: Exception) -> str:

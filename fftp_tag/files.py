@@ -57,8 +57,7 @@ def atomic_path(path: PathLike) -> Iterator[str]:
         yield temporary_path
         replace_file(temporary_path, path)
     except OSError as error:
-        error.filename = error.filename or path
-        raise
+        raise named(error, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
@@ -68,24 +67,33 @@ def atomic_path(path: PathLike) -> Iterator[str]:
 def moved_together(folder: PathLike) -> Iterator[Path]:
     """Yields an empty folder, whose files are moved to ``folder`` after the block.
 
-    It is ``FOLDER.unfinished``: one process may write a folder at a time, and
-    what a killed one left there is deleted by the next. A full disk is an OSError
-    that names the folder.
+    If the block fails, none is. It is ``FOLDER.unfinished``: one process may
+    write a folder at a time, and what a killed one left there is deleted by the
+    next. A full disk is an OSError that names the folder.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
         yield unfinished
+        # A file that others belong to, such as NAME of NAME.data, comes last
+        for path in sorted(unfinished.rglob("*"), reverse=True):
+            target = folder / path.relative_to(unfinished)
+            if path.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(path, target)
     except OSError as error:
-        error.filename = error.filename or str(folder)
-        raise
-    folder.mkdir(exist_ok=True)
-    # A file that others belong to, such as NAME of NAME.data, comes last
-    for path in sorted(unfinished.iterdir(), reverse=True):
-        replace_file(path, folder / path.name)
-    unfinished.rmdir()
+        raise named(error, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def named(error: OSError, path: PathLike) -> OSError:
+    """An error of the system, such as a full disk, with a path if it has none."""
+    if error.errno is not None and error.filename is None:
+        error.filename = os.fspath(path)
+    return error
 
 
 def replace_file(source: PathLike, path: PathLike) -> None:
@@ -99,13 +107,21 @@ def replace_file(source: PathLike, path: PathLike) -> None:
 
 
 def check_target(path: PathLike) -> None:
-    """Raises an OSError unless a file can be written to a path."""
+    """Raises an InputError unless a file can be written to a path."""
     folder = os.path.dirname(path) or os.curdir
     if os.path.isdir(path) or not os.access(folder, os.W_OK):
-        raise OSError(
+        raise InputError(
             f"{path} cannot be written: choose a file in a folder that exists "
             "and permits writing."
         )
+
+
+def check_new_folder(folder: PathLike) -> None:
+    """Raises an InputError unless a folder is new or empty."""
+    if os.path.isfile(folder):
+        raise InputError(f"{folder} is a file: give a new folder")
+    if os.path.isdir(folder) and os.listdir(folder):
+        raise InputError(f"{folder} is not empty: give a new folder")
 
 
 def shortened(name: str) -> str:
@@ -246,6 +262,22 @@ def write_json(path: PathLike, content: Any, strict: bool = False) -> None:
         with open(temporary_path, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)
             file.write("\n")
+
+
+def read_text(path: PathLike) -> str:
+    """The text in a file in UTF-8, with or without a byte order mark.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    InputError
+        If it is another kind of file.
+    """
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8: {error}") from error
 
 
 def read_json(path: PathLike) -> dict[str, Any]:

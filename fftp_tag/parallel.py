@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
-from fftp_tag.errors import InputError, one_line
+from fftp_tag.errors import OF_INPUT, one_line
 from fftp_tag.progress import show_progress
 
 Item = TypeVar("Item")
@@ -53,7 +53,7 @@ def run_ahead(
             result, reason = None, None
             try:
                 result = future.result()
-            except (InputError, OSError) as error:
+            except OF_INPUT as error:
                 reason = one_line(error)
             finally:
                 del future  # which an error would keep alive, and it the error

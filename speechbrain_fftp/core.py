@@ -1,44 +1,106 @@
-"""The Brain and the command line of this package's recipes.
+"""What this package adds to a recipe.
 
-A recipe imports them from here in place of SpeechBrain's own; the recipe that
-goes to SpeechBrain is a copy in which these names are SpeechBrain's.
+The recipe that goes to SpeechBrain is a copy without it, in which ``PluginBrain``,
+``parse_arguments`` and ``load_hyperpyyaml`` are those of SpeechBrain and
+HyperPyYAML, see ``tools/upstream.py``.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import math
+import os
 
 from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
-from fftp_tag.errors import one_line_errors
+from fftp_tag.errors import InputError, one_line_errors
 from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.distributed import get_rank, run_on_main
-from speechbrain_fftp.training.command import parse_arguments
+from speechbrain_fftp.nnet.schedulers import count_steps
+from speechbrain_fftp.training.command import load_hyperpyyaml, parse_arguments
 from speechbrain_fftp.training.compile import compile_encoder
 from speechbrain_fftp.training.guard import (
     check_data,
     check_weights,
-    end_training,
+    not_finite,
 )
 from speechbrain_fftp.training.losses import mean_of_processes, start_copy
 from speechbrain_fftp.training.mixing import MixedClips, MixupSampler
 from speechbrain_fftp.training.rows import store_in_arrays
 from speechbrain_fftp.training.throughput import Throughput
 
-__all__ = ["Brain", "parse_arguments"]
+__all__ = [
+    "PluginBrain",
+    "check_training",
+    "load_hyperpyyaml",
+    "one_line_errors",
+    "parse_arguments",
+    "report_results",
+]
 
 
-class Brain(sb.Brain):
+def check_training(brain, datasets):
+    """Checks the data, and calls the functions of ``before`` in the yaml file.
+
+    These take the Brain and the data sets, and are not called if the model is
+    only tested.
+
+    Arguments
+    ---------
+    brain : PluginBrain
+        The Brain, before ``fit``.
+    datasets : dict
+        The data sets ``train``, ``valid`` and, in most recipes, ``test``.
+
+    Raises
+    ------
+    InputError
+        If a training would be wasted.
+    """
+    run_on_main(check_data, args=[vars(brain.hparams), datasets["valid"]])
+    for dataset in datasets.values():
+        if isinstance(dataset, DynamicItemDataset):
+            check_clips(dataset)
+    if brain.test_only:
+        return
+    accumulated = brain.grad_accumulation_factor
+    size = brain.hparams.batch_size
+    if not count_steps(len(datasets["train"]), size, 1, accumulated):
+        raise InputError(
+            f"An epoch has fewer batches of {size} clips than "
+            f"--grad_accumulation_factor {accumulated}: give less of either."
+        )
+    for function in brain.hparams.before:
+        function(brain, datasets)
+
+
+def check_clips(dataset):
+    """Raises an InputError if a clip is missing, or the first one unusable."""
+    for row in dataset.data.values():
+        if not os.path.isfile(row["wav"]):
+            raise InputError(
+                f"{row['wav']} is missing: prepare the data, without --skip_prep."
+            )
+    try:
+        dataset[0]
+    except (RuntimeError, ValueError) as error:
+        raise InputError(str(error)) from error
+
+
+def report_results(brain, datasets):
+    """Calls the functions of ``after`` in the yaml file, see ``check_training``."""
+    for function in brain.hparams.after:
+        function(brain, datasets)
+
+
+class PluginBrain(sb.Brain):
     """SpeechBrain's Brain, with what this package adds to a training.
 
-    * Checks of the data; and the functions that the yaml file names, of the Brain
-      and the data sets: ``before`` training, and ``after`` evaluation.
     * A step does not wait for the GPU: its loss, the mean over all processes, is
       read one step later. Losses that are not finite more often than
-      ``nonfinite_patience`` allows, and such weights, end the process.
+      ``nonfinite_patience`` allows, and such weights, are an InputError.
     * Each step has a seed, so that a resumed training draws the same numbers.
     * Encoders are compiled block by block.
     * Clips that are not trained on are distributed over processes as well.
@@ -46,7 +108,6 @@ class Brain(sb.Brain):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.datasets = {}  # train, valid and test
         self.unread_loss = None  # of the last step: the step, and a function
         self.throughput = Throughput()
 
@@ -54,7 +115,6 @@ class Brain(sb.Brain):
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
     ):
         """Creates a loader, see ``speechbrain.Brain``."""
-        self.datasets[stage.name.lower()] = dataset
         if isinstance(dataset, DynamicItemDataset):
             store_in_arrays(dataset)
         # There may be no validation clips to distribute
@@ -66,34 +126,12 @@ class Brain(sb.Brain):
             )
         if isinstance(loader_kwargs.get("sampler"), MixupSampler):
             dataset = MixedClips(dataset)
-        with one_line_errors(ValueError):  # such as a batch_size of 0
-            loader = super().make_dataloader(
-                dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
-            )
+        loader = super().make_dataloader(
+            dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
+        )
         if stage == sb.Stage.TRAIN:
             self.last_step = len(loader)
         return loader
-
-    def fit(self, epoch_counter, train_set, valid_set=None, **options):
-        """Checks the data, and trains unless the model is only tested."""
-        with one_line_errors():
-            run_on_main(check_data, args=[vars(self.hparams), valid_set])
-        super().fit(epoch_counter, train_set, valid_set, **options)
-
-    def on_fit_start(self):
-        """Calls the functions of ``before``, and prepares the training."""
-        with one_line_errors():
-            for function in self.hparams.before:
-                function(self, self.datasets)
-        super().on_fit_start()
-
-    def evaluate(self, test_set, **options):
-        """Evaluates, and calls the functions of ``after``."""
-        with one_line_errors():
-            loss = super().evaluate(test_set, **options)
-            for function in self.hparams.after:
-                function(self, self.datasets)
-        return loss
 
     def _compile(self):
         """Compiles encoders in blocks; SpeechBrain's compiles them whole."""
@@ -161,7 +199,7 @@ class Brain(sb.Brain):
             return avg_loss + loss / step
         self.nonfinite_count += 1
         if self.nonfinite_count > self.nonfinite_patience:
-            end_training(f"The loss of step {step} of this epoch is {loss}")
+            raise not_finite(f"The loss of step {step} of this epoch is {loss}")
         return avg_loss
 
     def _save_intra_epoch_ckpt(self):

@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in ("studies", "benchmarks", "recipes/Starter"):
+for folder in ("studies", "benchmarks"):
     sys.path.append(str(ROOT / folder))
 
 import own_sounds
-import score
+import score_starter
 from four_kinds import list_rows, measure, read_csv
 from harness import commit
 
@@ -130,10 +130,12 @@ def recipe_figures(data, work):
 
 def starter_figures(data):
     """Whether the starter's best class is right, without learning."""
-    clips = [x for x in score.read_clips(data) if x.name and x.fold == FOLD]
-    groups = [[x for x in clips if x.label in score.NAMES], clips]
+    clips = [
+        x for x in score_starter.read_clips(data) if x.name and x.fold == FOLD
+    ]
+    groups = [[x for x in clips if x.label in score_starter.NAMES], clips]
     names = ("starter, best of ten of ESC-10", "starter, best of 48")
-    for name, right in zip(names, score.score_names("starter", groups)):
+    for name, right in zip(names, score_starter.score_names("starter", groups)):
         yield name, [100 * np.mean(right)]
 
 

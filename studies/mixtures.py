@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fftp_tag.audio.decode import read_audio
-from fftp_tag.audio.scenes import (
+from fftp_tag.audio.mixing import (
     add_sound,
     change_speed,
     coloured_noise,

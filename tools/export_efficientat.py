@@ -29,10 +29,10 @@ from fftp_tag.files import write_json
 RATE = 32000
 WINDOW, SHIFT, FFT, BINS = 800, 320, 1024, 128
 PREEMPHASIS = 0.97
-HIGHEST = 15000.0  # Hz
+MAX_FREQUENCY_HZ = 15000.0
 FLOOR = 1e-5
 MEAN, SCALE = -4.5, 5.0  # of the log-mel features
-SECONDS, SHORTEST = 10, 0.5  # of a clip
+MAX_SECONDS, MIN_SECONDS = 10, 0.5  # of a clip
 
 
 class LogMel(torch.nn.Module):
@@ -41,7 +41,7 @@ class LogMel(torch.nn.Module):
     def __init__(self):
         super().__init__()
         mel, _ = get_mel_banks(
-            BINS, FFT, RATE, 0.0, HIGHEST, 100.0, -500.0, 1.0
+            BINS, FFT, RATE, 0.0, MAX_FREQUENCY_HZ, 100.0, -500.0, 1.0
         )
         used = int(mel.any(0).nonzero().max()) + 1  # of the frequencies
         times = torch.arange(WINDOW, dtype=torch.float64)
@@ -113,8 +113,8 @@ def main():
         labels = [row["display_name"] for row in csv.DictReader(file)]
     description = {
         "sample_rate": RATE,
-        "seconds": SECONDS,
-        "min_seconds": SHORTEST,
+        "seconds": MAX_SECONDS,
+        "min_seconds": MIN_SECONDS,
         "input": "wavs",
         "embedding": "embeddings",
         "output": "probabilities",

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from fftp_tag import AudioTagger, Event, evaluate
-from fftp_tag.score.evaluate import list_split
+from fftp_tag.data.labelled import list_split
 from fftp_tag.score.events import match, overlap_by_half, pair_events
 from fftp_tag.tag.plots import plot_tags
 

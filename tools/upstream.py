@@ -31,6 +31,19 @@ from speechbrain_fftp.upstream_names import MERGED, RENAMED
 
 TEXTS = ROOT / "tools" / "pull_requests"
 
+# What this package adds to a recipe, and what SpeechBrain has in its place
+PLUGIN = {
+    r"^from speechbrain_fftp\.core import \([^)]*\)": (
+        "from hyperpyyaml import load_hyperpyyaml"
+    ),
+    r"\bPluginBrain\b": "sb.Brain",
+    r"\bparse_arguments\(": "sb.parse_arguments(",
+    r"^@one_line_errors\(\)\n": "",
+    r"^ *(check_training|report_results)\(.*\)\n": "",
+    # Yaml files of this package may name another preparation
+    r'hparams\.get\("prepare", (\w+)\)': r"\1",
+}
+
 
 def rename(text):
     """Replaces module names of this package by their names in SpeechBrain.
@@ -39,15 +52,11 @@ def rename(text):
     -------
     >>> rename("!new:speechbrain_fftp.augment.specmask.SpecMask")
     '!new:speechbrain.augment.freq_domain.SpecMask'
-    >>> rename("from speechbrain_fftp.core import Brain")
-    'from speechbrain import Brain'
+    >>> rename("class TaggingBrain(PluginBrain):")
+    'class TaggingBrain(sb.Brain):'
     """
-    # What SpeechBrain has itself
-    text = re.sub(
-        r"\bfrom speechbrain_fftp\.core import", "from speechbrain import", text
-    )
-    # Yaml files of this package may name another preparation
-    text = re.sub(r'hparams\.get\("prepare", (\w+)\)', r"\1", text)
+    for pattern, there in PLUGIN.items():
+        text = re.sub(pattern, there, text, flags=re.MULTILINE)
     for here, there in RENAMED.items():
         pattern = rf"\bspeechbrain_fftp\.{re.escape(here)}\b"
         text = re.sub(pattern, f"speechbrain.{there}", text)

@@ -42,7 +42,7 @@ AU_HEADER = struct.Struct(">4s5I")  # as ffmpeg writes it
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale
-SILENCE = 1e-4  # audio without a sample of this level is silent
+SILENT_BELOW = 1e-4  # of full scale: audio without a sample of this level
 BLOCK = 2**14  # frames that are read at a time
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
 # What libsndfile logs of a file that ends early: the stated size of the samples

@@ -31,7 +31,7 @@ from fftp_tag.model.sources import find_or_convert
 from fftp_tag.packages import require
 
 if TYPE_CHECKING:
-    from fftp_tag.score.calibrate import Calibration
+    from fftp_tag.learning.calibrate import Calibration
 
 MAX_NAMES = 5  # of classes that are listed
 HELP = "learns thresholds and rules of events"
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
 
         recordings = list_recordings(args.background)
     if args.data_folder:
-        from fftp_tag.score.calibrate import calibrate
+        from fftp_tag.learning.calibrate import calibrate
 
         found = calibrate(
             model,
@@ -102,8 +102,8 @@ def check_options(args: argparse.Namespace) -> None:
 
 def report_calibration(target: Path, found: "Calibration") -> None:
     """Prints scores before and after."""
+    from fftp_tag.learning.thresholds import MIN_POSITIVES
     from fftp_tag.score.tags import decimal
-    from fftp_tag.score.thresholds import MIN_POSITIVES
 
     if found.few:
         shown = ", ".join(found.few[:MAX_NAMES])

@@ -19,8 +19,13 @@ from typing import TYPE_CHECKING
 
 import fftp_tag
 from fftp_tag.cli import options, output
-from fftp_tag.errors import InputError
-from fftp_tag.files import check_target
+from fftp_tag.files import (
+    check_new_folder,
+    check_target,
+    moved_together,
+    write_csv,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from fftp_tag.score.evaluate import Evaluation
@@ -77,8 +82,8 @@ def add_clips(
 
 def run(args: argparse.Namespace) -> None:
     """Scores the model; prints the scores and writes them."""
-    if args.output and os.path.isdir(args.output) and os.listdir(args.output):
-        raise InputError(f"{args.output} is not empty: give another --output")
+    if args.output:
+        check_new_folder(args.output)
     tagger = options.load_tagger(args)
     if args.output:  # fails before the work begins
         os.makedirs(args.output, exist_ok=True)
@@ -110,7 +115,6 @@ def write_scores(
     args: argparse.Namespace, model: str, found: "Evaluation"
 ) -> None:
     """Writes the scores of clips and events, and the probabilities."""
-    from fftp_tag.files import moved_together, write_csv, write_json
     from fftp_tag.score.results import versions, write_predictions
 
     metrics = dict(found.metrics)

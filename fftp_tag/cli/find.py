@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import formats, options, output
-from fftp_tag.errors import InputError, one_line
+from fftp_tag.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.search.index import Match
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the matches, and writes them with --cut; returns the exit code."""
     import numpy as np
 
-    from fftp_tag.audio.windows import Part
+    from fftp_tag.audio.pieces import FilePiece
     from fftp_tag.parallel import in_order
     from fftp_tag.search.index import SoundIndex
 
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     args.model = args.model or index.settings.model
     encoder = index.load_encoder(options.load_tagger(args))
     embed = functools.partial(index.embed, encoder)
-    parts = [Part(file, args.start, args.end) for file in files]
+    parts = [FilePiece(file, args.start, args.end) for file in files]
     examples = []
     for _, example, error in in_order(embed, parts):
         if example is None:
@@ -143,20 +143,25 @@ def cut_matches(matches: list["Match"], folder: str) -> int:
 
     Returns the exit code: 1 if one of them cannot be written.
     """
-    from fftp_tag.audio.windows import Part
+    from fftp_tag.audio.pieces import FilePiece
     from fftp_tag.files import shortened
+    from fftp_tag.parallel import in_order
     from fftp_tag.search.clips import cut_clip
 
     os.makedirs(folder, exist_ok=True)
-    code = 0
-    for rank, match in enumerate(matches, 1):
+
+    def cut(ranked: "tuple[int, Match]") -> None:
+        """Writes a match."""
+        rank, match = ranked
         stem = os.path.splitext(os.path.basename(match.file))[0]
         times = f"{match.start:.2f}-{match.end:.2f}"
         clip = os.path.join(folder, f"{rank:03d}_{shortened(stem)}_{times}.wav")
-        part = Part(match.file, match.start, match.end)
-        try:
-            cut_clip(part, match.identity, clip)
-        except (InputError, OSError) as error:
-            output.report(one_line(error))
+        part = FilePiece(match.file, match.start, match.end)
+        cut_clip(part, match.identity, clip)
+
+    code = 0
+    for _, _, reason in in_order(cut, enumerate(matches, 1)):
+        if reason is not None:
+            output.report(reason)
             code = 1
     return code

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from fftp_tag.cli import options
 from fftp_tag.errors import InputError
+from fftp_tag.files import read_text
 from fftp_tag.model.edit import check_output
 
 HELP = "converts a published model, or stores weights in int8"
@@ -84,9 +85,7 @@ def run(args: argparse.Namespace) -> None:
                 f"settings beside it: leave --{', --'.join(own)} out"
             )
         if args.labels is not None:
-            own["labels"] = (
-                Path(args.labels).read_text("utf-8-sig").splitlines()
-            )
+            own["labels"] = read_text(args.labels).splitlines()
         sources.convert(args.source, path, existing, **own)
         existing = path
     else:

@@ -12,7 +12,7 @@ import argparse
 import os
 
 from fftp_tag.cli import options, output
-from fftp_tag.errors import counted
+from fftp_tag.errors import InputError, counted
 from fftp_tag.model.sources import STARTER
 
 HELP = "makes an index of a folder of recordings"
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.search.index import update_index
 
     if not os.path.isdir(args.archive):
-        raise FileNotFoundError(
+        raise InputError(
             f"{args.archive}: there is no such folder; "
             "an archive is a folder of audio files."
         )
@@ -63,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {counted(update.added, 'file')} added, "
         f"{update.unchanged} unchanged, {update.dropped} dropped, "
-        f"{len(update.errors)} not read; {counted(update.n_windows, 'window')}"
+        f"{len(update.errors)} not read; {counted(update.n_spans, 'span')}"
     )
     return 1 if update.errors else 0

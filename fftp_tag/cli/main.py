@@ -16,7 +16,7 @@ import signal
 import sys
 
 from fftp_tag.cli import output
-from fftp_tag.errors import InputError, one_line
+from fftp_tag.errors import OF_INPUT, one_line
 from fftp_tag.version import __version__
 
 # The module of each verb
@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         os._exit(130)  # does not wait for threads that read files
     except BrokenPipeError:  # the reader of the output has stopped, e.g. `head`
         output.discard_standard_output()
-    except (InputError, OSError) as error:
+    except OF_INPUT as error:
         output.report(one_line(error))
         output.discard_standard_output()
     return 1

@@ -8,6 +8,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import PathLike, atomic_path, file_sha256, is_unchanged
+from fftp_tag.files import (
+    PathLike,
+    atomic_path,
+    file_sha256,
+    is_unchanged,
+    read_text,
+)
 
 MANIFEST = "manifest.jsonl"
 
@@ -39,8 +46,14 @@ class OutputFolder:
     def __init__(self, folder: PathLike, made_by: dict[str, Any]):
         self.path = Path(folder, MANIFEST)
         self.rows: dict[str, dict] = {}  # by file
-        text = self.path.read_text("utf-8") if self.path.exists() else ""
+        text = read_text(self.path) if self.path.exists() else ""
+        if text and not text.endswith("\n"):  # the last line was interrupted
+            self.add_line()
         found = read_lines(text)
+        if not all(isinstance(row, dict) for row in found):
+            raise InputError(
+                f"{self.path} is another kind of file: give another --output."
+            )
         if not found:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.add_line(made_by)
@@ -57,9 +70,7 @@ class OutputFolder:
                 f"{', '.join(differing)}, see {self.path}: give another "
                 "--output."
             )
-        self.rows = {row["file"]: row for row in rows}
-        if not text.endswith("\n"):  # the last line was interrupted
-            self.add_line()
+        self.rows = {row["file"]: row for row in rows if "file" in row}
 
     def is_done(self, name: str, recording: PathLike) -> bool:
         """Whether a file has the results of a recording, as it is now.
@@ -107,8 +118,6 @@ def read_lines(text: str) -> list[dict[str, Any]]:
     """The objects in the lines of a text; what was not finished is left out."""
     found = []
     for line in text.splitlines():
-        try:
+        with contextlib.suppress(ValueError):
             found.append(json.loads(line))
-        except ValueError:
-            continue
     return found

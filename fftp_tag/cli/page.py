@@ -8,17 +8,18 @@ Authors
 """
 
 import argparse
-import contextlib
-import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fftp_tag
 from fftp_tag.errors import InputError
+from fftp_tag.files import (
+    check_new_folder,
+    moved_together,
+    read_json,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from fftp_tag.model.session import Model
@@ -67,33 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to view it."""
     dist = None if args.runtime is None else find_runtime(args.runtime)
-    with new_folder(args.folder) as folder:
+    check_new_folder(args.folder)
+    with moved_together(args.folder) as folder:
         model = load_model(args.model)
         write_page(folder, model, dist, args.example)
     print(
         f"wrote {args.folder}: view it with python -m http.server --bind "
         f"127.0.0.1 --directory {args.folder}, or copy it to any web server"
     )
-
-
-@contextlib.contextmanager
-def new_folder(target: str) -> Iterator[Path]:
-    """Yields a folder whose content is in the target after the block.
-
-    Raises
-    ------
-    InputError
-        If the target is not empty.
-    """
-    if os.path.exists(target) and os.listdir(target):
-        raise InputError(f"{target} is not empty: give a new FOLDER")
-    parent, name = os.path.split(os.path.abspath(target))
-    os.makedirs(parent, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{name}.") as made:
-        yield Path(made)
-        os.makedirs(target, exist_ok=True)
-        for file in os.listdir(made):
-            os.replace(os.path.join(made, file), os.path.join(target, file))
 
 
 def load_model(source: str) -> "Model":
@@ -116,7 +98,6 @@ def write_page(
 ) -> None:
     """Writes the page into an empty folder; ``dist`` holds the runtime."""
     from fftp_tag.audio.decode import read_duration
-    from fftp_tag.files import write_json
     from fftp_tag.model.session import Model
 
     for file in STATIC.iterdir():
@@ -152,11 +133,11 @@ def find_runtime(node_modules: str) -> Path:
     package = Path(node_modules, PACKAGE)
     remedy = f"npm install {PACKAGE}@{VERSION}"
     if not (package / "package.json").is_file():
-        raise FileNotFoundError(f"{package} is missing: {remedy}")
-    about = json.loads((package / "package.json").read_text("utf-8"))
-    if about["version"] != VERSION:
+        raise InputError(f"{package} is missing: {remedy}")
+    version = read_json(package / "package.json").get("version")
+    if version != VERSION:
         raise InputError(
-            f"{package} is version {about['version']}, but the page needs "
-            f"{VERSION}: {remedy}"
+            f"{package} is version {version}, but the page needs {VERSION}: "
+            f"{remedy}"
         )
     return package / "dist"

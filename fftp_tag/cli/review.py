@@ -1,8 +1,8 @@
 """``fftp-tag review``: Checks what a model finds in recordings, by ear.
 
-Opens a page in the browser that plays the events of a model, and places where
-it nearly found one: press y or n, or the number of another class. Only this
-computer can open the page. Places that are answered are not asked for again,
+Opens a page in the browser that plays candidates: the events of a model, and
+where it nearly found one. Press y or n, or the number of another class. Only this
+computer can open the page. Candidates that are answered are not asked for again,
 also when the command is given again.
 
 Writes review.csv into --output; fftp-tag learn learns from it with --reviewed.
@@ -25,8 +25,6 @@ from fftp_tag.packages import require
 
 if TYPE_CHECKING:
     from fftp_tag.data.reviewed import Answer
-    from fftp_tag.review.places import Place
-    from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "checks what a model finds in recordings, by ear"
 EXAMPLES = """\
@@ -77,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Serves the page until it is done, then prints what was heard."""
     from fftp_tag.data.reviewed import ReviewFolder
     from fftp_tag.model.session import NO_CLASSES
+    from fftp_tag.review.candidates import listen
     from fftp_tag.review.server import ReviewServer
     from fftp_tag.review.session import Session
 
@@ -91,20 +90,24 @@ def run(args: argparse.Namespace) -> int:
             f"--label {args.label} is no class of {tagger.model.path}, which "
             f"has {', '.join(tagger.labels)}"
         )
-    places, n_failed = listen(tagger, top, names)
+    candidates, reasons = listen(tagger, top, names, progress=True)
+    for reason in reasons:
+        output.report(reason)
+    if len(reasons) == len(names):
+        raise InputError("none of the recordings can be read")
     session = Session(
-        places,
+        candidates,
         folder,
         tagger.labels,
         tagger.model.digest,
         args.order,
         args.label,
     )
-    if session.open_places("uncertain", None):
+    if session.open_candidates("uncertain", None):
         with ReviewServer(session) as server:
             print(
-                f"{counted(len(places), 'place')} in "
-                f"{counted(len(names) - n_failed, 'recording')}: hear them at "
+                f"{counted(len(candidates), 'candidate')} in "
+                f"{counted(len(names) - len(reasons), 'recording')}: hear them at "
                 f"{server.address}  (Done there, or Ctrl+C here, ends)",
                 flush=True,
             )
@@ -124,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
             f"  fftp-tag learn CLIPS --reviewed {shlex.quote(args.output)} "
             "--output better.onnx"
         )
-    return int(n_failed > 0)
+    return int(len(reasons) > 0)
 
 
 def find_recordings(source: str) -> tuple[str, list[str]]:
@@ -151,38 +154,8 @@ def find_recordings(source: str) -> tuple[str, list[str]]:
     return os.path.abspath(source), names
 
 
-def listen(
-    tagger: "AudioTagger", top: str, names: list[str]
-) -> tuple[list["Place"], int]:
-    """Runs the model on recordings; returns the places to hear, and how many
-    recordings cannot be read, which are reported.
-    """
-    from fftp_tag.parallel import in_order
-    from fftp_tag.review.places import find_places, place_seconds
-
-    seconds = place_seconds(tagger)
-
-    def hear(name: str) -> list["Place"]:
-        """The places of a recording."""
-        path = os.path.join(top, name)
-        timeline = tagger.analyze(path, progress=len(names) == 1)
-        return find_places(timeline, top, name, seconds)
-
-    places: list[Place] = []
-    n_failed = 0
-    for _, found, error in in_order(hear, names, progress=len(names) > 1):
-        if found is None:
-            output.report(str(error))
-            n_failed += 1
-        else:
-            places += found
-    if n_failed == len(names):
-        raise InputError("none of the recordings can be read")
-    return places, n_failed
-
-
 def print_summary(answers: list["Answer"], model: str) -> None:
-    """Prints how many places of each class were heard, and how many were right.
+    """Prints how many candidates of each class were heard, and how many are right.
 
     Of the events of a model, by its checksum, that were chosen at random, with
     an interval, unless others of their recordings have answers: these are not
@@ -190,7 +163,7 @@ def print_summary(answers: list["Answer"], model: str) -> None:
     """
     counts = collections.Counter((x.asked, x.answer) for x in answers)
     minutes = sum(x.end - x.start for x in answers) / 60
-    print(f"heard {counted(len(answers), 'place')}, {minutes:.1f} minutes")
+    print(f"heard {counted(len(answers), 'candidate')}, {minutes:.1f} minutes")
     kinds = ("yes", "no", "other", "skip")
     if answers:
         print(f"{'yes':>5}{'no':>6}{'other':>7}{'skipped':>9}  class asked for")

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fftp_tag.errors import InputError
-from fftp_tag.model.sources import HUB_ID
+from fftp_tag.files import check_new_folder, moved_together, read_text
+from fftp_tag.model.hub import HUB_ID
 
 if TYPE_CHECKING:
     from fftp_tag.model.session import Model
@@ -71,16 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to upload it."""
-    from fftp_tag.cli.page import load_model, new_folder
+    from fftp_tag.cli.page import load_model
     from fftp_tag.model.card import write_card
 
     if not HUB_ID.fullmatch(args.name):
         raise InputError(f"--name {args.name} is not owner/name")
-    about = ""
-    if args.about is not None:
-        about = Path(args.about).read_text("utf-8-sig")
+    about = "" if args.about is None else read_text(args.about)
     target = args.folder
-    with new_folder(target) as folder:
+    check_new_folder(target)
+    with moved_together(target) as folder:
         model = load_model(args.model)
         speechbrain = write_files(folder, model, args.form)
         write_card(

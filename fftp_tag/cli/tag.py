@@ -33,8 +33,6 @@ EXAMPLES = """\
   fftp-tag -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
 
-LEAST = 0.0005  # a lower probability is printed as 0.000
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
@@ -280,5 +278,6 @@ def analyze(
     threshold = tag_threshold(tagger.model.rules, args.threshold)
     top_k = options.given(args, "top_k")
     tags = rank_tags(probs, tagger.labels, threshold=threshold, **top_k)
-    best = rank_tags(probs, tagger.labels, top_k=1, threshold=LEAST)
+    # A lower probability is printed as 0.000
+    best = rank_tags(probs, tagger.labels, top_k=1, threshold=0.0005)
     return Result(file, tags, best=best)

@@ -11,7 +11,7 @@ from typing import Any
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 
-LONGEST = 200  # characters
+MAX_CHARACTERS = 200
 # Of tables, of manifests, and of SpeechBrain's label encoder
 SEPARATORS = (";", "$", " => ")
 
@@ -44,8 +44,8 @@ def class_name(text: str, origin: PathLike | None = None) -> str:
         problem = "it is empty"
     elif not name.isprintable():
         problem = "it has a character that cannot be printed"
-    elif len(name) > LONGEST:
-        problem = f"it has more than {LONGEST} characters"
+    elif len(name) > MAX_CHARACTERS:
+        problem = f"it has more than {MAX_CHARACTERS} characters"
     if problem:
         where = "" if origin is None else f"{origin}: "
         raise InputError(f"{where}rename the class {text[:50]!r}: {problem}")

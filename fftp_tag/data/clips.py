@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fftp_tag.audio.decode import MIN_SECONDS, read_audio
+from fftp_tag.audio.pieces import FilePiece
+from fftp_tag.audio.sounds import Interval
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 
@@ -35,7 +37,11 @@ MISSING = "missing file"  # the reason why a clip is skipped
 
 
 class Clip(NamedTuple):
-    """One labelled clip, by default the whole of its audio."""
+    """A labelled clip, by default the whole of its audio.
+
+    The record of all that is learnt from: folders, tables, label tracks,
+    reviews, background and the bank of other sounds.
+    """
 
     id: str
     # A path, or an object whose method read returns the content of a file;
@@ -46,7 +52,20 @@ class Clip(NamedTuple):
     start: float = 0.0  # seconds
     end: float = math.inf  # the end of the file
     group: str = ""  # clips of a group share a split
-    fold: str = ""
+    fold: str = ""  # if given, its clips stay in one fold of a validation
+    known: tuple[str, ...] = ()  # the classes that labels tell of; none: all
+    # It was chosen for review: it is learnt from, but no calibration, threshold
+    # or score is of such clips, which are unlike what will be heard
+    is_reviewed: bool = False
+    kind: str = ""  # of a sound of the bank, which has no class
+    # Where its sounds are, in seconds from its start, the longest first; none:
+    # anywhere
+    sounds: tuple[Interval, ...] = ()
+
+    @property
+    def piece(self) -> FilePiece:
+        """The file, and what of it the clip is."""
+        return FilePiece(str(self.audio), self.start, self.end)
 
     @property
     def seconds(self) -> float:

@@ -12,7 +12,6 @@ Authors
 
 import contextlib
 import functools
-import io
 import logging
 import os
 import shutil
@@ -24,13 +23,15 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from fftp_tag.audio.pieces import as_wav
 from fftp_tag.data.class_lists import write_classes
 from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, Skipped, convert_clip
 from fftp_tag.data.tables import read_table
-from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.errors import InputError
 from fftp_tag.files import (
     PREPARED,
     PathLike,
+    atomic_path,
     file_sha256,
     read_json,
     write_csv,
@@ -42,7 +43,6 @@ logger = logging.getLogger(__name__)
 
 SKIPPED = "skipped.csv"
 AUDIO = "audio"  # the folder of clips
-MOST_CHECKED = 50_000  # files
 MANIFEST = ("ID", "duration", "wav", "start", "stop", "labels")
 
 
@@ -125,10 +125,11 @@ def is_complete(folder: PathLike) -> bool:
     return bool(read_record(folder)["tables"])
 
 
-def check_prepared(folder: PathLike) -> None:
+def check_prepared(folder: PathLike, max_clips: int = 50_000) -> None:
     """Raises an InputError if a table was changed, or a clip is not all there.
 
-    Of large data sets, some of the clips are checked.
+    Of more clips than ``max_clips``, some are checked. It is the preparation of
+    yaml files whose data are prepared beforehand.
     """
     tables = read_record(folder)["tables"]
     if not tables:
@@ -141,16 +142,12 @@ def check_prepared(folder: PathLike) -> None:
         if not table.is_file() or file_sha256(table) != checksum:
             raise damaged(table, folder)
     clips = list(read_manifest(folder))
-    for clip, n_samples in clips[:: len(clips) // MOST_CHECKED + 1]:
+    for clip, n_samples in clips[:: len(clips) // max_clips + 1]:
         if (
             not os.path.isfile(clip.audio)
             or os.path.getsize(clip.audio) < 2 * n_samples
         ):
             raise damaged(clip.audio, folder)
-
-
-# For the preparation of yaml files whose data are prepared beforehand
-use_prepared = one_line_errors()(check_prepared)
 
 
 def damaged(path: PathLike, folder: PathLike) -> InputError:
@@ -280,15 +277,9 @@ def clip_path(folder: PathLike, clip: Clip) -> str:
 
 def write_clip(path: str, samples: np.ndarray, sample_rate: int) -> None:
     """Writes samples in 16 bits, all of them or none."""
-    content = io.BytesIO()
-    sf.write(content, samples, sample_rate, "PCM_16", format="WAV")
-    unfinished = Path(f"{path}.unfinished")
-    try:
-        unfinished.write_bytes(content.getbuffer())
-        os.replace(unfinished, path)
-    except OSError as error:  # such as a full disk
-        error.filename = path
-        raise
+    with atomic_path(path) as temporary_path:
+        content = as_wav(samples, sample_rate, "PCM_16")
+        Path(temporary_path).write_bytes(content)
 
 
 def read_manifest(

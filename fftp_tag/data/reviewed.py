@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     probability: float  # of this class
     answer: str  # one of ANSWERS
     label: str  # the class, background, or nothing if it was skipped
-    order: str  # by which the place was chosen
+    order: str  # by which the candidate was chosen
     model: str  # its checksum
     time: str  # of the answer
 
@@ -109,7 +109,7 @@ def read_answers(folder: PathLike) -> list[Answer]:
             if answer.answer not in ANSWERS:
                 raise ValueError(f"{answer.answer!r} is none of {ANSWERS}")
             if not 0 <= answer.start < answer.end:
-                raise ValueError("a place must end after its start")
+                raise ValueError("a candidate must end after its start")
             if answer.answer != SKIP:
                 class_name(answer.label)
         except ValueError as error:
@@ -118,11 +118,11 @@ def read_answers(folder: PathLike) -> list[Answer]:
     return answers
 
 
-def reviewed_clips(folder: PathLike) -> dict[Clip, tuple[str, ...]]:
+def reviewed_clips(folder: PathLike) -> list[Clip]:
     """The clips to learn from in a folder of answers; a recording is a group.
 
-    Each with the classes that its answer tells of: those that were asked for,
-    and heard; or none, if it is background, and the answer tells of all.
+    Known are the classes that an answer tells of: that which was asked for, and
+    that which was heard; or all, if it is background instead.
 
     Raises
     ------
@@ -138,19 +138,20 @@ def reviewed_clips(folder: PathLike) -> dict[Clip, tuple[str, ...]]:
             f"{', '.join(missing[:MAX_NAMES])}. Move them back, or correct the "
             f"column folder of {os.path.join(folder, TABLE)}"
         )
-    clips = {}
+    clips = []
     for x in answers:
-        is_background = x.label == BACKGROUND
-        clip = Clip(
-            id=part_id(x.path, x.start, x.end),
-            audio=x.path,
-            labels=() if is_background else (class_name(x.label),),
-            start=x.start,
-            end=x.end,
-            group=x.path,
+        labels = () if x.label == BACKGROUND else (class_name(x.label),)
+        tells_of_all = not labels and x.answer == OTHER
+        clips.append(
+            Clip(
+                id=part_id(x.path, x.start, x.end),
+                audio=x.path,
+                labels=labels,
+                start=x.start,
+                end=x.end,
+                group=x.path,
+                known=() if tells_of_all else (x.asked, *labels),
+                is_reviewed=True,
+            )
         )
-        about = (x.asked, *clip.labels)
-        if is_background and x.answer == OTHER:
-            about = ()
-        clips[clip] = about
     return clips

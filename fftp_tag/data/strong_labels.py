@@ -25,6 +25,8 @@ from fftp_tag.files import files_below
 
 logger = logging.getLogger(__name__)
 
+Truth = dict[str, list[tuple[float, float, str]]]  # start, end, label by clip
+
 # Columns of the clip, start, end and label of an event; Raven names no clip,
 # and lets users name the column of labels
 AUDIOSET = "segment_id", "start_time_seconds", "end_time_seconds", "label"

@@ -10,19 +10,21 @@ Authors
 
 from pathlib import Path
 
-from fftp_tag.audio.windows import Part
+from fftp_tag.data.clips import Clip
+from fftp_tag.data.custom import part_id
 from fftp_tag.data.tables import read_table
-from fftp_tag.learning.recordings import Recording
 
 FOLDER = Path(__file__).parent
-COPIES = 1  # of each sound
 
 
-def read_bank() -> list[tuple[Recording, str]]:
-    """The sounds of the bank, and the kind of each."""
-    path = str(FOLDER / "bank.ogg")
+def read_bank() -> list[Clip]:
+    """The sounds of the bank, each of a kind."""
+    path = FOLDER / "bank.ogg"
     sounds = []
     for _, row in read_table(FOLDER / "bank.csv", ("kind", "start", "end")):
-        part = Part(path, float(row["start"]), float(row["end"]))
-        sounds.append((Recording(part, copies=COPIES), row["kind"]))
+        start, end = float(row["start"]), float(row["end"])
+        name = part_id(path.name, start, end)
+        sounds.append(
+            Clip(name, str(path), start=start, end=end, kind=row["kind"])
+        )
     return sounds

@@ -22,8 +22,6 @@ SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
 # Temperature without cross-validation: with five clips of each of ten classes, on
 # the starter, 8 to 10 were best
 TEMPERATURE = 9.0
-# Weight of all other sounds in calibration, where all clips have 1
-OTHERS = 1.7
 # Of the logarithm of a temperature, and of an offset
 BOUNDS = ((np.log(3.0), np.log(100.0)), (-4.0, 4.0))
 
@@ -35,14 +33,14 @@ class ClipClassifier:
     Arguments
     ---------
     weight, bias : numpy.ndarray
-        ``[C, F]``, 0 of features that are not learnt from, and ``[C]``; if a
-        clip has one class, of more, which are hidden: background, and the kinds
-        of other sounds.
+        ``[C + K, F]``, 0 of features that are not learnt from, and
+        ``[C + K]``.
     n_classes : int
-        C.
+        C; if a clip has one class or none, K rows of what has none follow:
+        background, and kinds of other sounds.
     single_label : bool
-        Whether a clip has one class: the probabilities of all classes, hidden
-        ones included, sum to 1.
+        Whether a clip has one class or none: the probabilities of all rows sum
+        to 1.
     identity : ClipClassifier, optional
         Tells the C classes apart, where this one tells whether it is one of
         them: probabilities are the products of both.
@@ -58,7 +56,7 @@ class ClipClassifier:
         self, temperature: float, offset: float = 0.0
     ) -> "ClipClassifier":
         """A copy whose logits are divided by a temperature; then, an offset is
-        added to those of hidden classes.
+        added to those of what has no class.
         """
         bias = self.bias / temperature
         bias[self.n_classes :] += offset
@@ -67,7 +65,7 @@ class ClipClassifier:
         )
 
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """Logits of spans with features ``[N, F]``, with those of hidden classes."""
+        """Logits ``[N, C + K]`` of spans with features ``[N, F]``."""
         return features @ self.weight.T + self.bias
 
     def probabilities(self, spans: list[np.ndarray]) -> np.ndarray:
@@ -120,6 +118,7 @@ def learn_classes(
     features: np.ndarray,
     classes: np.ndarray,
     n_classes: int,
+    n_others: int,
     columns: np.ndarray,
 ) -> ClipClassifier:
     """Learns to tell the classes of clips that have one each.
@@ -132,10 +131,10 @@ def learn_classes(
     Arguments
     ---------
     features, classes : numpy.ndarray
-        Features ``[clips, F]`` and class indices ``[clips]``, from
-        ``n_classes`` on of hidden classes.
-    n_classes : int
-        The number of classes that are not hidden.
+        Features ``[clips, F]`` and class indices ``[clips]``, from C on of what
+        has no class.
+    n_classes, n_others : int
+        C and K, see ``ClipClassifier``.
     columns : numpy.ndarray
         Indices of the features to learn from.
     """
@@ -158,9 +157,8 @@ def learn_classes(
         rows = solve(covariance, means.T, assume_a="pos").T
     constants = np.log(counts / len(classes)) - (rows * means).sum(1) / 2
     rows /= scaler.scale_
-    n_rows = max(n_classes, classes.max() + 1)
-    weight = np.zeros((n_rows, features.shape[1]))
-    bias = np.full(n_rows, NEVER * TEMPERATURE)
+    weight = np.zeros((n_classes + n_others, features.shape[1]))
+    bias = np.full(len(weight), NEVER * TEMPERATURE)
     weight[np.ix_(known, columns)] = rows
     bias[known] = constants - rows @ scaler.mean_
     return ClipClassifier(weight, bias, n_classes, True)
@@ -222,38 +220,36 @@ def learn_identity(classifiers: list[ClipClassifier]) -> ClipClassifier:
 
 
 def find_calibration(
-    logits: np.ndarray, classes: np.ndarray, n_classes: int
+    logits: np.ndarray,
+    classes: np.ndarray,
+    weights: np.ndarray,
+    n_classes: int,
 ) -> tuple[float, float]:
     """The temperature and the offset with the lowest log-loss on held-out clips.
 
-    What has no class has one probability, that of all hidden classes, if there
-    are any. All other sounds together count more than all clips.
+    What has no class has one probability, that of background and all kinds of
+    other sounds.
 
     Arguments
     ---------
-    logits, classes : numpy.ndarray
-        Logits ``[clips, K]`` of C classes, background and the kinds of other
-        sounds; and class indices ``[clips]``.
+    logits, classes, weights : numpy.ndarray
+        Logits ``[clips, C + K]``, see ``ClipClassifier``; class indices
+        ``[clips]``, from C on of what has no class; and how much clips count,
+        ``[clips]``.
     n_classes : int
         C.
     """
     from scipy.optimize import minimize
     from scipy.special import logsumexp
 
-    is_other = classes > n_classes
-    n_clips = (~is_other).sum()
-    if not n_clips:
-        return TEMPERATURE, 0.0
-    weights = np.ones(len(classes))
-    weights[is_other] = OTHERS * n_clips / max(is_other.sum(), 1)
     rows, columns = np.arange(len(classes)), np.minimum(classes, n_classes)
 
     def log_loss(values: np.ndarray) -> float:
         """The mean log-loss of the logarithm of a temperature and an offset."""
         scores = logits / np.exp(values[0])
         if scores.shape[1] > n_classes:
-            hidden = logsumexp(scores[:, n_classes:], axis=1) + values[1]
-            scores = np.column_stack([scores[:, :n_classes], hidden])
+            none = logsumexp(scores[:, n_classes:], axis=1) + values[1]
+            scores = np.column_stack([scores[:, :n_classes], none])
         losses = logsumexp(scores, axis=1) - scores[rows, columns]
         return float(np.average(losses, weights=weights))
 

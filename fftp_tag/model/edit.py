@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def check_output(path: PathLike) -> None:
-    """Raises an InputError or OSError if no model can be written to a path."""
+    """Raises an InputError if no model can be written to a path."""
     if Path(path).suffix != ".onnx":
         raise InputError(f"{path} must end with .onnx.")
     check_target(path)
@@ -59,10 +59,10 @@ def copy_model(
         change(model.graph)
     if source.resolve() != path.resolve():
         copy_weights(model.graph, source, path)
-    write_model(model, path, info.to_metadata())
+    write_onnx(model, path, info.to_metadata())
 
 
-def write_model(
+def write_onnx(
     model: "onnx.ModelProto", path: PathLike, metadata: dict[str, str]
 ) -> None:
     """Writes a model.onnx with metadata, and with checksums.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fftp_tag.errors import InputError
 
-MODEL_ID = r"([^/@\s]+/[^/@\s]+)(?:@([^@\s]+))?"
+HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")  # and revision
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
@@ -71,7 +71,7 @@ def download(source: Path | str, files: Sequence[str]) -> Path:
     """
     from huggingface_hub import errors, snapshot_download
 
-    match = re.fullmatch(MODEL_ID, str(source))
+    match = HUB_ID.fullmatch(str(source))
     if match is None:
         raise FileNotFoundError(
             f"There is no file or folder {source}, and it is not a model id "

@@ -20,9 +20,11 @@ from fftp_tag.errors import InputError
 Numbers = float | np.ndarray  # for all classes, or one per class [C]
 
 THRESHOLD = 0.5  # of a model without learnt rules
-MOST_SAMPLES = 2**31  # of a clip
-WINDOW = 2.0  # seconds, of a model of clips
-OVERLAP = 0.1  # of consecutive pieces, as a fraction of the maximum clip length
+MAX_CLIP_SAMPLES = 2**31  # of a clip
+WINDOW_SECONDS = 2.0  # of a model of clips
+PIECE_OVERLAP = (
+    0.1  # of consecutive pieces, as a fraction of the maximum clip length
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,10 +128,10 @@ class FrameLevel:
 
 
 class Framing(NamedTuple):
-    """Parts of a recording that a model runs on, in samples.
+    """Pieces of a recording that a model runs on, in samples.
 
     One begins every ``hop``; the last one ends with the recording. A recording
-    that is shorter than a part is one part.
+    that is shorter than a piece is one piece.
     """
 
     size: int
@@ -202,7 +204,7 @@ class ModelInfo:
         is_right = {
             "labels": are_class_names(self.labels),
             "sample_rate": is_whole(self.sample_rate, MIN_RATE, MAX_RATE),
-            "max_samples": is_whole(longest, 1, MOST_SAMPLES),
+            "max_samples": is_whole(longest, 1, MAX_CLIP_SAMPLES),
             "min_samples": is_whole(self.min_samples, 1, longest),
             "frame_samples": is_whole(self.frame_samples, 1, longest),
             "single_label": isinstance(self.single_label, bool),
@@ -274,7 +276,9 @@ class ModelInfo:
         if self.frame_level is None:
             return Framing(size, size)
         step = self.frame_level.hop_samples
-        overlap = max(OVERLAP * size, self.frame_level.span_samples + step)
+        overlap = max(
+            PIECE_OVERLAP * size, self.frame_level.span_samples + step
+        )
         return Framing(size, max(int(size - overlap) // step, 1) * step)
 
     def piece_start(self, start: int, end: int) -> int:
@@ -295,7 +299,7 @@ class ModelInfo:
         By default of 2 s, or of the length that clips are padded to.
         """
         size = round(
-            (WINDOW if seconds is None else seconds) * self.sample_rate
+            (WINDOW_SECONDS if seconds is None else seconds) * self.sample_rate
         )
         if self.fixed_length and seconds is None:
             size = self.max_samples

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from fftp_tag.errors import InputError
-from fftp_tag.model.edit import write_model
+from fftp_tag.model.edit import write_onnx
 from fftp_tag.model.graphs import ancestors
 
 MATMULS = ("MatMul", "Gemm")
@@ -52,7 +52,7 @@ def store_in_int8(source, path):
         quantize(model, quantized, names)
         fuse(quantized, fused)
         model = onnx.load(fused)
-    write_model(model, path, metadata)
+    write_onnx(model, path, metadata)
 
 
 def quantize(model, path, names):

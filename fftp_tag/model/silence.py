@@ -1,7 +1,7 @@
 """Makes the probabilities of silence 0, in the graph of a model.onnx.
 
 Encoders respond to digital silence as they happen to: whatever runs the file
-gets 0 for each part without a sample of 1/10,000 of full scale.
+gets 0 for each span without a sample of 1/10,000 of full scale.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fftp_tag.audio.decode import SILENCE
+from fftp_tag.audio.decode import SILENT_BELOW
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.info import ModelInfo
 
@@ -41,7 +41,10 @@ def mask_silence(graph: "onnx.GraphProto", info: ModelInfo) -> None:
                 names[:] = [raw(x) if x == output else x for x in names]
     if "probabilities" in outputs:
         peak = build.ReduceMax(build.Abs("wavs"), 1)
-        mask("probabilities", build.GreaterOrEqual(peak, np.float32(SILENCE)))
+        mask(
+            "probabilities",
+            build.GreaterOrEqual(peak, np.float32(SILENT_BELOW)),
+        )
     if "frame_probabilities" in outputs and info.frame_level is not None:
         shape = build.Shape(raw("frame_probabilities"), start=1, end=2)
         starts = build.Range(np.array(0), build.Squeeze(shape), np.array(1))
@@ -54,11 +57,11 @@ def mask_silence(graph: "onnx.GraphProto", info: ModelInfo) -> None:
 def add_is_heard(
     build: GraphBuilder, starts: str, size: int, name: str = ""
 ) -> str:
-    """Adds whether parts of the waveforms are not silent, ``[B, N, 1]``.
+    """Adds whether spans of the waveforms are not silent, ``[B, N, 1]``.
 
     Their first samples are ``[B, N]`` or ``[1, N]``.
     """
-    loud = build.GreaterOrEqual(build.Abs("wavs"), np.float32(SILENCE))
+    loud = build.GreaterOrEqual(build.Abs("wavs"), np.float32(SILENT_BELOW))
     count = build.CumSum(build.Cast(loud, to=6), 1)  # int32
     count = build.Pad(count, np.array([0, 1, 0, 0]))  # up to each sample
     batch = build.Shape("wavs", start=0, end=1)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fftp_tag.errors import InputError, one_line
 from fftp_tag.files import PathLike, atomic_path, file_identity
-from fftp_tag.model.hub import download
+from fftp_tag.model.hub import HUB_ID, download
 from fftp_tag.version import __version__
 
 # Commands import this module to parse their options: what is slow to import is
 # imported in functions
 if TYPE_CHECKING:
-    from fftp_tag.model.foreign.join import Found
+    from fftp_tag.model.foreign.join import ForeignFile
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ STARTER_MODEL = Path(__file__).parents[1] / "starter" / "model.onnx"
 MODEL = "model.onnx"
 CONFIG = "config.json"  # of a checkpoint
 WEIGHTS = (".pth", ".pt")
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 # What is downloaded of a model on the hub
 ON_HUB = (
     MODEL,
@@ -42,7 +41,7 @@ ON_HUB = (
 )
 
 # A model.onnx of this package, an ONNX file of others, or neither
-Onnx: TypeAlias = "Path | Found | None"
+Onnx: TypeAlias = "Path | ForeignFile | None"
 
 
 def find_or_convert(source: PathLike) -> Path:
@@ -144,7 +143,7 @@ def find_on_hub(source: PathLike) -> Onnx:
 def convert(
     source: PathLike,
     path: Path,
-    found: "Found | None" = None,
+    found: "ForeignFile | None" = None,
     **options: Any,
 ) -> None:
     """Writes a model.onnx from an ONNX file of others, or else a checkpoint.
@@ -172,7 +171,7 @@ def convert(
         write_checkpoint(source, path, **options)
 
 
-def write_joined(found: "Found", path: Path) -> None:
+def write_joined(found: "ForeignFile", path: Path) -> None:
     """Writes a model.onnx from an ONNX file of others, and runs it once."""
     from fftp_tag.model.session import Model
 
@@ -209,7 +208,7 @@ def cache_folder() -> Path:
     return Path(folder) / "fftp_tag"
 
 
-def cache_name(path: Path, foreign: "Found | None" = None) -> str:
+def cache_name(path: Path, foreign: "ForeignFile | None" = None) -> str:
     """The name of a converted model in the cache.
 
     It depends on the version of this package and, for files on disk, on their

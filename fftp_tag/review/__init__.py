@@ -1,4 +1,4 @@
-"""Checks what a model finds by ear: places to hear, answers, a web page.
+"""Checks what a model finds by ear: candidates to hear, answers, a web page.
 
 Authors
  * The speechbrain_fftp authors 2026

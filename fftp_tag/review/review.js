@@ -1,4 +1,4 @@
-// The page of a review: plays a place, and sends the answer.
+// The page of a review: plays a candidate, and sends the answer.
 
 import { drawSpectrogram, formatTime, makeSpectrogram } from "./draw.js";
 import { element, find } from "./elements.js";
@@ -6,9 +6,9 @@ import { element, find } from "./elements.js";
 const KEYS = 9; // classes that have a number; background has 0
 const player = find("player");
 const context = new OfflineAudioContext(1, 1, 48000); // decodes only
-let place = null; // that is shown
+let candidate = null; // that is shown
 let clip = null; // its spectrogram and length in seconds
-let isBusy = true; // until the place is shown: a key is for what was heard
+let isBusy = true; // until the candidate is shown: a key is for what was heard
 
 async function readJson(path, content) {
   const options = content && {
@@ -27,7 +27,7 @@ async function readJson(path, content) {
   return found;
 }
 
-// Sends something, if nothing else is being done, and shows the next place.
+// Sends something, if nothing else is being done, and shows the next candidate.
 async function send(path, content) {
   if (isBusy) return;
   isBusy = true;
@@ -46,7 +46,7 @@ function showError(error) {
 }
 
 const answer = (kind, label = "") =>
-  place && send("/answer", { number: place.number, answer: kind, label });
+  candidate && send("/answer", { number: candidate.number, answer: kind, label });
 
 async function show(state) {
   find("error").hidden = true;
@@ -56,13 +56,13 @@ async function show(state) {
   fill("asked", ["", ...state.asked], state.label ?? "");
   find("undo").disabled = state.heard === 0;
   showClasses(state.labels);
-  place = state.place;
-  find("place").hidden = !place;
-  find("status").textContent = place
+  candidate = state.candidate;
+  find("candidate").hidden = !candidate;
+  find("status").textContent = candidate
     ? ""
     : "There is nothing left to hear: choose another order or class, or press Done.";
   player.pause();
-  if (place) await showPlace();
+  if (candidate) await showCandidate();
 }
 
 function fill(id, values, chosen) {
@@ -93,16 +93,16 @@ function showClasses(labels) {
   find("names").replaceChildren(...names);
 }
 
-async function showPlace() {
-  const { label, recording, start, end, probability, threshold } = place;
-  const kind = place.is_event ? "event" : "no event";
+async function showCandidate() {
+  const { label, recording, start, end, probability, threshold } = candidate;
+  const kind = candidate.is_event ? "event" : "no event";
   find("question").textContent = `Is this ${label}?`;
   find("where").textContent =
     `${recording}, ${formatTime(start, 1)} – ${formatTime(end, 1)}, ` +
     `probability ${probability.toFixed(3)} (${kind}; threshold ${threshold.toFixed(3)})`;
   find("question").focus({ preventScroll: true });
   clip = null;
-  const reply = await fetch(`/clips/${place.number}.wav`);
+  const reply = await fetch(`/clips/${candidate.number}.wav`);
   if (!reply.ok) throw new Error((await reply.json()).error);
   const content = await reply.blob();
   URL.revokeObjectURL(player.src);
@@ -119,9 +119,9 @@ function draw() {
   if (!clip) return;
   const share = (time) => `${(100 * time) / clip.seconds}%`;
   drawSpectrogram(find("spectrogram"), clip.spectrogram, clip.seconds);
-  find("mark").style.left = share(place.start - place.from);
+  find("mark").style.left = share(candidate.start - candidate.from);
   find("mark").style.width = share(
-    Math.min(place.end - place.from, clip.seconds) - (place.start - place.from),
+    Math.min(candidate.end - candidate.from, clip.seconds) - (candidate.start - candidate.from),
   );
   moveCursor();
 }
@@ -149,7 +149,7 @@ async function end() {
   }
   isBusy = true;
   player.pause();
-  find("place").hidden = true;
+  find("candidate").hidden = true;
   find("status").textContent =
     "Done: the terminal shows what was heard, and what to do next. This page can be closed.";
 }

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fftp_tag.errors import InputError, one_line
+from fftp_tag.errors import OF_INPUT, one_line
 from fftp_tag.review.session import Session
 
 HOST = "127.0.0.1"
@@ -35,7 +35,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 JSON = "application/json"
-LONGEST = 10_000  # bytes of a request
+MAX_REQUEST_BYTES = 10_000
 
 
 class ReviewServer(ThreadingHTTPServer):
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         elif clip is not None:
             try:
                 content = self.server.session.clip(int(clip[1]))
-            except (InputError, OSError) as error:
+            except OF_INPUT as error:
                 self.reply_json(400, {"error": one_line(error)})
                 return
             self.reply(200, content, "audio/wav")
@@ -111,7 +111,9 @@ class Handler(BaseHTTPRequestHandler):
             self.reply_json(404, {"error": "there is no such page"})
             return
         try:
-            size = min(int(self.headers.get("Content-Length", 0)), LONGEST)
+            size = min(
+                int(self.headers.get("Content-Length", 0)), MAX_REQUEST_BYTES
+            )
             actions[self.path](**json.loads(self.rfile.read(size)))
         except (OSError, TypeError, ValueError) as error:
             self.reply_json(400, {"error": one_line(error)})

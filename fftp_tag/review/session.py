@@ -1,4 +1,4 @@
-"""A review: which place is heard next, and what was answered.
+"""A review: which candidate is heard next, and what was answered.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,32 +6,27 @@ Authors
 
 import collections
 import datetime
-import io
 import threading
 from typing import Any
 
-import soundfile as sf
-
-from fftp_tag.audio.decode import open_audio
-from fftp_tag.audio.windows import read_part
+from fftp_tag.audio.pieces import FilePiece, overlaps, read_wav
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.custom import BACKGROUND
 from fftp_tag.data.reviewed import NO, OTHER, SKIP, YES, Answer, ReviewFolder
 from fftp_tag.errors import InputError
-from fftp_tag.review.places import ORDERS, Place
-from fftp_tag.search.index import overlap
+from fftp_tag.review.candidates import ORDERS, Candidate
 
-AROUND = 1.0  # seconds that are played before and after a place
+AROUND = 1.0  # seconds that are played before and after a candidate
 
 
 class Session:
-    """Asks for each place once; threads may call it.
+    """Asks for each candidate once; threads may call it.
 
     Arguments
     ---------
-    places : list of Place
+    candidates : list of Candidate
     folder : ReviewFolder
-        Places that overlap one with an answer are not asked for.
+        Candidates that overlap one with an answer are not asked for.
     labels : list of str
         Names of the classes.
     model : str
@@ -44,20 +39,20 @@ class Session:
 
     def __init__(
         self,
-        places: list[Place],
+        candidates: list[Candidate],
         folder: ReviewFolder,
         labels: list[str],
         model: str,
         order: str,
         label: str | None = None,
     ):
-        self.places = list(places)
+        self.candidates = list(candidates)
         self.folder = folder
         self.labels = labels
         self.model = model
         self.order = order
         self.label = label
-        self.again: int | None = None  # the place whose answer was undone
+        self.again: int | None = None  # the candidate whose answer was undone
         self.lock = threading.Lock()
 
     def taken(self) -> collections.defaultdict[str, list[tuple[float, float]]]:
@@ -67,18 +62,20 @@ class Session:
             found[x.path].append((x.start, x.end))
         return found
 
-    def open_places(self, order: str, label: str | None) -> list[int]:
-        """Numbers of the places to ask for, the first one first."""
+    def open_candidates(self, order: str, label: str | None) -> list[int]:
+        """Numbers of the candidates to ask for, the first one first."""
         taken = self.taken()
         found = [
             number
-            for number, place in enumerate(self.places)
-            if (place.is_event or not ORDERS[order].events_only)
-            and label in (None, place.label)
-            and not overlap(place.start, place.end, taken[place.path])
+            for number, candidate in enumerate(self.candidates)
+            if (candidate.is_event or not ORDERS[order].events_only)
+            and label in (None, candidate.label)
+            and not overlaps(
+                candidate.start, candidate.end, taken[candidate.path]
+            )
         ]
         key = ORDERS[order].key
-        return sorted(found, key=lambda number: key(self.places[number]))
+        return sorted(found, key=lambda number: key(self.candidates[number]))
 
     def all_labels(self) -> list[str]:
         """Names of the classes, and of those that answers have added."""
@@ -87,19 +84,22 @@ class Session:
         return [name for name in names if name not in ("", BACKGROUND)]
 
     def state(self) -> dict[str, Any]:
-        """What the page shows: the place to hear, and all settings."""
+        """What the page shows: the candidate to hear, and all settings."""
         with self.lock:
-            numbers = self.open_places(self.order, self.label)
+            numbers = self.open_candidates(self.order, self.label)
             number = numbers[0] if numbers else None
             if self.again is not None:
                 number = self.again
-            place = None
+            candidate = None
             if number is not None:
-                place = {**self.places[number]._asdict(), "number": number}
-                place["from"] = max(place["start"] - AROUND, 0.0)
-                del place["folder"]
+                candidate = {
+                    **self.candidates[number]._asdict(),
+                    "number": number,
+                }
+                candidate["from"] = max(candidate["start"] - AROUND, 0.0)
+                del candidate["folder"]
             return {
-                "place": place,
+                "candidate": candidate,
                 "left": len(numbers),
                 "heard": len(self.folder.answers),
                 "labels": self.all_labels(),
@@ -119,34 +119,34 @@ class Session:
             self.order, self.label, self.again = order, label, None
 
     def answer(self, number: int, answer: str, label: str = "") -> None:
-        """Writes an answer, unless the place has one.
+        """Writes an answer, unless the candidate has one.
 
         Arguments
         ---------
         number : int
-            Of the place.
+            Of the candidate.
         answer : str
             ``yes``, ``no``, ``other`` or ``skip``.
         label : str
             The class that is heard, or background, if it is another one.
         """
         with self.lock:
-            if not 0 <= number < len(self.places):
-                raise InputError(f"there is no place {number}")
-            place = self.places[number]
-            labels = {YES: place.label, NO: BACKGROUND, SKIP: ""}
+            candidate = self.candidate(number)
+            labels = {YES: candidate.label, NO: BACKGROUND, SKIP: ""}
             if answer == OTHER:
                 labels[OTHER] = class_name(label)
-                if labels[OTHER] == place.label:
+                if labels[OTHER] == candidate.label:
                     answer = YES
             if answer not in labels:
                 raise InputError(f"{answer!r} is no answer")
-            if overlap(place.start, place.end, self.taken()[place.path]):
+            if overlaps(
+                candidate.start, candidate.end, self.taken()[candidate.path]
+            ):
                 return  # a key was pressed twice
             now = datetime.datetime.now()
             self.folder.add(
                 Answer(
-                    *place.asked,
+                    *candidate.asked,
                     answer=answer,
                     label=labels[answer],
                     order=self.order,
@@ -157,27 +157,28 @@ class Session:
             self.again = None
 
     def undo(self) -> None:
-        """Removes the last answer; its place is asked for again."""
+        """Removes the last answer; its candidate is asked for again."""
         with self.lock:
             if not self.folder.answers:
                 return
             answer = self.folder.undo()
-            asked = [place.asked for place in self.places]
+            asked = [candidate.asked for candidate in self.candidates]
             if answer[:6] in asked:
                 self.again = asked.index(answer[:6])
             else:  # found by another model
                 self.again = len(asked)
-                self.places.append(Place(*answer[:6], 0.0, is_event=False))
+                self.candidates.append(
+                    Candidate(*answer[:6], 0.0, is_event=False)
+                )
 
     def clip(self, number: int) -> bytes:
-        """A WAV file of a place, and of what is around it."""
-        if not 0 <= number < len(self.places):
-            raise InputError(f"there is no place {number}")
-        place = self.places[number]
-        start = max(place.start - AROUND, 0.0)
-        with open_audio(place.path) as audio:
-            rate = audio.rate
-        samples = read_part(place.path, rate, start, place.end + AROUND - start)
-        content = io.BytesIO()
-        sf.write(content, samples, rate, subtype="PCM_16", format="WAV")
-        return content.getvalue()
+        """A WAV file of a candidate, and of what is around it."""
+        x = self.candidate(number)
+        start = max(x.start - AROUND, 0.0)
+        return read_wav(FilePiece(x.path, start, x.end + AROUND), "PCM_16")
+
+    def candidate(self, number: int) -> Candidate:
+        """A candidate, by its number."""
+        if not 0 <= number < len(self.candidates):
+            raise InputError(f"there is no candidate {number}")
+        return self.candidates[number]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.decode import SILENCE, read_duration
-from fftp_tag.audio.windows import Part, cut_windows, read_blocks
+from fftp_tag.audio.decode import SILENT_BELOW, read_duration
+from fftp_tag.audio.pieces import FilePiece, cut_pieces, read_blocks
 from fftp_tag.model.info import Rules
 from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import Event, Timeline
@@ -105,10 +105,10 @@ def analyze_background(
 
     def hear(path: str) -> Heard:
         """Runs the model on a recording."""
-        source = Part(path)
+        source = FilePiece(path)
         if part != WHOLE:
             start, end = (read_duration(path) * share for share in part)
-            source = Part(path, start, end if part[1] < 1 else math.inf)
+            source = FilePiece(path, start, end if part[1] < 1 else math.inf)
         timeline = tagger.analyze(source)
         silent = silent_seconds(source, tagger.sample_rate)
         return Heard(timeline, min(silent, timeline.duration))
@@ -122,11 +122,13 @@ def analyze_background(
     return heard
 
 
-def silent_seconds(source: Part, rate: int) -> int:
+def silent_seconds(source: FilePiece, rate: int) -> int:
     """How many seconds are digital silence."""
     blocks = read_blocks(source, rate, warn=False)
-    seconds = cut_windows(blocks, size=rate, hop=rate)
-    return sum(int((np.abs(x.wavs).max(1) < SILENCE).sum()) for x in seconds)
+    seconds = cut_pieces(blocks, size=rate, hop=rate)
+    return sum(
+        int((np.abs(x.wavs).max(1) < SILENT_BELOW).sum()) for x in seconds
+    )
 
 
 def count_false_alarms(
@@ -152,38 +154,6 @@ def find_false_alarms(
     timelines = [dataclasses.replace(x.timeline, rules=rules) for x in heard]
     seconds = sum(x.timeline.duration - x.silent_seconds for x in heard)
     return [timeline.events() for timeline in timelines], seconds
-
-
-def choose_high(
-    heard: list[Heard], rules: Rules, per_hour: float
-) -> np.ndarray:
-    """The probabilities ``high`` ``[C]`` that events must reach.
-
-    Each class has at most so many events an hour in recordings without the
-    sounds. They are at least the thresholds of tags or, if the recordings are too
-    short to show one event at that rate, those of the rules.
-    """
-    every = dataclasses.replace(rules, high=rules.low)
-    events, seconds = find_false_alarms(heard, every)
-    allowed = math.floor(per_hour * seconds / 3600)
-    if per_hour > 0 and allowed == 0:
-        logger.warning(
-            "a quarter of the background, %.1f minutes, is too short to show %g "
-            "false alarms an hour, so that none are accepted: give %.1f hours",
-            seconds / 60,
-            per_hour,
-            4 / per_hour,
-        )
-    least = rules.threshold if allowed else rules.high
-    high = least.copy()
-    for c, label in enumerate(heard[0].timeline.labels if heard else ()):
-        peaks = sorted(
-            x.probability for own in events for x in own if x.label == label
-        )
-        if len(peaks) > allowed:
-            above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
-            high[c] = max(least[c], min(above, np.float32(1)))
-    return high
 
 
 def false_alarms_of(events: list[list[Event]], seconds: float) -> FalseAlarms:

@@ -12,14 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fftp_tag.data.strong_labels import Truth
 from fftp_tag.errors import InputError
 from fftp_tag.tag.events import Timeline
-
-Truth = dict[str, list[tuple[float, float, str]]]  # start, end, label by clip
-
-OVERLAP = 0.5  # minimum intersection over union of events that match
-COLLAR = 0.2  # maximum error of an onset in seconds
-DIGITS = 4  # of seconds, against rounding errors at the collar
 
 
 class ClipEvents(NamedTuple):
@@ -154,11 +149,15 @@ def overlap_by_half(clip: ClipEvents) -> np.ndarray:
     intersection = np.minimum(true_ends, ends) - np.maximum(true_starts, starts)
     # Of events that overlap; the intersection of others is negative
     union = np.maximum(true_ends, ends) - np.minimum(true_starts, starts)
-    return intersection >= OVERLAP * union
+    return intersection >= 0.5 * union
 
 
-def is_on_time(clip: ClipEvents) -> np.ndarray:
-    """Whether true and found events agree in onset and offset, ``[N, M]``."""
-    errors = np.abs(clip.true[:, None] - clip.found).round(DIGITS)
-    collar = np.maximum(COLLAR, 0.2 * np.diff(clip.true)).round(DIGITS)
-    return (errors[:, :, 0] <= COLLAR) & (errors[:, :, 1] <= collar)
+def is_on_time(clip: ClipEvents, collar: float = 0.2) -> np.ndarray:
+    """Whether true and found events agree in onset and offset, ``[N, M]``.
+
+    ``collar`` is the maximum error of an onset in seconds.
+    """
+    # Rounded, against rounding errors at the collar
+    errors = np.abs(clip.true[:, None] - clip.found).round(4)
+    of_offset = np.maximum(collar, 0.2 * np.diff(clip.true)).round(4)
+    return (errors[:, :, 0] <= collar) & (errors[:, :, 1] <= of_offset)

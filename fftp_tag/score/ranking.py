@@ -12,11 +12,8 @@ from typing import Any
 
 import numpy as np
 
-# d' of a perfect ranking is infinite: an AUC is clipped this far from 0 and 1.
-AUC_MARGIN = 1e-7
 
-
-def score_ranking(
+def precision_and_area(
     targets: np.ndarray, scores: np.ndarray
 ) -> tuple[float, float]:
     """Average precision and area under the ROC curve of a ranking of clips.
@@ -41,7 +38,9 @@ def score_ranking(
 
     Example
     -------
-    >>> score_ranking(np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.7]))
+    >>> precision_and_area(
+    ...     np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.7])
+    ... )
     (0.75, 0.625)
     """
     order = np.argsort(-scores)
@@ -59,7 +58,7 @@ def score_ranking(
     return float(average_precision), float(area)
 
 
-def d_prime(auc: float) -> float:
+def d_prime(auc: float, margin: float = 1e-7) -> float:
     """Sensitivity index of an area under the ROC curve.
 
     The distance between the means of two normal distributions of variance 1
@@ -69,6 +68,9 @@ def d_prime(auc: float) -> float:
     ---------
     auc : float
         The area, in 0..1.
+    margin : float
+        It is clipped this far from 0 and 1, since d' of a perfect ranking is
+        infinite.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def d_prime(auc: float) -> float:
     >>> round(d_prime(0.975), 3)
     2.772
     """
-    auc = min(max(auc, AUC_MARGIN), 1 - AUC_MARGIN)
+    auc = min(max(auc, margin), 1 - margin)
     return 2**0.5 * NormalDist().inv_cdf(auc)
 
 
@@ -111,7 +113,7 @@ def ranking_metrics(targets: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
     positives = (targets > 0.5).sum(0)
     per_class = {}
     for c in np.flatnonzero((positives > 0) & (positives < len(targets))):
-        precision, area = score_ranking(targets[:, c], probs[:, c])
+        precision, area = precision_and_area(targets[:, c], probs[:, c])
         per_class[int(c)] = {
             "AP": precision,
             "AUC": area,

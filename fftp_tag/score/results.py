@@ -14,8 +14,6 @@ import numpy as np
 from fftp_tag.files import atomic_path, write_csv
 from fftp_tag.version import __version__
 
-TOP_TAGS = 5  # in predictions.csv
-
 
 def write_predictions(
     folder: Path,
@@ -23,17 +21,18 @@ def write_predictions(
     targets: np.ndarray,
     probs: np.ndarray,
     labels: list[str],
+    top_k: int = 5,
 ) -> None:
     """Writes predictions.csv, and probabilities.npz for later use.
 
     ``targets`` and ``probs`` are ``[clips, C]``. ``probability`` in
     predictions.csv is the lowest one among a clip's labels. Rows are sorted by
     it: errors of the model or of the labels come first, clips without a label
-    last.
+    last. It has the ``top_k`` most probable classes of a clip.
     """
     true = targets > 0.5
     lowest = np.where(true, probs, np.inf).min(1)
-    top_k = min(TOP_TAGS, len(labels))
+    top_k = min(top_k, len(labels))
     best_classes = np.argsort(-probs, axis=1, kind="stable")[:, :top_k]
     header = ["ID", "labels", "probability"]
     for rank in range(1, top_k + 1):

@@ -5,21 +5,17 @@ Authors
 """
 
 import errno
-import io
 import os
 from pathlib import Path
 
-import soundfile as sf
-
-from fftp_tag.audio.decode import open_audio
-from fftp_tag.audio.windows import Part, read_part
+from fftp_tag.audio.pieces import FilePiece, read_wav
 from fftp_tag.errors import InputError
 from fftp_tag.files import atomic_path, is_unchanged
 
 UPDATE = "update the index with fftp-tag index"  # if files have changed
 
 
-def cut_clip(part: Part, identity: str, clip: str) -> None:
+def cut_clip(part: FilePiece, identity: str, clip: str) -> None:
     """Writes a part of a file as a new mono WAV file, at the file's rate.
 
     Raises
@@ -29,15 +25,10 @@ def cut_clip(part: Part, identity: str, clip: str) -> None:
     OSError
         If there is such a clip already, or it cannot be written.
     """
-    path, start, end = part
-    if not is_unchanged(path, identity):
-        raise InputError(f"{path} has changed or is gone: {UPDATE}")
-    with open_audio(path) as audio:
-        rate = audio.rate
-    samples = read_part(path, rate, start, end - start)
-    content = io.BytesIO()  # soundfile would hide why it cannot be written
-    sf.write(content, samples, rate, subtype="FLOAT", format="WAV")
+    if not is_unchanged(part.path, identity):
+        raise InputError(f"{part.path} has changed or is gone: {UPDATE}")
+    content = read_wav(part, "FLOAT")
     if os.path.exists(clip):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), clip)
     with atomic_path(clip) as temporary:
-        Path(temporary).write_bytes(content.getbuffer())
+        Path(temporary).write_bytes(content)

@@ -9,34 +9,26 @@ Authors
 
 import collections
 import dataclasses
-import json
 import logging
 import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fftp_tag.audio.decode import find_audio_files
-from fftp_tag.audio.windows import Part, Source
+from fftp_tag.audio.pieces import FilePiece, Source, overlaps
 from fftp_tag.errors import InputError, counted, one_line
-from fftp_tag.files import (
-    PathLike,
-    atomic_path,
-    check_target,
-    file_identity,
-    is_unchanged,
-    named_damage,
-)
+from fftp_tag.files import PathLike, check_target, file_identity, is_unchanged
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
 from fftp_tag.parallel import in_order
 from fftp_tag.search.clips import UPDATE
+from fftp_tag.store import read_entries, write_entries
 from fftp_tag.tag.tagger import AudioTagger
 
 if TYPE_CHECKING:
@@ -44,29 +36,26 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 5.0  # seconds, by default
-MOVED = 0.5  # of the files, in a folder that takes the archive's place
+SPAN_SECONDS = 5.0  # by default
+MOVED_SHARE = 0.5  # of the files, in a folder that takes the archive's place
 SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
-SAMPLE = 4096  # rows to estimate the distribution of features
-SHRINKAGE = 0.7  # of the covariance of features towards their variances
-OVERLAP = 0.25  # more of the shorter one is common to matches that overlap
 TINY = 1e-6  # instead of a length or a standard deviation of 0
 HEARD = "heard_spans"  # the mean token of spans, 0 of silent ones
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How an index was made; windows are of whole tokens, in seconds."""
+    """How an index was made; spans are of whole tokens, in seconds."""
 
     archive: str  # the folder whose files are indexed
     model: str = dataclasses.field(compare=False)  # where it was loaded from
     digest: str  # checksum of what computes the features
     window: float  # length
-    hop: float  # from one window to the next
+    hop: float  # from one span to the next
 
 
 class IndexedFile(NamedTuple):
-    """The windows of a file, without silent ones."""
+    """The spans of a file, without silent ones."""
 
     identity: str  # of the file when it was indexed
     times: np.ndarray  # start and end in seconds, [N, 2]
@@ -75,7 +64,7 @@ class IndexedFile(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """A part of a file that sounds like an example.
+    """A span of a file that sounds like an example.
 
     Arguments
     ---------
@@ -113,12 +102,12 @@ class Update(NamedTuple):
     unchanged: int  # files that were in the index already
     dropped: int  # files in the index that have changed or vanished
     errors: list[str]  # reasons why files and folders cannot be read
-    n_windows: int  # in the index
+    n_spans: int  # in the index
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SoundIndex:
-    """Features of the windows of all files of a folder.
+    """Features of the spans of all files of a folder.
 
     Arguments
     ---------
@@ -141,42 +130,22 @@ class SoundIndex:
         InputError
             If it is damaged.
         """
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"{path}: there is no such file.")
-        remedy = "index again into another file"
-        with named_damage(path, remedy), np.load(path) as file:
-            settings = Settings(**json.loads(str(file["settings"])))
-            about = json.loads(str(file["files"]))
-            ends = np.cumsum(file["counts"])[:-1]
-            times = np.split(file["times"], ends)
-            rows = np.split(file["features"], ends)
-            files = {
-                name: IndexedFile(identity, *windows)
-                for (name, identity), *windows in zip(
-                    about, times, rows, strict=False
-                )
-            }
-        return cls(settings, files)
+        about, entries = read_entries(path, "index again into another file")
+        files = {
+            name: IndexedFile(identity, *entries[name])
+            for name, identity in about["identities"].items()
+        }
+        return cls(Settings(**about["settings"]), files)
 
     def save(self, path: PathLike) -> None:
         """Writes the index."""
-        files = self.files.values()
-        no_times, no_rows = np.zeros((0, 2)), np.zeros((0, 0), np.float16)
-        with atomic_path(path) as temporary, open(temporary, "wb") as output:
-            np.savez(
-                output,
-                settings=json.dumps(dataclasses.asdict(self.settings)),
-                files=json.dumps(
-                    [(x, self.files[x].identity) for x in self.files]
-                ),
-                counts=np.array([len(file.rows) for file in files], int),
-                times=np.concatenate(
-                    [file.times for file in files] or [no_times]
-                ),
-                features=np.concatenate(
-                    [file.rows for file in files] or [no_rows]
-                ),
-            )
+        files = self.files.items()
+        about = {
+            "settings": dataclasses.asdict(self.settings),
+            "identities": {name: file.identity for name, file in files},
+        }
+        entries = {name: (file.times, file.rows) for name, file in files}
+        write_entries(path, about, entries)
 
     def load_encoder(self, tagger: AudioTagger) -> AudioTagger:
         """The model of the index, which is that of ``tagger`` or learnt on it.
@@ -201,7 +170,7 @@ class SoundIndex:
         source: Source,
         sample_rate: int | None = None,
     ) -> np.ndarray:
-        """The features ``[F]`` of an example, the mean over its windows.
+        """The features ``[F]`` of an example, the mean over its spans.
 
         ``encoder`` is that of ``load_encoder``; for ``source`` see
         ``AudioTagger``.
@@ -214,7 +183,7 @@ class SoundIndex:
         step = encoder.model.hop_samples / encoder.sample_rate
         _, rows = cut_file(encoder, step, source, sample_rate)
         if not len(rows):
-            name = source if isinstance(source, Part) else "The example"
+            name = source if isinstance(source, FilePiece) else "The example"
             raise InputError(f"{name} is silent: give another one.")
         return rows.astype(np.float32).mean(0)
 
@@ -222,8 +191,9 @@ class SoundIndex:
         self,
         examples: np.ndarray,
         top_k: int = 20,
+        sample_size: int = 4096,
     ) -> list[Match]:
-        """Finds the windows that are most similar to the examples.
+        """Finds the spans that are most similar to the examples.
 
         Similarity is the cosine of the angle between the features of a match,
         standardised over the index, and a direction: the mean of those of the
@@ -237,6 +207,8 @@ class SoundIndex:
             The features ``[F]`` of ``embed``, or of several, ``[E, F]``.
         top_k : int
             Maximum number of matches.
+        sample_size : int
+            Number of spans to estimate the distribution of features from.
 
         Returns
         -------
@@ -254,7 +226,9 @@ class SoundIndex:
                 "The index is empty: none of the files in "
                 f"{self.settings.archive} could be read, or all are silent."
             )
-        sample = np.array(rows[:: math.ceil(len(rows) / SAMPLE)], np.float32)
+        sample = np.array(
+            rows[:: math.ceil(len(rows) / sample_size)], np.float32
+        )
         mean, scale, precision = measure_spread(sample)
         examples = np.atleast_2d(np.asarray(examples, np.float32))
         examples = unit_length((examples - mean) * scale)
@@ -268,11 +242,11 @@ class SoundIndex:
         return self.best(np.concatenate(scores), top_k)
 
     def best(self, scores: np.ndarray, top_k: int) -> list[Match]:
-        """Finds the windows with the highest scores ``[N]``.
+        """Finds the spans with the highest scores ``[N]``.
 
         They do not overlap each other, and their files are unchanged.
         """
-        windows = [
+        spans = [
             (os.path.join(self.settings.archive, name), file.identity, *times)
             for name, file in self.files.items()
             for times in file.times.tolist()
@@ -283,10 +257,10 @@ class SoundIndex:
         for row in np.argsort(-scores, kind="stable").tolist():
             if len(matches) == top_k:
                 break
-            path, identity, start, end = windows[row]
+            path, identity, start, end = spans[row]
             if path not in usable:
                 usable[path] = is_unchanged(path, identity)
-            if usable[path] and not overlap(start, end, taken[path]):
+            if usable[path] and not overlaps(start, end, taken[path]):
                 taken[path].append((start, end))
                 score = float(scores[row])
                 matches.append(Match(path, start, end, score, identity))
@@ -330,9 +304,9 @@ def update_index(
     archive : str
         The folder of audio files.
     window, hop : float, optional
-        Length of a window in seconds, by default 5 or the model's maximum clip
-        length, and step from one to the next, by default the window length.
-        Windows have whole tokens, and begin at one of eight steps.
+        Length of a span in seconds, by default 5 or the model's maximum clip
+        length, and step from one to the next, by default the length.
+        Spans have whole tokens, and begin at one of eight steps.
     model : str, optional
         Where ``fftp-tag find`` loads the model from, by default its file.
     num_workers, progress : int, bool
@@ -356,7 +330,7 @@ def update_index(
         before, known = index.settings, index.files
         window, hop = window or before.window, hop or before.hop
     else:
-        window = window or min(WINDOW, tagger.max_seconds)
+        window = window or min(SPAN_SECONDS, tagger.max_seconds)
         hop = hop or window
         tagger.check_window(window, hop)
     encoder, digest = span_encoder(tagger, window)
@@ -376,7 +350,7 @@ def update_index(
     }
     n_unchanged = len(files)
     if before is not None and before != settings:
-        is_moved = n_unchanged > 0 and n_unchanged >= MOVED * len(known)
+        is_moved = n_unchanged > 0 and n_unchanged >= MOVED_SHARE * len(known)
         if not is_moved or settings != dataclasses.replace(
             before, archive=archive
         ):
@@ -391,7 +365,7 @@ def update_index(
     missing = [name for name in names if name not in files]
 
     def read(name: str) -> IndexedFile:
-        """The windows of a file."""
+        """The spans of a file."""
         audio = os.path.join(archive, name)
         identity = file_identity(audio)
         return IndexedFile(identity, *cut_file(encoder, settings.hop, audio))
@@ -416,12 +390,12 @@ def update_index(
         unchanged=n_unchanged,
         dropped=len(known) - n_unchanged,
         errors=errors,
-        n_windows=sum(len(file.rows) for file in files.values()),
+        n_spans=sum(len(file.rows) for file in files.values()),
     )
 
 
 def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
-    """A model of features of windows, and the checksum of what computes them.
+    """A model of features of spans, and the checksum of what computes them.
 
     The checksum is that of the model, which has no classes, rules or note.
     """
@@ -448,38 +422,39 @@ def cut_file(
     source: Source,
     sample_rate: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The windows of a source that are not silent, its last one included.
+    """The spans of a source that are not silent, its last one included.
 
     Returns their start and end in seconds ``[N, 2]``, and their features
     ``[N, F]`` in float16.
     """
     rate, span = encoder.sample_rate, encoder.model.span_samples
-    chunks = [*encoder.frame_level_chunks([HEARD], source, sample_rate)]
-    centres = np.concatenate([chunk.times for chunk in chunks])
-    rows = np.concatenate([chunk.rows for chunk in chunks])
+    found = [*encoder.frame_level_predictions([HEARD], source, sample_rate)]
+    centres = np.concatenate([x.times for x in found])
+    rows = np.concatenate([x.rows for x in found])
     starts = np.round(centres * rate - span / 2).astype(int)
     kept = starts % round(hop * rate) == 0
     kept[-1] = True
     kept &= rows.any(1)
-    ends = np.minimum(starts + span, chunks[-1].end)
+    ends = np.minimum(starts + span, found[-1].end)
     times = np.stack([starts, ends], 1) / rate
     return times[kept], rows[kept].astype(np.float16)
 
 
 def measure_spread(
-    sample: np.ndarray,
+    sample: np.ndarray, shrinkage: float = 0.7
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimates how features are distributed from a sample ``[N, F]``.
 
     Returns their mean ``[F]``; their scale ``[F]``, 1 / standard deviation; and
-    the inverse covariance ``[F, F]`` of standardised features.
+    the inverse covariance ``[F, F]`` of standardised features, shrunk towards their
+    variances.
     """
     mean, std = sample.mean(0), sample.std(0)
     scale = np.where(std > TINY, 1 / np.maximum(std, TINY), 0)
     scale = scale.astype(np.float32)
     sample = (sample - mean) * scale
-    covariance = (1 - SHRINKAGE) * (sample.T @ sample) / len(sample)
-    covariance += SHRINKAGE * np.eye(len(scale), dtype=np.float32)
+    covariance = (1 - shrinkage) * (sample.T @ sample) / len(sample)
+    covariance += shrinkage * np.eye(len(scale), dtype=np.float32)
     return mean, scale, np.linalg.inv(covariance)
 
 
@@ -487,14 +462,3 @@ def unit_length(rows: np.ndarray) -> np.ndarray:
     """Scales vectors ``[..., F]`` to unit length."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return rows / lengths.clip(min=TINY)
-
-
-def overlap(
-    start: float, end: float, others: Sequence[tuple[float, float]]
-) -> bool:
-    """Whether a part of a file overlaps others, by their starts and ends."""
-    return any(
-        min(end, last) - max(start, first)
-        > OVERLAP * min(end - start, last - first)
-        for first, last in others
-    )

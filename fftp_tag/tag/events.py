@@ -74,13 +74,20 @@ def rank_tags(
 
 
 def of_tags(
-    events: list[Event], labels: list[str], probs: np.ndarray, rules: Rules
+    events: Iterable[Event],
+    labels: list[str],
+    probs: np.ndarray,
+    rules: Rules,
 ) -> list[Event]:
     """The events of classes that are tags of a file, by its ``probs``, sorted."""
     threshold = tag_threshold(rules, None)
     is_tag = dict(zip(labels, are_tags(probs, threshold), strict=False))
     found = [event for event in events if is_tag[event.label]]
     return sorted(found, key=lambda event: (event.start, event.end))
+
+
+# Start and end in seconds of what a prediction is of, and probabilities [C]
+Step = tuple[float, float, np.ndarray]
 
 
 class EventFinder:
@@ -97,9 +104,9 @@ class EventFinder:
     >>> from fftp_tag.model.info import default_rules
     >>> rules = default_rules(1).replace(merge_gap=2.0)
     >>> finder = EventFinder(["Siren"], rules)
-    >>> for start, prob in enumerate([0.1, 0.9, 0.1, 0.8, 0.1, 0.1]):
-    ...     for event in finder.update(start, start + 1, np.array([prob])):
-    ...         print(event)
+    >>> probs = np.array([[0.1], [0.9], [0.1], [0.8], [0.1], [0.1]])
+    >>> for event in finder.find(zip(range(6), range(1, 7), probs)):
+    ...     print(event)
     Event(start=1, end=4, label='Siren', probability=0.9)
     """
 
@@ -109,13 +116,29 @@ class EventFinder:
         # Start, end so far and highest probability of each open event
         self.open: dict[int, tuple[float, float, float]] = {}
 
+    def find(
+        self, steps: Iterable[Step], ongoing: bool = False
+    ) -> Iterator[Event]:
+        """Yields events as they end and, if asked for, once while they go on.
+
+        Steps may be left out in which no class reaches ``Rules.low``.
+        """
+        begun: set[str] = set()
+        for step in steps:
+            for event in self.update(*step):
+                begun.discard(event.label)
+                yield event
+            for event in self.going_on() if ongoing else ():
+                if event.label not in begun:
+                    begun.add(event.label)
+                    yield event
+        for c in list(self.open):
+            yield from self.close(c, np.inf)
+
     def update(
         self, start: float, end: float, probs: np.ndarray
     ) -> list[Event]:
-        """Adds a prediction and returns the events that have ended.
-
-        ``start`` and ``end`` are in seconds, ``probs`` are ``[C]``.
-        """
+        """Adds a step and returns the events that have ended."""
         is_heard = probs >= self.rules.low
         found = []
         for c in list(self.open):
@@ -137,17 +160,13 @@ class EventFinder:
             return []
         return [Event(start, end, self.labels[c], peak)]
 
-    def going_on(self) -> dict[int, Event]:
-        """The ongoing events, by class."""
-        return {
-            c: Event(start, None, self.labels[c], peak)
+    def going_on(self) -> list[Event]:
+        """The ongoing events."""
+        return [
+            Event(start, None, self.labels[c], peak)
             for c, (start, end, peak) in self.open.items()
             if self.is_event(c, start, end, peak)
-        }
-
-    def finish(self) -> list[Event]:
-        """Closes and returns all open events."""
-        return [x for c in list(self.open) for x in self.close(c, np.inf)]
+        ]
 
     def is_event(self, c: int, start: float, end: float, peak: float) -> bool:
         """Whether a sound is long and probable enough to be an event."""
@@ -165,10 +184,10 @@ class Prediction(NamedTuple):
 
 def between_middles(
     predictions: Iterable[Prediction],
-) -> Iterator[tuple[float, float, np.ndarray]]:
-    """Yields the start, the end and the probabilities of each step.
+) -> Iterator[Step]:
+    """Yields the step of each prediction, when the next one arrives.
 
-    A step ends halfway to the next one, and is yielded when that arrives.
+    It ends halfway to the next one.
     """
     start, last = 0.0, None
     for prediction in predictions:
@@ -254,13 +273,12 @@ class Timeline:
         """
         rules = self.rules.replace(threshold, merge_gap, min_duration)
         edges = self.edges
-        finder = EventFinder(self.labels, rules)
-        found = []
-        # Events begin or continue only where a class reaches ``low``
         is_heard = (self.probs >= rules.low).any(1)
-        for t in np.flatnonzero(is_heard).tolist():
-            found += finder.update(edges[t], edges[t + 1], self.probs[t])
-        found += finder.finish()
+        steps = (
+            (edges[t], edges[t + 1], self.probs[t])
+            for t in np.flatnonzero(is_heard).tolist()
+        )
+        found = EventFinder(self.labels, rules).find(steps)
         return of_tags(found, self.labels, self.clip_probs, rules)
 
 

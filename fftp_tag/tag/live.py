@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from fftp_tag.audio.decode import MIN_SECONDS
-from fftp_tag.audio.windows import Windows, slide
+from fftp_tag.audio.pieces import Pieces, slide
 from fftp_tag.errors import InputError
 from fftp_tag.model.info import ModelInfo
 from fftp_tag.tag.events import (
@@ -81,17 +81,8 @@ def stream_events(
         predictions = hear_windows(
             tagger, blocks, *tagger.check_window(window, hop)
         )
-    finder = EventFinder(tagger.labels, rules)
-    begun: set[str] = set()
-    for start, end, probs in between_middles(predictions):
-        for event in finder.update(start, end, probs):
-            begun.discard(event.label)
-            yield event
-        for event in finder.going_on().values():
-            if event.label not in begun:
-                begun.add(event.label)
-                yield event
-    yield from finder.finish()
+    steps = between_middles(predictions)
+    yield from EventFinder(tagger.labels, rules).find(steps, ongoing=True)
 
 
 def hear_windows(
@@ -127,24 +118,24 @@ def hear_predictions(
     pieces = last_samples(
         model.info, blocks, round(heard * rate), round(hop * rate)
     )
-    for chunk in tagger.join(
+    for found in tagger.join(
         ["frame_probabilities"], pieces, (span / 2 + ahead) * rate
     ):
-        yield from chunk.predictions(rate)
+        yield from found.each(rate)
 
 
 def last_samples(
     info: ModelInfo, blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[Windows]:
+) -> Iterator[Pieces]:
     """Yields the last ``size`` samples so far, every ``hop`` and at the end."""
     held = np.zeros(0, np.float32)  # samples that are still needed
     begin = 0  # position of the first held sample
 
-    def piece(end: int) -> Windows:
+    def piece(end: int) -> Pieces:
         """The last samples before ``end``."""
         start = info.piece_start(max(end - size, begin), end)
         wav = held[start - begin : end - begin]
-        return Windows(np.array([start]), wav[None])
+        return Pieces(np.array([start]), wav[None])
 
     due = hop  # position at which the model runs next
     for block in blocks:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fftp_tag import files
 from fftp_tag.audio.decode import Source
-from fftp_tag.audio.windows import cut_windows, read_blocks
+from fftp_tag.audio.pieces import cut_pieces, read_blocks
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.packages import require
@@ -44,7 +44,7 @@ def new_figure(rows: int = 1) -> tuple["Figure", np.ndarray]:
 
 
 def check_figure(path: str) -> None:
-    """Raises an InputError or an OSError if a figure cannot be written."""
+    """Raises an InputError if a figure cannot be written."""
     figure, _ = new_figure()
     known = sorted(figure.canvas.get_supported_filetypes())
     if Path(path).suffix[1:].lower() not in known:
@@ -89,7 +89,7 @@ def spectrogram(
     window = np.hanning(size)
     powers = []
     blocks = read_blocks(source, rate, warn=False)
-    for _, wavs in cut_windows(blocks, max(column, size), column):
+    for _, wavs in cut_pieces(blocks, max(column, size), column):
         for wav in wavs:
             parts = wav[: len(wav) // size * size].reshape(-1, size)
             spectra = np.fft.rfft(window * parts)

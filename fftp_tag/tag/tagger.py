@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.windows import Source, Windows, cut_windows, read_blocks
+from fftp_tag.audio.pieces import Pieces, Source, cut_pieces, read_blocks
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.info import Framing
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 FRAME_OUTPUTS = ("frame_probabilities", "probabilities")
 
 
-class Chunk(NamedTuple):
+class Predictions(NamedTuple):
     """Consecutive frame-level predictions of a file."""
 
     times: np.ndarray  # of the centres of predictions in seconds, [N]
@@ -41,7 +41,7 @@ class Chunk(NamedTuple):
     clip_probs: np.ndarray  # probabilities of the file so far, [C]
     end: int  # number of samples so far
 
-    def predictions(self, sample_rate: int) -> Iterator[Prediction]:
+    def each(self, sample_rate: int) -> Iterator[Prediction]:
         """Each prediction, in seconds."""
         for centre, probs in zip(self.times.tolist(), self.rows, strict=False):
             yield Prediction(centre, self.end / sample_rate, probs)
@@ -174,22 +174,19 @@ class AudioTagger:
             timeline = self.analyze(source, sample_rate, window, hop, progress)
             return timeline.events(threshold, merge_gap, min_duration)
         rules = self.model.rules.replace(threshold, merge_gap, min_duration)
-        finder = EventFinder(self.labels, rules)
         clip_probs = np.zeros(len(self.labels), np.float32)
 
         def predictions() -> Iterator[Prediction]:
             """The frame-level predictions of the file."""
             nonlocal clip_probs
-            for chunk in self.frame_level_chunks(
+            for found in self.frame_level_predictions(
                 FRAME_OUTPUTS, source, sample_rate, progress
             ):
-                clip_probs = chunk.clip_probs
-                yield from chunk.predictions(self.sample_rate)
+                clip_probs = found.clip_probs
+                yield from found.each(self.sample_rate)
 
-        found = []
-        for start, end, probs in between_middles(predictions()):
-            found += finder.update(start, end, probs)
-        found += finder.finish()
+        steps = between_middles(predictions())
+        found = [*EventFinder(self.labels, rules).find(steps)]
         return of_tags(found, self.labels, clip_probs, rules)
 
     def clip_probabilities(
@@ -223,9 +220,9 @@ class AudioTagger:
 
         For a model of ``make_span_model``, with a prediction for each span.
         """
-        chunks = [*self.frame_level_chunks(["spans"], source, sample_rate)]
-        times = np.concatenate([chunk.times for chunk in chunks])
-        return times, np.concatenate([chunk.rows for chunk in chunks])
+        found = [*self.frame_level_predictions(["spans"], source, sample_rate)]
+        times = np.concatenate([x.times for x in found])
+        return times, np.concatenate([x.rows for x in found])
 
     def frame_probabilities(
         self, source: Source, sample_rate: int | None = None
@@ -276,24 +273,24 @@ class AudioTagger:
                     "leave --window and --hop out."
                 )
             found = list(
-                self.frame_level_chunks(
+                self.frame_level_predictions(
                     FRAME_OUTPUTS, source, sample_rate, progress
                 )
             )
-            probs = [chunk.rows for chunk in found]
-            times = np.concatenate([chunk.times for chunk in found])
+            probs = [x.rows for x in found]
+            times = np.concatenate([x.times for x in found])
             clip_probs, end = found[-1].clip_probs, found[-1].end
         else:
-            parts = self.check_window(window, hop)
+            framing = self.check_window(window, hop)
             clip_probs = self.clip_probabilities(source, sample_rate, progress)
             blocks = read_blocks(
                 source, self.sample_rate, sample_rate, progress, warn=False
             )
             probs, middles = [], []
-            for windows in cut_windows(blocks, *parts):
-                probs.append(self.model.probabilities(windows.wavs))
-                middles.append((windows.starts + windows.ends) / 2)
-            end = int(windows.ends[-1])
+            for pieces in cut_pieces(blocks, *framing):
+                probs.append(self.model.probabilities(pieces.wavs))
+                middles.append((pieces.starts + pieces.ends) / 2)
+            end = int(pieces.ends[-1])
             times = np.concatenate(middles) / self.sample_rate
         return Timeline(
             times=times,
@@ -304,13 +301,13 @@ class AudioTagger:
             rules=self.model.rules,
         )
 
-    def frame_level_chunks(
+    def frame_level_predictions(
         self,
         outputs: Sequence[str],
         source: Source,
         sample_rate: int | None = None,
         progress: bool = False,
-    ) -> Iterator[Chunk]:
+    ) -> Iterator[Predictions]:
         """Yields frame-level predictions of a file, while it is read.
 
         ``outputs`` are the frame-level one and, for models with classes,
@@ -321,8 +318,8 @@ class AudioTagger:
         return self.join(outputs, pieces, (size - hop) / 2)
 
     def join(
-        self, outputs: Sequence[str], pieces: Iterable[Windows], margin: float
-    ) -> Iterator[Chunk]:
+        self, outputs: Sequence[str], pieces: Iterable[Pieces], margin: float
+    ) -> Iterator[Predictions]:
         """Yields the frame-level predictions of overlapping pieces, in order.
 
         ``outputs`` are the frame-level one and, for models with classes,
@@ -333,12 +330,12 @@ class AudioTagger:
         half = model.span_samples / 2
         best = np.zeros(len(self.labels), np.float32)
         done = -1  # the first sample of the last prediction that was used
-        rest: list[Chunk] = []  # what the next piece hears better
+        rest: list[Predictions] = []  # what the next piece hears better
 
-        def chunk(is_used: np.ndarray) -> Chunk:
+        def predictions(is_used: np.ndarray) -> Predictions:
             """Some predictions of the piece."""
             times = (firsts[is_used] + half) / model.sample_rate
-            return Chunk(times, rows[number, is_used], best, end)
+            return Predictions(times, rows[number, is_used], best, end)
 
         for starts, wavs in pieces:
             rows, *clips = model.run(outputs, wavs)
@@ -348,8 +345,8 @@ class AudioTagger:
                 best = np.max([best, *(x[number] for x in clips)], 0)
                 is_sure = firsts + half <= end - margin
                 is_new = firsts > done
-                yield chunk(is_new & is_sure)
-                rest = [chunk(is_new & ~is_sure)]
+                yield predictions(is_new & is_sure)
+                rest = [predictions(is_new & ~is_sure)]
                 done = firsts[is_sure].max(initial=done)
         yield from rest
 
@@ -358,20 +355,20 @@ class AudioTagger:
         source: Source,
         sample_rate: int | None = None,
         progress: bool = False,
-    ) -> Iterator[Windows]:
+    ) -> Iterator[Pieces]:
         """Yields a file in pieces, see ``ModelInfo.pieces``."""
         info = self.model.info
         blocks = read_blocks(source, info.sample_rate, sample_rate, progress)
-        for windows in cut_windows(blocks, *info.pieces):
-            starts, wavs = windows
-            first = info.piece_start(int(starts[-1]), int(windows.ends[-1]))
+        for pieces in cut_pieces(blocks, *info.pieces):
+            starts, wavs = pieces
+            first = info.piece_start(int(starts[-1]), int(pieces.ends[-1]))
             skip = first - starts[-1]
             if skip == 0:
-                yield windows
+                yield pieces
                 continue
             if len(starts) > 1:
-                yield Windows(starts[:-1], wavs[:-1])
-            yield Windows(starts[-1:] + skip, wavs[-1:, skip:])
+                yield Pieces(starts[:-1], wavs[:-1])
+            yield Pieces(starts[-1:] + skip, wavs[-1:, skip:])
 
     def check_window(
         self, window: float | None = None, hop: float | None = None
@@ -390,13 +387,13 @@ class AudioTagger:
                 f"--window {window:g}: the model takes clips of {low:g} to "
                 f"{self.max_seconds:g} seconds."
             )
-        parts = self.model.info.windows(window)
+        framing = self.model.info.windows(window)
         if hop is None:
-            return parts
-        frame, longest = self.model.frame_samples / rate, parts.size / rate
+            return framing
+        frame, longest = self.model.frame_samples / rate, framing.size / rate
         if not frame <= hop <= max(longest, frame):
             raise InputError(
                 f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at "
                 "least one frame, at most a window."
             )
-        return parts._replace(hop=round(hop * rate))
+        return framing._replace(hop=round(hop * rate))

@@ -83,7 +83,7 @@ def prepare_data(
     ------
     FileNotFoundError
         If the data folder or a list in it is missing.
-    ValueError
+    InputError
         If the data are invalid, or the folder was prepared with other settings
         or from other clips.
     """
@@ -119,15 +119,18 @@ def prepare_data(
         settings["valid_fraction"] = valid_fraction
     shards = find_shards(data_folder)
     with preparing(prepared_folder, settings) as to_do:
-        if to_do and shards:
-            prepare_shards(data_folder, shards, prepared_folder, **settings)
-        elif to_do:
-            prepare_audioset(
-                data_folder,
-                prepared_folder,
-                allow_missing=allow_missing,
-                **settings,
-            )
+        try:
+            if to_do and shards:
+                prepare_shards(data_folder, shards, prepared_folder, **settings)
+            elif to_do:
+                prepare_audioset(
+                    data_folder,
+                    prepared_folder,
+                    allow_missing=allow_missing,
+                    **settings,
+                )
+        except ValueError as error:  # of what SpeechBrain would take as well
+            raise InputError(str(error)) from error
 
 
 def prepare_shards(
@@ -253,10 +256,6 @@ def read_shard(path, split, classes, max_seconds=CLIP_SECONDS):
     return clips
 
 
-# For yaml files: bad input ends a training with one line
-prepare = one_line_errors(ValueError)(prepare_data)
-
-
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(
@@ -271,4 +270,5 @@ if __name__ == "__main__":
     parser.add_argument("--unbalanced", action="store_true")
     parser.add_argument("--allow_missing", type=float, default=0.2)
     parser.add_argument("--test_fold")
-    prepare(**vars(parser.parse_args()))
+    with one_line_errors():
+        prepare_data(**vars(parser.parse_args()))

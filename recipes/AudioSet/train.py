@@ -9,13 +9,11 @@ Authors
 """
 
 import csv
-import math
 import os
 import sys
 
 import torch
 from audioset_prepare import prepare_audioset
-from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.dataio import audio_io
@@ -23,7 +21,14 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.core import Brain, parse_arguments
+from speechbrain_fftp.core import (
+    PluginBrain,
+    check_training,
+    load_hyperpyyaml,
+    one_line_errors,
+    parse_arguments,
+    report_results,
+)
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     augment_features,
@@ -31,10 +36,11 @@ from speechbrain_fftp.lobes.tagger import (
     extract_features,
     unequal_lengths,
 )
+from speechbrain_fftp.nnet.schedulers import count_steps
 from speechbrain_fftp.utils.metric_stats import MultiLabelStats
 
 
-class TaggingBrain(Brain):
+class TaggingBrain(PluginBrain):
     """Brain for multi-label audio tagging."""
 
     def compute_forward(self, batch, stage):
@@ -253,7 +259,17 @@ def dataio_prep(hparams):
     return datasets
 
 
-if __name__ == "__main__":
+@one_line_errors()
+def main(brain_class=TaggingBrain, dataio_prep=dataio_prep):
+    """Trains a model and evaluates it.
+
+    Arguments
+    ---------
+    brain_class : type
+        The class of the Brain.
+    dataio_prep : callable
+        Creates the datasets.
+    """
     hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
@@ -278,20 +294,20 @@ if __name__ == "__main__":
         run_on_main(hparams["pretrainer"].collect_files)
         hparams["pretrainer"].load_collected()
 
-    brain = TaggingBrain(
+    brain = brain_class(
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
+    check_training(brain, datasets)
     # The schedule needs the number of optimiser steps
-    num_clips = math.ceil(
-        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
-    )
-    num_batches = math.ceil(num_clips / hparams["batch_size"])
-    total_steps = hparams["number_of_epochs"] * (
-        num_batches // brain.grad_accumulation_factor
+    total_steps = count_steps(
+        len(datasets["train"]),
+        hparams["batch_size"],
+        hparams["number_of_epochs"],
+        brain.grad_accumulation_factor,
     )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
@@ -315,3 +331,8 @@ if __name__ == "__main__":
         max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
+    report_results(brain, datasets)
+
+
+if __name__ == "__main__":
+    main()

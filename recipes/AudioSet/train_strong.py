@@ -9,17 +9,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
-import os
-import sys
-
-from hyperpyyaml import load_hyperpyyaml
-from train import TaggingBrain, dataio_prep
+from train import TaggingBrain, dataio_prep, main
 
 import speechbrain as sb
-from speechbrain.utils.distributed import run_on_main
-from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.core import parse_arguments
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     augment_features,
@@ -72,13 +64,12 @@ class StrongBrain(TaggingBrain):
         targets, frame_targets, known = items
         # Targets of a mixture are known where both clips' targets are
         known = known > 0.999
-        logits, frame_logits, valid = self.modules.embedding_model(
-            feats, lens, return_frames=True
-        )
-        known = known.unsqueeze(1).expand_as(frame_logits)
-        if valid is not None:
-            known = known & valid.unsqueeze(2)
-        return logits.squeeze(1), targets, frame_logits, frame_targets, known
+        found = self.modules.embedding_model(feats, lens, return_frames=True)
+        known = known.unsqueeze(1).expand_as(found.frame_logits)
+        if found.valid is not None:
+            known = known & found.valid.unsqueeze(2)
+        logits = found.logits.squeeze(1)
+        return logits, targets, found.frame_logits, frame_targets, known
 
     def compute_objectives(self, predictions, batch, stage):
         """Adds the frame-level loss to the loss of the clips.
@@ -130,59 +121,4 @@ def strong_dataio_prep(hparams):
 
 
 if __name__ == "__main__":
-    hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
-    sb.utils.distributed.ddp_init_group(run_opts)
-    with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
-
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        # A test leaves the settings of the training as they are
-        hyperparams_to_save=None if run_opts["test_only"] else hparams_file,
-        overrides=overrides,
-    )
-    if hparams["use_tensorboard"]:
-        hparams["tensorboard_train_logger"] = TensorboardLogger(
-            hparams["tensorboard_logs_folder"]
-        )
-
-    run_on_main(hparams["prepare"], kwargs=hparams["prepare_opts"])
-    datasets = strong_dataio_prep(hparams)
-
-    brain = StrongBrain(
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-    )
-    # The schedule needs the number of optimiser steps
-    num_clips = math.ceil(
-        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
-    )
-    num_batches = math.ceil(num_clips / hparams["batch_size"])
-    total_steps = hparams["number_of_epochs"] * (
-        num_batches // brain.grad_accumulation_factor
-    )
-    brain.hparams.lr_annealing = hparams["lr_annealing"](
-        warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
-        total_steps=total_steps,
-    )
-    brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
-    # A sampler, since several processes would not draw by the seed otherwise
-    brain.train_sampler = hparams["train_sampler"](datasets["train"])
-    brain.fit(
-        brain.hparams.epoch_counter,
-        datasets["train"],
-        datasets["valid"],
-        train_loader_kwargs={
-            "sampler": brain.train_sampler,
-            **hparams["train_dataloader_opts"],
-        },
-        valid_loader_kwargs=hparams["valid_dataloader_opts"],
-    )
-    brain.evaluate(
-        datasets["test"],
-        max_key=hparams["average_by"],
-        test_loader_kwargs=hparams["valid_dataloader_opts"],
-    )
+    main(StrongBrain, strong_dataio_prep)

@@ -23,7 +23,7 @@ import shutil
 
 import numpy as np
 
-from fftp_tag.audio.scenes import coloured_noise
+from fftp_tag.audio.mixing import coloured_noise
 from fftp_tag.data.clips import CLIP_SECONDS, Clip, as_int16
 from fftp_tag.data.prepared import AUDIO, preparing, write_prepared
 from fftp_tag.data.strong_labels import write_strong_labels

@@ -104,9 +104,8 @@ def prepare_speech_commands(
     """
     if skip_prep:
         return
+    check_task(task)
     task = str(task)
-    if task not in TASKS:
-        raise InputError(f"task is {task!r}, not {', '.join(TASKS)}")
     settings = {
         "task": task,
         "sample_rate": sample_rate,
@@ -255,6 +254,12 @@ def draw_silence(noise, split, number, clip_seconds):
     )
 
 
+def check_task(task):
+    """Raises an InputError unless a task is one of ``TASKS``."""
+    if str(task) not in TASKS:
+        raise InputError(f"task is {task}: give {', '.join(TASKS)}.")
+
+
 def list_words(data_folder):
     """Maps each folder to its clips, as sorted paths from the data folder."""
     names = folders_in(data_folder)
@@ -301,6 +306,7 @@ def task_classes(task, words, has_noise, data_folder):
 
 def count_classes(task, data_folder, prepared_folder):
     """Number of classes of a task; 35 for custom words without data."""
+    check_task(task)
     if str(task) != "folders":
         return int(task)
     if os.path.isfile(os.path.join(prepared_folder, CLASSES_CSV)):

@@ -14,22 +14,26 @@ Authors
 """
 
 import csv
-import math
 import os
 import sys
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from speechcommands_prepare import prepare_speech_commands
 
 import speechbrain as sb
-from fftp_tag.errors import one_line_errors
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.core import Brain, parse_arguments
+from speechbrain_fftp.core import (
+    PluginBrain,
+    check_training,
+    load_hyperpyyaml,
+    one_line_errors,
+    parse_arguments,
+    report_results,
+)
 from speechbrain_fftp.lobes.tagger import (
     augment_clips,
     augment_features,
@@ -37,10 +41,11 @@ from speechbrain_fftp.lobes.tagger import (
     extract_features,
     unequal_lengths,
 )
+from speechbrain_fftp.nnet.schedulers import count_steps
 from speechbrain_fftp.utils.metric_stats import MultiLabelStats
 
 
-class CommandsBrain(Brain):
+class CommandsBrain(PluginBrain):
     """Brain for clips with one class each."""
 
     def compute_forward(self, batch, stage):
@@ -261,7 +266,9 @@ def dataio_prep(hparams):
     return datasets
 
 
-if __name__ == "__main__":
+@one_line_errors()
+def main():
+    """Trains a model and evaluates it."""
     hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
@@ -278,8 +285,7 @@ if __name__ == "__main__":
             hparams["tensorboard_logs_folder"]
         )
 
-    with one_line_errors():
-        run_on_main(prepare_speech_commands, kwargs=hparams["prepare_opts"])
+    run_on_main(prepare_speech_commands, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
 
     brain = CommandsBrain(
@@ -289,13 +295,13 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
+    check_training(brain, datasets)
     # The schedule needs the number of optimiser steps
-    num_clips = math.ceil(
-        len(datasets["train"]) / int(os.environ.get("WORLD_SIZE", 1))
-    )
-    num_batches = math.ceil(num_clips / hparams["batch_size"])
-    total_steps = hparams["number_of_epochs"] * (
-        num_batches // brain.grad_accumulation_factor
+    total_steps = count_steps(
+        len(datasets["train"]),
+        hparams["batch_size"],
+        hparams["number_of_epochs"],
+        brain.grad_accumulation_factor,
     )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
@@ -319,3 +325,8 @@ if __name__ == "__main__":
         max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
+    report_results(brain, datasets)
+
+
+if __name__ == "__main__":
+    main()

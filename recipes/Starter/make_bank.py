@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from score import TRAINING, read_clips
+from everyday import TRAINING, read_clips
 from starter_prepare import RATE, find_row, read_tables
 
 from fftp_tag.audio.decode import read_audio

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from score import TRAINING, read_clips
+from everyday import TRAINING, read_clips
 from starter_prepare import RATE, choose_split, find_row, read_tables
 
 from fftp_tag.audio.decode import read_audio
-from fftp_tag.audio.scenes import coloured_noise, from_decibels
+from fftp_tag.audio.mixing import coloured_noise, from_decibels
 from fftp_tag.data.tables import read_table
 from fftp_tag.files import write_csv
 

@@ -8,7 +8,7 @@ those of its clips and, since these are few, what a teacher hears in it.
 
 > python recipes/Starter/make_scenes.py DATA OUT --teacher MODEL \
 >     --others MUSIC_FOLDER SPEECH_FOLDER
-> python recipes/Starter/learn_rules.py MODEL.onnx OUT STARTER.onnx
+> python studies/learn_rules.py MODEL.onnx OUT STARTER.onnx
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from score import FOLDS, read_clips
+from everyday import FOLDS, read_clips
 from starter_prepare import RATE, read_sound
 
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import find_audio_files, read_audio
-from fftp_tag.audio.scenes import add_sound, coloured_noise, from_decibels
+from fftp_tag.audio.mixing import add_sound, coloured_noise, from_decibels
 from fftp_tag.data.custom import CLIP_LIST
 from fftp_tag.files import write_csv
 

@@ -11,7 +11,7 @@ import soxr
 import torch
 
 from fftp_tag import AudioTagger
-from fftp_tag.audio.scenes import (
+from fftp_tag.audio.mixing import (
     add_sound,
     change_speed,
     coloured_noise,

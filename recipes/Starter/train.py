@@ -13,28 +13,31 @@ Authors
 
 import copy
 import csv
-import math
 import sys
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from mixtures import Mixtures, Numbers, log_odds
-from starter_prepare import prepare_starter
 from torch.nn.functional import cosine_similarity
 
 import speechbrain as sb
-from fftp_tag.errors import one_line_errors
+from fftp_tag.errors import InputError
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.core import Brain, parse_arguments
+from speechbrain_fftp.core import (
+    PluginBrain,
+    check_training,
+    load_hyperpyyaml,
+    one_line_errors,
+    parse_arguments,
+    report_results,
+)
 from speechbrain_fftp.lobes.frame_classifier import frame_level_times
 from speechbrain_fftp.lobes.tagger import extract_features, unequal_lengths
+from speechbrain_fftp.nnet.schedulers import count_steps
 
-SMALLEST = 1e-6  # margin of probabilities to 0 and 1
 
-
-class StarterBrain(Brain):
+class StarterBrain(PluginBrain):
     """A Brain whose targets are the answers of a teacher."""
 
     def compute_forward(self, batch, stage):
@@ -61,16 +64,15 @@ class StarterBrain(Brain):
         wavs = batch.sig.data / 32768
         feats, lens = extract_features(self.modules, wavs, lens)
         tagger = self.modules.embedding_model
-        embeddings, tokens, valid = tagger.encode(feats, lens)
-        logits, frame_logits = tagger.frame_classifier(tokens, valid)
+        found = tagger(feats, lens, return_frames=True)
         times = frame_level_times(
             self.modules.compute_features, tagger.embedding, wavs.shape[1]
         ).to(self.device)
         starts, ends = batch.parts.data.unsqueeze(3).unbind(2)  # [B, P, 1]
         inside = (starts <= times) & (times < ends)
-        if valid is not None:
-            inside &= valid.unsqueeze(1)
-        frame_probs = frame_logits.sigmoid()
+        if found.valid is not None:
+            inside &= found.valid.unsqueeze(1)
+        frame_probs = found.frame_logits.sigmoid()
         part_probs = torch.stack(
             [
                 tagger.frame_classifier.pooling(frame_probs * each.unsqueeze(2))
@@ -78,8 +80,8 @@ class StarterBrain(Brain):
             ],
             1,
         )
-        projected = self.modules.projection(embeddings).squeeze(1)
-        return logits.squeeze(1).sigmoid(), part_probs, projected
+        projected = self.modules.projection(found.embedding).squeeze(1)
+        return found.logits.squeeze(1).sigmoid(), part_probs, projected
 
     def compute_objectives(self, predictions, batch, stage):
         """The divergence of clips and of parts from the teacher's answers, in
@@ -98,29 +100,6 @@ class StarterBrain(Brain):
             self.agreements += agrees.tolist()
         weight = self.hparams.embedding_weight
         return (of_clips.mean() + of_parts.mean()) + weight * distance.mean()
-
-    def on_fit_start(self):
-        """Begins with how often the teacher hears each class."""
-        if self.checkpointer.find_checkpoint() is None:
-            self.start_from_teacher()
-        super().on_fit_start()
-
-    def start_from_teacher(self):
-        """Sets the classifier's bias to log-odds of the teacher's answers.
-
-        Ends the process with one line if the teacher has other embeddings.
-        """
-        # A copy, whose teacher no worker inherits
-        clips = copy.copy(self.datasets["train"])
-        size = len(clips[0]["embedding"])
-        if size != self.hparams.embedding_size:
-            sys.exit(
-                f"The teacher's embeddings have {size} dimensions: give "
-                f"--embedding_size {size}."
-            )
-        layer = self.modules.embedding_model.frame_classifier.layers[-1]
-        with torch.no_grad():
-            layer.bias.copy_(log_odds(clips))
 
     def on_fit_batch_start(self, batch, should_step):
         """Sets the learning rate of a step."""
@@ -162,13 +141,15 @@ class StarterBrain(Brain):
         self.checkpointer.save_and_keep_only(meta={"epoch": epoch, **stats})
 
 
-def divergence(probs, targets):
+def divergence(probs, targets, margin=1e-6):
     """How far probabilities are from targets, summed over the classes.
 
     Arguments
     ---------
     probs, targets : torch.Tensor
         Probabilities ``[..., C]`` of several labels.
+    margin : float
+        How near to 0 and 1 probabilities are taken to be at most.
 
     Returns
     -------
@@ -180,11 +161,30 @@ def divergence(probs, targets):
     >>> divergence(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.5]))
     tensor(0.6931)
     """
-    probs = probs.clamp(SMALLEST, 1 - SMALLEST)
-    targets = targets.clamp(SMALLEST, 1 - SMALLEST)
+    probs = probs.clamp(margin, 1 - margin)
+    targets = targets.clamp(margin, 1 - margin)
     heard = targets * (targets / probs).log()
     unheard = (1 - targets) * ((1 - targets) / (1 - probs)).log()
     return (heard + unheard).sum(-1)
+
+
+def start_from_teacher(brain, datasets):
+    """Sets the classifier's bias to log-odds of the teacher's answers.
+
+    Raises an InputError if the teacher has other embeddings than
+    ``embedding_size``.
+    """
+    # A copy, whose teacher no worker inherits
+    clips = copy.copy(datasets["train"])
+    size = len(clips[0]["embedding"])
+    if size != brain.hparams.embedding_size:
+        raise InputError(
+            f"The teacher's embeddings have {size} dimensions: give "
+            f"--embedding_size {size}."
+        )
+    layer = brain.modules.embedding_model.frame_classifier.layers[-1]
+    with torch.no_grad():
+        layer.bias.copy_(log_odds(clips))
 
 
 def dataio_prep(hparams):
@@ -232,7 +232,9 @@ def dataio_prep(hparams):
     }
 
 
-if __name__ == "__main__":
+@one_line_errors()
+def main():
+    """Trains a model and evaluates it."""
     hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
@@ -246,9 +248,8 @@ if __name__ == "__main__":
         hparams["tensorboard_train_logger"] = TensorboardLogger(
             hparams["tensorboard_logs_folder"]
         )
-    with one_line_errors():
-        run_on_main(prepare_starter, kwargs=hparams["prepare_opts"])
-        datasets = dataio_prep(hparams)
+    run_on_main(hparams["prepare"], kwargs=hparams["prepare_opts"])
+    datasets = dataio_prep(hparams)
     brain = StarterBrain(
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
@@ -256,10 +257,15 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    # The schedule needs the number of optimiser steps, of one process
-    num_batches = math.ceil(len(datasets["train"]) / hparams["batch_size"])
-    total_steps = hparams["number_of_epochs"] * (
-        num_batches // brain.grad_accumulation_factor
+    check_training(brain, datasets)
+    if brain.checkpointer.find_checkpoint() is None:
+        start_from_teacher(brain, datasets)
+    # The schedule needs the number of optimiser steps
+    total_steps = count_steps(
+        len(datasets["train"]),
+        hparams["batch_size"],
+        hparams["number_of_epochs"],
+        brain.grad_accumulation_factor,
     )
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
@@ -280,3 +286,8 @@ if __name__ == "__main__":
     brain.evaluate(
         datasets["valid"], test_loader_kwargs=hparams["valid_dataloader_opts"]
     )
+    report_results(brain, datasets)
+
+
+if __name__ == "__main__":
+    main()

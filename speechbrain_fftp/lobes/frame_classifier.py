@@ -8,11 +8,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from typing import NamedTuple, Optional
+
 import torch
 
 from speechbrain_fftp.nnet.tokens import EncodedClips, mean_token
 
-SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
+MIN_PROBABILITY = 1e-6  # of a clip; at most 1 less this
 
 
 def frame_level_times(front_end, embedding, n_samples):
@@ -73,7 +75,7 @@ class LinearSoftmaxPooling(torch.nn.Module):
         torch.Tensor
             Probabilities ``[B, C]``.
         """
-        return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
+        return probs.square().sum(1) / probs.sum(1).clamp(min=MIN_PROBABILITY)
 
 
 class FrameClassifier(torch.nn.Module):
@@ -128,8 +130,42 @@ class FrameClassifier(torch.nn.Module):
             probs = frame_logits.sigmoid()
             if valid is not None:
                 probs = probs.masked_fill(~valid.unsqueeze(2), 0.0)
-            probs = self.pooling(probs).clamp(SMALLEST, 1 - SMALLEST)
+            probs = self.pooling(probs).clamp(
+                MIN_PROBABILITY, 1 - MIN_PROBABILITY
+            )
             return probs.logit().unsqueeze(1), frame_logits
+
+
+class FrameOutputs(NamedTuple):
+    """What a ``FrameTagger`` finds in a batch.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Logits ``[B, 1, C]`` of clips.
+    frame_logits : torch.Tensor
+        Frame-level logits ``[B, N, C]``, of any value in padding.
+    tokens : torch.Tensor
+        Tokens ``[B, N, D]``.
+    valid : torch.Tensor or None
+        True for a clip's valid tokens ``[B, N]``; None if all are.
+
+    Example
+    -------
+    >>> zeros = torch.zeros(2, 196, 48)
+    >>> FrameOutputs(zeros[:, :1], zeros, zeros, None).embedding.shape
+    torch.Size([2, 1, 48])
+    """
+
+    logits: torch.Tensor
+    frame_logits: torch.Tensor
+    tokens: torch.Tensor
+    valid: Optional[torch.Tensor]
+
+    @property
+    def embedding(self):
+        """Embeddings ``[B, 1, D]`` of clips: their mean tokens."""
+        return mean_token(self.tokens, self.valid)
 
 
 class FrameTagger(torch.nn.Module):
@@ -169,21 +205,18 @@ class FrameTagger(torch.nn.Module):
         lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T.
         return_frames : bool
-            Whether to return the frame-level logits as well.
+            Whether to return the frame-level outputs as well.
 
         Returns
         -------
-        logits : torch.Tensor
-            Logits ``[B, 1, C]`` of clips.
-        frame_logits : torch.Tensor
-            With ``return_frames``, frame-level logits ``[B, N, C]``.
-        valid : torch.Tensor or None
-            With ``return_frames``, True for a clip's valid tokens ``[B, N]``;
-            None if all are.
+        torch.Tensor or FrameOutputs
+            Logits ``[B, 1, C]`` of clips; with ``return_frames``, all outputs.
         """
         _, tokens, valid = self.encoder.encode(feats, lengths)
         logits, frame_logits = self.frame_classifier(tokens, valid)
-        return (logits, frame_logits, valid) if return_frames else logits
+        if not return_frames:
+            return logits
+        return FrameOutputs(logits, frame_logits, tokens, valid)
 
     def encode(self, feats, lengths=None):
         """Encodes a batch: the embedding of a clip is its mean token.

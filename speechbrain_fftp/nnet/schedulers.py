@@ -6,7 +6,44 @@ Authors
 
 import math
 
+import torch
+
 from speechbrain.utils import checkpoints
+
+
+def count_steps(
+    num_clips, batch_size, num_epochs=1, grad_accumulation_factor=1
+):
+    """Counts the optimiser steps of a training.
+
+    Arguments
+    ---------
+    num_clips : int
+        Number of training clips, which are distributed over all processes.
+    batch_size : int
+        Number of clips of a batch, in each process.
+    num_epochs : int
+        Number of epochs.
+    grad_accumulation_factor : int
+        Number of batches of a step.
+
+    Returns
+    -------
+    int
+        Number of steps.
+
+    Example
+    -------
+    >>> count_steps(
+    ...     101, batch_size=10, num_epochs=3, grad_accumulation_factor=2
+    ... )
+    15
+    """
+    num_processes = 1
+    if torch.distributed.is_initialized():
+        num_processes = torch.distributed.get_world_size()
+    num_batches = math.ceil(math.ceil(num_clips / num_processes) / batch_size)
+    return num_epochs * (num_batches // grad_accumulation_factor)
 
 
 @checkpoints.register_checkpoint_hooks

@@ -23,7 +23,6 @@ import copy
 import importlib.util
 import io
 import logging
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -32,21 +31,18 @@ import numpy as np
 import torch
 
 from fftp_tag.errors import InputError
-from fftp_tag.model.edit import write_model
+from fftp_tag.files import replace_file
+from fftp_tag.model.edit import write_onnx
 from fftp_tag.model.info import FrameLevel, ModelInfo
 from fftp_tag.model.session import Model
 from fftp_tag.model.silence import mask_silence
 from speechbrain_fftp.onnx.wrapper import WaveformModel, is_frame_level
+from speechbrain_fftp.utils.inference_folder import MODULES
 
 logger = logging.getLogger(__name__)
 
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 OLDEST_TORCH = "2.11"
-TOLERANCE = 1e-4  # maximum difference from PyTorch's outputs
-
-# Of the example that PyTorch follows, beyond the shortest clip: few, since a
-# recurrent layer is followed frame by frame
-EXAMPLE_TOKENS = 3
+MAX_DIFFERENCE = 1e-4  # from PyTorch's outputs
 
 # What PyTorch raises where it cannot follow a module
 EXPORT_ERRORS = (
@@ -57,10 +53,6 @@ EXPORT_ERRORS = (
     TypeError,
     ValueError,
 )
-
-# Batches for the comparison with PyTorch: number of clips, and their length
-# relative to the maximum clip length
-CHECKS = ((1, 0.3), (3, 0.7))
 
 
 class ExportError(Exception):
@@ -151,16 +143,16 @@ def export_onnx(
         except InputError as reason:
             raise ExportError(f"ONNX Runtime fails: {reason}") from reason
         compared = f"largest difference from PyTorch {error:.1e}"
-        if error > TOLERANCE:
+        if error > MAX_DIFFERENCE:
             raise ExportError(
-                f"{compared}, more than {TOLERANCE}. Please report this with the "
+                f"{compared}, more than {MAX_DIFFERENCE}. Please report this with the "
                 "versions of torch, onnx and onnxruntime."
             )
         size = 0
         # The weights first, then the file that refers to them
         for file in [*sorted(exported.parent.glob("*.data")), exported]:
             size += file.stat().st_size
-            os.replace(file, path.parent / file.name)
+            replace_file(file, path.parent / file.name)
     logger.info("%s: %.1f MB, %s", path.name, size / 1e6, compared)
     return path
 
@@ -309,8 +301,11 @@ def export_program(model, info):
     return program
 
 
-def capture(model, info):
+def capture(model, info, example_tokens=3):
     """Follows a ``WaveformModel`` on an example, for clips of any length.
+
+    The example has a few tokens more than the shortest clip: few, since a
+    recurrent layer is followed frame by frame.
 
     ``torch.onnx.export`` would try other ways, for minutes.
     """
@@ -318,7 +313,7 @@ def capture(model, info):
 
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
-    extra = EXAMPLE_TOKENS * (info.token_samples or info.frame_samples)
+    extra = example_tokens * (info.token_samples or info.frame_samples)
 
     def follow(is_oblivious):
         """Whether sizes of 1 in the example are no constants is a setting."""
@@ -377,19 +372,20 @@ def mask_file(path, info):
 
     model = onnx.load(path, load_external_data=False)
     mask_silence(model.graph, info)
-    write_model(model, path, info.to_metadata())
+    write_onnx(model, path, info.to_metadata())
 
 
 @torch.no_grad()
-def largest_difference(path, model, max_samples):
+def largest_difference(path, model, max_samples, batches=((1, 0.3), (3, 0.7))):
     """The largest difference between the outputs of a file and of a model.
 
-    It is relative to the largest value, except for probabilities.
+    It is relative to the largest value, except for probabilities. A batch is its
+    number of clips, and their length relative to the maximum clip length.
     """
     exported = Model(path)
     generator = torch.Generator().manual_seed(0)
     errors = []
-    for n_clips, length in CHECKS:
+    for n_clips, length in batches:
         wavs = torch.randn(
             n_clips, int(length * max_samples), generator=generator
         )

@@ -17,11 +17,38 @@ import onnx_ir
 import onnxscript
 import torch
 
+from fftp_tag.model.frames import add_fourier_matrices, add_frames
+
 # It registers the operator of the scan, for all models
 from speechbrain_fftp.nnet.selective_scan import torch_backend  # noqa: F401
 
 OPSET = 23  # the first with attention
-op = onnxscript.opset23
+
+
+class Operators:
+    """ONNX's operators, with inputs as those of ``GraphBuilder``: ``op.Add(x, 1)``."""
+
+    def __getattr__(self, name):
+        operator = getattr(onnxscript.opset23, name)
+
+        def add(*inputs, **attributes):
+            """Adds a node to the graph that is traced."""
+            return operator(*map(constant, inputs), **attributes)
+
+        return add
+
+
+def constant(value):
+    """An input of an operator; numbers become arrays of one element."""
+    if value is None or isinstance(value, onnx_ir.Value):
+        return value
+    array = value if isinstance(value, np.ndarray) else np.array([value])
+    return onnxscript.opset23.Constant(
+        value=onnx.numpy_helper.from_array(array)
+    )
+
+
+op = Operators()
 
 
 def real_fft(frames, size=None, dimension=-1, normalization=None):
@@ -29,65 +56,38 @@ def real_fft(frames, size=None, dimension=-1, normalization=None):
 
     The size is at least N.
 
-    Complex numbers are stored in a last axis, ``[B, T, K, 2]``. The file holds
-    one period of a cosine and a sine, from which ONNX Runtime computes the
-    matrix at loading.
+    Complex numbers are stored in a last axis, ``[B, T, K, 2]``.
     """
     n_samples = frames.shape[-1]
     size = size or n_samples
-    period = np.exp(-2j * np.pi * np.arange(size) / size)
-    samples = op.Range(integer(0), integer(n_samples), integer(1))
-    frequencies = op.Range(integer(0), integer(size // 2 + 1), integer(1))
-    phases = op.Mul(op.Unsqueeze(samples, integers(1)), frequencies)
-    phases = op.Mod(phases, integer(size))  # [N, K]
-    parts = [
-        op.Gather(floats(part), phases) for part in (period.real, period.imag)
-    ]
-    spectrum = op.MatMul(frames, op.Concat(*parts, axis=1))
-    parts = op.Reshape(spectrum, integers(0, 0, 2, -1))
+    matrices = add_fourier_matrices(op, n_samples, size, size // 2 + 1)
+    spectrum = op.MatMul(frames, op.Concat(*matrices, axis=1))
+    parts = op.Reshape(spectrum, np.array([0, 0, 2, -1]))
     return op.Transpose(parts, perm=[0, 1, 3, 2])
 
 
 def unfold(x, dimension, size, step):
     """``torch.Tensor.unfold``, which puts the windows in a new last axis."""
     if len(x.shape) == 2:
-        return frames_of(x, size, step)
+        return add_frames(op, x, size, step)
     if isinstance(x.shape[dimension], int):  # such as mel bins
         starts = range(0, x.shape[dimension] - size + 1, step)
-        axis = integers(dimension)
         windows = [
-            op.Slice(x, integers(start), integers(start + size), axis)
+            op.Unsqueeze(op.Slice(x, start, start + size, dimension), dimension)
             for start in starts
         ]
-        windows = [op.Unsqueeze(window, axis) for window in windows]
         windows = op.Concat(*windows, axis=dimension)
     else:
         length = op.Squeeze(op.Shape(x, start=dimension, end=dimension + 1))
-        end = op.Sub(length, integer(size - 1))
-        starts = op.Range(integer(0), end, integer(step))
-        offsets = op.Range(integer(0), integer(size), integer(1))
-        index = op.Add(op.Unsqueeze(starts, integers(1)), offsets)
+        end = op.Sub(length, np.array(size - 1))
+        starts = op.Range(np.array(0), end, np.array(step))
+        offsets = op.Range(np.array(0), np.array(size), np.array(1))
+        index = op.Add(op.Unsqueeze(starts, 1), offsets)
         windows = op.Gather(x, index, axis=dimension)
     # [..., N, size, ...] -> [..., N, ..., size]
     order = list(range(len(x.shape) + 1))
     order.append(order.pop(dimension + 1))
     return op.Transpose(windows, perm=order)
-
-
-def frames_of(wavs, size, step):
-    """Frames ``[B, T, size]`` of waveforms ``[B, S]``."""
-    n_samples = op.Shape(wavs, start=1, end=2)
-    n_frames = op.Div(op.Sub(n_samples, integers(size)), integers(step))
-    length = op.Mul(op.Add(n_frames, integers(1)), integers(step))
-    n_blocks = -(-size // step)  # rounded up
-    wavs = op.Pad(wavs, integers(0, 0, 0, n_blocks * step))
-    blocks = []
-    for number in range(n_blocks):
-        start = integers(number * step)
-        block = op.Slice(wavs, start, op.Add(start, length), integers(1))
-        blocks.append(op.Reshape(block, integers(0, -1, step)))
-    frames = op.Concat(*blocks, axis=2)
-    return op.Slice(frames, integers(0), integers(size), integers(2))
 
 
 def attention(
@@ -106,11 +106,10 @@ def attention(
     """
     n_heads = query.shape[1]
     if attn_mask is not None:  # ONNX does not broadcast it over the queries
-        one, n_tokens = integers(1), op.Shape(query, start=2, end=3)
-        shape = op.Concat(one, one, n_tokens, one, axis=0)
+        shape = op.Concat(1, 1, op.Shape(query, start=2, end=3), 1, axis=0)
         attn_mask = op.Expand(attn_mask, shape)
     query, key, value = (
-        op.Reshape(op.Transpose(x, perm=[0, 2, 1, 3]), integers(0, 0, -1))
+        op.Reshape(op.Transpose(x, perm=[0, 2, 1, 3]), np.array([0, 0, -1]))
         for x in (query, key, value)
     )
     output, *_ = op.Attention(
@@ -123,7 +122,7 @@ def attention(
         is_causal=int(is_causal),
         scale=scale,
     )
-    output = op.Reshape(output, integers(0, 0, n_heads, -1))
+    output = op.Reshape(output, np.array([0, 0, n_heads, -1]))
     return op.Transpose(output, perm=[0, 2, 1, 3])
 
 
@@ -138,9 +137,9 @@ def mamba_recursion(u, delta, B, C, A, reverse):
     u, delta, B, C = (op.Transpose(x, perm=[1, 0, 2]) for x in (u, delta, B, C))
     n_directions = A.shape[0]
     shape = op.Concat(
-        integers(n_directions), op.Shape(u, start=1, end=2), axis=0
+        n_directions, op.Shape(u, start=1, end=2), axis=0
     )  # [G, B]
-    rates = op.Unsqueeze(A, integers(1))  # [G, N, D] -> [G, 1, N, D]
+    rates = op.Unsqueeze(A, 1)  # [G, N, D] -> [G, 1, N, D]
 
     def directions(steps, new_axis):
         """From ``[L, B, X]`` to ``[L, G, B, X]`` and an axis of size 1."""
@@ -148,12 +147,12 @@ def mamba_recursion(u, delta, B, C, A, reverse):
             steps = op.Concat(steps, flip(steps), axis=1)
         elif reverse:
             steps = flip(steps)
-        sizes = op.Concat(integers(0), shape, integers(-1), axis=0)
-        return op.Unsqueeze(op.Reshape(steps, sizes), integers(new_axis))
+        sizes = op.Concat(0, shape, -1, axis=0)
+        return op.Unsqueeze(op.Reshape(steps, sizes), new_axis)
 
     sizes = op.Concat(shape, op.Shape(rates, start=2), axis=0)
     last, out = scan_operator()(
-        op.Expand(op.Constant(value_float=0.0), sizes),
+        op.Expand(np.float32(0), sizes),
         directions(delta, -2),
         directions(op.Mul(delta, u), -2),
         directions(B, -1),
@@ -162,20 +161,19 @@ def mamba_recursion(u, delta, B, C, A, reverse):
         body=step_graph(rates),
     )
     # [L, G, B, 1, D] -> [L, G, B, D] -> [L, B, D]
-    out = op.Squeeze(out, integers(3))
+    out = op.Squeeze(out, 3)
     if n_directions == 2:
         out, backward = op.Split(out, axis=1, num_outputs=2)
         out = op.Add(out, flip(backward))
     elif reverse:
         out = flip(out)
-    out = op.Transpose(op.Squeeze(out, integers(1)), perm=[1, 0, 2])
-    return out, last, op.Unsqueeze(last, integers(2))
+    out = op.Transpose(op.Squeeze(out, 1), perm=[1, 0, 2])
+    return out, last, op.Unsqueeze(last, 2)
 
 
 def flip(steps):
     """Reverses the first axis."""
-    last, first = integers(-1), integers(-(2**62))
-    return op.Slice(steps, last, first, integers(0), integers(-1))
+    return op.Slice(steps, -1, -(2**62), 0, -1)
 
 
 def scan_operator():
@@ -185,12 +183,12 @@ def scan_operator():
     """
     schema = onnx.defs.OpSchema
     return onnxscript.values.Op(
-        op,
+        onnxscript.opset23,
         "Scan",
         schema(
             "Scan",
             "",
-            op.version,
+            OPSET,
             inputs=[
                 schema.FormalParameter(
                     "inputs",
@@ -238,22 +236,6 @@ def step_graph(rates):
     argument = graph.inputs.pop()
     onnx_ir.convenience.replace_all_uses_with(argument, rates)
     return graph
-
-
-def floats(array):
-    """A constant array."""
-    array = onnx.numpy_helper.from_array(array.astype(np.float32))
-    return op.Constant(value=array)
-
-
-def integer(value):
-    """A constant integer."""
-    return op.Constant(value_int=value)
-
-
-def integers(*values):
-    """A constant list of integers."""
-    return op.Constant(value_ints=list(values))
 
 
 # For ``torch.onnx.export(custom_translation_table=...)``

@@ -69,18 +69,18 @@ class WaveformModel(torch.nn.Module):
         The embedding of an encoder without tokens counts as a single token.
         """
         encoder, outputs = self.parts["embedding_model"], {}
-        if hasattr(encoder, "encode"):
-            encoded = encoder.encode(feats)
-        else:
-            embedding = encoder(feats)
-            encoded = EncodedClips(embedding, embedding, None)
-        embeddings, tokens, valid = encoded
-        output = embeddings
         if self.is_frame_level:
-            output, frame_logits = encoder.frame_classifier(tokens, valid)
-            outputs["frame_probabilities"] = frame_logits.sigmoid()
-        outputs["tokens"] = tokens
-        outputs["embeddings"] = embeddings.squeeze(1)
+            found = encoder(feats, return_frames=True)
+            outputs["frame_probabilities"] = found.frame_logits.sigmoid()
+            output = found.logits
+        elif hasattr(encoder, "encode"):
+            found = encoder.encode(feats)
+            output = found.embedding
+        else:
+            output = encoder(feats)
+            found = EncodedClips(output, output, None)
+        outputs["tokens"] = found.tokens
+        outputs["embeddings"] = found.embedding.squeeze(1)
         if self.has_classes:
             logits = classify(self.parts["classifier"], output)
             outputs["probabilities"] = self.activate(logits)

@@ -40,9 +40,8 @@ def start_from(
     All sizes must be the encoder's, with two exceptions. Positions are fitted:
     a shorter clip has the first ones; those of another stride, of a shorter
     clip or of an image are interpolated. Square patches, such as a published
-    AST's, become full-frequency ones, see ``square_to_fftp``. Yaml files call
-    this: what cannot be used ends the script with one line, where a traceback
-    would be one of the yaml's reader.
+    AST's, become full-frequency ones, see ``square_to_fftp``. For yaml
+    files.
 
     Arguments
     ---------
@@ -56,7 +55,7 @@ def start_from(
 
     Raises
     ------
-    SystemExit
+    InputError
         If the source is missing or damaged, or does not fit.
     """
     if source is None:
@@ -64,7 +63,7 @@ def start_from(
     try:
         _start_from(encoder, source, sample_rate)
     except (InputError, OSError) as error:
-        raise SystemExit(f"--pretrained {source}: {error}") from error
+        raise InputError(f"--pretrained {source}: {error}") from error
 
 
 def _start_from(encoder, source, sample_rate):

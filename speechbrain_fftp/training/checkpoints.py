@@ -5,6 +5,7 @@ Authors
 """
 
 import shutil
+from pickle import UnpicklingError
 
 from fftp_tag.errors import InputError
 from speechbrain.utils.checkpoints import METAFNAME, Checkpointer
@@ -52,3 +53,13 @@ class AtomicCheckpointer(Checkpointer):
         # delete, they would wait for each other forever
         ddp_barrier()
         return checkpoint
+
+    def load_checkpoint(self, checkpoint):
+        """Loads a checkpoint; raises an InputError if it cannot be."""
+        try:
+            super().load_checkpoint(checkpoint)
+        except (EOFError, RuntimeError, UnpicklingError) as error:
+            raise InputError(
+                f"{checkpoint.path} cannot be loaded: if it is damaged, delete "
+                "it, and the training resumes from the checkpoint before."
+            ) from error

@@ -5,10 +5,10 @@ Authors
 """
 
 import logging
-import sys
 
 import torch
 
+from fftp_tag.errors import InputError
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.features import DatasetNormalization
 
@@ -18,8 +18,8 @@ logger = get_logger(__name__)
 def compare_features(brain, datasets, *, num_clips=64):
     """Logs mean and standard deviation of training features, and the yaml's.
 
-    Warns if they are far apart. Ends the process with one line if the longest
-    training clip is shorter than a patch, or longer than ``max_frames``. For
+    Warns if they are far apart. Raises an InputError if the longest training
+    clip is shorter than a patch, or longer than ``max_frames``. For
     ``before`` in a yaml file.
     """
     _check_lengths(brain, datasets)
@@ -42,7 +42,7 @@ def compare_features(brain, datasets, *, num_clips=64):
 
 
 def _check_lengths(brain, datasets):
-    """Ends the process if clips are too short or too long."""
+    """Raises an InputError if clips are too short or too long."""
     rows = datasets["train"].data.values()
     durations = [float(row["duration"]) for row in rows]
     seconds = max(durations)
@@ -50,13 +50,13 @@ def _check_lengths(brain, datasets):
     longest = len(_features(brain, silence))
     embedding = getattr(brain.hparams, "embedding", None)
     if embedding is not None and embedding.patch_frames > longest:
-        sys.exit(
+        raise InputError(
             f"patch_frames {embedding.patch_frames} is more than the {longest} "
             "frames of the longest training clip: give a smaller one."
         )
     max_frames = brain.hparams.max_frames
     if max_frames < longest:
-        sys.exit(
+        raise InputError(
             f"max_frames {max_frames} is less than the {longest} frames of the "
             f"longest training clip, {seconds:g} s: give --max_frames "
             f"{longest}, or let the preparation cut clips to a shorter length."

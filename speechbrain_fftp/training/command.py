@@ -1,4 +1,4 @@
-"""The command line of the recipes.
+"""The command line and the yaml file of a recipe.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,20 +7,20 @@ Authors
 import dataclasses
 import os
 import sys
-import traceback
 from pathlib import Path
 
+import hyperpyyaml
+
 import speechbrain as sb
-from fftp_tag.errors import InputError, one_line_errors
+from fftp_tag.errors import InputError
 from speechbrain_fftp.training.guard import check_overrides, check_settings
 
 
 def parse_arguments(arg_list):
-    """Parses a command, and ends the process if a training would be wasted.
+    """Parses a command, and checks it, so that no training is wasted.
 
     Adds the folder of the yaml file to those of Python's modules, so that the
-    file can name modules beside it. From then on, an error in the user's input
-    ends the process with one line.
+    file can name modules beside it.
 
     Arguments
     ---------
@@ -31,13 +31,19 @@ def parse_arguments(arg_list):
     -------
     hparams_file, run_opts, overrides
         See ``speechbrain.parse_arguments``.
+
+    Raises
+    ------
+    InputError
+        See ``check_overrides`` and ``check_settings``.
     """
-    sys.excepthook = print_error
-    with one_line_errors(ValueError):
+    try:
         hparams_file, run_opts, overrides = sb.parse_arguments(arg_list)
-        check_overrides(hparams_file, overrides)
-        if os.environ.get("RANK", "0") == "0":
-            check_settings(hparams_file, overrides, run_opts)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    check_overrides(hparams_file, overrides)
+    if os.environ.get("RANK", "0") == "0":
+        check_settings(hparams_file, overrides, run_opts)
     sys.path.append(str(Path(hparams_file).resolve().parent))
     given = run_opts.overridden_args
     # Several processes would ask each other after each step whether to save
@@ -52,19 +58,27 @@ def parse_arguments(arg_list):
     return hparams_file, run_opts, overrides
 
 
-def print_error(kind, error, trace):
-    """Prints an error; one of a user's input, or in a yaml file, in one line."""
-    frames = [frame.name for frame in traceback.extract_tb(trace)]
-    of_yaml = "load_hyperpyyaml" in frames
-    if of_yaml and isinstance(error, ImportError):
-        message = f"{error}: is the yaml file for {sys.argv[0]}?"
-        print(message, file=sys.stderr)
-    elif of_yaml and isinstance(error, TypeError):
-        # HyperPyYAML adds the class to its arguments
-        print(*error.args, sep=": ", file=sys.stderr)
-    elif isinstance(error, (InputError, OSError)) or (
-        of_yaml and isinstance(error, ValueError)
-    ):
-        print(error, file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
+class Settings(dict):
+    """A yaml file's keys with their values; names the key that it lacks."""
+
+    def __missing__(self, key):
+        raise InputError(
+            f"The yaml file has no key {key}: is it for {sys.argv[0]}?"
+        )
+
+
+def load_hyperpyyaml(yaml_stream, overrides=None):
+    """Loads a yaml file, see ``hyperpyyaml.load_hyperpyyaml``.
+
+    Raises an InputError if it names what is not there, or an object that it
+    creates refuses its arguments.
+    """
+    try:
+        return Settings(hyperpyyaml.load_hyperpyyaml(yaml_stream, overrides))
+    except ImportError as error:
+        raise InputError(
+            f"{error}: is the yaml file for {sys.argv[0]}?"
+        ) from error
+    except (ArithmeticError, AssertionError, TypeError, ValueError) as error:
+        # HyperPyYAML adds the class to the arguments of a TypeError
+        raise InputError(": ".join(map(str, error.args))) from error

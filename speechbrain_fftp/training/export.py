@@ -19,14 +19,9 @@ from fftp_tag.model.int8 import store_in_int8
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.tagger import classify, extract_features
-from speechbrain_fftp.onnx.export import (
-    MODULES,
-    ExportError,
-    describe,
-    export_onnx,
-)
+from speechbrain_fftp.onnx.export import ExportError, describe, export_onnx
 from speechbrain_fftp.training.checkpoints import with_free_space
-from speechbrain_fftp.utils.inference_folder import write_folder
+from speechbrain_fftp.utils.inference_folder import MODULES, write_folder
 
 logger = get_logger(__name__)
 
@@ -61,7 +56,6 @@ for load in (Tagger.from_hparams, foreign_class):
     found[type(model).__name__] = model.classify_batch(wavs)[0]
 torch.save(found, "found")
 """
-TOLERANCE = 1e-3  # of log-probabilities
 
 
 def export_model(
@@ -183,8 +177,11 @@ def write_model(folder, modules, labels, options, int8, calibrate):
 
 
 @torch.no_grad()
-def check_folder(folder, modules, options):
-    """Raises an InputError unless a new process finds what the modules find."""
+def check_folder(folder, modules, options, tolerance=1e-3):
+    """Raises an InputError unless a new process finds what the modules find.
+
+    Log-probabilities may differ by a tolerance.
+    """
     wavs = 0.1 * torch.randn(1, options["sample_rate"])
     feats, lens = extract_features(modules, wavs)
     outputs = modules["embedding_model"](feats, lens)
@@ -211,7 +208,7 @@ def check_folder(folder, modules, options):
             )
         found = torch.load(Path(elsewhere, "found"))
     for name, log_probs in found.items():
-        if not torch.allclose(log_probs, expected, rtol=0, atol=TOLERANCE):
+        if not torch.allclose(log_probs, expected, rtol=0, atol=tolerance):
             raise InputError(
                 f"{name} finds something else in a new process: only what is "
                 "in the recoverables of the checkpointer has its weights there."

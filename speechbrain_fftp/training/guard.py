@@ -8,17 +8,17 @@ import csv
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import torch
 import yaml
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import file_sha256, read_json, write_json
+from fftp_tag.files import file_sha256, read_json, read_text, write_json
 
 # Settings that may differ when a training is resumed
 FREE_KEYS = (
@@ -44,6 +44,23 @@ RUN_OPTIONS = (
     "max_grad_norm",
 )
 
+# The least value of settings that are numbers, whole ones but for lr
+MIN_VALUES = {
+    "lr": 0,
+    "number_of_epochs": 1,
+    "batch_size": 1,
+    "num_workers": 0,
+    "avg_checkpoints": 1,
+    "sample_rate": 1000,
+    "n_mels": 4,
+    "max_frames": 1,
+    "embed_dim": 1,
+    "depth": 1,
+}
+
+# What checkpoints can be chosen by, besides the epoch
+METRICS = {"mAP": ("mAP", "AUC", "d_prime"), "accuracy": ("accuracy",)}
+
 # Of torch.compile. Gradients are in memory that the next batch overwrites:
 # https://github.com/pytorch/pytorch/issues/169545
 CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
@@ -55,10 +72,10 @@ _locks = {}  # of output folders, held until the process ends
 
 
 def check_overrides(hparams_file, overrides):
-    """Ends the process with one line if a command is wrong.
+    """Raises an InputError if a command is wrong, before the yaml is loaded.
 
-    That is, if the yaml file is missing, or an option is unknown, repeated or
-    missing; before the yaml is loaded.
+    That is, if the yaml file is missing or no yaml, or an option is unknown,
+    repeated, missing, or no number where the yaml file has one.
 
     Arguments
     ---------
@@ -75,30 +92,43 @@ def check_overrides(hparams_file, overrides):
     >>> check_overrides(yaml, "lrr: 0.2")
     Traceback (most recent call last):
     ...
-    SystemExit: .../train.yaml has no key lrr: its options are its keys.
+    fftp_tag.errors.InputError: .../train.yaml has no key lrr: its options are its keys.
     """
     path = Path(hparams_file)
     if not path.is_file():
-        sys.exit(f"There is no file {path}: its README lists yaml files.")
-    text = path.read_text(encoding="utf-8")
-    keys = re.findall(r"(?m)^(\w+):", text)
-    given = re.findall(r"(?m)^(\w+):", overrides)
-    for key in given:
-        if key not in keys:
-            sys.exit(f"{path} has no key {key}: its options are its keys.")
-        if given.count(key) > 1:
-            sys.exit(f"--{key} is given more than once: give it once.")
-    for key in re.findall(r"(?m)^(\w+): *!PLACEHOLDER", text):
-        if not re.search(rf"(?m)^{key}: *\S", overrides):
-            sys.exit(f"{path} has no {key} yet: give --{key} PATH.")
+        raise InputError(
+            f"There is no file {path}: its README lists yaml files."
+        )
+    defaults = _load_yaml(read_text(path), path)
+    words = re.findall(r"(?m)^(\w+):", overrides)
+    for key in words:
+        if words.count(key) > 1:
+            raise InputError(f"--{key} is given more than once: give it once.")
+    given = _load_yaml(overrides or "{}", "The options of the command")
+    for key, value in given.items():
+        if key not in defaults:
+            raise InputError(
+                f"{path} has no key {key}: its options are its keys."
+            )
+        default, is_plain = defaults[key], not isinstance(value, TaggedScalar)
+        if isinstance(default, bool):
+            if is_plain and not isinstance(value, (bool, type(None))):
+                raise InputError(f"--{key} is {value}: give True or False.")
+        elif isinstance(default, (int, float)):
+            if is_plain and not isinstance(value, (int, float)):
+                raise InputError(f"--{key} is {value}: give a number.")
+    for key, value in defaults.items():
+        if getattr(value, "tag", None) == "!PLACEHOLDER" and not given.get(key):
+            raise InputError(f"{path} has no {key} yet: give --{key} PATH.")
 
 
 def check_settings(hparams_file, overrides, run_opts):
-    """Ends the process with one line if a training would be wasted.
+    """Raises an InputError if a training would be wasted.
 
-    This is so if the output folder holds a training with other settings or is
-    in use by another process, if there is nothing to test, if prepared data
-    are missing, or if CUDA graphs are to accumulate gradients.
+    This is so if a setting is out of its range, if the output folder holds a
+    training with other settings or is in use by another process, if there is
+    nothing to test, if prepared data are missing, or if CUDA graphs are to
+    accumulate gradients.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
@@ -133,20 +163,21 @@ def check_settings(hparams_file, overrides, run_opts):
     >>> check_settings(yaml, "lr: 0.2", RunOptions())
     Traceback (most recent call last):
     ...
-    SystemExit: run holds a training with other settings: lr. Give another ...
+    fftp_tag.errors.InputError: run holds a training with other settings: lr. Give another ...
     """
     given = YAML().load(overrides or "{}")
     hparams = YAML().load(_resolve(hparams_file, given))
+    _check_values(hparams, YAML().load(Path(hparams_file)))
     if hparams.get("skip_prep"):
         for key in ("class_list", *MANIFESTS):
             if not Path(hparams[key]).is_file():
-                sys.exit(
+                raise InputError(
                     f"There is no {key} {hparams[key]}: prepare the data, "
                     f"without --skip_prep, or give another --{key}."
                 )
     folder = Path(hparams["output_folder"])
     if run_opts["test_only"] and not _has_checkpoint(folder):
-        sys.exit(
+        raise InputError(
             f"{folder} holds no checkpoint to test: give the --output_folder "
             "of a training, or train first, without --test_only."
         )
@@ -165,12 +196,15 @@ def check_settings(hparams_file, overrides, run_opts):
 
     options = {name: option(name) for name in RUN_OPTIONS}
     options["processes"] = int(os.environ.get("WORLD_SIZE", 1))
+    if options["grad_accumulation_factor"] < 1:
+        raise InputError("grad_accumulation_factor must be at least 1.")
+    _check_device(option("device"))
     if (
         option("compile")
         and option("compile_mode") in CUDA_GRAPH_MODES
         and option("grad_accumulation_factor") > 1
     ):
-        sys.exit(
+        raise InputError(
             f"--compile_mode {option('compile_mode')} cannot accumulate "
             "gradients: give --compile_mode default, or leave out "
             "--grad_accumulation_factor."
@@ -179,13 +213,13 @@ def check_settings(hparams_file, overrides, run_opts):
         write_json(options_path, options)
         return
     if run_opts["debug"]:
-        sys.exit(
+        raise InputError(
             f"{folder} holds a training: give another --output_folder for "
             "--debug."
         )
     if run_opts["test_only"]:
         return
-    text, saved = _read_yaml(folder / "hyperparams.yaml")
+    text, saved = _read_saved(folder / "hyperparams.yaml")
     kept = {
         key: saved[key]
         for key in FREE_KEYS
@@ -205,7 +239,7 @@ def check_settings(hparams_file, overrides, run_opts):
     if changed:
         # What others refer to; of objects, only if nothing else differs
         plain = [key for key in changed if "!" not in str(after.get(key))]
-        sys.exit(
+        raise InputError(
             f"{folder} holds a training with other settings: "
             f"{', '.join(plain or changed)}. Give another --output_folder, or the "
             "training's settings, which are in its hyperparams.yaml and "
@@ -214,7 +248,7 @@ def check_settings(hparams_file, overrides, run_opts):
 
 
 def check_data(hparams, valid_set):
-    """Ends the process with one line if a training had other data.
+    """Raises an InputError if a training had other data.
 
     Or if the number of classes is not that of the data, or there are no
     validation clips to choose checkpoints by.
@@ -248,18 +282,18 @@ def check_data(hparams, valid_set):
     >>> check_data(hparams, ["clip"])
     Traceback (most recent call last):
     ...
-    SystemExit: ... holds a training with other classes (-high, +low): ...
+    fftp_tag.errors.InputError: ... holds a training with other classes (-high, +low): ...
     """
     folder = Path(hparams["output_folder"])
     with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
         classes = [row["display_name"] for row in csv.DictReader(fin)]
     if len(classes) != hparams["n_classes"]:
-        sys.exit(
+        raise InputError(
             f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
             f"lists {len(classes)} classes: give --n_classes {len(classes)}."
         )
     if not len(valid_set) and hparams["average_by"] != "epoch":
-        sys.exit(
+        raise InputError(
             f"There are no validation clips, so no {hparams['average_by']} to "
             "choose checkpoints by: add --average_by epoch."
         )
@@ -279,7 +313,7 @@ def check_data(hparams, valid_set):
     what = "clips"
     if found != classes:
         what = f"classes ({', '.join(changes[:4]) or 'in another order'})"
-    sys.exit(
+    raise InputError(
         f"{folder} holds a training with other {what}: give another "
         "--output_folder, or the data of the training."
     )
@@ -296,16 +330,60 @@ def _resolve(hparams_file, overrides):
         return resolve_references(file, overrides).getvalue()
 
 
-def _read_yaml(path):
-    """The text of a yaml file, and its keys with their values."""
+def _load_yaml(text, name):
+    """The keys of yaml with their values; ``name`` is for errors."""
     try:
-        text = path.read_text(encoding="utf-8")
         content = YAML().load(text)
-    except (UnicodeDecodeError, YAMLError):
-        content = None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", error)
+        raise InputError(f"{name}{line}: {problem}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: give another --output_folder.")
-    return text, content
+        raise InputError(f"{name} has no keys.")
+    return content
+
+
+def _read_saved(path):
+    """The text of a training's yaml file, and its keys with their values."""
+    try:
+        text = read_text(path)
+        return text, _load_yaml(text, path)
+    except InputError as error:
+        raise InputError(
+            f"{path} is damaged: give another --output_folder."
+        ) from error
+
+
+def _check_device(name):
+    """Raises an InputError if there is no such device."""
+    try:
+        torch.empty(0, device=name)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"--device {name}: {reason}") from error
+
+
+def _check_values(hparams, defaults):
+    """Raises an InputError if a setting is out of its range."""
+    for key, least in MIN_VALUES.items():
+        value = hparams.get(key, least)
+        if isinstance(value, TaggedScalar):  # such as !apply
+            continue
+        kind = (int, float) if key == "lr" else int
+        if not isinstance(value, kind) or value < least:
+            name = "number" if key == "lr" else "whole number"
+            raise InputError(
+                f"{key} is {value}: give a {name} of at least {least}."
+            )
+    if "average_by" in hparams:
+        default = defaults["average_by"]
+        choices = "epoch", *METRICS.get(default, (default,))
+        if hparams["average_by"] not in choices:
+            raise InputError(
+                f"average_by is {hparams['average_by']}: give one of "
+                f"{', '.join(choices)}."
+            )
 
 
 def _is_plain(value):
@@ -321,15 +399,15 @@ def _values(text):
 
 
 def check_weights(module):
-    """Ends the process with one line if weights of a module are not finite."""
+    """Raises an InputError if weights of a module are not finite."""
     finite = [weight.isfinite().all() for weight in module.parameters()]
     if finite and not bool(torch.stack(finite).all()):
-        end_training("Weights are not finite")
+        raise not_finite("Weights are not finite")
 
 
-def end_training(what):
-    """Ends the process with one line, which says what is not finite."""
-    sys.exit(
+def not_finite(what):
+    """The error that says what is not finite."""
+    return InputError(
         f"{what}: the last checkpoint is from before. Give a lower --lr, a "
         "longer --warmup_steps or --precision fp32, and another "
         "--output_folder."
@@ -345,7 +423,7 @@ def _lock(folder):
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        sys.exit(
+        raise InputError(
             f"{folder} is in use by another training: wait for its end, or "
             "give another --output_folder."
         )

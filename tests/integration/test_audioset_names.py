@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from data_folders import RATE, sound, write_words
-from data_prepare import prepare
+from data_prepare import prepare_data
 from prepared_clips import read_rows
 from recipe_brains import OF_LABELS
 from recipe_runs import ROOT, run_words, train
@@ -74,7 +74,7 @@ np.savez(sys.argv[3], **{" ".join(names): x for names, x in found.items()})
 @pytest.fixture(scope="session")
 def prepared(once, audioset):
     """The same clips, prepared."""
-    return once("prepared", lambda folder: prepare(audioset, folder))
+    return once("prepared", lambda folder: prepare_data(audioset, folder))
 
 
 @pytest.fixture(scope="session")

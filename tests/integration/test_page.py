@@ -7,7 +7,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import base64
 import csv
 import dataclasses
 import functools
@@ -31,7 +30,7 @@ from fftp_tag.data.reviewed import ReviewFolder, read_answers
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
-from fftp_tag.review.places import find_places
+from fftp_tag.review.candidates import find_candidates
 from fftp_tag.review.server import ReviewServer
 from fftp_tag.review.session import Session
 
@@ -111,11 +110,8 @@ def beep(folder):
 
 
 @pytest.fixture(scope="module")
-def models(folder, tones_file, onnx_file):
-    """Of clips up to 1.3 s, and frame-level ones.
-
-    By the thresholds of the last one, no Hum is found.
-    """
+def model(folder, tones_file):
+    """A frame-level one, by whose thresholds no Hum is found."""
     rules = default_rules(3).replace(
         threshold=[0.5, 1.0, 0.5],
         merge_gap=[0.5, 0.0, 0.0],
@@ -124,19 +120,18 @@ def models(folder, tones_file, onnx_file):
     rules = dataclasses.replace(rules, is_learnt=True)
     info = dataclasses.replace(Model(tones_file).info, rules=rules, note=NOTE)
     copy_model(tones_file, folder / "steps.onnx", info)
-    return {"clips": onnx_file, "steps": folder / "steps.onnx"}
+    return folder / "steps.onnx"
 
 
 @pytest.fixture(scope="module")
-def address(folder, models, clip):
-    """Of a server with a page for each model, in a folder of its name."""
+def address(folder, model, clip):
+    """Of a server with the page of the model."""
     if not (RUNTIME / "onnxruntime-web").is_dir():
         missing("onnxruntime-web is not installed: npm install")
-    for name, model in models.items():
-        command = ["page", model, folder / "pages" / name, "--example", clip]
-        assert main([*map(str, command), "--runtime", str(RUNTIME)]) == 0
+    command = ["page", model, folder / "page", "--example", clip]
+    assert main([*map(str, command), "--runtime", str(RUNTIME)]) == 0
     handler = functools.partial(
-        SimpleHTTPRequestHandler, directory=folder / "pages"
+        SimpleHTTPRequestHandler, directory=folder / "page"
     )
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -250,56 +245,8 @@ class Page:
 
 @pytest.fixture
 def page(driver, address):
-    """The page of the frame-level model."""
-    return Page(driver, f"{address}/steps/")
-
-
-def encode(path):
-    """The content of a file as text."""
-    return base64.b64encode(path.read_bytes()).decode()
-
-
-# What the page computes of files, without showing it
-TIMELINES = """
-    const [contents, rate] = given;
-    const { decode } = await import("./audio.js");
-    const { loadModel, readJson } = await import("./model.js");
-    const { analyze } = await import("./timeline.js");
-    const about = await readJson("model.json");
-    const settings = await readJson("page.json");
-    const run = await loadModel(about, settings, () => {});
-    const found = [];
-    for (const content of contents) {
-        const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt());
-        const samples = await decode(new File([bytes], "clip.wav"), rate);
-        const timeline = await analyze(samples, about, run, () => {});
-        for (const name of ["probs", "clipProbs"]) {
-            timeline[name] = Array.from(timeline[name]);
-        }
-        found.push(timeline);
-    }
-    return found;"""
-
-
-@pytest.mark.parametrize("name", ["clips", "steps"])
-def test_probabilities_are_those_of_python(
-    driver, address, models, tmp_path, name
-):
-    page = Page(driver, f"{address}/{name}/")
-    tagger = AudioTagger.from_pretrained(models[name])
-    paths = []
-    for seconds in (0.05, 1.0, 3.0, 11.3):
-        sounds = [("Beep", 0, seconds / 2), ("Hum", seconds / 3, seconds)]
-        paths.append(write_tones(tmp_path / f"{seconds}.wav", seconds, sounds))
-    timelines = page.run(TIMELINES, [*map(encode, paths)], RATE)
-    for path, found in zip(paths, timelines, strict=True):
-        expected = tagger.analyze(path)
-        for key, values in (
-            ("times", expected.times),
-            ("probs", expected.probs.ravel()),
-            ("clipProbs", expected.clip_probs),
-        ):
-            np.testing.assert_allclose(found[key], values, rtol=0, atol=1e-3)
+    """The page of the model."""
+    return Page(driver, address)
 
 
 def check_events(page, expected):
@@ -313,9 +260,9 @@ def check_events(page, expected):
         assert float(probability) == pytest.approx(event.probability, abs=0.01)
 
 
-def test_what_is_shown_of_a_file(page, models, clip):
+def test_what_is_shown_of_a_file(page, model, clip):
     page.tag(clip)
-    expected = AudioTagger.from_pretrained(models["steps"]).analyze(clip)
+    expected = AudioTagger.from_pretrained(model).analyze(clip)
     tags = {x.label: x.probability for x in expected.tags(threshold=0.0)}
     assert page.tags() == pytest.approx(tags, abs=1e-3) and len(tags) == 3
     assert page.text("#name") == clip.name
@@ -339,7 +286,7 @@ def test_a_file_that_holds_nan_is_named(page, tmp_path):
     wait(lambda: "failed.wav holds NaN" in page.text("#error"))
 
 
-def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
+def test_files_are_tagged_in_turn(page, model, clip, beep, tmp_path):
     broken = tmp_path / "broken.mp3"
     broken.write_text("no audio")
     page.choose(clip, broken, beep)
@@ -347,7 +294,7 @@ def test_files_are_tagged_in_turn(page, models, clip, beep, tmp_path):
     assert broken.name in page.text("#error")
     page.click("#files li:last-child button")
     assert page.text("#name") == beep.name
-    tagger = AudioTagger.from_pretrained(models["steps"])
+    tagger = AudioTagger.from_pretrained(model)
     events = [tagger.analyze(path).events() for path in (clip, beep)]
     check_events(page, events[1])
     # Downloads have all files
@@ -400,8 +347,10 @@ def review(tmp_path, tones_file):
     write_tones(tmp_path / "tones.wav", 9, SOUNDS[1:])
     tagger = AudioTagger.from_pretrained(tones_file)
     timeline = tagger.analyze(tmp_path / "tones.wav")
-    places = find_places(timeline, str(tmp_path), "tones.wav", seconds=0.5)
-    events = [place for place in places if place.is_event]
+    candidates = find_candidates(
+        timeline, str(tmp_path), "tones.wav", seconds=0.5
+    )
+    events = [candidate for candidate in candidates if candidate.is_event]
     assert len(events) == 3
     folder = tmp_path / "reviewed"
     session = Session(
@@ -423,12 +372,12 @@ def test_keys_of_a_review(driver, review):
         return [(x.answer, x.label) for x in read_answers(folder)]
 
     def press(key, heard):
-        """Presses a key, then waits for the next place."""
+        """Presses a key, then waits for the next candidate."""
         page.element("body").send_keys(key)
         wait(lambda: page.text("#progress").startswith(f"{heard} answered"))
         wait(lambda: page.element("#mark").size["width"] > 10)
 
-    wait(lambda: page.is_shown("#place"))
+    wait(lambda: page.is_shown("#candidate"))
     asked = page.text("#question")
     assert asked[:8] == "Is this " and asked[8:-1] in PITCHES
     assert page.text("#where").startswith("tones.wav, 0:0")
@@ -449,7 +398,7 @@ def test_keys_of_a_review(driver, review):
     wait(lambda: page.text("#progress").startswith("3 answered"))
     assert answers()[2] == ("other", "yes, snoring")
     wait(lambda: "nothing left" in page.text("#status"))
-    assert not page.is_shown("#place") and not page.is_shown("#error")
+    assert not page.is_shown("#candidate") and not page.is_shown("#error")
     page.click("#done")
     wait(lambda: page.text("#status").startswith("Done"))
     problems = [

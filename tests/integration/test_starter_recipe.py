@@ -5,11 +5,8 @@ Authors
 """
 
 import csv
-import json
 import shutil
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -112,22 +109,23 @@ def test_the_answers_of_a_teacher_are_learnt(sounds, tmp_path):
         assert found.label == expected.label
 
 
-def test_a_teacher_of_other_sizes_is_named(sounds, tmp_path):
-    words = words_of(sounds, tmp_path / "trained", embedding_size=4)
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        ({"embedding_size": 4}, "give --embedding_size 3"),
+        ({"folder_weights": "{c: 2}"}, "c is none of the folders a, b"),
+        ({}, "clips.csv: the teacher has no class 'Gong'"),
+    ],
+)
+def test_what_does_not_fit_is_named(sounds, tmp_path, options, named):
+    folder = sounds
+    if not options:
+        folder = shutil.copytree(sounds, tmp_path / "named")
+        with open(folder / "a" / "clips.csv", "a") as table:
+            table.write("0-1002-a.wav,Other,CC0,Gong\n")
+    words = words_of(folder, tmp_path / "trained", **options)
     status, text = run_words(words, tmp_path)
-    assert status == 1 and "give --embedding_size 3" in text
-
-
-def test_a_class_or_folder_that_there_is_not_is_named(sounds, tmp_path):
-    words = words_of(sounds, tmp_path / "trained", folder_weights="{c: 2}")
-    status, text = run_words(words, tmp_path)
-    assert status == 1 and "c is none of the folders a, b" in text
-    named = tmp_path / "named"
-    shutil.copytree(sounds, named)
-    table = named / "a" / "clips.csv"
-    table.write_text(table.read_text() + "0-1002-a.wav,Other,CC0,Gong\n")
-    status, text = run_words(words_of(named, tmp_path / "other"), tmp_path)
-    assert status == 1 and f"{table}: the teacher has no class 'Gong'" in text
+    assert status == 1 and named in text
 
 
 def rows_of(sounds, **labels):
@@ -204,29 +202,6 @@ def test_a_mixture_depends_on_its_number(sounds, tmp_path, monkeypatch):
         assert drawn == expected
 
 
-def test_folders_have_what_the_starter_learnt_from(shared, monkeypatch):
-    """As many recordings as its attribution tells."""
-    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "Starter"))
-    import make_folders
-
-    told = {}
-    table = ROOT / "fftp_tag" / "starter" / "attribution.csv"
-    with open(table, encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            count = told.get(row["folder"], 0) + int(row["recordings"])
-            told[row["folder"]] = count
-    data = shared / "data"
-    clips = {
-        "everyday": [*make_folders.everyday_sounds(data, "everyday")],
-        "esc10": [*make_folders.everyday_sounds(data, "esc10")],
-        "instruments": [*make_folders.instruments(data)],
-    }
-    for name, own in clips.items():
-        assert len(own) == told[name]
-        assert all(path.is_file() for path, _ in own)
-    assert len(make_folders.words(data)) == told["speech_commands"]
-
-
 def test_thresholds_are_learnt_on_scenes(sounds, tmp_path):
     """Of the clips of a fold, and of other recordings."""
     data = tmp_path / "data"
@@ -259,27 +234,8 @@ def test_thresholds_are_learnt_on_scenes(sounds, tmp_path):
         heard = {x for x, p in zip(tagger.labels, probs) if p >= 0.3}
         assert set(filter(None, row["labels"].split(";"))) == heard
     output = tmp_path / "rules.onnx"
-    words = [recipe / "learn_rules.py", teacher, scenes, output]
+    words = [ROOT / "studies" / "learn_rules.py", teacher, scenes, output]
     status, text = run_words([*map(str, words)], tmp_path)
     assert status == 0 and "learnt" in text, text
     rules = AudioTagger.from_pretrained(output).model.rules
     assert rules.is_learnt and (rules.threshold >= np.float32(0.2)).all()
-
-
-@pytest.mark.slow
-def test_a_killed_training_ends_as_if_it_had_not_been(sounds, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    options = {"after": "[]", "clips_per_epoch": 64}
-    words = words_of(sounds, killed, **options)
-    with subprocess.Popen([sys.executable, *words]) as process:
-        while process.poll() is None and not list(killed.glob("save/CKPT*/C*")):
-            time.sleep(0.01)
-        process.kill()
-    for output in (killed, whole):
-        words = words_of(sounds, output, **options)
-        status, text = run_words(words, tmp_path)
-        assert status == 0, text
-    assert read_log(killed)[-2:] == read_log(whole)[-2:]
-    path = "prepared/prepared.json"
-    records = [json.loads((x / path).read_text()) for x in (killed, whole)]
-    assert records[0] == records[1]

@@ -67,14 +67,6 @@ class Zipformer(Pooled):
         return (logits.sum(1) / inside.sum(1)[:, None]).sigmoid()
 
 
-class Spectrograms(Pooled):
-    """In the place of an AST, ``[B, 1024, 128] -> [B, C]``; of 2 x 31 patches."""
-
-    def forward(self, x):
-        x = self.encode(x.unflatten(1, (64, 16)).mean(2)[..., :DIM])
-        return self.head(x[:, 0])
-
-
 class Waveforms(Pooled):
     """An encoder of waveforms, ``[B, S] -> [B, D], [B, C]``."""
 
@@ -124,30 +116,6 @@ def write_ast(folder, model):
         ["logits"],
         {"input_values": {0: "batch"}},
     )
-
-
-def write_small_ast(folder):
-    """Writes what has the form of such an AST, with a few patches."""
-    model = Spectrograms()
-    write_ast(folder, model)
-    config = {
-        "model_type": "audio-spectrogram-transformer",
-        "id2label": dict(enumerate(LABELS)),
-        "patch_size": 16,
-        "frequency_stride": 112,
-        "time_stride": 33,
-        "hidden_size": DIM,
-    }
-    settings = {
-        "num_mel_bins": 128,
-        "sampling_rate": 16000,
-        "max_length": 1024,
-        "mean": -4.0,
-        "std": 4.5,
-    }
-    write_json(folder / "config.json", config)
-    write_json(folder / "preprocessor_config.json", settings)
-    return model
 
 
 def write_optimum(folder, **settings):

@@ -94,13 +94,7 @@ def run_script(words, folder, log, variables):
         os.dup2(output.fileno(), 2)
     sys.argv = words
     sys.path.insert(0, str(Path(words[0]).parent))
-    try:
-        runpy.run_path(words[0], run_name="__main__")
-    except (ImportError, OSError, TypeError, ValueError):
-        # What the script's hook prints in one line; multiprocessing, which
-        # does not know the hook, prints other errors
-        sys.excepthook(*sys.exc_info())
-        sys.exit(1)
+    runpy.run_path(words[0], run_name="__main__")
 
 
 def run(output_folder, *flags, processes=1, **options):

@@ -107,7 +107,7 @@ def train_on_tones(path, seconds=3):
     targets = torch.from_numpy(np.stack(targets))
     optimizer = torch.optim.AdamW(tagger.parameters(), lr=0.02)
     for _ in range(60):
-        _, logits, _ = tagger(feats, return_frames=True)
+        logits = tagger(feats, return_frames=True).frame_logits
         loss = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, targets
         )

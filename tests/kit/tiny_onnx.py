@@ -132,7 +132,7 @@ def save_model(path, nodes, outputs, weights, metadata):
         graph.initializer.append(numpy_helper.from_array(np.array(array), name))
     opset = helper.make_opsetid("", 18)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
-    edit.write_model(model, path, metadata)
+    edit.write_onnx(model, path, metadata)
     return path
 
 

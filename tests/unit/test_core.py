@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import speechbrain as sb
+from fftp_tag.errors import InputError
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain_fftp import core
 
@@ -37,7 +39,7 @@ def no_data(monkeypatch):
 def make(Brain, checkpointer=None, functions=(), **run_opts):
     """A Brain of a linear model, with the mean losses of its epochs.
 
-    ``functions`` are called before and after the training.
+    ``functions`` are ``before`` and ``after`` of the yaml file.
     """
 
     class Fit(Brain):
@@ -97,7 +99,7 @@ def test_losses_and_weights_are_those_of_speechbrain(options):
     """Bit by bit, also where an epoch ends early."""
     expected, found = (
         fit(make(Brain, **options), make_clips(20))
-        for Brain in (sb.Brain, core.Brain)
+        for Brain in (sb.Brain, core.PluginBrain)
     )
     assert found.averages == expected.averages
     assert found.unread_loss is None
@@ -111,17 +113,17 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_its_step(place):
     """One step later."""
     steps = []
 
-    class Counted(core.Brain):
+    class Counted(core.PluginBrain):
         def on_fit_batch_end(self, *args):
             steps.append(args)
 
     clips = make_clips(10, place, torch.nan)
-    with pytest.raises(SystemExit, match=f"step {place + 1} "):
+    with pytest.raises(InputError, match=f"step {place + 1} "):
         fit(make(Counted, nonfinite_patience=0), clips)
     assert len(steps) == min(place + 2, 10)
     # With as much patience, the weights do not become finite again
-    with pytest.raises(SystemExit, match="Weights are not finite"):
-        fit(make(core.Brain, nonfinite_patience=200), clips)
+    with pytest.raises(InputError, match="Weights are not finite"):
+        fit(make(core.PluginBrain, nonfinite_patience=200), clips)
 
 
 @pytest.mark.parametrize("patience", [0, 200])
@@ -130,26 +132,50 @@ def test_no_bad_checkpoint_is_saved(patience, place):
     """Not even at the step whose loss has not been read yet."""
     checkpoints = Checkpoints()
     options = {"ckpt_interval_steps": 10, "nonfinite_patience": patience}
-    with pytest.raises(SystemExit):
+    with pytest.raises(InputError):
         fit(
-            make(core.Brain, checkpoints, **options),
+            make(core.PluginBrain, checkpoints, **options),
             make_clips(30, place, torch.inf),
         )
     assert len(checkpoints.saved) == (place > 9)  # after step 10
 
 
 def test_functions_of_the_yaml_get_the_data():
-    """Those of `before` and of `after`, with all splits."""
+    """Those of `before` not in a test."""
     seen = []
+    datasets = {"train": make_clips(9), "valid": [], "test": make_clips(3)}
+    for is_test in (False, True):
+        brain = make(
+            core.PluginBrain,
+            functions=[lambda *given: seen.append(given)],
+            test_only=is_test,
+        )
+        core.check_training(brain, datasets)
+        assert seen == [] if is_test else [(brain, datasets)]
+        core.report_results(brain, datasets)
+        assert seen.pop() == (brain, datasets)
+        seen.clear()
 
-    def see(brain, datasets):
-        seen.append({name: len(data) for name, data in datasets.items()})
 
-    brain = make(core.Brain, functions=[see])
-    clips = [torch.ones(4)] * 9
-    loader = brain.make_dataloader(clips, sb.Stage.TRAIN)
-    brain.fit(brain.hparams.epoch_counter, loader, clips[:2], progressbar=False)
-    brain.evaluate(clips[:3], progressbar=False)
-    assert seen[0] == {"train": 9, "valid": 2}
-    assert seen[1] == {"train": 9, "valid": 2, "test": 3}
-    assert brain.throughput.latest["clips_per_second"] > 0
+def test_clips_that_cannot_be_read_are_an_input_error(tmp_path):
+    """Before training, whatever a recipe raises."""
+    path = tmp_path / "a.wav"
+
+    def read(clip):
+        raise ValueError(f"{clip} is not mono")
+
+    dataset = DynamicItemDataset({"a": {"wav": str(path)}})
+    dataset.add_dynamic_item(read, "wav", "sig")
+    dataset.set_output_keys(["sig"])
+    datasets = {"train": dataset, "valid": []}
+    for message in ("a.wav is missing", "a.wav is not mono"):
+        with pytest.raises(InputError, match=message):
+            core.check_training(make(core.PluginBrain), datasets)
+        path.touch()
+
+
+def test_an_epoch_without_a_step_is_an_input_error():
+    brain = make(core.PluginBrain, grad_accumulation_factor=5)
+    core.check_training(brain, {"train": make_clips(9), "valid": []})
+    with pytest.raises(InputError, match="grad_accumulation_factor 5"):
+        core.check_training(brain, {"train": make_clips(8), "valid": []})

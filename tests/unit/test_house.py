@@ -34,6 +34,7 @@ ROOMS = (
     "fftp_tag.learning",
     "fftp_tag.score",
     "fftp_tag.search",
+    "fftp_tag.store",
     "fftp_tag.tag",
     "fftp_tag.model",
     "fftp_tag.data",

@@ -19,7 +19,7 @@ from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
 from fftp_tag.model.foreign.join import (
     PREFIX,
     SETTINGS,
-    Found,
+    ForeignFile,
     JoinedModel,
     add_activation,
     add_padding,
@@ -30,19 +30,19 @@ from fftp_tag.model.info import ModelInfo
 
 ACCEPTED = "an AST of transformers (with config.json)"
 KIND = "audio-spectrogram-transformer"
-MOST = 60_000  # of bins, frames and channels
+MAX_SIZE = 60_000  # of bins, frames and channels
 INPUT, OUTPUT = "input_values", "logits"
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ForeignFile | None:
     """The model that is a file, or in a folder, if it has this form."""
     model, config = find_config(path)
     if model and config and read_json(config).get("model_type") == KIND:
-        return Found(model, (config, config.with_name(SETTINGS)), write)
+        return ForeignFile(model, (config, config.with_name(SETTINGS)), write)
     return None
 
 
-def write(found: Found, path: str) -> None:
+def write(found: ForeignFile, path: str) -> None:
     """Writes it with its front end, which is that of ASTFeatureExtractor."""
     config, settings = map(read_json, found.described_by)
 
@@ -53,15 +53,15 @@ def write(found: Found, path: str) -> None:
 
     def size(key: str) -> int:
         """A size of the encoder."""
-        return read_number(found.described_by[0], config, key, 1, MOST)
+        return read_number(found.described_by[0], config, key, 1, MAX_SIZE)
 
     model = JoinedModel(found.model)
     build = model.build
     options = Fbank(
-        setting("num_mel_bins", 1, MOST, 128),
+        setting("num_mel_bins", 1, MAX_SIZE, 128),
         setting("sampling_rate", MIN_RATE, MAX_RATE, 16000),
     )
-    n_frames = setting("max_length", 1, MOST, 1024)
+    n_frames = setting("max_length", 1, MAX_SIZE, 1024)
     wavs = add_padding(build, "wavs", options.size)
     features = add_log(build, add_energies(build, wavs, options))
     # Frames of zeros follow short clips, before they are normalised

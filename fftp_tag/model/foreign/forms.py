@@ -7,13 +7,13 @@ Authors
 from pathlib import Path
 
 from fftp_tag.model.foreign import ast, optimum, sherpa, waveform
-from fftp_tag.model.foreign.join import Found
+from fftp_tag.model.foreign.join import ForeignFile
 
 FORMS = (waveform, ast, optimum, sherpa)
 OWN = "frame_samples"  # a key that the metadata of this package have
 
 
-def find_foreign(path: Path) -> Found | None:
+def find_foreign(path: Path) -> ForeignFile | None:
     """The model of a known form that is a file, or in a folder, if any."""
     for form in FORMS:
         found = form.find(path)

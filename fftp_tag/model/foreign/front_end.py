@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 
+from fftp_tag.model.frames import add_fourier_matrices, add_frames
 from fftp_tag.model.graphs import GraphBuilder
 
 FLOOR = np.finfo(np.float32).eps  # of energies, before their logarithm
@@ -104,7 +105,9 @@ def add_energies(build: GraphBuilder, wavs: str, options: Fbank) -> str:
 
     S is at least the size of a frame.
     """
-    frames = add_frames(build, wavs, options)
+    if not options.snip_edges:
+        wavs = add_reflection(build, wavs, options)
+    frames = add_frames(build, wavs, options.size, options.shift)
     if options.remove_dc_offset:
         frames = build.Sub(frames, build.ReduceMean(frames, -1))
     if options.preemphasis:
@@ -117,55 +120,27 @@ def add_energies(build: GraphBuilder, wavs: str, options: Fbank) -> str:
     frames = build.Mul(frames, options.window().astype(np.float32))
     real, imaginary = (
         build.MatMul(frames, part)
-        for part in add_fourier_matrices(build, options.size, options.n_fft)
+        for part in add_fourier_matrices(
+            build, options.size, options.n_fft, options.n_fft // 2
+        )
     )
     power = build.Add(build.Mul(real, real), build.Mul(imaginary, imaginary))
     return build.MatMul(power, options.banks().astype(np.float32))
 
 
-def add_frames(build: GraphBuilder, wavs: str, options: Fbank) -> str:
-    """Adds frames ``[B, T, size]`` of waveforms, joined from blocks."""
+def add_reflection(build: GraphBuilder, wavs: str, options: Fbank) -> str:
+    """Continues waveforms on both sides, for frames that are centred."""
     size, shift = options.size, options.shift
     n_samples = build.Shape(wavs, start=1, end=2)
-    if options.snip_edges:
-        n_more = build.Div(build.Sub(n_samples, size), shift)
-        n_frames = build.Add(n_more, 1)
-    else:
-        n_frames = build.Div(build.Add(n_samples, shift // 2), shift)
-        length = build.Add(build.Mul(n_frames, shift), size - shift)
-        index = build.Range(np.array(0), build.Squeeze(length), np.array(1))
-        index = build.Sub(index, size // 2 - shift // 2)
-        # Sample -1 is sample 0, and sample S is sample S - 1
-        before = build.Sub(build.Neg(index), 1)
-        index = build.Max(index, before)
-        after = build.Sub(build.Sub(build.Mul(n_samples, 2), 1), index)
-        wavs = build.Gather(wavs, build.Min(index, after), axis=1)
-    n_blocks = -(-size // shift)  # rounded up
-    wavs = build.Pad(wavs, np.array([0, 0, 0, n_blocks * shift]))
-    length = build.Mul(n_frames, shift)
-    blocks = []
-    for start in range(0, n_blocks * shift, shift):
-        block = build.Slice(wavs, start, build.Add(length, start), 1)
-        blocks.append(build.Reshape(block, np.array([0, -1, shift])))
-    return build.Slice(build.Concat(*blocks, axis=2), 0, size, 2)
-
-
-def add_fourier_matrices(
-    build: GraphBuilder, size: int, n_fft: int
-) -> "tuple[str, str]":
-    """Adds the cosines and sines of a Fourier transform, ``[size, n_fft / 2]``.
-
-    The file holds one period of each, as in ``speechbrain_fftp.onnx.operators``.
-    """
-    phases = 2 * np.pi * np.arange(n_fft) / n_fft
-    samples = build.Range(np.array(0), np.array(size), np.array(1))
-    frequencies = build.Range(np.array(0), np.array(n_fft // 2), np.array(1))
-    index = build.Mul(build.Unsqueeze(samples, 1), frequencies)
-    index = build.Mod(index, n_fft)
-    return (
-        build.Gather(np.cos(phases).astype(np.float32), index),
-        build.Gather(np.sin(phases).astype(np.float32), index),
-    )
+    n_frames = build.Div(build.Add(n_samples, shift // 2), shift)
+    length = build.Add(build.Mul(n_frames, shift), size - shift)
+    index = build.Range(np.array(0), build.Squeeze(length), np.array(1))
+    index = build.Sub(index, size // 2 - shift // 2)
+    # Sample -1 is sample 0, and sample S is sample S - 1
+    before = build.Sub(build.Neg(index), 1)
+    index = build.Max(index, before)
+    after = build.Sub(build.Sub(build.Mul(n_samples, 2), 1), index)
+    return build.Gather(wavs, build.Min(index, after), axis=1)
 
 
 def add_log(build: GraphBuilder, energies: str) -> str:

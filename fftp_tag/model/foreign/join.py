@@ -12,7 +12,7 @@ import numpy as np
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
-from fftp_tag.model.edit import write_model
+from fftp_tag.model.edit import write_onnx
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.silence import mask_silence
 
@@ -31,13 +31,13 @@ FILES = ("onnx/model.onnx", "model.onnx")
 CONFIG, SETTINGS = "config.json", "preprocessor_config.json"
 
 
-class Found(NamedTuple):
+class ForeignFile(NamedTuple):
     """A file of a known form of others."""
 
     model: Path
     described_by: tuple[Path, ...]
     # Writes a model.onnx: write(found, path)
-    write: Callable[["Found", str], None]
+    write: Callable[["ForeignFile", str], None]
 
 
 class JoinedModel:
@@ -190,7 +190,7 @@ class JoinedModel:
             self.build.Identity(found, name=name)
             add_output(self.graph, name, *shapes[name])
         mask_silence(self.graph, info)
-        write_model(self.model, path, info.to_metadata())
+        write_onnx(self.model, path, info.to_metadata())
 
 
 def find_config(path: Path) -> tuple[Path | None, Path | None]:

@@ -16,22 +16,22 @@ from fftp_tag.files import read_json
 from fftp_tag.model.foreign.join import (
     PREFIX,
     SETTINGS,
-    Found,
+    ForeignFile,
     JoinedModel,
     add_activation,
     find_config,
     read_number,
 )
-from fftp_tag.model.foreign.waveform import MOST_SECONDS, save_encoder
+from fftp_tag.model.foreign.waveform import MAX_CLIP_SECONDS, save_encoder
 from fftp_tag.model.info import ModelInfo
 
 ACCEPTED = "an encoder of waveforms by Optimum (with config.json)"
 RATE = "sampling_rate"
-# Seconds of a clip, where the file takes any
-LONGEST, SHORTEST = 10, 1
+# Of a clip, where the file takes any
+MAX_SECONDS, MIN_SECONDS = 10, 1
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ForeignFile | None:
     """The model that is a file, or in a folder, if it has this form."""
     model, config = find_config(path)
     if model is None or config is None:
@@ -40,10 +40,10 @@ def find(path: Path) -> Found | None:
         return None
     settings = config.with_name(SETTINGS)
     files = [file for file in (config, settings) if file.is_file()]
-    return Found(model, tuple(files), write)
+    return ForeignFile(model, tuple(files), write)
 
 
-def write(found: Found, path: str) -> None:
+def write(found: ForeignFile, path: str) -> None:
     """Writes it; its classifier is given the embeddings."""
     config_path, *more = found.described_by
     config = read_json(config_path)
@@ -69,11 +69,11 @@ def write(found: Found, path: str) -> None:
     if RATE in settings:
         described_by, given = more[0], settings
     rate = read_number(described_by, given, RATE, MIN_RATE, MAX_RATE)
-    longest = sizes[-1] or LONGEST * rate
-    if longest > MOST_SECONDS * rate:
+    longest = sizes[-1] or MAX_SECONDS * rate
+    if longest > MAX_CLIP_SECONDS * rate:
         raise InputError(
             f"{found.model} takes clips of {longest / rate:.0f} s: at most "
-            f"{MOST_SECONDS} s are read."
+            f"{MAX_CLIP_SECONDS} s are read."
         )
     # There may be embeddings as well
     names = config["id2label"]
@@ -95,7 +95,7 @@ def write(found: Found, path: str) -> None:
             labels=complete_names(labels),
             sample_rate=rate,
             max_samples=longest,
-            min_samples=sizes[-1] or SHORTEST * rate,
+            min_samples=sizes[-1] or MIN_SECONDS * rate,
             frame_samples=rate // 100,
             single_label=is_single,
         ),

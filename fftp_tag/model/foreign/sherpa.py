@@ -17,7 +17,12 @@ from fftp_tag.data.audioset import CLASS_LIST, complete_names
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError
 from fftp_tag.model.foreign.front_end import Fbank, add_energies, add_log
-from fftp_tag.model.foreign.join import PREFIX, Found, JoinedModel, add_padding
+from fftp_tag.model.foreign.join import (
+    PREFIX,
+    ForeignFile,
+    JoinedModel,
+    add_padding,
+)
 from fftp_tag.model.graphs import GraphBuilder
 from fftp_tag.model.info import ModelInfo
 
@@ -35,21 +40,21 @@ ZIPFORMER_FBANK = Fbank(
     80, window_type="povey", snip_edges=False, high_freq=-400.0
 )
 # Frames of the longest and shortest clip of a Zipformer, which was trained on 10 s
-LONGEST, SHORTEST = 1000, 50
+MAX_FRAMES, MIN_FRAMES = 1000, 50
 PATCH = 16  # frames and bins of a CED's patches
 RANGE = 120.0  # decibels of a clip's levels
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ForeignFile | None:
     """The model that is a file, or in a folder, if it has this form."""
     model = path / "model.onnx" if path.is_dir() else path
     labels = model.parent / CLASS_LIST
     if model.is_file() and labels.is_file():
-        return Found(model, (labels,), write)
+        return ForeignFile(model, (labels,), write)
     return None
 
 
-def write(found: Found, path: str) -> None:
+def write(found: ForeignFile, path: str) -> None:
     """Writes it with the front end that sherpa-onnx has for it."""
     rows = read_table(found.described_by[0], ("display_name",))
     labels = [row["display_name"] for _, row in rows]
@@ -125,7 +130,7 @@ def write_zipformer(
     clip. How far apart they are, the file does not tell.
     """
     fbank, build = ZIPFORMER_FBANK, model.build
-    min_samples = fbank.samples(SHORTEST)
+    min_samples = fbank.samples(MIN_FRAMES)
     wavs = add_padding(build, "wavs", min_samples)
     features = add_log(build, add_energies(build, wavs, fbank))
     n_frames = build.Shape(features, start=1, end=2)
@@ -137,7 +142,7 @@ def write_zipformer(
         ModelInfo(
             labels=labels,
             sample_rate=fbank.sample_rate,
-            max_samples=fbank.samples(LONGEST),
+            max_samples=fbank.samples(MAX_FRAMES),
             min_samples=min_samples,
             frame_samples=fbank.shift,
         ),

@@ -14,10 +14,10 @@ from typing import Any
 from fftp_tag.audio.decode import MAX_RATE, MIN_RATE
 from fftp_tag.data.class_names import class_name
 from fftp_tag.errors import InputError
-from fftp_tag.files import named_file, read_json
+from fftp_tag.files import named_file, read_json, read_text
 from fftp_tag.model.foreign.join import (
     PREFIX,
-    Found,
+    ForeignFile,
     JoinedModel,
     add_activation,
     add_padding,
@@ -34,12 +34,12 @@ REQUIRED = {
 }
 MIN_SECONDS = "min_seconds"  # of a clip, for encoders of clips of any length
 OF_CLASSES = {"output": str, "activation": str, "labels": (str, list)}
-MOST_SECONDS = 600  # of a clip: the model is run once, on the longest
+MAX_CLIP_SECONDS = 600  # of a clip: the model is run once, on the longest
 ACTIVATIONS = ("sigmoid", "softmax", "none")
 TOKENS = 4  # from the start of a window to its end
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ForeignFile | None:
     """The model that is a file, or alone in a folder, if it has this form."""
     files = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
     found = [x for x in files if x.with_suffix(".json").is_file()]
@@ -51,13 +51,13 @@ def find(path: Path) -> Found | None:
     except InputError:  # which matters only if the model is read
         labels = None
     if not isinstance(labels, str):
-        return Found(found[0], (described_by,), write)
-    return Found(
+        return ForeignFile(found[0], (described_by,), write)
+    return ForeignFile(
         found[0], (described_by, named_file(described_by, labels)), write
     )
 
 
-def write(found: Found, path: str) -> None:
+def write(found: ForeignFile, path: str) -> None:
     """Writes it as its description says."""
     described_by, *_ = found.described_by
     given = read_description(described_by)
@@ -174,7 +174,7 @@ def read_description(path: Path) -> dict[str, Any]:
         )
     read_number(path, given, "sample_rate", MIN_RATE, MAX_RATE)
     least = 1 / given["sample_rate"]
-    longest = read_number(path, given, "seconds", least, MOST_SECONDS)
+    longest = read_number(path, given, "seconds", least, MAX_CLIP_SECONDS)
     read_number(path, given, MIN_SECONDS, least, longest, default=longest)
     return given
 
@@ -182,11 +182,8 @@ def read_description(path: Path) -> dict[str, Any]:
 def read_labels(labels: Any, described_by: Path) -> list:
     """The names in a list, or in a text file beside the JSON file."""
     if isinstance(labels, str):
-        path = named_file(described_by, labels)
-        try:
-            labels = path.read_text("utf-8-sig").rstrip().splitlines()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is no text in UTF-8: {error}") from error
+        text = read_text(named_file(described_by, labels))
+        labels = text.rstrip().splitlines()
     names = [class_name(str(label), described_by) for label in labels]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:

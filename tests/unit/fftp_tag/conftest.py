@@ -15,11 +15,10 @@ import pytest
 import soundfile
 from tiny_onnx import write_model
 
-from fftp_tag.audio.windows import Part
 from fftp_tag.cli.main import main
 from fftp_tag.cli.page import PACKAGE, STATIC
+from fftp_tag.data.clips import Clip
 from fftp_tag.learning import learn
-from fftp_tag.learning.recordings import Recording
 
 MODULES = Path(__file__).resolve().parents[3] / "node_modules"
 
@@ -36,7 +35,7 @@ def clicks(tmp_path_factory):
             wav[draw.integers(20) :: gap] += 0.5
             path = folder / f"{kind}_{seed}.wav"
             soundfile.write(path, wav, rate)
-            rows.append((Recording(Part(str(path)), copies=1), str(kind)))
+            rows.append(Clip(path.name, str(path), kind=str(kind)))
     return rows
 
 

@@ -16,16 +16,16 @@ from tiny_onnx import clip_path, write_clips
 
 from fftp_tag import evaluate
 from fftp_tag.cli.main import main
+from fftp_tag.data.splits import assign_folds
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import default_rules
-from fftp_tag.model.session import Model
-from fftp_tag.score.calibrate import calibrate
-from fftp_tag.score.groups import assign_folds
-from fftp_tag.score.thresholds import (
+from fftp_tag.learning.calibrate import calibrate
+from fftp_tag.learning.thresholds import (
     are_learnable,
     learn_event_rules,
     learn_thresholds,
 )
+from fftp_tag.model.info import default_rules
+from fftp_tag.model.session import Model
 from fftp_tag.tag.events import Timeline
 from fftp_tag.tag.tagger import AudioTagger
 

@@ -17,6 +17,8 @@ import pytest
 import soundfile as sf
 from tiny_onnx import RATE, sounds
 
+from fftp_tag.cli.main import main
+
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
 
 
@@ -131,3 +133,32 @@ def test_standard_output_holds_results_alone(models, clips):
         f"fftp-tag: {failed['error']}",
         "fftp-tag: 1 of 2 files failed",
     ]
+
+
+@pytest.mark.parametrize(
+    "command, name",
+    [
+        ("share starter new --name a/b --license mit --about x", "x"),
+        ("import missing.pth new.onnx --labels x", "x"),
+        ("page starter new --runtime node", "package.json"),
+        ("tag sound.wav --output found", "manifest.jsonl"),
+        ("page starter x", "x"),
+    ],
+)
+def test_files_of_another_kind_are_named(
+    tmp_path, monkeypatch, capsys, command, name
+):
+    """In one line, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    sf.write("sound.wav", sounds(1.0), RATE)
+    for path in (
+        "x",
+        "node/onnxruntime-web/package.json",
+        "found/manifest.jsonl",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"Gr\xfcn")
+    assert main(command.split()) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert name in line
+    assert not list(tmp_path.glob("new*"))

@@ -9,8 +9,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fftp_tag.learning.thresholds import choose_high
 from fftp_tag.model.info import default_rules
-from fftp_tag.score.background import Heard, choose_high, count_false_alarms
+from fftp_tag.score.background import Heard, count_false_alarms
 from fftp_tag.tag.events import Timeline
 
 RULES = default_rules(4)

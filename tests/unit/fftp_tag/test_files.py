@@ -26,7 +26,10 @@ def test_files_that_belong_together_are_moved_together(tmp_path):
     assert (folder / "x").read_text() == "before"
     with moved_together(folder) as unfinished:
         (unfinished / "x").write_text("whole")
-    assert sorted(os.listdir(folder)) == ["other", "x"]
+        (unfinished / "below").mkdir()
+        (unfinished / "below" / "y").write_text("whole")
+    assert sorted(os.listdir(folder)) == ["below", "other", "x"]
+    assert (folder / "below" / "y").read_text() == "whole"
     assert (folder / "x").read_text() == "whole"
     assert os.listdir(tmp_path) == ["a.b"]
 

@@ -6,6 +6,7 @@ Authors
 
 import csv
 import io
+import itertools
 import json
 import os
 import shutil
@@ -17,12 +18,13 @@ from tiny_onnx import STEP, write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import read_audio
-from fftp_tag.audio.windows import Part
+from fftp_tag.audio.pieces import FilePiece
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
+from fftp_tag.model.session import Model
 from fftp_tag.model.spans import token_size
 from fftp_tag.search.clips import cut_clip
-from fftp_tag.search.index import SoundIndex, cut_file, update_index
+from fftp_tag.search.index import SoundIndex, update_index
 
 RATE = 16000
 PITCHES = {str(pitch): pitch for pitch in range(50, 450, 50)}  # at 1000 Hz
@@ -66,8 +68,8 @@ def archive(tmp_path):
     return folder
 
 
-def windows_of(encoder, wav, hop):
-    """The first sample and the features of each window, one after another."""
+def spans_of(encoder, wav, hop):
+    """The first sample and the features of each span, one after another."""
     size, step = encoder.model.span_samples, encoder.model.hop_samples
     hop = max(round(hop * RATE) // step, 1) * step
     last = max(len(wav) - size, 0) // STEP * STEP  # of whole tokens
@@ -78,10 +80,10 @@ def windows_of(encoder, wav, hop):
 
 
 def brute_force(encoder, archive, hop, examples):
-    """All matches, in float64, by comparing all windows with the examples."""
+    """All matches, in float64, by comparing all spans with the examples."""
     matches, rows = [], []
     for path in sorted(archive.rglob("*.[wf]*")):
-        for start, end, row in windows_of(encoder, read_audio(path, RATE), hop):
+        for start, end, row in spans_of(encoder, read_audio(path, RATE), hop):
             matches.append((str(path), start, end))
             rows.append(row)
     rows = np.array(rows, np.float64)
@@ -116,7 +118,7 @@ def test_matches_are_those_of_brute_force(
     wavs = [noise(window, seed) for seed in (10, 11)]
     examples = np.array([index.embed(encoder, wav, RATE) for wav in wavs])
     for example, wav in zip(examples, wavs):
-        [(_, _, row)] = windows_of(encoder, np.float32(wav[:, 0]), 9)
+        [(_, _, row)] = spans_of(encoder, np.float32(wav[:, 0]), 9)
         np.testing.assert_allclose(example, row, atol=1e-2)
     expected = brute_force(encoder, archive, hop or window, examples)
     matches = index.find(examples, top_k=50)
@@ -131,7 +133,7 @@ def test_matches_are_those_of_brute_force(
     )
 
 
-def test_silent_windows_are_not_in_the_index(tagger, archive, tmp_path):
+def test_silent_spans_are_not_in_the_index(tagger, archive, tmp_path):
     wav = np.concatenate([noise(3, 1), 5e-5 * noise(4, 2), noise(3, 3)])
     sf.write(archive / "gap.wav", wav, RATE, "FLOAT")
     sf.write(archive / "nothing.wav", np.zeros(3 * RATE), RATE)
@@ -143,50 +145,92 @@ def test_silent_windows_are_not_in_the_index(tagger, archive, tmp_path):
     assert found["nothing.wav"] == []
     index = SoundIndex.load(path)
     with pytest.raises(InputError, match="nothing.wav, 0.0-1.0 s is silent"):
-        part = Part(archive / "nothing.wav", 0.0, 1.0)
+        part = FilePiece(archive / "nothing.wav", 0.0, 1.0)
         index.embed(index.load_encoder(tagger), part)
 
 
 def contents(path):
-    """Times and features of windows by file."""
+    """Times and features of spans by file."""
     return {
         name: list(zip(file.times.tolist(), file.rows.tolist()))
         for name, file in SoundIndex.load(path).files.items()
     }
 
 
-def test_new_and_changed_files_are_read_also_after_an_interruption(
+def test_what_is_kept_equals_what_is_fresh(
     tagger, archive, tmp_path, monkeypatch
 ):
-    path = tmp_path / "a.index"
+    """Whatever has changed since, also where the archive is; what has not is not
+    read again, nor what an interrupted command has read.
+    """
+    path, seeds = tmp_path / "a.index", itertools.count(20)
 
-    def interrupted(*arguments):
-        if not arguments[2].endswith("short.wav"):
-            return cut_file(*arguments)
-        raise KeyboardInterrupt
+    def write(name):
+        """Files of one size and time."""
+        sf.write(archive / name, noise(2, seed=next(seeds)), RATE)
+        os.utime(archive / name, (1, 1))
+        return 1
 
-    with monkeypatch.context() as patch:
-        patch.setattr("fftp_tag.search.index.cut_file", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            update_index(path, tagger, archive, window=1.0, num_workers=1)
-    assert list(contents(path)) == ["a.wav"]
-    found = update_index(path, tagger, archive)
-    assert (found.added, found.unchanged) == (2, 1)
-    sf.write(archive / "new.wav", noise(2, seed=5), RATE)
-    sf.write(archive / "a.wav", noise(3, seed=6), RATE)
-    os.utime(archive / "a.wav", (1, 1))
-    (archive / "short.wav").unlink()
-    (archive / "bad.wav").write_text("no sound", "utf-8")
-    added, unchanged, dropped, [error], _ = update_index(path, tagger, archive)
-    assert (added, unchanged, dropped) == (2, 1, 2)
-    assert str(archive / "bad.wav") in error
-    update_index(tmp_path / "fresh.index", tagger, archive, window=1.0)
-    assert contents(tmp_path / "fresh.index") == contents(path)
+    def exchange():
+        (archive / "1.wav").rename(tmp_path / "1.wav")
+        (archive / "2.wav").rename(archive / "1.wav")
+        (tmp_path / "1.wav").rename(archive / "2.wav")
+        return 2
+
+    def remove():
+        (archive / "a.wav").unlink()
+        return 0
+
+    def move():
+        nonlocal archive
+        archive = archive.rename(tmp_path / "moved")
+        return 0
+
+    def interrupt():
+        """In the second of three new files; the first is kept."""
+        for name in ("x.wav", "y.wav", "z.wav"):
+            write(name)
+        seen, read = [], Model.run
+
+        def run(model, outputs, wavs):
+            seen.extend(wav for wav in wavs if wav.any())
+            if len(seen) > 1:
+                raise KeyboardInterrupt
+            return read(model, outputs, wavs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Model, "run", run)
+            with pytest.raises(KeyboardInterrupt):
+                update_index(path, tagger, archive, num_workers=1)
+        return 2
+
+    write("1.wav"), write("2.wav")
+    update_index(path, tagger, archive, window=1.0)
+    for change in (
+        lambda: write("new.wav"),
+        lambda: write("1.wav"),
+        exchange,
+        interrupt,
+        move,
+        remove,
+    ):
+        n_new = change()
+        (archive / "bad.wav").write_text("no sound", "utf-8")
+        found = update_index(path, tagger, archive)
+        assert found.added == n_new
+        assert found.dropped or change is not remove
+        [error] = found.errors
+        assert str(archive / "bad.wav") in error
+        fresh = tmp_path / "fresh.index"
+        fresh.unlink(missing_ok=True)
+        update_index(fresh, tagger, archive, window=1.0)
+        assert contents(fresh) == contents(path)
+    index = SoundIndex.load(path)
+    [match] = index.find(index.files["1.wav"].rows[:1], top_k=1)
+    assert match.file == str(archive / "1.wav")
 
 
-def test_an_index_keeps_its_archive_model_and_windows(
-    tagger, archive, tmp_path
-):
+def test_an_index_keeps_its_archive_model_and_spans(tagger, archive, tmp_path):
     """A disk that is not mounted is an empty folder."""
     path, other = tmp_path / "a.index", tmp_path / "other"
     update_index(path, tagger, archive, window=1.0, hop=0.5)
@@ -210,28 +254,6 @@ def test_an_index_keeps_its_archive_model_and_windows(
     with pytest.raises(FileNotFoundError, match="archive"):
         update_index(path, tagger, archive)
     assert path.read_bytes() == content
-
-
-def test_a_moved_archive_is_found_again(tagger, archive, tmp_path):
-    """And two files of one size and time that were exchanged are noticed."""
-    for seed, name in enumerate(("1.wav", "2.wav")):
-        sf.write(archive / name, noise(2, seed=20 + seed), RATE)
-        os.utime(archive / name, (1, 1))
-    path, moved = tmp_path / "a.index", tmp_path / "moved"
-    update_index(path, tagger, archive, window=1.0)
-    before = contents(path)
-    archive.rename(moved)
-    found = update_index(path, tagger, moved)
-    assert (found.added, found.unchanged, found.dropped) == (0, 5, 0)
-    index = SoundIndex.load(path)
-    [match] = index.find(index.files["1.wav"].rows[:1], top_k=1)
-    assert match.file == str(moved / "1.wav")
-    (moved / "1.wav").rename(tmp_path / "1.wav")
-    (moved / "2.wav").rename(moved / "1.wav")
-    (tmp_path / "1.wav").rename(moved / "2.wav")
-    found = update_index(path, tagger, moved)
-    assert (found.added, found.unchanged) == (2, 3)
-    assert str(contents(path)["1.wav"]) == str(before["2.wav"])
 
 
 def test_damaged_and_empty_indexes_are_named(tagger, tmp_path):
@@ -313,6 +335,6 @@ def test_changed_files_are_skipped_and_not_cut(
     next(archive.rglob("b.flac")).unlink()
     with pytest.raises(InputError, match="have changed or are gone.*index"):
         index.find(examples, 99)
-    part = Part(str(archive / "short.wav"), 0.0, 0.5)
+    part = FilePiece(str(archive / "short.wav"), 0.0, 0.5)
     with pytest.raises(InputError, match="fftp-tag index"):
         cut_clip(part, index.files["short.wav"].identity, tmp_path / "b.wav")

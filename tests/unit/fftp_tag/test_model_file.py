@@ -86,7 +86,7 @@ def test_outputs_that_do_not_match_the_metadata(model, refused):
             if weight.name in values:
                 value = np.float32(values[weight.name])
                 weight.CopyFrom(numpy_helper.from_array(value, weight.name))
-        edit.write_model(proto, model, INFO.to_metadata())
+        edit.write_onnx(proto, model, INFO.to_metadata())
         refused(named)
 
 
@@ -124,7 +124,7 @@ def test_damaged_weights_in_a_second_file_are_found(model, tmp_path):
         size_threshold=1000,
     )
     proto = onnx.load(model, load_external_data=False)
-    edit.write_model(proto, model, INFO.to_metadata())
+    edit.write_onnx(proto, model, INFO.to_metadata())
     expected = Model(model).probabilities(sounds(1.0)[None])
     copy = tmp_path / "copy.onnx"
     edit.copy_model(model, copy, INFO)

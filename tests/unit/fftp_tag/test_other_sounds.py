@@ -12,14 +12,12 @@ import pytest
 import soundfile
 
 from fftp_tag.audio.sounds import find_sounds
-from fftp_tag.learning import validate as validate_module
+from fftp_tag.data.clips import Clip
+from fftp_tag.learning import fit as fitting
 from fftp_tag.learning.bank import FOLDER, read_bank
-from fftp_tag.learning.validate import (
-    Example,
-    cross_validate,
-    validate,
-    without_alike,
-)
+from fftp_tag.learning.features import Sample
+from fftp_tag.learning.fit import fit, without_alike
+from fftp_tag.learning.validate import validate
 from fftp_tag.model.spans import Views
 
 RATE = 16000
@@ -59,30 +57,30 @@ def test_the_bank_is_complete():
         assert "NC" not in row["licence"]
     assert min(levels) > 0.01
     assert set(Counter(row["kind"] for row in rows).values()) == {4}
-    assert [kind for _, kind in read_bank()] == [row["kind"] for row in rows]
+    assert [clip.kind for clip in read_bank()] == [row["kind"] for row in rows]
 
 
-def make_examples(means, size, seed, kinds=None, n_classes=2):
+def make_samples(means, size, seed, kinds=None, is_reviewed=False):
     """Clips around means: of classes or, with ``kinds``, of other sounds."""
     draw = np.random.default_rng(seed)
-    examples = []
+    samples = []
     for number, mean in enumerate(means):
         for clip in range(size):
             rows = mean + draw.standard_normal((3, len(mean)))
-            target = np.zeros(n_classes)
+            target = np.zeros(2)
             if kinds is None:
                 target[number] = 1
-            examples.append(
-                Example(
-                    f"{number} {clip}",
-                    f"{seed} {number} {clip}",
-                    target,
-                    rows,
-                    rows,
-                    kind=None if kinds is None else kinds[number],
-                )
+            name = f"{seed} {number} {clip}"
+            own = Clip(
+                name,
+                None,
+                group=name,
+                kind="" if kinds is None else str(kinds[number]),
+                is_reviewed=is_reviewed,
             )
-    return examples
+            is_known = np.ones(2, bool)
+            samples.append(Sample(own, target, is_known, rows, rows))
+    return samples
 
 
 @pytest.mark.parametrize("single_label", [True, False])
@@ -91,28 +89,29 @@ def test_unknown_sounds_get_no_tag(single_label):
     draw = np.random.default_rng(5)
     means = 4 * draw.standard_normal((2, 12))
     others = 4 * draw.standard_normal((20, 12))
-    clips = make_examples(means, 6, seed=0)
+    clips = make_samples(means, 6, seed=0)
     kinds = [*range(20), 20]
-    bank = make_examples([*others, means[0]], 4, 1, kinds)
+    bank = make_samples([*others, means[0]], 4, 1, kinds)
     views = Views([np.arange(12)], [np.arange(6, 12)])
-    left = without_alike(clips, bank, views.encoder, single_label)
-    dropped = set(kinds) - {x.kind for x in left}
-    assert 20 in dropped and len(dropped) <= 6
+    left = without_alike(clips + bank, views.encoder, single_label)
+    dropped = set(map(str, kinds)) - {x.clip.kind for x in left}
+    assert "20" in dropped and len(dropped) <= 6
 
-    new = make_examples(4 * draw.standard_normal((40, 12)), 1, 2, [0] * 40)
-    known = make_examples(means, 20, seed=3)
+    new = make_samples(4 * draw.standard_normal((40, 12)), 1, 2, [0] * 40)
+    known = make_samples(means, 20, seed=3)
     shares = {}
     for name, sounds in (("with", bank), ("without", bank[:4])):
-        learnt = validate(["a", "b"], clips, sounds, views, single_label)
+        found = validate(["a", "b"], clips + sounds, views, single_label)
+        classifier = found.encoder.classifier
         tagged = [
-            (learnt.classifier.probabilities([x.spans for x in own]) >= 0.5)
+            classifier.probabilities([x.spans for x in own]) >= 0.5
             for own in (new, known)
         ]
         shares[name] = tagged[0].any(1).mean()
         is_right = tagged[1] == [x.target > 0.5 for x in known]
         assert is_right.all(1).mean() > 0.8
         if name == "with":
-            printed = learnt.validation.others_tagged
+            printed = found.others_tagged
     assert shares["with"] < 0.5 * shares["without"]
     assert printed == pytest.approx(shares["with"], abs=0.15)
 
@@ -121,19 +120,15 @@ def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
     """They are unlike what will be heard, but are classified."""
     counts = []
 
-    def calibration(logits, classes, n_classes):
+    def calibration(logits, classes, weights, n_classes):
         """Counts the clips; makes all probabilities equal."""
         counts.append(len(classes))
         return 1e9, 0.0
 
-    monkeypatch.setattr(validate_module, "find_calibration", calibration)
-    clips = make_examples(np.eye(2, 5), 10, seed=0)
-    reviewed = [
-        x._replace(is_reviewed=True)
-        for x in make_examples(np.eye(2, 5), 4, seed=1)
-    ]
+    monkeypatch.setattr(fitting, "find_calibration", calibration)
+    clips = make_samples(np.eye(2, 5), 10, seed=0)
+    reviewed = make_samples(np.eye(2, 5), 4, seed=1, is_reviewed=True)
     folds = np.arange(28) % 4
-    view = [np.arange(5)]
-    _, probs = cross_validate(clips + reviewed, folds, view, single_label=True)
+    found = fit(clips + reviewed, [np.arange(5)], True, folds)
     assert counts == [20, 15, 15, 15, 15]
-    np.testing.assert_allclose(probs, 0.5, atol=1e-6)
+    np.testing.assert_allclose(found.held_out.probs, 0.5, atol=1e-6)

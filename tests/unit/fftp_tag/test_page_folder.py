@@ -45,7 +45,7 @@ def test_the_folder_has_all_that_the_page_needs(tmp_path, capsys):
     proto = onnx.load(model)
     onnx.save(proto, model, save_as_external_data=True, location="weights")
     proto = onnx.load(model, load_external_data=False)
-    edit.write_model(proto, model, INFO.to_metadata())
+    edit.write_onnx(proto, model, INFO.to_metadata())
     assert main(["page", str(model), str(tmp_path / "new")]) == 1
     assert "model.onnx has its weights" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -21,6 +22,16 @@ import pytest
 import scipy.stats
 import soundfile as sf
 import tiny_onnx
+from hypothesis import (
+    settings,
+    strategies as st,
+)
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
 from tiny_onnx import PITCHES, RATE, cosines
 
 from fftp_tag import AudioTagger, learn
@@ -34,7 +45,7 @@ from fftp_tag.data.reviewed import (
     reviewed_clips,
 )
 from fftp_tag.model.info import default_rules
-from fftp_tag.review.places import LONGEST, ORDERS, Place, find_places
+from fftp_tag.review.candidates import ORDERS, Candidate, find_candidates
 from fftp_tag.review.server import ReviewServer
 from fftp_tag.review.session import Session
 from fftp_tag.score.intervals import exact_interval
@@ -98,10 +109,12 @@ class Client:
         return json.loads(self.get("state"))
 
     def answer(self, answer, **more):
-        """Answers what is asked for; returns the place and the new state."""
-        place = self.state()["place"]
-        number = place["number"]
-        return place, self.post("answer", number=number, answer=answer, **more)
+        """Answers what is asked for; returns the candidate and the new state."""
+        candidate = self.state()["candidate"]
+        number = candidate["number"]
+        return candidate, self.post(
+            "answer", number=number, answer=answer, **more
+        )
 
 
 @pytest.fixture
@@ -109,13 +122,15 @@ def serve(model, recordings, tmp_path):
     """Starts a review of the recording, with answers in a folder."""
     servers = []
 
-    def start(order="uncertain", label=None):
+    def start():
         tagger = AudioTagger.from_pretrained(model)
         name = "monday/1.wav"
         timeline = tagger.analyze(recordings / name)
-        places = find_places(timeline, str(recordings), name, seconds=0.5)
+        candidates = find_candidates(
+            timeline, str(recordings), name, seconds=0.5
+        )
         folder = ReviewFolder(tmp_path / "reviewed")
-        session = Session(places, folder, LABELS, "0f1e", order, label)
+        session = Session(candidates, folder, LABELS, "0f1e", "uncertain")
         server = ReviewServer(session)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=[0.02]).start()
@@ -127,7 +142,7 @@ def serve(model, recordings, tmp_path):
         server.server_close()
 
 
-def test_places_are_events_and_peaks():
+def test_candidates_are_events_and_peaks():
     """A long event is heard around its peak; peaks are local maxima."""
     times = np.arange(200) / 4 + 0.125
     probs = np.zeros((200, 2), np.float32)
@@ -136,7 +151,7 @@ def test_places_are_events_and_peaks():
     probs[4:9, 0] = 0.1, 0.2, 0.4, 0.3, 0.2
     probs[199, 1] = 0.3
     probs[100, 1] = 0.04  # too improbable
-    found = find_places(
+    found = find_candidates(
         Timeline(
             times, probs, probs.max(0), 50.0, ["a", "b"], default_rules(2)
         ),
@@ -150,33 +165,33 @@ def test_places_are_events_and_peaks():
         ("b", False),
     ]
     event, peak, last = found
-    assert event.end - event.start == LONGEST
-    assert event.start == pytest.approx(32.625 - LONGEST / 2, abs=0.01)
+    assert event.end - event.start == 10.0
+    assert event.start == pytest.approx(32.625 - 5.0, abs=0.01)
     assert event.probability == pytest.approx(0.9)
     assert (peak.start, peak.end) == pytest.approx((1.125, 2.125))
     assert (last.start, last.end) == (49.0, 50.0)
 
 
 def test_orders():
-    place = Place("", "1.wav", 0.0, 1.0, "a", 0.5, 0.5, is_event=True)
+    candidate = Candidate("", "1.wav", 0.0, 1.0, "a", 0.5, 0.5, is_event=True)
     probs = {0.0: 0.1, 1.0: 0.45, 2.0: 0.7, 3.0: 0.99}
-    places = [
-        place._replace(start=start, probability=prob, is_event=prob > 0.5)
+    candidates = [
+        candidate._replace(start=start, probability=prob, is_event=prob > 0.5)
         for start, prob in probs.items()
     ]
     assert ORDER_NAMES == tuple(ORDERS)
     found = {
-        name: [x.probability for x in sorted(places, key=order.key)]
+        name: [x.probability for x in sorted(candidates, key=order.key)]
         for name, order in ORDERS.items()
     }
     assert found["uncertain"] == [0.45, 0.7, 0.1, 0.99]
     assert found["top"] == [0.99, 0.7, 0.45, 0.1]
     assert ORDERS["random"].events_only
     # Random: whatever the probabilities are, and the same each time
-    others = [x._replace(probability=1 - x.probability) for x in places]
+    others = [x._replace(probability=1 - x.probability) for x in candidates]
     key = ORDERS["random"].key
-    assert [*map(key, others)] == [*map(key, places)]
-    assert len({*map(key, places)}) == 4
+    assert [*map(key, others)] == [*map(key, candidates)]
+    assert len({*map(key, candidates)}) == 4
 
 
 def test_answers_are_on_disk_at_once(serve, tmp_path, recordings):
@@ -184,15 +199,15 @@ def test_answers_are_on_disk_at_once(serve, tmp_path, recordings):
     state = client.state()
     assert state["left"] == 5 and state["heard"] == 0
     # The nearest to the threshold, half a second around the peak
-    place, state = client.answer("yes")
-    assert (place["label"], place["is_event"]) == ("Low", False)
-    assert 5.7 <= place["start"] < place["end"] <= 6.9
-    assert place["probability"] == pytest.approx(0.4, abs=0.05)
+    candidate, state = client.answer("yes")
+    assert (candidate["label"], candidate["is_event"]) == ("Low", False)
+    assert 5.7 <= candidate["start"] < candidate["end"] <= 6.9
+    assert candidate["probability"] == pytest.approx(0.4, abs=0.05)
     assert state["left"] == 4 and state["heard"] == 1
     [row] = read_answers(tmp_path / "reviewed")
     assert row.path == str(recordings / "monday" / "1.wav")
     assert (row.asked, row.answer, row.label) == ("Low", "yes", "Low")
-    assert (row.start, row.end) == (place["start"], place["end"])
+    assert (row.start, row.end) == (candidate["start"], candidate["end"])
     assert (row.order, row.model) == ("uncertain", "0f1e") and row.time
     client.answer("no")
     client.answer("other", label=" New  name")
@@ -200,66 +215,112 @@ def test_answers_are_on_disk_at_once(serve, tmp_path, recordings):
     table = (tmp_path / "reviewed" / TABLE).read_text()
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [x["label"] for x in rows] == ["Low", "background", "New name", ""]
-    # What is played is the place, and a second around it
-    place = client.state()["place"]
-    wav, rate = sf.read(io.BytesIO(client.get(f"clips/{place['number']}.wav")))
-    seconds = place["end"] - place["start"] + 2
+    # What is played is the candidate, and a second around it
+    candidate = client.state()["candidate"]
+    wav, rate = sf.read(
+        io.BytesIO(client.get(f"clips/{candidate['number']}.wav"))
+    )
+    seconds = candidate["end"] - candidate["start"] + 2
     assert rate == RATE and len(wav) == pytest.approx(seconds * RATE, abs=2)
     whole, _ = sf.read(recordings / "monday" / "1.wav")
-    first = round(place["from"] * RATE)
+    first = round(candidate["from"] * RATE)
     np.testing.assert_allclose(wav, whole[first:][: len(wav)], atol=1e-4)
 
 
-def test_a_place_is_asked_for_once(serve, tmp_path):
-    """Also when the review is started again, by another order or model."""
-    client = serve()
-    for _ in range(2):
-        place, _ = client.answer("no")
-        again = client.post("answer", number=place["number"], answer="yes")
-        assert again["heard"] == len(read_answers(tmp_path / "reviewed"))
-    assert {x.answer for x in read_answers(tmp_path / "reviewed")} == {"no"}
-    heard = [(x.start, x.end) for x in read_answers(tmp_path / "reviewed")]
-    client = serve(order="top")
-    assert client.state()["heard"] == 2
-    while (state := client.state())["place"]:
-        place, _ = client.answer("skip")
-        for start, end in heard:
-            assert place["end"] <= start or place["start"] >= end
-        heard.append((place["start"], place["end"]))
-    assert state["left"] == 0 and len(heard) == 5
-    assert serve().state()["place"] is None
+# Of which the second overlaps the first, and the third does not
+STARTS = [
+    (0.0, "Low"),
+    (0.5, "High"),
+    (0.9, "Middle"),
+    (2.0, "Low"),
+    (9.0, "High"),
+]
+CANDIDATES = [
+    Candidate("", "1.wav", start, start + 1, label, 0.1 * n, 0.3, n % 2 == 0)
+    for n, (start, label) in enumerate(STARTS)
+]
+CHOICES = {
+    "order": st.sampled_from(ORDER_NAMES),
+    "label": st.sampled_from([None, *LABELS]),
+}
 
 
-def test_undo_asks_again(serve, tmp_path):
-    client = serve()
-    place, state = client.answer("yes")
-    client.answer("no")
-    client.post("undo")
-    assert [x.answer for x in read_answers(tmp_path / "reviewed")] == ["yes"]
-    assert client.state()["place"]["start"] == state["place"]["start"]
-    # Also an answer of an earlier start, at a place that is no longer found
-    folder = ReviewFolder(tmp_path / "reviewed")
-    [answer] = folder.undo(), *folder.answers
-    folder.add(answer._replace(start=0.25, end=0.5))
-    client = serve()
-    state = client.post("undo")
-    assert (state["place"]["start"], state["place"]["end"]) == (0.25, 0.5)
-    assert client.post("undo")["heard"] == 0
-    client.answer("yes")
-    [row] = read_answers(tmp_path / "reviewed")
-    assert (row.start, row.asked) == (0.25, place["label"])
+class Review(RuleBasedStateMachine):
+    """Each candidate is asked for once, and undo takes an answer back.
+
+    Also by other orders, and when the review is started again with the candidates
+    of another model.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.scratch = tempfile.TemporaryDirectory()
+        self.heard = []  # start, end and answer, as they should be on the disk
+        self.undone = None
+        self.start(CANDIDATES, "uncertain", None)
+
+    def teardown(self):
+        self.scratch.cleanup()
+
+    @property
+    def asked(self):
+        return self.session.state()["candidate"]
+
+    @rule(found=st.sampled_from([CANDIDATES, CANDIDATES[2:]]), **CHOICES)
+    def start(self, found, order, label):
+        self.undone = None
+        folder = ReviewFolder(self.scratch.name)
+        self.session = Session(found, folder, LABELS, "0f1e", order, label)
+        self.order, self.label = order, label
+
+    @rule(**CHOICES)
+    def choose(self, order, label):
+        self.undone = None
+        self.session.choose(order, label)
+        self.order, self.label = order, label
+
+    @precondition(lambda self: self.asked)
+    @rule(answer=st.sampled_from(["yes", "no", "skip"]))
+    def answer(self, answer):
+        asked, self.undone = self.asked, None
+        for _ in range(2):  # the key is pressed twice
+            self.session.answer(asked["number"], answer)
+        self.heard.append((asked["start"], asked["end"], answer))
+
+    @precondition(lambda self: self.heard)
+    @rule()
+    def undo(self):
+        *self.heard, (*self.undone, _) = self.heard
+        self.session.undo()
+
+    @invariant()
+    def only_the_next_one_is_asked_for(self):
+        asked = self.asked
+        if self.undone:
+            assert [asked["start"], asked["end"]] == self.undone
+            return
+        free = [
+            x
+            for x in self.session.candidates
+            if (x.is_event or self.order != "random")
+            and self.label in (None, x.label)
+            and all(abs(x.start - start) > 0.75 for start, *_ in self.heard)
+        ]
+        assert self.session.state()["left"] == len(free)
+        best = min(free, key=ORDERS[self.order].key, default=None)
+        assert (asked and asked["start"]) == (best and best.start)
+
+    @invariant()
+    def answers_are_on_the_disk(self):
+        answers = ReviewFolder(self.scratch.name).answers
+        assert [(x.start, x.end, x.answer) for x in answers] == self.heard
+        assert self.session.state()["heard"] == len(self.heard)
 
 
-def test_the_page_chooses_order_and_class(serve):
-    client = serve(order="top", label="High")
-    assert client.state()["left"] == 2
-    assert client.state()["place"]["probability"] > 0.7
-    state = client.post("choose", order="random", label=None)
-    assert state["left"] == 3 and state["place"]["is_event"]
-    for wrong in ({"order": "best"}, {"order": "top", "label": "Siren"}):
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            client.post("choose", **{"label": None, **wrong})
-        assert caught.value.code == 400
+TestReview = Review.TestCase
+TestReview.settings = settings(
+    max_examples=30, stateful_step_count=20, deadline=None, derandomize=True
+)
 
 
 @pytest.mark.parametrize(
@@ -271,14 +332,20 @@ def test_the_page_chooses_order_and_class(serve):
         {"answer": "yes", "number": 99},
         {"answer": "yes", "number": "0"},
         {"answer": "yes", "more": 1},
+        {"order": "best", "label": None},
+        {"order": "top", "label": "Siren"},
     ],
 )
-def test_wrong_answers_are_named_and_not_written(serve, tmp_path, content):
+def test_wrong_requests_are_named_and_change_nothing(serve, tmp_path, content):
     client = serve()
+    before = client.state()
     with pytest.raises(urllib.error.HTTPError) as caught:
+        if "order" in content:
+            client.post("choose", **content)
         client.post("answer", **{"number": 0, **content})
     assert caught.value.code == 400
     assert json.load(caught.value)["error"]
+    assert client.state() == before
     assert not (tmp_path / "reviewed").exists()
 
 
@@ -353,13 +420,13 @@ def test_a_kill_loses_nothing_and_ctrl_c_ends(model, recordings, tmp_path):
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate()
     assert process.returncode == 0 and errors == ""
-    assert "heard 3 places" in printed
+    assert "heard 3 candidates" in printed
     assert "How many events are right is not measured" in printed
     assert "fftp-tag learn CLIPS --reviewed reviewed" in printed
     process, client = start(tmp_path, "recordings/monday/1.wav", *options[1:])
     assert client.state()["heard"] == 3
     assert client.post("done")["heard"] == 3
-    assert "heard 3 places" in process.communicate()[0]
+    assert "heard 3 candidates" in process.communicate()[0]
 
 
 def test_recordings_of_an_index_are_heard(
@@ -373,7 +440,7 @@ def test_recordings_of_an_index_are_heard(
     monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.chdir(tmp_path)
     assert main(["review", str(path), "--model", str(model)]) == 0
-    assert "5 places in 1 recording" in capsys.readouterr().out
+    assert "5 candidates in 1 recording" in capsys.readouterr().out
     assert re.match(r"http://127\.0\.0\.1:\d+/", opened[0])
     recordings.rename(tmp_path / "moved")
     assert main(["review", str(path), "--model", str(model)]) == 1
@@ -429,7 +496,7 @@ def test_only_random_events_of_this_model_have_an_interval(capsys):
     ]
     print_summary(answers, "m")
     printed = capsys.readouterr().out
-    assert "heard 13 places, 13.0 minutes" in printed
+    assert "heard 13 candidates, 13.0 minutes" in printed
     assert re.search(r"8 +4 +0 +1  Low", printed)
     assert "of 10 events in random order, 8 are right: 0.800 [0.444" in printed
     # What is left when the least certain ones were asked for is no random part
@@ -561,7 +628,7 @@ def test_what_an_answer_tells(lesson, tmp_path):
     for answer in answers_of(days, rows):
         folder.add(answer)
     found = reviewed_clips(tmp_path / "reviewed")
-    told = {(clip.start, clip.labels, about) for clip, about in found.items()}
+    told = {(clip.start, clip.labels, clip.known) for clip in found}
     assert told == {
         (0.0, ("low",), ("low", "low")),
         (1.0, (), ("high",)),

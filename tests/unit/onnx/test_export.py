@@ -82,7 +82,7 @@ def outputs_of_clip(modules, wav):
     front_end = modules["compute_features"]
     outputs = {"features": front_end(wav[None])}
     if isinstance(encoder, FrameTagger):
-        logits, frame_logits, _ = encoder(feats, return_frames=True)
+        logits, frame_logits, *_ = encoder(feats, return_frames=True)
         outputs["frame_probabilities"] = frame_logits.sigmoid()
         tokens = encoder.encoder.encode(feats).tokens
         embedding = tokens.mean(1, keepdim=True)

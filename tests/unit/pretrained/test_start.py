@@ -9,6 +9,7 @@ import copy
 import pytest
 import torch
 
+from fftp_tag.errors import InputError
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import (
@@ -116,7 +117,7 @@ def test_published_models(form, published):
 )
 def test_other_sizes_are_named_in_one_line(embedding, encoder, named, tmp_path):
     save(small_ast(embedding), tmp_path)
-    with pytest.raises(SystemExit, match=named) as caught:
+    with pytest.raises(InputError, match=named) as caught:
         start_from(encoder, tmp_path)
     message = str(caught.value)
     assert str(tmp_path) in message and "\n" not in message
@@ -132,5 +133,5 @@ def test_what_tensors_do_not_show(published, tmp_path):
         (tmp_path, 1, 16000, "model.s"),
     ):
         encoder = small_ast(fftp(128, 64), heads=heads)
-        with pytest.raises(SystemExit, match=named):
+        with pytest.raises(InputError, match=named):
             start_from(encoder, source, sample_rate=rate)

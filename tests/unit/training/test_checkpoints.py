@@ -77,3 +77,13 @@ def test_a_full_disk_ends_in_a_line(size, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
     assert saver.recover_if_possible().path == first.path
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights"])
+def test_a_damaged_checkpoint_is_named(content, tmp_path):
+    saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
+    path = saver.save_checkpoint().path
+    (path / "model.ckpt").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        saver.recover_if_possible()
+    assert str(path) in str(error.value)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from fftp_tag.errors import InputError
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -47,7 +48,7 @@ def compare():
 def test_sizes_that_do_not_fit_the_clips_are_refused(compare):
     """Longer clips than ``max_frames`` would be cut by model.onnx alone."""
     compare()
-    with pytest.raises(SystemExit, match="patch_frames 49"):
+    with pytest.raises(InputError, match="patch_frames 49"):
         compare(patch_frames=49)
-    with pytest.raises(SystemExit, match="max_frames 47.* 48 .*0.5 s"):
+    with pytest.raises(InputError, match="max_frames 47.* 48 .*0.5 s"):
         compare(max_frames=47)

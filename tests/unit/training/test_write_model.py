@@ -14,9 +14,9 @@ import yaml
 from hyperpyyaml import load_hyperpyyaml
 
 from fftp_tag.errors import InputError
+from fftp_tag.learning.calibrate import write_rules
 from fftp_tag.model.info import default_rules
 from fftp_tag.model.session import Model
-from fftp_tag.score.calibrate import write_rules
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.onnx.export import ExportError
 from speechbrain_fftp.training import export

@@ -9,11 +9,11 @@ five seconds, over noise.
   in another half hour, of other recordings of the same kinds (fold 5).
 * --reviews: ``fftp-tag review`` of twenty minutes of folds 1 to 3, half of whose
   sounds are of the classes, not of the clips that were learnt from. The next
-  places in the default order are answered as the label track tells, one key
+  candidates in the default order are answered as the label track tells, one key
   each; then it is learnt again. After each round, the scene of fold 5 is tested.
 
-> python recipes/Starter/corrections.py DATA --limits --draws 10
-> python recipes/Starter/corrections.py DATA --reviews --draws 10
+> python studies/corrections.py DATA --limits --draws 10
+> python studies/corrections.py DATA --reviews --draws 10
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -33,19 +33,19 @@ from own_sounds import (
     make_scene,
     make_test,
 )
-from score import read_clips, write_folders
+from score_starter import read_clips, write_folders
 
 from fftp_tag import AudioTagger, evaluate
 from fftp_tag.audio.decode import read_duration
-from fftp_tag.cli.review import listen
 from fftp_tag.data.reviewed import ReviewFolder
+from fftp_tag.review.candidates import listen
 from fftp_tag.review.session import AROUND, Session
 from fftp_tag.score.background import listen_to_background
 
 LIMITS = (None, 60, 12, 2)  # false alarms an hour of each class
 ROOM, REVIEWED, TESTED = 360, 240, 120  # sounds in a scene
 ROUNDS, ANSWERS = 2, 60  # of reviews, and answers in each
-HEARD = 0.3  # seconds of a sound in a place, or half of it, that are heard
+HEARD = 0.3  # seconds of a sound in a candidate, or half of it, that are heard
 
 
 def measure_limits(tagger, draw, clips, seed, folder):
@@ -121,26 +121,26 @@ def measure_reviews(tagger, draw, clips, seed, folder):
 
 
 def review(tagger, path, answers, truth):
-    """Answers the next places of a recording as its label track tells."""
-    places, _ = listen(tagger, str(path.parent), [path.name])
+    """Answers the next candidates of a recording as its label track tells."""
+    candidates, _ = listen(tagger, str(path.parent), [path.name])
     labels, digest = tagger.labels, tagger.model.digest
-    session = Session(places, answers, labels, digest, "uncertain")
+    session = Session(candidates, answers, labels, digest, "uncertain")
     for _ in range(ANSWERS):
-        place = session.state()["place"]
-        if place is None:
+        candidate = session.state()["candidate"]
+        if candidate is None:
             return
         heard = {
             label
             for start, end, label in truth
-            if min(end, place["end"]) - max(start, place["start"])
+            if min(end, candidate["end"]) - max(start, candidate["start"])
             >= min(HEARD, (end - start) / 2)
         }
-        if place["label"] in heard:
-            session.answer(place["number"], "yes")
+        if candidate["label"] in heard:
+            session.answer(candidate["number"], "yes")
         elif heard:
-            session.answer(place["number"], "other", min(heard))
+            session.answer(candidate["number"], "other", min(heard))
         else:
-            session.answer(place["number"], "no")
+            session.answer(candidate["number"], "no")
 
 
 def same_kinds(clips, others):

@@ -1,7 +1,7 @@
-"""Places sounds in scenes, at a speed and a level.
+"""Places sounds in mixtures, at a speed and a level.
 
 The copies that ``learn`` learns from and the clips that the starter is trained
-on are such scenes.
+on are such mixtures.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -25,20 +25,20 @@ def change_speed(wav: np.ndarray, speed: float, rate: int) -> np.ndarray:
 
 
 def add_sound(
-    scene: np.ndarray,
+    mixture: np.ndarray,
     wav: np.ndarray,
     start: int,
     level: float | None = None,
     fade: int = 0,
 ) -> None:
-    """Adds a sound ``[S]`` to a scene, in place, from a sample on.
+    """Adds a sound ``[S]`` to a mixture, in place, from a sample on.
 
     Arguments
     ---------
-    scene, wav : numpy.ndarray
-        Samples; of the sound, what is beyond the scene's end is cut.
+    mixture, wav : numpy.ndarray
+        Samples; of the sound, what is beyond the mixture's end is cut.
     start : int
-        The first sample in the scene.
+        The first sample in the mixture.
     level : float, optional
         The standard deviation of the sound there; by default, its own.
     fade : int
@@ -46,18 +46,18 @@ def add_sound(
 
     Example
     -------
-    >>> scene = np.zeros(6)
-    >>> add_sound(scene, np.ones(5), 1, fade=3)
-    >>> scene
+    >>> mixture = np.zeros(6)
+    >>> add_sound(mixture, np.ones(5), 1, fade=3)
+    >>> mixture
     array([0. , 0. , 0.5, 1. , 0.5, 0. ])
     """
-    wav = wav[: len(scene) - start]
+    wav = wav[: len(mixture) - start]
     if level is not None:
         wav = wav * (level / max(wav.std(), TINY))
     if fade:
         ends = np.minimum(np.arange(len(wav)), np.arange(len(wav))[::-1])
         wav = wav * np.clip(ends / (fade - 1), 0, 1)
-    scene[start : start + len(wav)] += wav
+    mixture[start : start + len(wav)] += wav
 
 
 def coloured_noise(

@@ -1,4 +1,4 @@
-"""Places of recordings to hear: events, and peaks below the threshold.
+"""Candidates in recordings: events, and peaks below the threshold.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,16 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fftp_tag.parallel import in_order
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.tagger import AudioTagger
 
-LEAST = 0.05  # probability of a peak
-SHORTEST = 0.5  # seconds around a peak
-LONGEST = 10.0  # seconds of an event that are heard, around its peak
 
-
-class Place(NamedTuple):
-    """A part of a recording that may have a class."""
+class Candidate(NamedTuple):
+    """An event of a recording, or what may be one."""
 
     folder: str
     recording: str  # relative to the folder
@@ -43,36 +40,68 @@ class Place(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Which place to hear first: that of the lowest key."""
+    """Which candidate to hear first: that of the lowest key."""
 
-    key: Callable[[Place], float]
+    key: Callable[[Candidate], float]
     events_only: bool = False
 
 
-def rank(place: Place) -> int:
-    """A number that is random for each place."""
-    text = repr((place.recording, place.start, place.label))
+def random_key(candidate: Candidate) -> int:
+    """A number that is random for each candidate."""
+    text = repr((candidate.recording, candidate.start, candidate.label))
     return zlib.crc32(text.encode("utf-8", "backslashreplace"))
 
 
 ORDERS = {
-    "uncertain": Order(lambda place: abs(place.probability - place.threshold)),
-    "random": Order(rank, events_only=True),
-    "top": Order(lambda place: -place.probability),
+    "uncertain": Order(
+        lambda candidate: abs(candidate.probability - candidate.threshold)
+    ),
+    "random": Order(random_key, events_only=True),
+    "top": Order(lambda candidate: -candidate.probability),
 }
 
 
-def place_seconds(tagger: AudioTagger) -> float:
-    """Length of a place around a peak: what a prediction is made from."""
+def candidate_seconds(tagger: AudioTagger, min_seconds: float = 0.5) -> float:
+    """Length of a candidate around a peak: what a prediction is made from."""
     model = tagger.model
     if model.is_frame_level:
-        return max(model.span_samples / tagger.sample_rate, SHORTEST)
+        return max(model.span_samples / tagger.sample_rate, min_seconds)
     return tagger.check_window().size / tagger.sample_rate
 
 
-def find_places(
-    timeline: Timeline, folder: str, recording: str, seconds: float
-) -> list[Place]:
+def listen(
+    tagger: AudioTagger, folder: str, names: list[str], progress: bool = False
+) -> tuple[list[Candidate], list[str]]:
+    """The candidates to hear in the recordings of a folder, and why others cannot
+    be read.
+    """
+    seconds = candidate_seconds(tagger)
+    is_one = len(names) == 1
+
+    def hear(name: str) -> list[Candidate]:
+        """The candidates of a recording."""
+        path = os.path.join(folder, name)
+        timeline = tagger.analyze(path, progress=progress and is_one)
+        return find_candidates(timeline, folder, name, seconds)
+
+    candidates: list[Candidate] = []
+    reasons = []
+    for _, found, reason in in_order(
+        hear, names, progress=progress and not is_one
+    ):
+        candidates += found or []
+        if reason is not None:
+            reasons.append(reason)
+    return candidates, reasons
+
+
+def find_candidates(
+    timeline: Timeline,
+    folder: str,
+    recording: str,
+    seconds: float,
+    min_probability: float = 0.05,
+) -> list[Candidate]:
     """The events of a recording, and peaks of its probabilities elsewhere.
 
     Arguments
@@ -81,29 +110,33 @@ def find_places(
     folder, recording : str
         Where the recording is, and its path from there.
     seconds : float
-        Length of a place around a peak. There is none in an event of the class,
+        Length of a candidate around a peak. There is none in an event of the class,
         nor two within this time.
+    min_probability : float
+        That of a peak.
     """
-    places: list[Place] = []
+    candidates: list[Candidate] = []
     times, events = timeline.times, timeline.events()
     thresholds = timeline.rules.high.tolist()
     hop = float(np.median(np.diff(times))) if len(times) > 1 else seconds
     reach = max(round(seconds / hop), 1)  # predictions
 
     def add(start: float, end: float, prob: float, is_event: bool) -> None:
-        """Adds a place of the class."""
+        """Adds a candidate of the class."""
         numbers = round(start, 3), round(end, 3), label, round(prob, 4)
         threshold = round(thresholds[c], 4)
-        places.append(Place(folder, recording, *numbers, threshold, is_event))
+        candidates.append(
+            Candidate(folder, recording, *numbers, threshold, is_event)
+        )
 
     for c, label in enumerate(timeline.labels):
         probs = timeline.probs[:, c]
         padded = np.pad(probs, reach, constant_values=-1)
         around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-        is_peak = (probs >= LEAST) & (probs == around.max(1))
+        is_peak = (probs >= min_probability) & (probs == around.max(1))
         for event in events:
             if event.label == label:
-                start, end = heard_part(event, times, probs)
+                start, end = heard_span(event, times, probs)
                 add(start, end, event.probability, is_event=True)
                 is_peak &= (times < event.start - seconds / 2) | (
                     times > end_of(event) + seconds / 2
@@ -113,7 +146,7 @@ def find_places(
             start = min(max(float(times[t]) - seconds / 2, 0.0), last)
             end = min(start + seconds, timeline.duration)
             add(start, end, float(probs[t]), is_event=False)
-    return places
+    return candidates
 
 
 def end_of(event: Event) -> float:
@@ -122,16 +155,19 @@ def end_of(event: Event) -> float:
     return event.end
 
 
-def heard_part(
-    event: Event, times: np.ndarray, probs: np.ndarray
+def heard_span(
+    event: Event,
+    times: np.ndarray,
+    probs: np.ndarray,
+    max_seconds: float = 10.0,
 ) -> tuple[float, float]:
-    """Start and end of an event, or of the part around its highest probability
-    if it is long.
+    """Start and end of what is heard of an event: all of it or, if it is long, what
+    is around its highest probability.
     """
     end = end_of(event)
     inside = np.flatnonzero((times >= event.start) & (times <= end))
-    if end - event.start <= LONGEST or not len(inside):
+    if end - event.start <= max_seconds or not len(inside):
         return event.start, end
     peak = float(times[inside[probs[inside].argmax()]])
-    start = min(max(peak - LONGEST / 2, event.start), end - LONGEST)
-    return start, start + LONGEST
+    start = min(max(peak - max_seconds / 2, event.start), end - max_seconds)
+    return start, start + max_seconds

@@ -1,9 +1,10 @@
-"""Reads audio of any length in windows, in constant memory.
+"""Reads audio of any length in pieces, in constant memory.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import io
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import soundfile as sf
 
 from fftp_tag.audio import decode as audio
 from fftp_tag.errors import InputError
@@ -21,12 +23,12 @@ from fftp_tag.progress import show_progress
 logger = logging.getLogger(__name__)
 
 
-class Part(NamedTuple):
-    """A part of an audio file, in seconds.
+class FilePiece(NamedTuple):
+    """A file, or what is from its start to its end in seconds.
 
     Example
     -------
-    >>> print(Part("mix.wav", 3.0, 4.5), "and", Part("all.wav"))
+    >>> print(FilePiece("mix.wav", 3.0, 4.5), "and", FilePiece("all.wav"))
     mix.wav, 3.0-4.5 s and all.wav
     """
 
@@ -41,33 +43,54 @@ class Part(NamedTuple):
         return f"{self.path}, {self.start:.1f}-{self.end:.1f} s"
 
 
-# An array needs a sampling rate
-Source = audio.Source | Part | np.ndarray
+def overlaps(
+    start: float,
+    end: float,
+    others: Iterable[tuple[float, float]],
+    max_share: float = 0.25,
+) -> bool:
+    """Whether more than a share of the shorter one is common to a part of a file
+    and one of others, by starts and ends in seconds.
 
-BATCH_SAMPLES = 2**18  # of a batch of windows
+    Example
+    -------
+    >>> overlaps(0.0, 2.0, [(1.0, 9.0)]), overlaps(0.0, 2.0, [(1.5, 9.0)])
+    (True, False)
+    """
+    return any(
+        min(end, other_end) - max(start, other_start)
+        > max_share * min(end - start, other_end - other_start)
+        for other_start, other_end in others
+    )
+
+
+# An array needs a sampling rate
+Source = audio.Source | FilePiece | np.ndarray
+
+BATCH_SAMPLES = 2**18  # of a batch of pieces
 MAX_CHANNELS = 8  # of an array
 
 
-class Windows(NamedTuple):
-    """A batch of windows of equal length."""
+class Pieces(NamedTuple):
+    """A batch of pieces of equal length."""
 
-    starts: np.ndarray  # first sample of each window, [B]
+    starts: np.ndarray  # first sample of each piece, [B]
     wavs: np.ndarray  # samples, [B, S]
 
     @property
     def ends(self) -> np.ndarray:
-        """The sample after each window, ``[B]``."""
+        """The sample after each piece, ``[B]``."""
         return self.starts + self.wavs.shape[1]
 
 
 def slide(
     blocks: Iterable[np.ndarray], size: int, hop: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Cuts windows out of samples that arrive in blocks.
+    """Cuts pieces out of samples that arrive in blocks.
 
-    Windows start at 0, ``hop``, 2 ``hop``, ... and have equal lengths: the last
-    one is shifted so that it ends with the samples. Audio shorter than a window
-    becomes one short window. Yields start and samples of each window, as soon
+    Pieces start at 0, ``hop``, 2 ``hop``, ... and have equal lengths: the last
+    one is shifted so that it ends with the samples. Audio shorter than a piece
+    becomes one short piece. Yields start and samples of each piece, as soon
     as the samples after it arrive or end.
 
     Arguments
@@ -75,17 +98,17 @@ def slide(
     blocks : iterable of numpy.ndarray
         Consecutive samples ``[S]``, of any size.
     size, hop : int
-        Length of a window and step from one to the next, in samples.
+        Length of a piece and step from one to the next, in samples.
 
     Example
     -------
-    >>> for start, window in slide([np.arange(7.0)], size=4, hop=2):
-    ...     print(start, window)
+    >>> for start, piece in slide([np.arange(7.0)], size=4, hop=2):
+    ...     print(start, piece)
     0 [0. 1. 2. 3.]
     2 [2. 3. 4. 5.]
     3 [3. 4. 5. 6.]
     """
-    start = 0  # of the next window
+    start = 0  # of the next piece
     held = np.zeros(0, np.float32)  # samples that are still needed
     begin = 0  # position of the first held sample
     for block in blocks:
@@ -94,7 +117,7 @@ def slide(
         while start + size < end:
             yield start, held[start - begin : start - begin + size]
             start += hop
-        # Start of the next window, or of the last one if the samples end here
+        # Start of the next piece, or of the last one if the samples end here
         needed = max(min(start, end - size), begin)
         held = held[needed - begin :]
         begin = needed
@@ -102,30 +125,30 @@ def slide(
     yield start, held[start - begin :]
 
 
-def cut_windows(
+def cut_pieces(
     blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[Windows]:
-    """Cuts consecutive blocks into batches of windows, see ``slide``.
+) -> Iterator[Pieces]:
+    """Cuts consecutive blocks into batches of pieces, see ``slide``.
 
-    Yields batches of about 2**18 samples, at least one window. A thread
+    Yields batches of about 2**18 samples, at least one piece. A thread
     prepares the next batch while one is in use.
     """
-    return ahead(batch_windows(blocks, size, hop))
+    return ahead(batch_pieces(blocks, size, hop))
 
 
-def batch_windows(
+def batch_pieces(
     blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[Windows]:
-    """The same as ``cut_windows``, without a thread."""
+) -> Iterator[Pieces]:
+    """The same as ``cut_pieces``, without a thread."""
     starts, wavs = [], []
     for start, wav in slide(blocks, size, hop):
         starts.append(start)
         wavs.append(wav)
         if len(wavs) * size >= BATCH_SAMPLES:
-            yield Windows(np.array(starts), np.stack(wavs))
+            yield Pieces(np.array(starts), np.stack(wavs))
             starts, wavs = [], []
     if wavs:
-        yield Windows(np.array(starts), np.stack(wavs))
+        yield Pieces(np.array(starts), np.stack(wavs))
 
 
 def read_blocks(
@@ -139,7 +162,7 @@ def read_blocks(
 
     Arguments
     ---------
-    source : str, bytes, Part or numpy.ndarray
+    source : str, bytes, FilePiece or numpy.ndarray
         A path, the content of a file, a part of a file, or samples, see
         ``mono_waveform``.
     rate : int
@@ -169,9 +192,9 @@ def read_blocks(
             "array."
         )
     name = "the audio"
-    if isinstance(source, str | os.PathLike | Part):
+    if isinstance(source, str | os.PathLike | FilePiece):
         name = str(source)
-    if isinstance(source, Part):
+    if isinstance(source, FilePiece):
         path, start, end = source
         blocks = audio.stream_audio(path, rate, start, end - start)
     elif isinstance(source, str | bytes | os.PathLike):
@@ -203,11 +226,11 @@ def read_blocks(
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     is_file = not isinstance(source, np.ndarray)
-    if is_file and peak < audio.SILENCE and warn:
+    if is_file and peak < audio.SILENT_BELOW and warn:
         logger.warning("%s is silent (channels are averaged)", name)
 
 
-def read_part(
+def read_piece(
     path: PathLike,
     rate: int,
     start: float = 0.0,
@@ -221,6 +244,21 @@ def read_part(
     except audio.TruncatedAudio as error:
         logger.warning("%s is %s", path, error)
     return np.concatenate(samples)
+
+
+def read_wav(part: FilePiece, subtype: str) -> bytes:
+    """The content of a mono WAV file of a part of a file, at the file's rate."""
+    with audio.open_audio(part.path) as file:
+        rate = file.rate
+    samples = read_piece(part.path, rate, part.start, part.end - part.start)
+    return as_wav(samples, rate, subtype)
+
+
+def as_wav(samples: np.ndarray, rate: int, subtype: str) -> bytes:
+    """The content of a WAV file; soundfile would hide why one cannot be written."""
+    content = io.BytesIO()
+    sf.write(content, samples, rate, subtype, format="WAV")
+    return content.getvalue()
 
 
 def mono_waveform(wav: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Learns the starter's thresholds on scenes with known sounds, see make_scenes.py.
+"""Learns the starter's thresholds on scenes with known sounds, see recipes/Starter/make_scenes.py.
 
 As ``fftp-tag calibrate``; but tags and events of rare classes, whose thresholds by a
 few clips would be lower, are at least as probable as is said here, since most
 false alarms were of these.
 
-> python recipes/Starter/learn_rules.py MODEL.onnx SCENES OUT.onnx
+> python studies/learn_rules.py MODEL.onnx SCENES OUT.onnx
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -16,9 +16,9 @@ import dataclasses
 
 import numpy as np
 
+from fftp_tag.learning.calibrate import calibrate
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
-from fftp_tag.score.calibrate import calibrate
 
 TAG, EVENT = 0.2, 0.4  # least probabilities
 CREDIT = (

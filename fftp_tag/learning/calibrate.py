@@ -11,8 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fftp_tag.data.labelled import list_split
+from fftp_tag.data.splits import assign_folds
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike, write_json
+from fftp_tag.learning.thresholds import (
+    MIN_POSITIVES,
+    are_learnable,
+    learn_event_rules,
+    learn_thresholds,
+)
 from fftp_tag.model.edit import check_output, copy_model
 from fftp_tag.model.info import RULES, Rules, default_rules
 from fftp_tag.model.session import Model
@@ -23,16 +31,9 @@ from fftp_tag.score.background import (
     analyze_background,
     count_false_alarms,
 )
-from fftp_tag.score.evaluate import Analysis, analyze_split, list_split
+from fftp_tag.score.evaluate import Analysis, analyze_split
 from fftp_tag.score.events import event_metrics
-from fftp_tag.score.groups import assign_folds
 from fftp_tag.score.tags import decimal, f1_of_tags
-from fftp_tag.score.thresholds import (
-    MIN_POSITIVES,
-    are_learnable,
-    learn_event_rules,
-    learn_thresholds,
-)
 from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
@@ -124,10 +125,8 @@ def calibrate(
     Raises
     ------
     InputError
-        If the model or the clips cannot be used, or the clips are too few. No
-        file is then written.
-    OSError
-        If the file cannot be written.
+        If the model or the clips cannot be used, the clips are too few, or the
+        file cannot be written. No file is then written.
     """
     require("sklearn", "Calibrating")
     check_output(output)
@@ -147,7 +146,7 @@ def calibrate(
     heard = analyze_background(tagger, list(background))
     before, after = (
         Scores(
-            score_clips(analysis, of_clips),
+            score_rules(analysis, of_clips),
             count_false_alarms(model.labels, heard, own) if heard else None,
         )
         for of_clips, own in (
@@ -235,7 +234,7 @@ def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
     return Rules(**values, is_learnt=True)
 
 
-def score_clips(
+def score_rules(
     analysis: Analysis, of_clips: list[Rules]
 ) -> dict[str, float | None]:
     """Scores what the rules of each clip find in it."""

@@ -8,8 +8,8 @@ kinds, and no others, are left out of the bank that learn learns from. Fold 4 is
 not used. The starter has heard folds 1 to 3; with --unheard, fold 5 is also learnt
 from: three or four clips of each class, of different recordings, tested on others.
 
-> python recipes/Starter/own_sounds.py DATA --model starter --draws 20
-> python recipes/Starter/own_sounds.py DATA --model starter --draws 20 --unheard
+> python studies/own_sounds.py DATA --model starter --draws 20
+> python studies/own_sounds.py DATA --model starter --draws 20 --unheard
 
 "linear" is logistic regression on log-mel statistics of the same clips.
 
@@ -21,11 +21,10 @@ import argparse
 import random
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import soundfile
-from score import (
+from score_starter import (
     EXAMPLES,
     choose_classes,
     read_clips,
@@ -36,15 +35,15 @@ from starter_prepare import GROUP, RATE
 
 from fftp_tag import AudioTagger, evaluate, learn
 from fftp_tag.audio.decode import read_audio
-from fftp_tag.audio.scenes import add_sound, from_decibels
+from fftp_tag.audio.mixing import add_sound, from_decibels
 from fftp_tag.audio.sounds import find_sounds
 from fftp_tag.learning.bank import read_bank
 
 FOLD = "5"  # that is tested
 CLASSES = 10
-UNHEARD = 6  # recordings of a class, at least, with --unheard
-EVERY, PLACES = 5, 36  # seconds from one sound of a scene to the next; sounds
-LONGEST = 3.5  # seconds of a sound in the scene
+MIN_UNHEARD_RECORDINGS = 6  # of a class, with --unheard
+SOUND_EVERY_SECONDS, NUM_SOUNDS = 5, 36  # of a scene
+MAX_SOUND_SECONDS = 3.5  # of a scene
 LEVEL_DB = (-30, -15)  # of a sound in the scene, relative to full scale
 NOISE = 1e-3  # of the scene, and of what is given as background
 COLUMNS = (
@@ -75,7 +74,11 @@ def draw_classes(clips, seed, unheard=False):
         for is_tested in (False, True)
     )
     if unheard:
-        usable = [x for x in usable if len(recordings(tested[x])) >= UNHEARD]
+        usable = [
+            x
+            for x in usable
+            if len(recordings(tested[x])) >= MIN_UNHEARD_RECORDINGS
+        ]
     labels = sorted(rng.sample(usable, CLASSES))
     others = [label for label in usable if label not in labels]
     others = rng.sample(others, len(others) // 2)
@@ -119,15 +122,19 @@ def make_scene(path, clips, labels, seed):
     labels are known, and returned: start, end and class.
     """
     rng = random.Random(seed)
-    size = len(clips) * EVERY * RATE
+    size = len(clips) * SOUND_EVERY_SECONDS * RATE
     noise = np.random.default_rng(seed).standard_normal(size)
     scene = NOISE * noise.astype(np.float32)
     truth = []
     for number, clip in enumerate(clips):
         wav = read_audio(clip.path, RATE)
         start, end = find_sounds(wav, RATE)[0]
-        wav = wav[round(start * RATE) : round(min(end, start + LONGEST) * RATE)]
-        start = EVERY * number + rng.uniform(0.2, 1.3)
+        wav = wav[
+            round(start * RATE) : round(
+                min(end, start + MAX_SOUND_SECONDS) * RATE
+            )
+        ]
+        start = SOUND_EVERY_SECONDS * number + rng.uniform(0.2, 1.3)
         level = from_decibels(rng.uniform(*LEVEL_DB))
         add_sound(scene, wav, round(start * RATE), level)
         if clip.label in labels:
@@ -140,7 +147,7 @@ def make_scene(path, clips, labels, seed):
     return truth
 
 
-def make_test(path, tested, others, seed, places=PLACES):
+def make_test(path, tested, others, seed, places=NUM_SOUNDS):
     """Writes a scene of known and, half of them, of other sounds."""
     rng = random.Random(seed)
     known = flatten(tested)
@@ -155,10 +162,9 @@ def learn_clips(tagger, folder, others, **options):
     of other clips; returns the model and the report.
     """
     kinds = {clip.label for clip in others}
-    bank = [row for row in read_bank() if row[1] not in kinds]
+    bank = [clip for clip in read_bank() if clip.kind not in kinds]
     output = folder / "own.onnx"
-    with mock.patch("fftp_tag.learning.learn.read_bank", lambda: bank):
-        report = learn(tagger, folder / "clips", output, **options)
+    report = learn(tagger, folder / "clips", output, bank=bank, **options)
     return AudioTagger.from_pretrained(output, threads=1), report
 
 
@@ -180,7 +186,7 @@ def measure(tagger, draw, seed, folder, background):
     room = None
     if background:
         room = folder / "room.wav"
-        size = EVERY * PLACES * RATE
+        size = SOUND_EVERY_SECONDS * NUM_SOUNDS * RATE
         wav = np.random.default_rng(seed).standard_normal(size)
         soundfile.write(room, NOISE * wav, RATE)
     own, report = learn_clips(tagger, folder, others, background=room)
@@ -205,7 +211,7 @@ def measure(tagger, draw, seed, folder, background):
         (tagged & ~np.array(is_own)).any(1).mean(),
         (found >= threshold).any(1).mean(),
         scores["overlap_F1"],
-        count_false(events, truth) * 3600 / (EVERY * PLACES),
+        count_false(events, truth) * 3600 / (SOUND_EVERY_SECONDS * NUM_SOUNDS),
     )
 
 

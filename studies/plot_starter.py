@@ -5,7 +5,7 @@ The sounds are the first clip of each class of ESC-10's fifth fold, from which
 nothing is learnt, joined to one recording. DATA has the folders esc10 and everyday,
 see studies/README.md.
 
-> python recipes/Starter/plot.py DATA docs/starter.png
+> python studies/plot_starter.py DATA docs/starter.png
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from score import NAMES, read_clips
+from score_starter import NAMES, read_clips
 
 from fftp_tag import AudioTagger, Event
 from fftp_tag.audio.decode import read_audio

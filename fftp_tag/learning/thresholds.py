@@ -1,24 +1,24 @@
-"""Learns thresholds and rules of events from the labels of clips.
+"""Learns thresholds and rules of events, from clips and from background.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import dataclasses
+import logging
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from fftp_tag.model.info import THRESHOLD, Rules, default_rules
+from fftp_tag.score.background import Heard, find_false_alarms
 from fftp_tag.score.tags import column_f1
 from fftp_tag.tag.events import Timeline
 
+logger = logging.getLogger(__name__)
+
 MIN_POSITIVES = 5  # clips of a class, to learn its rules
-# Seconds. Labels of clips do not tell whether a pause belongs to an event
-PAUSE = 3.0
-LOW = 0.1  # minimum probability while an event lasts
-# Of a threshold. A clip of lower probability is missed, whatever F1 would gain
-LEAST = 0.001
-MINIMA = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
 
 
 def are_learnable(targets: np.ndarray) -> np.ndarray:
@@ -31,11 +31,15 @@ def learn_event_rules(
     timelines: list[Timeline],
     thresholds: np.ndarray,
     learnable: np.ndarray,
+    low: float = 0.1,
+    merge_gap: float = 3.0,
+    min_durations: Sequence[float] = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0),
 ) -> Rules:
     """Learns rules of events from the labels of clips.
 
-    An event lasts while the probability is at least 0.1, except for pauses of
-    less than 3 s. For each class, the minimum duration, then ``high``, maximise
+    An event lasts while the probability is at least ``low``, except for pauses
+    of less than ``merge_gap``, since labels of clips do not tell whether a pause
+    belongs to it. For each class, the minimum duration, then ``high``, maximise
     F1 of the clips with an event; of equally good minimum durations, the longest
     is used.
 
@@ -48,13 +52,17 @@ def learn_event_rules(
     thresholds, learnable : numpy.ndarray
         Thresholds of tags, and which classes to learn, ``[C]``; the rules of
         others mean nothing.
+    low, merge_gap : float
+        Rules of all classes, see ``Rules``.
+    min_durations : sequence of float
+        To choose from, in seconds.
     """
-    low = np.full(len(thresholds), LOW, np.float32)
+    lows = np.full(len(thresholds), low, np.float32)
     rules = dataclasses.replace(
-        default_rules(len(thresholds)).replace(merge_gap=PAUSE),
+        default_rules(len(thresholds)).replace(merge_gap=merge_gap),
         threshold=thresholds,
-        low=low,
-        high=low,
+        low=lows,
+        high=lows,
     )
     found = [
         (row, timeline.labels.index(x.label), x.start, x.end, x.probability)
@@ -66,14 +74,17 @@ def learn_event_rules(
     longest = np.full(targets.shape, -1.0)  # without an event
     np.maximum.at(longest, cells, ends - starts)
     scores = np.stack(
-        [column_f1(targets > 0.5, longest >= minimum) for minimum in MINIMA]
+        [
+            column_f1(targets > 0.5, longest >= minimum)
+            for minimum in min_durations
+        ]
     ).round(12)
     is_best = scores == scores.max(0)
-    minima = (is_best * np.array(MINIMA)[:, None]).max(0)
+    minima = (is_best * np.array(min_durations)[:, None]).max(0)
     is_event = ends - starts >= minima[cells[1]]
     peaks = np.zeros(targets.shape)
     np.maximum.at(peaks, cells, is_event * probs)
-    high = np.maximum(learn_thresholds(targets, peaks, learnable), low)
+    high = np.maximum(learn_thresholds(targets, peaks, learnable), lows)
     return dataclasses.replace(rules, high=high, min_duration=minima)
 
 
@@ -101,12 +112,14 @@ def learn_thresholds(
     return thresholds
 
 
-def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
+def best_threshold(
+    is_true: np.ndarray, probs: np.ndarray, min_threshold: float = 0.001
+) -> np.float32:
     """The highest threshold of maximum F1, or 0.5 if no clip is found.
 
     It is halfway between the lowest probability that reaches it and the highest
     one that does not: if all positives are above all negatives, in the middle
-    between them.
+    between them. A clip below ``min_threshold`` is missed, whatever F1 would gain.
     """
     from sklearn.metrics import precision_recall_curve
 
@@ -114,7 +127,9 @@ def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
         is_true, probs.astype(np.float32)
     )
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    f1 = np.where(probs >= LEAST, f1[:-1].round(12), 0.0)  # ties are equal
+    f1 = np.where(
+        probs >= min_threshold, f1[:-1].round(12), 0.0
+    )  # ties are equal
     if not f1.any():
         return np.float32(THRESHOLD)
     best = np.flatnonzero(f1 == f1.max())[-1]
@@ -123,4 +138,36 @@ def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
     middle = low + (high - low) / 2
     if middle == low:  # neighbours in float32
         middle = high
-    return max(middle, np.float32(LEAST))
+    return max(middle, np.float32(min_threshold))
+
+
+def choose_high(
+    heard: list[Heard], rules: Rules, per_hour: float
+) -> np.ndarray:
+    """The probabilities ``high`` ``[C]`` that events must reach.
+
+    Each class has at most so many events an hour in recordings without the
+    sounds. They are at least the thresholds of tags or, if the recordings are too
+    short to show one event at that rate, those of the rules.
+    """
+    every = dataclasses.replace(rules, high=rules.low)
+    events, seconds = find_false_alarms(heard, every)
+    allowed = math.floor(per_hour * seconds / 3600)
+    if per_hour > 0 and allowed == 0:
+        logger.warning(
+            "a quarter of the background, %.1f minutes, is too short to show %g "
+            "false alarms an hour, so that none are accepted: give %.1f hours",
+            seconds / 60,
+            per_hour,
+            4 / per_hour,
+        )
+    least = rules.threshold if allowed else rules.high
+    high = least.copy()
+    for c, label in enumerate(heard[0].timeline.labels if heard else ()):
+        peaks = sorted(
+            x.probability for own in events for x in own if x.label == label
+        )
+        if len(peaks) > allowed:
+            above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
+            high[c] = max(least[c], min(above, np.float32(1)))
+    return high

@@ -1,4 +1,4 @@
-"""Tests of windows of samples, and of reading files, bytes and arrays.
+"""Tests of pieces of samples, and of reading files, bytes and arrays.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,8 +12,8 @@ from hypothesis import (
     strategies as st,
 )
 
-from fftp_tag.audio import windows
-from fftp_tag.audio.windows import cut_windows, read_blocks, slide
+from fftp_tag.audio import pieces
+from fftp_tag.audio.pieces import cut_pieces, read_blocks, slide
 
 RATE = 16000
 WAV = 0.2 * np.random.default_rng(0).standard_normal(8000).astype(np.float32)
@@ -30,8 +30,8 @@ def read(source, *options):
     hop=st.integers(1, 80),
     cuts=st.lists(st.integers(1, 300)),
 )
-def test_windows_are_on_the_hop_and_reach_the_end(n_samples, size, hop, cuts):
-    """Whatever the blocks are; memory is that of a window and a block."""
+def test_pieces_are_on_the_hop_and_reach_the_end(n_samples, size, hop, cuts):
+    """Whatever the blocks are; memory is that of a piece and a block."""
     samples = np.arange(n_samples, dtype=np.float32)
     blocks = np.split(samples, [n for n in sorted(cuts) if n < n_samples])
     found = list(slide(blocks, size, hop))
@@ -39,12 +39,12 @@ def test_windows_are_on_the_hop_and_reach_the_end(n_samples, size, hop, cuts):
     starts = [start for start, _ in found]
     assert starts == [*range(0, last, hop), last]
     longest = max(map(len, blocks))
-    for start, window in found:
-        np.testing.assert_array_equal(window, samples[start : start + size])
-        assert window.base.size <= max(size, hop) + size + longest
+    for start, piece in found:
+        np.testing.assert_array_equal(piece, samples[start : start + size])
+        assert piece.base.size <= max(size, hop) + size + longest
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "BATCH_SAMPLES", 100)
-        batches = list(cut_windows(blocks, size, hop))
+        patch.setattr(pieces, "BATCH_SAMPLES", 100)
+        batches = list(cut_pieces(blocks, size, hop))
     assert np.concatenate([x.starts for x in batches]).tolist() == starts
     for batch in batches:
         assert batch.wavs[:, 0].tolist() == batch.starts.tolist()

@@ -13,9 +13,9 @@ clips of a fold are named; fold 4 is held back: nothing is chosen or learnt by i
 * with --false-alarms: what events it finds in recordings of music, speech or noise
   only, of classes that are neither such nor places.
 
-> python recipes/Starter/score.py DATA --models starter results/starter
-> python recipes/Starter/score.py DATA --models starter --learn --draws 3
-> python recipes/Starter/score.py DATA --false-alarms music FOLDER
+> python studies/score_starter.py DATA --models starter results/starter
+> python studies/score_starter.py DATA --models starter --learn --draws 3
+> python studies/score_starter.py DATA --false-alarms music FOLDER
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -24,10 +24,10 @@ Authors
 import argparse
 import functools
 import random
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,28 +35,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "recipes/Starter"))
+
+from everyday import FOLDS, NAMES, read_clips
+
 from fftp_tag import AudioTagger, learn
 from fftp_tag.audio.decode import find_audio_files, read_audio
 from fftp_tag.data.audioset import read_classes
-from fftp_tag.data.tables import read_table
 from fftp_tag.score.background import listen_to_background
 from speechbrain_fftp.lobes.features import KaldiFbank
 
-# AudioSet's names for ESC-10; everyday has a column of them
-NAMES = {
-    "baby_cry": "Baby cry, infant cry",
-    "chainsaw": "Chainsaw",
-    "clock_tick": "Tick-tock",
-    "dog_bark": "Bark",
-    "fire_crackling": "Crackle",
-    "helicopter": "Helicopter",
-    "person_sneeze": "Sneeze",
-    "rain": "Rain",
-    "rooster": "Crowing, cock-a-doodle-doo",
-    "sea_waves": "Waves, surf",
-}
-FOLDS = ("1", "2", "3", "5")
-TRAINING = FOLDS[:3]  # of the starter and of the bank of other sounds
 # First and last of AudioSet's classes, which are in the order of their ontology
 PLACES = ("Inside, small room", "Echo")
 RIGHT = {
@@ -65,30 +53,7 @@ RIGHT = {
     "noise": [("Noise", "Pink noise"), ("Silence", "Silence")],
 }
 CLASSES, EXAMPLES = 40, 5  # that are learnt, and clips of each
-MOST_EXAMPLES, LEAST = 8, 4  # clips to draw from, and to name, at least
-
-
-class Clip(NamedTuple):
-    """A clip, its class, and what AudioSet calls that, if it does."""
-
-    path: Path
-    label: str
-    name: str
-    fold: str
-
-
-def read_clips(data):
-    """The clips of all folds but the fourth."""
-    clips = []
-    for table in ("esc10/esc10.csv", "everyday/clips.csv"):
-        if not (data / table).exists():
-            continue
-        for _, row in read_table(data / table, ("file", "label", "fold")):
-            if row["fold"] in FOLDS:
-                path = (data / table).parent / "audio" / row["file"]
-                name = row.get("audioset", NAMES.get(row["label"]))
-                clips.append(Clip(path, row["label"], name, row["fold"]))
-    return clips
+MIN_TO_LEARN, MIN_TO_TEST = 8, 4  # clips of a class
 
 
 def score_names(source, groups):
@@ -133,7 +98,7 @@ def choose_classes(clips, fold):
     known = []
     for label in labels:
         own = [clip.fold == fold for clip in clips if clip.label == label]
-        if sum(own) >= LEAST and len(own) - sum(own) >= MOST_EXAMPLES:
+        if sum(own) >= MIN_TO_TEST and len(own) - sum(own) >= MIN_TO_LEARN:
             known.append(label)
     return known
 

@@ -1,0 +1,286 @@
+"""Learns a classifier from samples, and classifies each by what was learnt from
+others.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fftp_tag.learning.classifier import (
+    TEMPERATURE,
+    ClipClassifier,
+    find_calibration,
+    learn_classes,
+    learn_identity,
+    learn_labels,
+)
+from fftp_tag.learning.features import Sample
+from fftp_tag.learning.thresholds import are_learnable, learn_thresholds
+from fftp_tag.model.info import THRESHOLD
+
+# In calibration, all sounds of the bank together count so much more than all clips
+BANK_WEIGHT = 1.7
+KIND_FOLDS = 5  # of the kinds of sounds of the bank
+ALIKE = 0.75  # share of the sounds of a kind that are taken for one class
+
+View = Sequence[np.ndarray]  # sets of columns of the features, see Views
+
+
+class Answers(NamedTuple):
+    """What a classifier says of samples."""
+
+    probs: np.ndarray  # [samples, C]
+    tagged: np.ndarray  # whether they reach their thresholds [samples, C]
+
+
+class Fit(NamedTuple):
+    """What is learnt from samples by one view of their features.
+
+    Arguments
+    ---------
+    classifier : ClipClassifier
+        Of all samples.
+    thresholds : numpy.ndarray
+        Of its classes ``[C]``.
+    held_out : Answers
+        Of each sample, by a classifier and thresholds of the other folds; of
+        none, if folds are impossible.
+    """
+
+    classifier: ClipClassifier
+    thresholds: np.ndarray
+    held_out: Answers
+
+    def answers(self, samples: list[Sample]) -> Answers:
+        """What it says of new samples."""
+        probs = self.classifier.probabilities([x.spans for x in samples])
+        return Answers(probs, probs >= self.thresholds)
+
+
+def fit(
+    samples: list[Sample],
+    view: View,
+    single_label: bool,
+    folds: np.ndarray | None,
+) -> Fit:
+    """Learns a classifier and thresholds, and cross-validates both.
+
+    If clips have one class each, or none, probabilities are calibrated, and the
+    thresholds are 0.5; otherwise, thresholds are learnt.
+
+    Arguments
+    ---------
+    samples : list of Sample
+    view : list of numpy.ndarray
+        Sets of columns of the features; what tells whether a clip has a class
+        is learnt from the first, what tells classes apart from all.
+    single_label : bool
+        Whether each clip has one class, or none.
+    folds : numpy.ndarray, optional
+        The fold of each sample ``[samples]``; None: folds are impossible.
+    """
+    of_all = learn_from(samples, view, single_label)
+    thresholds = np.full(of_all.n_classes, THRESHOLD, np.float32)
+    if folds is None:
+        if single_label:  # for lack of clips to find the temperature
+            of_all = with_identity(
+                of_all.calibrate(TEMPERATURE),
+                of_all.identity and of_all.identity.calibrate(TEMPERATURE),
+            )
+        probs = np.zeros((0, of_all.n_classes), np.float32)
+        return Fit(of_all, thresholds, Answers(probs, probs >= thresholds))
+    of_folds = [
+        learn_from(
+            [x for x, own in zip(samples, folds, strict=True) if own != fold],
+            view,
+            single_label,
+        )
+        for fold in range(folds.max() + 1)
+    ]
+    if single_label:
+        of_all, *of_folds = calibrate(of_all, of_folds, samples, folds)
+    probs = np.zeros((len(samples), of_all.n_classes), np.float32)
+    for fold, classifier in enumerate(of_folds):
+        own = np.flatnonzero(folds == fold)
+        probs[own] = classifier.probabilities([samples[x].spans for x in own])
+    if single_label:
+        return Fit(of_all, thresholds, Answers(probs, probs >= thresholds))
+    is_used = np.array(
+        [not x.clip.is_reviewed and not x.clip.kind for x in samples]
+    )
+    thresholds, tagged = cross_validate_thresholds(
+        targets_of(samples), probs, np.where(is_used, folds, -1)
+    )
+    return Fit(of_all, thresholds, Answers(probs, tagged))
+
+
+def targets_of(samples: list[Sample]) -> np.ndarray:
+    """Multi-hot labels ``[samples, C]``."""
+    return np.stack([x.target for x in samples])
+
+
+def class_indices(samples: list[Sample], others: list[str]) -> np.ndarray:
+    """The index of the class of each sample; from C on, its kind in ``others``."""
+    return np.array(
+        [
+            len(x.target) + others.index(x.clip.kind)
+            if x.is_background
+            else x.target.argmax()
+            for x in samples
+        ]
+    )
+
+
+def kinds_of(samples: list[Sample]) -> list[str]:
+    """What has no class: the kinds of the bank, and "" for background."""
+    return list(dict.fromkeys(x.clip.kind for x in samples if x.is_background))
+
+
+def learn_from(
+    samples: list[Sample], view: View, single_label: bool
+) -> ClipClassifier:
+    """Learns a classifier, for whose arguments see ``fit``."""
+    counts = [len(x.rows) for x in samples]
+    features = np.concatenate([x.rows for x in samples])
+    if single_label:
+        others = kinds_of(samples)
+        classes = class_indices(samples, others).repeat(counts)
+        n_classes = len(samples[0].target)
+        found = [
+            learn_classes(features, classes, n_classes, len(others), columns)
+            for columns in view
+        ]
+        if len(found) == 1:
+            return found[0]
+        return with_identity(found[0], learn_identity(found))
+    is_other = np.repeat([bool(x.clip.kind) for x in samples], counts)
+    weights = np.ones(len(features))
+    if is_other.any():
+        weights[is_other] = (~is_other).sum() / is_other.sum()
+    return learn_labels(
+        features,
+        targets_of(samples).repeat(counts, 0),
+        np.repeat([x.is_known for x in samples], counts, 0),
+        weights,
+        view[0],
+    )
+
+
+def with_identity(
+    classifier: ClipClassifier, identity: ClipClassifier | None
+) -> ClipClassifier:
+    """A copy of a classifier with another identity."""
+    return dataclasses.replace(classifier, identity=identity)
+
+
+def calibrate(
+    of_all: ClipClassifier,
+    of_folds: list[ClipClassifier],
+    samples: list[Sample],
+    folds: np.ndarray,
+) -> list[ClipClassifier]:
+    """Calibrates the classifiers of all samples and of folds, on held-out samples.
+
+    That of a fold, on those of the other folds.
+    """
+    n_classes = of_all.n_classes
+    features = np.stack([x.centre for x in samples])
+    is_other = np.array([bool(x.clip.kind) for x in samples])
+    kinds = class_indices(samples, kinds_of(samples))
+    classes = np.minimum(kinds, n_classes)
+    is_known = is_other.copy()  # or its class is in the other folds
+    for fold in range(len(of_folds)):
+        own = folds == fold
+        others = classes[~own & ~is_other]
+        is_known[own & ~is_other] = np.isin(classes[own & ~is_other], others)
+    is_known &= ~np.array([x.clip.is_reviewed for x in samples])
+
+    def find(
+        of_all: ClipClassifier,
+        of_folds: list[ClipClassifier],
+        is_used: np.ndarray,
+    ) -> list[ClipClassifier]:
+        """Calibrates classifiers on some of the samples."""
+        # Without kinds that are not in the other folds
+        logits = np.full((len(folds), len(of_all.bias)), -np.inf)
+        for fold, classifier in enumerate(of_folds):
+            found = classifier.logits(features[folds == fold])
+            logits[folds == fold, : found.shape[1]] = found
+        calibrated = []
+        for fold, classifier in enumerate([of_all, *of_folds], start=-1):
+            rows = is_used & (folds != fold)
+            if not (rows & ~is_other).any():
+                calibrated.append(classifier.calibrate(TEMPERATURE))
+                continue
+            ratio = (~is_other[rows]).sum() / max(is_other[rows].sum(), 1)
+            weights = np.where(is_other[rows], BANK_WEIGHT * ratio, 1.0)
+            calibration = find_calibration(
+                logits[rows], classes[rows], weights, n_classes
+            )
+            calibrated.append(classifier.calibrate(*calibration))
+        return calibrated
+
+    found = find(of_all, of_folds, is_known)
+    if of_all.identity is None:
+        return found
+    identities = find(
+        of_all.identity,
+        [x.identity for x in of_folds if x.identity is not None],
+        is_known & (classes < n_classes),
+    )
+    return list(map(with_identity, found, identities))
+
+
+def cross_validate_thresholds(
+    targets: np.ndarray, probs: np.ndarray, folds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds ``[C]``, and whether clips are tagged by those of other folds.
+
+    ``targets`` and ``probs`` are ``[clips, C]``; nothing is learnt from clips of
+    the fold -1.
+    """
+
+    def learn(is_used: np.ndarray) -> np.ndarray:
+        """The thresholds by some of the clips."""
+        rows = is_used & (folds >= 0)
+        return learn_thresholds(targets[rows], probs[rows], learnable)
+
+    learnable = are_learnable(targets[folds >= 0])
+    tagged = np.zeros(probs.shape, bool)
+    for fold in np.unique(folds):
+        own = folds == fold
+        tagged[own] = probs[own] >= learn(~own)
+    return learn(folds >= 0), tagged
+
+
+def without_alike(
+    samples: list[Sample], view: View, single_label: bool
+) -> list[Sample]:
+    """Samples without the kinds of the bank that are, or sound like, a class.
+
+    These are kinds whose sounds are mostly taken for one class by what is learnt
+    without them.
+    """
+    kinds = [kind for kind in kinds_of(samples) if kind]
+    alike: set[str] = set()
+    for fold in range(KIND_FOLDS):
+        left = kinds[fold::KIND_FOLDS]
+        if not left:
+            continue
+        rest = [x for x in samples if x.clip.kind not in left]
+        classifier = learn_from(rest, view[:1], single_label)
+        for kind in left:
+            own = [x.centre for x in samples if x.clip.kind == kind]
+            logits = classifier.logits(np.stack(own))
+            if not single_label:  # a last column for none of the classes
+                logits = np.pad(logits, ((0, 0), (0, 1)))
+            found = logits.argmax(1)
+            found = found[found < classifier.n_classes]
+            if len(found) and np.bincount(found).max() >= ALIKE * len(own):
+                alike.add(kind)
+    return [x for x in samples if x.clip.kind not in alike]
