@@ -54,25 +54,7 @@ def test_the_paper_table_has_the_papers_models():
     assert count_row(small, plan)["macs"] == expected + 768 * 527
 
 
-def test_each_fold_of_a_plan_with_folders_has_its_data(tmp_path):
-    from studies.plan import Plan, Run
-    from studies.run import Study, count_clips
-
-    plan = Plan("fresh", smoke=True)
-    study = Study(plan, tmp_path, tmp_path)
-    row = plan.tables()["twenty_epochs"]["FFTP 25/5"]
-    for fold in ("search", 3):
-        run = Run(row, fold)
-        folder = tmp_path / str(fold)
-        assert study.folders(run) == (folder, folder)
-        assert f"--prepared_folder={folder}" in study.command(run)
-    for name, count in {"train": 9, "train_1200": 4}.items():
-        rows = "".join(f"{number}\n" for number in range(count))
-        (tmp_path / f"{name}.csv").write_text(f"ID\n{rows}")
-    assert count_clips(tmp_path, run) == 4
-
-
-def test_mixtures_are_grouped_by_their_first_sound(tmp_path):
+def test_predictions_of_mixtures_have_groups_and_kinds(tmp_path):
     import numpy as np
 
     from studies.plan import Plan
@@ -94,32 +76,6 @@ def test_mixtures_are_grouped_by_their_first_sound(tmp_path):
     assert scores.classes.tolist() == ["Flute", "rain"]
     assert scores.kinds.tolist() == ["instruments", "everyday sounds"]
     assert [*scores.by_kind()] == ["everyday sounds", "instruments", "all"]
-
-
-def test_trials_are_stored_without_predictions(tmp_path):
-    import numpy as np
-
-    from studies.comparison import Scores
-    from studies.plan import Plan, Run
-
-    plan = Plan("fresh", results=tmp_path, smoke=True)
-    scores = Scores(
-        np.array(["b", "a"]),
-        *np.zeros((3, 2, 1)),
-        classes=np.array(["rain"]),
-        kinds=np.array(["everyday sounds"]),
-    )
-    trial = plan.trial("ast_25_5", plan.trials[0])
-    run = Run(plan.tables()["patches"]["FFTP 25/5"], 1)
-    for each in (trial, run):
-        plan.add(each, {"value": 0.5}, scores)
-        assert plan.find(each)["value"] == 0.5
-    digest = plan.digest(run)
-    with np.load(plan.predictions) as stored:
-        assert {name.partition("/")[0] for name in stored} == {digest}
-    found = plan.scores(run)
-    assert found.ids.tolist() == ["a", "b"]
-    assert found.classes.tolist() == ["rain"]
 
 
 def write_plan(folder, **facts):
