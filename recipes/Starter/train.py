@@ -19,7 +19,7 @@ import sys
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from mixtures import Mixtures, Numbers, log_odds
-from starter_prepare import prepare_starter
+from starter_prepare import prepare_starter, select_rows
 from torch.nn.functional import cosine_similarity
 
 import speechbrain as sb
@@ -211,6 +211,7 @@ def dataio_prep(hparams):
         )
         for split in ("train", "valid")
     }
+    rows["train"] = select_rows(rows["train"], **hparams["select_opts"])
     options = {
         "teacher": hparams["teacher"],
         "sample_rate": hparams["sample_rate"],

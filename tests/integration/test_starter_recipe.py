@@ -228,36 +228,31 @@ def test_folders_have_what_the_starter_learnt_from(shared, monkeypatch):
 
 
 def test_thresholds_are_learnt_on_scenes(sounds, tmp_path):
-    """Of the clips of a fold, and of other recordings."""
-    data = tmp_path / "data"
-    columns = {
-        "esc10": "file,label,fold",
-        "everyday": "file,label,audioset,fold",
-    }
-    for place, names in columns.items():
-        (data / place / "audio").mkdir(parents=True)
-        rows = [names]
-        for number, path in enumerate(sorted((sounds / "a").glob("*.wav"))):
-            shutil.copy(path, data / place / "audio" / path.name)
-            pitch = list(PITCHES)[int(path.stem.split("-")[1]) * 2 % 3]
-            row = {"file": path.name, "label": "tone", "fold": 4 + number % 2}
-            row["audioset"] = pitch
-            rows.append(",".join(str(row[x]) for x in names.split(",")))
-        table = "esc10.csv" if place == "esc10" else "clips.csv"
-        (data / place / table).write_text("\n".join(rows))
+    """Of recordings that are not trained on."""
+    prepared, scenes = tmp_path / "prepared", tmp_path / "scenes"
     recipe = ROOT / "recipes" / "Starter"
-    teacher, scenes = sounds / "teacher.onnx", tmp_path / "scenes"
-    words = [recipe / "make_scenes.py", data, scenes, "--teacher", teacher]
-    words += ["--others", sounds / "b", "--scenes", "20"]
+    teacher = sounds / "teacher.onnx"
+    prepared.mkdir()
+    rows = rows_of(sounds)
+    for number, row in enumerate(rows.values()):
+        row["labels"] = list(PITCHES)[number % 3]
+    with open(prepared / "valid.csv", "w", newline="") as file:
+        table = csv.DictWriter(
+            file, ("ID", "duration", *rows["a--0-1000-a.wav"])
+        )
+        table.writeheader()
+        table.writerows({"ID": x, "duration": 1, **rows[x]} for x in rows)
+    words = [recipe / "make_scenes.py", prepared, scenes, "--teacher", teacher]
+    words += ["--scenes", "20", "--weights", '{"b": 0}']
     status, text = run_words([*map(str, words)], tmp_path)
-    assert status == 0 and "40 scenes" in text, text
+    assert status == 0 and "20 scenes" in text, text
     with open(scenes / "clips.csv") as file:
         rows = list(csv.DictReader(file))
     tagger = AudioTagger.from_pretrained(teacher)
-    for row in rows[-20:]:
+    for row in rows:
         probs = tagger.clip_probabilities(scenes / row["path"])
         heard = {x for x, p in zip(tagger.labels, probs) if p >= 0.3}
-        assert set(filter(None, row["labels"].split(";"))) == heard
+        assert row["labels"] and heard <= set(row["labels"].split(";"))
     output = tmp_path / "rules.onnx"
     words = [recipe / "learn_rules.py", teacher, scenes, output]
     status, text = run_words([*map(str, words)], tmp_path)
