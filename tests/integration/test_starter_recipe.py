@@ -227,6 +227,46 @@ def test_folders_have_what_the_starter_learnt_from(shared, monkeypatch):
     assert len(make_folders.words(data)) == told["speech_commands"]
 
 
+def test_what_a_teacher_hears_is_asked_once(sounds, tmp_path, monkeypatch):
+    """And the bank has sounds of each class whose authors are known."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes" / "Starter"))
+    from starter_prepare import prepare_starter
+
+    prepared, recipe = tmp_path / "prepared", ROOT / "recipes" / "Starter"
+    folders = [str(sounds / "a"), str(sounds / "b")]
+    teacher = str(sounds / "teacher.onnx")
+    prepare_starter(folders, prepared, teacher=teacher, valid_fraction=0.3)
+    words = [str(recipe / "hear.py"), str(prepared), "--teacher", teacher]
+    status, text = run_words(words, tmp_path)
+    assert status == 0 and "40 recordings, 3 classes" in text, text
+    with open(prepared / "heard.csv") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        number = 2 * (int(row["ID"].split("-")[-2]) - 1000)
+        number += int(row["ID"].split("-")[2])
+        assert row["best"] == list(PITCHES)[number % 3]
+    [block] = (prepared / "heard").iterdir()
+    np.save(block, np.load(block)[:, ::-1])  # it is not asked for again
+    status, text = run_words(words, tmp_path)
+    assert status == 0, text
+    with open(prepared / "heard.csv") as file:
+        again = list(csv.DictReader(file))
+    turned = dict(zip(PITCHES, list(PITCHES)[::-1]))
+    assert [turned[x["best"]] for x in rows] == [x["best"] for x in again]
+    words = [str(recipe / "make_bank.py"), *folders, "--heard"]
+    words += [str(prepared / "heard.csv"), "--output", str(tmp_path)]
+    words += ["--least", "0.04"]
+    status, text = run_words(words, tmp_path)
+    assert status == 0 and "2 sounds" in text, text
+    with open(tmp_path / "bank.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["author"] for row in rows) == ["Other", "Someone"]
+    wav, rate = sf.read(tmp_path / "bank.ogg")
+    for row in rows:
+        part = slice(*(int(float(row[x]) * rate) for x in ("start", "end")))
+        assert wav[part].std() > 0.05
+
+
 def test_thresholds_are_learnt_on_scenes(sounds, tmp_path):
     """Of recordings that are not trained on."""
     prepared, scenes = tmp_path / "prepared", tmp_path / "scenes"
