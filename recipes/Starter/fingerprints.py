@@ -17,6 +17,7 @@ WINDOW, HOP = 4096, 256  # samples
 BANDS, LOWEST, HIGHEST = 33, 300.0, 6000.0  # Hz
 COMMON = 30  # recordings that have a word, above which it tells nothing
 FRAMES = 16  # that two recordings share, at least
+SHARE = 0.3  # of the shorter one, at least
 WRONG_BITS = 0.2  # of what they share; 0.5 by chance
 
 
@@ -65,7 +66,12 @@ def find_same(prints):
 
 def is_same(one, other, offset):
     """Whether two fingerprints agree, the first from a frame on."""
+    shortest = min(len(one), len(other))
     one, other = one[max(offset, 0) :], other[max(-offset, 0) :]
     shared = min(len(one), len(other))
-    wrong = np.bitwise_count(one[:shared] ^ other[:shared]).mean() / 32
-    return shared >= FRAMES and wrong <= WRONG_BITS
+    one, other = one[:shared], other[:shared]
+    heard = (one != 0) & (other != 0)  # digital silence is in many recordings
+    if heard.sum() < max(FRAMES, SHARE * shortest):
+        return False
+    wrong = np.bitwise_count((one ^ other)[heard]).mean() / 32
+    return wrong <= WRONG_BITS

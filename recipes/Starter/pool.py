@@ -13,12 +13,12 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import soundfile
 from fingerprints import RATE, find_same, fingerprint
 from starter_prepare import TAKE
 
 from fftp_tag.audio.decode import read_audio
 from fftp_tag.data.tables import read_table
-from fftp_tag.errors import InputError
 
 TABLE = Path(__file__).with_name("pool.csv")
 COLUMNS = ("repository", "path", "author", "licence", "source")
@@ -52,7 +52,7 @@ FREESOUND = re.compile(
 
 
 def lay_out(clones, folder):
-    """Writes the recordings of all repositories below a folder.
+    """Writes the recordings of all repositories below a folder, as FLAC.
 
     Arguments
     ---------
@@ -81,10 +81,13 @@ def lay_out(clones, folder):
         ).stdout
         with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
             archive.extractall(folder / name, filter="data")
-        clips += [
-            (folder / name / row["path"], describe(row))
-            for row in rows[repository]
-        ]
+        for row in rows[repository]:
+            path = folder / name / row["path"]
+            samples, rate = soundfile.read(path, always_2d=True)
+            # As FLAC: some Ogg files lack the mark of their last page
+            path = path.with_name(f"{path.name}.flac")
+            soundfile.write(path, samples.mean(1), rate)
+            clips.append((path, describe(row)))
     return clips
 
 
@@ -97,7 +100,7 @@ def describe(row):
     numbers = FREESOUND.findall(row["source"])
     name = f"{row['repository']}/{row['path']}"
     return {
-        "file": re.sub(r"[^\w.-]+", "-", name),
+        "file": re.sub(r"[^\w.-]+", "-", name) + ".flac",
         "title": path.stem,
         "author": row["author"],
         "licence": row["licence"],
@@ -132,11 +135,7 @@ def choose(clips, others):
         if numbers & set(row["freesound_id"].split()):
             out[path] = "held out, by its number"
             continue
-        try:
-            wav = read_audio(path, RATE)
-        except (InputError, OSError) as error:
-            out[path] = str(error)
-            continue
+        wav = read_audio(path, RATE)
         if len(wav) < SHORTEST * RATE or abs(wav).max() < 1e-3:
             out[path] = "short or silent"
         else:

@@ -41,7 +41,9 @@ def test_a_recording_is_found_in_another_cut():
     rng = np.random.default_rng(9)
     cut = 0.2 * sounds[5][7000:30000]
     cut = cut + 0.002 * rng.standard_normal(len(cut)).astype("f")
-    prints = [fingerprint(wav) for wav in [*sounds, cut, np.zeros(9, "f")]]
+    silent = [np.pad(make_noise(x, 1.0), (0, 2 * RATE)) for x in (8, 9)]
+    wavs = [*sounds, cut, *silent, np.zeros(9, "f")]
+    prints = [fingerprint(wav) for wav in wavs]
     assert list(find_same(prints)) == [(5, 8)]
 
 
@@ -86,14 +88,14 @@ def test_the_pool_is_laid_out_from_clones(tmp_path, monkeypatch):
         rows.append(f"some/sounds,{name},Someone,CC0 1.0,{source}")
     pool.TABLE.write_text("\n".join(rows) + "\n")
     clips = pool.lay_out(tmp_path / "clones", tmp_path / "laid")
-    assert [path.name for path, _ in clips] == names
+    assert [path.name for path, _ in clips] == [f"{x}.flac" for x in names]
     held_out = tmp_path / "held.wav"
     sf.write(held_out, make_noise(1)[5000:], RATE)
     left, out = pool.choose(clips, {held_out: ["4711"]})
-    kept = [path.name for path, _ in left]
+    kept = [path.stem for path, _ in left]
     assert kept == ["a [1].wav", *names[5 : 5 + pool.TAKES]]
     assert len(kept) + len(out) == len(names)
-    reasons = {path.name: reason for path, reason in out.items()}
+    reasons = {path.stem: reason for path, reason in out.items()}
     assert reasons["b.wav"].startswith("held out: ")
     assert reasons["copy.wav"].startswith("there twice: ")
     assert left[0][1]["author"] == "Someone"
