@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Asks a teacher what it hears in each recording of a prepared folder.
+"""Asks a teacher what it hears in each recording of some prepared folders.
 
 The answers are stored beside the recordings, in blocks; those that are there are
 not asked for again. heard.csv names the best class of each recording.
 
-> python recipes/Starter/hear.py PREPARED --teacher MODEL
+> python recipes/Starter/hear.py PREPARED --teacher MODEL \
+>     --folders pool everyday --backgrounds everyday
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -41,6 +42,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("prepared", type=Path)
     parser.add_argument("--teacher", required=True)
+    parser.add_argument("--folders", nargs="+", required=True)
+    parser.add_argument("--backgrounds", nargs="+", help="of these folders")
     args = parser.parse_args()
     rows = {
         name: row
@@ -48,9 +51,15 @@ def main():
         for name, row in load_data_csv(
             args.prepared / f"{split}.csv", {"data_root": str(args.prepared)}
         ).items()
+        if name.partition("--")[0] in args.folders
     }
     clips = Mixtures(
-        rows, args.teacher, size=len(rows), seed=SEED, sample_rate=RATE
+        rows,
+        args.teacher,
+        size=len(rows),
+        seed=SEED,
+        sample_rate=RATE,
+        background_folders=args.backgrounds,
     )
     folder = args.prepared / "heard"
     folder.mkdir(exist_ok=True)

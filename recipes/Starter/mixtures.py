@@ -88,6 +88,8 @@ class Mixtures(torch.utils.data.Dataset):
         Length of a part.
     num_parts : int
         Number of parts of a clip.
+    background_folders : list of str, optional
+        Whose recordings may be behind others, by default all folders.
     is_mixed : bool
         Whether clips are mixed; otherwise, each is one recording.
 
@@ -107,6 +109,7 @@ class Mixtures(torch.utils.data.Dataset):
         seconds=5.0,
         part_seconds=1.5,
         num_parts=1,
+        background_folders=None,
         is_mixed=True,
     ):
         self.data = data
@@ -124,20 +127,12 @@ class Mixtures(torch.utils.data.Dataset):
         self.rate = sample_rate
         self.length = round(seconds * sample_rate)
         self.part_length = round(part_seconds * sample_rate)
-        long = [
-            [
-                number
-                for number in folder
-                if int(self.rows[number]["stop"])
-                - int(self.rows[number]["start"])
-                >= self.length
-            ]
-            for folder in self.folders
-        ]
         self.backgrounds = [
-            (share, own)
-            for share, own in zip(self.shares, long)
-            if own and share
+            number
+            for folder in background_folders or folders
+            for number in folders.get(folder, ())
+            if int(self.rows[number]["stop"]) - int(self.rows[number]["start"])
+            >= self.length
         ]
         self.num_parts = num_parts
         self.is_mixed = is_mixed
@@ -233,9 +228,7 @@ class Mixtures(torch.utils.data.Dataset):
 
     def add_background(self, scene, level, rng):
         """Adds a recording that fills a scene ``[S]``, in place."""
-        shares, folders = zip(*self.backgrounds)
-        folder = rng.choice(len(folders), p=np.array(shares) / sum(shares))
-        number = rng.choice(folders[folder])
+        number = rng.choice(self.backgrounds)
         level *= from_decibels(rng.uniform(*BACKGROUND_DB))
         add_sound(scene, self.read(number, rng), 0, level)
 

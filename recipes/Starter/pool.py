@@ -43,6 +43,7 @@ COMMITS = {
     "redeclipse/sounds": "ce37957f444a5402b9b5a899032c70453f85db16",
     "sonic-pi-net/sonic-pi": "c0002065a976b1355e7889f4aa96a1804e2b8119",
 }
+NUMBERED = ("OpenTTD/OpenSFX", "redeclipse/sounds")  # not takes, but sounds
 TAKES = 4  # of one object, at most
 SHORTEST = 0.1  # seconds
 FREESOUND = re.compile(
@@ -96,7 +97,8 @@ def describe(row):
     recording on Freesound, or the takes of one object.
     """
     path = Path(row["path"])
-    take = TAKE.sub("", path.stem)
+    is_numbered = row["repository"] in NUMBERED
+    take = path.stem if is_numbered else TAKE.sub("", path.stem)
     numbers = FREESOUND.findall(row["source"])
     name = f"{row['repository']}/{row['path']}"
     return {

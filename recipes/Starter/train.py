@@ -219,6 +219,7 @@ def dataio_prep(hparams):
         "seconds": hparams["clip_seconds"],
         "part_seconds": hparams["part_seconds"],
         "num_parts": hparams["num_parts"],
+        "background_folders": hparams["background_folders"],
     }
     return {
         "train": Mixtures(

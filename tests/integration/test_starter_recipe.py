@@ -237,6 +237,7 @@ def test_what_a_teacher_hears_is_asked_once(sounds, tmp_path, monkeypatch):
     teacher = str(sounds / "teacher.onnx")
     prepare_starter(folders, prepared, teacher=teacher, valid_fraction=0.3)
     words = [str(recipe / "hear.py"), str(prepared), "--teacher", teacher]
+    words += ["--folders", "a", "b"]
     status, text = run_words(words, tmp_path)
     assert status == 0 and "40 recordings, 3 classes" in text, text
     with open(prepared / "heard.csv") as file:
