@@ -120,3 +120,45 @@ def test_recordings_of_withheld_classes_are_left_out(tmp_path):
     half = select_rows(rows, fraction=0.5)
     assert 150 < len(half) < 250 and len(half) % 2 == 0
     assert set(select_rows(rows, fraction=0.25)) < set(half)
+
+
+def test_what_a_short_recording_leaves_empty_has_another_behind(tmp_path):
+    """Quiet, and of the folders that are named."""
+    from mixtures import BACKGROUND_DB, Mixtures
+
+    rows = {}
+    for name, pitch, seconds in (
+        ("short--a.wav", 1000, 0.5),
+        ("long--b.wav", 200, 3.0),
+        ("speech--c.wav", 3000, 3.0),
+    ):
+        times = np.arange(round(seconds * RATE)) / RATE
+        path = tmp_path / name
+        sf.write(path, 0.3 * np.sin(2 * np.pi * pitch * times), RATE)
+        rows[name] = {"wav": str(path), "start": "0", "stop": len(times)}
+        rows[name]["labels"] = ""
+
+    def levels(numbers, **options):
+        """Levels in dB at the three pitches, of a recording in a clip."""
+        clips = Mixtures(
+            rows, "", size=3, seed=0, sample_rate=RATE, seconds=2.0, **options
+        )
+        for number in numbers:
+            wav = clips.place(0, np.random.default_rng(number))
+            assert len(wav) == 2 * RATE
+            power = np.abs(np.fft.rfft(wav)) ** 2
+            # A window of 40 Hz around each
+            bands = [
+                power[2 * x - 80 : 2 * x + 80].sum() for x in (1000, 200, 3000)
+            ]
+            yield 10 * np.log10(np.array(bands) + 1e-9)
+
+    behind = list(levels(range(8), background_folders=["long"]))
+    for short, long, speech in behind:
+        # Four times as long
+        difference = long - short - 10 * np.log10(4)
+        assert BACKGROUND_DB[0] - 1 < difference < BACKGROUND_DB[1] + 1
+        assert speech < long - 20
+    anything = list(levels(range(8)))
+    assert any(speech > long for _, long, speech in anything)
+    assert any(long > speech for _, long, speech in anything)
