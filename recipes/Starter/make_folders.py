@@ -7,21 +7,30 @@ of each for training, and below ``held_out`` three folders of music, speech and
 noise, to count false alarms in. make_sounds.py adds ``speech`` and ``music``.
 
 With KITCHEN20, a clone of github.com/marc-moreaux/kitchen20, ``held_out`` also has
-kitchen sounds in the form of everyday, without drawers, which are in that.
+kitchen sounds in the form of everyday, without drawers, which are in that. With
+CLONES, a folder of git clones, OWNER+NAME each, there is the ``pool`` of what
+pool.csv lists, without what is also in DATA or KITCHEN20.
 
-> python recipes/Starter/make_folders.py DATA LIBROSA OUT --kitchen20 KITCHEN20
+> python recipes/Starter/make_folders.py DATA LIBROSA OUT \
+>     --kitchen20 KITCHEN20 --clones CLONES
+
+For choices, ``--folds 1 2`` leaves fold 3 out. ``held_out/withheld`` has the clips
+of ten classes, in the form of everyday.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
+import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from everyday import TRAINING, read_clips
+from everyday import FOLDS, TRAINING, read_clips
+from pool import choose, lay_out
 from starter_prepare import RATE, choose_split, find_row, read_tables
 
 from fftp_tag.audio.decode import read_audio
@@ -80,24 +89,37 @@ PAUSE = 0.3  # seconds after a word
 NOISE_MINUTES = 5  # of each kind of noise
 NOISE_DB = (-50, -20)  # its level, of each minute
 EXPONENTS = (0.0, 1.0, 2.0)  # power ~ 1 / f ** exponent
+# To measure ``learn`` on classes that an encoder never met, see starter.yaml
+WITHHELD = (
+    "cat_meow",
+    "church_bells",
+    "coughing",
+    "crow",
+    "glass_breaking",
+    "keyboard_typing",
+    "snoring",
+    "toilet_flush",
+    "train",
+    "vacuum_cleaner",
+)
 
 
 def copy_clips(folder, rows):
     """Copies clips ``(path, row)``, and writes their rows beside them."""
     (folder / "audio").mkdir(parents=True)
-    for path, _ in rows:
-        shutil.copy(path, folder / "audio")
+    for path, row in rows:
+        shutil.copy(path, folder / "audio" / row["file"])
     columns = list(rows[0][1])
     values = [[row[x] for x in columns] for _, row in rows]
     write_csv(folder / "clips.csv", columns, values)
 
 
-def everyday_sounds(data, name):
-    """The clips of a folder that are for training, and their rows."""
+def everyday_sounds(data, name, folds=TRAINING):
+    """The clips of a folder in some folds, and their rows."""
     clips = [
         clip
         for clip in read_clips(data)
-        if clip.fold in TRAINING and clip.path.parents[1].name == name
+        if clip.fold in folds and clip.path.parents[1].name == name
     ]
     tables = read_tables([clip.path for clip in clips])
     for clip in clips:
@@ -166,7 +188,7 @@ def hold_out(data, librosa, folder):
     pause = np.zeros(round(PAUSE * RATE), np.float32)
     parts = []
     for path in words(data):
-        if choose_split(path, VALID_FRACTION) == "valid":
+        if choose_split(path.stem, VALID_FRACTION) == "valid":
             parts += [read_audio(path, RATE), pause]
     soundfile.write(folder / "speech/words.flac", np.concatenate(parts), RATE)
     rng = np.random.default_rng(0)
@@ -179,6 +201,37 @@ def hold_out(data, librosa, folder):
         ]
         path = folder / f"noise/power_{exponent:.0f}.flac"
         soundfile.write(path, np.concatenate(minutes), RATE)
+
+
+def withheld(data):
+    """The clips of the classes that are withheld, and their rows."""
+    for clip in read_clips(data):
+        if clip.label in WITHHELD:
+            row = {"file": clip.path.name, "label": clip.label}
+            yield clip.path, row | {"audioset": clip.name, "fold": clip.fold}
+
+
+def others(data, kitchen20):
+    """What the pool must not have: the numbers of Freesound of each clip of all
+    folds and of kitchen20, by path.
+    """
+    tables = [
+        (data / "esc10", "esc10.csv"),
+        (data / "everyday", "clips.csv"),
+        (data / "audioset_mini", "clips.csv"),
+    ]
+    found = {}
+    for folder, table in tables:
+        for _, row in read_table(folder / table, ()):
+            name = row.get("file") or f"{row['ytid']}.flac"
+            told = row.get("group") or row.get("freesound_id") or name
+            number = re.search(r"\d{4,}", told)
+            found[folder / "audio" / name] = [number[0]] if number else []
+    if kitchen20:
+        columns = ("path", "usr_id")
+        for _, row in read_table(kitchen20 / "kitchen20.csv", columns):
+            found[kitchen20 / row["path"]] = [row["usr_id"]]
+    return found
 
 
 def kitchen(folder):
@@ -210,9 +263,12 @@ def main():
     parser.add_argument("librosa", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--kitchen20", type=Path)
+    parser.add_argument("--clones", type=Path)
+    parser.add_argument("--folds", nargs="+", default=TRAINING, choices=FOLDS)
     args = parser.parse_args()
     for name in ("everyday", "esc10"):
-        copy_clips(args.out / name, list(everyday_sounds(args.data, name)))
+        clips = everyday_sounds(args.data, name, args.folds)
+        copy_clips(args.out / name, list(clips))
     copy_clips(args.out / "instruments", list(instruments(args.data)))
     copy_tracks(args.librosa, args.out / "tracks")
     copy_words(args.data, args.out / "speech_commands")
@@ -220,6 +276,14 @@ def main():
     if args.kitchen20:
         clips = list(kitchen(args.kitchen20))
         copy_clips(args.out / "held_out/kitchen/everyday", clips)
+    copy_clips(args.out / "held_out/withheld/everyday", [*withheld(args.data)])
+    if args.clones:
+        with tempfile.TemporaryDirectory() as folder:
+            clips = lay_out(args.clones, Path(folder))
+            left, out = choose(clips, others(args.data, args.kitchen20))
+            copy_clips(args.out / "pool", left)
+        reasons = sorted((str(path), reason) for path, reason in out.items())
+        write_csv(args.out / "left_out.csv", ("path", "reason"), reasons)
 
 
 if __name__ == "__main__":

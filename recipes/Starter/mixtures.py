@@ -30,6 +30,7 @@ AUDIBLE_DB = 10  # so much quieter, a recording's true classes are targets
 TRUE = 0.9  # their least target
 NOISY = 0.5  # fraction of the mixtures that have noise
 NOISE_DB = (-50, -15)  # relative to the loudest recording
+BACKGROUND_DB = (-30, -15)  # of a recording behind, relative to the loudest
 EXPONENTS = (0.0, 0.5, 1.0, 1.5, 2.0)  # of noises: power ~ 1 / f ** exponent
 NOISE_SECONDS = 30  # of each
 FADE = 160  # samples
@@ -87,8 +88,13 @@ class Mixtures(torch.utils.data.Dataset):
         Length of a part.
     num_parts : int
         Number of parts of a clip.
+    background_folders : list of str, optional
+        Whose recordings may be behind others, by default all folders.
     is_mixed : bool
-        Whether clips are mixed; otherwise, each is a recording as it is.
+        Whether clips are mixed; otherwise, each is one recording.
+
+    What recordings leave empty has another behind it, quiet and as long as the
+    clip, if there is one: in zeros, teachers hear silence.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class Mixtures(torch.utils.data.Dataset):
         seconds=5.0,
         part_seconds=1.5,
         num_parts=1,
+        background_folders=None,
         is_mixed=True,
     ):
         self.data = data
@@ -120,6 +127,13 @@ class Mixtures(torch.utils.data.Dataset):
         self.rate = sample_rate
         self.length = round(seconds * sample_rate)
         self.part_length = round(part_seconds * sample_rate)
+        self.backgrounds = [
+            number
+            for folder in background_folders or folders
+            for number in folders.get(folder, ())
+            if int(self.rows[number]["stop"]) - int(self.rows[number]["start"])
+            >= self.length
+        ]
         self.num_parts = num_parts
         self.is_mixed = is_mixed
         # Of the teacher, to clips by number; and which numbers, of one epoch
@@ -149,7 +163,7 @@ class Mixtures(torch.utils.data.Dataset):
         if self.is_mixed:
             wav, names = self.mix(rng)
         else:
-            wav = self.read(number, rng)
+            wav = self.place(number, rng)
         sig = as_int16(wav)
         starts = rng.integers(
             max(len(sig) - self.part_length, 0) + 1, size=self.num_parts
@@ -202,9 +216,25 @@ class Mixtures(torch.utils.data.Dataset):
         )
         return wav.numpy()
 
+    def place(self, number, rng):
+        """A recording in a clip ``[S]``, with another behind it."""
+        wav = self.read(number, rng)
+        if not self.backgrounds or len(wav) == self.length:
+            return wav
+        scene = np.zeros(self.length, np.float32)
+        add_sound(scene, wav, rng.integers(self.length - len(wav) + 1))
+        self.add_background(scene, wav.std(), rng)
+        return scene / max(1.0, np.abs(scene).max())
+
+    def add_background(self, scene, level, rng):
+        """Adds a recording that fills a scene ``[S]``, in place."""
+        number = rng.choice(self.backgrounds)
+        level *= from_decibels(rng.uniform(*BACKGROUND_DB))
+        add_sound(scene, self.read(number, rng), 0, level)
+
     def mix(self, rng):
         """Draws and mixes a clip ``[S]``; names its true classes, as known."""
-        names = []
+        names, filled = [], 0
         scene = np.zeros(self.length, np.float32)
         loudest = rng.uniform(*LEVEL_DB)
         count = 1 + rng.choice(len(SOUNDS), p=SOUNDS)
@@ -219,8 +249,11 @@ class Mixtures(torch.utils.data.Dataset):
             quieter = rng.uniform(0, QUIETER_DB) if place else 0
             level = from_decibels(loudest - quieter)
             add_sound(scene, wav, start, level, FADE)
+            filled += len(wav)
             if quieter < AUDIBLE_DB:
                 names += filter(None, self.rows[number]["labels"].split(";"))
+        if self.backgrounds and filled < self.length:
+            self.add_background(scene, from_decibels(loudest), rng)
         if rng.uniform() < NOISY:
             noise = self.noises[rng.integers(len(self.noises))]
             start = rng.integers(len(noise) - self.length + 1)

@@ -19,6 +19,7 @@ from fftp_tag.audio.decode import find_audio_files, read_audio
 from fftp_tag.data.clips import Clip, as_int16
 from fftp_tag.data.names import text_digest
 from fftp_tag.data.prepared import preparing, write_prepared
+from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError
 from fftp_tag.files import write_csv
 
@@ -27,7 +28,8 @@ logger = logging.getLogger(__name__)
 RATE = 16000
 SHORTEST = 0.1  # seconds, without silence at the ends
 # A speaker of Speech Commands, or a number of Freesound, in the name of a file
-GROUP = re.compile(r"^[0-9a-f]{8}(?=_nohash)|\d{4,}")
+GROUP = re.compile(r"[0-9a-f]{8}(?=_nohash)|\d{4,}")
+TAKE = re.compile(r"[\W_]*\d+[a-z]?$")
 # Tables beside recordings, their columns of names, and those that are copied
 TABLES = ("attribution.csv", "clips.csv")
 NAMES = ("file", "ytid")
@@ -45,8 +47,8 @@ def prepare_starter(
 ):
     """Converts all recordings below some folders, unless that is done.
 
-    Silence at their ends is cut off. All recordings of a group, by the number
-    of Freesound or the speaker in their names, are in one split: training, or
+    Silence at their ends is cut off. All recordings of a group, by the column
+    ``group`` of a table beside them or their names, are in one split: training, or
     validation.
 
     Arguments
@@ -101,7 +103,10 @@ def prepare_starter(
                 name,
                 path,
                 labels=classes[name],
-                split=choose_split(path, valid_fraction),
+                split=choose_split(
+                    find_row(path, tables).get("group") or path.stem,
+                    valid_fraction,
+                ),
             )
             for name, path in recordings.items()
         ]
@@ -123,12 +128,53 @@ def clip_id(folder, path):
     return f"{folder}--{path}"
 
 
-def choose_split(path, valid_fraction):
+def choose_split(name, valid_fraction):
     """The split of a recording, which depends on its group alone."""
-    found = GROUP.search(path.stem)
-    group = found[0] if found else path.stem
-    share = int(text_digest(group)[:8], 16) / 16**8
-    return "valid" if share < valid_fraction else "train"
+    is_valid = share_of(find_group(name)) < valid_fraction
+    return "valid" if is_valid else "train"
+
+
+def find_group(name):
+    """The speaker or number in a name, or else what it shares with other takes."""
+    found = GROUP.search(name)
+    return found[0] if found else TAKE.sub("", name)
+
+
+def share_of(name):
+    """A number from 0 to 1 that a name alone decides on."""
+    return int(text_digest(name)[:8], 16) / 16**8
+
+
+def select_rows(rows, *, fraction=1.0, withheld=(), heard=None):
+    """Chooses the recordings of a manifest that are learnt from.
+
+    Arguments
+    ---------
+    rows : dict
+        Rows of a manifest by id.
+    fraction : float
+        Of the groups of recordings, that are kept.
+    withheld : list of str
+        Classes whose recordings are left out, by their true classes and by the
+        best of the teacher.
+    heard : str, optional
+        The table of what the teacher hears best, see hear.py.
+
+    Returns
+    -------
+    dict
+        The rows that are kept.
+    """
+    best = {}
+    if withheld:
+        columns = ("ID", "best")
+        best = {x["ID"]: x["best"] for _, x in read_table(heard, columns)}
+    return {
+        name: row
+        for name, row in rows.items()
+        if share_of("of " + find_group(Path(name).stem)) < fraction
+        and not {*row["labels"].split(";"), best.get(name)} & set(withheld)
+    }
 
 
 def read_sound(path):

@@ -17,6 +17,7 @@ import sys
 
 import torch
 from mixtures import Mixtures, Numbers, log_odds
+from starter_prepare import select_rows
 from torch.nn.functional import cosine_similarity
 
 import speechbrain as sb
@@ -211,6 +212,7 @@ def dataio_prep(hparams):
         )
         for split in ("train", "valid")
     }
+    rows["train"] = select_rows(rows["train"], **hparams["select_opts"])
     options = {
         "teacher": hparams["teacher"],
         "sample_rate": hparams["sample_rate"],
@@ -218,6 +220,7 @@ def dataio_prep(hparams):
         "seconds": hparams["clip_seconds"],
         "part_seconds": hparams["part_seconds"],
         "num_parts": hparams["num_parts"],
+        "background_folders": hparams["background_folders"],
     }
     return {
         "train": Mixtures(
