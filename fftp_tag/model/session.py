@@ -4,9 +4,10 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,9 @@ NO_CLASSES = (
 
 class Model:
     """A model.onnx that training or ``fftp-tag import`` has written.
+
+    A pickle holds its path, not its weights: another process loads the file
+    once, and raises an InputError if it is another model by then.
 
     Arguments
     ---------
@@ -64,6 +68,7 @@ class Model:
         threads: int | None = None,
     ):
         self.path = os.fspath(path)
+        self.threads = threads
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path}: there is no such file.")
         self.session = start_session(self.path, threads)
@@ -89,6 +94,17 @@ class Model:
             self.span_samples = self.info.frame_level.span_samples
             self.hop_samples = self.info.frame_level.hop_samples
         self.rules = self.info.rules or default_rules(len(self.labels))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the session."""
+        state = {**vars(self), "path": os.path.abspath(self.path)}
+        del state["session"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Loads the file, unless the process has loaded it for a pickle."""
+        vars(self).update(state)
+        self.session = load_same(self.path, self.threads, self.digest)
 
     def run(self, outputs: Sequence[str], wavs: np.ndarray) -> list[np.ndarray]:
         """Computes outputs, by name, of waveforms ``[B, S]`` of equal length.
@@ -176,6 +192,23 @@ def start_session(
             f"{path} is damaged or not an ONNX model, copy or train it again: "
             f"{first_line(error)}"
         ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def load_same(
+    path: str, threads: int | None, digest: str
+) -> "onnxruntime.InferenceSession":
+    """Loads the model of a pickle, once in a process.
+
+    Raises
+    ------
+    InputError
+        If the file holds another model.
+    """
+    model = Model(path, threads)
+    if model.digest != digest:
+        raise InputError(f"{path} is another model than when it was pickled.")
+    return model.session
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:

@@ -62,6 +62,8 @@ class AudioTagger:
     model of clips runs on consecutive pieces, and on windows for timelines and
     events. The probabilities of a file are the maximum over its pieces.
 
+    It can be pickled, for a pool of processes, see docs/archives.md.
+
     Arguments
     ---------
     model : Model

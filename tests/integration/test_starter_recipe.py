@@ -80,7 +80,8 @@ def read_log(output):
 
 def test_the_answers_of_a_teacher_are_learnt(sounds, tmp_path):
     output = tmp_path / "trained"
-    run_as_user([sys.executable, *words_of(sounds, output)])
+    # Beside other tests, threads of this and of them wait for each other
+    run_as_user([sys.executable, *words_of(sounds, output)], limit=900)
     splits = {}
     for split in ("train", "valid"):
         with open(output / "prepared" / f"{split}.csv") as file:
