@@ -159,6 +159,9 @@ class DatasetNormalization(torch.nn.Module):
     mean, std : float
         Mean and standard deviation of the data set's features: -4.2677393 and
         4.5689974 for AudioSet, -6.845978 and 5.5654526 for Speech Commands.
+    pad_frames : int
+        Minimum number of frames, for encoders that do not mask padding. As in
+        AST, padding is 0 before the normalisation.
 
     Example
     -------
@@ -167,10 +170,16 @@ class DatasetNormalization(torch.nn.Module):
     tensor([[[0., 1.]]])
     """
 
-    def __init__(self, mean=-4.2677393, std=4.5689974):
+    def __init__(self, mean=-4.2677393, std=4.5689974, pad_frames=0):
         super().__init__()
         self.mean = mean
         self.std = std
+        self.pad_frames = pad_frames
+
+    @property
+    def padding(self):
+        """The normalised value of padding, a log-mel energy of 0."""
+        return -self.mean / (2 * self.std)
 
     def forward(self, x, lengths=None):
         """Normalises a batch.
@@ -180,12 +189,19 @@ class DatasetNormalization(torch.nn.Module):
         x : torch.Tensor
             Features ``[B, T, F]``.
         lengths : torch.Tensor, optional
-            Ignored; ``EncoderClassifier`` passes it.
+            Lengths ``[B]`` relative to T, which tell the padding for
+            ``pad_frames``.
 
         Returns
         -------
         torch.Tensor
             Normalised features ``[B, T, F]``.
         """
-        del lengths
+        if self.pad_frames:
+            if lengths is not None:
+                counts = (lengths * x.shape[1]).round()[:, None, None]
+                frames = torch.arange(x.shape[1], device=x.device)[:, None]
+                x = x.masked_fill(frames >= counts, 0.0)
+            missing = torch.sym_max(self.pad_frames - x.shape[1], 0)
+            x = torch.nn.functional.pad(x, (0, 0, 0, missing))
         return (x - self.mean) / (2 * self.std)

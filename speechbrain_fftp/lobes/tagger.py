@@ -186,7 +186,10 @@ def extract_features(modules, wavs, wav_lens=None):
     if lens is None:
         return modules["mean_var_norm"](feats), None
     there = lens.to(feats.device, non_blocking=True)
-    return modules["mean_var_norm"](feats, there), lens
+    feats = modules["mean_var_norm"](feats, there)
+    if getattr(modules["mean_var_norm"], "pad_frames", 0):
+        return feats, None  # padding is a part of the clip
+    return feats, lens
 
 
 def classify(classifier, embeddings):

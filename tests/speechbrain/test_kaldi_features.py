@@ -72,3 +72,18 @@ def test_lengths_in_float32_are_exact():
         lengths = compute_features.frame_lens(samples / total, total)
         frames = (lengths * compute_features.num_frames(total)).round()
         assert torch.equal(frames.long(), torch.arange(1, len(samples) + 1))
+
+
+@pytest.mark.parametrize("n_frames", [8, 12])
+def test_padding_is_that_of_the_original_ast(device, n_frames):
+    """Which pads with zeros, or cuts, and then normalises."""
+    from speechbrain.lobes.features import DatasetNormalization
+
+    norm = DatasetNormalization(mean=-4.0, std=2.0, pad_frames=10).to(device)
+    feats = torch.randn(2, n_frames, 3, device=device)
+    found = norm(feats, torch.tensor([1.0, 0.25], device=device))
+    assert found.shape == (2, max(n_frames, 10), 3)
+    for clip, feat, count in zip(found, feats, (n_frames, n_frames // 4)):
+        torch.testing.assert_close(clip[:count], (feat[:count] + 4) / 4)
+        assert (clip[count:] == norm.padding).all() and norm.padding == 1
+    assert torch.equal(norm(feats)[0], found[0])

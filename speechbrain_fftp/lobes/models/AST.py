@@ -134,6 +134,9 @@ class AST(torch.nn.Module):
     pooling : str
         "cls", the class tokens as in the original; "mean", the mean over the
         clip's valid tokens; or "cls+mean", the mean of both.
+    mask_padding : bool
+        False, as in the original, counts padding as a part of the clip, so that
+        ``lengths`` have no influence.
 
     Raises
     ------
@@ -160,6 +163,7 @@ class AST(torch.nn.Module):
         dropout=0.0,
         norm_eps=1e-6,
         pooling="cls",
+        mask_padding=True,
     ):
         super().__init__()
         if pooling not in POOLINGS:
@@ -167,6 +171,7 @@ class AST(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
+        self.mask_padding = mask_padding
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.max_frames = max_frames
@@ -234,7 +239,7 @@ class AST(torch.nn.Module):
         """
         # [B, T, F] -> [B, F' * T', D]
         tokens, time_patches, valid = embed_clips(
-            self.embedding, feats, lengths
+            self.embedding, feats, lengths if self.mask_padding else None
         )
         rows = self.embedding.freq_patches
         n_time_patches = tokens.shape[1] // rows

@@ -52,6 +52,8 @@ class AuM(torch.nn.Module):
         Epsilon of the normalisations.
     pooling : str
         "cls" as in the original, "mean" or "cls+mean"; see ``AST``.
+    mask_padding : bool
+        See ``AST``.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class AuM(torch.nn.Module):
         norm_eps=1e-5,
         pooling="cls",
         scan="auto",
+        mask_padding=True,
     ):
         super().__init__()
         if pooling not in POOLINGS:
@@ -87,6 +90,7 @@ class AuM(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
+        self.mask_padding = mask_padding
         self.embed_dim = embed_dim
         self.max_frames = max_frames
         self.pooling = pooling
@@ -155,7 +159,7 @@ class AuM(torch.nn.Module):
         """
         # [B, T, F] -> [B, F' * T', D]
         tokens, time_patches, valid = embed_clips(
-            self.embedding, feats, lengths
+            self.embedding, feats, lengths if self.mask_padding else None
         )
         B, N, D = tokens.shape
         rows = self.embedding.freq_patches

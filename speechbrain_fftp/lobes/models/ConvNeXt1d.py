@@ -146,6 +146,8 @@ class ConvNeXt1d(torch.nn.Module):
     pooling : str
         "mean", see ``AST``, or "mean+std", ``WideStatistics`` with a width of
         three times ``embed_dim``.
+    mask_padding : bool
+        See ``AST``.
 
     Raises
     ------
@@ -171,6 +173,7 @@ class ConvNeXt1d(torch.nn.Module):
         mlp_ratio=4.0,
         dropout=0.0,
         pooling="mean",
+        mask_padding=True,
     ):
         super().__init__()
         if embedding is None:
@@ -181,6 +184,7 @@ class ConvNeXt1d(torch.nn.Module):
                 f"not {embedding.patch_bins}."
             )
         self.n_mels = n_mels
+        self.mask_padding = mask_padding
         self.embed_dim = embed_dim
         self.embedding = embedding
         self.stem_norm = torch.nn.LayerNorm(embed_dim)
@@ -227,7 +231,9 @@ class ConvNeXt1d(torch.nn.Module):
             Embeddings, tokens over time, and their mask.
         """
         # [B, T, F] -> [B, N, D]
-        tokens, _, valid = embed_clips(self.embedding, feats, lengths)
+        tokens, _, valid = embed_clips(
+            self.embedding, feats, lengths if self.mask_padding else None
+        )
         tokens = self.stem_norm(tokens)
         for block in self.blocks:
             tokens = block(tokens, valid)

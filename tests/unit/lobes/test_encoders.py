@@ -52,3 +52,15 @@ def test_clips_of_a_padded_batch_are_as_alone(
     for found, expected in zip(*results):
         assert (found - expected).abs().max() <= limit * expected.abs().max()
         assert expected.any()
+
+
+@pytest.mark.parametrize("kind, patches", CASES)
+@torch.no_grad()
+def test_padding_that_is_not_masked_is_a_part_of_the_clip(kind, patches):
+    encoder = make_encoder(kind, patches)
+    feats, lengths = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
+    masked = encoder(feats, lengths)
+    encoder.mask_padding = False
+    found = encoder(feats, lengths)
+    assert torch.equal(found, encoder(feats))
+    assert (found[1] - masked[1]).abs().max() > 0.01

@@ -25,6 +25,7 @@ from speechbrain_fftp.lobes.tagger import classify, extract_features
 from speechbrain_fftp.onnx.export import (
     ExportError,
     describe,
+    export_onnx,
     largest_difference,
 )
 from speechbrain_fftp.onnx.wrapper import WaveformModel
@@ -67,6 +68,25 @@ def model(exported, trained_on_tones, tmp_path_factory):
         return made[form]
 
     return make
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["AST", "AuM fo-bi"])
+@torch.no_grad()
+def test_short_clips_of_a_model_that_attends_to_padding(kind, tmp_path):
+    """They are padded, as in training."""
+    encoder = make_encoder(kind)
+    modules = make_modules(encoder)
+    encoder.mask_padding, modules["mean_var_norm"].pad_frames = False, 60
+    path = tmp_path / "model.onnx"
+    export_onnx(path, modules, "ABC", sample_rate=16000, max_frames=60)
+    session = onnxruntime.InferenceSession(path)
+    wavs = torch.zeros(1, 9840)  # 60 frames
+    wavs[:, :5000] = noise(1, 5000)
+    feats, lens = extract_features(modules, wavs, torch.tensor([5000 / 9840]))
+    expected = classify(modules["classifier"], encoder(feats, lens)).sigmoid()
+    (found,) = session.run(["probabilities"], {"wavs": wavs[:, :5000].numpy()})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def noise(*shape):
