@@ -43,6 +43,8 @@ def test_initial_values_are_those_of_the_original(device):
     # Log-uniform: the median is the geometric mean.
     assert abs(steps.log().median() - math.log(0.01)) < 0.5
     assert not layer.dt_proj_b.bias.any()
+    # Torch's bound of a layer of that rank, which is 4
+    assert 0.4 < layer.dt_proj.weight.abs().max() <= 4**-0.5
     rates = torch.arange(1.0, 17, device=device).expand(128, 16)
     torch.testing.assert_close(layer.A_log.exp(), rates)
     # Torch's bound of a linear layer, over the root of the depth

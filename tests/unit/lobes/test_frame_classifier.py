@@ -24,3 +24,11 @@ def test_clip_is_pooled_from_its_own_predictions():
         pooled = probs.square().sum(0) / probs.sum(0)
         torch.testing.assert_close(clip[0].sigmoid(), pooled)
     torch.testing.assert_close(classifier(tokens.float())[0][0], found[0])
+
+
+def test_logits_of_certain_predictions_are_finite():
+    classifier = FrameClassifier(24, 2)
+    classifier.layers[1].bias.data = torch.tensor([1000.0, -1000.0])
+    logits, _ = classifier(torch.randn(1, 9, 24))
+    assert logits.isfinite().all()
+    assert logits[0, 0, 0] > 10 and logits[0, 0, 1] < -10

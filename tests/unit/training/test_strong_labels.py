@@ -11,7 +11,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from fftp_tag.data.strong_labels import make_frame_targets
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_fftp.training.strong_labels import frame_loss, read_events
+from speechbrain_fftp.lobes.features import KaldiFbank
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.training.strong_labels import (
+    add_frame_targets,
+    frame_loss,
+    read_events,
+)
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 CLASSES = "index,mid,display_name\n0,/m/1,Dog\n1,/m/2,Siren\n"
@@ -46,6 +52,32 @@ def test_targets_of_time_steps():
     events = [(1.0, 3.0, 0), (4.6, 4.7, 1)]  # the second between two centres
     targets = make_frame_targets(times, events, 2)
     assert targets.T.tolist() == [[0, 1, 1, 0, 0], [0, 0, 0, 0, 1]]
+
+
+def test_targets_are_known_in_listed_clips_of_classes_with_events(
+    read, tmp_path
+):
+    """Of a clip without events, too, but of no class without any."""
+    read("a\t0.0\t0.5\t/m/2", "b\t\t\t")  # writes the table
+    sig = torch.zeros(16000)
+    clips = {
+        clip: {"duration": 1.0, "sig": sig, "targets": 0} for clip in "abc"
+    }
+    dataset = DynamicItemDataset(clips)
+    add_frame_targets(
+        dataset,
+        str(tmp_path / "strong.tsv"),
+        tmp_path,
+        n_classes=2,
+        front_end=KaldiFbank(),
+        embedding=FFTPEmbedding(128, 8, patch_frames=10, stride_frames=10),
+    )
+    for item, known, active in zip(
+        dataset, ([0, 1], [0, 1], [0, 0]), (5, 0, 0)
+    ):
+        assert item["known"].tolist() == known
+        assert item["frame_targets"].sum(0).tolist() == [0, active]
+        assert item["frame_targets"][:active, 1].all()
 
 
 def test_loss_is_that_of_known_time_steps():
