@@ -14,7 +14,6 @@ from ruamel.yaml import YAML
 from fftp_tag.errors import InputError
 from fftp_tag.model.hub import find_checkpoint
 from speechbrain.utils.distributed import run_on_main
-from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.pretrained.families import build_modules, find_family
 from speechbrain_fftp.pretrained.square import (
     change_stride,
@@ -24,8 +23,6 @@ from speechbrain_fftp.pretrained.square import (
 from speechbrain_fftp.pretrained.tensors import read_checkpoint, read_tensors
 from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS
 
-logger = get_logger(__name__)
-
 KERNELS = "blocks.0.conv.weight"  # of a ConvNeXt1d
 PUBLISHED_RATE = 16000  # sampling rate of all published models
 
@@ -34,7 +31,7 @@ def start_from(
     encoder: torch.nn.Module,
     source: Path | str | None,
     sample_rate: int = PUBLISHED_RATE,
-) -> None:
+) -> str | None:
     """Initialises an encoder with the weights of another model.
 
     All sizes must be the encoder's, with two exceptions. Positions are fitted:
@@ -53,21 +50,26 @@ def start_from(
     sample_rate : int
         What the encoder will be trained at, in Hz.
 
+    Returns
+    -------
+    str or None
+        What was loaded, in a sentence for the log, which does not exist yet.
+
     Raises
     ------
     InputError
         If the source is missing or damaged, or does not fit.
     """
     if source is None:
-        return
+        return None
     try:
-        _start_from(encoder, source, sample_rate)
+        return _start_from(encoder, source, sample_rate)
     except (InputError, OSError) as error:
         raise InputError(f"--pretrained {source}: {error}") from error
 
 
 def _start_from(encoder, source, sample_rate):
-    """Finds and reads the weights, and gives them to the encoder."""
+    """Finds and reads the weights, gives them to the encoder, and says so."""
     run_on_main(find_checkpoint, args=[source])
     path = find_checkpoint(source)
     if (path / "embedding_model.ckpt").is_file():
@@ -81,8 +83,11 @@ def _start_from(encoder, source, sample_rate):
     if POSITIONS in state:
         state[POSITIONS] = change_stride(state[POSITIONS], stride, new_stride)
     n_rows = len(state.get(POSITIONS, ()))
+    report = [
+        f"{sum(x.numel() for x in encoder.parameters()) / 1e6:.1f} M weights"
+    ]
     if n_rows > 1 and encoder.embedding.freq_patches == 1:
-        logger.info("Full-frequency patches start as the means of square ones.")
+        report.append("full-frequency patches are the means of square ones")
         n_mels, cells = encoder.embedding.n_mels, state[PATCHES].shape[1]
         size = math.isqrt(cells)
         if size**2 != cells:
@@ -98,6 +103,12 @@ def _start_from(encoder, source, sample_rate):
         state = to_full_frequency(
             state, encoder.embedding, (size, size), stride_bins
         )
+    if POSITIONS in state:
+        columns, wanted = (
+            x.shape[1] for x in (state[POSITIONS], encoder.position.table)
+        )
+        if columns != wanted:
+            report.append(f"positions in time: {wanted} of {columns}")
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
@@ -111,7 +122,10 @@ def _start_from(encoder, source, sample_rate):
             f"its weights do not fit the {type(encoder).__name__} of the yaml: "
             + ("; ".join(differences) or textwrap.shorten(str(error), 300))
         ) from error
-    logger.info("The encoder starts from %s; its classifier is not used.", path)
+    return (
+        f"The encoder starts from {path}: {'; '.join(report)}. Its classifier "
+        "is not used."
+    )
 
 
 def _read_stride(path):

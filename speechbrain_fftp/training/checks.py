@@ -41,6 +41,12 @@ def compare_features(brain, datasets, *, num_clips=64):
     )
 
 
+def report_start(brain, datasets, *, started_from):
+    """Logs what ``start_from`` loaded, if it did; for ``before`` in a yaml file."""
+    if started_from:
+        logger.info(started_from)
+
+
 def _check_lengths(brain, datasets):
     """Raises an InputError if clips are too short or too long."""
     rows = datasets["train"].data.values()

@@ -40,7 +40,8 @@ def test_a_training_belongs_to_its_data(tmp_path):
         "lr": "0.000000000001",
         "export": True,
     }
-    train(run, **options)
+    log, _ = train(run, **options)
+    assert "embedding_model.ckpt: 0.1 M weights" in log
     labels = (run / "inference" / "label_encoder.txt").read_text()
     assert labels.startswith("'cat' => 0\n'dog' => 1\n")
     found = torch.load(run / "inference" / "embedding_model.ckpt")

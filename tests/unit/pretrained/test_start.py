@@ -56,7 +56,9 @@ def check_start(encoder, source, expected):
     """All weights of an encoder become those of another clip length."""
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter)
-    start_from(encoder, source)
+    report = start_from(encoder, source)
+    count = sum(weights.numel() for weights in encoder.parameters())
+    assert str(source) in report and f"{count / 1e6:.1f} M weights" in report
     state = expected.state_dict()
     for name, tensor in encoder.state_dict().items():
         if name == "position.table":
