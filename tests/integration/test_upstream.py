@@ -111,10 +111,15 @@ print([name for name in sys.argv[1:] if pydoc.locate(name) is None])
 
 
 def test_a_part_needs_no_more_than_the_parts_before_it():
-    """And SpeechBrain, but for Triton's kernels, which are optional."""
+    """And SpeechBrain, but for Triton's kernels, which are optional.
+
+    Nor do the Python blocks of its READMEs and of its text.
+    """
     parts, of_series, stock = list(PARTS), find_names(), set()
     for index, part in enumerate(parts):
-        for path in PARTS[part]:
+        texts = sorted(upstream.TEXTS.glob(f"{part}.*"))
+        texts = [x.relative_to(upstream.ROOT).as_posix() for x in texts]
+        for path in (*PARTS[part], *texts):
             for name in imported(path):
                 module = name.rpartition(".")[0]
                 source = of_series.get(name) or of_series.get(module)

@@ -9,6 +9,7 @@ Authors
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -30,12 +31,6 @@ OPTIONS = [
 ]
 STOCK = ROOT / "hparams" / "stock"
 GSC = "Google-speech-commands"
-CONVERT = """
-import sys
-from speechbrain.utils.inference_folder import convert_run
-
-convert_run(*sys.argv[1:], max_key="mAP", num=5, single_label=False)
-"""
 YAMLS = ("ast_fftp.yaml", "aum_fftp.yaml", "convnext_fftp.yaml")
 
 
@@ -119,18 +114,23 @@ def test_decisions_of_inference_are_those_of_the_recipe(
 
 
 def test_audioset_trains(checkout, tmp_path):
-    """Its checkpoints become a folder for inference."""
-    write_lists(tmp_path / "data", 0.5, balanced_train=24, eval=8)
-    out, folder = tmp_path / "out", tmp_path / "inference"
+    """And its model tags a clip, by the commands and the code of the README."""
+    data, recipe = tmp_path / "data", "AudioSet/Tagging"
+    write_lists(data, 0.5, balanced_train=24, eval=8)
+    folder = checkout / "recipes" / recipe
+    readme = (folder / "README.md").read_text("utf-8")
+    readme = readme.replace("/yourpath/AudioSet", str(data))
+    readme = readme.replace("dog.wav", str(next(data.rglob("*.flac"))))
+    (command,) = re.findall(r"(?ms)^```shell\npython (.*?)$", readme)
     run(
         checkout,
-        "AudioSet/Tagging",
-        *("train.py", "hparams/ast_fftp.yaml", "--device=cpu"),
-        *(f"--data_folder={tmp_path / 'data'}", f"--output_folder={out}"),
+        recipe,
+        *(*command.split(), "--device=cpu", "--num_workers=0"),
         *("--valid_fraction=0.3", "--number_of_epochs=1", "--n_classes=3"),
-        *("--num_workers=0", "--embed_dim=64", "--depth=1"),
+        *("--embed_dim=64", "--depth=1", "--mask_padding=False"),
     )
-    log = (out / "train_log.txt").read_text()
+    log = (folder / "results/ast_fftp/1234/train_log.txt").read_text()
     assert "valid mAP" in log and "test d_prime" in log
-    run(checkout, "AudioSet/Tagging", "-c", CONVERT, out, folder)
-    assert (folder / "embedding_model.ckpt").is_file()
+    (code,) = re.findall(r"(?ms)^```python\n(.*?)^```$", readme)
+    _, probability = run(checkout, recipe, "-c", code).rsplit(" ", 1)
+    assert 0 < float(probability) < 1

@@ -12,15 +12,20 @@ from upstream_parts import ROOT
 
 
 def imported(path):
-    """The names in SpeechBrain that an exported file imports or builds."""
+    """The names in SpeechBrain that an exported file imports or builds.
+
+    Of a text, or of what a patch adds to one, those in its Python blocks.
+    """
     text = rename((ROOT / path).read_text("utf-8"))
     if path.endswith(".yaml"):
         return re.findall(r"!(?:new|name|apply):(speechbrain\.[\w.]+)", text)
-    if not path.endswith(".py"):
-        return []
+    code = text if path.endswith(".py") else ""
+    if path.endswith((".md", ".patch")):
+        text = re.sub(r"(?m)^\+", "", text)
+        code = "".join(re.findall(r"(?ms)^```python\n(.*?)^```$", text))
     return [
         f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(ast.parse(code))
         if isinstance(node, ast.ImportFrom)
         and node.module.startswith("speechbrain.")
         for alias in node.names
