@@ -38,6 +38,31 @@ def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
     assert encoder.pooling == "cls"
 
 
+# Patches, millions of parameters and GMACs of AuM-base, as in docs/paper.md
+AUM = [
+    (SquarePatchEmbedding, (16, 10), 1024, 92.2, 109.17),
+    (SquarePatchEmbedding, (16, 16), 1024, 91.7, 46.17),
+    (FFTPEmbedding, (10, 1), 1000, 92.9, 90.06),
+    (FFTPEmbedding, (25, 5), 1000, 93.7, 18.17),
+    (FFTPEmbedding, (50, 10), 1000, 96.1, 9.18),
+]
+
+
+@pytest.mark.parametrize("kind, sizes, frames, millions, gmacs", AUM)
+def test_sizes_of_audio_mamba(kind, sizes, frames, millions, gmacs):
+    with torch.device("meta"):
+        encoder = AuM(embedding=kind(128, 768, *sizes), max_frames=frames)
+    count = sum(weights.numel() for weights in encoder.parameters())
+    assert count / 1e6 == pytest.approx(millions, abs=0.05)
+    embedding = kind(128, 768, *sizes)
+    patches = embedding.proj.weight.numel() * embedding.num_patches(frames)
+    block = AuM(depth=1, embedding=embedding).eval()
+    with torch.inference_mode():
+        macs = count_macs(block, torch.zeros(1, frames, 128)).linear_conv
+    macs = patches + 24 * (macs - patches)  # of 24 equal blocks
+    assert macs / 1e9 == pytest.approx(gmacs, abs=0.005)
+
+
 def test_masked_attention_on_a_cpu_counts_as_much():
     encoder = AST(embed_dim=48, depth=2, num_heads=3).eval()
     lengths = torch.tensor([1.0, 0.6])
