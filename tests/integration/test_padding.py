@@ -5,7 +5,7 @@ Authors
 """
 
 import re
-import shlex
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -19,15 +19,25 @@ from speechbrain_fftp.training.padding import ClipBatch, pad_to_one_shape
 
 
 def printed_commands(recipe):
-    """The yaml and the options of a README's commands with padding."""
+    """The yaml and the options of a README's commands with the paper's settings.
+
+    As a shell passes them on.
+    """
     text = (ROOT / "recipes" / recipe / "README.md").read_text("utf-8")
-    for line in re.findall(r"(?m)^python .*--max_grad_norm.*$", text):
-        words = shlex.split(line)
+    section = text.split("## The paper's settings")[1]
+    block = re.search(r"(?ms)^```\n(.*?)^```$", section)[1]
+    script = f"python() {{ printf '%s\\t' python \"$@\"; echo; }}\n{block}"
+    done = subprocess.run(
+        ["sh", "-e", "-c", script], capture_output=True, text=True, check=True
+    )
+    for line in done.stdout.splitlines():
+        words = line.removesuffix("\t").split("\t")
         yaml = words[2].removeprefix("hparams/")
         options = dict(zip(words[3::2], words[4::2]))
         names = {name.removeprefix("--"): x for name, x in options.items()}
         for name in ("data_folder", "output_folder", "max_grad_norm"):
             del names[name]
+        names.pop("prepared_folder", None)
         yield yaml, names
 
 
@@ -62,7 +72,10 @@ def padded_batch(hparams, pad_frames, *seconds):
 
 
 def test_token_counts_are_the_papers(tmp_path):
-    """Of batches with clips of 10 s and of 3 s, by the commands as printed."""
+    """Of batches with clips of 10 s and of 3 s, by the commands as printed.
+
+    And the cells that are masked, on the grid of the tokens.
+    """
     counts = []
     for yaml, options in printed_commands("AudioSet"):
         hparams = load_command(yaml, options, tmp_path)
@@ -73,6 +86,11 @@ def test_token_counts_are_the_papers(tmp_path):
         assert (feats[0, 998:] == padding).all()
         assert (feats[1, 298:] == padding).all() and padding > 0.4
         counts.append(hparams["embedding"](feats).shape[1])
+        if "mask_patch" in options:
+            masked = hparams["spec_mask"](feats) != feats
+            assert (masked.sum((1, 2)) == 25600).all()
+            assert (masked.all(2).sum(1) * 128 == 17920).all()  # 70 %
+            assert hparams["mask_patch"][0] == hparams["stride_frames"]
     assert counts == [991, 196, 96, 1212]
 
 
