@@ -52,6 +52,9 @@ def test_poolings(device):
     # Both class tokens count alike
     encoder.cls_tokens.copy_(encoder.cls_tokens.flip(0))
     torch.testing.assert_close(encoder(feats, lengths), found["cls"])
+    # As in the original, padding may be a part of the clip
+    encoder.mask_padding = False
+    assert torch.equal(encoder(feats, lengths), encoder(feats))
     with pytest.raises(ValueError, match="pooling"):
         type(encoder)(pooling="max")
 
