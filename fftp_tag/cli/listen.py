@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "standard input",
     )
     options.add_rules(parser)
+    options.add_classes(parser)
     options.add_windows(
         parser,
         "2, or the length of a model of one length; not for frame-level models",
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from fftp_tag.tag.live import stream_events
 
     stream = options.standard_input()
-    tagger = options.load_tagger(args)
+    tagger = options.load_selected(args)
     options.report_cost(args, tagger)
     interrupted = threading.Event()
     blocks = until_interrupted(raw_blocks(stream, args.raw), interrupted)

@@ -43,7 +43,7 @@ class Rules:
         In seconds. Events less than ``merge_gap`` apart are joined; then events
         shorter than ``min_duration`` are dropped.
     is_learnt : bool
-        Whether the rules are learnt from labelled clips.
+        Whether thresholds are learnt from labelled clips, or given by class.
 
     Raises
     ------
@@ -90,6 +90,12 @@ class Rules:
                 value = np.asarray(value, before.dtype)
                 values[name] = np.broadcast_to(value, before.shape)
         return dataclasses.replace(self, **values)
+
+    def select(self, classes: np.ndarray) -> "Rules":
+        """The rules of some classes, by their indices."""
+        return dataclasses.replace(
+            self, **{name: getattr(self, name)[classes] for name in RULES}
+        )
 
 
 def default_rules(n_classes: int) -> Rules:

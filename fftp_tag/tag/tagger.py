@@ -5,7 +5,7 @@ Authors
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -104,6 +104,34 @@ class AudioTagger:
         if model.info.note is not None:
             logger.warning("%s: %s", source, model.info.note)
         return cls(model)
+
+    def select(
+        self,
+        labels: Iterable[str] | None = None,
+        not_labels: Iterable[str] = (),
+        thresholds: Mapping[str, float] | None = None,
+    ) -> "AudioTagger":
+        """A tagger of some classes, by the same loaded model.
+
+        Arguments
+        ---------
+        labels : iterable of str, optional
+            The classes; by default all.
+        not_labels : iterable of str
+            Those that are left out.
+        thresholds : dict, optional
+            Thresholds of tags and events by label. Those of other classes are
+            the model's, or 0.5.
+
+        Raises
+        ------
+        InputError
+            If a label is unknown, a threshold is not in 0..1, or no class is
+            left.
+        """
+        return AudioTagger(
+            self.model.select(labels, not_labels, thresholds or {})
+        )
 
     @property
     def labels(self) -> list[str]:
