@@ -6,45 +6,34 @@ Authors
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.pieces import Pieces, Source, cut_pieces, read_blocks
+from fftp_tag.audio.pieces import (
+    Pieces,
+    Source,
+    cut_pieces,
+    read_blocks,
+    through,
+)
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
-from fftp_tag.model.info import Framing
+from fftp_tag.model.info import Framing, Rules
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import (
     Event,
     EventFinder,
     Numbers,
-    Prediction,
     Tag,
     Timeline,
-    between_middles,
     of_tags,
     rank_tags,
     tag_threshold,
 )
+from fftp_tag.tag.live import Stream
+from fftp_tag.tag.predictions import FRAME_OUTPUTS, Join, Middles, Predictions
 
 logger = logging.getLogger(__name__)
-
-FRAME_OUTPUTS = ("frame_probabilities", "probabilities")
-
-
-class Predictions(NamedTuple):
-    """Consecutive frame-level predictions of a file."""
-
-    times: np.ndarray  # of the centres of predictions in seconds, [N]
-    rows: np.ndarray  # their outputs, [N, X]
-    clip_probs: np.ndarray  # probabilities of the file so far, [C]
-    end: int  # number of samples so far
-
-    def each(self, sample_rate: int) -> Iterator[Prediction]:
-        """Each prediction, in seconds."""
-        for centre, probs in zip(self.times.tolist(), self.rows, strict=False):
-            yield Prediction(centre, self.end / sample_rate, probs)
 
 
 class AudioTagger:
@@ -204,20 +193,41 @@ class AudioTagger:
             timeline = self.analyze(source, sample_rate, window, hop, progress)
             return timeline.events(threshold, merge_gap, min_duration)
         rules = self.model.rules.replace(threshold, merge_gap, min_duration)
-        clip_probs = np.zeros(len(self.labels), np.float32)
+        join = Join(self.model, FRAME_OUTPUTS)
+        found = through(
+            self.pieces(source, sample_rate, progress),
+            *(join, Middles(self.sample_rate), EventFinder(self.labels, rules)),
+        )
+        return of_tags([*found], self.labels, join.best, rules)
 
-        def predictions() -> Iterator[Prediction]:
-            """The frame-level predictions of the file."""
-            nonlocal clip_probs
-            for found in self.frame_level_predictions(
-                FRAME_OUTPUTS, source, sample_rate, progress
-            ):
-                clip_probs = found.clip_probs
-                yield from found.each(self.sample_rate)
+    def stream(
+        self,
+        labels: Iterable[str] | None = None,
+        rules: Rules | None = None,
+        window: float | None = None,
+        hop: float | None = None,
+    ) -> Stream:
+        """Begins a stream, whose events are found while it is heard.
 
-        steps = between_middles(predictions())
-        found = [*EventFinder(self.labels, rules).find(steps)]
-        return of_tags(found, self.labels, clip_probs, rules)
+        Arguments
+        ---------
+        labels : iterable of str, optional
+            The classes to find; by default all.
+        rules : Rules, optional
+            Of all classes; by default the model's, ``tagger.model.rules``.
+        window, hop : float, optional
+            For a model of clips, see ``analyze``. For a frame-level model,
+            ``hop`` is 1 s by default, and ``window`` must be None.
+
+        Raises
+        ------
+        InputError
+            If an argument does not suit the model.
+        """
+        tagger = self.select(labels) if labels is not None else self
+        rules = rules or self.model.rules
+        classes = np.array([self.labels.index(x) for x in tagger.labels], int)
+        return Stream(tagger, rules.select(classes), window, hop)
 
     def clip_probabilities(
         self,
@@ -343,42 +353,8 @@ class AudioTagger:
         ``outputs`` are the frame-level one and, for models with classes,
         ``probabilities``.
         """
-        size, hop = self.model.info.pieces
         pieces = self.pieces(source, sample_rate, progress)
-        return self.join(outputs, pieces, (size - hop) / 2)
-
-    def join(
-        self, outputs: Sequence[str], pieces: Iterable[Pieces], margin: float
-    ) -> Iterator[Predictions]:
-        """Yields the frame-level predictions of overlapping pieces, in order.
-
-        ``outputs`` are the frame-level one and, for models with classes,
-        ``probabilities``. Except for the last piece, predictions are used whose
-        centres are at least ``margin`` samples before its end.
-        """
-        model = self.model
-        half = model.span_samples / 2
-        best = np.zeros(len(self.labels), np.float32)
-        done = -1  # the first sample of the last prediction that was used
-        rest: list[Predictions] = []  # what the next piece hears better
-
-        def predictions(is_used: np.ndarray) -> Predictions:
-            """Some predictions of the piece."""
-            times = (firsts[is_used] + half) / model.sample_rate
-            return Predictions(times, rows[number, is_used], best, end)
-
-        for starts, wavs in pieces:
-            rows, *clips = model.run(outputs, wavs)
-            inside = model.info.prediction_starts(wavs.shape[1])
-            for number, start in enumerate(starts.tolist()):
-                firsts, end = start + inside, start + wavs.shape[1]
-                best = np.max([best, *(x[number] for x in clips)], 0)
-                is_sure = firsts + half <= end - margin
-                is_new = firsts > done
-                yield predictions(is_new & is_sure)
-                rest = [predictions(is_new & ~is_sure)]
-                done = firsts[is_sure].max(initial=done)
-        yield from rest
+        return through(pieces, Join(self.model, outputs))
 
     def pieces(
         self,
