@@ -159,6 +159,29 @@ class Slide:
         yield start, self.held[start - self.begin :]
 
 
+class Batch:
+    """Collects pieces in batches of so many samples, at least one piece."""
+
+    def __init__(self, n_samples: int | None = None):
+        self.n_samples = BATCH_SAMPLES if n_samples is None else n_samples
+        self.starts: list[int] = []
+        self.wavs: list[np.ndarray] = []
+
+    def push(self, piece: tuple[int, np.ndarray]) -> Iterator[Pieces]:
+        """Yields a batch when it is full."""
+        start, wav = piece
+        self.starts.append(start)
+        self.wavs.append(wav)
+        if len(self.wavs) * len(wav) >= self.n_samples:
+            yield from self.finish()
+
+    def finish(self) -> Iterator[Pieces]:
+        """Yields the last batch."""
+        if self.wavs:
+            yield Pieces(np.array(self.starts), np.stack(self.wavs))
+            self.starts, self.wavs = [], []
+
+
 def cut_pieces(
     blocks: Iterable[np.ndarray], size: int, hop: int
 ) -> Iterator[Pieces]:
@@ -167,22 +190,7 @@ def cut_pieces(
     Yields batches of about 2**18 samples, at least one piece. A thread
     prepares the next batch while one is in use.
     """
-    return ahead(batch_pieces(blocks, size, hop))
-
-
-def batch_pieces(
-    blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[Pieces]:
-    """The same as ``cut_pieces``, without a thread."""
-    starts, wavs = [], []
-    for start, wav in through(blocks, Slide(size, hop)):
-        starts.append(start)
-        wavs.append(wav)
-        if len(wavs) * size >= BATCH_SAMPLES:
-            yield Pieces(np.array(starts), np.stack(wavs))
-            starts, wavs = [], []
-    if wavs:
-        yield Pieces(np.array(starts), np.stack(wavs))
+    return ahead(through(blocks, Slide(size, hop), Batch()))
 
 
 def read_blocks(

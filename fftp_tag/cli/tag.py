@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_windows(
         parser,
         "2, or the length of a model of one length; not for frame-level models",
-        "a quarter of a window",
+        "2, at most a window, at least a quarter of one",
     )
     parser.add_argument(
         "--format",

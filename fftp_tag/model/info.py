@@ -302,7 +302,9 @@ class ModelInfo:
     def windows(self, seconds: float | None = None) -> Framing:
         """Windows for the timeline of a model of clips.
 
-        By default of 2 s, or of the length that clips are padded to.
+        By default of 2 s, or of the length that clips are padded to. They are
+        consecutive up to 2 s: events that overlapping ones find are longer than
+        the sounds, see docs/published.md.
         """
         size = round(
             (WINDOW_SECONDS if seconds is None else seconds) * self.sample_rate
@@ -310,7 +312,8 @@ class ModelInfo:
         if self.fixed_length and seconds is None:
             size = self.max_samples
         size = min(max(size, self.min_samples), self.max_samples)
-        return Framing(size, max(round(size / 4), self.frame_samples))
+        hop = min(size, round(WINDOW_SECONDS * self.sample_rate))
+        return Framing(size, max(hop, round(size / 4)))
 
     def cost(self, windows: Framing) -> float:
         """How many times as much as tags a timeline of windows costs."""

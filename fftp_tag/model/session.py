@@ -17,7 +17,7 @@ from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.checksum import GRAPH, check_whole
 from fftp_tag.model.info import THRESHOLD, ModelInfo, default_rules
-from fftp_tag.packages import require
+from fftp_tag.model.runtime import first_line, runtime_errors, start_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -226,31 +226,6 @@ def check_label(label: str, labels: Sequence[str]) -> None:
     )
 
 
-def start_session(
-    path: str, threads: int | None
-) -> "onnxruntime.InferenceSession":
-    """Loads a file into ONNX Runtime."""
-    onnxruntime = require("onnxruntime", "A model.onnx")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised: no need to log them
-    options.intra_op_num_threads = threads or 0
-    # Higher levels slow down loading and do not speed up inference
-    options.graph_optimization_level = (
-        onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    )
-    # Spinning threads would slow down other processes
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
-    except runtime_errors() as error:
-        raise InputError(
-            f"{path} is damaged or not an ONNX model, copy or train it again: "
-            f"{first_line(error)}"
-        ) from error
-
-
 @functools.lru_cache(maxsize=4)
 def load_same(
     path: str, threads: int | None, digest: str
@@ -266,26 +241,3 @@ def load_same(
     if model.digest != digest:
         raise InputError(f"{path} is another model than when it was pickled.")
     return model.session
-
-
-def runtime_errors() -> tuple[type[Exception], ...]:
-    """The exceptions of ONNX Runtime, which have no common base."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-    return (
-        errors.EPFail,
-        errors.Fail,
-        errors.InvalidArgument,
-        errors.InvalidGraph,
-        errors.InvalidProtobuf,
-        errors.NoSuchFile,
-        errors.NotImplemented,
-        errors.RuntimeException,
-        UnicodeDecodeError,  # of a message that quotes a damaged name
-    )
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a message, shortened and made printable."""
-    line = str(error).strip().partition("\n")[0][:300]
-    return "".join(filter(str.isprintable, line))

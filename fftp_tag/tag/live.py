@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fftp_tag.audio.decode import MIN_SECONDS
-from fftp_tag.audio.pieces import Pieces, Slide, Stage, mono_waveform, through
+from fftp_tag.audio.pieces import (
+    Batch,
+    Pieces,
+    Slide,
+    Stage,
+    mono_waveform,
+    through,
+)
 from fftp_tag.errors import InputError
 from fftp_tag.model.info import ModelInfo, Rules
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import Event, EventFinder
-from fftp_tag.tag.predictions import Join, Middles, Predictions
+from fftp_tag.tag.predictions import Join, Middles, TagWindows
 
 if TYPE_CHECKING:
     from fftp_tag.tag.tagger import AudioTagger
@@ -37,9 +44,9 @@ class Stream:
     Events do not depend on how the samples are divided. Memory does not grow
     with the length of the stream.
 
-    A model of clips tags windows and finds the same events as
-    ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
-    recording, which a stream cannot know. A frame-level model runs every
+    A model of clips tags windows, by default one every quarter of a window, and
+    finds the same events as ``AudioTagger.tag_long`` with these, and those of
+    classes that are no tags of the whole recording, which a stream cannot know. A frame-level model runs every
     ``hop`` on the last samples: those since the last run, 1 s after which
     predictions are used, and 1 s before; or on as many as its maximum clip
     length allows.
@@ -70,7 +77,10 @@ class Stream:
             predict = hear_last_samples(model, HOP if hop is None else hop)
         else:
             framing = tagger.check_window(window, hop)
-            predict = [Slide(*framing), TagWindows(model)]
+            if hop is None:  # windows overlap, so that events are known soon
+                quarter = max(round(framing.size / 4), model.frame_samples)
+                framing = framing._replace(hop=quarter)
+            predict = [Slide(*framing), Batch(1), TagWindows(model)]
         self.stages: list[Stage] = [
             *predict,
             Middles(model.sample_rate),
@@ -95,27 +105,6 @@ class Stream:
     def run(self, items: Iterable[Any], is_end: bool) -> list[Event]:
         """Passes samples through all stages."""
         return list(through(items, *self.stages, is_end=is_end))
-
-
-class TagWindows:
-    """Tags windows, each by its first sample and its samples ``[S]``."""
-
-    def __init__(self, model: Model):
-        self.model = model
-
-    def push(self, window: tuple[int, np.ndarray]) -> Iterator[Predictions]:
-        """Yields the prediction of a window, unless it is too short."""
-        start, wav = window
-        rate = self.model.sample_rate
-        if len(wav) >= MIN_SECONDS * rate:
-            end = start + len(wav)
-            rows = self.model.probabilities(wav[None])
-            centre = np.array([(start + end) / (2 * rate)])
-            yield Predictions(centre, rows, rows[0], end)
-
-    def finish(self) -> Iterator[Predictions]:
-        """Yields nothing."""
-        return iter(())
 
 
 def hear_last_samples(model: Model, hop: float) -> list[Stage]:

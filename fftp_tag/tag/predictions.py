@@ -1,15 +1,16 @@
-"""Frame-level predictions of a recording, from overlapping pieces.
+"""Predictions of a recording: frame-level ones, or of windows.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.pieces import Pieces
+from fftp_tag.audio.decode import MIN_SECONDS
+from fftp_tag.audio.pieces import Batch, Pieces, Slide, through
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import Step
 
@@ -77,6 +78,52 @@ class Join:
     def finish(self) -> Iterator[Predictions]:
         """Yields what is left of the last piece."""
         yield from self.rest
+
+
+class TagPieces:
+    """Tags the pieces of a recording by a model of clips, and passes it on."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.stages = Slide(*model.info.pieces), Batch()
+        self.best = np.zeros(len(model.labels), np.float32)
+
+    def push(self, block: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields the samples."""
+        self.tag([block], is_end=False)
+        yield block
+
+    def finish(self) -> Iterator[np.ndarray]:
+        """Yields nothing."""
+        self.tag([], is_end=True)
+        return iter(())
+
+    def tag(self, blocks: Iterable[np.ndarray], is_end: bool) -> None:
+        """Tags the pieces that end in blocks."""
+        for _, wavs in through(blocks, *self.stages, is_end=is_end):
+            best = self.model.probabilities(wavs).max(0)
+            self.best = np.maximum(self.best, best)
+
+
+class TagWindows:
+    """Tags windows by a model of clips."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.best = np.zeros(len(model.labels), np.float32)
+
+    def push(self, windows: Pieces) -> Iterator[Predictions]:
+        """Yields predictions of windows, unless they are too short."""
+        rate, ends = self.model.sample_rate, windows.ends
+        if windows.wavs.shape[1] >= MIN_SECONDS * rate:
+            rows = self.model.probabilities(windows.wavs)
+            self.best = np.maximum(self.best, rows.max(0))
+            centres = (windows.starts + ends) / (2 * rate)
+            yield Predictions(centres, rows, self.best, int(ends[-1]))
+
+    def finish(self) -> Iterator[Predictions]:
+        """Yields nothing."""
+        return iter(())
 
 
 class Middles:

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from fftp_tag.audio.pieces import (
+    Batch,
     Pieces,
+    Slide,
     Source,
     cut_pieces,
     read_blocks,
@@ -20,6 +22,7 @@ from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.info import Framing, Rules
 from fftp_tag.model.session import Model
+from fftp_tag.parallel import ahead
 from fftp_tag.tag.events import (
     Event,
     EventFinder,
@@ -31,7 +34,14 @@ from fftp_tag.tag.events import (
     tag_threshold,
 )
 from fftp_tag.tag.live import Stream
-from fftp_tag.tag.predictions import FRAME_OUTPUTS, Join, Middles, Predictions
+from fftp_tag.tag.predictions import (
+    FRAME_OUTPUTS,
+    Join,
+    Middles,
+    Predictions,
+    TagPieces,
+    TagWindows,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +59,7 @@ class AudioTagger:
     All methods analyse a file in the same way, as ``ModelInfo`` says. A
     frame-level model runs on overlapping pieces of its maximum clip length. A
     model of clips runs on consecutive pieces, and on windows for timelines and
-    events. The probabilities of a file are the maximum over its pieces.
+    events, while the file is read once. The probabilities of a file are the maximum over its pieces.
 
     It can be pickled, for a pool of processes, see docs/archives.md.
 
@@ -185,20 +195,14 @@ class AudioTagger:
 
         For a frame-level model, memory does not grow with the length.
         """
-        if (
-            not self.model.is_frame_level
-            or window is not None
-            or hop is not None
-        ):
-            timeline = self.analyze(source, sample_rate, window, hop, progress)
-            return timeline.events(threshold, merge_gap, min_duration)
         rules = self.model.rules.replace(threshold, merge_gap, min_duration)
-        join = Join(self.model, FRAME_OUTPUTS)
-        found = through(
-            self.pieces(source, sample_rate, progress),
-            *(join, Middles(self.sample_rate), EventFinder(self.labels, rules)),
+        whole, predictions = self.predictions(
+            rules.is_learnt, source, sample_rate, window, hop, progress
         )
-        return of_tags([*found], self.labels, join.best, rules)
+        middles = Middles(self.sample_rate)
+        finder = EventFinder(self.labels, rules)
+        found = [*through(predictions, middles, finder)]
+        return of_tags(found, self.labels, whole.best, rules)
 
     def stream(
         self,
@@ -292,7 +296,8 @@ class AudioTagger:
         window, hop : float, optional
             For a model of clips: length of a window in seconds, by default 2 or
             the length that the model pads clips to; and step from one window to
-            the next, by default a quarter of a window.
+            the next, by default 2, but at most a window and at least a quarter
+            of one.
         progress : bool
             Whether to show progress.
 
@@ -306,40 +311,50 @@ class AudioTagger:
         InputError
             If the window or the hop does not suit the model.
         """
+        whole, predictions = self.predictions(
+            True, source, sample_rate, window, hop, progress
+        )
+        found = [*predictions]
+        return Timeline(
+            times=np.concatenate([x.times for x in found]),
+            probs=np.concatenate([x.rows for x in found]),
+            clip_probs=whole.best,
+            duration=found[-1].end / self.sample_rate,
+            labels=self.labels,
+            rules=self.model.rules,
+        )
+
+    def predictions(
+        self,
+        of_file: bool,
+        source: Source,
+        sample_rate: int | None,
+        window: float | None,
+        hop: float | None,
+        progress: bool,
+    ) -> tuple[Join | TagPieces | TagWindows, Iterator[Predictions]]:
+        """Predictions of a file while it is read, for ``analyze``.
+
+        At their end, ``best`` of the first one has the probabilities of the
+        file; unless ``of_file``, for a model of clips, the highest of windows.
+        """
         if self.model.is_frame_level:
             if window is not None or hop is not None:
                 raise InputError(
                     "This is a frame-level model and needs no windows: "
                     "leave --window and --hop out."
                 )
-            found = list(
-                self.frame_level_predictions(
-                    FRAME_OUTPUTS, source, sample_rate, progress
-                )
-            )
-            probs = [x.rows for x in found]
-            times = np.concatenate([x.times for x in found])
-            clip_probs, end = found[-1].clip_probs, found[-1].end
-        else:
-            framing = self.check_window(window, hop)
-            clip_probs = self.clip_probabilities(source, sample_rate, progress)
-            blocks = read_blocks(
-                source, self.sample_rate, sample_rate, progress, warn=False
-            )
-            probs, middles = [], []
-            for pieces in cut_pieces(blocks, *framing):
-                probs.append(self.model.probabilities(pieces.wavs))
-                middles.append((pieces.starts + pieces.ends) / 2)
-            end = int(pieces.ends[-1])
-            times = np.concatenate(middles) / self.sample_rate
-        return Timeline(
-            times=times,
-            probs=np.concatenate(probs),
-            clip_probs=clip_probs,
-            duration=end / self.sample_rate,
-            labels=self.labels,
-            rules=self.model.rules,
-        )
+            join = Join(self.model, FRAME_OUTPUTS)
+            pieces = self.pieces(source, sample_rate, progress)
+            return join, through(pieces, join)
+        framing = self.check_window(window, hop)
+        blocks = read_blocks(source, self.sample_rate, sample_rate, progress)
+        windows = TagWindows(self.model)
+        stages = Slide(*framing), Batch(), windows
+        if not of_file or framing == self.model.info.pieces:
+            return windows, through(ahead(blocks), *stages)
+        tags = TagPieces(self.model)
+        return tags, through(ahead(blocks), tags, *stages)
 
     def frame_level_predictions(
         self,
