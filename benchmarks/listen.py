@@ -27,7 +27,7 @@ from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import find_audio_files
 from fftp_tag.audio.pieces import read_piece
 from fftp_tag.score.events import count_events, overlap_by_half, pair_events
-from fftp_tag.tag.live import HOP, stream_events
+from fftp_tag.tag.live import HOP
 
 BLOCK = 0.1  # seconds
 
@@ -54,21 +54,17 @@ def count_found(timeline, events):
 def listen(tagger, wav, hop):
     """The events of a stream, and how late each one was first reported."""
     size = round(BLOCK * tagger.sample_rate)
-    heard = 0.0
-
-    def blocks():
-        """Counts the seconds that are heard."""
-        nonlocal heard
-        for start in range(0, len(wav), size):
-            heard = min(start + size, len(wav)) / tagger.sample_rate
-            yield wav[start : start + size]
-
+    stream = tagger.stream(hop=hop)
     events, delays = [], []
-    for event in stream_events(tagger, blocks(), hop=hop):
-        if event.end is None:
-            delays.append(heard - event.start)
-        else:
-            events.append(event)
+    for end in range(size, len(wav) + size, size):
+        found = stream.push(wav[end - size : end])
+        if end >= len(wav):
+            found += stream.finish()
+        for event in found:
+            if event.end is None:
+                delays.append(end / tagger.sample_rate - event.start)
+            else:
+                events.append(event)
     return events, np.array(delays)
 
 

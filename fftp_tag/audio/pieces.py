@@ -9,7 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import soundfile as sf
@@ -83,9 +83,36 @@ class Pieces(NamedTuple):
         return self.starts + self.wavs.shape[1]
 
 
-def slide(
-    blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[tuple[int, np.ndarray]]:
+class Stage(Protocol):
+    """What turns items that arrive one by one into others."""
+
+    def push(self, item: Any, /) -> Iterator[Any]:
+        """Yields what the next item brings."""
+
+    def finish(self) -> Iterator[Any]:
+        """Yields what the end brings."""
+
+
+def through(
+    items: Iterable[Any], *stages: Stage, is_end: bool = True
+) -> Iterator[Any]:
+    """Passes items through stages; ``is_end`` says that no others follow."""
+    for stage in stages:
+        items = through_one(items, stage, is_end)
+    return iter(items)
+
+
+def through_one(
+    items: Iterable[Any], stage: Stage, is_end: bool
+) -> Iterator[Any]:
+    """Passes items through a stage."""
+    for item in items:
+        yield from stage.push(item)
+    if is_end:
+        yield from stage.finish()
+
+
+class Slide:
     """Cuts pieces out of samples that arrive in blocks.
 
     Pieces start at 0, ``hop``, 2 ``hop``, ... and have equal lengths: the last
@@ -95,60 +122,75 @@ def slide(
 
     Arguments
     ---------
-    blocks : iterable of numpy.ndarray
-        Consecutive samples ``[S]``, of any size.
     size, hop : int
         Length of a piece and step from one to the next, in samples.
 
     Example
     -------
-    >>> for start, piece in slide([np.arange(7.0)], size=4, hop=2):
+    >>> for start, piece in through([np.arange(7.0)], Slide(4, hop=2)):
     ...     print(start, piece)
     0 [0. 1. 2. 3.]
     2 [2. 3. 4. 5.]
     3 [3. 4. 5. 6.]
     """
-    start = 0  # of the next piece
-    held = np.zeros(0, np.float32)  # samples that are still needed
-    begin = 0  # position of the first held sample
-    for block in blocks:
-        held = np.concatenate([held, block])
-        end = begin + len(held)
-        while start + size < end:
-            yield start, held[start - begin : start - begin + size]
-            start += hop
+
+    def __init__(self, size: int, hop: int):
+        self.size, self.hop = size, hop
+        self.start = 0  # of the next piece
+        self.held = np.zeros(0, np.float32)  # samples that are still needed
+        self.begin = 0  # position of the first held sample
+
+    def push(self, block: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields the pieces that end before the end of a block."""
+        self.held = np.concatenate([self.held, block])
+        end = self.begin + len(self.held)
+        while self.start + self.size < end:
+            first = self.start - self.begin
+            yield self.start, self.held[first : first + self.size]
+            self.start += self.hop
         # Start of the next piece, or of the last one if the samples end here
-        needed = max(min(start, end - size), begin)
-        held = held[needed - begin :]
-        begin = needed
-    start = max(begin + len(held) - size, 0)
-    yield start, held[start - begin :]
+        needed = max(min(self.start, end - self.size), self.begin)
+        self.held = self.held[needed - self.begin :]
+        self.begin = needed
+
+    def finish(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields the last piece."""
+        start = max(self.begin + len(self.held) - self.size, 0)
+        yield start, self.held[start - self.begin :]
+
+
+class Batch:
+    """Collects pieces in batches of so many samples, at least one piece."""
+
+    def __init__(self, n_samples: int | None = None):
+        self.n_samples = BATCH_SAMPLES if n_samples is None else n_samples
+        self.starts: list[int] = []
+        self.wavs: list[np.ndarray] = []
+
+    def push(self, piece: tuple[int, np.ndarray]) -> Iterator[Pieces]:
+        """Yields a batch when it is full."""
+        start, wav = piece
+        self.starts.append(start)
+        self.wavs.append(wav)
+        if len(self.wavs) * len(wav) >= self.n_samples:
+            yield from self.finish()
+
+    def finish(self) -> Iterator[Pieces]:
+        """Yields the last batch."""
+        if self.wavs:
+            yield Pieces(np.array(self.starts), np.stack(self.wavs))
+            self.starts, self.wavs = [], []
 
 
 def cut_pieces(
     blocks: Iterable[np.ndarray], size: int, hop: int
 ) -> Iterator[Pieces]:
-    """Cuts consecutive blocks into batches of pieces, see ``slide``.
+    """Cuts consecutive blocks into batches of pieces, see ``Slide``.
 
     Yields batches of about 2**18 samples, at least one piece. A thread
     prepares the next batch while one is in use.
     """
-    return ahead(batch_pieces(blocks, size, hop))
-
-
-def batch_pieces(
-    blocks: Iterable[np.ndarray], size: int, hop: int
-) -> Iterator[Pieces]:
-    """The same as ``cut_pieces``, without a thread."""
-    starts, wavs = [], []
-    for start, wav in slide(blocks, size, hop):
-        starts.append(start)
-        wavs.append(wav)
-        if len(wavs) * size >= BATCH_SAMPLES:
-            yield Pieces(np.array(starts), np.stack(wavs))
-            starts, wavs = [], []
-    if wavs:
-        yield Pieces(np.array(starts), np.stack(wavs))
+    return ahead(through(blocks, Slide(size, hop), Batch()))
 
 
 def read_blocks(

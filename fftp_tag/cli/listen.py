@@ -14,7 +14,6 @@ Authors
 import argparse
 import json
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -51,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "standard input",
     )
     options.add_rules(parser)
+    options.add_classes(parser)
     options.add_windows(
         parser,
         "2, or the length of a model of one length; not for frame-level models",
@@ -68,35 +68,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints events until the audio ends; returns the exit code."""
     from fftp_tag.audio.decode import resampled_blocks
-    from fftp_tag.tag.live import stream_events
 
-    stream = options.standard_input()
-    tagger = options.load_tagger(args)
+    source = options.standard_input()
+    tagger = options.load_selected(args)
     options.report_cost(args, tagger)
     interrupted = threading.Event()
-    blocks = until_interrupted(raw_blocks(stream, args.raw), interrupted)
-    for event in stream_events(
-        tagger,
-        resampled_blocks(blocks, args.raw, tagger.sample_rate),
+    blocks = until_interrupted(raw_blocks(source, args.raw), interrupted)
+    rules = options.given(args, "threshold", "merge_gap", "min_duration")
+    stream = tagger.stream(
+        rules=tagger.model.rules.replace(**rules),
         window=args.window,
         hop=args.hop,
-        threshold=args.threshold,
-        merge_gap=args.merge_gap,
-        min_duration=args.min_duration,
-    ):
-        print_event(event, args.format)
-        sys.stdout.flush()
+    )
+    for block in resampled_blocks(blocks, args.raw, tagger.sample_rate):
+        print_events(stream.push(block), args.format)
+    print_events(stream.finish(), args.format)
     return 130 if interrupted.is_set() else 0
 
 
-def print_event(event: "Event", output_format: str) -> None:
-    """Prints an event: for people, or as a JSON object in a line."""
-    if output_format == "jsonl":
-        print(json.dumps(output.rounded(event.to_dict())))
-        return
-    end = "..." if event.end is None else f"{event.end:.2f}"
-    times = f"{event.start:9.2f} {end:>9}"
-    print(f"{times}  {event.probability:.3f}  {event.label}")
+def print_events(events: list["Event"], output_format: str) -> None:
+    """Prints events: for people, or as JSON objects in a line each."""
+    for event in events:
+        if output_format == "jsonl":
+            line = json.dumps(output.rounded(event.to_dict()))
+        else:
+            end = "..." if event.end is None else f"{event.end:.2f}"
+            times = f"{event.start:9.2f} {end:>9}"
+            line = f"{times}  {event.probability:.3f}  {event.label}"
+        print(line, flush=True)
 
 
 def until_interrupted(

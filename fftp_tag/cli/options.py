@@ -113,6 +113,26 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Adds --labels, --not-labels and --thresholds."""
+    parser.add_argument(
+        "--labels",
+        metavar="A,B",
+        help="tags and events of these classes alone",
+    )
+    parser.add_argument(
+        "--not-labels",
+        metavar="A,B",
+        help="no tags and events of these classes",
+    )
+    parser.add_argument(
+        "--thresholds",
+        metavar="FILE",
+        help="a CSV file with the columns label and threshold, for some classes; "
+        "others keep the model's, or 0.5",
+    )
+
+
 def add_background(parser: argparse.ArgumentParser) -> None:
     """Adds --background."""
     parser.add_argument(
@@ -133,6 +153,51 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
     from fftp_tag.tag.tagger import AudioTagger
 
     return AudioTagger.from_pretrained(args.model, args.threads)
+
+
+def load_selected(args: argparse.Namespace) -> "AudioTagger":
+    """Loads --model, with the options of ``add_classes``."""
+    tagger = load_tagger(args)
+    if args.thresholds is not None and args.threshold is not None:
+        raise InputError("give --threshold or --thresholds, not both")
+    chosen: dict[str, Any] = {
+        name: split_labels(text, tagger.labels)
+        for name, text in given(args, "labels", "not_labels").items()
+    }
+    if args.thresholds is not None:
+        chosen["thresholds"] = read_thresholds(args.thresholds)
+    return tagger.select(**chosen) if chosen else tagger
+
+
+def split_labels(text: str, labels: list[str]) -> list[str]:
+    """Labels separated by commas, which they may have as well.
+
+    Example
+    -------
+    >>> split_labels("Domestic animals, pets,Dog", ["Domestic animals, pets"])
+    ['Domestic animals, pets', 'Dog']
+    """
+    words, found = text.split(","), []
+    while words:
+        sizes = range(len(words), 0, -1)
+        names = [",".join(words[:size]).strip() for size in sizes]
+        name = next((name for name in names if name in labels), names[-1])
+        found.append(name)
+        words = words[name.count(",") + 1 :]
+    return found
+
+
+def read_thresholds(path: str) -> dict[str, float]:
+    """Reads the CSV file --thresholds."""
+    from fftp_tag.data.tables import read_table
+
+    found = {}
+    for line, row in read_table(path, ("label", "threshold")):
+        try:
+            found[row["label"]] = number(float, 0, 1)(row["threshold"])
+        except argparse.ArgumentTypeError as error:
+            raise InputError(f"{path}, line {line}: {error}") from error
+    return found
 
 
 def standard_input() -> BinaryIO:

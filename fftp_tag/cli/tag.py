@@ -55,10 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print events with start and end in seconds instead of tags",
     )
     options.add_rules(parser)
+    options.add_classes(parser)
     options.add_windows(
         parser,
         "2, or the length of a model of one length; not for frame-level models",
-        "a quarter of a window",
+        "2, at most a window, at least a quarter of one",
     )
     parser.add_argument(
         "--format",
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{len(files)}"
             )
         check_figure(args.plot)
-    tagger = options.load_tagger(args)
+    tagger = options.load_selected(args)
     if args.output is not None:
         folder = OutputFolder(args.output, made_by(args, tagger.model.digest))
     if args.resume:
@@ -238,8 +239,12 @@ def made_by(args: argparse.Namespace, model: str) -> dict[str, Any]:
     """What determines the files in --output, by the names of options."""
     rules = ("threshold", "merge_gap", "min_duration")
     values = options.given(
-        args, "timeline", "top_k", *rules, "window", "hop", "format"
+        args,
+        *("timeline", "top_k", *rules, "window", "hop", "format"),
+        *("labels", "not_labels"),
     )
+    if args.thresholds is not None:
+        values["thresholds"] = options.read_thresholds(args.thresholds)
     made_with = {
         f"--{name.replace('_', '-')}": value for name, value in values.items()
     }

@@ -43,7 +43,7 @@ class Rules:
         In seconds. Events less than ``merge_gap`` apart are joined; then events
         shorter than ``min_duration`` are dropped.
     is_learnt : bool
-        Whether the rules are learnt from labelled clips.
+        Whether thresholds are learnt from labelled clips, or given by class.
 
     Raises
     ------
@@ -90,6 +90,12 @@ class Rules:
                 value = np.asarray(value, before.dtype)
                 values[name] = np.broadcast_to(value, before.shape)
         return dataclasses.replace(self, **values)
+
+    def select(self, classes: np.ndarray) -> "Rules":
+        """The rules of some classes, by their indices."""
+        return dataclasses.replace(
+            self, **{name: getattr(self, name)[classes] for name in RULES}
+        )
 
 
 def default_rules(n_classes: int) -> Rules:
@@ -296,7 +302,9 @@ class ModelInfo:
     def windows(self, seconds: float | None = None) -> Framing:
         """Windows for the timeline of a model of clips.
 
-        By default of 2 s, or of the length that clips are padded to.
+        By default of 2 s, or of the length that clips are padded to. They are
+        consecutive up to 2 s: events that overlapping ones find are longer than
+        the sounds, see docs/published.md.
         """
         size = round(
             (WINDOW_SECONDS if seconds is None else seconds) * self.sample_rate
@@ -304,7 +312,8 @@ class ModelInfo:
         if self.fixed_length and seconds is None:
             size = self.max_samples
         size = min(max(size, self.min_samples), self.max_samples)
-        return Framing(size, max(round(size / 4), self.frame_samples))
+        hop = min(size, round(WINDOW_SECONDS * self.sample_rate))
+        return Framing(size, max(hop, round(size / 4)))
 
     def cost(self, windows: Framing) -> float:
         """How many times as much as tags a timeline of windows costs."""

@@ -4,9 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
+import difflib
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +16,8 @@ import numpy as np
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.checksum import GRAPH, check_whole
-from fftp_tag.model.info import ModelInfo, default_rules
-from fftp_tag.packages import require
+from fftp_tag.model.info import THRESHOLD, ModelInfo, default_rules
+from fftp_tag.model.runtime import first_line, runtime_errors, start_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -43,7 +45,9 @@ class Model:
     ----------
     info : ModelInfo
         The metadata of the file.
-    labels, sample_rate, max_samples, min_samples, frame_samples
+    labels : list of str
+        Names of the classes, of ``info`` or selected.
+    sample_rate, max_samples, min_samples, frame_samples
         See ``ModelInfo``.
     is_frame_level : bool
         Whether predictions are frame-level: with ``span_samples`` and
@@ -85,6 +89,7 @@ class Model:
         check_whole(path)
         self.digest = texts[GRAPH]
         self.labels = self.info.labels
+        self.classes = np.arange(len(self.labels))  # indices of the labels
         self.sample_rate = self.info.sample_rate
         self.max_samples = self.info.max_samples
         self.min_samples = self.info.min_samples
@@ -105,6 +110,41 @@ class Model:
         """Loads the file, unless the process has loaded it for a pickle."""
         vars(self).update(state)
         self.session = load_same(self.path, self.threads, self.digest)
+
+    def select(
+        self,
+        labels: Iterable[str] | None,
+        not_labels: Iterable[str],
+        thresholds: Mapping[str, float],
+    ) -> "Model":
+        """The same model with some of its classes; see ``AudioTagger.select``."""
+        wanted = set(self.labels if labels is None else labels)
+        unwanted = set(not_labels)
+        for label in sorted(wanted | unwanted | set(thresholds)):
+            check_label(label, self.labels)
+        indices = [
+            c for c, x in enumerate(self.labels) if x in wanted - unwanted
+        ]
+        if not indices:
+            raise InputError("No class is left: select others.")
+        rules = self.rules
+        if thresholds:
+            is_own = np.isin(self.labels, list(thresholds))
+            values = [thresholds.get(x, THRESHOLD) for x in self.labels]
+            own = rules.replace(np.array(values))
+            rules = dataclasses.replace(
+                rules,
+                threshold=np.where(is_own, own.threshold, rules.threshold),
+                low=np.where(is_own, own.low, rules.low),
+                high=np.where(is_own, own.high, rules.high),
+                is_learnt=True,
+            )
+        selected = object.__new__(Model)  # with the same session
+        vars(selected).update(vars(self))
+        selected.labels = [self.labels[c] for c in indices]
+        selected.rules = rules.select(np.array(indices))
+        selected.classes = self.classes[indices]
+        return selected
 
     def run(self, outputs: Sequence[str], wavs: np.ndarray) -> list[np.ndarray]:
         """Computes outputs, by name, of waveforms ``[B, S]`` of equal length.
@@ -127,7 +167,7 @@ class Model:
                 f"{first_line(error)}"
             ) from error
         n_clips, n_samples = wavs.shape
-        n_classes = len(self.labels)
+        n_classes = len(self.info.labels)
         shapes: dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
         if self.is_frame_level:
             n_predictions = len(self.info.prediction_starts(n_samples))
@@ -151,7 +191,12 @@ class Model:
                     f"{self.path} returns NaN: its weights are damaged, train "
                     "or import it again."
                 )
-        return found
+        if len(self.classes) == n_classes:
+            return found
+        return [
+            array[..., self.classes] if "probabilities" in name else array
+            for name, array in zip(outputs, found, strict=False)
+        ]
 
     def check(self) -> None:
         """Runs the whole model once; see ``run`` for what is raised."""
@@ -169,29 +214,16 @@ class Model:
         return self.run(["embeddings"], wavs)[0]
 
 
-def start_session(
-    path: str, threads: int | None
-) -> "onnxruntime.InferenceSession":
-    """Loads a file into ONNX Runtime."""
-    onnxruntime = require("onnxruntime", "A model.onnx")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised: no need to log them
-    options.intra_op_num_threads = threads or 0
-    # Higher levels slow down loading and do not speed up inference
-    options.graph_optimization_level = (
-        onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+def check_label(label: str, labels: Sequence[str]) -> None:
+    """Raises an InputError if a label is none of a model's."""
+    if label in labels:
+        return
+    by_name = {name.lower(): name for name in labels}
+    near = difflib.get_close_matches(label.lower(), by_name, cutoff=0)
+    raise InputError(
+        f"The model has no class {label!r}. The nearest names are "
+        f"{', '.join(repr(by_name[name]) for name in near)}."
     )
-    # Spinning threads would slow down other processes
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
-    except runtime_errors() as error:
-        raise InputError(
-            f"{path} is damaged or not an ONNX model, copy or train it again: "
-            f"{first_line(error)}"
-        ) from error
 
 
 @functools.lru_cache(maxsize=4)
@@ -209,26 +241,3 @@ def load_same(
     if model.digest != digest:
         raise InputError(f"{path} is another model than when it was pickled.")
     return model.session
-
-
-def runtime_errors() -> tuple[type[Exception], ...]:
-    """The exceptions of ONNX Runtime, which have no common base."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-    return (
-        errors.EPFail,
-        errors.Fail,
-        errors.InvalidArgument,
-        errors.InvalidGraph,
-        errors.InvalidProtobuf,
-        errors.NoSuchFile,
-        errors.NotImplemented,
-        errors.RuntimeException,
-        UnicodeDecodeError,  # of a message that quotes a damaged name
-    )
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a message, shortened and made printable."""
-    line = str(error).strip().partition("\n")[0][:300]
-    return "".join(filter(str.isprintable, line))

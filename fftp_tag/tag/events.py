@@ -6,10 +6,10 @@ Authors
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from fftp_tag.audio.pieces import through
 from fftp_tag.errors import InputError
 from fftp_tag.model.info import Numbers, Rules
 
@@ -91,13 +91,17 @@ Step = tuple[float, float, np.ndarray]
 
 
 class EventFinder:
-    """Finds events while predictions of a recording arrive.
+    """Finds events while predictions of a recording arrive, a stage.
+
+    Steps may be left out in which no class reaches ``Rules.low``.
 
     Arguments
     ---------
     labels : list of str
         Names of the C classes.
     rules : Rules
+    ongoing : bool
+        Whether to yield events also once while they go on.
 
     Example
     -------
@@ -105,33 +109,33 @@ class EventFinder:
     >>> rules = default_rules(1).replace(merge_gap=2.0)
     >>> finder = EventFinder(["Siren"], rules)
     >>> probs = np.array([[0.1], [0.9], [0.1], [0.8], [0.1], [0.1]])
-    >>> for event in finder.find(zip(range(6), range(1, 7), probs)):
+    >>> for event in through(zip(range(6), range(1, 7), probs), finder):
     ...     print(event)
     Event(start=1, end=4, label='Siren', probability=0.9)
     """
 
-    def __init__(self, labels: Sequence[str], rules: Rules):
+    def __init__(
+        self, labels: Sequence[str], rules: Rules, ongoing: bool = False
+    ):
         self.labels = labels
         self.rules = rules
+        self.ongoing = ongoing
+        self.begun: set[str] = set()  # labels of ongoing events
         # Start, end so far and highest probability of each open event
         self.open: dict[int, tuple[float, float, float]] = {}
 
-    def find(
-        self, steps: Iterable[Step], ongoing: bool = False
-    ) -> Iterator[Event]:
-        """Yields events as they end and, if asked for, once while they go on.
-
-        Steps may be left out in which no class reaches ``Rules.low``.
-        """
-        begun: set[str] = set()
-        for step in steps:
-            for event in self.update(*step):
-                begun.discard(event.label)
+    def push(self, step: Step) -> Iterator[Event]:
+        """Yields the events that a step ends or, if asked for, begins."""
+        for event in self.update(*step):
+            self.begun.discard(event.label)
+            yield event
+        for event in self.going_on() if self.ongoing else ():
+            if event.label not in self.begun:
+                self.begun.add(event.label)
                 yield event
-            for event in self.going_on() if ongoing else ():
-                if event.label not in begun:
-                    begun.add(event.label)
-                    yield event
+
+    def finish(self) -> Iterator[Event]:
+        """Yields the events that end with the recording."""
         for c in list(self.open):
             yield from self.close(c, np.inf)
 
@@ -172,32 +176,6 @@ class EventFinder:
         """Whether a sound is long and probable enough to be an event."""
         is_long = end - start >= self.rules.min_duration[c]
         return bool(is_long and peak >= self.rules.high[c])
-
-
-class Prediction(NamedTuple):
-    """A window or a prediction of a recording."""
-
-    centre: float  # in seconds
-    end: float  # of the audio so far, in seconds
-    probs: np.ndarray  # [C]
-
-
-def between_middles(
-    predictions: Iterable[Prediction],
-) -> Iterator[Step]:
-    """Yields the step of each prediction, when the next one arrives.
-
-    It ends halfway to the next one.
-    """
-    start, last = 0.0, None
-    for prediction in predictions:
-        if last is not None:
-            middle = (last.centre + prediction.centre) / 2
-            yield start, middle, last.probs
-            start = middle
-        last = prediction
-    if last is not None:
-        yield start, last.end, last.probs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,7 +256,7 @@ class Timeline:
             (edges[t], edges[t + 1], self.probs[t])
             for t in np.flatnonzero(is_heard).tolist()
         )
-        found = EventFinder(self.labels, rules).find(steps)
+        found = through(steps, EventFinder(self.labels, rules))
         return of_tags(found, self.labels, self.clip_probs, rules)
 
 

@@ -5,46 +5,45 @@ Authors
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fftp_tag.audio.pieces import Pieces, Source, cut_pieces, read_blocks
+from fftp_tag.audio.pieces import (
+    Batch,
+    Pieces,
+    Slide,
+    Source,
+    cut_pieces,
+    read_blocks,
+    through,
+)
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
-from fftp_tag.model.info import Framing
+from fftp_tag.model.info import Framing, Rules
 from fftp_tag.model.session import Model
+from fftp_tag.parallel import ahead
 from fftp_tag.tag.events import (
     Event,
     EventFinder,
     Numbers,
-    Prediction,
     Tag,
     Timeline,
-    between_middles,
     of_tags,
     rank_tags,
     tag_threshold,
 )
+from fftp_tag.tag.live import Stream
+from fftp_tag.tag.predictions import (
+    FRAME_OUTPUTS,
+    Join,
+    Middles,
+    Predictions,
+    TagPieces,
+    TagWindows,
+)
 
 logger = logging.getLogger(__name__)
-
-FRAME_OUTPUTS = ("frame_probabilities", "probabilities")
-
-
-class Predictions(NamedTuple):
-    """Consecutive frame-level predictions of a file."""
-
-    times: np.ndarray  # of the centres of predictions in seconds, [N]
-    rows: np.ndarray  # their outputs, [N, X]
-    clip_probs: np.ndarray  # probabilities of the file so far, [C]
-    end: int  # number of samples so far
-
-    def each(self, sample_rate: int) -> Iterator[Prediction]:
-        """Each prediction, in seconds."""
-        for centre, probs in zip(self.times.tolist(), self.rows, strict=False):
-            yield Prediction(centre, self.end / sample_rate, probs)
 
 
 class AudioTagger:
@@ -60,7 +59,7 @@ class AudioTagger:
     All methods analyse a file in the same way, as ``ModelInfo`` says. A
     frame-level model runs on overlapping pieces of its maximum clip length. A
     model of clips runs on consecutive pieces, and on windows for timelines and
-    events. The probabilities of a file are the maximum over its pieces.
+    events, while the file is read once. The probabilities of a file are the maximum over its pieces.
 
     It can be pickled, for a pool of processes, see docs/archives.md.
 
@@ -104,6 +103,34 @@ class AudioTagger:
         if model.info.note is not None:
             logger.warning("%s: %s", source, model.info.note)
         return cls(model)
+
+    def select(
+        self,
+        labels: Iterable[str] | None = None,
+        not_labels: Iterable[str] = (),
+        thresholds: Mapping[str, float] | None = None,
+    ) -> "AudioTagger":
+        """A tagger of some classes, by the same loaded model.
+
+        Arguments
+        ---------
+        labels : iterable of str, optional
+            The classes; by default all.
+        not_labels : iterable of str
+            Those that are left out.
+        thresholds : dict, optional
+            Thresholds of tags and events by label. Those of other classes are
+            the model's, or 0.5.
+
+        Raises
+        ------
+        InputError
+            If a label is unknown, a threshold is not in 0..1, or no class is
+            left.
+        """
+        return AudioTagger(
+            self.model.select(labels, not_labels, thresholds or {})
+        )
 
     @property
     def labels(self) -> list[str]:
@@ -168,28 +195,43 @@ class AudioTagger:
 
         For a frame-level model, memory does not grow with the length.
         """
-        if (
-            not self.model.is_frame_level
-            or window is not None
-            or hop is not None
-        ):
-            timeline = self.analyze(source, sample_rate, window, hop, progress)
-            return timeline.events(threshold, merge_gap, min_duration)
         rules = self.model.rules.replace(threshold, merge_gap, min_duration)
-        clip_probs = np.zeros(len(self.labels), np.float32)
+        whole, predictions = self.predictions(
+            rules.is_learnt, source, sample_rate, window, hop, progress
+        )
+        middles = Middles(self.sample_rate)
+        finder = EventFinder(self.labels, rules)
+        found = [*through(predictions, middles, finder)]
+        return of_tags(found, self.labels, whole.best, rules)
 
-        def predictions() -> Iterator[Prediction]:
-            """The frame-level predictions of the file."""
-            nonlocal clip_probs
-            for found in self.frame_level_predictions(
-                FRAME_OUTPUTS, source, sample_rate, progress
-            ):
-                clip_probs = found.clip_probs
-                yield from found.each(self.sample_rate)
+    def stream(
+        self,
+        labels: Iterable[str] | None = None,
+        rules: Rules | None = None,
+        window: float | None = None,
+        hop: float | None = None,
+    ) -> Stream:
+        """Begins a stream, whose events are found while it is heard.
 
-        steps = between_middles(predictions())
-        found = [*EventFinder(self.labels, rules).find(steps)]
-        return of_tags(found, self.labels, clip_probs, rules)
+        Arguments
+        ---------
+        labels : iterable of str, optional
+            The classes to find; by default all.
+        rules : Rules, optional
+            Of all classes; by default the model's, ``tagger.model.rules``.
+        window, hop : float, optional
+            For a model of clips, see ``analyze``. For a frame-level model,
+            ``hop`` is 1 s by default, and ``window`` must be None.
+
+        Raises
+        ------
+        InputError
+            If an argument does not suit the model.
+        """
+        tagger = self.select(labels) if labels is not None else self
+        rules = rules or self.model.rules
+        classes = np.array([self.labels.index(x) for x in tagger.labels], int)
+        return Stream(tagger, rules.select(classes), window, hop)
 
     def clip_probabilities(
         self,
@@ -254,7 +296,8 @@ class AudioTagger:
         window, hop : float, optional
             For a model of clips: length of a window in seconds, by default 2 or
             the length that the model pads clips to; and step from one window to
-            the next, by default a quarter of a window.
+            the next, by default 2, but at most a window and at least a quarter
+            of one.
         progress : bool
             Whether to show progress.
 
@@ -268,40 +311,50 @@ class AudioTagger:
         InputError
             If the window or the hop does not suit the model.
         """
+        whole, predictions = self.predictions(
+            True, source, sample_rate, window, hop, progress
+        )
+        found = [*predictions]
+        return Timeline(
+            times=np.concatenate([x.times for x in found]),
+            probs=np.concatenate([x.rows for x in found]),
+            clip_probs=whole.best,
+            duration=found[-1].end / self.sample_rate,
+            labels=self.labels,
+            rules=self.model.rules,
+        )
+
+    def predictions(
+        self,
+        of_file: bool,
+        source: Source,
+        sample_rate: int | None,
+        window: float | None,
+        hop: float | None,
+        progress: bool,
+    ) -> tuple[Join | TagPieces | TagWindows, Iterator[Predictions]]:
+        """Predictions of a file while it is read, for ``analyze``.
+
+        At their end, ``best`` of the first one has the probabilities of the
+        file; unless ``of_file``, for a model of clips, the highest of windows.
+        """
         if self.model.is_frame_level:
             if window is not None or hop is not None:
                 raise InputError(
                     "This is a frame-level model and needs no windows: "
                     "leave --window and --hop out."
                 )
-            found = list(
-                self.frame_level_predictions(
-                    FRAME_OUTPUTS, source, sample_rate, progress
-                )
-            )
-            probs = [x.rows for x in found]
-            times = np.concatenate([x.times for x in found])
-            clip_probs, end = found[-1].clip_probs, found[-1].end
-        else:
-            framing = self.check_window(window, hop)
-            clip_probs = self.clip_probabilities(source, sample_rate, progress)
-            blocks = read_blocks(
-                source, self.sample_rate, sample_rate, progress, warn=False
-            )
-            probs, middles = [], []
-            for pieces in cut_pieces(blocks, *framing):
-                probs.append(self.model.probabilities(pieces.wavs))
-                middles.append((pieces.starts + pieces.ends) / 2)
-            end = int(pieces.ends[-1])
-            times = np.concatenate(middles) / self.sample_rate
-        return Timeline(
-            times=times,
-            probs=np.concatenate(probs),
-            clip_probs=clip_probs,
-            duration=end / self.sample_rate,
-            labels=self.labels,
-            rules=self.model.rules,
-        )
+            join = Join(self.model, FRAME_OUTPUTS)
+            pieces = self.pieces(source, sample_rate, progress)
+            return join, through(pieces, join)
+        framing = self.check_window(window, hop)
+        blocks = read_blocks(source, self.sample_rate, sample_rate, progress)
+        windows = TagWindows(self.model)
+        stages = Slide(*framing), Batch(), windows
+        if not of_file or framing == self.model.info.pieces:
+            return windows, through(ahead(blocks), *stages)
+        tags = TagPieces(self.model)
+        return tags, through(ahead(blocks), tags, *stages)
 
     def frame_level_predictions(
         self,
@@ -315,42 +368,8 @@ class AudioTagger:
         ``outputs`` are the frame-level one and, for models with classes,
         ``probabilities``.
         """
-        size, hop = self.model.info.pieces
         pieces = self.pieces(source, sample_rate, progress)
-        return self.join(outputs, pieces, (size - hop) / 2)
-
-    def join(
-        self, outputs: Sequence[str], pieces: Iterable[Pieces], margin: float
-    ) -> Iterator[Predictions]:
-        """Yields the frame-level predictions of overlapping pieces, in order.
-
-        ``outputs`` are the frame-level one and, for models with classes,
-        ``probabilities``. Except for the last piece, predictions are used whose
-        centres are at least ``margin`` samples before its end.
-        """
-        model = self.model
-        half = model.span_samples / 2
-        best = np.zeros(len(self.labels), np.float32)
-        done = -1  # the first sample of the last prediction that was used
-        rest: list[Predictions] = []  # what the next piece hears better
-
-        def predictions(is_used: np.ndarray) -> Predictions:
-            """Some predictions of the piece."""
-            times = (firsts[is_used] + half) / model.sample_rate
-            return Predictions(times, rows[number, is_used], best, end)
-
-        for starts, wavs in pieces:
-            rows, *clips = model.run(outputs, wavs)
-            inside = model.info.prediction_starts(wavs.shape[1])
-            for number, start in enumerate(starts.tolist()):
-                firsts, end = start + inside, start + wavs.shape[1]
-                best = np.max([best, *(x[number] for x in clips)], 0)
-                is_sure = firsts + half <= end - margin
-                is_new = firsts > done
-                yield predictions(is_new & is_sure)
-                rest = [predictions(is_new & ~is_sure)]
-                done = firsts[is_sure].max(initial=done)
-        yield from rest
+        return through(pieces, Join(self.model, outputs))
 
     def pieces(
         self,

@@ -108,6 +108,7 @@ def readers_folder(tmp_path, monkeypatch):
         for number, name in enumerate(("Doorbell", "Kettle", "background"), 1):
             path = tmp_path / "my_sounds" / name / f"{seed}.wav"
             write(path, 0.5, 100 * number + seed)
+    (tmp_path / "thresholds.csv").write_text("label,threshold\nDog,0.3\n")
     monkeypatch.chdir(tmp_path)
 
 

@@ -6,10 +6,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import bisect
 import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fftp_tag.audio.decode import MAX_RATE, MIN_RATE
 from fftp_tag.data.class_names import class_name
@@ -24,6 +27,7 @@ from fftp_tag.model.foreign.join import (
     read_number,
 )
 from fftp_tag.model.info import ModelInfo
+from fftp_tag.model.runtime import runtime_errors, start_session
 
 ACCEPTED = "an encoder X.onnx of waveforms with X.json"
 REQUIRED = {
@@ -32,7 +36,7 @@ REQUIRED = {
     "input": str,
     "embedding": str,
 }
-MIN_SECONDS = "min_seconds"  # of a clip, for encoders of clips of any length
+MIN_SECONDS = "min_seconds"  # of a clip; by default what the graph can run on
 OF_CLASSES = {"output": str, "activation": str, "labels": (str, list)}
 MAX_CLIP_SECONDS = 600  # of a clip: the model is run once, on the longest
 ACTIVATIONS = ("sigmoid", "softmax", "none")
@@ -92,12 +96,40 @@ def write(found: ForeignFile, path: str) -> None:
             labels=labels,
             sample_rate=rate,
             max_samples=longest,
-            min_samples=round(given.get(MIN_SECONDS, given["seconds"]) * rate),
+            min_samples=round(given[MIN_SECONDS] * rate)
+            if MIN_SECONDS in given
+            else shortest_clip(model, given, rate // 100, longest),
             frame_samples=rate // 100,
             single_label=given.get("activation") == "softmax",
         ),
         outputs,
     )
+
+
+def shortest_clip(
+    model: JoinedModel, given: dict[str, Any], step: int, longest: int
+) -> int:
+    """Samples of the shortest clip that an encoder can be run on, in steps.
+
+    Its maximum length if it takes no other.
+    """
+    shape = model.shape(given["input"])
+    if shape[-1] is not None:
+        return longest
+    session = start_session(str(model.path), threads=None)
+
+    def can_run(n_samples: int) -> bool:
+        """Whether a clip of this length has an embedding."""
+        wavs = np.full((1,) * (len(shape) - 1) + (n_samples,), 0.1, np.float32)
+        try:
+            [found] = session.run([given["embedding"]], {given["input"]: wavs})
+        except runtime_errors():
+            return False
+        return bool(np.isfinite(found).all())
+
+    lengths = range(step, longest, step)
+    first = bisect.bisect_left(lengths, True, key=can_run)
+    return [*lengths, longest][first]
 
 
 def save_encoder(

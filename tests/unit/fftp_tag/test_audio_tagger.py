@@ -25,6 +25,7 @@ from tiny_onnx import (
 )
 
 from fftp_tag import AudioTagger
+from fftp_tag.tag import tagger as tagger_module
 
 # In samples: shorter than a patch, a piece, little more, several pieces, and
 # more pieces than a batch has
@@ -96,6 +97,40 @@ def test_all_methods_agree(tagger, tmp_path, n_samples):
             rules = {"threshold": threshold, "merge_gap": 0.2}
             events = tagger.tag_long(source, RATE, **rules)
             assert events == timeline.events(**rules)
+
+
+@pytest.mark.parametrize("thresholds", [None, [0.1] * 3])
+def test_a_file_is_read_once_and_windows_cost_no_more(
+    tmp_path, monkeypatch, thresholds
+):
+    """Than tags; events that depend on tags cost these as well."""
+    path = write_model(
+        tmp_path / "a.onnx", max_samples=5000, thresholds=thresholds
+    )
+    tagger = AudioTagger.from_pretrained(path)
+    opened, n_run = [], 0
+    read, run = tagger_module.read_blocks, tagger.model.session.run
+
+    def counted_read(*args):
+        opened.append(args)
+        return read(*args)
+
+    class Session:
+        """Counts samples."""
+
+        def run(self, outputs, inputs):
+            nonlocal n_run
+            n_run += inputs["wavs"].size
+            return run(outputs, inputs)
+
+    monkeypatch.setattr(tagger_module, "read_blocks", counted_read)
+    monkeypatch.setattr(tagger.model, "session", Session())
+    wav = sounds(40)
+    events = tagger.tag_long(wav, RATE)
+    assert len(opened) == 1 and n_run == len(wav) * (1 + bool(thresholds))
+    timeline = tagger.analyze(wav, RATE)
+    assert len(opened) == 2 and timeline.events() == events
+    assert events or not thresholds
 
 
 @pytest.mark.parametrize("window, hop", [(0.5, 0.3), (0.9, 0.9)])

@@ -15,10 +15,9 @@ from tiny_onnx import RATE, sounds, write_model
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import resampled_blocks
 from fftp_tag.cli.output import rounded
-from fftp_tag.tag.live import stream_events
 
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main", "listen"]
-WINDOWS = {"window": 0.5, "hop": 0.1, "threshold": 0.15}
+WINDOWS = {"window": 0.5, "hop": 0.1}
 
 
 def test_a_pipe_has_the_events_of_its_samples(tmp_path):
@@ -26,7 +25,16 @@ def test_a_pipe_has_the_events_of_its_samples(tmp_path):
     model = write_model(tmp_path / "model.onnx")
     samples = (2**15 * sounds(20)).astype("<i2").repeat(2)
     options = [f"--{name}={value}" for name, value in WINDOWS.items()]
-    options += ["--model", model, "--format", "jsonl", "--raw", str(2 * RATE)]
+    options += [
+        "--threshold=0.15",
+        "--labels=Low,High",
+        "--model",
+        model,
+        "--format",
+        "jsonl",
+        "--raw",
+        str(2 * RATE),
+    ]
     done = subprocess.run(
         [*COMMAND, *options], input=samples.tobytes(), capture_output=True
     )
@@ -34,7 +42,10 @@ def test_a_pipe_has_the_events_of_its_samples(tmp_path):
     tagger = AudioTagger.from_pretrained(model)
     blocks = [np.float32(samples / 2**15)]
     wav = np.concatenate([*resampled_blocks(blocks, 2 * RATE, RATE)])
-    expected = list(stream_events(tagger, [wav], **WINDOWS))
+    stream = tagger.stream(
+        ["High", "Low"], tagger.model.rules.replace(0.15), **WINDOWS
+    )
+    expected = stream.push(wav) + stream.finish()
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert found == [rounded(event.to_dict()) for event in expected]
     assert len(found) > 10

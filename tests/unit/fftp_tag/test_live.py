@@ -5,6 +5,8 @@ Authors
 """
 
 import dataclasses
+import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -17,7 +19,6 @@ from hypothesis import (
 from tiny_onnx import RATE, cosines, sounds, write_model
 
 from fftp_tag import AudioTagger
-from fftp_tag.tag.live import stream_events
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,15 @@ def taggers(tmp_path_factory):
     }
 
 
-def in_blocks(wav, size):
-    return (wav[n : n + size] for n in range(0, len(wav), size))
+def listen(tagger, wav, sizes, rules=None, **options):
+    """The events of a stream; the sizes of its blocks are repeated."""
+    stream = tagger.stream(rules=rules, **options)
+    events, start = [], 0
+    for size in itertools.cycle(sizes):
+        if start >= len(wav):
+            return events + stream.finish()
+        events += stream.push(wav[start : start + size])
+        start += size
 
 
 def ended(events):
@@ -63,7 +71,7 @@ WINDOWS = [{}, {"window": 0.5, "hop": 0.125}, {"window": 2.0, "hop": 2.0}]
 @given(
     name=st.sampled_from(["clips", "steps"]),
     n_samples=st.integers(30, 20000),
-    block=st.integers(7, 5000),
+    sizes=st.lists(st.integers(0, 3000), min_size=1).filter(any),
     windows=st.sampled_from(WINDOWS),
     hop=st.sampled_from([{}, {"hop": 0.5}]),
     rules=st.fixed_dictionaries(
@@ -74,10 +82,10 @@ WINDOWS = [{}, {"window": 0.5, "hop": 0.125}, {"window": 2.0, "hop": 2.0}]
         },
     ),
 )
-@example("clips", 60300, 100, WINDOWS[1], {}, {"threshold": 0.1})
-@example("steps", 30010, 50, {}, {}, {"threshold": 0.1, "merge_gap": 0.4})
+@example("clips", 60300, [100], WINDOWS[1], {}, {"threshold": 0.1})
+@example("steps", 30010, [50], {}, {}, {"threshold": 0.1, "merge_gap": 0.4})
 def test_events_are_those_of_a_file(
-    taggers, name, n_samples, block, windows, hop, rules
+    taggers, name, n_samples, sizes, windows, hop, rules
 ):
     tagger, wav = taggers[name], sounds(n_samples / RATE)
     if name == "steps":  # which has no windows, and runs every hop of a stream
@@ -89,7 +97,9 @@ def test_events_are_those_of_a_file(
     timeline = dataclasses.replace(timeline, clip_probs=np.ones(3))
     expected = timeline.events(**rules)
     assert expected or n_samples < 10000
-    found = stream_events(tagger, in_blocks(wav, block), **options, **rules)
+    rules = tagger.model.rules.replace(**rules)
+    found = listen(tagger, wav, sizes, rules, **options)
+    assert found == listen(tagger, wav, [n_samples], rules, **options)
     assert rounded(ended(found)) == rounded(expected)
 
 
@@ -100,21 +110,35 @@ def test_an_event_is_known_soon(taggers, name, ahead, late):
     """That a sound has begun, and is over after the gap."""
     wav = np.zeros(20 * RATE, np.float32)
     wav[6 * RATE : 10 * RATE] = 0.9 * cosines(4 * RATE)[1]
-    heard = 0
-
-    def blocks():
-        """Counts what is taken."""
-        nonlocal heard
-        for block in in_blocks(wav, 10):
-            heard += len(block)
-            yield block
-
-    events = stream_events(
-        taggers[name], blocks(), merge_gap=1.5, min_duration=1.0
-    )
-    begun = next(events)
+    rules = taggers[name].model.rules.replace(merge_gap=1.5, min_duration=1.0)
+    stream = taggers[name].stream(labels=["Middle"], rules=rules)
+    events = []
+    for start in range(0, len(wav), 10):
+        found = stream.push(wav[start : start + 10])
+        events += [((start + 10) / RATE, event) for event in found]
+    assert not stream.finish()
+    (heard, begun), (heard_after, over) = events
     assert (begun.label, begun.end) == ("Middle", None)
-    assert 7.0 <= heard / RATE - ahead <= 7.0 + late
-    over = next(events)
+    assert 7.0 <= heard - ahead <= 7.0 + late
     assert over.end == pytest.approx(10.0, abs=0.6)
-    assert 0 <= heard / RATE - ahead - (over.end + 1.5) <= late
+    assert 0 <= heard_after - ahead - (over.end + 1.5) <= late
+
+
+@pytest.mark.parametrize("name", ["clips", "steps"])
+def test_a_stream_holds_little(taggers, name):
+    """However long it lasts, and however long its blocks are."""
+    stream = taggers[name].stream()
+    held = []
+    for seconds in (1, 2, 100, 1):
+        stream.push(sounds(seconds))
+        held.append(len(pickle.dumps(stream.stages[0])))
+    assert max(held) < 3 * held[0]
+
+
+def test_samples_may_be_integers(taggers):
+    """They are those of sound cards."""
+    wav = (2**15 * sounds(20)).astype(np.int16)
+    tagger = taggers["steps"]
+    rules = tagger.model.rules.replace(0.1)
+    found = listen(tagger, wav, [100], rules)
+    assert found and found == listen(tagger, wav / 2**15, [333], rules)

@@ -48,14 +48,15 @@ def test_metadata_keep_every_value():
 def test_windows_of_clips():
     info = dataclasses.replace(INFO, frame_level=None, max_samples=3000)
     for seconds, expected in (
-        (None, (2000, 500)),
-        (0.3, (300, 75)),
-        (0.01, (100, 25)),
+        (None, (2000, 2000)),
+        (0.3, (300, 300)),
+        (0.01, (100, 100)),
+        (3.0, (3000, 2000)),
     ):
         assert info.windows(seconds) == expected
-    coarse = dataclasses.replace(info, frame_samples=60)
-    assert coarse.windows(0.1) == (100, 60)
-    assert info.to_page()["windows"] == {"size": 2000, "hop": 500}
+    longer = dataclasses.replace(info, max_samples=12000)
+    assert longer.windows(12.0) == (12000, 3000)
+    assert info.to_page()["windows"] == {"size": 2000, "hop": 2000}
 
 
 def test_opensoundscape_reads_the_metadata():

@@ -13,7 +13,7 @@ from hypothesis import (
 )
 
 from fftp_tag.audio import pieces
-from fftp_tag.audio.pieces import cut_pieces, read_blocks, slide
+from fftp_tag.audio.pieces import Slide, cut_pieces, read_blocks, through
 
 RATE = 16000
 WAV = 0.2 * np.random.default_rng(0).standard_normal(8000).astype(np.float32)
@@ -34,7 +34,7 @@ def test_pieces_are_on_the_hop_and_reach_the_end(n_samples, size, hop, cuts):
     """Whatever the blocks are; memory is that of a piece and a block."""
     samples = np.arange(n_samples, dtype=np.float32)
     blocks = np.split(samples, [n for n in sorted(cuts) if n < n_samples])
-    found = list(slide(blocks, size, hop))
+    found = list(through(blocks, Slide(size, hop)))
     last = max(n_samples - size, 0)
     starts = [start for start, _ in found]
     assert starts == [*range(0, last, hop), last]

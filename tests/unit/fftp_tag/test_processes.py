@@ -54,7 +54,7 @@ def children(process):
 @pytest.mark.parametrize("killed", ["a worker", "all"])
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
 def test_the_page_gives_the_answers_of_one_process(tmp_path, killed):
-    [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     code = code.replace("os.cpu_count()", "2")
     (tmp_path / "tag_archive.py").write_text(code)
     rng = np.random.default_rng(0)

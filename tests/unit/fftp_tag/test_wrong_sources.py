@@ -15,7 +15,6 @@ from tiny_onnx import sounds, write_model
 from fftp_tag import AudioTagger
 from fftp_tag.audio.decode import MAX_LEVEL
 from fftp_tag.errors import InputError
-from fftp_tag.tag.live import stream_events
 
 RATE = 1000
 WAV = sounds(3.0)
@@ -88,6 +87,13 @@ def test_arrays(taggers, wav, rate, named):
         taggers["steps"].tag_file(wav, rate)
 
 
+def stream(tagger, window=None, **rules):
+    """A stream with these rules."""
+    return tagger.stream(
+        rules=tagger.model.rules.replace(**rules), window=window
+    )
+
+
 @pytest.mark.parametrize(
     "model, options, named",
     [
@@ -102,4 +108,4 @@ def test_arguments(taggers, model, options, named):
     with pytest.raises(InputError, match=named):
         taggers[model].tag_long(WAV, RATE, **options)
     with pytest.raises(InputError, match=named):
-        next(stream_events(taggers[model], [WAV], **options))
+        stream(taggers[model], **options).push(WAV)
