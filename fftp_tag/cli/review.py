@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from fftp_tag.cli import options, output
 from fftp_tag.errors import InputError, counted
+from fftp_tag.held import LOCK, held
 from fftp_tag.packages import require
 
 if TYPE_CHECKING:
@@ -73,14 +74,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serves the page until it is done, then prints what was heard."""
+    require("sklearn", "Reviewing")
+    top, names = find_recordings(args.recordings)
+    with held(os.path.join(args.output, LOCK)):
+        return review(args, top, names)
+
+
+def review(args: argparse.Namespace, top: str, names: list[str]) -> int:
+    """The same, of recordings in a folder, once --output is held."""
     from fftp_tag.data.reviewed import ReviewFolder
     from fftp_tag.model.session import NO_CLASSES
     from fftp_tag.review.candidates import listen
     from fftp_tag.review.server import ReviewServer
     from fftp_tag.review.session import Session
 
-    require("sklearn", "Reviewing")
-    top, names = find_recordings(args.recordings)
     folder = ReviewFolder(args.output)
     tagger = options.load_tagger(args)
     if not tagger.labels:
