@@ -1,8 +1,8 @@
 """``fftp-tag review``: Checks what a model finds in recordings, by ear.
 
 Opens a page in the browser that plays candidates: the events of a model, and
-where it nearly found one. Press y or n, or the number of another class. Only this
-computer can open the page. Candidates that are answered are not asked for again,
+where it nearly found one. Press y or n, or the number of another class. The
+address has a token, without which nobody can open the page. Candidates that are answered are not asked for again,
 also when the command is given again.
 
 Writes review.csv into --output; fftp-tag learn learns from it with --reviewed.
@@ -13,10 +13,12 @@ Authors
 
 import argparse
 import collections
+import contextlib
 import os
 import shlex
 import webbrowser
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fftp_tag.cli import options, output
@@ -35,6 +37,7 @@ EXAMPLES = """\
   fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
 # As in ORDERS, whose module imports numpy
 ORDER_NAMES = ("uncertain", "random", "top")
+PAGE = ".review.html"  # in --output, while the page is served
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,12 +121,16 @@ def review(args: argparse.Namespace, top: str, names: list[str]) -> int:
                 f"{server.address}  (Done there, or Ctrl+C here, ends)",
                 flush=True,
             )
-            if not args.no_browser:
-                webbrowser.open(server.address)
+            page = os.path.join(args.output, PAGE)
             try:
+                if not args.no_browser:
+                    open_browser(server.address, page)
                 server.serve_forever()
             except KeyboardInterrupt:  # the usual end: all answers are written
                 print()
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(page)
     else:
         print("there is nothing left to hear in these recordings")
     print_summary(folder.answers, tagger.model.digest)
@@ -135,6 +142,19 @@ def review(args: argparse.Namespace, top: str, names: list[str]) -> int:
             "--output better.onnx"
         )
     return int(len(reasons) > 0)
+
+
+def open_browser(address: str, page: str) -> None:
+    """Opens an address by a file that only this account can read.
+
+    Since all accounts can read the arguments of a browser.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(page)
+    descriptor = os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(f'<meta http-equiv="refresh" content="0;url={address}">')
+    webbrowser.open(Path(page).absolute().as_uri())
 
 
 def find_recordings(source: str) -> tuple[str, list[str]]:
