@@ -6,6 +6,7 @@ Authors
 
 import contextlib
 import csv
+import glob
 import hashlib
 import json
 import os
@@ -61,6 +62,17 @@ def atomic_path(path: PathLike) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
+
+
+def remove_leftovers(path: PathLike) -> None:
+    """Removes what killed processes have left of ``atomic_path``.
+
+    Only whoever holds ``path`` may call it, see ``held``.
+    """
+    folder, name = os.path.split(path)
+    pattern = f"{glob.escape(shortened(name))}.{'[0-9a-f]' * 8}.tmp"
+    for leftover in Path(folder).glob(pattern):
+        leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from fftp_tag.files import (
     file_sha256,
     is_unchanged,
     read_text,
+    remove_leftovers,
 )
 
 MANIFEST = "manifest.jsonl"
@@ -29,6 +30,8 @@ MANIFEST = "manifest.jsonl"
 
 class OutputFolder:
     """Tells what is done, and records what is written.
+
+    Only whoever holds the folder may make it, see ``held``.
 
     Arguments
     ---------
@@ -71,6 +74,10 @@ class OutputFolder:
                 "--output."
             )
         self.rows = {row["file"]: row for row in rows if "file" in row}
+        for name in self.rows:
+            path = self.path.parent / name
+            if not os.path.exists(path):  # the name may be too long
+                remove_leftovers(path)
 
     def is_done(self, name: str, recording: PathLike) -> bool:
         """Whether a file has the results of a recording, as it is now.

@@ -1,8 +1,8 @@
 """``fftp-tag review``: Checks what a model finds in recordings, by ear.
 
 Opens a page in the browser that plays candidates: the events of a model, and
-where it nearly found one. Press y or n, or the number of another class. Only this
-computer can open the page. Candidates that are answered are not asked for again,
+where it nearly found one. Press y or n, or the number of another class. The
+address has a token, without which nobody can open the page. Candidates that are answered are not asked for again,
 also when the command is given again.
 
 Writes review.csv into --output; fftp-tag learn learns from it with --reviewed.
@@ -13,14 +13,17 @@ Authors
 
 import argparse
 import collections
+import contextlib
 import os
 import shlex
 import webbrowser
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fftp_tag.cli import options, output
 from fftp_tag.errors import InputError, counted
+from fftp_tag.held import LOCK, held
 from fftp_tag.packages import require
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ EXAMPLES = """\
   fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
 # As in ORDERS, whose module imports numpy
 ORDER_NAMES = ("uncertain", "random", "top")
+PAGE = ".review.html"  # in --output, while the page is served
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,14 +77,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serves the page until it is done, then prints what was heard."""
+    require("sklearn", "Reviewing")
+    top, names = find_recordings(args.recordings)
+    with held(os.path.join(args.output, LOCK)):
+        return review(args, top, names)
+
+
+def review(args: argparse.Namespace, top: str, names: list[str]) -> int:
+    """The same, of recordings in a folder, once --output is held."""
     from fftp_tag.data.reviewed import ReviewFolder
     from fftp_tag.model.session import NO_CLASSES
     from fftp_tag.review.candidates import listen
     from fftp_tag.review.server import ReviewServer
     from fftp_tag.review.session import Session
 
-    require("sklearn", "Reviewing")
-    top, names = find_recordings(args.recordings)
     folder = ReviewFolder(args.output)
     tagger = options.load_tagger(args)
     if not tagger.labels:
@@ -111,12 +121,16 @@ def run(args: argparse.Namespace) -> int:
                 f"{server.address}  (Done there, or Ctrl+C here, ends)",
                 flush=True,
             )
-            if not args.no_browser:
-                webbrowser.open(server.address)
+            page = os.path.join(args.output, PAGE)
             try:
+                if not args.no_browser:
+                    open_browser(server.address, page)
                 server.serve_forever()
             except KeyboardInterrupt:  # the usual end: all answers are written
                 print()
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(page)
     else:
         print("there is nothing left to hear in these recordings")
     print_summary(folder.answers, tagger.model.digest)
@@ -128,6 +142,19 @@ def run(args: argparse.Namespace) -> int:
             "--output better.onnx"
         )
     return int(len(reasons) > 0)
+
+
+def open_browser(address: str, page: str) -> None:
+    """Opens an address by a file that only this account can read.
+
+    Since all accounts can read the arguments of a browser.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(page)
+    descriptor = os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(f'<meta http-equiv="refresh" content="0;url={address}">')
+    webbrowser.open(Path(page).absolute().as_uri())
 
 
 def find_recordings(source: str) -> tuple[str, list[str]]:

@@ -5,6 +5,7 @@ Authors
 """
 
 import argparse
+import contextlib
 import io
 import os
 import stat
@@ -17,6 +18,7 @@ from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.cli.output_folder import OutputFolder
 from fftp_tag.errors import InputError, counted
 from fftp_tag.files import file_identity
+from fftp_tag.held import LOCK, held
 from fftp_tag.version import __version__
 
 if TYPE_CHECKING:
@@ -91,9 +93,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints or writes the tags or events of files; returns the exit code."""
+    check_arguments(args)
+    holding: contextlib.AbstractContextManager = contextlib.nullcontext()
+    if args.output is not None:
+        holding = held(os.path.join(args.output, LOCK))
+    with holding:
+        return tag_files(args)
+
+
+def tag_files(args: argparse.Namespace) -> int:
+    """The same, once --output is held."""
     from fftp_tag.parallel import in_order
 
-    check_arguments(args)
     files, n_without = options.find_files(args.files)
     names = output_names(args, files)
     if args.plot is not None:

@@ -13,7 +13,7 @@ from fftp_tag.data.clips import Clip
 from fftp_tag.data.custom import BACKGROUND, part_id
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError, counted
-from fftp_tag.files import PathLike, write_csv
+from fftp_tag.files import PathLike, is_hidden, remove_leftovers, write_csv
 
 TABLE = "review.csv"
 YES, NO, OTHER, SKIP = ANSWERS = ("yes", "no", "other", "skip")
@@ -44,6 +44,8 @@ class Answer(NamedTuple):
 class ReviewFolder:
     """Answers in a folder, each of which is written at once.
 
+    Only whoever holds the folder may add some, see ``held``.
+
     Arguments
     ---------
     folder : str
@@ -58,9 +60,12 @@ class ReviewFolder:
     def __init__(self, folder: PathLike):
         self.folder = Path(folder)
         self.answers: list[Answer] = []
+        remove_leftovers(self.folder / TABLE)
         if (self.folder / TABLE).exists():
             self.answers = read_answers(folder)
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.exists() and not all(
+            is_hidden(path.name) for path in self.folder.iterdir()
+        ):
             raise InputError(
                 f"{folder} is not empty and has no {TABLE}: give another "
                 "--output"

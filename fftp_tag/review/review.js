@@ -46,7 +46,7 @@ function showError(error) {
 }
 
 const answer = (kind, label = "") =>
-  candidate && send("/answer", { number: candidate.number, answer: kind, label });
+  candidate && send("answer", { number: candidate.number, answer: kind, label });
 
 async function show(state) {
   find("error").hidden = true;
@@ -102,7 +102,7 @@ async function showCandidate() {
     `probability ${probability.toFixed(3)} (${kind}; threshold ${threshold.toFixed(3)})`;
   find("question").focus({ preventScroll: true });
   clip = null;
-  const reply = await fetch(`/clips/${candidate.number}.wav`);
+  const reply = await fetch(`clips/${candidate.number}.wav`);
   if (!reply.ok) throw new Error((await reply.json()).error);
   const content = await reply.blob();
   URL.revokeObjectURL(player.src);
@@ -142,7 +142,7 @@ function play() {
 
 async function end() {
   try {
-    await readJson("/done", {});
+    await readJson("done", {});
   } catch (error) {
     showError(error);
     return;
@@ -158,7 +158,7 @@ const actions = {
   y: () => answer("yes"),
   n: () => answer("no"),
   s: () => answer("skip"),
-  u: () => send("/undo", {}),
+  u: () => send("undo", {}),
   " ": play,
 };
 
@@ -186,7 +186,7 @@ find("other").onsubmit = (event) => {
   if (label) answer("other", label);
 };
 find("settings").onchange = () =>
-  send("/choose", {
+  send("choose", {
     order: find("order").value,
     label: find("asked").value || null,
   });
@@ -195,4 +195,4 @@ player.onplay = moveCursor;
 window.onresize = draw;
 
 isBusy = false;
-send("/state");
+send("state");

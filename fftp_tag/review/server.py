@@ -1,4 +1,4 @@
-"""The web server of a review, for browsers on this computer alone.
+"""The web server of a review, for whoever has its address, on this computer.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,7 +6,9 @@ Authors
 
 import json
 import re
+import secrets
 import sys
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,20 +34,42 @@ HEADERS = {
     "style-src 'self'; connect-src 'self'; media-src blob:; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 JSON = "application/json"
 MAX_REQUEST_BYTES = 10_000
+MAX_CONNECTIONS = 32
+MAX_SECONDS = 5.0  # that a connection may be idle
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """Serves a review at a free port until ``done`` or ``shutdown``."""
+    """Serves a review at a free port until ``done`` or ``shutdown``.
+
+    All paths begin with a token, as other accounts of the computer reach the port.
+    """
 
     daemon_threads = True
 
     def __init__(self, session: Session):
         super().__init__((HOST, 0), Handler)
         self.session = session
+        self.token = secrets.token_urlsafe(16)
+        self.free = threading.Semaphore(MAX_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Starts a thread, unless there are too many."""
+        if self.free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answers a request in its thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.free.release()
 
     def handle_error(self, *arguments: Any) -> None:
         """Reports an error, but not that a browser has gone."""
@@ -62,26 +86,28 @@ class ReviewServer(ThreadingHTTPServer):
     @property
     def address(self) -> str:
         """Where the page is."""
-        return f"http://{self.hosts[0]}/"
+        return f"http://{self.hosts[0]}/{self.token}/"
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers a request."""
 
     server: ReviewServer
+    timeout = MAX_SECONDS
 
     def log_message(self, *_: Any) -> None:
         """Prints nothing."""
 
     def do_GET(self) -> None:
         """Sends a file of the page, the state, or a clip."""
-        if not self.is_own():
+        path = self.own_path()
+        if path is None:
             return
-        clip = re.fullmatch(r"/clips/(\d{1,9})\.wav", self.path)
-        if self.path in FILES:
-            path, kind = FILES[self.path]
-            self.reply(200, path.read_bytes(), kind)
-        elif self.path == "/state":
+        clip = re.fullmatch(r"/clips/(\d{1,9})\.wav", path)
+        if path in FILES:
+            file, kind = FILES[path]
+            self.reply(200, file.read_bytes(), kind)
+        elif path == "/state":
             self.reply_json(200, self.server.session.state())
         elif clip is not None:
             try:
@@ -95,7 +121,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Does what is asked, and sends the new state."""
-        if not self.is_own():
+        path = self.own_path()
+        if path is None:
             return
         # Pages of other hosts cannot send this type unasked
         if self.headers.get_content_type() != JSON:
@@ -107,32 +134,39 @@ class Handler(BaseHTTPRequestHandler):
             "/undo": self.server.session.undo,
             "/done": lambda: None,
         }
-        if self.path not in actions:
+        if path not in actions:
             self.reply_json(404, {"error": "there is no such page"})
             return
+        size = self.headers.get("Content-Length", "")
+        if not (size.isascii() and size.isdigit()):
+            self.reply_json(411, {"error": "the content has no length"})
+            return
+        if len(size) > 9 or int(size) > MAX_REQUEST_BYTES:
+            self.reply_json(413, {"error": "the content is too long"})
+            return
         try:
-            size = min(
-                int(self.headers.get("Content-Length", 0)), MAX_REQUEST_BYTES
-            )
-            actions[self.path](**json.loads(self.rfile.read(size)))
-        except (OSError, TypeError, ValueError) as error:
+            actions[path](**json.loads(self.rfile.read(int(size))))
+        except (OSError, RecursionError, TypeError, ValueError) as error:
             self.reply_json(400, {"error": one_line(error)})
             return
         self.reply_json(200, self.server.session.state())
-        if self.path == "/done":
+        if path == "/done":
             self.server.shutdown()
 
-    def is_own(self) -> bool:
-        """Whether a request is from the page itself; refuses others."""
+    def own_path(self) -> str | None:
+        """The path after the token; refuses requests that are not from the page."""
         hosts = self.server.hosts
-        origins = [None, *(f"http://{host}" for host in hosts)]
+        token, _, path = self.path[1:].partition("/")
         is_own = (
-            self.headers.get("Host") in hosts
-            and self.headers.get("Origin") in origins
+            secrets.compare_digest(token.encode(), self.server.token.encode())
+            and self.headers.get("Host") in hosts
+            and self.headers.get("Origin")
+            in [None, *(f"http://{host}" for host in hosts)]
         )
-        if not is_own:
-            self.reply_json(403, {"error": "a request of another page"})
-        return is_own
+        if is_own:
+            return f"/{path}"
+        self.reply_json(403, {"error": "a request of another page"})
+        return None
 
     def reply_json(self, code: int, content: dict[str, Any]) -> None:
         """Sends a JSON object."""

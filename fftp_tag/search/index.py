@@ -21,7 +21,14 @@ import numpy as np
 from fftp_tag.audio.decode import find_audio_files
 from fftp_tag.audio.pieces import FilePiece, Source, overlaps
 from fftp_tag.errors import InputError, counted, one_line
-from fftp_tag.files import PathLike, check_target, file_identity, is_unchanged
+from fftp_tag.files import (
+    PathLike,
+    check_target,
+    file_identity,
+    is_unchanged,
+    remove_leftovers,
+)
+from fftp_tag.held import held
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.session import Model
@@ -318,80 +325,86 @@ def update_index(
         If the archive has no audio files; its disk may not be mounted.
     InputError
         If the index has another archive, model, window or hop, or the window or
-        the hop is out of range.
+        the hop is out of range; or another process writes the index.
     """
     check_target(path)
     archive = os.path.abspath(archive)
     paths, failed = find_audio_files(archive)
-    before: Settings | None = None
-    known: dict[str, IndexedFile] = {}
-    if os.path.exists(path):
-        index = SoundIndex.load(path)
-        before, known = index.settings, index.files
-        window, hop = window or before.window, hop or before.hop
-    else:
-        window = window or min(SPAN_SECONDS, tagger.max_seconds)
-        hop = hop or window
-        tagger.check_window(window, hop)
-    encoder, digest = span_encoder(tagger, window)
-    rate, step = tagger.sample_rate, encoder.model.hop_samples
-    settings = Settings(
-        archive=archive,
-        model=model or os.path.abspath(tagger.model.path),
-        digest=digest,
-        window=encoder.model.span_samples / rate,
-        hop=max(round(hop * rate), step) // step * step / rate,
-    )
-    names = [os.path.relpath(audio, archive) for audio in paths]
-    files = {
-        name: known[name]
-        for name, audio in zip(names, paths, strict=False)
-        if name in known and is_unchanged(audio, known[name].identity)
-    }
-    n_unchanged = len(files)
-    if before is not None and before != settings:
-        is_moved = n_unchanged > 0 and n_unchanged >= MOVED_SHARE * len(known)
-        if not is_moved or settings != dataclasses.replace(
-            before, archive=archive
-        ):
-            raise InputError(
-                f"{path} is the index of {before.archive}, made with the model "
-                f"{before.model}, --window {before.window:g} and --hop "
-                f"{before.hop:g}: give another --output."
-            )
-        logger.info(
-            "the archive was %s, and is %s now", before.archive, archive
+    with held(f"{path}.lock"):
+        remove_leftovers(path)
+        before: Settings | None = None
+        known: dict[str, IndexedFile] = {}
+        if os.path.exists(path):
+            index = SoundIndex.load(path)
+            before, known = index.settings, index.files
+            window, hop = window or before.window, hop or before.hop
+        else:
+            window = window or min(SPAN_SECONDS, tagger.max_seconds)
+            hop = hop or window
+            tagger.check_window(window, hop)
+        encoder, digest = span_encoder(tagger, window)
+        rate, step = tagger.sample_rate, encoder.model.hop_samples
+        settings = Settings(
+            archive=archive,
+            model=model or os.path.abspath(tagger.model.path),
+            digest=digest,
+            window=encoder.model.span_samples / rate,
+            hop=max(round(hop * rate), step) // step * step / rate,
         )
-    missing = [name for name in names if name not in files]
+        names = [os.path.relpath(audio, archive) for audio in paths]
+        files = {
+            name: known[name]
+            for name, audio in zip(names, paths, strict=False)
+            if name in known and is_unchanged(audio, known[name].identity)
+        }
+        n_unchanged = len(files)
+        if before is not None and before != settings:
+            is_moved = n_unchanged > 0 and n_unchanged >= MOVED_SHARE * len(
+                known
+            )
+            if not is_moved or settings != dataclasses.replace(
+                before, archive=archive
+            ):
+                raise InputError(
+                    f"{path} is the index of {before.archive}, made with the model "
+                    f"{before.model}, --window {before.window:g} and --hop "
+                    f"{before.hop:g}: give another --output."
+                )
+            logger.info(
+                "the archive was %s, and is %s now", before.archive, archive
+            )
+        missing = [name for name in names if name not in files]
 
-    def read(name: str) -> IndexedFile:
-        """The spans of a file."""
-        audio = os.path.join(archive, name)
-        identity = file_identity(audio)
-        return IndexedFile(identity, *cut_file(encoder, settings.hop, audio))
+        def read(name: str) -> IndexedFile:
+            """The spans of a file."""
+            audio = os.path.join(archive, name)
+            identity = file_identity(audio)
+            return IndexedFile(
+                identity, *cut_file(encoder, settings.hop, audio)
+            )
 
-    errors = [one_line(error) for error in failed]
-    saved = time.monotonic()
-    try:
-        for name, found, reason in in_order(
-            read, missing, num_workers, progress
-        ):
-            if found is None:
-                errors.append(str(reason))
-                continue
-            files[name] = found
-            if time.monotonic() - saved > SAVE_SECONDS:
-                SoundIndex(settings, files).save(path)
-                saved = time.monotonic()
-    finally:
-        SoundIndex(settings, files).save(path)
-    return Update(
-        added=len(files) - n_unchanged,
-        unchanged=n_unchanged,
-        dropped=len(known) - n_unchanged,
-        errors=errors,
-        n_spans=sum(len(file.rows) for file in files.values()),
-    )
+        errors = [one_line(error) for error in failed]
+        saved = time.monotonic()
+        try:
+            for name, found, reason in in_order(
+                read, missing, num_workers, progress
+            ):
+                if found is None:
+                    errors.append(str(reason))
+                    continue
+                files[name] = found
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    SoundIndex(settings, files).save(path)
+                    saved = time.monotonic()
+        finally:
+            SoundIndex(settings, files).save(path)
+        return Update(
+            added=len(files) - n_unchanged,
+            unchanged=n_unchanged,
+            dropped=len(known) - n_unchanged,
+            errors=errors,
+            n_spans=sum(len(file.rows) for file in files.values()),
+        )
 
 
 def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:

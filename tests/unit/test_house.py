@@ -42,6 +42,7 @@ ROOMS = (
     "fftp_tag.parallel",
     "fftp_tag.progress",
     "fftp_tag.packages",
+    "fftp_tag.held",
     "fftp_tag.files",
     "fftp_tag.errors",
     "fftp_tag.version",

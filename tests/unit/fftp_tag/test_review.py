@@ -9,13 +9,16 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from http.client import HTTPConnection
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,7 +49,12 @@ from fftp_tag.data.reviewed import (
 )
 from fftp_tag.model.info import default_rules
 from fftp_tag.review.candidates import ORDERS, Candidate, find_candidates
-from fftp_tag.review.server import ReviewServer
+from fftp_tag.review.server import (
+    MAX_CONNECTIONS,
+    MAX_REQUEST_BYTES,
+    Handler,
+    ReviewServer,
+)
 from fftp_tag.review.session import Session
 from fftp_tag.score.intervals import exact_interval
 from fftp_tag.search.index import update_index
@@ -352,12 +360,13 @@ def test_wrong_requests_are_named_and_change_nothing(serve, tmp_path, content):
 def test_the_server_is_for_this_computer_and_page_alone(serve, tmp_path):
     """Nor for pages of hosts whose name points to this computer."""
     client = serve()
-    port = int(re.search(r":(\d+)/", client.address)[1])
-    assert client.address == f"http://127.0.0.1:{port}/"
+    port, token = re.search(r":(\d+)/([\w-]+)/", client.address).groups()
+    port = int(port)
+    assert client.address == f"http://127.0.0.1:{port}/{token}/"
 
-    def ask(method, path, headers, body=b"{}"):
+    def ask(method, path, headers, body=b"{}", token=token):
         connection = HTTPConnection("127.0.0.1", port)
-        connection.request(method, path, body, headers)
+        connection.request(method, f"/{token}{path}", body, headers)
         return connection.getresponse()
 
     kind = {"Content-Type": "application/json"}
@@ -372,6 +381,12 @@ def test_the_server_is_for_this_computer_and_page_alone(serve, tmp_path):
     for kind in ("text/plain", "application/x-www-form-urlencoded"):
         headers = {"Content-Type": kind}
         assert ask("POST", "/answer", headers, answer).status == 415
+    # Other accounts of the computer do not know the token
+    for wrong in ("", "x", token[:-1], token.swapcase(), f"{token}x", "%C3"):
+        for path in ("/", "/state", "/clips/0.wav", "/review.js"):
+            assert ask("GET", path, {}, token=wrong).status == 403
+        headers = {"Content-Type": "application/json"}
+        assert ask("POST", "/answer", headers, answer, wrong).status == 403
     assert not (tmp_path / "reviewed").exists()
     for path in (
         "/../model.onnx",
@@ -391,6 +406,50 @@ def test_the_server_is_for_this_computer_and_page_alone(serve, tmp_path):
     same = {"Content-Type": "application/json", "Host": f"localhost:{port}"}
     same["Origin"] = f"http://localhost:{port}"
     assert ask("POST", "/answer", same, answer).status == 200
+
+
+def test_what_a_request_can_take_is_limited(serve, tmp_path):
+    client = serve()
+    before = client.state()
+    port, token = re.search(r":(\d+)/([\w-]+)/", client.address).groups()
+
+    def post(size, body):
+        """The status of a reply to a request of a stated size."""
+        with socket.create_connection(("127.0.0.1", int(port)), 10) as to:
+            lines = (
+                f"POST /{token}/answer HTTP/1.1",
+                f"Host: 127.0.0.1:{port}",
+                "Content-Type: application/json",
+                f"Content-Length: {size}",
+            )
+            to.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+            return int(to.makefile("rb").readline().split()[1])
+
+    deep = b"[" * 9000
+    assert post(len(deep), deep) == 400
+    full = json.dumps({"x": "x" * (MAX_REQUEST_BYTES - 9)}).encode()
+    assert len(full) == MAX_REQUEST_BYTES and post(len(full), full) == 400
+    for size in (MAX_REQUEST_BYTES + 1, 3 * 10**8, f"{9:021d}", "9" * 5000):
+        assert post(size, b"") == 413
+    for size in ("-1", "+1", "", "1e2", "1_0", "\u0661"):
+        assert post(size, b"{}") == 411
+    assert client.state() == before and not (tmp_path / "reviewed").exists()
+
+
+def test_idle_connections_end(serve, monkeypatch):
+    """And there are only so many."""
+    monkeypatch.setattr(Handler, "timeout", 1.0)
+    client = serve()
+    port = int(re.search(r":(\d+)/", client.address)[1])
+    n_threads = threading.active_count()
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+    time.sleep(0.3)
+    assert threading.active_count() <= n_threads + MAX_CONNECTIONS
+    for connection in idle:
+        connection.settimeout(10)
+        assert connection.recv(1) == b""  # closed by the server
+        connection.close()
+    assert client.state()["heard"] == 0
 
 
 def start(folder, *options):
@@ -437,11 +496,22 @@ def test_recordings_of_an_index_are_heard(
     update_index(path, tagger, recordings, window=1.0)
     monkeypatch.setattr(ReviewServer, "serve_forever", lambda server: None)
     opened = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
+
+    def open_page(address):
+        """Others cannot read it."""
+        path = Path(address.removeprefix("file://"))
+        assert path.stat().st_mode & 0o077 == 0
+        assert re.search(
+            r"http://127\.0\.0\.1:\d+/[\w-]{22}/", path.read_text()
+        )
+        opened.append(address)
+
+    monkeypatch.setattr("webbrowser.open", open_page)
     monkeypatch.chdir(tmp_path)
     assert main(["review", str(path), "--model", str(model)]) == 0
     assert "5 candidates in 1 recording" in capsys.readouterr().out
-    assert re.match(r"http://127\.0\.0\.1:\d+/", opened[0])
+    assert re.match(r"file:///.*/reviewed/\.review\.html", opened[0])
+    assert not (tmp_path / "reviewed").exists()  # there are no answers
     recordings.rename(tmp_path / "moved")
     assert main(["review", str(path), "--model", str(model)]) == 1
     assert "fftp-tag index" in capsys.readouterr().err
