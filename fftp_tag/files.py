@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from fftp_tag.errors import InputError
+from fftp_tag.errors import OF_INPUT, InputError
 
 PathLike = str | os.PathLike
 
@@ -216,7 +216,11 @@ def file_identity(path: PathLike) -> str:
     ------
     OSError
         If there is no such file.
+    InputError
+        If it is a pipe or a device, which might be read for ever.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{path} is not a regular file")
     with open(path, "rb") as file:
         stat = os.fstat(file.fileno())
         state = f"{stat.st_size} {stat.st_mtime_ns}"
@@ -232,7 +236,7 @@ def is_unchanged(path: PathLike, identity: str) -> bool:
     """Whether a file is there, and has this ``file_identity``."""
     try:
         return file_identity(path) == identity
-    except OSError:
+    except OF_INPUT:
         return False
 
 
