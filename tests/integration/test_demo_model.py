@@ -17,6 +17,7 @@ from recipe_runs import ROOT
 
 from fftp_tag import AudioTagger
 
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """The output folder of ``make demo``."""
