@@ -80,12 +80,12 @@ def round_weights(graph, names):
             continue
         weight = numpy_helper.to_array(tensor)
         transposed = any(x.name == "transB" and x.i for x in node.attribute)
-        axis = 0 if transposed else 1
-        scale = np.abs(weight).max(1 - axis, keepdims=True) / 127
+        scale = np.abs(weight).max(int(transposed), keepdims=True) / 127
         scale = np.maximum(scale, np.finfo(np.float32).tiny)
         rounded = np.rint(weight / scale).astype(np.int8)
-        node.input[1] = build.DequantizeLinear(
-            rounded, scale.ravel().astype(np.float32), axis=axis
+        # Runtimes compute this once; DequantizeLinear, each time
+        node.input[1] = build.Mul(
+            build.Cast(rounded, to=1), scale.astype(np.float32)
         )
         if not any(tensor.name in x.input for x in graph.node):
             graph.initializer.remove(tensor)
