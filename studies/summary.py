@@ -98,7 +98,7 @@ def summarize(plan, names=None):
         listed = "\n".join([*missing.values()][:SHOWN])
         others = len(missing) - SHOWN
         more = f"\nand {others} more (--list)" if others > 0 else ""
-        texts.append(f"{len(missing)} runs are missing:\n{listed}{more}")
+        texts.append(f"Missing runs, {len(missing)}:\n{listed}{more}")
     else:
         texts.append("No run is missing.")
     return "\n\n".join(text.strip() for text in texts)

@@ -260,3 +260,50 @@ def test_the_picture_has_a_panel_of_each_kind_and_length(tmp_path):
     first = path.read_bytes()
     plot_steps({"3,000 steps": rows, "12,000": rows}, ["words"], path)
     assert len(path.read_bytes()) > len(first)
+
+
+def test_a_sweep_prints_a_table_of_what_is_stored_and_what_is_missing(tmp_path):
+    from studies.measure import arms_of
+    from studies.plan import Plan, Run
+    from studies.summary import summarize
+
+    facts = {
+        "recipe": "recipes/AudioSet/train.py",
+        "metric": "mAP",
+        "yaml": "hparams/paper/ast_96_specmask.yaml",
+        "seeds": 2,
+        "options": {"number_of_epochs": 3},
+        "sweep": {"lr": [0.1, 0.2]},
+    }
+    path = tmp_path / "sweep.yaml"
+    path.write_text(json.dumps(facts))
+    plan = Plan(path, results=tmp_path)
+    [low], [high] = arms_of(plan)["sweep"].values()
+    assert (low.yaml, low.folds) == ("hparams/ast_fftp.yaml", [1, 2])
+    for row, rate in ((low, 0.1), (high, 0.2)):
+        assert row.options["lr"] == rate and row.options["stride_frames"] == 10
+        assert row.options["number_of_epochs"] == 3
+        assert row.settings["depth"] == 12
+    with open(plan.path, "w", encoding="utf-8") as file:
+        for row, values in ((low, (0.1, 0.3)), (high, (0.4,))):
+            for fold, value in enumerate(values, 1):
+                run = plan.digest(Run(row, fold))
+                stored = {"value": value, "valid_by_epoch": [0.5, 0.25]}
+                print(json.dumps({"run": run, **stored}), file=file)
+    text = summarize(plan)
+    # 20 +- 12.706 * 10
+    assert "| lr 0.1 | - | 20.00 [-107.06, 147.06] | 25.00" in text
+    assert "| lr 0.2 | - | 40.00 | 25.00 | 50.00 | 1 of 2 |" in text
+    assert "| lr 0.2 minus lr 0.1 | - | +30.00 | 1 of 1 |" in text
+    assert "Missing runs, 1:\nlr 0.2, fold 2" in text
+
+
+def test_the_table_stands_beside_the_papers_figures(tmp_path):
+    from studies.plan import Plan
+    from studies.summary import summarize
+
+    text = summarize(Plan("paper_table", results=tmp_path), ["ast"])
+    pair = "AST, 991 tokens, SpecMask minus AST, 1212 tokens, SpecAugment"
+    assert f"| {pair} | +7.07 | - | 0 of 0 |" in text
+    assert "| AST, 991 tokens, SpecMask | 18.32 | - |" in text
+    assert "Missing runs, 24" in text and "6.76" in text
