@@ -5,7 +5,7 @@ Authors
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fftp_tag.audio.pieces import (
     through,
 )
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import ModelInfo, Rules
+from fftp_tag.model.info import FrameLevel, ModelInfo, Rules
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import Event, EventFinder
 from fftp_tag.tag.predictions import Join, Middles, TagWindows
@@ -77,7 +77,7 @@ class Stream:
                     "This is a frame-level model and needs no windows: leave "
                     "--window out."
                 )
-            predict = hear_last_samples(model, hop)
+            predict = look(model, choose_looks(model.info, hop))
         else:
             framing = tagger.check_window(window, hop)
             if hop is None:  # windows overlap, so that events are known soon
@@ -110,44 +110,64 @@ class Stream:
         return list(through(items, *self.stages, is_end=is_end))
 
 
-def hear_last_samples(model: Model, hop: float | None) -> list[Stage]:
-    """The stages that run a frame-level model every ``hop`` seconds."""
-    rate, info = model.sample_rate, model.info
-    assert info.frame_level is not None
-    look_ahead = info.frame_level.look_ahead_samples
-    has_state = look_ahead <= AHEAD * rate
+class Looks(NamedTuple):
+    """When a model runs on a stream, and on which samples.
+
+    It runs every ``hop``, on the samples since its last run and ``before`` more.
+    Predictions are used whose centres are ``margin`` before the end.
+    """
+
+    before: int
+    hop: int
+    margin: float
+    has_state: bool
+
+
+def choose_looks(info: ModelInfo, hop: float | None = None) -> Looks:
+    """The looks of a model every ``hop`` seconds, by default as documented."""
+    rate, frame_level = info.sample_rate, info.frame_level
+    if frame_level is None:  # windows overlap, so that events are known soon
+        size = info.windows().size
+        quarter = max(round(size / 4), info.frame_samples)
+        return Looks(size - quarter, quarter, size / 2, has_state=False)
+    has_state = frame_level.look_ahead_samples <= AHEAD * rate
     if hop is None:
         hop = HOP_WITH_STATE if has_state else HOP
-    longest, frame = model.max_samples / rate, model.frame_samples / rate
+    longest, frame = info.max_samples / rate, info.frame_samples / rate
     if not frame <= hop <= longest:
         raise InputError(
             f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at least "
             "one frame, at most the model's maximum clip length."
         )
     if has_state:
-        return continue_last_samples(model, hop)
-    span = model.span_samples / rate
-    least = span + model.hop_samples / rate  # of which a prediction is in step
+        return looks_with_state(frame_level, round(hop * rate))
+    span = frame_level.span_samples / rate
+    least = span + frame_level.hop_samples / rate  # a prediction in step
     ahead = min(AHEAD, max(longest - least - hop, 0.0))
-    heard = min(max(BEFORE, least) + hop + ahead, longest)
+    before = min(max(BEFORE, least) + ahead, longest - hop)
+    return Looks(
+        round(before * rate),
+        round(hop * rate),
+        (span / 2 + ahead) * rate,
+        has_state=False,
+    )
+
+
+def looks_with_state(frame_level: FrameLevel, hop: int) -> Looks:
+    """Looks by which each prediction is what it is in the whole recording."""
+    span, ahead = frame_level.span_samples, frame_level.look_ahead_samples
+    return Looks(round(span + ahead - 1), hop, span / 2 + ahead, has_state=True)
+
+
+def look(model: Model, looks: Looks) -> list[Stage]:
+    """The stages that run a frame-level model."""
     return [
-        LastSamples(info, round((heard - hop) * rate), round(hop * rate)),
-        Join(model, ["frame_probabilities"], (span / 2 + ahead) * rate),
-    ]
-
-
-def continue_last_samples(model: Model, hop: float) -> list[Stage]:
-    """The stages that run a model with a state every ``hop`` seconds.
-
-    Each prediction is what it is in the whole recording.
-    """
-    assert model.info.frame_level is not None
-    span = model.span_samples
-    ahead = round(model.info.frame_level.look_ahead_samples)
-    hop_samples = round(hop * model.sample_rate)
-    return [
-        LastSamples(model.info, span + ahead - 1, hop_samples),
-        Join(model.continued(), ["frame_probabilities"], span / 2 + ahead),
+        LastSamples(model.info, looks.before, looks.hop),
+        Join(
+            model.continued() if looks.has_state else model,
+            ["frame_probabilities"],
+            looks.margin,
+        ),
     ]
 
 

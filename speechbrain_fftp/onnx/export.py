@@ -38,7 +38,7 @@ from fftp_tag.model.edit import copy_model, write_onnx
 from fftp_tag.model.info import FrameLevel, ModelInfo
 from fftp_tag.model.session import Model
 from fftp_tag.model.silence import mask_silence
-from fftp_tag.tag.live import continue_last_samples
+from fftp_tag.tag.live import look, looks_with_state
 from speechbrain_fftp.onnx.wrapper import WaveformModel, is_frame_level
 from speechbrain_fftp.utils.inference_folder import MODULES
 
@@ -394,10 +394,8 @@ def keep_state(path):
     wav = 0.1 * np.random.default_rng(0).standard_normal(n_samples)
     wav[n_samples // 2 :] *= 0.1
     (whole,) = model.run(["frame_probabilities"], wav[None])
-    hop = info.min_samples / info.sample_rate
-    found = through(
-        [wav.astype(np.float32)], *continue_last_samples(model, hop)
-    )
+    looks = looks_with_state(info.frame_level, info.min_samples)
+    found = through([wav.astype(np.float32)], *look(model, looks))
     chunks = np.concatenate([x.rows for x in found])
     if np.abs(chunks - whole[0]).max() <= MAX_DIFFERENCE:
         return

@@ -22,7 +22,7 @@ from fftp_tag.audio.pieces import through
 from fftp_tag.model.info import ModelInfo
 from fftp_tag.model.int8 import store_in_int8
 from fftp_tag.model.session import Model
-from fftp_tag.tag.live import continue_last_samples
+from fftp_tag.tag.live import look, looks_with_state
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import classify, extract_features
@@ -322,8 +322,8 @@ def test_chunks_with_a_state_are_those_of_the_whole(look_ahead, tmp_path):
         wav[20000:30000] = 0
         (whole,) = model.run(["frame_probabilities"], wav[None])
         blocks = np.split(wav, np.sort(rng.integers(0, n_samples, 20)))
-        stages = continue_last_samples(model, hop)
-        found = [*through(blocks, *stages)]
+        looks = looks_with_state(model.info.frame_level, round(16000 * hop))
+        found = [*through(blocks, *look(model, looks))]
         times = np.concatenate([x.times for x in found])
         np.testing.assert_allclose(np.diff(times), 0.05, atol=1e-6)
         chunks = np.concatenate([x.rows for x in found])
