@@ -73,6 +73,8 @@ def make_index(archive):
         path.write_text(str(hour))
         files[path.name] = IndexedFile(
             identity=file_identity(path),
+            seconds=3600.0,
+            damage=None,
             times=times,
             rows=rng.standard_normal(shape, np.float32).astype(np.float16),
         )

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.cli.output_folder import OutputFolder
-from fftp_tag.errors import InputError, counted
+from fftp_tag.errors import DAMAGED, InputError, counted
 from fftp_tag.files import file_identity
 from fftp_tag.held import LOCK, held
 from fftp_tag.version import __version__
 
 if TYPE_CHECKING:
+    from fftp_tag.search.tagging import IndexTagger
     from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "prints the tags or the events of audio files"
@@ -32,6 +33,7 @@ EXAMPLES = """\
   fftp-tag folder --format csv > tags.csv
   curl URL | fftp-tag -
   fftp-tag folder --timeline --format raven --output tables
+  fftp-tag my.index --model better.onnx --timeline
   fftp-tag -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
 
@@ -42,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="audio files, or folders of audio files; - is standard input",
+        help="audio files, or folders of audio files; - is standard input; or "
+        "an index of fftp-tag index --for-tagging, whose files are not read",
     )
     options.add_model(parser)
     parser.add_argument(
@@ -81,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="resume",
         action="store_true",
         help="skip recordings whose file is in the folder --output, unless they "
-        "have changed",
+        "have changed or could be read in part only",
     )
     parser.add_argument(
         "--plot",
@@ -105,7 +108,14 @@ def tag_files(args: argparse.Namespace) -> int:
     """The same, once --output is held."""
     from fftp_tag.parallel import in_order
 
-    files, n_without = options.find_files(args.files)
+    index = options.find_index(args.files)
+    if index is not None:
+        if args.plot is not None:
+            raise InputError("--plot reads a file: give it, not an index")
+        args.files = [index.settings.archive]
+        files, n_without = [index.path(name) for name in index.files], 0
+    else:
+        files, n_without = options.find_files(args.files)
     names = output_names(args, files)
     if args.plot is not None:
         from fftp_tag.tag.plots import check_figure
@@ -117,6 +127,11 @@ def tag_files(args: argparse.Namespace) -> int:
             )
         check_figure(args.plot)
     tagger = options.load_selected(args)
+    indexed = None
+    if index is not None:
+        from fftp_tag.search.tagging import IndexTagger
+
+        indexed = IndexTagger(index, tagger)
     if args.output is not None:
         folder = OutputFolder(args.output, made_by(args, tagger.model.digest))
     if args.resume:
@@ -137,19 +152,20 @@ def tag_files(args: argparse.Namespace) -> int:
     is_one = len(files) == 1
     pipes = {file: read_pipe(file) for file in args.files if is_pipe(file)}
     failed: list[str] = []
+    damaged: list[str] = []
 
     def analyze_file(file: str) -> Result:
         """The tags or events of a file, which are written with --output."""
         if args.output is None:
             source = pipes.get(file, file)
-            return analyze(args, tagger, file, source, progress=is_one)
+            return analyze(args, tagger, indexed, file, source, is_one)
         identity = file_identity(file)  # it may change meanwhile
-        result = analyze(args, tagger, file, file, progress=is_one)
+        result = analyze(args, tagger, indexed, file, file, is_one)
         text = io.StringIO(newline="")
         write([result], text, context)
         # Names of files may be no text
         content = text.getvalue().encode("utf-8", "backslashreplace")
-        folder.write(names[file], content, identity)
+        folder.write(names[file], content, identity, result.damage)
         return result
 
     def results() -> Iterator[Result]:
@@ -160,6 +176,8 @@ def tag_files(args: argparse.Namespace) -> int:
             if reason is not None:
                 failed.append(file)
                 output.report(reason)
+            elif result is not None and result.damage is not None:
+                damaged.append(file)
             with output.above_bars():
                 yield result or Result(file, [], reason)
                 sys.stdout.flush()
@@ -173,7 +191,11 @@ def tag_files(args: argparse.Namespace) -> int:
                 print(f"wrote {output.printable(path)}")
     if failed and len(files) > 1:
         output.report(f"{len(failed)} of {len(files)} files failed")
-    return 1 if failed or n_without else 0
+    if damaged and len(files) > 1:
+        output.report(f"{len(damaged)} of {len(files)} files are damaged")
+    if failed or n_without:
+        return 1
+    return DAMAGED if damaged else 0
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -265,35 +287,43 @@ def made_by(args: argparse.Namespace, model: str) -> dict[str, Any]:
 def analyze(
     args: argparse.Namespace,
     tagger: "AudioTagger",
+    indexed: "IndexTagger | None",
     file: str,
     source: str | bytes,
     progress: bool,
 ) -> Result:
     """The tags or events of a file; draws them with --plot.
 
-    The source is the file, or its content.
+    The source is the file, or its content; neither is read if it is indexed.
     """
+    from fftp_tag.audio.pieces import Reading
     from fftp_tag.tag.events import rank_tags, tag_threshold
 
+    reading = Reading(source)
     windows = options.given(args, "window", "hop")
     rules = options.given(args, "threshold", "merge_gap", "min_duration")
-    if args.plot is not None:
-        from fftp_tag.tag.plots import plot_tags
-
-        timeline = tagger.analyze(source, progress=progress, **windows)
+    if args.plot is not None or indexed is not None:
+        if indexed is not None:
+            timeline = indexed.analyze(file)
+            reading.damage = indexed.files[file].damage
+        else:
+            timeline = tagger.analyze(reading, progress=progress, **windows)
         events = timeline.events(**rules)
-        plot_tags(args.plot, tagger, source, timeline, events)
+        if args.plot is not None:
+            from fftp_tag.tag.plots import plot_tags
+
+            plot_tags(args.plot, tagger, source, timeline, events)
         if args.timeline:
-            return Result(file, events)
+            return Result(file, events, damage=reading.damage)
         probs = timeline.clip_probs
     elif args.timeline:
-        events = tagger.tag_long(source, progress=progress, **windows, **rules)
-        return Result(file, events)
+        events = tagger.tag_long(reading, progress=progress, **windows, **rules)
+        return Result(file, events, damage=reading.damage)
     else:
-        probs = tagger.clip_probabilities(source, progress=progress)
+        probs = tagger.clip_probabilities(reading, progress=progress)
     threshold = tag_threshold(tagger.model.rules, args.threshold)
     top_k = options.given(args, "top_k")
     tags = rank_tags(probs, tagger.labels, threshold=threshold, **top_k)
     # A lower probability is printed as 0.000
     best = rank_tags(probs, tagger.labels, top_k=1, threshold=0.0005)
-    return Result(file, tags, best=best)
+    return Result(file, tags, best=best, damage=reading.damage)

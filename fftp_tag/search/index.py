@@ -1,7 +1,8 @@
 """SoundIndex: finds what sounds like an example in an archive.
 
 An index is an npz file: its settings, the files that are indexed, and the mean
-tokens of spans of these in float16.
+tokens of spans of these in float16; for tagging, all features that a learnt model
+classifies.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,25 +15,33 @@ import math
 import os
 import tempfile
 import time
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.decode import find_audio_files
-from fftp_tag.audio.pieces import FilePiece, Source, overlaps
+from fftp_tag.audio.decode import DamagedAudio, find_audio_files
+from fftp_tag.audio.pieces import FilePiece, Reading, Source, overlaps
 from fftp_tag.errors import InputError, counted, one_line
 from fftp_tag.files import (
     PathLike,
     check_target,
     file_identity,
     is_unchanged,
+    named_damage,
     remove_leftovers,
 )
 from fftp_tag.held import held
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
+from fftp_tag.model.spans import (
+    IS_HEARD,
+    OUTPUT,
+    make_span_model,
+    remove_outputs,
+    token_size,
+)
 from fftp_tag.parallel import in_order
 from fftp_tag.search.clips import UPDATE
 from fftp_tag.store import read_entries, write_entries
@@ -47,6 +56,7 @@ SPAN_SECONDS = 5.0  # by default
 MOVED_SHARE = 0.5  # of the files, in a folder that takes the archive's place
 SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
 TINY = 1e-6  # instead of a length or a standard deviation of 0
+MIN_SPANS = 10  # to tell how features are distributed
 HEARD = "heard_spans"  # the mean token of spans, 0 of silent ones
 
 
@@ -59,14 +69,19 @@ class Settings:
     digest: str  # checksum of what computes the features
     window: float  # length
     hop: float  # from one span to the next
+    # Whether spans have all features that a learnt model classifies, not only
+    # the mean token, and silent ones are kept
+    for_tagging: bool = False
 
 
 class IndexedFile(NamedTuple):
-    """The spans of a file, without silent ones."""
+    """The spans of a file, without silent ones but for tagging."""
 
     identity: str  # of the file when it was indexed
+    seconds: float  # its length
+    damage: DamagedAudio | None  # if it was read in part
     times: np.ndarray  # start and end in seconds, [N, 2]
-    rows: np.ndarray  # features, [N, F], in float16
+    rows: np.ndarray  # features, [N, F], in float16; 0 of silent spans
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +123,7 @@ class Update(NamedTuple):
     added: int  # new or changed files that were read
     unchanged: int  # files that were in the index already
     dropped: int  # files in the index that have changed or vanished
+    damaged: int  # files that were read in part
     errors: list[str]  # reasons why files and folders cannot be read
     n_spans: int  # in the index
 
@@ -135,24 +151,49 @@ class SoundIndex:
         FileNotFoundError
             If there is no such file.
         InputError
-            If it is damaged.
+            If it is damaged, or names files outside its folder.
         """
-        about, entries = read_entries(path, "index again into another file")
-        files = {
-            name: IndexedFile(identity, *entries[name])
-            for name, identity in about["identities"].items()
-        }
-        return cls(Settings(**about["settings"]), files)
+        remedy = "index again into another file"
+        about, entries = read_entries(path, remedy)
+        files = {}
+        with named_damage(path, remedy):
+            settings = Settings(**about["settings"])
+            for name, (times, rows) in entries.items():
+                identity, seconds, damage = about["files"][name]
+                damage = None if damage is None else DamagedAudio(*damage)
+                if times.shape != (len(rows), 2) or rows.ndim != 2:
+                    raise ValueError(f"spans of {name}")
+                files[name] = IndexedFile(
+                    identity, seconds, damage, times, rows
+                )
+        for name in files:
+            if not is_below(name):
+                raise InputError(
+                    f"{path} names {name!r}, which is not in its folder: do not "
+                    "use it, and index again into another file"
+                )
+        return cls(settings, files)
 
     def save(self, path: PathLike) -> None:
         """Writes the index."""
         files = self.files.items()
         about = {
             "settings": dataclasses.asdict(self.settings),
-            "identities": {name: file.identity for name, file in files},
+            "files": {
+                name: (
+                    file.identity,
+                    file.seconds,
+                    file.damage and (file.damage.seconds, file.damage.stated),
+                )
+                for name, file in files
+            },
         }
         entries = {name: (file.times, file.rows) for name, file in files}
         write_entries(path, about, entries)
+
+    def path(self, name: str) -> str:
+        """Where a file of the index is."""
+        return os.path.join(self.settings.archive, name)
 
     def load_encoder(self, tagger: AudioTagger) -> AudioTagger:
         """The model of the index, which is that of ``tagger`` or learnt on it.
@@ -162,12 +203,15 @@ class SoundIndex:
         InputError
             If it is another model.
         """
-        encoder, digest = span_encoder(tagger, self.settings.window)
+        if self.settings.for_tagging:
+            encoder, digest = learnt_encoder(tagger)
+        else:
+            encoder, digest = span_encoder(tagger, self.settings.window)
         if digest != self.settings.digest:
             raise InputError(
                 f"{tagger.model.path} is not the model of the index "
-                f"({self.settings.model}), nor learnt on it: use that model, "
-                "or make a new index in another file."
+                f"({self.settings.model}), nor learnt on it with spans of this "
+                "length: use that model, or make a new index in another file."
             )
         return encoder
 
@@ -188,7 +232,8 @@ class SoundIndex:
             If the example cannot be read, or is silent.
         """
         step = encoder.model.hop_samples / encoder.sample_rate
-        _, rows = cut_file(encoder, step, source, sample_rate)
+        rows = cut_file(encoder, step, source, sample_rate)[2]
+        rows = rows[rows.any(1)]
         if not len(rows):
             name = source if isinstance(source, FilePiece) else "The example"
             raise InputError(f"{name} is silent: give another one.")
@@ -205,8 +250,9 @@ class SoundIndex:
         Similarity is the cosine of the angle between the features of a match,
         standardised over the index, and a direction: the mean of those of the
         examples, divided by their shrunk covariance over the index. It is
-        relative to that of the mean itself. Of matches that overlap, only the
-        most similar one is returned.
+        relative to that of the mean itself. Where the index has too few spans
+        to tell how features are distributed, it is the cosine as it is. Of
+        matches that overlap, only the most similar one is returned.
 
         Arguments
         ---------
@@ -228,6 +274,7 @@ class SoundIndex:
             If the index is empty.
         """
         rows = [row for file in self.files.values() for row in file.rows]
+        rows = [row for row in rows if row.any()]
         if not rows:
             raise InputError(
                 "The index is empty: none of the files in "
@@ -241,20 +288,21 @@ class SoundIndex:
         examples = unit_length((examples - mean) * scale)
         example = unit_length(examples.mean(0))
         direction = precision @ example
-        direction /= direction @ example
+        direction /= max(direction @ example, TINY)
         scores = []
         for file in self.files.values():
             own = (file.rows.astype(np.float32) - mean) * scale
-            scores.append(unit_length(own) @ direction)
+            similarity = unit_length(own) @ direction
+            scores.append(np.where(file.rows.any(1), similarity, -np.inf))
         return self.best(np.concatenate(scores), top_k)
 
     def best(self, scores: np.ndarray, top_k: int) -> list[Match]:
-        """Finds the spans with the highest scores ``[N]``.
+        """Finds the spans with the highest scores ``[N]``, none of -infinity.
 
         They do not overlap each other, and their files are unchanged.
         """
         spans = [
-            (os.path.join(self.settings.archive, name), file.identity, *times)
+            (self.path(name), file.identity, *times)
             for name, file in self.files.items()
             for times in file.times.tolist()
         ]
@@ -262,7 +310,7 @@ class SoundIndex:
         taken: dict[str, list] = collections.defaultdict(list)
         matches: list[Match] = []
         for row in np.argsort(-scores, kind="stable").tolist():
-            if len(matches) == top_k:
+            if len(matches) == top_k or scores[row] == -np.inf:
                 break
             path, identity, start, end = spans[row]
             if path not in usable:
@@ -294,13 +342,14 @@ def update_index(
     window: float | None = None,
     hop: float | None = None,
     model: str | None = None,
+    for_tagging: bool = False,
     num_workers: int = 4,
     progress: bool = False,
 ) -> Update:
     """Makes an index of the audio files below a folder, or updates it.
 
     Files in the index that are unchanged, by ``file_identity``, are not read
-    again, also if the archive was moved. The index is saved once a minute, and
+    again, also if the archive was moved, unless they were damaged. The index is saved once a minute, and
     when it is interrupted: call this again to continue.
 
     Arguments
@@ -316,6 +365,9 @@ def update_index(
         Spans have whole tokens, and begin at one of eight steps.
     model : str, optional
         Where ``fftp-tag find`` loads the model from, by default its file.
+    for_tagging : bool
+        Whether to store all features that the tagger's model, which ``learn``
+        has written, classifies, of its own spans: see ``IndexTagger``.
     num_workers, progress : int, bool
         Number of threads that read and encode, and whether to show progress.
 
@@ -338,24 +390,32 @@ def update_index(
             index = SoundIndex.load(path)
             before, known = index.settings, index.files
             window, hop = window or before.window, hop or before.hop
+            for_tagging = for_tagging or before.for_tagging
+        rate = tagger.sample_rate
+        if for_tagging:
+            encoder, digest = learnt_encoder(tagger)
+            hop = encoder.model.hop_samples / rate
         else:
             window = window or min(SPAN_SECONDS, tagger.max_seconds)
             hop = hop or window
             tagger.check_window(window, hop)
-        encoder, digest = span_encoder(tagger, window)
-        rate, step = tagger.sample_rate, encoder.model.hop_samples
+            encoder, digest = span_encoder(tagger, window)
+        step = encoder.model.hop_samples
         settings = Settings(
             archive=archive,
             model=model or os.path.abspath(tagger.model.path),
             digest=digest,
             window=encoder.model.span_samples / rate,
             hop=max(round(hop * rate), step) // step * step / rate,
+            for_tagging=for_tagging,
         )
         names = [os.path.relpath(audio, archive) for audio in paths]
         files = {
             name: known[name]
             for name, audio in zip(names, paths, strict=False)
-            if name in known and is_unchanged(audio, known[name].identity)
+            if name in known
+            and known[name].damage is None
+            and is_unchanged(audio, known[name].identity)
         }
         n_unchanged = len(files)
         if before is not None and before != settings:
@@ -365,10 +425,11 @@ def update_index(
             if not is_moved or settings != dataclasses.replace(
                 before, archive=archive
             ):
+                tagging = ", --for-tagging" * before.for_tagging
                 raise InputError(
                     f"{path} is the index of {before.archive}, made with the model "
-                    f"{before.model}, --window {before.window:g} and --hop "
-                    f"{before.hop:g}: give another --output."
+                    f"{before.model}{tagging}, --window {before.window:g} and "
+                    f"--hop {before.hop:g}: give another --output."
                 )
             logger.info(
                 "the archive was %s, and is %s now", before.archive, archive
@@ -379,9 +440,12 @@ def update_index(
             """The spans of a file."""
             audio = os.path.join(archive, name)
             identity = file_identity(audio)
-            return IndexedFile(
-                identity, *cut_file(encoder, settings.hop, audio)
-            )
+            reading = Reading(audio)
+            seconds, times, rows = cut_file(encoder, settings.hop, reading)
+            if not for_tagging:
+                is_heard = rows.any(1)
+                times, rows = times[is_heard], rows[is_heard]
+            return IndexedFile(identity, seconds, reading.damage, times, rows)
 
         errors = [one_line(error) for error in failed]
         saved = time.monotonic()
@@ -402,9 +466,16 @@ def update_index(
             added=len(files) - n_unchanged,
             unchanged=n_unchanged,
             dropped=len(known) - n_unchanged,
+            damaged=sum(file.damage is not None for file in files.values()),
             errors=errors,
             n_spans=sum(len(file.rows) for file in files.values()),
         )
+
+
+def is_below(name: str) -> bool:
+    """Whether a name, which may be a stranger's, is of a file below a folder."""
+    path = PureWindowsPath(name)  # whose separators are those of all systems
+    return not path.is_absolute() and not path.anchor and ".." not in path.parts
 
 
 def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
@@ -421,11 +492,42 @@ def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
         return AudioTagger(model), model.digest
 
 
-def add_heard(graph: "onnx.GraphProto", size: int) -> None:
-    """Adds an output: the mean token ``[size]`` of spans, 0 of silent ones."""
+def learnt_encoder(tagger: AudioTagger) -> tuple[AudioTagger, str]:
+    """A model of the features that a learnt model classifies, and the checksum of
+    what computes them.
+
+    Raises
+    ------
+    InputError
+        If ``fftp-tag learn`` has not written the model.
+    """
+    info = tagger.model.info
+    if info.frame_level is None or not info.frame_level.of_clips:
+        raise InputError(
+            f"{tagger.model.path} is no model of fftp-tag learn: only the "
+            "features that such a model classifies are stored for tagging."
+        )
+    info = dataclasses.replace(
+        info, labels=[], single_label=False, rules=None, note=None
+    )
+
+    def change(graph: "onnx.GraphProto") -> None:
+        """Replaces the classes by their features."""
+        add_heard(graph)
+        remove_outputs(graph, {"probabilities", "frame_probabilities"})
+
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "spans.onnx")
+        copy_model(tagger.model.path, path, info, change)
+        model = Model(path, threads=1)
+        return AudioTagger(model), model.digest
+
+
+def add_heard(graph: "onnx.GraphProto", size: int | None = None) -> None:
+    """Adds an output: the features of spans, the first ``size``, 0 of silent ones."""
     build = GraphBuilder(graph, HEARD)
-    tokens = build.Slice(OUTPUT, 0, size, 2)
-    build.Where(IS_HEARD, tokens, np.float32(0), name=HEARD)
+    features = OUTPUT if size is None else build.Slice(OUTPUT, 0, size, 2)
+    build.Where(IS_HEARD, features, np.float32(0), name=HEARD)
     add_output(graph, HEARD, "batch", "spans", "features")
 
 
@@ -434,11 +536,11 @@ def cut_file(
     hop: float,
     source: Source,
     sample_rate: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The spans of a source that are not silent, its last one included.
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """The spans of a source, its last one included.
 
-    Returns their start and end in seconds ``[N, 2]``, and their features
-    ``[N, F]`` in float16.
+    Returns its length in seconds, their start and end in seconds ``[N, 2]``, and
+    their features ``[N, F]`` in float16, 0 of silent ones.
     """
     rate, span = encoder.sample_rate, encoder.model.span_samples
     found = [*encoder.frame_level_predictions([HEARD], source, sample_rate)]
@@ -447,10 +549,9 @@ def cut_file(
     starts = np.round(centres * rate - span / 2).astype(int)
     kept = starts % round(hop * rate) == 0
     kept[-1] = True
-    kept &= rows.any(1)
     ends = np.minimum(starts + span, found[-1].end)
     times = np.stack([starts, ends], 1) / rate
-    return times[kept], rows[kept].astype(np.float16)
+    return found[-1].end / rate, times[kept], rows[kept].astype(np.float16)
 
 
 def measure_spread(
@@ -460,9 +561,11 @@ def measure_spread(
 
     Returns their mean ``[F]``; their scale ``[F]``, 1 / standard deviation; and
     the inverse covariance ``[F, F]`` of standardised features, shrunk towards their
-    variances.
+    variances. Of few or equal spans: 0, 1 and the identity matrix.
     """
     mean, std = sample.mean(0), sample.std(0)
+    if len(sample) < MIN_SPANS or not (std > TINY).any():
+        return np.zeros_like(mean), np.ones_like(mean), np.eye(len(mean))
     scale = np.where(std > TINY, 1 / np.maximum(std, TINY), 0)
     scale = scale.astype(np.float32)
     sample = (sample - mean) * scale
