@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 HOP = 1.0
 BEFORE = 1.0
 AHEAD = 1.0
-# Seconds between runs of a model with a state, by default
-HOP_WITH_STATE = 0.25
 
 
 class Stream:
@@ -77,7 +75,8 @@ class Stream:
                     "This is a frame-level model and needs no windows: leave "
                     "--window out."
                 )
-            predict = look(model, choose_looks(model.info, hop))
+            looks = choose_looks(model.info, HOP if hop is None else hop)
+            predict = look(model, looks)
         else:
             framing = tagger.check_window(window, hop)
             if hop is None:  # windows overlap, so that events are known soon
@@ -123,23 +122,17 @@ class Looks(NamedTuple):
     has_state: bool
 
 
-def choose_looks(info: ModelInfo, hop: float | None = None) -> Looks:
-    """The looks of a model every ``hop`` seconds, by default as documented."""
+def choose_looks(info: ModelInfo, hop: float) -> Looks:
+    """The looks of a frame-level model every ``hop`` seconds."""
     rate, frame_level = info.sample_rate, info.frame_level
-    if frame_level is None:  # windows overlap, so that events are known soon
-        size = info.windows().size
-        quarter = max(round(size / 4), info.frame_samples)
-        return Looks(size - quarter, quarter, size / 2, has_state=False)
-    has_state = frame_level.look_ahead_samples <= AHEAD * rate
-    if hop is None:
-        hop = HOP_WITH_STATE if has_state else HOP
+    assert frame_level is not None
     longest, frame = info.max_samples / rate, info.frame_samples / rate
     if not frame <= hop <= longest:
         raise InputError(
             f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at least "
             "one frame, at most the model's maximum clip length."
         )
-    if has_state:
+    if frame_level.look_ahead_samples <= AHEAD * rate:
         return looks_with_state(frame_level, round(hop * rate))
     span = frame_level.span_samples / rate
     least = span + frame_level.hop_samples / rate  # a prediction in step
