@@ -19,6 +19,7 @@ from small_encoders import make_encoder
 from small_models import CLIP, PITCHES, make_model, make_modules
 
 from fftp_tag.audio.pieces import through
+from fftp_tag.cli.main import main
 from fftp_tag.model.info import ModelInfo
 from fftp_tag.model.int8 import store_in_int8
 from fftp_tag.model.session import Model
@@ -203,6 +204,7 @@ def test_the_file_is_complete(model):
             "span_samples": 1840,
             "hop_samples": 800,
             "of_clips": False,
+            "look_ahead": 2,
         },
         "note": None,
         "credit": None,
@@ -333,6 +335,33 @@ def test_chunks_with_a_state_are_those_of_the_whole(look_ahead, tmp_path):
             assert np.abs(late[0, 0] - whole[0, 20]).max() > 0.01
 
 
+def test_other_programs_run_a_stream_with_the_state(tmp_path, capfd):
+    """Without a warning; from zeros, the outputs are those of the model."""
+    model = export_for_streams(tmp_path / "model.onnx", 4)
+    path = tmp_path / "state.onnx"
+    assert main(["import", model.path, str(path), "--state"]) == 0
+    capfd.readouterr()
+    session = onnxruntime.InferenceSession(path)
+    wav = noise(1, 40000).numpy()
+    (whole,) = Model(path).run(["frame_probabilities"], wav)
+    (expected,) = model.run(["frame_probabilities"], wav)
+    np.testing.assert_allclose(whole, expected, atol=1e-6)
+    step, span, begin = 800, 1840, 0
+    state = np.zeros((1, *session.get_inputs()[1].shape[1:]), np.float32)
+    rows = []
+    for end in (9000, 22000, 31111, 40000):
+        feeds = {"wavs": wav[:, begin:end], "state": state}
+        names = ["frame_probabilities", "next_state"]
+        probs, state = session.run(names, feeds)
+        n_final = probs.shape[1] - (4 if end < 40000 else 0)
+        assert probs.shape[1] == (end - begin - span) // step + 1
+        rows.append(probs[0, :n_final])
+        begin += n_final * step
+    np.testing.assert_allclose(np.concatenate(rows), whole[0], atol=1e-4)
+    assert capfd.readouterr() == ("", "")
+    assert main(["import", str(path), str(tmp_path / "2.onnx"), "--state"]) == 1
+
+
 class WholeClipNorm(torch.nn.Module):
     """Subtracts the mean of a clip."""
 
@@ -343,3 +372,6 @@ class WholeClipNorm(torch.nn.Module):
 def test_a_model_that_reads_the_whole_clip_has_no_state(tmp_path):
     model = export_for_streams(tmp_path / "model.onnx", 2, WholeClipNorm())
     assert model.info.frame_level.look_ahead is None
+    other = tmp_path / "state.onnx"
+    assert main(["import", model.path, str(other), "--state"]) == 1
+    assert not other.exists()
