@@ -73,6 +73,7 @@ def make_index(archive):
         path.write_text(str(hour))
         files[path.name] = IndexedFile(
             identity=file_identity(path),
+            seconds=3600.0,
             times=times,
             rows=rng.standard_normal(shape, np.float32).astype(np.float16),
         )

@@ -13,6 +13,7 @@ from mkdocs.structure.files import File, Files
 # Pages, pictures, and source files that pages may link to
 PATTERNS = (
     "README.md",
+    "fftp_tag/README.md",
     "CONTRIBUTING.md",
     "docs/*.md",
     "docs/*.png",

@@ -18,7 +18,9 @@ from fftp_tag.model.sources import STARTER
 HELP = "makes an index of a folder of recordings"
 EXAMPLES = """\
   fftp-tag index archive --output archive.index
-  fftp-tag find bark.wav --index archive.index"""
+  fftp-tag find bark.wav --index archive.index
+  fftp-tag index archive --model my_sounds.onnx --for-tagging --output my.index
+  fftp-tag my.index --model better.onnx --timeline"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_windows(
         parser, "5, or the model's maximum clip length", "the window length"
     )
+    parser.add_argument(
+        "--for-tagging",
+        action="store_true",
+        help="store all features that a model of fftp-tag learn classifies: it, "
+        "and others that are learnt on the same encoder from sounds of about this "
+        "length, then tag the index without reading audio",
+    )
     options.add_model(parser)
 
 
@@ -47,6 +56,11 @@ def run(args: argparse.Namespace) -> int:
             f"{args.archive}: there is no such folder; "
             "an archive is a folder of audio files."
         )
+    if args.for_tagging and options.given(args, "window", "hop"):
+        raise InputError(
+            "--for-tagging has the spans of the model: leave --window and --hop "
+            "out"
+        )
     if args.model != STARTER and os.path.exists(args.model):
         args.model = os.path.abspath(args.model)
     update = update_index(
@@ -56,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         window=args.window,
         hop=args.hop,
         model=args.model,
+        for_tagging=args.for_tagging,
         progress=True,
     )
     for error in update.errors:

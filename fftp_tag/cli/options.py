@@ -15,6 +15,7 @@ from fftp_tag.errors import InputError, one_line
 from fftp_tag.model.sources import STARTER
 
 if TYPE_CHECKING:
+    from fftp_tag.search.index import SoundIndex
     from fftp_tag.tag.tagger import AudioTagger
 
 MUCH = 10  # times the cost of tags, which is said before it begins
@@ -227,6 +228,33 @@ def report_cost(args: argparse.Namespace, tagger: "AudioTagger") -> None:
             f"s{padded if info.fixed_length else ''}: this takes {cost:.0f} "
             "times as long as tags"
         )
+
+
+def find_index(names: list[str]) -> "SoundIndex | None":
+    """The index of ``fftp-tag index``, if it is the one file that is given.
+
+    Raises
+    ------
+    InputError
+        If the folder whose files are indexed is gone.
+    """
+    import os
+    import zipfile
+
+    name = names[0]
+    if len(names) > 1 or not os.path.isfile(name):
+        return None
+    if not zipfile.is_zipfile(name):
+        return None
+    from fftp_tag.search.index import SoundIndex
+
+    index = SoundIndex.load(name)
+    if not os.path.isdir(index.settings.archive):
+        raise InputError(
+            f"{index.settings.archive}, the folder of {name}, is gone: update "
+            "the index with fftp-tag index, or give a folder"
+        )
+    return index
 
 
 def find_files(names: list[str]) -> tuple[list[str], int]:

@@ -17,7 +17,6 @@ import contextlib
 import os
 import shlex
 import webbrowser
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,8 @@ from fftp_tag.packages import require
 
 if TYPE_CHECKING:
     from fftp_tag.data.reviewed import Answer
+    from fftp_tag.search.index import SoundIndex
+    from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "checks what a model finds in recordings, by ear"
 EXAMPLES = """\
@@ -78,18 +79,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serves the page until it is done, then prints what was heard."""
     require("sklearn", "Reviewing")
-    top, names = find_recordings(args.recordings)
+    top, names, index = find_recordings(args.recordings)
     with held(os.path.join(args.output, LOCK)):
-        return review(args, top, names)
+        return review(args, top, names, index)
 
 
-def review(args: argparse.Namespace, top: str, names: list[str]) -> int:
+def review(
+    args: argparse.Namespace,
+    top: str,
+    names: list[str],
+    index: "SoundIndex | None",
+) -> int:
     """The same, of recordings in a folder, once --output is held."""
     from fftp_tag.data.reviewed import ReviewFolder
     from fftp_tag.model.session import NO_CLASSES
     from fftp_tag.review.candidates import listen
     from fftp_tag.review.server import ReviewServer
     from fftp_tag.review.session import Session
+    from fftp_tag.search.tagging import IndexTagger
 
     folder = ReviewFolder(args.output)
     tagger = options.load_tagger(args)
@@ -100,7 +107,10 @@ def review(args: argparse.Namespace, top: str, names: list[str]) -> int:
             f"--label {args.label} is no class of {tagger.model.path}, which "
             f"has {', '.join(tagger.labels)}"
         )
-    candidates, reasons = listen(tagger, top, names, progress=True)
+    heard_by: AudioTagger | IndexTagger = tagger
+    if index is not None:
+        heard_by = IndexTagger(index, tagger)
+    candidates, reasons = listen(heard_by, top, names, progress=True)
     for reason in reasons:
         output.report(reason)
     if len(reasons) == len(names):
@@ -157,28 +167,22 @@ def open_browser(address: str, page: str) -> None:
     webbrowser.open(Path(page).absolute().as_uri())
 
 
-def find_recordings(source: str) -> tuple[str, list[str]]:
-    """A folder, and paths from there of the recordings to hear."""
-    from fftp_tag.search.index import SoundIndex
-
-    if os.path.isfile(source) and zipfile.is_zipfile(source):
-        index = SoundIndex.load(source)
-        top = index.settings.archive
-        names = [*index.files]
-        if not os.path.isdir(top):
-            raise InputError(
-                f"{top}, the folder of {source}, is gone: update the index "
-                "with fftp-tag index, or give a folder"
-            )
-        return top, names
+def find_recordings(source: str) -> tuple[str, list[str], "SoundIndex | None"]:
+    """A folder, paths from there of the recordings to hear, and their index if
+    the model can tag it.
+    """
+    index = options.find_index([source])
+    if index is not None:
+        own = index if index.settings.for_tagging else None
+        return index.settings.archive, [*index.files], own
     if not os.path.exists(source):
         raise InputError(f"{source}: there is no such file or folder")
     if os.path.isfile(source):
         path = os.path.abspath(source)
-        return os.path.dirname(path), [os.path.basename(path)]
+        return os.path.dirname(path), [os.path.basename(path)], None
     files, _ = options.find_files([source])
     names = [os.path.relpath(file, source) for file in files]
-    return os.path.abspath(source), names
+    return os.path.abspath(source), names, None
 
 
 def print_summary(answers: list["Answer"], model: str) -> None:

@@ -22,6 +22,7 @@ from fftp_tag.held import LOCK, held
 from fftp_tag.version import __version__
 
 if TYPE_CHECKING:
+    from fftp_tag.search.tagging import IndexTagger
     from fftp_tag.tag.tagger import AudioTagger
 
 HELP = "prints the tags or the events of audio files"
@@ -32,6 +33,7 @@ EXAMPLES = """\
   fftp-tag folder --format csv > tags.csv
   curl URL | fftp-tag -
   fftp-tag folder --timeline --format raven --output tables
+  fftp-tag my.index --model better.onnx --timeline
   fftp-tag -- -name-with-a-dash.wav
 To tag a file with the name of a command, give its folder: ./page"""
 
@@ -42,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="audio files, or folders of audio files; - is standard input",
+        help="audio files, or folders of audio files; - is standard input; or "
+        "an index of fftp-tag index --for-tagging, whose files are not read",
     )
     options.add_model(parser)
     parser.add_argument(
@@ -105,7 +108,14 @@ def tag_files(args: argparse.Namespace) -> int:
     """The same, once --output is held."""
     from fftp_tag.parallel import in_order
 
-    files, n_without = options.find_files(args.files)
+    index = options.find_index(args.files)
+    if index is not None:
+        if args.plot is not None:
+            raise InputError("--plot reads a file: give it, not an index")
+        args.files = [index.settings.archive]
+        files, n_without = [index.path(name) for name in index.files], 0
+    else:
+        files, n_without = options.find_files(args.files)
     names = output_names(args, files)
     if args.plot is not None:
         from fftp_tag.tag.plots import check_figure
@@ -117,6 +127,11 @@ def tag_files(args: argparse.Namespace) -> int:
             )
         check_figure(args.plot)
     tagger = options.load_selected(args)
+    indexed = None
+    if index is not None:
+        from fftp_tag.search.tagging import IndexTagger
+
+        indexed = IndexTagger(index, tagger)
     if args.output is not None:
         folder = OutputFolder(args.output, made_by(args, tagger.model.digest))
     if args.resume:
@@ -142,9 +157,9 @@ def tag_files(args: argparse.Namespace) -> int:
         """The tags or events of a file, which are written with --output."""
         if args.output is None:
             source = pipes.get(file, file)
-            return analyze(args, tagger, file, source, progress=is_one)
+            return analyze(args, tagger, indexed, file, source, is_one)
         identity = file_identity(file)  # it may change meanwhile
-        result = analyze(args, tagger, file, file, progress=is_one)
+        result = analyze(args, tagger, indexed, file, file, is_one)
         text = io.StringIO(newline="")
         write([result], text, context)
         # Names of files may be no text
@@ -265,24 +280,29 @@ def made_by(args: argparse.Namespace, model: str) -> dict[str, Any]:
 def analyze(
     args: argparse.Namespace,
     tagger: "AudioTagger",
+    indexed: "IndexTagger | None",
     file: str,
     source: str | bytes,
     progress: bool,
 ) -> Result:
     """The tags or events of a file; draws them with --plot.
 
-    The source is the file, or its content.
+    The source is the file, or its content; neither is read if it is indexed.
     """
     from fftp_tag.tag.events import rank_tags, tag_threshold
 
     windows = options.given(args, "window", "hop")
     rules = options.given(args, "threshold", "merge_gap", "min_duration")
-    if args.plot is not None:
-        from fftp_tag.tag.plots import plot_tags
-
-        timeline = tagger.analyze(source, progress=progress, **windows)
+    if args.plot is not None or indexed is not None:
+        if indexed is not None:
+            timeline = indexed.analyze(file)
+        else:
+            timeline = tagger.analyze(source, progress=progress, **windows)
         events = timeline.events(**rules)
-        plot_tags(args.plot, tagger, source, timeline, events)
+        if args.plot is not None:
+            from fftp_tag.tag.plots import plot_tags
+
+            plot_tags(args.plot, tagger, source, timeline, events)
         if args.timeline:
             return Result(file, events)
         probs = timeline.clip_probs

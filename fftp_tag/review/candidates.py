@@ -12,8 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fftp_tag.parallel import in_order
+from fftp_tag.search.tagging import IndexTagger
 from fftp_tag.tag.events import Event, Timeline
 from fftp_tag.tag.tagger import AudioTagger
+
+Tagger = AudioTagger | IndexTagger
 
 
 class Candidate(NamedTuple):
@@ -61,16 +64,16 @@ ORDERS = {
 }
 
 
-def candidate_seconds(tagger: AudioTagger, min_seconds: float = 0.5) -> float:
+def candidate_seconds(tagger: Tagger, min_seconds: float = 0.5) -> float:
     """Length of a candidate around a peak: what a prediction is made from."""
     model = tagger.model
     if model.is_frame_level:
         return max(model.span_samples / tagger.sample_rate, min_seconds)
-    return tagger.check_window().size / tagger.sample_rate
+    return model.info.windows().size / tagger.sample_rate
 
 
 def listen(
-    tagger: AudioTagger, folder: str, names: list[str], progress: bool = False
+    tagger: Tagger, folder: str, names: list[str], progress: bool = False
 ) -> tuple[list[Candidate], list[str]]:
     """The candidates to hear in the recordings of a folder, and why others cannot
     be read.

@@ -1,7 +1,8 @@
 """SoundIndex: finds what sounds like an example in an archive.
 
 An index is an npz file: its settings, the files that are indexed, and the mean
-tokens of spans of these in float16.
+tokens of spans of these in float16; for tagging, all features that a learnt model
+classifies.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -32,7 +33,13 @@ from fftp_tag.held import held
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.session import Model
-from fftp_tag.model.spans import IS_HEARD, OUTPUT, make_span_model, token_size
+from fftp_tag.model.spans import (
+    IS_HEARD,
+    OUTPUT,
+    make_span_model,
+    remove_outputs,
+    token_size,
+)
 from fftp_tag.parallel import in_order
 from fftp_tag.search.clips import UPDATE
 from fftp_tag.store import read_entries, write_entries
@@ -59,14 +66,18 @@ class Settings:
     digest: str  # checksum of what computes the features
     window: float  # length
     hop: float  # from one span to the next
+    # Whether spans have all features that a learnt model classifies, not only
+    # the mean token, and silent ones are kept
+    for_tagging: bool = False
 
 
 class IndexedFile(NamedTuple):
-    """The spans of a file, without silent ones."""
+    """The spans of a file, without silent ones but for tagging."""
 
     identity: str  # of the file when it was indexed
+    seconds: float  # its length
     times: np.ndarray  # start and end in seconds, [N, 2]
-    rows: np.ndarray  # features, [N, F], in float16
+    rows: np.ndarray  # features, [N, F], in float16; 0 of silent spans
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,8 +150,8 @@ class SoundIndex:
         """
         about, entries = read_entries(path, "index again into another file")
         files = {
-            name: IndexedFile(identity, *entries[name])
-            for name, identity in about["identities"].items()
+            name: IndexedFile(*about["files"][name], *arrays)
+            for name, arrays in entries.items()
         }
         return cls(Settings(**about["settings"]), files)
 
@@ -149,10 +160,16 @@ class SoundIndex:
         files = self.files.items()
         about = {
             "settings": dataclasses.asdict(self.settings),
-            "identities": {name: file.identity for name, file in files},
+            "files": {
+                name: (file.identity, file.seconds) for name, file in files
+            },
         }
         entries = {name: (file.times, file.rows) for name, file in files}
         write_entries(path, about, entries)
+
+    def path(self, name: str) -> str:
+        """Where a file of the index is."""
+        return os.path.join(self.settings.archive, name)
 
     def load_encoder(self, tagger: AudioTagger) -> AudioTagger:
         """The model of the index, which is that of ``tagger`` or learnt on it.
@@ -162,12 +179,15 @@ class SoundIndex:
         InputError
             If it is another model.
         """
-        encoder, digest = span_encoder(tagger, self.settings.window)
+        if self.settings.for_tagging:
+            encoder, digest = learnt_encoder(tagger)
+        else:
+            encoder, digest = span_encoder(tagger, self.settings.window)
         if digest != self.settings.digest:
             raise InputError(
                 f"{tagger.model.path} is not the model of the index "
-                f"({self.settings.model}), nor learnt on it: use that model, "
-                "or make a new index in another file."
+                f"({self.settings.model}), nor learnt on it with spans of this "
+                "length: use that model, or make a new index in another file."
             )
         return encoder
 
@@ -188,7 +208,8 @@ class SoundIndex:
             If the example cannot be read, or is silent.
         """
         step = encoder.model.hop_samples / encoder.sample_rate
-        _, rows = cut_file(encoder, step, source, sample_rate)
+        rows = cut_file(encoder, step, source, sample_rate)[2]
+        rows = rows[rows.any(1)]
         if not len(rows):
             name = source if isinstance(source, FilePiece) else "The example"
             raise InputError(f"{name} is silent: give another one.")
@@ -228,6 +249,7 @@ class SoundIndex:
             If the index is empty.
         """
         rows = [row for file in self.files.values() for row in file.rows]
+        rows = [row for row in rows if row.any()]
         if not rows:
             raise InputError(
                 "The index is empty: none of the files in "
@@ -245,16 +267,17 @@ class SoundIndex:
         scores = []
         for file in self.files.values():
             own = (file.rows.astype(np.float32) - mean) * scale
-            scores.append(unit_length(own) @ direction)
+            similarity = unit_length(own) @ direction
+            scores.append(np.where(file.rows.any(1), similarity, -np.inf))
         return self.best(np.concatenate(scores), top_k)
 
     def best(self, scores: np.ndarray, top_k: int) -> list[Match]:
-        """Finds the spans with the highest scores ``[N]``.
+        """Finds the spans with the highest scores ``[N]``, none of -infinity.
 
         They do not overlap each other, and their files are unchanged.
         """
         spans = [
-            (os.path.join(self.settings.archive, name), file.identity, *times)
+            (self.path(name), file.identity, *times)
             for name, file in self.files.items()
             for times in file.times.tolist()
         ]
@@ -262,7 +285,7 @@ class SoundIndex:
         taken: dict[str, list] = collections.defaultdict(list)
         matches: list[Match] = []
         for row in np.argsort(-scores, kind="stable").tolist():
-            if len(matches) == top_k:
+            if len(matches) == top_k or scores[row] == -np.inf:
                 break
             path, identity, start, end = spans[row]
             if path not in usable:
@@ -294,6 +317,7 @@ def update_index(
     window: float | None = None,
     hop: float | None = None,
     model: str | None = None,
+    for_tagging: bool = False,
     num_workers: int = 4,
     progress: bool = False,
 ) -> Update:
@@ -316,6 +340,9 @@ def update_index(
         Spans have whole tokens, and begin at one of eight steps.
     model : str, optional
         Where ``fftp-tag find`` loads the model from, by default its file.
+    for_tagging : bool
+        Whether to store all features that the tagger's model, which ``learn``
+        has written, classifies, of its own spans: see ``IndexTagger``.
     num_workers, progress : int, bool
         Number of threads that read and encode, and whether to show progress.
 
@@ -338,18 +365,24 @@ def update_index(
             index = SoundIndex.load(path)
             before, known = index.settings, index.files
             window, hop = window or before.window, hop or before.hop
+            for_tagging = for_tagging or before.for_tagging
+        rate = tagger.sample_rate
+        if for_tagging:
+            encoder, digest = learnt_encoder(tagger)
+            hop = encoder.model.hop_samples / rate
         else:
             window = window or min(SPAN_SECONDS, tagger.max_seconds)
             hop = hop or window
             tagger.check_window(window, hop)
-        encoder, digest = span_encoder(tagger, window)
-        rate, step = tagger.sample_rate, encoder.model.hop_samples
+            encoder, digest = span_encoder(tagger, window)
+        step = encoder.model.hop_samples
         settings = Settings(
             archive=archive,
             model=model or os.path.abspath(tagger.model.path),
             digest=digest,
             window=encoder.model.span_samples / rate,
             hop=max(round(hop * rate), step) // step * step / rate,
+            for_tagging=for_tagging,
         )
         names = [os.path.relpath(audio, archive) for audio in paths]
         files = {
@@ -365,10 +398,11 @@ def update_index(
             if not is_moved or settings != dataclasses.replace(
                 before, archive=archive
             ):
+                tagging = ", --for-tagging" * before.for_tagging
                 raise InputError(
                     f"{path} is the index of {before.archive}, made with the model "
-                    f"{before.model}, --window {before.window:g} and --hop "
-                    f"{before.hop:g}: give another --output."
+                    f"{before.model}{tagging}, --window {before.window:g} and "
+                    f"--hop {before.hop:g}: give another --output."
                 )
             logger.info(
                 "the archive was %s, and is %s now", before.archive, archive
@@ -379,9 +413,11 @@ def update_index(
             """The spans of a file."""
             audio = os.path.join(archive, name)
             identity = file_identity(audio)
-            return IndexedFile(
-                identity, *cut_file(encoder, settings.hop, audio)
-            )
+            seconds, times, rows = cut_file(encoder, settings.hop, audio)
+            if not for_tagging:
+                is_heard = rows.any(1)
+                times, rows = times[is_heard], rows[is_heard]
+            return IndexedFile(identity, seconds, times, rows)
 
         errors = [one_line(error) for error in failed]
         saved = time.monotonic()
@@ -421,11 +457,42 @@ def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
         return AudioTagger(model), model.digest
 
 
-def add_heard(graph: "onnx.GraphProto", size: int) -> None:
-    """Adds an output: the mean token ``[size]`` of spans, 0 of silent ones."""
+def learnt_encoder(tagger: AudioTagger) -> tuple[AudioTagger, str]:
+    """A model of the features that a learnt model classifies, and the checksum of
+    what computes them.
+
+    Raises
+    ------
+    InputError
+        If ``fftp-tag learn`` has not written the model.
+    """
+    info = tagger.model.info
+    if info.frame_level is None or not info.frame_level.of_clips:
+        raise InputError(
+            f"{tagger.model.path} is no model of fftp-tag learn: only the "
+            "features that such a model classifies are stored for tagging."
+        )
+    info = dataclasses.replace(
+        info, labels=[], single_label=False, rules=None, note=None
+    )
+
+    def change(graph: "onnx.GraphProto") -> None:
+        """Replaces the classes by their features."""
+        add_heard(graph)
+        remove_outputs(graph, {"probabilities", "frame_probabilities"})
+
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "spans.onnx")
+        copy_model(tagger.model.path, path, info, change)
+        model = Model(path, threads=1)
+        return AudioTagger(model), model.digest
+
+
+def add_heard(graph: "onnx.GraphProto", size: int | None = None) -> None:
+    """Adds an output: the features of spans, the first ``size``, 0 of silent ones."""
     build = GraphBuilder(graph, HEARD)
-    tokens = build.Slice(OUTPUT, 0, size, 2)
-    build.Where(IS_HEARD, tokens, np.float32(0), name=HEARD)
+    features = OUTPUT if size is None else build.Slice(OUTPUT, 0, size, 2)
+    build.Where(IS_HEARD, features, np.float32(0), name=HEARD)
     add_output(graph, HEARD, "batch", "spans", "features")
 
 
@@ -434,11 +501,11 @@ def cut_file(
     hop: float,
     source: Source,
     sample_rate: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The spans of a source that are not silent, its last one included.
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """The spans of a source, its last one included.
 
-    Returns their start and end in seconds ``[N, 2]``, and their features
-    ``[N, F]`` in float16.
+    Returns its length in seconds, their start and end in seconds ``[N, 2]``, and
+    their features ``[N, F]`` in float16, 0 of silent ones.
     """
     rate, span = encoder.sample_rate, encoder.model.span_samples
     found = [*encoder.frame_level_predictions([HEARD], source, sample_rate)]
@@ -447,10 +514,9 @@ def cut_file(
     starts = np.round(centres * rate - span / 2).astype(int)
     kept = starts % round(hop * rate) == 0
     kept[-1] = True
-    kept &= rows.any(1)
     ends = np.minimum(starts + span, found[-1].end)
     times = np.stack([starts, ends], 1) / rate
-    return times[kept], rows[kept].astype(np.float16)
+    return found[-1].end / rate, times[kept], rows[kept].astype(np.float16)
 
 
 def measure_spread(

@@ -77,6 +77,7 @@ def export_model(
 
     Clips longer than ``max_frames``, or than all training clips, are tagged in
     pieces. A clip has one label with ``single_label``, or else any number.
+    ``int8`` may be "weights", see ``store_in_int8``.
     ``note`` is a sentence that users of the model should read first.
     ``calibrate``, if given, is called with the path of the file, to learn its
     thresholds in place.
@@ -166,7 +167,7 @@ def write_model(folder, modules, labels, options, int8, calibrate):
         return
     if int8:
         try:
-            store_in_int8(path, path)
+            store_in_int8(path, path, weights_only=int8 == "weights")
         except InputError as error:
             logger.warning("%s stays in float32: %s", path.name, error)
     if calibrate is not None:

@@ -23,7 +23,7 @@ RATE = 16000
 LABELS = [label for _, label, _ in CLASSES]
 PAGES = [
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/*.md", "recipes/*/README.md")
+    for pattern in ("*.md", "docs/*.md", "*/README.md", "recipes/*/README.md")
     for path in sorted(ROOT.glob(pattern))
 ]
 SCRIPT = re.compile(r"(benchmarks|recipes|studies|tools)/\S*\.py$")
@@ -112,7 +112,9 @@ def readers_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tagging.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "fftp_tag/README.md", "docs/tagging.md"]
+)
 def test_blocks_of_the_demo_run(page, readers_folder):
     found = 0
     for language, block in blocks(page):

@@ -73,6 +73,30 @@ def test_outputs_change_little_and_features_not(models):
     assert both[0, 2] > 0.99
 
 
+def test_weights_alone_leave_a_clip_to_itself(models, tmp_path):
+    """Its probabilities do not depend on its company, as with sums in int8."""
+    before, in_int8, _ = models
+    path = tmp_path / "weights.onnx"
+    store_in_int8(before, path, weights_only=True)
+    assert path.stat().st_size < 1.1 * in_int8.stat().st_size
+    (_, expected), (_, found) = run(before), run(path)
+    change = np.abs(found["probabilities"] - expected["probabilities"]).max()
+    assert 0 < change < 0.02
+    wavs = np.random.default_rng(0).standard_normal((2, 16000))
+    wavs = (wavs * [[0.01], [0.5]]).astype(np.float32)
+
+    def difference(path):
+        """Between a quiet clip beside a loud one, and alone."""
+        session = onnxruntime.InferenceSession(path)
+        both, alone = (
+            session.run(["embeddings"], {"wavs": x})[0][0]
+            for x in (wavs, wavs[:1])
+        )
+        return np.abs(both - alone).max()
+
+    assert difference(path) < 1e-5 < 1e-3 < difference(in_int8)
+
+
 def test_command(models, tmp_path, capsys):
     before, after, _ = map(str, models)
     output = tmp_path / "small.onnx"
