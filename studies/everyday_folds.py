@@ -1,7 +1,7 @@
 """Prepares everyday sounds by AudioSet's names: the folders of the plan `teacher`.
 
 DATA has the folders esc10 and everyday, see README.md. OUT gets a prepared folder
-for each fold, split as by mixtures.py.
+for each fold, split as by mixtures.py. Clips are cut to 5 s.
 
 > python studies/everyday_folds.py DATA OUT
 
@@ -19,7 +19,13 @@ from everyday import read_clips
 
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.prepared import preparing, write_prepared
-from studies.mixtures import FOLDS, RATE, choose_split, read_sounds
+from studies.mixtures import (
+    FOLDS,
+    RATE,
+    SIZE,
+    choose_split,
+    read_sounds,
+)
 
 
 def main():
@@ -39,6 +45,7 @@ def main():
                 sound.path,
                 (names[sound.label],),
                 choose_split(sound, test_fold=fold, unused=None),
+                end=SIZE / RATE,
             )
             for number, sound in enumerate(sounds)
         ]
