@@ -19,13 +19,7 @@ from everyday import read_clips
 
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.prepared import preparing, write_prepared
-from studies.mixtures import (
-    FOLDS,
-    RATE,
-    SIZE,
-    choose_split,
-    read_sounds,
-)
+from studies.mixtures import FOLDS, RATE, SIZE, choose_split, read_sounds
 
 
 def main():
