@@ -154,7 +154,7 @@ def test_commands_for_words(checkout, speechbrain_sources, words, tmp_path):
         (words / folder / "data.zip").touch()
     options = [x for x in OPTIONS if not x.startswith(("--embed", "--depth"))]
     xvect = f"train.py hparams/xvect.yaml --data_folder={words}"
-    options = [*options, "--device=cpu", "--number_of_epochs=1"]
+    options += ["--device=cpu", "--debug", "--debug_persistently"]
     with pytest.raises(AssertionError, match="No such file"):
         run(speechbrain_sources, GSC, *xvect.split(), *options)
     run(checkout, GSC, *xvect.split(), *options)
