@@ -14,8 +14,8 @@ import torch
 @pytest.mark.parametrize("is_training", [False, True])
 @torch.no_grad()
 def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
-    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain.nnet.convolution import ConvStemEmbedding
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain_fftp.nnet.stem import ConvStemEmbedding
 
     embedding = ConvStemEmbedding(16, 24, 11, 4, channels=3)
     encoder = ConvNeXt1d(16, 24, 2, embedding, kernel=3, pooling=pooling)
@@ -33,7 +33,7 @@ def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
 
 @torch.no_grad()
 def test_a_stem_is_two_convolutions(device):
-    from speechbrain.nnet.convolution import ConvStemEmbedding
+    from speechbrain_fftp.nnet.stem import ConvStemEmbedding
 
     embedding = ConvStemEmbedding(16, 8, 11, 4, channels=3).to(device)
     feats = torch.randn(2, 51, 16, device=device)
@@ -54,9 +54,9 @@ def test_a_stem_is_two_convolutions(device):
 
 
 def test_options_that_do_not_suit_the_encoder_are_errors():
-    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain.nnet.convolution import ConvStemEmbedding
-    from speechbrain.nnet.patching import SquarePatchEmbedding
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+    from speechbrain_fftp.nnet.stem import ConvStemEmbedding
 
     for patch, stride in ((10, 4), (5, 2), (11, 5)):
         with pytest.raises(ValueError, match=f"{patch} and {stride}"):
@@ -71,7 +71,7 @@ def test_options_that_do_not_suit_the_encoder_are_errors():
 
 @torch.no_grad()
 def test_statistics_are_those_of_a_clips_own_tokens(device):
-    from speechbrain.lobes.models.ConvNeXt1d import WideStatistics
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import WideStatistics
 
     layers = WideStatistics(24, 72).to(device).double().eval()
     tokens = torch.randn(2, 7, 24, dtype=torch.float64, device=device)
@@ -109,7 +109,7 @@ def results(norm, tokens, valid, weights):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
-    from speechbrain.nnet.normalization import TokenBatchNorm
+    from speechbrain_fftp.nnet.normalization import TokenBatchNorm
 
     torch.manual_seed(0)
     tokens = (3 * torch.randn(4, 9, 5) + 7).to(device, dtype)
@@ -144,7 +144,7 @@ def work(rank, folder, norm, parts):
 
 def test_processes_share_statistics_on_a_cpu(tmp_path):
     """One has padding, the other none; together they do what one process does."""
-    from speechbrain.nnet.normalization import TokenBatchNorm
+    from speechbrain_fftp.nnet.normalization import TokenBatchNorm
 
     torch.manual_seed(0)
     tokens, weights = torch.randn(2, 4, 6, 5)
