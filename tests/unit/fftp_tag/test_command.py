@@ -17,6 +17,7 @@ import pytest
 import soundfile as sf
 from tiny_onnx import RATE, sounds
 
+from fftp_tag.cli.import_model import default_name
 from fftp_tag.cli.main import main
 
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
@@ -219,3 +220,15 @@ def test_files_of_another_kind_are_named(
     [line] = capsys.readouterr().err.splitlines()
     assert name in line
     assert not list(tmp_path.glob("new*"))
+
+
+def test_an_import_has_a_name_of_its_own(tmp_path):
+    """That of the model, without its owner, revision, folder or ending."""
+    for source, name in {
+        "efficientat/mn04_as": "mn04_as",
+        "MIT/ast-10-10-0.4593@a1b2": "ast-10-10-0.4593",
+        "weights/mn04_as_mAP_432.pt": "mn04_as_mAP_432",
+        "birds.onnx": "birds",
+        str(tmp_path): tmp_path.name,
+    }.items():
+        assert default_name(source) == f"{name}.onnx"
