@@ -53,6 +53,33 @@ def test_a_stem_is_two_convolutions(device):
     assert tokens.shape[1] == embedding.num_patches(51)
 
 
+@pytest.mark.parametrize("look_ahead", [0, 1, 4, None])
+@torch.no_grad()
+def test_tokens_depend_on_as_many_later_ones_as_asked_for(device, look_ahead):
+    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain.nnet.patching import FFTPEmbedding
+
+    encoder = ConvNeXt1d(
+        n_mels=16,
+        embed_dim=24,
+        depth=3,
+        embedding=FFTPEmbedding(16, 24, patch_frames=4, stride_frames=4),
+        kernel=5,
+        look_ahead=look_ahead,
+    )
+    encoder = encoder.to(device).double()
+    bound = 6 if look_ahead is None else look_ahead
+    feats = torch.randn(2, 120, 16, device=device).double()
+    lengths = torch.tensor([1.0, 0.9])  # 30 and 27 tokens
+    tokens = encoder.encode(feats, lengths).tokens
+    assert tokens.shape[1] == 30
+    other = feats.clone()
+    other[:, 80:] = torch.randn(2, 40, 16)  # from token 20 on
+    change = (encoder.encode(other, lengths).tokens - tokens).abs().amax(2)
+    assert (change[:, : 20 - bound] == 0).all()
+    assert (change[:, 20 - bound : 27] > 1e-9).all()
+
+
 def test_options_that_do_not_suit_the_encoder_are_errors():
     from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
     from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
@@ -64,6 +91,7 @@ def test_options_that_do_not_suit_the_encoder_are_errors():
     for options, named in (
         ({"embedding": SquarePatchEmbedding(128, 24)}, "bins"),
         ({"pooling": "cls"}, "cls"),
+        ({"look_ahead": 9, "depth": 2, "kernel": 9}, "0..8"),
     ):
         with pytest.raises(ValueError, match=named):
             ConvNeXt1d(128, 24, **options)
