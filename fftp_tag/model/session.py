@@ -15,7 +15,7 @@ import numpy as np
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
-from fftp_tag.model.checksum import GRAPH, check_whole
+from fftp_tag.model.checksum import GRAPH, check_whole, has_checksum
 from fftp_tag.model.info import THRESHOLD, ModelInfo, default_rules
 from fftp_tag.model.runtime import first_line, runtime_errors, start_session
 from fftp_tag.model.state import NEXT_STATE, STATE, add_state
@@ -27,6 +27,16 @@ NO_CLASSES = (
     "{} has no classes, only embeddings: learn your own classes with fftp-tag "
     "learn."
 )
+
+
+def not_ours(path: PathLike, reason: str) -> InputError:
+    """The error for a file that is no model of this package."""
+    from fftp_tag.model.foreign.forms import accepted
+
+    return InputError(
+        f"{path} is not a model of this package, or was damaged ({reason}): "
+        f"give {accepted()}"
+    )
 
 
 class Model:
@@ -76,19 +86,16 @@ class Model:
         self.threads = threads
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path}: there is no such file.")
+        if not has_checksum(path):
+            raise not_ours(path, "it has no checksum")
+        check_whole(path)  # before ONNX Runtime parses it
         self.session = start_session(self.path, threads)
         self.state: np.ndarray | None = None  # only of ``continued``
         try:
             texts = self.session.get_modelmeta().custom_metadata_map
             self.info = ModelInfo.from_metadata(texts)
         except ValueError as error:  # also text that is not UTF-8
-            from fftp_tag.model.foreign.forms import accepted
-
-            raise InputError(
-                f"{path} is not a model of this package, or was damaged "
-                f"({error}): give {accepted()}"
-            ) from error
-        check_whole(path)
+            raise not_ours(path, str(error)) from error
         self.digest = texts[GRAPH]
         self.labels = self.info.labels
         self.classes = np.arange(len(self.labels))  # indices of the labels
