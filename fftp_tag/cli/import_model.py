@@ -79,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "faster on CPUs",
     )
     parser.add_argument(
+        "--state",
+        action="store_true",
+        help="add an input and an output with the state of a stream, for other "
+        "programs, to a model with a look-ahead: see fftp_tag/model/state.py",
+    )
+    parser.add_argument(
         "--data-folder",
         metavar="DIR",
         help="labelled clips, to learn thresholds from",
@@ -113,15 +119,15 @@ def run(args: argparse.Namespace) -> None:
         existing = path
     else:
         Model(existing).check()
-        if not args.int8:
+        if not (args.int8 or args.state):
             raise InputError(
                 f"{args.source} is or holds a model.onnx already: use it as "
                 "--model"
             )
         if own:
             raise InputError(
-                f"{args.source} is or holds a model.onnx already: give --int8 "
-                "alone"
+                f"{args.source} is or holds a model.onnx already: give --int8 alone, "
+                "or --state"
             )
         if existing.resolve() == path.resolve():
             raise InputError(f"{path} is the source: give another output")
@@ -132,6 +138,9 @@ def run(args: argparse.Namespace) -> None:
             if existing == path:  # in float32
                 path.unlink()
             raise InputError(f"{args.source}: {error}") from error
+        existing = path
+    if args.state:
+        write_with_state(existing, path)
     if args.data_folder:
         from fftp_tag.cli.calibrate import report_calibration
         from fftp_tag.learning.calibrate import calibrate
@@ -139,6 +148,23 @@ def run(args: argparse.Namespace) -> None:
         found = calibrate(path, args.data_folder, path, progress=True)
         report_calibration(path, found)
     describe(path, Model(path))
+
+
+def write_with_state(source: Path, path: Path) -> None:
+    """Writes a copy of a model whose graph has a state."""
+    from fftp_tag.model.edit import copy_model
+    from fftp_tag.model.session import Model
+    from fftp_tag.model.state import add_state
+
+    info = Model(source).info
+    frame_level = info.frame_level
+    if frame_level is None or frame_level.look_ahead is None:
+        raise InputError(
+            f"{source} has no state: its predictions depend on the whole clip, "
+            "see docs/training.md#for-streams"
+        )
+    look_ahead = frame_level.look_ahead
+    copy_model(source, path, info, lambda graph: add_state(graph, look_ahead))
 
 
 def default_name(source: str) -> str:

@@ -307,3 +307,10 @@ def test_the_table_stands_beside_the_papers_figures(tmp_path):
     assert f"| {pair} | +7.07 | - | 0 of 0 |" in text
     assert "| AST, 991 tokens, SpecMask | 18.32 | - |" in text
     assert "Missing runs, 24" in text and "6.76" in text
+
+
+def test_stored_predictions_are_small():
+    """They are in each checkout; a run of 1,000 clips has about 50 kB."""
+    from studies.plan import RESULTS
+
+    assert sum(x.stat().st_size for x in RESULTS.glob("*.npz")) < 5e6
