@@ -56,7 +56,7 @@ MUTANTS = (
         "audio/decode.py",
         "n_heard < stated",
         "n_heard != stated",
-        "test_limits.py",
+        "test_audio.py",
     ),
     (
         "audio/decode.py",

@@ -94,7 +94,9 @@ def after_training(brain, tmp_path, monkeypatch):
             write_rules(Model(path), output, rules)
 
         monkeypatch.setattr(export, "export_onnx", export_onnx)
-        monkeypatch.setattr(export, "store_in_int8", lambda *args: step("int8"))
+        monkeypatch.setattr(
+            export, "store_in_int8", lambda *args, **options: step("int8")
+        )
         monkeypatch.setattr(export, "check_folder", lambda *args: step("check"))
         export.export_model(
             brain,
