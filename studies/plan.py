@@ -4,7 +4,8 @@ A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of
 rows. NAME_chosen.json in the same folder holds the options chosen by the
 trials. The results are rows in NAME.jsonl, one line per run, and predictions of
 all but the trials in NAME.npz, in which the arrays of a run are named RUN/ids,
-RUN/groups, RUN/targets, RUN/probs, RUN/classes and RUN/kinds.
+RUN/groups, RUN/targets, RUN/probs, RUN/classes and RUN/kinds. RUN/probs are
+integers, by which the plan's metric is that of the probabilities.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,7 +21,7 @@ import yaml
 from filelock import FileLock
 
 from fftp_tag.files import atomic_path
-from studies.comparison import Scores
+from studies.comparison import NEEDED, Scores
 
 SEARCH = "search"  # the fold of the trials
 FOLDS = 5
@@ -257,7 +258,8 @@ class Plan:
         digest = self.digest(run)
         with FileLock(self.path.with_suffix(".lock")):
             if run.fold != SEARCH:
-                arrays = scores._asdict().items()
+                needed = NEEDED[self.metric](scores)
+                arrays = scores._replace(probs=needed)._asdict().items()
                 named = {f"{digest}/{name}": x for name, x in arrays}
                 add_arrays(self.predictions, named)
             with open(self.path, "a", encoding="utf-8") as file:

@@ -23,11 +23,35 @@ MIN_MAX_THRESHOLD = 0.001, 0.999
 # Operating points: how many of the clips whose most probable class is right get it
 # as a tag
 POINTS = {"cautious": 0.5, "balanced": 0.75, "eager": 0.9}
+NEVER = np.float32(1)  # the threshold of a class that is not to be found
 
 
 def are_learnable(targets: np.ndarray) -> np.ndarray:
     """Whether classes have enough positive clips, ``[C]``."""
     return (targets > 0.5).sum(0) >= MIN_POSITIVES
+
+
+def are_ranked(is_true: np.ndarray, tagged: np.ndarray) -> np.ndarray:
+    """Whether F1 of classes is above that of tagging all clips, ``[C]``.
+
+    Arguments
+    ---------
+    is_true, tagged : numpy.ndarray
+        Booleans ``[clips, C]``; tags by thresholds that are learnt from other
+        clips.
+    """
+    every = np.ones_like(is_true)
+    by_chance = column_f1(is_true, every)
+    return (column_f1(is_true, tagged) > by_chance) | (by_chance == 1)
+
+
+def abstain(rules: Rules, classes: np.ndarray) -> Rules:
+    """Rules by which some classes, ``[C]`` booleans, are never found."""
+    return dataclasses.replace(
+        rules,
+        threshold=np.where(classes, NEVER, rules.threshold),
+        high=np.where(classes, NEVER, rules.high),
+    )
 
 
 def learn_event_rules(
