@@ -86,6 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "quarter of --background; the last quarter then tells how many there are",
     )
     parser.add_argument(
+        "--operate",
+        choices=("cautious", "balanced", "eager"),
+        help="tag about a half, three quarters or nine tenths of the clips whose "
+        "most probable class is right; the report tells what each tags of your "
+        "clips and of other sounds (default: tag what is more probable than not)",
+    )
+    parser.add_argument(
         "--clips",
         metavar="TABLE.csv",
         help="table to write: what each clip is taken for by what is learnt from "
@@ -118,6 +125,7 @@ def run(args: argparse.Namespace) -> None:
         numbered=args.numbered,
         false_alarms_per_hour=args.false_alarms,
         reviewed=args.reviewed,
+        operate=args.operate,
         progress=True,
     )
     print_report(report)
@@ -177,6 +185,11 @@ def print_report(report: "Report") -> None:
             f"  {validation.others_tagged:.3f} of other sounds are tagged, of kinds "
             "that are not learnt from"
         )
+    if validation.points:
+        print("held-out sounds that are tagged, by --operate:")
+        print("  yours  other sounds")
+        for name, point in validation.points.items():
+            print(f"  {point.own:.3f}  {point.others:12.3f}  {name}")
     if validation.unmeasured:
         classes = output.printable(", ".join(validation.unmeasured))
         print(f"not measured, for lack of clips of other recordings: {classes}")

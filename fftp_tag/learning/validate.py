@@ -21,6 +21,7 @@ from fftp_tag.learning.fit import (
     targets_of,
     without_alike,
 )
+from fftp_tag.learning.thresholds import POINTS
 from fftp_tag.model.spans import Views
 from fftp_tag.score.intervals import exact_interval
 from fftp_tag.score.tags import f1_of_tags
@@ -57,6 +58,13 @@ class Confusion(NamedTuple):
     clips: list[str]
 
 
+class Point(NamedTuple):
+    """What an operating point tags of held-out sounds, as shares."""
+
+    own: float  # of the clips with a class, with a class of theirs
+    others: float  # of other sounds, of kinds that are not learnt from
+
+
 @dataclasses.dataclass
 class Validation:
     """What is learnt, and how good it is; without scores if these are impossible.
@@ -73,6 +81,8 @@ class Validation:
     unmeasured : list of str
         Labels of the classes that are not scored: their clips are of one group,
         and cannot be learnt from and tested at once.
+    points : dict of Point
+        Of the default thresholds, and of ``POINTS``, by name.
     others_tagged : float
         The share of other sounds, of kinds that are not learnt from, that are
         tagged.
@@ -89,6 +99,7 @@ class Validation:
     scores: dict[str, Score] = dataclasses.field(default_factory=dict)
     confusions: list[Confusion] = dataclasses.field(default_factory=list)
     unmeasured: list[str] = dataclasses.field(default_factory=list)
+    points: dict[str, Point] = dataclasses.field(default_factory=dict)
     others_tagged: float = 0.0
     clips: list[HeldOut] = dataclasses.field(default_factory=list)
     right: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
@@ -117,7 +128,11 @@ class Validation:
 
 
 def validate(
-    labels: list[str], samples: list[Sample], views: Views, single_label: bool
+    labels: list[str],
+    samples: list[Sample],
+    views: Views,
+    single_label: bool,
+    operate: str | None = None,
 ) -> Validation:
     """Learns from samples, and cross-validates what is learnt.
 
@@ -135,6 +150,8 @@ def validate(
         The features to learn from.
     single_label : bool
         Whether each clip has one class, or none.
+    operate : str, optional
+        The operating point, one of ``POINTS``.
     """
     clips = [x for x in samples if not x.clip.kind]
     targets = targets_of(clips)
@@ -149,9 +166,16 @@ def validate(
     encoder, spectrum = (
         fit(clips + bank, view, single_label, all_folds) for view in views
     )
-    result = Validation(encoder, spectrum, unmeasured=labels)
-    if folds is None:
-        return result
+    if folds is None or all_folds is None:
+        return Validation(encoder, spectrum, unmeasured=labels)
+    of_points = {"default": encoder} | {
+        name: encoder.operate(clips + bank, all_folds, share)
+        for name, share in POINTS.items()
+    }
+    if operate is not None:
+        encoder = of_points[operate]
+        spectrum = spectrum.operate(clips + bank, all_folds, POINTS[operate])
+    result = Validation(encoder, spectrum)
     of_clips, of_spectrum = (
         Answers(*(x[: len(clips)] for x in own.held_out))
         for own in (encoder, spectrum)
@@ -164,7 +188,13 @@ def validate(
     result.unmeasured = [
         x for x, found in zip(labels, measured, strict=True) if not found
     ]
-    others = encoder.held_out.probs[len(clips) :] >= encoder.thresholds
+    judged = np.flatnonzero(targets[:, measured].any(1) & ~is_reviewed)
+    if judged.size:
+        result.points = {
+            name: score_point(found.held_out, targets, judged)
+            for name, found in of_points.items()
+        }
+    others = encoder.held_out.tagged[len(clips) :]
     if bank:
         result.others_tagged = float(others.any(1).mean())
     result.clips = sort_by_doubt(clips, of_clips.probs, measured)
@@ -182,6 +212,20 @@ def validate(
         )
         result.confusions = find_confusions(labels, scored, of_rows)
     return result
+
+
+def score_point(
+    held_out: Answers, targets: np.ndarray, judged: np.ndarray
+) -> Point:
+    """What is tagged of clips with targets ``[clips, C]``, of which those at some
+    indices count, and of the other sounds that follow them.
+    """
+    tagged = held_out.tagged
+    own = tagged[judged] & (targets[judged] > 0.5)
+    others = tagged[len(targets) :].any(1)
+    return Point(
+        float(own.any(1).mean()), float(others.mean()) if others.size else 0.0
+    )
 
 
 def sort_by_doubt(
@@ -290,7 +334,9 @@ def find_confusions(
     a class counts if it is tagged.
     """
     clips = defaultdict(list)
-    for x, row, tags in zip(samples, *answers, strict=True):
+    for x, row, tags in zip(
+        samples, answers.probs, answers.tagged, strict=True
+    ):
         others = np.where(x.target > 0.5, -1, row)
         other = others.argmax()
         own = np.flatnonzero(x.target > 0.5)

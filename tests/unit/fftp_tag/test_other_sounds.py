@@ -20,6 +20,7 @@ from fftp_tag.learning import fit as fitting
 from fftp_tag.learning.bank import FOLDER, read_bank
 from fftp_tag.learning.features import Sample
 from fftp_tag.learning.fit import fit, without_alike
+from fftp_tag.learning.thresholds import POINTS
 from fftp_tag.learning.validate import validate
 from fftp_tag.model.spans import Views
 
@@ -139,6 +140,47 @@ def test_unknown_sounds_get_no_tag(single_label):
             printed = found.others_tagged
     assert shares["with"] < 0.5 * shares["without"]
     assert printed == pytest.approx(shares["with"], abs=0.15)
+
+
+@pytest.mark.parametrize("single_label", [True, False])
+def test_operating_points_hold_on_new_sounds(single_label):
+    """Each tags about the share of new clips, and of other sounds, that is printed.
+
+    If clips have one class, fewer: all kinds of the bank compete with it, and in
+    cross-validation those of the other folds.
+    """
+    tolerance = 0.2 if single_label else 0.12
+    draw = np.random.default_rng(4)
+    means = 0.7 * draw.standard_normal((2, 12))
+    others = 0.7 * draw.standard_normal((40, 12))
+    clips = make_samples(means, 60, seed=0)
+    bank = make_samples(others, 4, 1, [*range(len(others))])
+    new = make_samples(means, 200, seed=2)
+    unknown = make_samples(
+        0.7 * draw.standard_normal((400, 12)), 1, 3, [0] * 400
+    )
+    views = Views([np.arange(12)], [np.arange(6, 12)])
+    found = []
+    for name, share in POINTS.items():
+        learnt = validate(
+            ["a", "b"], clips + bank, views, single_label, operate=name
+        )
+        printed = learnt.points[name]
+        assert learnt.others_tagged == printed.others
+        of_new, of_unknown = (
+            learnt.encoder.answers(own) for own in (new, unknown)
+        )
+        target = np.stack([x.target for x in new]) > 0.5
+        tagged = (of_new.tagged & target).any(1)
+        right = target[np.arange(len(new)), of_new.probs.argmax(1)]
+        assert tagged[right].mean() == pytest.approx(share, abs=tolerance)
+        assert tagged.mean() == pytest.approx(printed.own, abs=tolerance)
+        seen = of_unknown.tagged.any(1).mean()
+        assert seen == pytest.approx(printed.others, abs=tolerance)
+        found.append(printed)
+    for shares in zip(*found):
+        assert list(shares) == sorted(shares) and shares[0] < shares[2]
+    assert "default" in learnt.points
 
 
 def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
