@@ -17,7 +17,7 @@ FIGURES = results/figures
 # what is true.
 demo: $(INSTALLED)
 	$(VENV)/bin/python recipes/Demo/demo_prepare.py $(DEMO)/prepared
-	$(VENV)/bin/python recipes/AudioSet/train.py hparams/demo.yaml \
+	$(VENV)/bin/python recipes/AudioSet/train_strong.py hparams/demo.yaml \
 		--output_folder $(DEMO)
 	@$(VENV)/bin/python tools/show_demo.py $(DEMO)
 

@@ -74,6 +74,7 @@ def make_index(archive):
         files[path.name] = IndexedFile(
             identity=file_identity(path),
             seconds=3600.0,
+            damage=None,
             times=times,
             rows=rng.standard_normal(shape, np.float32).astype(np.float16),
         )

@@ -247,7 +247,13 @@ class Results:
         stored = {}
         if self.path.exists():
             stored = json.loads(self.path.read_text("utf-8"))
-        stored[self.machine] = {**self.about, "rows": self.rows}
+        # Rows that another call measured at this commit stay
+        before = stored.get(self.machine, {})
+        others = {}
+        if before.get("commit") == self.about["commit"]:
+            others = before["rows"]
+        rows = {**others, **self.rows}
+        stored[self.machine] = {**self.about, "rows": rows}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, stored)
 

@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+DAMAGED = 3  # exit code: some files could be read in part only
+
 
 class InputError(ValueError):
     """Invalid input of a user; the message names the problem and the remedy.

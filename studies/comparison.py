@@ -94,6 +94,34 @@ def mean_precision(scores, weights):
 METRICS = {"accuracy": accuracy, "mAP": mean_precision}
 
 
+def class_ranks(scores):
+    """The ranks of the classes in each clip, which have the same ``accuracy``.
+
+    Of equally probable classes, the first is ahead.
+    """
+    order = np.argsort(-scores.probs, axis=1, kind="stable")
+    ranks = np.argsort(order, axis=1)
+    return (ranks.shape[1] - 1 - ranks).astype(np.uint8)
+
+
+def levels(scores):
+    """Integers ``[clips, C]`` with the same ``mean_precision`` as probabilities.
+
+    Of each class, how many different probabilities of positive clips a clip
+    reaches: what is between two of them has no influence.
+    """
+    found = [
+        np.searchsorted(np.unique(prob[target]), prob, side="right")
+        for target, prob in zip(scores.targets.T, scores.probs.T)
+    ]
+    found = np.stack(found, axis=1)
+    return found.astype(np.min_scalar_type(found.max()))
+
+
+# What a metric needs of probabilities: a tenth of their size
+NEEDED = {"accuracy": class_ranks, "mAP": levels}
+
+
 @functools.lru_cache(maxsize=4)
 def draw(groups, same_clips=False, replicates=REPLICATES, seed=0):
     """Draws folds, and groups within each fold, with replacement.

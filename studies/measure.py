@@ -68,20 +68,22 @@ def overlap(facts):
     return (1 / folds) / ((1 - 1 / folds) * (1 - 1 / inner))
 
 
-def masks_of(options):
+def masks_of(row):
     """The masks of a row, for a table."""
-    if "spec_augment" in options.get("fea_augmentations", ""):
+    if row.options.get("fea_augment", "masks") is None:
+        return "no masks"
+    if "spec_augment" in row.options.get("fea_augmentations", ""):
         return "SpecAugment"
-    budget = options["mask_budget"]
+    budget = row.settings.get("mask_budget", 0.0)
     if isinstance(budget, int):
         return f"{budget:,} cells"
     return f"{100 * budget:g} %"
 
 
-def shape_of(options, name):
+def shape_of(row, name):
     """The frames and bins of a row's ``patch`` or ``stride``."""
-    full_height = [options.get(f"{name}_frames"), options["n_mels"]]
-    return options.get(name, full_height)
+    full_height = [row.settings[f"{name}_frames"], row.settings["n_mels"]]
+    return row.options.get(name, full_height)
 
 
 def is_of_cpu(run):
@@ -105,14 +107,15 @@ def measure_arm(plan, units):
     curves = [row["valid_by_epoch"] for row in rows if "valid_by_epoch" in row]
     peaks = [1 + curve.index(max(curve)) for curve in curves if curve]
     limit = plan.facts.get("failed_below", 0)
-    options = next(iter(units.values()))[0].row.options
+    row = next(iter(units.values()))[0].row
+    options = row.settings
     clips = statistics.mean(row["clips"] for row in rows)
     batches = math.ceil(clips / options["batch_size"])
     return {
-        "options": f"{options['lr']:g}, {masks_of(options)}",
+        "options": f"{options['lr']:g}, {masks_of(row)}",
         "size": "{depth} x {embed_dim}".format(**options),
-        "patch": shape_of(options, "patch"),
-        "stride": shape_of(options, "stride"),
+        "patch": shape_of(row, "patch"),
+        "stride": shape_of(row, "stride"),
         "tokens": rows[0]["tokens"],
         "params": rows[0]["params"],
         "macs": rows[0]["macs"],

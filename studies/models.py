@@ -11,6 +11,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain import parse_arguments
+from speechbrain_fftp.training.command import to_options
 from speechbrain_fftp.utils.complexity import count_macs
 from studies.plan import ROOT
 
@@ -19,48 +20,43 @@ SAMPLE_RATE = 16000
 BLOCK = r"^{}:.*\n(?:(?:[ \t].*)?\n)*"
 
 
-def arguments(options):
-    """Options as words of a recipe's command line."""
-    return [f"--{name}={value}" for name, value in options.items()]
-
-
-def load_hparams(row, plan):
+def load_hparams(row, n_classes):
     """Loads a row's yaml with its options, as a recipe does, without data."""
     text = (ROOT / row.yaml).read_text("utf-8")
     # These keys would write to the output folder, or need the recipe's folder
     for key in ("train_logger", "checkpointer", "prepare"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
-    options = {
-        "n_classes": plan.facts["n_classes"],
-        **row.options,
-        "data_folder": "none",
-    }
+    options = {"n_classes": n_classes, **row.options}
+    if "\ndata_folder:" in text:
+        options["data_folder"] = "none"
     with tempfile.TemporaryDirectory() as folder:
         options["output_folder"] = folder
         # Without options of SpeechBrain's Brain, such as precision
-        words = [row.yaml, *arguments(options)]
+        words = [row.yaml, *to_options(options)]
         _, _, overrides = parse_arguments(words)
         with torch.random.fork_rng(devices=()):  # yamls set a seed
             return load_hyperpyyaml(text, overrides)
 
 
-def count_row(row, plan):
+def count_row(row, n_classes, seconds):
     """Counts of a row's encoder and classifier for a training clip, as a dict.
 
     Parameters, tokens with those of the class, and multiply-accumulates with
     attention and scans.
     """
-    hparams = load_hparams(row, plan)
+    hparams = load_hparams(row, n_classes)
     encoder, classifier = (
         hparams["modules"][name].eval()
         for name in ("embedding_model", "classifier")
     )
-    wavs = torch.zeros(1, round(plan.facts["seconds"] * SAMPLE_RATE))
+    wavs = torch.zeros(1, round(seconds * SAMPLE_RATE))
     feats = hparams["compute_features"](wavs)
     padded = hparams.get("pad_frames")
     if isinstance(padded, int):  # as all clips of a training are
         rest = padded - feats.shape[1]
         feats = torch.nn.functional.pad(feats, (0, 0, 0, rest))
+    # Which pads them where padding is a part of a clip
+    feats = hparams["mean_var_norm"](feats)
     embeddings = encoder(feats).detach()
     params = [*encoder.named_parameters(), *classifier.named_parameters()]
     of_class = sum(x.numel() for name, x in params if name.startswith("cls_"))

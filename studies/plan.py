@@ -1,10 +1,12 @@
 """Plans of the study, and the stored results of their runs.
 
-A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of
-rows. NAME_chosen.json in the same folder holds the options chosen by the
+A plan, NAME.yaml, holds ``tables`` of rows, of ``models`` with ``trials`` of
+options, or of short yaml files such as those in hparams/paper; or a ``sweep`` of
+one option. NAME_chosen.json in the same folder holds the options chosen by the
 trials. The results are rows in NAME.jsonl, one line per run, and predictions of
 all but the trials in NAME.npz, in which the arrays of a run are named RUN/ids,
-RUN/groups, RUN/targets, RUN/probs, RUN/classes and RUN/kinds.
+RUN/groups, RUN/targets, RUN/probs, RUN/classes and RUN/kinds. RUN/probs are
+integers, by which the plan's metric is that of the probabilities.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,7 +22,8 @@ import yaml
 from filelock import FileLock
 
 from fftp_tag.files import atomic_path
-from studies.comparison import Scores
+from speechbrain_fftp.training.command import read_short_yaml
+from studies.comparison import NEEDED, Scores
 
 SEARCH = "search"  # the fold of the trials
 FOLDS = 5
@@ -46,6 +49,20 @@ class Row(NamedTuple):
     options: dict
     folds: list
     against: tuple = ()
+    paper: float | None = None  # what the paper has for it
+
+    @property
+    def settings(self):
+        """The options, and the plain values of the yaml file's other keys."""
+        text = (ROOT / self.yaml).read_text("utf-8")
+        return {**yaml.load(text, PlainLoader), **self.options}
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Reads a HyperPyYAML file without its tags, whose values are None."""
+
+
+PlainLoader.add_multi_constructor("!", lambda *_: None)
 
 
 class Run(NamedTuple):
@@ -75,6 +92,26 @@ def add_arrays(path, arrays):
             np.savez_compressed(file, **{**stored, **arrays})
 
 
+def expand_sweep(sweep, yaml, **others):
+    """The tables of a plan with the values of one option of a yaml file."""
+    [(option, values)] = sweep.items()
+    rows = [
+        {"label": f"{option} {value}", "yaml": yaml, "options": {option: value}}
+        for value in values
+    ]
+    for row in rows[1:]:
+        row["against"] = [rows[0]["label"]]
+    tables = {"sweep": {"title": f"{option} of {yaml}", "rows": rows}}
+    return {
+        "splits": "given",
+        "groups": "clips",
+        "kind": "all",
+        "seconds": 10.0,
+        "tables": tables,
+        **others,
+    }
+
+
 class Plan:
     """A plan, given its name or yaml file, and the folder of its results.
 
@@ -92,6 +129,8 @@ class Plan:
         self.path = results / f"{path.stem}.jsonl"
         self.predictions = results / f"{path.stem}.npz"
         self.facts = yaml.safe_load(path.read_text("utf-8"))
+        if "sweep" in self.facts:
+            self.facts = expand_sweep(**self.facts)
         self.metric = self.facts["metric"]
         splits = self.facts.get("splits")
         # All folds have the same clips, and differ in their seeds
@@ -107,7 +146,7 @@ class Plan:
     def chosen(self):
         """The options of each model that has them; none without trials."""
         if not self.trials:
-            return dict.fromkeys(self.facts["models"], {})
+            return dict.fromkeys(self.facts.get("models", ()), {})
         if self.smoke:
             return dict.fromkeys(self.facts["models"], self.trials[0])
         if not self.chosen_path.exists():
@@ -132,15 +171,31 @@ class Plan:
             found.update(options)
         # The weights of a fifth of the epochs are averaged, five at most.
         averaged = max(1, min(5, epochs // 5))
-        smoke = {}
-        if self.smoke:
-            smoke = {**SMOKE, **self.facts.get("smoke", {})}
         return {
             "avg_checkpoints": averaged,
             **found,
             "number_of_epochs": epochs,
-            **smoke,
+            **self.smoke_options,
         }
+
+    @property
+    def smoke_options(self):
+        """The options of all runs with ``smoke``."""
+        return {**SMOKE, **self.facts.get("smoke", {})} if self.smoke else {}
+
+    def configuration(self, entry, chosen):
+        """The recipe's yaml file and all options of a row of a table."""
+        if "yaml" in entry:
+            path, options = read_short_yaml(ROOT / entry["yaml"])
+            options.update(self.facts.get("options", {}))
+            options.update(entry.get("options", {}))
+            options.update(self.smoke_options)
+            return path.relative_to(ROOT).as_posix(), options
+        model = entry["model"]
+        options = self.options(
+            model, entry["epochs"], chosen[model], entry.get("options", {})
+        )
+        return self.facts["models"][model]["yaml"], options
 
     def tables(self):
         """The rows of each table by label, of models with chosen options."""
@@ -148,22 +203,19 @@ class Plan:
         for name, table in self.facts["tables"].items():
             rows = tables[name] = {}
             for entry in table["rows"]:
-                if entry["model"] not in chosen:
+                if "yaml" not in entry and entry["model"] not in chosen:
                     continue
                 units = self.facts.get("seeds", self.facts.get("folds", FOLDS))
                 usual = table.get("folds", units)
                 folds = min(usual, entry.get("folds", usual))
+                path, options = self.configuration(entry, chosen)
                 rows[entry["label"]] = Row(
                     label=entry["label"],
-                    yaml=self.facts["models"][entry["model"]]["yaml"],
-                    options=self.options(
-                        entry["model"],
-                        entry["epochs"],
-                        chosen[entry["model"]],
-                        entry.get("options", {}),
-                    ),
+                    yaml=path,
+                    options=options,
                     folds=list(range(1, 1 + folds)),
                     against=tuple(entry.get("against", [])),
+                    paper=entry.get("paper"),
                 )
         return tables
 
@@ -257,7 +309,8 @@ class Plan:
         digest = self.digest(run)
         with FileLock(self.path.with_suffix(".lock")):
             if run.fold != SEARCH:
-                arrays = scores._asdict().items()
+                needed = NEEDED[self.metric](scores)
+                arrays = scores._replace(probs=needed)._asdict().items()
                 named = {f"{digest}/{name}": x for name, x in arrays}
                 add_arrays(self.predictions, named)
             with open(self.path, "a", encoding="utf-8") as file:

@@ -111,10 +111,15 @@ def plan_page(plan, figures):
     measured = figures[plan.name]
     tables = measured["rows"].values() if measured else []
     sizes = [row["size"] for rows in tables for row in rows.values()]
+    settings = None
+    if measured:
+        first, *_ = plan.tables().values()
+        settings = next(iter(first.values())).settings
     return render(
         "page.jinja",
         plan=plan,
         sizes=dict.fromkeys(sizes),
+        settings=settings,
         measured=measured,
         note=(NOTES / f"{plan.name}.md").read_text("utf-8"),
         trials=trials(plan) if measured else "",

@@ -4,9 +4,11 @@ A plan (fresh.yaml, paper_table.yaml, ...) lists the recipe runs and the
 differences to be measured. A finished run adds a row to
 studies/results/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
-shares the work. `make evidence` makes the tables. DATA_FOLDER is what
-mixtures.py has written, or AudioSet or Speech Commands, whose folds are seeds.
---smoke runs tiny models for an epoch, and stores nothing in the repository.
+shares the work. At the end, it prints a table of what is stored, with the paper's
+figures where a plan has them, and what is missing, as --table does without running
+anything; `make evidence` makes the pages. DATA_FOLDER is what mixtures.py has
+written, or AudioSet, Speech Commands or custom data, whose folds are seeds. --smoke
+runs tiny models for an epoch, and stores nothing in the repository.
 
 > python studies/run.py DATA_FOLDER --plan NAME --list
 > python studies/run.py DATA_FOLDER --plan NAME --search  # the trials
@@ -16,6 +18,8 @@ mixtures.py has written, or AudioSet or Speech Commands, whose folds are seeds.
 > python studies/run.py DATA_FOLDER --plan paper_table --folds 1 \
 >     --device cuda --num_workers 8
 > python studies/run.py DATA_FOLDER --plan paper_table --smoke
+> python studies/run.py DATA_FOLDER --plan sweep.yaml --work results/sweep \
+>     --results results/sweep
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -41,10 +45,12 @@ from fftp_tag.data.prepared import is_complete
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import one_line_errors
 from fftp_tag.files import write_json
+from speechbrain_fftp.training.command import to_options
 from studies.comparison import METRICS, Scores
 from studies.mixtures import kind_of
-from studies.models import arguments, count_row
+from studies.models import count_row
 from studies.plan import RESULTS, Plan
+from studies.summary import summarize
 
 CODE = (
     "speechbrain_fftp",
@@ -93,7 +99,7 @@ class Study:
             if not is_complete(prepared):
                 script = ROOT / self.plan.facts["prepare"]
                 given = run.row.options
-                words = arguments({x: given[x] for x in PREPARE if x in given})
+                words = to_options({x: given[x] for x in PREPARE if x in given})
                 status, *_ = run_recipe(
                     [script, folder, prepared, *words], **options
                 )
@@ -105,11 +111,12 @@ class Study:
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
         data_folder, prepared_folder = self.folders(run)
+        row = run.row
         options = {
-            **run.row.options,
-            "data_folder": data_folder,
-            "prepared_folder": prepared_folder,
-            "output_folder": self.folder(run),
+            **row.options,
+            "data_folder": str(data_folder),
+            "prepared_folder": str(prepared_folder),
+            "output_folder": str(self.folder(run)),
             "seed": run.seed,
             "num_workers": self.num_workers,
             "device": self.device,
@@ -117,10 +124,13 @@ class Study:
             # Reports only, without exporting the model
             "after": reports(self.plan.facts["recipe"]),
         }
+        # Yaml files for prepared data have no such keys
+        for name in {"data_folder", "skip_prep"} - row.settings.keys():
+            del options[name]
         return [
             ROOT / self.plan.facts["recipe"],
-            ROOT / run.row.yaml,
-            *arguments(options),
+            ROOT / row.yaml,
+            *to_options(options),
             "--noprogressbar",
         ]
 
@@ -213,7 +223,10 @@ class Study:
             weights = np.ones((1, len(scores.groups)))
             return float(METRICS[plan.metric](scores, weights)[0])
 
-        counts = count_row(row, plan)
+        # Of all classes, where the plan does not say how many there are
+        labels = np.load(folder / "probabilities.npz")["labels"]
+        n_classes = plan.facts.get("n_classes", len(labels))
+        counts = count_row(row, n_classes, plan.facts["seconds"])
         about = environment(self.device)
         epochs = row.options["number_of_epochs"]
         return {
@@ -286,6 +299,7 @@ def parse(argv):
         ("--search", "run the trials of options"),
         ("--choose", "choose from the trials"),
         ("--list", "only list the runs"),
+        ("--table", "only print what is stored, and what is missing"),
         ("--smoke", "tiny models and data, results in the folder of the runs"),
     ):
         parser.add_argument(name, action="store_true", help=text)
@@ -313,6 +327,9 @@ def main(argv=None):
     if args.list:
         print("\n".join(map(str, list_runs())))
         return 0
+    if args.table:
+        print(summarize(plan, args.tables))
+        return 0
     runs = [run for run in list_runs() if not plan.find(run)]
     if runs and not plan.is_of_this_commit:
         raise SystemExit(
@@ -329,6 +346,8 @@ def main(argv=None):
         with one_line_errors():
             failed = list(filter(None, map(study.execute, runs)))
         runs = [run for run in list_runs() if not plan.find(run)]
+    if not args.search:
+        print(summarize(plan, args.tables))
     if failed:
         raise SystemExit("\n".join(failed))
     return 0

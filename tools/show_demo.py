@@ -1,8 +1,8 @@
 """Compares the events that the demo's model finds with the true events.
 
-Joins evaluation clips to a recording, prints a table of its events, plots it,
-scores all evaluation clips, and suggests next commands. ``make demo`` runs it
-last.
+Joins the first evaluation clips to a recording with ten events, prints a table of
+these, plots it, scores all evaluation clips, and suggests next commands. ``make
+demo`` runs it last.
 
 > python tools/show_demo.py results/demo
 
@@ -23,7 +23,7 @@ from fftp_tag.data.labelled import list_split
 from fftp_tag.score.events import match, overlap_by_half, pair_events
 from fftp_tag.tag.plots import plot_tags
 
-N_CLIPS = 3
+N_EVENTS = 10  # of the recording, or more if one clip has several
 NEXT = """\
 Try next:
   {command} {wav} --model {folder} --timeline
@@ -39,17 +39,21 @@ def main(folder):
     strong_labels = prepared / "events.tsv"
     tagger = AudioTagger.from_pretrained(folder)
     split = list_split(prepared, "eval", strong_labels=strong_labels)
-    wav, true = join_clips(split.clips[:N_CLIPS], split.truth)
+    clips = first_clips(split.clips, split.truth)
+    wav, true = join_clips(clips, split.truth)
     path = Path(folder, "clip.wav")
     sf.write(path, wav, tagger.sample_rate)
 
     timeline = tagger.analyze(path)
     paired = pair_events({"clip": timeline}, {"clip": true}, tagger.labels)
-    print(f"\n{path}, {N_CLIPS} clips that the model was not trained on:\n")
+    rows = list_rows(paired)
+    print(f"\n{path}, {len(clips)} clips that the model was not trained on:\n")
     print(f"  {'sound':30}{'true, in seconds':20}found")
-    for label, is_true, is_found in list_rows(paired):
+    for label, is_true, is_found in rows:
         times = show_times(is_true, "not there")
         print(f"  {label:30}{times:20}{show_times(is_found, 'missed')}")
+    right, invented = count_rows(rows)
+    print(f"\n{right} of {len(true)} are found, and {invented} others.")
     picture = Path(folder, "clip.png")
     plot_tags(
         picture,
@@ -72,6 +76,12 @@ def main(folder):
     )
     command = os.path.relpath(Path(sys.executable).with_name("fftp-tag"))
     print(NEXT.format(command=command, wav=path, folder=folder))
+
+
+def first_clips(clips, truth):
+    """The first clips that have ten events together, or all of them."""
+    counts = np.cumsum([len(truth[clip.id]) for clip in clips])
+    return clips[: int(np.searchsorted(counts, N_EVENTS)) + 1]
 
 
 def join_clips(clips, truth):
@@ -116,6 +126,12 @@ def list_rows(paired):
                 if column not in matched.values():
                     rows.append((label, None, found))
     return sorted(rows, key=lambda row: row[1] or row[2])
+
+
+def count_rows(rows):
+    """How many true events are found, and how many are found beside."""
+    right = sum(None not in row for row in rows)
+    return right, sum(is_true is None for _, is_true, _ in rows)
 
 
 def show_times(event, otherwise):

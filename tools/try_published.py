@@ -14,7 +14,9 @@ import argparse
 from fftp_tag import AudioTagger
 from fftp_tag.errors import InputError, one_line
 
-NOT_TRIED = (
+PUBLISHED = (
+    "efficientat/mn04_as",
+    "efficientat/mn10_as",
     "MIT/ast-finetuned-audioset-10-10-0.4593",
     "Xenova/ast-finetuned-audioset-10-10-0.4593",
     "mispeech/ced-tiny",
@@ -42,7 +44,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("clip", help="an audio file")
     parser.add_argument(
-        "models", nargs="*", default=NOT_TRIED, help="other ones than the list"
+        "models", nargs="*", default=PUBLISHED, help="other ones than the list"
     )
     args = parser.parse_args()
     print("| model | digest | first tags |\n| --- | --- | --- |")

@@ -45,20 +45,49 @@ MAX_LEVEL = 100  # times full scale
 SILENT_BELOW = 1e-4  # of full scale: audio without a sample of this level
 BLOCK = 2**14  # frames that are read at a time
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
+SMALL_BLOCK = 2**10  # frames that are read at a time where they are damaged
 # What libsndfile logs of a file that ends early: the stated size of the samples
-# in bytes and the real one, or that the last Ogg page is missing or cut
+# in bytes and the real one, or that the last Ogg page is cut; and of lost pages
 STATED_SIZE = re.compile(
     r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)",
     re.MULTILINE,
 )
-NO_LAST_PAGE = "File ended unexpectedly without an End-Of-Stream flag"
+CUT_PAGE = "Junk after the last page."
+LOST_PAGES = "reports a hole"
+# What ffmpeg logs of damage that it reads across
+FFMPEG_DAMAGE = re.compile(
+    rb"Error while decoding|Error submitting packet|partial file|"
+    rb"File ended prematurely|invalid as first byte"
+)
 # Stated by programs that write a stream, of unknown length, give or take 2**16
 UNKNOWN_SIZES = (2**31, 2**32)
 low_rates: set[int] = set()  # that were warned of
 
 
-class TruncatedAudio(InputError):
-    """The end of an audio file is missing; the rest was read."""
+class DamagedAudio(InputError):
+    """Some of an audio file is missing or damaged; the rest was read.
+
+    Arguments
+    ---------
+    seconds : float
+        What was read.
+    stated : float, optional
+        What should be there, if the format tells.
+
+    Example
+    -------
+    >>> print(DamagedAudio(3.5, 8.0))
+    damaged: 3.5 of 8 s can be read
+    """
+
+    def __init__(self, seconds: float, stated: float | None = None):
+        of = "" if stated is None else f" of {stated:g}"
+        super().__init__(f"damaged: {seconds:g}{of} s can be read")
+        self.seconds, self.stated = seconds, stated
+
+    def to_dict(self) -> dict[str, float | None]:
+        """What was read and what should be there, by name."""
+        return {"seconds_read": self.seconds, "seconds_stated": self.stated}
 
 
 class OpenAudio(NamedTuple):
@@ -122,8 +151,9 @@ def list_recordings(source: str | os.PathLike) -> list[str]:
 def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
     """Opens audio at a time in seconds; the content decides its format.
 
-    Its blocks end with TruncatedAudio if the end of the file is missing or
-    damaged, as far as the format tells.
+    Its blocks end with DamagedAudio if some of the file is missing, as far as
+    the format tells. Where it tells which, as FLAC, Ogg and what ffmpeg reads
+    do, silence takes its place; what an MP3 lacks in the middle is not noticed.
 
     Raises
     ------
@@ -138,9 +168,7 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
             raise InputError("empty file")
         content.seek(0)
         try:
-            # A descriptor: soundfile would infer the format from a name
-            target = content if isinstance(source, bytes) else content.fileno()
-            file = stack.enter_context(sf.SoundFile(target, closefd=False))
+            file = open_soundfile(content)
         except sf.LibsndfileError as error:
             if isinstance(source, bytes):  # ffmpeg has to seek
                 copy = stack.enter_context(tempfile.NamedTemporaryFile())
@@ -157,7 +185,7 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
         else:
             rate = file.samplerate
             frames = file.frames if file.frames < UNKNOWN_FRAMES else None
-            blocks = soundfile_blocks(file, start)
+            blocks = soundfile_blocks(file, content, start)
         if not MIN_RATE <= rate <= MAX_RATE:
             raise InputError(
                 f"sampling rate of {rate} Hz, not in {MIN_RATE}..{MAX_RATE}"
@@ -178,49 +206,110 @@ def open_binary(
     return stack.enter_context(open(source, "rb", buffering=0))
 
 
-def soundfile_blocks(file: sf.SoundFile, start: float) -> Iterator[np.ndarray]:
+def open_soundfile(content: io.BytesIO | io.FileIO) -> sf.SoundFile:
+    """Opens a binary file by libsndfile, also if another object reads it."""
+    content.seek(0)
+    # A descriptor: soundfile would infer the format from a name
+    target = content if isinstance(content, io.BytesIO) else content.fileno()
+    return sf.SoundFile(target, closefd=False)
+
+
+def soundfile_blocks(
+    file: sf.SoundFile, content: io.BytesIO | io.FileIO, start: float
+) -> Iterator[np.ndarray]:
     """Yields mono blocks of an open file, from a time in seconds.
 
     Some formats, such as GSM 6.10, cannot be sought: they are read from their
     beginning.
     """
-    first = min(round(start * file.samplerate), file.frames)
-    n_read = 0
+    rate, frames = file.samplerate, file.frames
+    first = round(start * rate)
+    can_seek = file.seekable()
+    position = min(first, frames) if can_seek else 0  # of the next block
+    has_to_seek = position > 0
     is_damaged = False
-    if first > 0 and file.seekable():
+    n_heard = gap = (
+        0  # frames after the start; damaged ones before the position
+    )
+    size = BLOCK
+    n_holes = hole_frames = 0  # of an Ogg file, and frames that each has lost
+    while position < frames:
         try:
-            n_read = file.seek(first)
-        except sf.LibsndfileError:  # it ends before
-            raise TruncatedAudio(f"truncated before {start:g} s") from None
-    # Otherwise soundfile seeks after each block, and streamed FLAC files fail
-    file.seekable = lambda: False
-    while n_read < file.frames:
-        try:
-            block = file.read(BLOCK, dtype="float32", always_2d=True)
+            if has_to_seek:
+                file.seek(position)
+            # Otherwise soundfile seeks after each block, and streamed FLAC
+            # files fail
+            file.seekable = lambda: False
+            count = min(size, frames - position)
+            block = file.read(count, dtype="float32", always_2d=True)
         except sf.LibsndfileError:
-            is_damaged = True
-            break
+            if not can_seek or frames >= UNKNOWN_FRAMES:
+                is_damaged = True
+                break
+            if size == BLOCK:
+                size = SMALL_BLOCK  # to find where the damage begins
+            else:  # few trials for a file without its end
+                step = max(SMALL_BLOCK, gap // 8)
+                position, gap = position + step, gap + step
+            file.close()
+            file, has_to_seek = open_soundfile(content), True
+            continue
         if not len(block):
             break
-        skipped, n_read = first - n_read, n_read + len(block)
-        if n_read > first:
+        has_to_seek = False
+        if gap:
+            yield from silence(gap)
+            size, gap = BLOCK, 0
+        skipped, position = first - position, position + len(block)
+        if position > first:
             block = block[max(skipped, 0) :]
             check_samples(block)
+            n_heard += len(block)
             yield mono(block)
-    ends_early = n_read < file.frames < UNKNOWN_FRAMES
-    if is_damaged or ends_early or is_truncated(file.extra_info):
-        seconds = n_read / file.samplerate
-        raise TruncatedAudio(f"truncated: only {seconds:g} s can be read")
+        if file.format == "OGG":
+            n_new = file.extra_info.count(LOST_PAGES) - n_holes
+            if n_new and not n_holes:
+                hole_frames = measure_holes(content)
+            n_holes += n_new
+            yield from silence(n_new * hole_frames)
+            position += n_new * hole_frames
+    if frames >= UNKNOWN_FRAMES:
+        if is_damaged:
+            raise DamagedAudio(n_heard / rate)
+        return
+    stated = stated_frames(file) - first
+    if CUT_PAGE in file.extra_info:
+        raise DamagedAudio(n_heard / rate)
+    if n_heard < stated:
+        raise DamagedAudio(n_heard / rate, stated / rate)
 
 
-def is_truncated(log: str) -> bool:
-    """Whether libsndfile's log of a file says that its end is missing."""
-    sizes = [map(int, pair) for pair in STATED_SIZE.findall(log)]
-    return NO_LAST_PAGE in log or any(
-        stated > real
-        and all(abs(stated - size) > 2**16 for size in UNKNOWN_SIZES)
-        for stated, real in sizes
-    )
+def silence(n_frames: int) -> Iterator[np.ndarray]:
+    """Yields blocks of so many zeros."""
+    for first in range(0, n_frames, BLOCK):
+        yield np.zeros(min(BLOCK, n_frames - first), np.float32)
+
+
+def measure_holes(content: io.BytesIO | io.FileIO) -> int:
+    """How many frames each hole of an Ogg file has lost, on average."""
+    position = content.tell()
+    file = open_soundfile(content)
+    file.seekable = lambda: False  # a seek would hide holes
+    n_lost = file.frames
+    while n_read := len(file.read(BLOCK, dtype="float32")):
+        n_lost -= n_read
+    content.seek(position)
+    return n_lost // max(file.extra_info.count(LOST_PAGES), 1)
+
+
+def stated_frames(file: sf.SoundFile) -> int:
+    """How many frames a file should have; libsndfile corrects what it says."""
+    share = 1.0
+    for stated, real in STATED_SIZE.findall(file.extra_info):
+        is_known = all(abs(int(stated) - x) > 2**16 for x in UNKNOWN_SIZES)
+        if int(stated) > int(real) > 0 and is_known:
+            share = int(stated) / int(real)
+    return round(file.frames * share)
 
 
 def start_ffmpeg(
@@ -276,10 +365,11 @@ def ffmpeg_blocks(
         check_samples(block)
         n_read += size
         yield mono(block)
-    if process.wait() and n_read:
-        raise TruncatedAudio(f"truncated: only {n_read / rate:g} s can be read")
-    if process.returncode:
+    if process.wait() and not n_read:
         raise InputError(f"ffmpeg: {last_line(process, log)}")
+    log.seek(0)
+    if process.returncode or FFMPEG_DAMAGE.search(log.read()):
+        raise DamagedAudio(n_read / rate)
 
 
 def last_line(process: subprocess.Popen, log: IO[bytes]) -> str:
@@ -401,6 +491,12 @@ def resampled_blocks(
     import soxr
 
     stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
-    for block in blocks:
-        yield stream.resample_chunk(block)
+    damage = None
+    try:
+        for block in blocks:
+            yield stream.resample_chunk(block)
+    except DamagedAudio as error:
+        damage = error
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    if damage is not None:
+        raise damage

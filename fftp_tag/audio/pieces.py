@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import io
 import logging
 import math
@@ -64,8 +65,22 @@ def overlaps(
     )
 
 
+@dataclasses.dataclass
+class Reading:
+    """A file, as a path or its content; once it is read, what it lacks.
+
+    Example
+    -------
+    >>> Reading("long.flac").damage is None
+    True
+    """
+
+    source: audio.Source
+    damage: audio.DamagedAudio | None = None
+
+
 # An array needs a sampling rate
-Source = audio.Source | FilePiece | np.ndarray
+Source = audio.Source | FilePiece | Reading | np.ndarray
 
 BATCH_SAMPLES = 2**18  # of a batch of pieces
 MAX_CHANNELS = 8  # of an array
@@ -204,9 +219,9 @@ def read_blocks(
 
     Arguments
     ---------
-    source : str, bytes, FilePiece or numpy.ndarray
+    source : str, bytes, FilePiece, Reading or numpy.ndarray
         A path, the content of a file, a part of a file, or samples, see
-        ``mono_waveform``.
+        ``mono_waveform``; or a ``Reading``, which tells what is damaged.
     rate : int
         Sampling rate of the blocks in Hz.
     sample_rate : int, optional
@@ -214,7 +229,7 @@ def read_blocks(
     progress : bool
         Whether to show progress.
     warn : bool
-        Whether to log a warning if a file is truncated or silent.
+        Whether to log a warning if a file is damaged or silent.
 
     Raises
     ------
@@ -227,6 +242,9 @@ def read_blocks(
         isinstance(x, str | os.PathLike) for x in source
     ):
         raise InputError("A list is no source: call this for each file.")
+    reading = None
+    if isinstance(source, Reading):
+        reading, source = source, source.source
     is_array = isinstance(source, list | tuple) or hasattr(source, "__array__")
     if not is_array and not isinstance(source, str | bytes | os.PathLike):
         raise InputError(
@@ -260,7 +278,9 @@ def read_blocks(
             n_samples += len(block)
             peak = max(peak, np.abs(block).max(initial=0.0))
             yield block
-    except audio.TruncatedAudio as error:
+    except audio.DamagedAudio as error:
+        if reading is not None:
+            reading.damage = error
         if warn:
             logger.warning("%s is %s", name, error)
     except InputError as error:
@@ -278,12 +298,12 @@ def read_piece(
     start: float = 0.0,
     seconds: float = math.inf,
 ) -> np.ndarray:
-    """The samples ``[S]`` of a part of a file; warns if they are truncated."""
+    """The samples ``[S]`` of a part of a file; warns if some are missing."""
     samples = [np.zeros(0, np.float32)]
     try:
         for block in audio.stream_audio(path, rate, start, seconds):
             samples.append(block)
-    except audio.TruncatedAudio as error:
+    except audio.DamagedAudio as error:
         logger.warning("%s is %s", path, error)
     return np.concatenate(samples)
 

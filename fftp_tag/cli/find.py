@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fftp_tag.cli import formats, options, output
 from fftp_tag.errors import InputError
+from fftp_tag.model.sources import STARTER
 
 if TYPE_CHECKING:
     from fftp_tag.search.index import Match
@@ -78,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "listened to, at the sampling rate of the recording; files are never "
         "overwritten",
     )
-    options.add_model(parser, default=None)
+    options.add_model(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,7 +97,11 @@ def run(args: argparse.Namespace) -> int:
     if args.start >= args.end:
         raise InputError("--start must be before --end")
     index = SoundIndex.load(args.index)
-    args.model = args.model or index.settings.model
+    if args.model == STARTER != index.settings.model:
+        raise InputError(
+            f"{args.index} was made with another model than {STARTER}: "
+            f"{index.settings.model}. If you trust it, give it as --model"
+        )
     encoder = index.load_encoder(options.load_tagger(args))
     embed = functools.partial(index.embed, encoder)
     parts = [FilePiece(file, args.start, args.end) for file in files]

@@ -9,9 +9,12 @@ Authors
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from fftp_tag.cli.output import cells, printable, rounded
+
+if TYPE_CHECKING:
+    from fftp_tag.audio.decode import DamagedAudio
 
 RAVEN_COLUMNS = (
     "Selection",
@@ -33,6 +36,7 @@ class Result(NamedTuple):
     found: Sequence[Any]  # of Tag or Event
     error: str | None = None
     best: Sequence[Any] = ()  # the most probable class, a tag or not
+    damage: "DamagedAudio | None" = None  # of a file that was read in part
 
 
 class Context(NamedTuple):
@@ -66,6 +70,8 @@ def write_table(
         if result.error is not None:
             continue
         print(printable(result.file), file=stream)
+        if result.damage is not None:
+            print(f"  {result.damage}", file=stream)
         start = ""
         if not result.found and result.best:
             start = "  none reaches its threshold; most probable:"
@@ -94,6 +100,8 @@ def write_json(
             row[key] = [rounded(item.to_dict()) for item in result.found]
         else:
             row["error"] = result.error
+        if result.damage is not None:
+            row |= rounded(result.damage.to_dict())
         rows.append(row)
     rows_as_json(rows, stream)
 
@@ -104,26 +112,30 @@ def write_csv(
     """A row for each event or tag, which may be below the model's threshold.
 
     A file without any has one row: without a label and, if it failed, with the
-    error.
+    error. What is read and stated is empty unless a file is damaged.
     """
-    columns = ["file", "label", "probability", "reaches_threshold", "error"]
+    columns = ["file", "label", "probability", "reaches_threshold"]
     if context.timeline:
-        columns = ["file", "start", "end", "label", "probability", "error"]
+        columns = ["file", "start", "end", "label", "probability"]
+    of_file = ["seconds_read", "seconds_stated", "error"]
 
     def rows() -> Iterator[list[Any]]:
         """Yields the rows of all files."""
         for result in results:
+            seconds: list[Any] = ["", ""]
+            if result.damage is not None:
+                seconds = [*rounded(result.damage.to_dict()).values()]
             for item in result.found:
                 row = [result.file, *rounded(item.to_dict()).values()]
                 if not context.timeline:
                     threshold = context.thresholds[item.label]
                     row.append(item.probability >= threshold)
-                yield [*row, ""]
+                yield [*row, *seconds, ""]
             if not result.found:
-                empty = [""] * (len(columns) - 2)
-                yield [result.file, *empty, result.error or ""]
+                empty = [""] * (len(columns) - 1)
+                yield [result.file, *empty, *seconds, result.error or ""]
 
-    rows_as_csv(columns, rows(), stream)
+    rows_as_csv([*columns, *of_file], rows(), stream)
 
 
 def write_audacity(

@@ -12,7 +12,7 @@ import argparse
 import os
 
 from fftp_tag.cli import options, output
-from fftp_tag.errors import InputError, counted
+from fftp_tag.errors import DAMAGED, InputError, counted
 from fftp_tag.model.sources import STARTER
 
 HELP = "makes an index of a folder of recordings"
@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {counted(update.added, 'file')} added, "
         f"{update.unchanged} unchanged, {update.dropped} dropped, "
-        f"{len(update.errors)} not read; {counted(update.n_spans, 'span')}"
+        f"{len(update.errors)} not read, {update.damaged} damaged; {counted(update.n_spans, 'span')}"
     )
-    return 1 if update.errors else 0
+    if update.errors:
+        return 1
+    return DAMAGED if update.damaged else 0

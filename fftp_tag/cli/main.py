@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command; by default, the arguments are those of the process.
 
     Returns the exit code: 0; 1 if a file, the model or an option cannot be
-    used; 130 if it was interrupted. Unknown options end the process with 2.
+    used; 3 if a file was read in part only; 130 if it was interrupted. Unknown options end the process with 2.
     """
     for stream in (sys.stdout, sys.stderr):  # file names can be any bytes
         if hasattr(stream, "reconfigure"):

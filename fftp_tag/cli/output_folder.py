@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import (
@@ -24,6 +24,9 @@ from fftp_tag.files import (
     read_text,
     remove_leftovers,
 )
+
+if TYPE_CHECKING:
+    from fftp_tag.audio.decode import DamagedAudio
 
 MANIFEST = "manifest.jsonl"
 
@@ -82,7 +85,8 @@ class OutputFolder:
     def is_done(self, name: str, recording: PathLike) -> bool:
         """Whether a file has the results of a recording, as it is now.
 
-        Results of an earlier state of it are deleted, unless they were edited.
+        Results of an earlier state of it, and of a recording that was read in
+        part, are deleted, unless they were edited.
 
         Raises
         ------
@@ -95,22 +99,29 @@ class OutputFolder:
         row = self.rows.get(name)
         if row is None:
             raise InputError(f"{path} exists, but is not in {self.path}.")
-        if is_unchanged(recording, row["recording"]):
+        is_damaged = "seconds_read" in row
+        if not is_damaged and is_unchanged(recording, row["recording"]):
             return True
         if file_sha256(path) != row["content"]:
+            state = "a part" if is_damaged else "an earlier state"
             raise InputError(
-                f"{path} was edited, but is of an earlier state of {recording}: "
+                f"{path} was edited, but is of {state} of {recording}: "
                 "move it to another folder, or give another --output."
             )
         path.unlink()
         return False
 
-    def write(self, name: str, content: bytes, recording: str) -> None:
+    def write(
+        self,
+        name: str,
+        content: bytes,
+        recording: str,
+        damage: "DamagedAudio | None" = None,
+    ) -> None:
         """Writes a file; ``recording`` is the identity of its recording."""
         checksum = hashlib.sha256(content).hexdigest()
-        self.add_line(
-            {"file": name, "recording": recording, "content": checksum}
-        )
+        row = {"file": name, "recording": recording, "content": checksum}
+        self.add_line(row | (damage.to_dict() if damage else {}))
         with atomic_path(self.path.parent / name) as temporary_path:
             Path(temporary_path).write_bytes(content)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fftp_tag.cli import options, output
 from fftp_tag.cli.formats import FORMATS, Context, Result
 from fftp_tag.cli.output_folder import OutputFolder
-from fftp_tag.errors import InputError, counted
+from fftp_tag.errors import DAMAGED, InputError, counted
 from fftp_tag.files import file_identity
 from fftp_tag.held import LOCK, held
 from fftp_tag.version import __version__
@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="resume",
         action="store_true",
         help="skip recordings whose file is in the folder --output, unless they "
-        "have changed",
+        "have changed or could be read in part only",
     )
     parser.add_argument(
         "--plot",
@@ -152,6 +152,7 @@ def tag_files(args: argparse.Namespace) -> int:
     is_one = len(files) == 1
     pipes = {file: read_pipe(file) for file in args.files if is_pipe(file)}
     failed: list[str] = []
+    damaged: list[str] = []
 
     def analyze_file(file: str) -> Result:
         """The tags or events of a file, which are written with --output."""
@@ -164,7 +165,7 @@ def tag_files(args: argparse.Namespace) -> int:
         write([result], text, context)
         # Names of files may be no text
         content = text.getvalue().encode("utf-8", "backslashreplace")
-        folder.write(names[file], content, identity)
+        folder.write(names[file], content, identity, result.damage)
         return result
 
     def results() -> Iterator[Result]:
@@ -175,6 +176,8 @@ def tag_files(args: argparse.Namespace) -> int:
             if reason is not None:
                 failed.append(file)
                 output.report(reason)
+            elif result is not None and result.damage is not None:
+                damaged.append(file)
             with output.above_bars():
                 yield result or Result(file, [], reason)
                 sys.stdout.flush()
@@ -188,7 +191,11 @@ def tag_files(args: argparse.Namespace) -> int:
                 print(f"wrote {output.printable(path)}")
     if failed and len(files) > 1:
         output.report(f"{len(failed)} of {len(files)} files failed")
-    return 1 if failed or n_without else 0
+    if damaged and len(files) > 1:
+        output.report(f"{len(damaged)} of {len(files)} files are damaged")
+    if failed or n_without:
+        return 1
+    return DAMAGED if damaged else 0
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -289,31 +296,34 @@ def analyze(
 
     The source is the file, or its content; neither is read if it is indexed.
     """
+    from fftp_tag.audio.pieces import Reading
     from fftp_tag.tag.events import rank_tags, tag_threshold
 
+    reading = Reading(source)
     windows = options.given(args, "window", "hop")
     rules = options.given(args, "threshold", "merge_gap", "min_duration")
     if args.plot is not None or indexed is not None:
         if indexed is not None:
             timeline = indexed.analyze(file)
+            reading.damage = indexed.files[file].damage
         else:
-            timeline = tagger.analyze(source, progress=progress, **windows)
+            timeline = tagger.analyze(reading, progress=progress, **windows)
         events = timeline.events(**rules)
         if args.plot is not None:
             from fftp_tag.tag.plots import plot_tags
 
             plot_tags(args.plot, tagger, source, timeline, events)
         if args.timeline:
-            return Result(file, events)
+            return Result(file, events, damage=reading.damage)
         probs = timeline.clip_probs
     elif args.timeline:
-        events = tagger.tag_long(source, progress=progress, **windows, **rules)
-        return Result(file, events)
+        events = tagger.tag_long(reading, progress=progress, **windows, **rules)
+        return Result(file, events, damage=reading.damage)
     else:
-        probs = tagger.clip_probabilities(source, progress=progress)
+        probs = tagger.clip_probabilities(reading, progress=progress)
     threshold = tag_threshold(tagger.model.rules, args.threshold)
     top_k = options.given(args, "top_k")
     tags = rank_tags(probs, tagger.labels, threshold=threshold, **top_k)
     # A lower probability is printed as 0.000
     best = rank_tags(probs, tagger.labels, top_k=1, threshold=0.0005)
-    return Result(file, tags, best=best)
+    return Result(file, tags, best=best, damage=reading.damage)

@@ -17,7 +17,9 @@ from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike, write_json
 from fftp_tag.learning.thresholds import (
     MIN_POSITIVES,
+    abstain,
     are_learnable,
+    are_ranked,
     learn_event_rules,
     learn_thresholds,
 )
@@ -97,7 +99,8 @@ def calibrate(
 
     Thresholds of tags maximise their F1; ``learn_event_rules`` describes the
     rules of events, which a model from ``learn`` keeps. Learnt rules are scored
-    by cross-validation.
+    by cross-validation. A class whose tags are then no better than tags of all
+    clips is never found, and named in the log.
 
     Arguments
     ---------
@@ -143,6 +146,13 @@ def calibrate(
         learn_rules(model, analysis, np.flatnonzero(folds != fold))
         for fold in range(n_folds)
     ]
+    learnable = are_learnable(analysis.targets)
+    held_out = np.stack([of_folds[fold].threshold for fold in folds])
+    by_chance = learnable & ~are_ranked(
+        analysis.targets > 0.5, analysis.probs >= held_out
+    )
+    rules = abstain(rules, by_chance)
+    of_folds = [abstain(own, by_chance) for own in of_folds]
     heard = analyze_background(tagger, list(background))
     before, after = (
         Scores(
@@ -154,7 +164,7 @@ def calibrate(
             ([of_folds[fold] for fold in folds], rules),
         )
     )
-    is_learnt = are_learnable(analysis.targets)[analysis.columns]
+    is_learnt = learnable[analysis.columns]
     write_rules(model, output, rules)
     logger.info(
         "%s: learnt the rules of %d classes; macro F1 of tags %s, before %s",
@@ -163,6 +173,14 @@ def calibrate(
         decimal(after.f1["macro_F1"]),
         decimal(before.f1["macro_F1"]),
     )
+    if by_chance.any():
+        names = [model.labels[c] for c in np.flatnonzero(by_chance)]
+        logger.warning(
+            "%s: never found, as tags of other clips are no better than by "
+            "chance: %s",
+            os.path.basename(output),
+            ", ".join(names),
+        )
     return Calibration(
         rules=rules,
         few=[

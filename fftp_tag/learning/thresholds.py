@@ -19,11 +19,35 @@ from fftp_tag.tag.events import Timeline
 logger = logging.getLogger(__name__)
 
 MIN_POSITIVES = 5  # clips of a class, to learn its rules
+NEVER = np.float32(1)  # the threshold of a class that is not to be found
 
 
 def are_learnable(targets: np.ndarray) -> np.ndarray:
     """Whether classes have enough positive clips, ``[C]``."""
     return (targets > 0.5).sum(0) >= MIN_POSITIVES
+
+
+def are_ranked(is_true: np.ndarray, tagged: np.ndarray) -> np.ndarray:
+    """Whether F1 of classes is above that of tagging all clips, ``[C]``.
+
+    Arguments
+    ---------
+    is_true, tagged : numpy.ndarray
+        Booleans ``[clips, C]``; tags by thresholds that are learnt from other
+        clips.
+    """
+    every = np.ones_like(is_true)
+    by_chance = column_f1(is_true, every)
+    return (column_f1(is_true, tagged) > by_chance) | (by_chance == 1)
+
+
+def abstain(rules: Rules, classes: np.ndarray) -> Rules:
+    """Rules by which some classes, ``[C]`` booleans, are never found."""
+    return dataclasses.replace(
+        rules,
+        threshold=np.where(classes, NEVER, rules.threshold),
+        high=np.where(classes, NEVER, rules.high),
+    )
 
 
 def learn_event_rules(

@@ -1,7 +1,8 @@
-"""Finds published models on disk or on the Hugging Face Hub.
+"""Finds published models on disk, on the Hugging Face Hub or in a release.
 
-Only JSON, ONNX, safetensors and lists of classes are downloaded, never pickles.
-huggingface_hub caches and resumes downloads; cached models can be used offline.
+From the hub, only JSON, ONNX, safetensors and lists of classes are downloaded, never
+pickles. huggingface_hub caches and resumes downloads; cached models can be used
+offline.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,34 +13,39 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fftp_tag.errors import InputError
+from fftp_tag.model.releases import RELEASES, download_release
 
 HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")  # and revision
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
 def find_checkpoint(source: Path | str) -> Path:
-    """Finds a file or folder on disk, or else a model on the Hugging Face Hub.
+    """Finds a file or folder on disk, or else a model that is published.
 
     Arguments
     ---------
     source : str or Path
-        A path, ``owner/name`` or ``owner/name@revision``.
+        A path, a name in ``RELEASES``, ``owner/name`` or
+        ``owner/name@revision``.
 
     Returns
     -------
     Path
-        The path, or a folder in the cache, named after the commit.
+        The path; the file of a release in the cache; or a folder in the
+        cache, named after the commit.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such path or model, or the hub cannot be used.
+        If there is no such path or model, or it cannot be downloaded.
     InputError
-        If the model has no model.safetensors.
+        If the model has no model.safetensors, or a file's checksum is wrong.
     """
     path = Path(source)
     if path.exists():
         return path
+    if str(source) in RELEASES:
+        return download_release(str(source))
     folder = download(source, FILES)
     if not (folder / "model.safetensors").is_file():
         raise InputError(

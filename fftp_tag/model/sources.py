@@ -6,15 +6,15 @@ Authors
 
 import hashlib
 import logging
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fftp_tag.errors import InputError, one_line
-from fftp_tag.files import PathLike, atomic_path, file_identity
+from fftp_tag.files import PathLike, file_identity
 from fftp_tag.model.hub import HUB_ID, download
+from fftp_tag.model.releases import RELEASES, cache_folder
 from fftp_tag.version import __version__
 
 # Commands import this module to parse their options: what is slow to import is
@@ -53,7 +53,7 @@ def find_or_convert(source: PathLike) -> Path:
         "starter", the model that the package holds; a model.onnx; a folder that
         holds one, also as ``inference/model.onnx``; or a published model, which
         is converted into the cache: an ONNX file of a known form, or else a
-        checkpoint; on disk or on the hub.
+        checkpoint; on disk, on the hub or a name in ``RELEASES``.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def find_or_convert(source: PathLike) -> Path:
     converted = cache_folder() / cache_name(path, found)
     if converted.is_file():
         return converted
-    if path.exists():
+    if path.exists() or str(source) in RELEASES:
         logger.info("%s has to be converted once, into %s", source, converted)
     else:
         logger.info(
@@ -132,7 +132,12 @@ def may_be_on_hub(source: PathLike) -> bool:
 
 
 def find_on_hub(source: PathLike) -> Onnx:
-    """The ONNX model of ``owner/name[@revision]``, downloaded if need be."""
+    """The ONNX model of ``owner/name[@revision]``, downloaded if need be.
+
+    None for the file of a release, which is a checkpoint.
+    """
+    if str(source) in RELEASES:
+        return None
     folder = download(str(source), ON_HUB)
     found = find_on_disk(folder)
     if found is not None:
@@ -150,19 +155,20 @@ def convert(
 
     For the options of a checkpoint, see ``speechbrain_fftp.pretrained.convert``.
     """
+    from fftp_tag.model.foreign.convert import write_foreign
+    from fftp_tag.model.foreign.forms import accepted
+
     path.parent.mkdir(parents=True, exist_ok=True)
     if found is None:
         unknown = sorted(Path(source).glob("*.onnx"))
         if unknown and not Path(source, CONFIG).is_file():
-            from fftp_tag.model.foreign.forms import accepted
-
             raise InputError(
                 f"{unknown[0]} has no known form: give {accepted()}"
             )
         write_checkpoint(source, path, **options)
         return
     try:
-        write_joined(found, path)
+        write_foreign(found, path)
     except InputError as error:
         weights = Path(source, "model.safetensors")
         if Path(source).exists() and not weights.is_file():
@@ -171,28 +177,13 @@ def convert(
         write_checkpoint(source, path, **options)
 
 
-def write_joined(found: "ForeignFile", path: Path) -> None:
-    """Writes a model.onnx from an ONNX file of others, and runs it once."""
-    from fftp_tag.model.session import Model
-
-    with atomic_path(path) as temporary_path:
-        found.write(found, temporary_path)
-        try:
-            Model(temporary_path).check()
-        except InputError as error:
-            raise InputError(
-                f"{found.model} does not run behind the front end of its form: "
-                f"{error}"
-            ) from error
-
-
 def write_checkpoint(source: PathLike, path: Path, **options: Any) -> None:
     """Writes a model.onnx from a checkpoint, which needs PyTorch."""
     try:
         from speechbrain_fftp.pretrained.convert import convert_checkpoint
     except ModuleNotFoundError as error:
         kind = "is a published checkpoint"
-        if not Path(source).exists():
+        if not Path(source).exists() and str(source) not in RELEASES:
             kind = f"has no {MODEL} on the hub but may be a checkpoint"
         raise InputError(
             f"{source} {kind}. Its conversion needs {error.name}: install this "
@@ -200,12 +191,6 @@ def write_checkpoint(source: PathLike, path: Path, **options: Any) -> None:
             "checkout), or convert the model elsewhere with fftp-tag import"
         ) from error
     convert_checkpoint(source, path, **options)
-
-
-def cache_folder() -> Path:
-    """The cache folder of converted models."""
-    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder) / "fftp_tag"
 
 
 def cache_name(path: Path, foreign: "ForeignFile | None" = None) -> str:

@@ -15,18 +15,20 @@ import math
 import os
 import tempfile
 import time
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fftp_tag.audio.decode import find_audio_files
-from fftp_tag.audio.pieces import FilePiece, Source, overlaps
+from fftp_tag.audio.decode import DamagedAudio, find_audio_files
+from fftp_tag.audio.pieces import FilePiece, Reading, Source, overlaps
 from fftp_tag.errors import InputError, counted, one_line
 from fftp_tag.files import (
     PathLike,
     check_target,
     file_identity,
     is_unchanged,
+    named_damage,
     remove_leftovers,
 )
 from fftp_tag.held import held
@@ -54,6 +56,7 @@ SPAN_SECONDS = 5.0  # by default
 MOVED_SHARE = 0.5  # of the files, in a folder that takes the archive's place
 SAVE_SECONDS = 60.0  # from one time that an index is saved to the next
 TINY = 1e-6  # instead of a length or a standard deviation of 0
+MIN_SPANS = 10  # to tell how features are distributed
 HEARD = "heard_spans"  # the mean token of spans, 0 of silent ones
 
 
@@ -76,6 +79,7 @@ class IndexedFile(NamedTuple):
 
     identity: str  # of the file when it was indexed
     seconds: float  # its length
+    damage: DamagedAudio | None  # if it was read in part
     times: np.ndarray  # start and end in seconds, [N, 2]
     rows: np.ndarray  # features, [N, F], in float16; 0 of silent spans
 
@@ -119,6 +123,7 @@ class Update(NamedTuple):
     added: int  # new or changed files that were read
     unchanged: int  # files that were in the index already
     dropped: int  # files in the index that have changed or vanished
+    damaged: int  # files that were read in part
     errors: list[str]  # reasons why files and folders cannot be read
     n_spans: int  # in the index
 
@@ -146,14 +151,28 @@ class SoundIndex:
         FileNotFoundError
             If there is no such file.
         InputError
-            If it is damaged.
+            If it is damaged, or names files outside its folder.
         """
-        about, entries = read_entries(path, "index again into another file")
-        files = {
-            name: IndexedFile(*about["files"][name], *arrays)
-            for name, arrays in entries.items()
-        }
-        return cls(Settings(**about["settings"]), files)
+        remedy = "index again into another file"
+        about, entries = read_entries(path, remedy)
+        files = {}
+        with named_damage(path, remedy):
+            settings = Settings(**about["settings"])
+            for name, (times, rows) in entries.items():
+                identity, seconds, damage = about["files"][name]
+                damage = None if damage is None else DamagedAudio(*damage)
+                if times.shape != (len(rows), 2) or rows.ndim != 2:
+                    raise ValueError(f"spans of {name}")
+                files[name] = IndexedFile(
+                    identity, seconds, damage, times, rows
+                )
+        for name in files:
+            if not is_below(name):
+                raise InputError(
+                    f"{path} names {name!r}, which is not in its folder: do not "
+                    "use it, and index again into another file"
+                )
+        return cls(settings, files)
 
     def save(self, path: PathLike) -> None:
         """Writes the index."""
@@ -161,7 +180,12 @@ class SoundIndex:
         about = {
             "settings": dataclasses.asdict(self.settings),
             "files": {
-                name: (file.identity, file.seconds) for name, file in files
+                name: (
+                    file.identity,
+                    file.seconds,
+                    file.damage and (file.damage.seconds, file.damage.stated),
+                )
+                for name, file in files
             },
         }
         entries = {name: (file.times, file.rows) for name, file in files}
@@ -226,8 +250,9 @@ class SoundIndex:
         Similarity is the cosine of the angle between the features of a match,
         standardised over the index, and a direction: the mean of those of the
         examples, divided by their shrunk covariance over the index. It is
-        relative to that of the mean itself. Of matches that overlap, only the
-        most similar one is returned.
+        relative to that of the mean itself. Where the index has too few spans
+        to tell how features are distributed, it is the cosine as it is. Of
+        matches that overlap, only the most similar one is returned.
 
         Arguments
         ---------
@@ -263,7 +288,7 @@ class SoundIndex:
         examples = unit_length((examples - mean) * scale)
         example = unit_length(examples.mean(0))
         direction = precision @ example
-        direction /= direction @ example
+        direction /= max(direction @ example, TINY)
         scores = []
         for file in self.files.values():
             own = (file.rows.astype(np.float32) - mean) * scale
@@ -324,7 +349,7 @@ def update_index(
     """Makes an index of the audio files below a folder, or updates it.
 
     Files in the index that are unchanged, by ``file_identity``, are not read
-    again, also if the archive was moved. The index is saved once a minute, and
+    again, also if the archive was moved, unless they were damaged. The index is saved once a minute, and
     when it is interrupted: call this again to continue.
 
     Arguments
@@ -388,7 +413,9 @@ def update_index(
         files = {
             name: known[name]
             for name, audio in zip(names, paths, strict=False)
-            if name in known and is_unchanged(audio, known[name].identity)
+            if name in known
+            and known[name].damage is None
+            and is_unchanged(audio, known[name].identity)
         }
         n_unchanged = len(files)
         if before is not None and before != settings:
@@ -413,11 +440,12 @@ def update_index(
             """The spans of a file."""
             audio = os.path.join(archive, name)
             identity = file_identity(audio)
-            seconds, times, rows = cut_file(encoder, settings.hop, audio)
+            reading = Reading(audio)
+            seconds, times, rows = cut_file(encoder, settings.hop, reading)
             if not for_tagging:
                 is_heard = rows.any(1)
                 times, rows = times[is_heard], rows[is_heard]
-            return IndexedFile(identity, seconds, times, rows)
+            return IndexedFile(identity, seconds, reading.damage, times, rows)
 
         errors = [one_line(error) for error in failed]
         saved = time.monotonic()
@@ -438,9 +466,16 @@ def update_index(
             added=len(files) - n_unchanged,
             unchanged=n_unchanged,
             dropped=len(known) - n_unchanged,
+            damaged=sum(file.damage is not None for file in files.values()),
             errors=errors,
             n_spans=sum(len(file.rows) for file in files.values()),
         )
+
+
+def is_below(name: str) -> bool:
+    """Whether a name, which may be a stranger's, is of a file below a folder."""
+    path = PureWindowsPath(name)  # whose separators are those of all systems
+    return not path.is_absolute() and not path.anchor and ".." not in path.parts
 
 
 def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
@@ -526,9 +561,11 @@ def measure_spread(
 
     Returns their mean ``[F]``; their scale ``[F]``, 1 / standard deviation; and
     the inverse covariance ``[F, F]`` of standardised features, shrunk towards their
-    variances.
+    variances. Of few or equal spans: 0, 1 and the identity matrix.
     """
     mean, std = sample.mean(0), sample.std(0)
+    if len(sample) < MIN_SPANS or not (std > TINY).any():
+        return np.zeros_like(mean), np.ones_like(mean), np.eye(len(mean))
     scale = np.where(std > TINY, 1 / np.maximum(std, TINY), 0)
     scale = scale.astype(np.float32)
     sample = (sample - mean) * scale

@@ -31,15 +31,20 @@ TICKS = (250, 500, 1000, 2000, 4000, 8000, 16000)  # in Hz
 FFT_SECONDS = 0.032
 COLUMNS = 1000  # of a spectrogram, about
 RANGE = 80  # of the colours, in dB
+HEIGHT = 2.6  # of axes, in inches
+CLASS_HEIGHT = 0.3  # of a class, whose name has up to two lines
 
 
-def new_figure(rows: int = 1) -> tuple["Figure", np.ndarray]:
-    """A figure that needs no display, and its axes ``[rows]``."""
+def new_figure(*heights: float) -> tuple["Figure", np.ndarray]:
+    """A figure that needs no display, and its axes, of heights in inches."""
     require("matplotlib", "Drawing")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 2.6 * rows), dpi=100, layout="constrained")
-    axes = figure.subplots(rows, sharex=True, squeeze=False)
+    heights = heights or (HEIGHT,)
+    figure = Figure(figsize=(10.0, sum(heights)), dpi=100, layout="constrained")
+    axes = figure.subplots(
+        len(heights), sharex=True, squeeze=False, height_ratios=heights
+    )
     return figure, axes[:, 0]
 
 
@@ -65,7 +70,8 @@ def plot_tags(
 
     The file is a path or its content; for the others see ``plot_timeline``.
     """
-    figure, axes = new_figure(rows=2)
+    shown = min(top, len(timeline.labels))
+    figure, axes = new_figure(HEIGHT, max(HEIGHT, CLASS_HEIGHT * shown + 0.8))
     power, frequencies = spectrogram(
         source, tagger.sample_rate, timeline.duration
     )

@@ -26,7 +26,8 @@ def convert_checkpoint(
     Arguments
     ---------
     source : str or Path
-        A file or folder, or a hub id ``owner/name[@revision]``.
+        A file or folder, a name in ``RELEASES``, or a hub id
+        ``owner/name[@revision]``.
     path : str or Path
         The file to write.
     labels : list of str, optional
@@ -52,7 +53,9 @@ def convert_checkpoint(
         wrong, or the model cannot be exported.
     """
     found = find_checkpoint(source)
-    if found != Path(source):  # a folder in the cache, named after the commit
+    if found.is_dir() and found != Path(
+        source
+    ):  # a folder in the cache, named after the commit
         logger.info("%s is revision %s of the hub", source, found.name)
     checkpoint = read_checkpoint(found)
     family = find_family(checkpoint)
@@ -62,9 +65,6 @@ def convert_checkpoint(
             "sounds: a training can start from it, by --pretrained."
         )
     encoder, classifier = build_modules(family, checkpoint)
-    compute_features, mean_var_norm = ast.front_end(checkpoint)
-    if mean is not None:
-        mean_var_norm.mean, mean_var_norm.std = mean, std
     *_, last = classifier.modules()
     n_classes = last.out_features
     if labels is None:
@@ -77,6 +77,16 @@ def convert_checkpoint(
     if single_label is None:
         problem = checkpoint.config.get("problem_type")
         single_label = problem == "single_label_classification"
+    if family.write is not None:
+        if mean is not None:
+            raise InputError(
+                f"{source} is a model of the family {family.name}, whose features "
+                "are known: leave mean and std out."
+            )
+        return family.write(encoder, classifier, labels, single_label, path)
+    compute_features, mean_var_norm = ast.front_end(checkpoint)
+    if mean is not None:
+        mean_var_norm.mean, mean_var_norm.std = mean, std
     try:
         return export_onnx(
             path,

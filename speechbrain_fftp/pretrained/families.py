@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from fftp_tag.errors import InputError
-from speechbrain_fftp.pretrained import ast, aum, vit
+from speechbrain_fftp.pretrained import ast, aum, efficientat, vit
 from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_checkpoint
 
 
@@ -33,17 +33,27 @@ class Family:
         classifier.
     is_image : bool
         Whether its models are of images: a training can start from them.
+    write : callable, optional
+        Writes a model.onnx, see ``efficientat.write``, of models with features
+        of their own: no training can start from them.
     """
 
     name: str
     prefixes: tuple[str, ...]
     build: Callable
     is_image: bool = False
+    write: Callable | None = None
 
 
 FAMILIES = (
     Family("AST", ("audio_spectrogram_transformer.", "v."), ast.build),
     Family("Audio Mamba", ("layers.0.mixer.",), aum.build),
+    Family(
+        "EfficientAT",
+        ("features.0.0.",),
+        efficientat.build,
+        write=efficientat.write,
+    ),
     Family(
         "ViT or DeiT",
         ("vit.", "deit.", "embeddings.cls_token", "cls_token"),

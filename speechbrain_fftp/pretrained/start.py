@@ -151,6 +151,10 @@ def _read_published(path, encoder, sample_rate):
     """
     checkpoint = read_checkpoint(path)
     family = find_family(checkpoint)
+    if family.write is not None:
+        raise InputError(
+            f"a model of the family {family.name}, which has features of its own"
+        )
     published, _ = build_modules(family, checkpoint)
     if sample_rate != PUBLISHED_RATE and not family.is_image:
         raise InputError(

@@ -170,4 +170,5 @@ def test_what_was_trained_is_opened(hparams, request, tmp_path):
     else:  # all classes have enough validation clips
         thresholds = json.loads(path.read_text("utf-8"))
         assert list(thresholds) == list(CLASSES.values())
-        assert all(0 < x < 1 for x in thresholds.values())
+        # 1: of a class that is ranked by chance, after one epoch
+        assert all(0 < x <= 1 for x in thresholds.values())

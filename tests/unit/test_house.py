@@ -133,7 +133,7 @@ def test_yaml_files_name_what_there_is():
         names = re.findall(
             r"!(?:new|name|apply):([\w.]+)\.\w+", path.read_text()
         )
-        assert names
+        assert names or "paper" in path.parts  # short ones
         for name in names:
             package, _, module = name.partition(".")
             if package in ("fftp_tag", "speechbrain_fftp"):

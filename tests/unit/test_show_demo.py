@@ -4,11 +4,14 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import re
+
 import pytest
 import show_demo
 import tiny_onnx
 
 from fftp_tag import AudioTagger
+from fftp_tag.data.clips import Clip
 from fftp_tag.data.prepare import prepare_custom
 from fftp_tag.data.prepared import read_manifest
 from fftp_tag.data.strong_labels import write_strong_labels
@@ -33,4 +36,22 @@ def test_what_a_model_finds_is_shown(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "100% of the true events are found" in printed
     assert " - " in printed and "missed" not in printed
+    assert re.search(r"^(\d+) of \1 are found, and 0 others", printed, re.M)
     assert (tmp_path / "clip.png").is_file()
+
+
+def test_the_table_is_counted():
+    """A true event that is found, one that is missed, and one beside."""
+    times = [1.0, 2.0], [1.1, 2.1]
+    rows = [("A", *times), ("B", times[0], None), ("A", None, times[1])]
+    assert show_demo.count_rows(rows) == (1, 1)
+
+
+def test_clips_are_the_first_that_have_ten_events():
+    """Whatever their sounds are, and whatever is found in them."""
+    clips = [Clip(str(n), None, (), "eval") for n in range(9)]
+    counts = [3, 0, 3, 2, 1, 2, 3, 0, 1]
+    truth = {clip.id: [()] * n for clip, n in zip(clips, counts)}
+    found = show_demo.first_clips(clips, truth)
+    assert [clip.id for clip in found] == ["0", "1", "2", "3", "4", "5"]
+    assert show_demo.first_clips(clips[:2], truth) == clips[:2]

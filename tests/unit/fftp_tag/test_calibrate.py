@@ -21,6 +21,7 @@ from fftp_tag.errors import InputError
 from fftp_tag.learning.calibrate import calibrate
 from fftp_tag.learning.thresholds import (
     are_learnable,
+    are_ranked,
     learn_event_rules,
     learn_thresholds,
 )
@@ -210,3 +211,49 @@ def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
             calibrate(path, folder, new)
     list_groups(folder, 11)
     assert calibrate(path, folder, new).n_folds == 2
+
+
+@pytest.mark.parametrize("is_frame_level", [False, True])
+def test_a_class_ranked_by_chance_is_never_found(
+    data, tmp_path, caplog, is_frame_level
+):
+    """Here, Middle is the label of every second clip, whatever is heard."""
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level)
+    folder, new = tmp_path / "data", tmp_path / "new.onnx"
+    shutil.copytree(data, folder)
+    rows = ["path,labels"]
+    for number, clip in enumerate(sorted(folder.rglob("*.wav"))):
+        labels = {clip.parent.name} - {"Middle"}
+        labels |= {"Middle"} if number % 2 else set()
+        rows.append(f"{clip.relative_to(folder).as_posix()},{';'.join(labels)}")
+    (folder / "clips.csv").write_text("\n".join(rows))
+    found = calibrate(path, folder, new)
+    low, middle, high = found.rules.threshold
+    assert middle == 1 and low < 1 and high < 1
+    assert found.rules.high[1] == 1
+    assert [x.levelname for x in caplog.records] == ["WARNING"]
+    assert "Middle" in caplog.text and "Low" not in caplog.text
+    tagger = AudioTagger(Model(new))
+    sounds = [clip_path(data, f"{x}/0") for x in ("Low", "Middle")]
+    assert [[x.label for x in tagger.tag_file(s)] for s in sounds] == [
+        ["Low"],
+        [],
+    ]
+    if is_frame_level:
+        assert [[x.label for x in tagger.tag_long(s)] for s in sounds] == [
+            ["Low"],
+            [],
+        ]
+
+
+def test_ranked_classes_are_better_than_tags_of_all_clips():
+    """By F1, of all pairs of labels and tags of four clips."""
+    cells = np.array(list(np.ndindex(*8 * [2]))).reshape(-1, 2, 4).astype(bool)
+    true, tagged = cells[:, 0].T, cells[:, 1].T
+    expected = [
+        t.all()
+        or f1_score(t, x, zero_division=0)
+        > f1_score(t, np.ones(4), zero_division=0)
+        for t, x in zip(true.T, tagged.T)
+    ]
+    assert are_ranked(true, tagged).tolist() == expected

@@ -17,6 +17,7 @@ import pytest
 import soundfile as sf
 from tiny_onnx import RATE, sounds
 
+from fftp_tag.cli.import_model import default_name
 from fftp_tag.cli.main import main
 
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
@@ -32,6 +33,13 @@ def clips(tmp_path):
         sf.write(path, sounds(5.0, number), RATE)
     (folder / "notes.txt").write_text("no sound", "utf-8")
     return folder, [str(path) for path in paths]
+
+
+def flac(samples):
+    """The content of a FLAC file."""
+    file = io.BytesIO()
+    sf.write(file, samples, RATE, format="FLAC")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("model", ["clips", "learnt"])
@@ -93,6 +101,56 @@ def test_unusable_files_beside_others(run, clips):
         name = os.path.basename(row["file"])
         assert row["error"] == rows.get(name, {}).get("error", "")
         assert bool(row["label"]) == ("tags" in rows.get(name, {}))
+
+
+def test_what_is_read_in_part_is_said_everywhere(run, clips, tmp_path):
+    """In each format, in the manifest, and by the exit code; it is read again."""
+    folder, paths = clips
+    content = bytearray(flac(sounds(8.0)))
+    content[len(content) // 2] ^= 1
+    damaged = folder / "damaged.flac"
+    damaged.write_bytes(content)
+    seconds = {}
+    for options in ([], ["--timeline"]):
+        output, errors = run(folder, "--format", "json", *options, code=3)
+        [row] = [x for x in json.loads(output) if "seconds_read" in x]
+        assert row["file"] == str(damaged)
+        assert 3 < row["seconds_read"] < row["seconds_stated"] == 8
+        assert "1 of 3 files are damaged" in errors
+        seconds = {x: row[x] for x in ("seconds_read", "seconds_stated")}
+        output, _ = run(folder, "--format", "csv", *options, code=3)
+        for row in csv.DictReader(io.StringIO(output)):
+            is_damaged = row["file"] == str(damaged)
+            for name, value in seconds.items():
+                assert row[name] == (str(value) if is_damaged else "")
+    output, errors = run(damaged, code=3)
+    text = f"damaged: {seconds['seconds_read']:g} of 8 s can be read"
+    assert text in output and text in errors
+
+    target = tmp_path / "found"
+    run(folder, "--output", target, code=3)
+    assert text in (target / "damaged.flac.txt").read_text("utf-8")
+    for _ in range(2):
+        _, *rows = map(
+            json.loads, (target / "manifest.jsonl").read_text().splitlines()
+        )
+        for row in rows:
+            expected = seconds if row["file"] == "damaged.flac.txt" else {}
+            assert expected.items() <= row.items()
+            assert ("seconds_read" in row) == bool(expected)
+        found = run(folder, "--output", target, "--continue", code=3)
+        assert found.out == f"wrote {target / 'damaged.flac.txt'}\n"
+    # Not over what was edited, and once it is whole, as it should be
+    damaged.write_bytes(flac(sounds(8.0)))
+    result = target / "damaged.flac.txt"
+    before = result.read_bytes()
+    result.write_text("mine", "utf-8")
+    found = run(folder, "--output", target, "--continue", code=1)
+    assert "was edited" in found.err and result.read_text() == "mine"
+    result.write_bytes(before)
+    run(folder, "--output", target, "--continue")
+    assert text not in result.read_text()
+    run(folder, "--output", target, "--continue")
 
 
 def test_an_empty_folder_beside_others_is_reported(run, clips, tmp_path):
@@ -162,3 +220,15 @@ def test_files_of_another_kind_are_named(
     [line] = capsys.readouterr().err.splitlines()
     assert name in line
     assert not list(tmp_path.glob("new*"))
+
+
+def test_an_import_has_a_name_of_its_own(tmp_path):
+    """That of the model, without its owner, revision, folder or ending."""
+    for source, name in {
+        "efficientat/mn04_as": "mn04_as",
+        "MIT/ast-10-10-0.4593@a1b2": "ast-10-10-0.4593",
+        "weights/mn04_as_mAP_432.pt": "mn04_as_mAP_432",
+        "birds.onnx": "birds",
+        str(tmp_path): tmp_path.name,
+    }.items():
+        assert default_name(source) == f"{name}.onnx"

@@ -87,10 +87,12 @@ def brute_force(encoder, archive, hop, examples):
             matches.append((str(path), start, end))
             rows.append(row)
     rows = np.array(rows, np.float64)
-    mean, std = rows.mean(0), rows.std(0)
-    std[std < 1e-6] = np.inf
-    rows, examples = (rows - mean) / std, (examples - mean) / std
-    covariance = 0.3 * rows.T @ rows / len(rows) + 0.7 * np.eye(rows.shape[1])
+    covariance = np.eye(rows.shape[1])
+    if len(rows) >= 10:
+        mean, std = rows.mean(0), rows.std(0)
+        std[std < 1e-6] = np.inf
+        rows, examples = (rows - mean) / std, (examples - mean) / std
+        covariance = 0.3 * rows.T @ rows / len(rows) + 0.7 * covariance
     lengths = np.linalg.norm(rows, axis=1)
     example = (examples.T / np.linalg.norm(examples, axis=1)).mean(1)
     direction = np.linalg.solve(covariance, example)
@@ -256,6 +258,30 @@ def test_an_index_keeps_its_archive_model_and_spans(tagger, archive, tmp_path):
     assert path.read_bytes() == content
 
 
+def test_files_that_are_read_in_part_are_read_again(
+    tagger, model, archive, tmp_path, capsys
+):
+    path, flac = tmp_path / "a.index", archive / "day 1" / "b.flac"
+    whole = flac.read_bytes()
+    content = bytearray(whole)
+    content[len(content) // 2] ^= 1
+    flac.write_bytes(content)
+    command = ["index", str(archive), "--model", str(model)]
+    command += ["--output", str(path), "--window", "1"]
+    for unchanged in (0, 2):
+        assert main(command) == 3
+        output, errors = capsys.readouterr()
+        assert f"{unchanged} unchanged" in output and "1 damaged" in output
+        assert f"{flac} is damaged" in errors
+    found = SoundIndex.load(path).files
+    assert found["a.wav"].damage is None
+    damage = found["day 1/b.flac"].damage
+    assert 6 < damage.seconds < damage.stated == 7
+    assert found["day 1/b.flac"].seconds == pytest.approx(7)
+    flac.write_bytes(whole)
+    assert main(command) == 0
+
+
 def test_damaged_and_empty_indexes_are_named(tagger, tmp_path):
     archive, path = tmp_path / "archive", tmp_path / "a.index"
     archive.mkdir()
@@ -271,6 +297,80 @@ def test_damaged_and_empty_indexes_are_named(tagger, tmp_path):
         SoundIndex.load(tmp_path / "no.index")
 
 
+def test_one_span_and_equal_spans_have_a_similarity(tagger, tmp_path):
+    """The cosine."""
+    archive, path = tmp_path / "archive", tmp_path / "a.index"
+    archive.mkdir()
+    sf.write(archive / "a.wav", noise(1, seed=1), RATE)
+    update_index(path, tagger, archive, window=1.0)
+    one = SoundIndex.load(path)
+    [row] = one.files["a.wav"].rows.astype(np.float64)
+    example = np.arange(len(row)) - 1.0
+    expected = row @ example / np.linalg.norm(row) / np.linalg.norm(example)
+    [match] = one.find(example)
+    assert match.score == pytest.approx(expected, abs=1e-5)
+    [match] = one.find(row)
+    assert match.score == pytest.approx(1, abs=1e-5)
+    assert [match.score for match in one.find(0 * row)] == [0]
+    for number in range(12):
+        shutil.copy(archive / "a.wav", archive / f"{number}.wav")
+    update_index(path, tagger, archive)
+    found = SoundIndex.load(path).find(example)
+    assert len(found) == 13
+    for match in found:
+        assert match.score == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["../private/x.wav", "/etc/x", "a/../../x", "C:\\x", "..\\x"]
+)
+def test_an_index_names_no_files_outside_its_folder(
+    tagger, archive, tmp_path, name
+):
+    path = tmp_path / "a.index"
+    update_index(path, tagger, archive, window=1.0)
+    index = SoundIndex.load(path)
+    index.files[name] = index.files.pop("a.wav")
+    index.save(path)
+    with pytest.raises(InputError, match="not in its folder"):
+        SoundIndex.load(path)
+
+
+def test_an_index_of_another_form_is_named(tagger, archive, tmp_path):
+    path = tmp_path / "a.index"
+    update_index(path, tagger, archive, window=1.0)
+    index = SoundIndex.load(path)
+    for change in (
+        lambda x: x._replace(times=x.times[:, :1]),
+        lambda x: x._replace(times=x.times[1:]),
+        lambda x: x._replace(rows=x.rows[..., None]),
+    ):
+        files = {name: change(file) for name, file in index.files.items()}
+        SoundIndex(index.settings, files).save(path)
+        with pytest.raises(InputError, match="a.index is damaged"):
+            SoundIndex.load(path)
+
+
+def test_a_stranger_names_no_model(
+    tagger, archive, tmp_path, capsys, monkeypatch
+):
+    """One of the hub is not fetched, and a file is not opened, unasked."""
+    path = tmp_path / "a.index"
+    update_index(path, tagger, archive, window=1.0, model="stranger/model")
+
+    def load(*_):
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(AudioTagger, "from_pretrained", load)
+    example = str(archive / "a.wav")
+    assert main(["find", example, "--index", str(path)]) == 1
+    assert "stranger/model. If you trust it" in capsys.readouterr().err
+    with pytest.raises(AssertionError, match="loaded"):
+        main(
+            ["find", example, "--index", str(path), "--model", "stranger/model"]
+        )
+
+
 @pytest.fixture
 def find(archive, model, tmp_path, capsys):
     """Runs ``find`` in an index of the archive; returns what it prints."""
@@ -283,6 +383,7 @@ def find(archive, model, tmp_path, capsys):
 
     def find(*arguments, code=0):
         arguments = ["--index", index, "--top-k", "4", *map(str, arguments)]
+        arguments += ["--model", str(model)]
         assert main(["find", *arguments]) == code
         return capsys.readouterr()
 

@@ -137,7 +137,7 @@ def test_commands_tag_an_index(tmp_path, learnt, archive, capsys):
     assert len(events(index)) == 5
     example = archive / "long.wav"
     part = ["--start", "1", "--end", "2", "--index", index, "--format", "json"]
-    assert main(["find", str(example), *part]) == 0
+    assert main(["find", str(example), *part, *options[-2:]]) == 0
     best = json.loads(capsys.readouterr().out)[0]
     assert best["file"] == str(example) and abs(best["start"] - 1) < 0.5
 

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import types
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -52,3 +54,26 @@ def test_events_are_drawn_at_their_times():
     names = [text.get_text() for text in ax.get_yticklabels()]
     assert names == [labels[n] for n in order]
     assert round(start[1]) == names.index("$B")
+
+
+def test_long_names_do_not_overlap(tmp_path, monkeypatch):
+    """Of more classes than a file of the command has, some of two lines."""
+    labels = [f"Crowing, cock-a-doodle-doo {n}" for n in range(14)]
+    sf.write(tmp_path / "a.wav", np.full(RATE, 0.1), RATE)
+    probs = np.random.default_rng(0).random((2, 14))
+    timeline = Timeline(
+        np.array([0.25, 0.75]), probs, probs[0], 1.0, labels, default_rules(14)
+    )
+    drawn = []
+    new_figure = plots.new_figure
+    monkeypatch.setattr(
+        plots, "new_figure", lambda *x: drawn.append(new_figure(*x)) or drawn[0]
+    )
+    tagger = types.SimpleNamespace(sample_rate=RATE)
+    path = tmp_path / "a.png"
+    plots.plot_tags(path, tagger, tmp_path / "a.wav", timeline, top=14)
+    figure, axes = drawn[0]
+    boxes = [text.get_window_extent() for text in axes[1].get_yticklabels()]
+    assert len(boxes) == 14
+    for above, below in zip(boxes, boxes[1:]):
+        assert above.y0 >= below.y1

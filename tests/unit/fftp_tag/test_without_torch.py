@@ -49,7 +49,7 @@ COMMANDS = [
     ["evaluate", *MODEL, *DATA],
     [*EVENTS, "clip.wav", "--strong-labels", "clip.txt"],
     ["index", "data", *MODEL, "--output", "archive"],
-    ["find", "data/Low/0.wav", "--index", "archive"],
+    ["find", "data/Low/0.wav", "--index", "archive", *MODEL],
     ["page", "model.onnx", "page"],
     ["share", "model.onnx", "hub", "--name", "me/beeps", "--license", "mit"],
     ["import", "birds", "birds.onnx"],

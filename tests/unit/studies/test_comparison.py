@@ -19,6 +19,29 @@ def score_clips(targets, probs, groups=None, kinds="words"):
     return Scores(ids, groups, targets, probs, classes, kinds)
 
 
+@pytest.mark.parametrize("metric", ["mAP", "accuracy"])
+@pytest.mark.parametrize("decimals", [1, 7])  # with many ties, and without
+def test_what_is_stored_has_the_metric_of_the_probabilities(metric, decimals):
+    """Exactly, for any weights of the clips and any classes."""
+    from studies.comparison import METRICS, NEEDED
+
+    rng = np.random.default_rng(0)
+    targets = rng.uniform(size=(300, 12)) < 0.1
+    if metric == "accuracy":
+        targets = np.eye(12, dtype=bool)[rng.integers(0, 12, 300)]
+    probs = 0.3 * targets + 0.7 * rng.uniform(size=(300, 12))
+    kinds = ["words"] * 5 + ["everyday sounds"] * 7
+    scores = score_clips(
+        targets, probs.astype(np.float32).round(decimals), kinds=np.array(kinds)
+    )
+    stored = scores._replace(probs=NEEDED[metric](scores))
+    assert stored.probs.dtype == np.uint8
+    weights = rng.integers(0, 4, (20, 300)).astype(np.float32)
+    for kind, expected in scores.by_kind().items():
+        found = METRICS[metric](stored.by_kind()[kind], weights)
+        np.testing.assert_array_equal(found, METRICS[metric](expected, weights))
+
+
 def test_mean_precision_is_that_of_sklearn():
     from studies.comparison import mean_precision
 

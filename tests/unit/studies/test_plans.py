@@ -6,10 +6,27 @@ Authors
 
 import itertools
 import json
+import re
 
+import pytest
 import torch
 
 TOKENS = (1212, 991, 196, 96)
+
+
+def load_small(row, plan):
+    """The plan's row with one block, and its loaded yaml file."""
+    from studies.models import load_hparams
+
+    small = row._replace(options={**row.options, "depth": 1})
+    return small, load_hparams(small, plan.facts["n_classes"])
+
+
+def budget_of(mask, frames):
+    """Cells that SpecMask masks in clips, and how many in whole frames."""
+    feats = torch.rand(20, frames, 128)
+    masked = mask(feats) != feats
+    return masked.sum((1, 2)).unique(), 128 * masked.all(2).sum(1).unique()
 
 
 def test_the_paper_table_has_the_papers_models():
@@ -17,11 +34,12 @@ def test_the_paper_table_has_the_papers_models():
     from speechbrain_fftp.lobes.models.AST import AST
     from speechbrain_fftp.lobes.models.AuM import AuM
     from speechbrain_fftp.utils.complexity import count_macs
-    from studies.models import count_row, load_hparams
+    from studies.models import count_row
     from studies.plan import Plan
 
     plan = Plan("paper_table")
-    rows = [row for table in plan.tables().values() for row in table.values()]
+    tables = plan.tables()
+    rows = [*tables["ast"].values(), *tables["aum"].values()]
     masks = ("SpecAugment", "SpecMask")
     expected = [
         *itertools.product(("AST", "AuM"), TOKENS, masks),
@@ -32,26 +50,86 @@ def test_the_paper_table_has_the_papers_models():
         sorted(expected, key=lambda x: f"{x[0]}, {x[1]} tokens, {x[2]}"),
     ):
         assert row.label == f"{model}, {tokens} tokens, {mask}"
-        small = row._replace(options={**row.options, "depth": 1})
-        hparams = load_hparams(small, plan)
+        small, hparams = load_small(row, plan)
         kind = {"AST": AST, "AuM": AuM}[model]
-        assert type(hparams["embedding_model"]) is kind
+        encoder = hparams["embedding_model"]
+        assert type(encoder) is kind and encoder.mask_padding is False
         embedding = hparams["embedding"]
         assert embedding.embed_dim == 768
-        assert embedding.num_patches(hparams["pad_frames"]) == tokens
+        frames = hparams["mean_var_norm"].pad_frames
+        assert embedding.num_patches(frames) == tokens
         (augment,) = hparams["fea_augment"].augmentations
         assert isinstance(augment, SpecMask) == (mask == "SpecMask")
-        assert hparams["spec_mask"].budget == 25600
+        if mask == "SpecMask":
+            assert augment.patch_frames == embedding.stride_frames
+            cells, of_frames = budget_of(augment, frames)
+            assert (cells.tolist(), of_frames.tolist()) == ([25600], [17920])
         settings = ("lr", "batch_size", "number_of_epochs", "avg_checkpoints")
         assert [hparams[x] for x in settings] == [5e-5, 12, 25, 5]
         assert row.options["max_grad_norm"] == "inf"
         sampler = hparams["train_sampler"](range(9))
         assert sampler.prob == 0.5 and hparams["mixup"].prob == 0
-    assert len(plan.runs(folds=[1])) == 17
+    assert len(plan.runs(["ast", "aum"], folds=[1])) == 17
+    for row in tables["no_masks"].values():
+        _, hparams = load_small(row, plan)
+        assert (hparams["fea_augment"] is None) == ("no masks" in row.label)
     # MACs are those of a clip as it is trained on: padded
-    feats = torch.zeros(1, hparams["pad_frames"], 128)
+    row = tables["ast"]["AST, 1212 tokens, SpecMask"]
+    small, hparams = load_small(row, plan)
+    feats = torch.zeros(1, 1024, 128)
     expected = count_macs(hparams["embedding_model"], feats).total
-    assert count_row(small, plan)["macs"] == expected + 768 * 527
+    assert count_row(small, 527, 10.0)["macs"] == expected + 768 * 527
+
+
+def test_the_paper_table_of_words_has_its_budget():
+    from studies.plan import Plan
+
+    plan = Plan("paper_table_words")
+    for row in sum((list(x.values()) for x in plan.tables().values()), []):
+        _, hparams = load_small(row, plan)
+        assert hparams["mean_var_norm"].pad_frames == 128
+        patches = 144 if "square" in row.label else 60
+        assert hparams["embedding"].num_patches(128) == patches
+        assert hparams["embedding_model"].mask_padding is False
+        assert hparams["wav_augment"] is None
+        if "SpecMask" in row.label:
+            (augment,) = hparams["fea_augment"].augmentations
+            cells, of_frames = budget_of(augment, 128)
+            assert (cells.tolist(), of_frames.tolist()) == ([1024], [768])
+
+
+@pytest.mark.parametrize("name", ["paper_table", "paper_table_words"])
+def test_a_rows_yaml_trains_what_the_plan_does(name, tmp_path, monkeypatch):
+    """And the plan has the paper's headline for both encoders."""
+    from speechbrain import parse_arguments as parse_plain
+    from speechbrain_fftp.training.command import parse_arguments, to_options
+    from studies.plan import ROOT, Plan
+
+    monkeypatch.chdir(tmp_path)
+    plan, named = Plan(name), set()
+    for table, rows in plan.tables().items():
+        entries = plan.facts["tables"][table]["rows"]
+        for entry, row in zip(entries, rows.values(), strict=True):
+            named.add(ROOT / entry["yaml"])
+            words = [str(ROOT / entry["yaml"]), "--data_folder=data"]
+            path, run_opts, text = parse_arguments(
+                [*words, "--output_folder=x"]
+            )
+            options = {**row.options, "data_folder": "data"}
+            words = [str(ROOT / row.yaml), *to_options(options)]
+            plain_path, plain_opts, plain = parse_plain(words)
+            text = text.replace("\noutput_folder: x", "")
+            assert (path, text) == (plain_path, plain)
+            for option in ("precision", "max_grad_norm"):
+                assert run_opts[option] == plain_opts[option]
+        for label, row in rows.items():
+            is_fftp = not re.search("square|1212|512", label)
+            if is_fftp and "SpecMask" in label and table != "no_masks":
+                squares = [x for x in row.against if "Augment" in x]
+                assert any(re.search("square|1212", x) for x in squares), label
+    prefix = "words_" if "words" in name else "a[su]"
+    files = ROOT.glob(f"hparams/paper/{prefix}*_*.yaml")
+    assert named == set(files)
 
 
 def test_predictions_of_mixtures_have_groups_and_kinds(tmp_path):

@@ -198,3 +198,35 @@ def test_keys_that_a_yaml_file_lacks():
     assert hparams == {"lr": 0.2} and hparams.get("seed") is None
     with pytest.raises(InputError, match="strong_labels"):
         hparams["strong_labels"]
+
+
+def test_a_short_yaml_changes_a_recipes_and_the_command_changes_both(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shared.yaml").write_text("lr: 0.2\nnumber_of_epochs: 7\n")
+    (tmp_path / "train.yaml").write_text(YAML)
+    row, more = tmp_path / "paper" / "row.yaml", tmp_path / "paper" / "b.yaml"
+    row.parent.mkdir()
+    row.write_text(
+        "base: [../train.yaml, ../shared.yaml]\nnum_workers: 0\n"
+        'annotation: "!ref <data_folder>/eval.csv"\nprecision: fp32\n'
+    )
+    more.write_text("base: row.yaml\nnumber_of_epochs: 8\n")
+    words = ["--data_folder", "clips", "--num_workers=1"]
+    path, run_opts, overrides = parse_arguments([str(more), *words])
+    with open(path, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+    expected = {
+        "lr": 0.2,  # of the shared settings
+        "number_of_epochs": 8,  # of the last file
+        "num_workers": 1,  # of the command
+        "annotation": "clips/eval.csv",
+        "output_folder": "results/paper/b/1",
+        "patch": [5, 16],  # of the recipe
+    }
+    assert {name: hparams[name] for name in expected} == expected
+    assert run_opts["precision"] == "fp32"
+    row.write_text("base: ../train.yaml\nlrr: 1\n")
+    with pytest.raises(InputError, match="lrr"):
+        parse_arguments([str(row)])
