@@ -47,7 +47,7 @@ class Unknown(NamedTuple):
 
 
 def summarise(kinds: list[str], tagged: np.ndarray) -> Unknown | None:
-    """Summarises whether clips are tagged ``[clips]``, by their kinds.
+    """Summarises which tags clips get, ``[clips, C]``, by their kinds.
 
     The interval is Student's t over kinds or, if all kinds are alike, the exact one
     of as many, widened by the square root of 2 because the share of other kinds
@@ -59,7 +59,9 @@ def summarise(kinds: list[str], tagged: np.ndarray) -> Unknown | None:
     if not names:
         return None
     of_clips = np.array(kinds)
-    shares = np.array([tagged[of_clips == name].mean() for name in names])
+    shares = np.array(
+        [tagged[of_clips == name].any(1).mean() for name in names]
+    )
     mean, count = float(shares.mean()), len(shares)
     low = high = None
     if count >= MIN_KINDS:

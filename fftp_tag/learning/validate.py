@@ -182,7 +182,7 @@ def validate(
         x for x, found in zip(labels, measured, strict=True) if not found
     ]
     others = encoder.held_out.probs[len(clips) :] >= encoder.thresholds
-    result.others = summarise([x.clip.kind for x in bank], others.any(1))
+    result.others = summarise([x.clip.kind for x in bank], others)
     result.clips = sort_by_doubt(clips, of_clips.probs, measured)
     if len(labels) > 1:
         judged = np.flatnonzero(targets.any(1) & ~is_reviewed)
@@ -209,8 +209,10 @@ def measure_near(
     rows, unknown = without_class(result.encoder, samples, view)
     is_used = [not samples[row].clip.is_reviewed for row in rows]
     rows, unknown = rows[is_used], unknown[is_used]
+    if not len(rows):
+        return
     own_classes = targets_of([samples[row] for row in rows]).argmax(1)
-    is_tagged = (unknown >= result.thresholds).any(1)
+    is_tagged = unknown >= result.thresholds
     result.near = summarise([labels[c] for c in own_classes], is_tagged)
     own = result.encoder.held_out.probs[rows]
     result.not_told = find_lookalikes(labels, own_classes, own, unknown)

@@ -173,16 +173,16 @@ def test_the_interval_is_of_kinds_not_of_clips():
         tagged = np.concatenate(
             [np.arange(size) < share * size for share in shares]
         )
-        found.append(summarise(kinds, tagged))
+        found.append(summarise(kinds, tagged[:, None]))
     assert found[0] == found[1]
     assert found[0][0] == pytest.approx(0.35)
     assert (found[0].worst, found[0].worst_share) == ("e", 0.75)
     half = 2.776 * np.std(shares, ddof=1) * (2 / 5) ** 0.5
     assert found[0].high == pytest.approx(0.35 + half, abs=1e-3)
-    assert summarise(["a", "b"], np.ones(2)).low is None
-    assert summarise([], np.ones(0)) is None
+    assert summarise(["a", "b"], np.ones((2, 1))).low is None
+    assert summarise([], np.ones((0, 1))) is None
     # Three times as many kinds as are tagged at most, if none is
-    alike = summarise(list("abcdefghij"), np.zeros(10))
+    alike = summarise(list("abcdefghij"), np.zeros((10, 1)))
     assert alike.high == pytest.approx(2**0.5 * 0.3085, abs=1e-4)
 
 
