@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 FIGURES = results/figures
 
-.PHONY: demo test figures study evidence bench bench-gpu site pictures clean
+.PHONY: demo test weekly figures study evidence bench bench-gpu site pictures clean
 
 # Train and evaluate on generated data, then show what is found in clips, beside
 # what is true.
@@ -30,6 +30,12 @@ test: $(DEV_INSTALLED)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
 		-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# What CI runs once a week: mutants, and slow tests, such as kills of trainings
+weekly: $(DEV_INSTALLED)
+	$(VENV)/bin/python tools/mutants.py
+	$(VENV)/bin/python -m pytest -m "slow and not gpu" \
+		tests/unit tests/integration/test_kills.py
 
 # Compare the figures that a release names with the stored ones, after `make demo`,
 # half an hour of two cores: make figures DATA=FOLDER DIGITS=FOLDER KITCHEN=FOLDER

@@ -51,10 +51,11 @@ def count_found(timeline, events):
     return count_events(pairs, overlap_by_half)
 
 
-def listen(tagger, wav, hop):
+def listen(tagger, wav, hop, min_duration):
     """The events of a stream, and how late each one was first reported."""
     size = round(BLOCK * tagger.sample_rate)
-    stream = tagger.stream(hop=hop)
+    rules = tagger.model.rules.replace(min_duration=min_duration)
+    stream = tagger.stream(rules=rules, hop=hop)
     events, delays = [], []
     for end in range(size, len(wav) + size, size):
         found = stream.push(wav[end - size : end])
@@ -82,6 +83,9 @@ def main():
     parser.add_argument("folder", help="of recordings")
     parser.add_argument("--model", default="starter")
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument(
+        "--min-duration", type=float, help="of the stream's events, in seconds"
+    )
     args = parser.parse_args()
     model = ["--model", args.model, "--threads", "1"]
     tagger = AudioTagger.from_pretrained(args.model, threads=1)
@@ -107,7 +111,7 @@ def main():
             options = ["--raw", rate, "--hop", hop, *model]
             with open(raw, "rb") as stream:
                 seconds = cpu_seconds("listen", *options, stdin=stream)
-            events, delays = listen(tagger, wav, hop)
+            events, delays = listen(tagger, wav, hop, args.min_duration)
             print(
                 f"| {hop} | {seconds / of_file:.1f} | {len(events)} "
                 f"| {count_found(timeline, events).f1:.3f} "

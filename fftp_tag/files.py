@@ -13,6 +13,7 @@ import os
 import posixpath
 import secrets
 import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -49,8 +50,9 @@ def atomic_path(path: PathLike) -> Iterator[str]:
 
     The name is unique, so several processes may write the same file. If the
     block fails, an existing file is left unchanged; a full disk is an OSError
-    that names it.
+    that names it. What a process left that was killed an hour ago is removed.
     """
+    remove_leftovers(path, min_age=3600)
     folder, name = os.path.split(path)
     name = f"{shortened(name)}.{secrets.token_hex(4)}.tmp"
     temporary_path = os.path.join(folder, name)
@@ -64,15 +66,18 @@ def atomic_path(path: PathLike) -> Iterator[str]:
             os.remove(temporary_path)
 
 
-def remove_leftovers(path: PathLike) -> None:
+def remove_leftovers(path: PathLike, min_age: float = 0.0) -> None:
     """Removes what killed processes have left of ``atomic_path``.
 
-    Only whoever holds ``path`` may call it, see ``held``.
+    Unless they are so many seconds old, another process may be writing them:
+    only whoever holds ``path`` may remove these, see ``held``.
     """
     folder, name = os.path.split(path)
     pattern = f"{glob.escape(shortened(name))}.{'[0-9a-f]' * 8}.tmp"
     for leftover in Path(folder).glob(pattern):
-        leftover.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another process may remove it
+            if time.time() - leftover.stat().st_mtime >= min_age:
+                leftover.unlink()
 
 
 @contextlib.contextmanager

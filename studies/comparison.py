@@ -114,7 +114,7 @@ def levels(scores):
         np.searchsorted(np.unique(prob[target]), prob, side="right")
         for target, prob in zip(scores.targets.T, scores.probs.T)
     ]
-    found = np.stack(found, axis=1)
+    found = np.array(found).T  # what is stored of a class is together
     return found.astype(np.min_scalar_type(found.max()))
 
 

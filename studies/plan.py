@@ -14,6 +14,7 @@ Authors
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,14 +83,16 @@ class Run(NamedTuple):
 
 
 def add_arrays(path, arrays):
-    """Adds arrays to those of a file."""
+    """Adds arrays to those of a file, which is smaller than NumPy writes it."""
     stored = {}
     if path.exists():
         with np.load(path) as file:
             stored.update(file)
     with atomic_path(path) as temporary:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **{**stored, **arrays})
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_LZMA) as file:
+            for name, array in {**stored, **arrays}.items():
+                with file.open(f"{name}.npy", "w") as entry:
+                    np.lib.format.write_array(entry, array)
 
 
 def expand_sweep(sweep, yaml, **others):

@@ -94,6 +94,20 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(
+    params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)],
+)
+def device(request, monkeypatch):
+    """The device to test on: each in turn, the second with -m gpu."""
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    # Convolutions with products of 10 bits would not equal those of a CPU
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def shared():
     """The folder of reference tensors and data: FFTP_TEST_DATA, or beside."""

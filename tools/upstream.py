@@ -27,11 +27,11 @@ from upstream_parts import (
     upstream_path,
 )
 
-from speechbrain_fftp.upstream_names import MERGED, RENAMED
+from speechbrain_fftp.upstream_names import MERGED
 
 TEXTS = ROOT / "tools" / "pull_requests"
 
-# What this package adds to a recipe, and what SpeechBrain has in its place
+# What this package adds to files, and what SpeechBrain has in its place
 PLUGIN = {
     r"^from speechbrain_fftp\.core import \([^)]*\)": (
         "from hyperpyyaml import load_hyperpyyaml"
@@ -42,6 +42,9 @@ PLUGIN = {
     r"^ *(check_training|report_results)\(.*\)\n": "",
     # Yaml files of this package may name another preparation
     r'hparams\.get\("prepare", (\w+)\)': r"\1",
+    # The scan's kernels in Triton
+    r'^ *"triton".*\n': "",
+    r'^ *if backend == "triton":\n(.*\n){2} *return triton\w+\.triton_scan\n': "",
 }
 
 
@@ -57,7 +60,7 @@ def rename(text):
     """
     for pattern, there in PLUGIN.items():
         text = re.sub(pattern, there, text, flags=re.MULTILINE)
-    for here, there in RENAMED.items():
+    for here, there in MERGED.items():
         pattern = rf"\bspeechbrain_fftp\.{re.escape(here)}\b"
         text = re.sub(pattern, f"speechbrain.{there}", text)
         package, _, old = here.rpartition(".")

@@ -11,7 +11,7 @@ Authors
 
 from pathlib import Path
 
-from speechbrain_fftp.upstream_names import MODULES, RENAMED
+from speechbrain_fftp.upstream_names import MERGED, MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,51 +23,37 @@ OTHER_FILES = {
     "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
     "spectrogram-drop": ("tests/speechbrain/test_spectrogram_drop.py",),
     "parallel-map": ("tests/speechbrain/test_parallel_pytorch.py",),
-    "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
-    "gsc-lengths": ("tests/speechbrain/test_gsc_lengths.py",),
+    "gsc-paths": (),
+    "gsc-lengths": (),
     "kaldi-fbank": ("tests/speechbrain/test_kaldi_features.py",),
-    "multi-label": (
-        "tests/speechbrain/test_mixup.py",
-        "tests/speechbrain/test_multi_label_stats.py",
-        "tests/speechbrain/test_warmup_cosine.py",
-    ),
+    "mixup": ("tests/speechbrain/test_mixup.py",),
+    "multi-label-stats": ("tests/speechbrain/test_multi_label_stats.py",),
+    "warmup-cosine": ("tests/speechbrain/test_warmup_cosine.py",),
     "inference-folder": ("tests/speechbrain/test_inference_folder.py",),
+    "specmask": ("tests/speechbrain/test_specmask.py",),
     "fftp": (
         "tests/speechbrain/test_AST.py",
         "tests/speechbrain/test_patching.py",
         "hparams/stock/Google-speech-commands/ast_fftp.yaml",
     ),
-    "specmask": (
-        "tests/speechbrain/test_specmask.py",
-        "hparams/stock/ESC50/classification/ast_fftp.yaml",
+    "selective-scan": ("tests/speechbrain/test_selective_scan.py",),
+    "aum": (
+        "tests/speechbrain/test_AuM.py",
+        "hparams/stock/Google-speech-commands/aum_fftp.yaml",
     ),
     "audioset": (
         "recipes/AudioSet/audioset_prepare.py",
         "recipes/AudioSet/train.py",
-        "tests/speechbrain/test_audioset_recipe.py",
         "tests/speechbrain/test_tagger.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/README.md",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/ast_fftp.yaml",
+        "tools/upstream_files/recipes/AudioSet/Tagging/hparams/aum_fftp.yaml",
         "tools/upstream_files/tests/recipes/AudioSet.csv",
         "tools/upstream_files/tests/samples/AudioSet/balanced_train_segments.csv",
         "tools/upstream_files/tests/samples/AudioSet/class_labels_indices.csv",
         "tools/upstream_files/tests/samples/AudioSet/eval_segments.csv",
     ),
     "tagger": ("tests/speechbrain/test_tagging_interface.py",),
-    "convnext": (
-        "tests/speechbrain/test_ConvNeXt1d.py",
-        "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
-    ),
-    "aum": (
-        "tests/speechbrain/test_AuM.py",
-        "tests/speechbrain/test_selective_scan.py",
-        "hparams/stock/Google-speech-commands/aum_fftp.yaml",
-    ),
-    "aum-triton": (
-        "tests/speechbrain/test_triton_scan.py",
-        "tools/upstream_files/speechbrain/integrations/triton/README.md",
-        "tools/upstream_files/speechbrain/integrations/triton/__init__.py",
-    ),
 }
 # Exported by --part alone. Repairs that change lines of SpeechBrain's library are
 # pull requests of their own, on which no other part builds
@@ -78,8 +64,8 @@ REPAIRS = (
     "spectrogram-drop",
     "parallel-map",
 )
-# No one has asked for these yet
-ON_REQUEST = ("tagger", "convnext", "aum", "aum-triton")
+# No one has asked for it yet
+ON_REQUEST = ("tagger",)
 
 
 def module_path(name):
@@ -105,11 +91,9 @@ PARTS = {
 # Destinations of folders
 FOLDERS = {
     "speechbrain_fftp/": "speechbrain/",
-    "tests/speechbrain/test_triton": "speechbrain/integrations/tests/test_triton",
     "tests/speechbrain/": "tests/unittests/",
     "tools/upstream_files/": "",
     "recipes/AudioSet/": "recipes/AudioSet/Tagging/",
-    "hparams/stock/ESC50/classification/": "recipes/ESC50/classification/hparams/",
     "hparams/stock/Google-speech-commands/": "recipes/Google-speech-commands/hparams/",
 }
 
@@ -121,10 +105,10 @@ def upstream_path(here):
     -------
     >>> upstream_path("speechbrain_fftp/augment/specmask.py")
     'speechbrain/augment/freq_domain.py'
-    >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
-    'recipes/ESC50/classification/hparams/ast_fftp.yaml'
+    >>> upstream_path("hparams/stock/Google-speech-commands/ast_fftp.yaml")
+    'recipes/Google-speech-commands/hparams/ast_fftp.yaml'
     """
-    for old, new in RENAMED.items():
+    for old, new in MERGED.items():
         if here == module_path(old):
             return f"speechbrain/{new.replace('.', '/')}.py"
     folder = next(folder for folder in FOLDERS if here.startswith(folder))

@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from fftp_tag.cli.output import cells, printable, rounded
+from fftp_tag.cli.output import printable, rounded
+from fftp_tag.data.tables import cells
 
 if TYPE_CHECKING:
     from fftp_tag.audio.decode import DamagedAudio

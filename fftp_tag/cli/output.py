@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,25 +27,6 @@ def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}
     return value
-
-
-def cells(values: Iterable[Any]) -> list[Any]:
-    """A row for csv: spreadsheets must not take a text for a formula.
-
-    See https://owasp.org/www-community/attacks/CSV_Injection. Names of files, as
-    those of AudioSet, begin with a dash too often to be changed.
-
-    Example
-    -------
-    >>> cells(["=1+1", "-0RWZT-miFs.wav", -1])
-    ["'=1+1", '-0RWZT-miFs.wav', -1]
-    """
-    return [
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(tuple("=+@\t\r"))
-        else value
-        for value in values
-    ]
 
 
 def printable(text: str) -> str:

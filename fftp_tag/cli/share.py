@@ -1,7 +1,8 @@
 """``fftp-tag share``: Writes a folder to upload to the Hugging Face hub.
 
-The folder has the model and README.md, a card that says what it is; of a
-training, also the files for SpeechBrain. Nothing is uploaded: the command for
+The folder has the model and README.md, a card that says what it is; the list
+attribution.csv of the recordings that the model has learnt from, if it is beside
+the model or in this package; of a training, also the files for SpeechBrain. Nothing is uploaded: the command for
 it is printed.
 
 Authors
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from fftp_tag.errors import InputError
 from fftp_tag.files import check_new_folder, moved_together, read_text
 from fftp_tag.model.hub import HUB_ID
+from fftp_tag.model.sources import STARTER_MODEL
 
 if TYPE_CHECKING:
     from fftp_tag.model.session import Model
@@ -31,6 +33,8 @@ EXAMPLES = """\
 
 # They tell that a folder is the inference folder of a training
 FOR_SPEECHBRAIN = ("README.md", "custom.py", "hyperparams.yaml")
+
+ATTRIBUTION = "attribution.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +87,9 @@ def run(args: argparse.Namespace) -> None:
     with moved_together(target) as folder:
         model = load_model(args.model)
         speechbrain = write_files(folder, model, args.form)
+        attribution = find_attribution(model)
+        if attribution is not None:
+            shutil.copy(attribution, folder / ATTRIBUTION)
         write_card(
             folder,
             model,
@@ -98,6 +105,16 @@ def run(args: argparse.Namespace) -> None:
         print(f"hf repos create {args.name} --type space --space-sdk static")
         space = " --repo-type space"
     print(f"hf upload {args.name} {shlex.quote(target)}{space}")
+
+
+def find_attribution(model: "Model") -> Path | None:
+    """The list of the recordings that a model, or its encoder, has learnt from."""
+    beside = Path(model.path).with_name(ATTRIBUTION)
+    if beside.is_file():
+        return beside
+    ours = STARTER_MODEL.with_name(ATTRIBUTION)
+    name = ours.relative_to(ours.parents[2]).as_posix()
+    return ours if name in (model.info.credit or "") else None
 
 
 def write_files(folder: Path, model: "Model", form: str) -> str | None:

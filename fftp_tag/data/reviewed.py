@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fftp_tag.data.class_names import class_name
 from fftp_tag.data.clips import Clip
 from fftp_tag.data.custom import BACKGROUND, part_id
-from fftp_tag.data.tables import read_table
+from fftp_tag.data.tables import cells, read_table, text_of_cell
 from fftp_tag.errors import InputError, counted
 from fftp_tag.files import PathLike, is_hidden, remove_leftovers, write_csv
 
@@ -84,7 +84,8 @@ class ReviewFolder:
 
     def save(self, answers: list[Answer]) -> None:
         """Writes the table, in one step."""
-        write_csv(self.folder / TABLE, Answer._fields, answers)
+        rows = map(cells, answers)
+        write_csv(self.folder / TABLE, Answer._fields, rows)
         self.answers = answers
 
 
@@ -107,7 +108,9 @@ def read_answers(folder: PathLike) -> list[Answer]:
     answers = []
     for line, row in read_table(path, Answer._fields):
         try:
-            values: dict[str, Any] = {x: row[x] for x in Answer._fields}
+            values: dict[str, Any] = {
+                x: text_of_cell(row[x]) for x in Answer._fields
+            }
             for name in ("start", "end", "probability"):
                 values[name] = float(row[name])
             answer = Answer(**values)

@@ -6,8 +6,8 @@ Authors
 
 import contextlib
 import csv
-from collections.abc import Iterator, Sequence
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
@@ -74,3 +74,37 @@ def read_table(
                 reader.line_num,
                 {key: (entry or "").strip() for key, entry in row.items()},
             )
+
+
+FORMULA = tuple("=+@\t\r")  # how texts begin that spreadsheets may run
+
+
+def cells(values: Iterable[Any]) -> list[Any]:
+    """A row for csv: spreadsheets must not take a text for a formula.
+
+    See https://owasp.org/www-community/attacks/CSV_Injection. Names of files, as
+    those of AudioSet, begin with a dash too often to be changed.
+
+    Example
+    -------
+    >>> cells(["=1+1", "-0RWZT-miFs.wav", -1])
+    ["'=1+1", '-0RWZT-miFs.wav', -1]
+    """
+    return [
+        f"'{value}"
+        if isinstance(value, str) and value.lstrip("'").startswith(FORMULA)
+        else value
+        for value in values
+    ]
+
+
+def text_of_cell(cell: str) -> str:
+    """The text that ``cells`` has written.
+
+    Example
+    -------
+    >>> text_of_cell("'=1+1"), text_of_cell("'s-Hertogenbosch")
+    ('=1+1', "'s-Hertogenbosch")
+    """
+    is_changed = cell[:1] == "'" and cell.lstrip("'").startswith(FORMULA)
+    return cell[1:] if is_changed else cell

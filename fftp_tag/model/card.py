@@ -75,7 +75,9 @@ def write_card(
             f"\n### SpeechBrain\n\n`hf download {name} --local-dir {title}` "
             f"gets this folder.\n{text.replace('FOLDER', title)}"
         )
-    note, credit = model.info.note, model.info.credit
+    note, credit = model.info.note, escaped(model.info.credit or "")
+    if Path(folder, "attribution.csv").exists():
+        credit += " [attribution.csv](attribution.csv) is in this folder."
     labels = "\n".join(f"- {escaped(label)}" for label in model.labels)
     parts = [
         front_matter(model, title, licence, form, speechbrain is not None),
@@ -85,7 +87,7 @@ def write_card(
         f"{about.strip()}\n" if about.strip() else "",
         f"## Use\n\n{use}",
         f"## Limits\n\n{limits(model)}",
-        f"## Credits\n\n{escaped(credit)}\n" if credit else "",
+        f"## Credits\n\n{credit.strip()}\n" if credit else "",
         f"## Labels\n\n{labels}\n",
     ]
     text = "\n".join(part for part in parts if part)

@@ -9,6 +9,7 @@ Authors
 
 import hashlib
 import mmap
+import os
 from pathlib import Path
 
 from fftp_tag.errors import InputError
@@ -23,6 +24,16 @@ def seal(content: bytes) -> bytes:
     """Puts the checksum of a file into its bytes, which hold ``ZEROS`` there."""
     start, end = find_value(content, GRAPH)
     return content[:start] + file_checksum(content, start, end) + content[end:]
+
+
+def has_checksum(path: PathLike) -> bool:
+    """Whether a file has the mark of a checksum, which damage may have taken."""
+    with open(path, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            start, end = find_value(content, GRAPH)
+    return start < end
 
 
 def check_whole(path: PathLike) -> None:

@@ -8,6 +8,7 @@ Authors
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -126,11 +127,22 @@ class FrameLevel:
     of_clips : bool
         Whether the classes were learnt from clips of about this length: then
         labels of clips do not tell how long events last.
+    look_ahead : int, optional
+        Number of later predictions whose audio one depends on, if the graph can
+        have a state (``fftp_tag/model/state.py``).
     """
 
     span_samples: int
     hop_samples: int
     of_clips: bool = False
+    look_ahead: int | None = None
+
+    @property
+    def look_ahead_samples(self) -> float:
+        """How far a prediction hears after its span; infinite without a state."""
+        if self.look_ahead is None:
+            return math.inf
+        return self.look_ahead * self.hop_samples
 
 
 class Framing(NamedTuple):
@@ -225,7 +237,11 @@ class ModelInfo:
             or self.token_samples is not None
             and is_whole(self.frame_level.hop_samples, 1, longest)
             and is_whole(self.frame_level.span_samples, 1, longest)
-            and isinstance(self.frame_level.of_clips, bool),
+            and isinstance(self.frame_level.of_clips, bool)
+            and (
+                self.frame_level.look_ahead is None
+                or is_whole(self.frame_level.look_ahead, 0, longest)
+            ),
             "note": self.note is None or is_sentence(self.note),
             "credit": self.credit is None or is_sentence(self.credit),
             "fixed_length": isinstance(self.fixed_length, bool),

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def start_session(
-    path: str, threads: int | None
+    path: str | bytes, threads: int | None
 ) -> "onnxruntime.InferenceSession":
-    """Loads a file into ONNX Runtime."""
+    """Loads a file, or its content, into ONNX Runtime."""
     onnxruntime = require("onnxruntime", "A model.onnx")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised: no need to log them
@@ -32,6 +32,8 @@ def start_session(
             path, options, providers=["CPUExecutionProvider"]
         )
     except runtime_errors() as error:
+        if isinstance(path, bytes):
+            raise
         raise InputError(
             f"{path} is damaged or not an ONNX model, copy or train it again: "
             f"{first_line(error)}"

@@ -15,9 +15,10 @@ import numpy as np
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
-from fftp_tag.model.checksum import GRAPH, check_whole
+from fftp_tag.model.checksum import GRAPH, check_whole, has_checksum
 from fftp_tag.model.info import THRESHOLD, ModelInfo, default_rules
 from fftp_tag.model.runtime import first_line, runtime_errors, start_session
+from fftp_tag.model.state import NEXT_STATE, STATE, add_state
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -26,6 +27,16 @@ NO_CLASSES = (
     "{} has no classes, only embeddings: learn your own classes with fftp-tag "
     "learn."
 )
+
+
+def not_ours(path: PathLike, reason: str) -> InputError:
+    """The error for a file that is no model of this package."""
+    from fftp_tag.model.foreign.forms import accepted
+
+    return InputError(
+        f"{path} is not a model of this package, or was damaged ({reason}): "
+        f"give {accepted()}"
+    )
 
 
 class Model:
@@ -75,18 +86,16 @@ class Model:
         self.threads = threads
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path}: there is no such file.")
+        if not has_checksum(path):
+            raise not_ours(path, "it has no checksum")
+        check_whole(path)  # before ONNX Runtime parses it
         self.session = start_session(self.path, threads)
+        self.state: np.ndarray | None = None  # only of ``continued``
         try:
             texts = self.session.get_modelmeta().custom_metadata_map
             self.info = ModelInfo.from_metadata(texts)
         except ValueError as error:  # also text that is not UTF-8
-            from fftp_tag.model.foreign.forms import accepted
-
-            raise InputError(
-                f"{path} is not a model of this package, or was damaged "
-                f"({error}): give {accepted()}"
-            ) from error
-        check_whole(path)
+            raise not_ours(path, str(error)) from error
         self.digest = texts[GRAPH]
         self.labels = self.info.labels
         self.classes = np.arange(len(self.labels))  # indices of the labels
@@ -109,7 +118,22 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Loads the file, unless the process has loaded it for a pickle."""
         vars(self).update(state)
-        self.session = load_same(self.path, self.threads, self.digest)
+        load = load_same if self.state is None else load_with_state
+        self.session = load(self.path, self.threads, self.digest)
+
+    def continued(self) -> "Model":
+        """The same model for one stream: each run continues the last one.
+
+        See ``fftp_tag.model.state`` for the samples of a run. It must have a
+        ``look_ahead``, and gets one clip at a time.
+        """
+        continued = object.__new__(Model)
+        vars(continued).update(vars(self))
+        continued.session = load_with_state(
+            os.path.abspath(self.path), self.threads, self.digest
+        )
+        continued.state = zero_state(continued.session, 1)[STATE]
+        return continued
 
     def select(
         self,
@@ -155,17 +179,26 @@ class Model:
             If the model fails, or returns values that are not finite, no
             probabilities, or do not match its metadata.
         """
-        inputs = {"wavs": np.asarray(wavs, np.float32)}
+        inputs = {
+            "wavs": np.asarray(wavs, np.float32),
+            **zero_state(self.session, len(wavs)),
+        }
+        names = [*outputs]
+        if self.state is not None:
+            inputs[STATE] = self.state
+            names.append(NEXT_STATE)
         try:
             found = [
                 np.asarray(array, np.float32)
-                for array in self.session.run(outputs, inputs)
+                for array in self.session.run(names, inputs)
             ]
         except runtime_errors() as error:
             raise InputError(
                 f"{self.path} cannot run, train or import it again: "
                 f"{first_line(error)}"
             ) from error
+        if self.state is not None:
+            self.state = found.pop()
         n_clips, n_samples = wavs.shape
         n_classes = len(self.info.labels)
         shapes: dict[str, tuple] = {"probabilities": (n_clips, n_classes)}
@@ -239,5 +272,34 @@ def load_same(
     """
     model = Model(path, threads)
     if model.digest != digest:
-        raise InputError(f"{path} is another model than when it was pickled.")
+        raise InputError(f"{path} is another model than when it was loaded.")
     return model.session
+
+
+@functools.lru_cache(maxsize=4)
+def load_with_state(
+    path: str, threads: int | None, digest: str
+) -> "onnxruntime.InferenceSession":
+    """Loads a model with a state, once in a process, as ``load_same``."""
+    import onnx
+
+    model = onnx.load(path)
+    texts = {x.key: x.value for x in model.metadata_props}
+    if texts[GRAPH] != digest:
+        raise InputError(f"{path} is another model than when it was loaded.")
+    frame_level = ModelInfo.from_metadata(texts).frame_level
+    assert frame_level is not None and frame_level.look_ahead is not None
+    if STATE not in {x.name for x in model.graph.input}:
+        add_state(model.graph, frame_level.look_ahead)
+    return start_session(model.SerializeToString(), threads)
+
+
+def zero_state(
+    session: "onnxruntime.InferenceSession", n_clips: int
+) -> dict[str, np.ndarray]:
+    """The state before clips, of a graph that has one, as an input."""
+    return {
+        x.name: np.zeros((n_clips, *x.shape[1:]), np.float32)
+        for x in session.get_inputs()
+        if x.name == STATE
+    }

@@ -5,7 +5,7 @@ Authors
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fftp_tag.audio.pieces import (
     through,
 )
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import ModelInfo, Rules
+from fftp_tag.model.info import FrameLevel, ModelInfo, Rules
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import Event, EventFinder
 from fftp_tag.tag.predictions import Join, Middles, TagWindows
@@ -49,7 +49,8 @@ class Stream:
     classes that are no tags of the whole recording, which a stream cannot know. A frame-level model runs every
     ``hop`` on the last samples: those since the last run, 1 s after which
     predictions are used, and 1 s before; or on as many as its maximum clip
-    length allows.
+    length allows. If it has a look-ahead of at most 1 s, it runs on new samples
+    alone, and its predictions are those of the whole recording.
 
     Example
     -------
@@ -74,7 +75,8 @@ class Stream:
                     "This is a frame-level model and needs no windows: leave "
                     "--window out."
                 )
-            predict = hear_last_samples(model, HOP if hop is None else hop)
+            looks = choose_looks(model.info, HOP if hop is None else hop)
+            predict = look(model, looks)
         else:
             framing = tagger.check_window(window, hop)
             if hop is None:  # windows overlap, so that events are known soon
@@ -107,53 +109,103 @@ class Stream:
         return list(through(items, *self.stages, is_end=is_end))
 
 
-def hear_last_samples(model: Model, hop: float) -> list[Stage]:
-    """The stages that run a frame-level model every ``hop`` seconds."""
-    rate = model.sample_rate
-    longest, frame = model.max_samples / rate, model.frame_samples / rate
-    span = model.span_samples / rate
+class Looks(NamedTuple):
+    """When a model runs on a stream, and on which samples.
+
+    It runs every ``hop``, on the samples since its last run and ``before`` more.
+    Predictions are used whose centres are ``margin`` before the end.
+    """
+
+    before: int
+    hop: int
+    margin: float
+    has_state: bool
+
+
+def choose_looks(info: ModelInfo, hop: float) -> Looks:
+    """The looks of a frame-level model every ``hop`` seconds."""
+    rate, frame_level = info.sample_rate, info.frame_level
+    assert frame_level is not None
+    longest, frame = info.max_samples / rate, info.frame_samples / rate
     if not frame <= hop <= longest:
         raise InputError(
             f"--hop {hop:g} must be in {frame:g}..{longest:g} seconds: at least "
             "one frame, at most the model's maximum clip length."
         )
-    least = span + model.hop_samples / rate  # of which a prediction is in step
+    if frame_level.look_ahead_samples <= AHEAD * rate:
+        return looks_with_state(frame_level, round(hop * rate))
+    span = frame_level.span_samples / rate
+    least = span + frame_level.hop_samples / rate  # a prediction in step
     ahead = min(AHEAD, max(longest - least - hop, 0.0))
-    heard = min(max(BEFORE, least) + hop + ahead, longest)
+    before = min(max(BEFORE, least) + ahead, longest - hop)
+    return Looks(
+        round(before * rate),
+        round(hop * rate),
+        (span / 2 + ahead) * rate,
+        has_state=False,
+    )
+
+
+def looks_with_state(frame_level: FrameLevel, hop: int) -> Looks:
+    """Looks by which each prediction is what it is in the whole recording."""
+    span, ahead = frame_level.span_samples, frame_level.look_ahead_samples
+    return Looks(round(span + ahead - 1), hop, span / 2 + ahead, has_state=True)
+
+
+def look(model: Model, looks: Looks) -> list[Stage]:
+    """The stages that run a frame-level model."""
     return [
-        LastSamples(model.info, round(heard * rate), round(hop * rate)),
-        Join(model, ["frame_probabilities"], (span / 2 + ahead) * rate),
+        LastSamples(model.info, looks.before, looks.hop),
+        Join(
+            model.continued() if looks.has_state else model,
+            ["frame_probabilities"],
+            looks.margin,
+        ),
     ]
 
 
 class LastSamples:
-    """Cuts out the last ``size`` samples so far, every ``hop`` and at the end."""
+    """Cuts out the samples since the last piece, and those before, every ``hop``
+    and at the end.
 
-    def __init__(self, info: ModelInfo, size: int, hop: int):
-        self.info, self.size, self.hop = info, size, hop
+    Arguments
+    ---------
+    info : ModelInfo
+    before, hop : int
+        Number of samples before the end of the last piece, and after it.
+    """
+
+    def __init__(self, info: ModelInfo, before: int, hop: int):
+        assert info.frame_level is not None
+        self.step = info.frame_level.hop_samples
+        self.span = info.frame_level.span_samples
+        self.shortest = MIN_SECONDS * info.sample_rate
+        self.before, self.hop = before, hop
         self.held = np.zeros(0, np.float32)  # samples that are still needed
         self.begin = 0  # position of the first held sample
-        self.due = hop  # position at which the model runs next
+        self.last = 0  # end of the last piece
+        self.due = -(-self.span // hop) * hop  # end of the next piece
 
-    def piece(self, end: int) -> Pieces:
-        """The last samples before ``end``."""
-        first = max(end - self.size, self.begin)
-        start = self.info.piece_start(first, end)
-        wav = self.held[start - self.begin : end - self.begin]
-        return Pieces(np.array([start]), wav[None])
+    def cut(self, end: int) -> Iterator[Pieces]:
+        """Yields the piece that ends at a position, unless nothing is new."""
+        # Predictions are in step in all pieces
+        begin = max(-(-(self.last - self.before) // self.step) * self.step, 0)
+        if begin and end - begin < self.span:
+            return
+        self.held = self.held[begin - self.begin :]
+        self.begin, self.last = begin, end
+        yield Pieces(np.array([begin]), self.held[None, : end - begin])
 
     def push(self, block: np.ndarray) -> Iterator[Pieces]:
         """Yields the pieces that end in a block."""
         self.held = np.concatenate([self.held, block])
         end = self.begin + len(self.held)
         while self.due <= end:
-            yield self.piece(self.due)
+            yield from self.cut(self.due)
             self.due += self.hop
-        self.begin = max(end - self.size, self.begin)
-        self.held = self.held[self.begin - end :]
 
     def finish(self) -> Iterator[Pieces]:
         """Yields the piece at the end."""
         end = self.begin + len(self.held)
-        if end % self.hop and end >= MIN_SECONDS * self.info.sample_rate:
-            yield self.piece(end)
+        if end > self.last and end >= self.shortest:
+            yield from self.cut(end)

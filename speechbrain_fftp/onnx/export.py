@@ -20,6 +20,7 @@ Authors
 
 import contextlib
 import copy
+import dataclasses
 import importlib.util
 import io
 import logging
@@ -30,12 +31,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fftp_tag.audio.pieces import through
 from fftp_tag.errors import InputError
 from fftp_tag.files import replace_file
-from fftp_tag.model.edit import write_onnx
+from fftp_tag.model.edit import copy_model, write_onnx
 from fftp_tag.model.info import FrameLevel, ModelInfo
 from fftp_tag.model.session import Model
 from fftp_tag.model.silence import mask_silence
+from fftp_tag.tag.live import look, looks_with_state
 from speechbrain_fftp.onnx.wrapper import WaveformModel, is_frame_level
 from speechbrain_fftp.utils.inference_folder import MODULES
 
@@ -138,6 +141,7 @@ def export_onnx(
         program.save(exported)
         del program
         mask_file(exported, info)
+        keep_state(exported)
         try:
             error = largest_difference(exported, model, info.max_samples)
         except InputError as reason:
@@ -220,7 +224,9 @@ def describe(
         token_samples = embedding.stride_frames * shift
     if is_frame_level(encoder):
         frame_level = FrameLevel(
-            span_samples=min_samples, hop_samples=token_samples
+            span_samples=min_samples,
+            hop_samples=token_samples,
+            look_ahead=getattr(encoder.encoder, "look_ahead", None),
         )
     return ModelInfo(
         labels=labels,
@@ -373,6 +379,30 @@ def mask_file(path, info):
     model = onnx.load(path, load_external_data=False)
     mask_silence(model.graph, info)
     write_onnx(model, path, info.to_metadata())
+
+
+def keep_state(path):
+    """Has the metadata of a file say that it has no state, if it has none.
+
+    As where the normalisation of the features reads the whole clip.
+    """
+    model = Model(path)
+    info = model.info
+    if info.frame_level is None or info.frame_level.look_ahead is None:
+        return
+    n_samples = min(info.max_samples, 40 * info.min_samples)
+    wav = 0.1 * np.random.default_rng(0).standard_normal(n_samples)
+    wav[n_samples // 2 :] *= 0.1
+    (whole,) = model.run(["frame_probabilities"], wav[None])
+    looks = looks_with_state(info.frame_level, info.min_samples)
+    found = through([wav.astype(np.float32)], *look(model, looks))
+    chunks = np.concatenate([x.rows for x in found])
+    if np.abs(chunks - whole[0]).max() <= MAX_DIFFERENCE:
+        return
+    logger.info("%s: predictions depend on the whole clip", Path(path).name)
+    frame_level = dataclasses.replace(info.frame_level, look_ahead=None)
+    info = dataclasses.replace(info, frame_level=frame_level)
+    copy_model(path, path, info)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from data_folders import write_class_folders, write_lists
 from prepared_clips import read_rows
 from recipe_runs import run, train
 from step_record import RECORD, read_evaluated, read_steps
+from taught_clips import TEACHER, write_answers
 
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
@@ -58,12 +59,16 @@ def read_losses(folder, stage):
 def test_a_killed_training_goes_on_as_if_it_had_not_been(
     processes, precision, is_compiled, killed, clips, tmp_path
 ):
+    ids = [f"{name}_{n}" for name in ("cat", "dog") for n in range(24)]
     options = {
+        "teacher_answers": write_answers(
+            clips.parent / "answers.npz", ids, ["cat", "dog"]
+        ),
         "processes": processes,
         "batch_size": 4 // processes,
         "data_folder": clips,
         "prepared_folder": clips.parent / "prepared",
-        "before": RECORD,
+        "before": RECORD + TEACHER,
         "precision": precision,
         "number_of_epochs": EPOCHS,
         "lr": LR,

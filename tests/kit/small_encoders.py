@@ -9,8 +9,8 @@ import torch
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.convolution import ConvStemEmbedding
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.stem import ConvStemEmbedding
 
 PATCHES = {
     "FFTP": lambda: FFTPEmbedding(16, 24, patch_frames=10, stride_frames=4),

@@ -9,6 +9,7 @@ import io
 import multiprocessing
 import resource
 import signal
+import sys
 
 from fftp_tag.cli.main import main
 
@@ -31,6 +32,11 @@ def run_command(arguments, together, outcomes):
         with contextlib.redirect_stdout(printed):
             code = main(arguments)
     outcomes.put((code, errors.getvalue()))
+
+
+def run_alone(arguments):
+    """Runs a command, and ends the process with its exit code."""
+    sys.exit(main(arguments))
 
 
 def run_two(*commands):

@@ -114,4 +114,4 @@ def test_what_kernels_do_not_check_is_an_error(device):
         with pytest.raises(ValueError, match="must be"):
             scan(wrong, "forward")
     with pytest.raises(ValueError, match="float64"):
-        scan(inputs, "forward", backend="triton")
+        scan(inputs, "forward", backend="mamba_ssm")

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import importlib.util
 import subprocess
 import sys
 
@@ -26,7 +25,7 @@ def run(code, *arguments):
 SAME = """
 import importlib, sys
 import speechbrain_fftp
-from speechbrain_fftp.upstream_names import MERGED, MODULES, RENAMED, TRITON
+from speechbrain_fftp.upstream_names import MERGED, MODULES
 
 try:
     import speechbrain.lobes.models.AST
@@ -35,10 +34,8 @@ except ModuleNotFoundError:
 speechbrain_fftp.register()
 speechbrain_fftp.register()
 names = {name for part in MODULES.values() for name in part}
-if not importlib.util.find_spec("triton"):
-    names -= set(TRITON)
 for name in names - set(MERGED):
-    there = f"speechbrain.{RENAMED.get(name, name)}"
+    there = f"speechbrain.{MERGED.get(name, name)}"
     module = importlib.import_module(there)
     assert module is importlib.import_module(f"speechbrain_fftp.{name}"), name
     package, _, name = there.rpartition(".")
@@ -76,7 +73,5 @@ def test_all_that_exported_files_import_is_there():
     """In recipes, modules, tests and yaml files."""
     paths = [path for part in PARTS.values() for path in part]
     names = {name for path in paths for name in imported(path)}
-    if not importlib.util.find_spec("triton"):
-        names = {name for name in names if "integrations.triton" not in name}
     assert "speechbrain.lobes.models.AST.AST" in names
     assert run(LOCATE, *sorted(names)).strip() == "[]"

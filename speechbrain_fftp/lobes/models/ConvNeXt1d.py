@@ -79,6 +79,9 @@ class ConvNeXtBlock(torch.nn.Module):
         Width of the MLP's hidden layer, in multiples of ``embed_dim``.
     dropout : float
         Dropout probability within and after the MLP.
+    look_ahead : int, optional
+        Number of later tokens that the convolution reads, at most half of
+        ``kernel``, which is the default; it reads the more earlier ones.
 
     Example
     -------
@@ -87,11 +90,24 @@ class ConvNeXtBlock(torch.nn.Module):
     torch.Size([2, 196, 192])
     """
 
-    def __init__(self, embed_dim, kernel=9, mlp_ratio=4.0, dropout=0.0):
+    def __init__(
+        self,
+        embed_dim,
+        kernel=9,
+        mlp_ratio=4.0,
+        dropout=0.0,
+        look_ahead=None,
+    ):
         super().__init__()
         width = int(embed_dim * mlp_ratio)
+        if look_ahead is None:
+            look_ahead = kernel // 2
         self.conv = torch.nn.Conv1d(
-            embed_dim, embed_dim, kernel, padding=kernel // 2, groups=embed_dim
+            embed_dim,
+            embed_dim,
+            kernel,
+            padding=kernel - 1 - look_ahead,
+            groups=embed_dim,
         )
         self.mlp = torch.nn.Sequential(
             torch.nn.LayerNorm(embed_dim),
@@ -120,7 +136,9 @@ class ConvNeXtBlock(torch.nn.Module):
         x = tokens if valid is None else tokens * valid.unsqueeze(2)
         padding = self.conv.padding[0]
         x = depthwise_conv(x, self.conv.weight, self.conv.bias, padding)
-        return tokens + self.mlp(x)
+        # With less look-ahead, the padding is for the earlier tokens, and the
+        # last results are of the padding after the clip
+        return tokens + self.mlp(x[:, : tokens.shape[1]])
 
 
 class ConvNeXt1d(torch.nn.Module):
@@ -148,12 +166,17 @@ class ConvNeXt1d(torch.nn.Module):
         three times ``embed_dim``.
     mask_padding : bool
         See ``AST``.
+    look_ahead : int, optional
+        Number of later tokens that a token over time depends on, for streams.
+        It is divided among the blocks, whose kernels reach further back
+        instead. By default, each block reads half of ``kernel`` ahead, and
+        ``look_ahead`` is ``depth * (kernel // 2)``.
 
     Raises
     ------
     ValueError
-        If the patches of the embedding do not cover all mel bins, or the
-        pooling is unknown.
+        If the patches of the embedding do not cover all mel bins, the pooling
+        is unknown, or the kernels do not reach as far as ``look_ahead``.
 
     Example
     -------
@@ -174,6 +197,7 @@ class ConvNeXt1d(torch.nn.Module):
         dropout=0.0,
         pooling="mean",
         mask_padding=True,
+        look_ahead=None,
     ):
         super().__init__()
         if embedding is None:
@@ -188,9 +212,24 @@ class ConvNeXt1d(torch.nn.Module):
         self.embed_dim = embed_dim
         self.embedding = embedding
         self.stem_norm = torch.nn.LayerNorm(embed_dim)
+        if look_ahead is None:
+            look_ahead = depth * (kernel // 2)
+        if not 0 <= look_ahead <= depth * (kernel // 2):
+            raise ValueError(
+                f"look_ahead={look_ahead} must be in 0..{depth * (kernel // 2)}, "
+                f"for {depth} blocks with kernels of {kernel}."
+            )
+        self.look_ahead = look_ahead
         self.blocks = torch.nn.ModuleList(
-            ConvNeXtBlock(embed_dim, kernel, mlp_ratio, dropout)
-            for _ in range(depth)
+            ConvNeXtBlock(
+                embed_dim,
+                kernel,
+                mlp_ratio,
+                dropout,
+                # The first blocks read one token more if it does not divide
+                look_ahead=(look_ahead + depth - 1 - block) // depth,
+            )
+            for block in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim)
         self.statistics = None

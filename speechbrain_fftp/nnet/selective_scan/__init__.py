@@ -19,20 +19,15 @@ from speechbrain_fftp.nnet.selective_scan.mamba_ssm_backend import (
 from speechbrain_fftp.nnet.selective_scan.torch_backend import torch_scan
 
 
-def _can_import(*names):
-    """Whether modules are installed, without importing them."""
-    try:
-        return all(importlib.util.find_spec(name) for name in names)
-    except ModuleNotFoundError:  # the parent package is missing
-        return False
+def _can_import(name):
+    """Whether a package is installed, without importing it."""
+    return importlib.util.find_spec(name) is not None
 
 
 # Backends other than torch, in the order of "auto": which of them is faster has
 # not been measured yet
 INSTALLED = {
-    "triton": _can_import(
-        "triton", "speechbrain_fftp.nnet.selective_scan.triton_backend"
-    ),
+    "triton": _can_import("triton"),
     "mamba_ssm": _can_import("mamba_ssm"),
 }
 
@@ -81,10 +76,10 @@ def selective_scan(
     return_last_state : bool
         Whether to return the last state as well.
     backend : str
-        "torch" (any device), "triton" (CUDA, or any under Triton's
-        interpreter), "mamba_ssm" (CUDA, where that package is installed), or
-        "auto": "torch" on a CPU, otherwise the first of "triton", "mamba_ssm"
-        and "torch" that is installed and supports the arguments.
+        "torch" (any device),
+        "triton" (CUDA, or any device under Triton's interpreter),
+        "mamba_ssm" (CUDA), or "auto": on CUDA, the first kernel of a package
+        that is installed and supports the arguments; otherwise, "torch".
     lengths : torch.Tensor, optional
         Number of steps ``[B]`` of each item, at least 1. Steps beyond it are
         ignored, and their outputs are zero.
@@ -184,16 +179,16 @@ def _find_scan(backend, u):
         return torch_scan
     if backend not in INSTALLED:
         raise ValueError(
-            f"There is no backend {backend!r}: choose 'auto', 'torch', "
-            "'triton' or 'mamba_ssm'."
+            f"There is no backend {backend!r}: choose one of auto, torch, "
+            f"{', '.join(INSTALLED)}."
         )
     if u.dtype == torch.float64:
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
             "backend='torch'."
         )
-    if backend == "mamba_ssm":
-        return mamba_ssm_scan
-    from speechbrain_fftp.nnet.selective_scan import triton_backend
+    if backend == "triton":
+        from speechbrain_fftp.nnet.selective_scan import triton_backend
 
-    return triton_backend.triton_scan
+        return triton_backend.triton_scan
+    return mamba_ssm_scan

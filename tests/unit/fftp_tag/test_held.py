@@ -5,11 +5,15 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import json
+import os
 import random
 import re
 import resource
 import signal
+import time
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -17,12 +21,13 @@ import pytest
 import soundfile as sf
 import tiny_onnx
 from tiny_onnx import RATE
-from two_at_once import FORKS, is_killed, run_two
+from two_at_once import FORKS, is_killed, run_alone, run_two
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
 from fftp_tag.data.reviewed import TABLE, Answer, ReviewFolder, read_answers
 from fftp_tag.errors import InputError
+from fftp_tag.files import atomic_path
 from fftp_tag.held import LOCK, held
 from fftp_tag.search import index
 from fftp_tag.search.index import SoundIndex, update_index
@@ -289,3 +294,58 @@ def test_an_index_is_held(sounds, tmp_path):
         tagger = AudioTagger.from_pretrained(model)
         with pytest.raises(InputError, match=IN_USE):
             update_index(tmp_path / "a.index", tagger, folder)
+
+
+@pytest.mark.parametrize(
+    "label", ["=1+1", "@x", "+y", "'=1", "''+", "'s wind", "-dash"]
+)
+def test_a_class_is_no_formula_in_the_table(tmp_path, label):
+    answer = ANSWER._replace(asked=label, label=label, recording=f"{label}.wav")
+    ReviewFolder(tmp_path).add(answer)
+    assert read_answers(tmp_path) == [answer]
+    text = (tmp_path / TABLE).read_text("utf-8")
+    for row in csv.reader(text.splitlines()):
+        assert not any(cell.startswith(tuple("=+@")) for cell in row)
+
+
+def test_leftovers_of_a_kill_are_removed_later(tmp_path):
+    """Not those that another process may be writing."""
+    path = tmp_path / "model.onnx"
+    old, new = (tmp_path / f"model.onnx.0123456{x}.tmp" for x in "78")
+    others = tmp_path / "model.onnx.mine.tmp"
+    for leftover in (old, new, others):
+        leftover.write_bytes(b"half")
+    for leftover in (old, others):
+        os.utime(leftover, times=(time.time() - 3601,) * 2)
+    with atomic_path(path) as temporary:
+        Path(temporary).write_bytes(b"whole")
+    assert {*tmp_path.iterdir()} == {path, new, others}
+
+
+def test_a_pipe_among_the_files_hangs_no_command(sounds, tmp_path):
+    """Whatever its name is; nor does a device."""
+    model, folder = sounds
+    os.mkfifo(folder / "x.wav")
+    (folder / "zero.wav").symlink_to("/dev/zero")
+    options = ["--model", model]
+    output = [*options, "--output"]
+    for command in (
+        [str(folder), *options],
+        [str(folder), "--timeline", *output, str(tmp_path / "found")],
+        ["index", str(folder), *output, str(tmp_path / "a.index")],
+        [
+            "review",
+            str(folder),
+            *output,
+            str(tmp_path / "r"),
+            "--label",
+            "None",
+        ],
+        ["find", str(folder), *options, "--index", str(tmp_path / "a.index")],
+    ):
+        process = FORKS.Process(target=run_alone, args=(command,))
+        process.start()
+        process.join(timeout=60)
+        assert process.exitcode == 1, command
+    assert len(SoundIndex.load(tmp_path / "a.index").files) == 4
+    assert len(list((tmp_path / "found").rglob("*.wav.txt"))) == 4

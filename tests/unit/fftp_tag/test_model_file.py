@@ -15,7 +15,7 @@ from tiny_onnx import FRAME_LEVEL, INFO, RATE, save_model, sounds, write_model
 
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
-from fftp_tag.model import edit
+from fftp_tag.model import edit, session
 from fftp_tag.model.info import FrameLevel
 from fftp_tag.model.session import Model
 
@@ -112,6 +112,29 @@ def test_a_damaged_file_is_not_run(model, size, value):
     model.write_bytes(whole + b"\0")
     with pytest.raises(InputError, match="model.onnx"):
         Model(model)
+
+
+def test_what_is_damaged_or_a_strangers_is_not_parsed(model, monkeypatch):
+    """ONNX Runtime may have flaws: it gets no file without its checksum."""
+    whole = write_model(model).read_bytes()
+
+    def start(*_):
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr(session, "start_session", start)
+    with pytest.raises(AssertionError, match="parsed"):
+        Model(model)
+    middle = len(whole) // 2
+    for content in (
+        whole[:middle] + b"x" + whole[middle + 1 :],
+        whole[:middle],
+        whole.replace(b"graph_sha256", b"graph_sha255"),
+        b"no model",
+        b"",
+    ):
+        model.write_bytes(content)
+        with pytest.raises(InputError, match=str(model)):
+            Model(model)
 
 
 def test_damaged_weights_in_a_second_file_are_found(model, tmp_path):

@@ -11,6 +11,8 @@ import tiny_onnx
 import yaml
 
 from fftp_tag.cli.main import main
+from fftp_tag.model.session import Model
+from fftp_tag.model.sources import STARTER_MODEL
 
 HUB = ("--name", "me/beeps", "--license", "cc-by-4.0")
 
@@ -107,3 +109,21 @@ def test_what_cannot_be_shared_leaves_nothing(model, tmp_path, capsys):
     assert share(model, tmp_path / "x", "--about", tmp_path / "none")
     assert capsys.readouterr().err.count("\n") == 2
     assert names(tmp_path) == before
+
+
+def test_the_attribution_is_copied(model, tmp_path):
+    """Of the starter, of what is learnt on it, and of a model that has its own."""
+    ours = STARTER_MODEL.with_name("attribution.csv").read_bytes()
+    on_starter = tmp_path / "learnt.onnx"
+    tiny_onnx.write_model(on_starter, credit=Model(STARTER_MODEL).info.credit)
+    for source in (STARTER_MODEL, on_starter):
+        for form in ("hub", "space"):
+            folder = tmp_path / f"{source.stem} {form}"
+            assert not share(source, folder, "--for", form)
+            assert (folder / "attribution.csv").read_bytes() == ours
+            _, text = read_card(folder)
+            assert "[attribution.csv](attribution.csv)" in text
+    (tmp_path / "attribution.csv").write_text("file,author\n", "utf-8")
+    assert not share(model, tmp_path / "mine")
+    copied = tmp_path / "mine" / "attribution.csv"
+    assert copied.read_text("utf-8") == "file,author\n"

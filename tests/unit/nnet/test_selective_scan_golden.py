@@ -22,7 +22,7 @@ from speechbrain_fftp.nnet.selective_scan import selective_scan
 NAMES = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 SHORT = ("l7_skip", "l64_stiff")
 LONG = ("l1_plain", "l64_full", "l257_gated", "l1024_full")
-KERNELS = Path(__file__).parents[2] / "speechbrain" / "test_triton_scan.py"
+KERNELS = Path(__file__).with_name("test_triton_scan.py")
 has_gpu = torch.cuda.is_available()
 interprets = os.environ.get("TRITON_INTERPRET") == "1"
 

@@ -18,10 +18,15 @@ import torch
 from small_encoders import make_encoder
 from small_models import CLIP, PITCHES, make_model, make_modules
 
+from fftp_tag.audio.pieces import through
 from fftp_tag.model.info import ModelInfo
 from fftp_tag.model.int8 import store_in_int8
-from speechbrain_fftp.lobes.frame_classifier import FrameTagger
+from fftp_tag.model.session import Model
+from fftp_tag.tag.live import look, looks_with_state
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, FrameTagger
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import classify, extract_features
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.onnx.export import (
     ExportError,
     describe,
@@ -282,3 +287,59 @@ def test_what_does_not_fit_is_an_error(
     with pytest.raises((ExportError, ValueError), match=named):
         make_model(path, encoder, torch.nn.Linear(40, 3), labels)
     assert not any(tmp_path.iterdir())
+
+
+def export_for_streams(path, look_ahead, mean_var_norm=None):
+    """A model of random weights with a look-ahead."""
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(16, 24, patch_frames=10, stride_frames=5)
+    encoder = ConvNeXt1d(16, 24, 3, embedding, 7, look_ahead=look_ahead)
+    tagger = FrameTagger(encoder, FrameClassifier(24, 3)).eval()
+    for parameter in tagger.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    modules = make_modules(tagger)
+    if mean_var_norm is not None:
+        modules["mean_var_norm"] = mean_var_norm
+    export_onnx(path, modules, "ABC", sample_rate=16000, max_frames=1000)
+    return Model(path)
+
+
+@pytest.mark.parametrize("look_ahead", [0, 4, None])
+def test_chunks_with_a_state_are_those_of_the_whole(look_ahead, tmp_path):
+    """Of any size, with silence, and at both ends."""
+    model = export_for_streams(tmp_path / "model.onnx", look_ahead)
+    bound = 9 if look_ahead is None else look_ahead
+    assert model.info.frame_level.look_ahead == bound
+    rng = np.random.default_rng(0)
+    for hop, n_samples in (
+        (0.1, 64003),
+        (0.25, 80000),
+        (1, 32000),
+        (0.03, 800),
+    ):
+        levels = rng.uniform(0, 3, n_samples // 500 + 1).repeat(500)[:n_samples]
+        wav = noise(n_samples).numpy() * levels.astype(np.float32)
+        wav[20000:30000] = 0
+        (whole,) = model.run(["frame_probabilities"], wav[None])
+        blocks = np.split(wav, np.sort(rng.integers(0, n_samples, 20)))
+        looks = looks_with_state(model.info.frame_level, round(16000 * hop))
+        found = [*through(blocks, *look(model, looks))]
+        times = np.concatenate([x.times for x in found])
+        np.testing.assert_allclose(np.diff(times), 0.05, atol=1e-6)
+        chunks = np.concatenate([x.rows for x in found])
+        np.testing.assert_allclose(chunks, whole[0], atol=1e-4)
+        if n_samples > 800:  # without the state, predictions are others
+            (late,) = model.run(["frame_probabilities"], wav[None, 16000:])
+            assert np.abs(late[0, 0] - whole[0, 20]).max() > 0.01
+
+
+class WholeClipNorm(torch.nn.Module):
+    """Subtracts the mean of a clip."""
+
+    def forward(self, x, lengths=None):
+        return x - x.mean((1, 2), keepdim=True)
+
+
+def test_a_model_that_reads_the_whole_clip_has_no_state(tmp_path):
+    model = export_for_streams(tmp_path / "model.onnx", 2, WholeClipNorm())
+    assert model.info.frame_level.look_ahead is None

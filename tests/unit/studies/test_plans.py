@@ -260,3 +260,10 @@ def test_the_picture_has_a_panel_of_each_kind_and_length(tmp_path):
     first = path.read_bytes()
     plot_steps({"3,000 steps": rows, "12,000": rows}, ["words"], path)
     assert len(path.read_bytes()) > len(first)
+
+
+def test_stored_predictions_are_small():
+    """They are in each checkout; a run of 1,000 clips has about 50 kB."""
+    from studies.plan import RESULTS
+
+    assert sum(x.stat().st_size for x in RESULTS.glob("*.npz")) < 5e6

@@ -14,8 +14,8 @@ import torch
 @pytest.mark.parametrize("is_training", [False, True])
 @torch.no_grad()
 def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
-    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain.nnet.convolution import ConvStemEmbedding
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain_fftp.nnet.stem import ConvStemEmbedding
 
     embedding = ConvStemEmbedding(16, 24, 11, 4, channels=3)
     encoder = ConvNeXt1d(16, 24, 2, embedding, kernel=3, pooling=pooling)
@@ -33,7 +33,7 @@ def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
 
 @torch.no_grad()
 def test_a_stem_is_two_convolutions(device):
-    from speechbrain.nnet.convolution import ConvStemEmbedding
+    from speechbrain_fftp.nnet.stem import ConvStemEmbedding
 
     embedding = ConvStemEmbedding(16, 8, 11, 4, channels=3).to(device)
     feats = torch.randn(2, 51, 16, device=device)
@@ -53,10 +53,37 @@ def test_a_stem_is_two_convolutions(device):
     assert tokens.shape[1] == embedding.num_patches(51)
 
 
-def test_options_that_do_not_suit_the_encoder_are_errors():
+@pytest.mark.parametrize("look_ahead", [0, 1, 4, None])
+@torch.no_grad()
+def test_tokens_depend_on_as_many_later_ones_as_asked_for(device, look_ahead):
     from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain.nnet.convolution import ConvStemEmbedding
-    from speechbrain.nnet.patching import SquarePatchEmbedding
+    from speechbrain.nnet.patching import FFTPEmbedding
+
+    encoder = ConvNeXt1d(
+        n_mels=16,
+        embed_dim=24,
+        depth=3,
+        embedding=FFTPEmbedding(16, 24, patch_frames=4, stride_frames=4),
+        kernel=5,
+        look_ahead=look_ahead,
+    )
+    encoder = encoder.to(device).double()
+    bound = 6 if look_ahead is None else look_ahead
+    feats = torch.randn(2, 120, 16, device=device).double()
+    lengths = torch.tensor([1.0, 0.9])  # 30 and 27 tokens
+    tokens = encoder.encode(feats, lengths).tokens
+    assert tokens.shape[1] == 30
+    other = feats.clone()
+    other[:, 80:] = torch.randn(2, 40, 16)  # from token 20 on
+    change = (encoder.encode(other, lengths).tokens - tokens).abs().amax(2)
+    assert (change[:, : 20 - bound] == 0).all()
+    assert (change[:, 20 - bound : 27] > 1e-9).all()
+
+
+def test_options_that_do_not_suit_the_encoder_are_errors():
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+    from speechbrain_fftp.nnet.stem import ConvStemEmbedding
 
     for patch, stride in ((10, 4), (5, 2), (11, 5)):
         with pytest.raises(ValueError, match=f"{patch} and {stride}"):
@@ -64,6 +91,7 @@ def test_options_that_do_not_suit_the_encoder_are_errors():
     for options, named in (
         ({"embedding": SquarePatchEmbedding(128, 24)}, "bins"),
         ({"pooling": "cls"}, "cls"),
+        ({"look_ahead": 9, "depth": 2, "kernel": 9}, "0..8"),
     ):
         with pytest.raises(ValueError, match=named):
             ConvNeXt1d(128, 24, **options)
@@ -71,7 +99,7 @@ def test_options_that_do_not_suit_the_encoder_are_errors():
 
 @torch.no_grad()
 def test_statistics_are_those_of_a_clips_own_tokens(device):
-    from speechbrain.lobes.models.ConvNeXt1d import WideStatistics
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import WideStatistics
 
     layers = WideStatistics(24, 72).to(device).double().eval()
     tokens = torch.randn(2, 7, 24, dtype=torch.float64, device=device)
@@ -109,7 +137,7 @@ def results(norm, tokens, valid, weights):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_batch_norm_of_valid_tokens_is_that_of_these_alone(device, dtype):
-    from speechbrain.nnet.normalization import TokenBatchNorm
+    from speechbrain_fftp.nnet.normalization import TokenBatchNorm
 
     torch.manual_seed(0)
     tokens = (3 * torch.randn(4, 9, 5) + 7).to(device, dtype)
@@ -144,7 +172,7 @@ def work(rank, folder, norm, parts):
 
 def test_processes_share_statistics_on_a_cpu(tmp_path):
     """One has padding, the other none; together they do what one process does."""
-    from speechbrain.nnet.normalization import TokenBatchNorm
+    from speechbrain_fftp.nnet.normalization import TokenBatchNorm
 
     torch.manual_seed(0)
     tokens, weights = torch.randn(2, 4, 6, 5)

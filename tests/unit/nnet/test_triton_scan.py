@@ -12,10 +12,14 @@ import pytest
 import torch
 
 pytest.importorskip("triton")
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1",
-    reason="neither a GPU nor TRITON_INTERPRET=1",
-)
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(
+        not torch.cuda.is_available()
+        and os.environ.get("TRITON_INTERPRET") != "1",
+        reason="neither a GPU nor TRITON_INTERPRET=1",
+    ),
+]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 OPTIONAL = ("D", "z", "delta_bias")
 SEQUENCES = ("u", "delta", "B", "C", "z")
@@ -72,7 +76,7 @@ def make_inputs(size, absent=(), both=False, dtype=torch.float32):
 
 def run(backend, inputs, compile_options=None, **options):
     """Outputs and gradients."""
-    from speechbrain.nnet.selective_scan import selective_scan
+    from speechbrain_fftp.nnet.selective_scan import selective_scan
 
     if compile_options is not None:
         selective_scan = torch.compile(selective_scan, **compile_options)
@@ -96,7 +100,7 @@ def run(backend, inputs, compile_options=None, **options):
 @pytest.mark.parametrize("name", CASES)
 def test_outputs_and_gradients_are_those_in_torch(monkeypatch, name):
     """Compares the kernels with the scan in torch."""
-    from speechbrain.integrations.triton import selective_scan as triton_backend
+    from speechbrain_fftp.nnet.selective_scan import triton_backend
 
     case = dict(CASES[name])
     if "programs" in case:

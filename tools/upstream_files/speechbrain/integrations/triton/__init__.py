@@ -1,5 +1,0 @@
-"""Package of GPU kernels in `Triton <https://triton-lang.org>`_.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""
