@@ -73,6 +73,8 @@ SCORES = (
     "AUC",
     "others tagged",
     "others tagged, printed",
+    "of classes left out, printed",
+    "inside its interval",
     "no tag",
     "no tag, printed",
     "right, printed",
@@ -350,9 +352,16 @@ def measure(source, draw):
     labels = np.array(own.labels)
     right = labels[probs.argmax(1)] == [clip.label for clip in draw.tested]
     printed = report.validation.scores
+    found = score_probabilities(right, probs, others, own.model.rules.threshold)
+    near = getattr(report.validation, "near", None)  # of earlier commits: none
+    is_inside = np.nan
+    if near is not None and near.low is not None:
+        is_inside = near.low <= found["others tagged"] <= near.high
     scores = {
         "linear": score_linear(draw),
-        **score_probabilities(right, probs, others, own.model.rules.threshold),
+        **found,
+        "of classes left out, printed": np.nan if near is None else near.share,
+        "inside its interval": is_inside,
         "others tagged, printed": report.validation.others_tagged,
         "no tag, printed": printed["no_tag"].value,
         "right, printed": printed["accuracy"].value,

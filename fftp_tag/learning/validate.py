@@ -16,12 +16,19 @@ from fftp_tag.learning.features import Sample
 from fftp_tag.learning.fit import (
     Answers,
     Fit,
+    View,
     fit,
     kinds_of,
     targets_of,
     without_alike,
 )
 from fftp_tag.learning.thresholds import POINTS
+from fftp_tag.learning.unknown import (
+    Unknown,
+    find_lookalikes,
+    summarise,
+    without_class,
+)
 from fftp_tag.model.spans import Views
 from fftp_tag.score.intervals import exact_interval
 from fftp_tag.score.tags import f1_of_tags
@@ -83,9 +90,12 @@ class Validation:
         and cannot be learnt from and tested at once.
     points : dict of Point
         Of the default thresholds, and of ``POINTS``, by name.
-    others_tagged : float
-        The share of other sounds, of kinds that are not learnt from, that are
-        tagged.
+    others, near : Unknown, optional
+        How many other sounds are tagged: of the bank, of kinds that are not learnt
+        from; and clips of each class by what has not learnt it, if clips have one
+        class each.
+    not_told : list of str
+        Labels of the classes that clips of left-out classes cannot be told from.
     clips : list of HeldOut
         All clips, those in doubt first.
     right, spectrum_right : numpy.ndarray
@@ -100,7 +110,9 @@ class Validation:
     confusions: list[Confusion] = dataclasses.field(default_factory=list)
     unmeasured: list[str] = dataclasses.field(default_factory=list)
     points: dict[str, Point] = dataclasses.field(default_factory=dict)
-    others_tagged: float = 0.0
+    others: Unknown | None = None
+    near: Unknown | None = None
+    not_told: list[str] = dataclasses.field(default_factory=list)
     clips: list[HeldOut] = dataclasses.field(default_factory=list)
     right: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     spectrum_right: np.ndarray = dataclasses.field(
@@ -111,6 +123,11 @@ class Validation:
     def thresholds(self) -> np.ndarray:
         """What probabilities of tags must reach ``[C]``."""
         return self.encoder.thresholds
+
+    @property
+    def others_tagged(self) -> float:
+        """The share of other sounds of the bank that are tagged."""
+        return 0.0 if self.others is None else self.others.share
 
     @property
     def share_right(self) -> float:
@@ -195,8 +212,7 @@ def validate(
             for name, found in of_points.items()
         }
     others = encoder.held_out.tagged[len(clips) :]
-    if bank:
-        result.others_tagged = float(others.any(1).mean())
+    result.others = summarise([x.clip.kind for x in bank], others)
     result.clips = sort_by_doubt(clips, of_clips.probs, measured)
     if len(labels) > 1:
         judged = np.flatnonzero(targets.any(1) & ~is_reviewed)
@@ -211,6 +227,8 @@ def validate(
             scored, of_rows, Answers(*(x[rows] for x in of_spectrum)), measured
         )
         result.confusions = find_confusions(labels, scored, of_rows)
+    if single_label and len(labels) > 1:
+        measure_near(result, labels, clips + bank, views.encoder)
     return result
 
 
@@ -226,6 +244,22 @@ def score_point(
     return Point(
         float(own.any(1).mean()), float(others.mean()) if others.size else 0.0
     )
+
+
+def measure_near(
+    result: Validation, labels: list[str], samples: list[Sample], view: View
+) -> None:
+    """Measures what clips are taken for by what has not learnt their class."""
+    rows, unknown = without_class(result.encoder, samples, view)
+    is_used = [not samples[row].clip.is_reviewed for row in rows]
+    rows, unknown = rows[is_used], unknown[is_used]
+    if not len(rows):
+        return
+    own_classes = targets_of([samples[row] for row in rows]).argmax(1)
+    is_tagged = unknown >= result.thresholds
+    result.near = summarise([labels[c] for c in own_classes], is_tagged)
+    own = result.encoder.held_out.probs[rows]
+    result.not_told = find_lookalikes(labels, own_classes, own, unknown)
 
 
 def sort_by_doubt(

@@ -19,8 +19,9 @@ from fftp_tag.data.clips import Clip
 from fftp_tag.learning import fit as fitting
 from fftp_tag.learning.bank import FOLDER, read_bank
 from fftp_tag.learning.features import Sample
-from fftp_tag.learning.fit import fit, without_alike
+from fftp_tag.learning.fit import fit, learn_from, without_alike
 from fftp_tag.learning.thresholds import POINTS
+from fftp_tag.learning.unknown import find_lookalikes, summarise, without_class
 from fftp_tag.learning.validate import validate
 from fftp_tag.model.spans import Views
 
@@ -199,3 +200,68 @@ def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
     found = fit(clips + reviewed, [np.arange(5)], True, folds)
     assert counts == [20, 15, 15, 15, 15]
     np.testing.assert_allclose(found.held_out.probs, 0.5, atol=1e-6)
+
+
+def make_fit(samples, view, n_folds=3):
+    """What is learnt from samples, with folds of clips and of kinds."""
+    return fit(samples, view, True, np.arange(len(samples)) % n_folds)
+
+
+def test_a_left_out_class_is_not_learnt_from():
+    """Changes of its own clips change nothing but what these are taken for."""
+    view = [np.arange(12)]
+    means = 4 * np.random.default_rng(5).standard_normal((2, 12))
+    clips = make_samples(means, 6, seed=0)
+    bank = make_samples(np.eye(4, 12), 3, 1, range(4))
+    fitted = make_fit(clips + bank, view)
+    rows, probs = without_class(fitted, clips + bank, view)
+    assert rows.tolist() == list(range(12))
+    of_classes = np.array([x.target.argmax() for x in clips])
+    assert (probs[rows, of_classes] == 0).all()
+    # As a classifier of one class that is learnt and calibrated here
+    rest = clips[6:] + bank
+    expected = learn_from(rest, view, True)
+    expected = expected.calibrate(
+        fitted.classifier.temperature, fitted.classifier.offset
+    )
+    np.testing.assert_allclose(
+        probs[:6],
+        expected.probabilities([x.spans for x in clips[:6]]),
+        atol=1e-6,
+    )
+
+
+def test_the_interval_is_of_kinds_not_of_clips():
+    """It is as wide, however many clips of each kind there are."""
+    shares = [0, 0.25, 0.5, 0.25, 0.75]
+    found = []
+    for size in (4, 400):
+        kinds = np.repeat(list("abcde"), size).tolist()
+        tagged = np.concatenate(
+            [np.arange(size) < share * size for share in shares]
+        )
+        found.append(summarise(kinds, tagged[:, None]))
+    assert found[0] == found[1]
+    assert found[0][0] == pytest.approx(0.35)
+    assert (found[0].worst, found[0].worst_share) == ("e", 0.75)
+    half = 2.776 * np.std(shares, ddof=1) * (2 / 5) ** 0.5
+    assert found[0].high == pytest.approx(0.35 + half, abs=1e-3)
+    assert summarise(["a", "b"], np.ones((2, 1))).low is None
+    assert summarise([], np.ones((0, 1))) is None
+    # Three times as many kinds as are tagged at most, if none is
+    alike = summarise(list("abcdefghij"), np.zeros((10, 1)))
+    assert alike.high == pytest.approx(2**0.5 * 0.3085, abs=1e-4)
+
+
+def test_what_cannot_be_told_apart_is_named():
+    """A class whose clips are no more probable than others that look like it."""
+    classes = np.repeat([0, 1, 2], 10)
+    probs = np.random.default_rng(0).random((30, 3)) / 4
+    probs[np.arange(30), classes] += 0.5
+    unknown = probs.copy()
+    unknown[np.arange(30), classes] = 0
+    # Clips of c are as sure to be a; those of a are taken for b, those of b for c,
+    # but less surely
+    unknown[20:] = probs[:10]
+    unknown[:10, 1] = unknown[10:20, 2] = 0.3
+    assert find_lookalikes(["a", "b", "c"], classes, probs, unknown) == ["a"]
