@@ -31,7 +31,7 @@ test: $(DEV_INSTALLED)
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
 		-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# What CI runs once a week: mutants, and slow tests, such as kills of trainings
+# What CI runs once a week: mutants, and slow tests, such as kills of calibrate
 weekly: $(DEV_INSTALLED)
 	$(VENV)/bin/python tools/mutants.py
 	$(VENV)/bin/python -m pytest -m "slow and not gpu" \

@@ -26,7 +26,7 @@ from fftp_tag.errors import counted
 
 if TYPE_CHECKING:
     from fftp_tag.learning.learn import Report
-    from fftp_tag.learning.validate import Score
+    from fftp_tag.learning.validate import Score, Validation
 
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
@@ -86,6 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "quarter of --background; the last quarter then tells how many there are",
     )
     parser.add_argument(
+        "--operate",
+        choices=("cautious", "balanced", "eager"),
+        help="tag about a half, three quarters or nine tenths of the clips whose "
+        "most probable class is right; the report tells what each tags of your "
+        "clips and of other sounds (default: tag what is more probable than not)",
+    )
+    parser.add_argument(
         "--clips",
         metavar="TABLE.csv",
         help="table to write: what each clip is taken for by what is learnt from "
@@ -118,6 +125,7 @@ def run(args: argparse.Namespace) -> None:
         numbered=args.numbered,
         false_alarms_per_hour=args.false_alarms,
         reviewed=args.reviewed,
+        operate=args.operate,
         progress=True,
     )
     print_report(report)
@@ -173,10 +181,12 @@ def print_report(report: "Report") -> None:
                 "  of the same recordings, if several clips are of one: put "
                 "these into a folder inside their class's"
             )
-        print(
-            f"  {validation.others_tagged:.3f} of other sounds are tagged, of kinds "
-            "that are not learnt from"
-        )
+        print_unknown(validation)
+    if validation.points:
+        print("held-out sounds that are tagged, by --operate:")
+        print("  yours  other sounds")
+        for name, point in validation.points.items():
+            print(f"  {point.own:.3f}  {point.others:12.3f}  {name}")
     if validation.unmeasured:
         classes = output.printable(", ".join(validation.unmeasured))
         print(f"not measured, for lack of clips of other recordings: {classes}")
@@ -191,6 +201,32 @@ def print_report(report: "Report") -> None:
         )
     for name, reason in report.not_read.items():
         print(output.printable(f"not read: {name}: {reason}"))
+
+
+def print_unknown(validation: "Validation") -> None:
+    """Prints how many sounds that are not learnt are tagged, by kind."""
+    rows = {
+        "other sounds": validation.others,
+        "sounds like yours, each class left out in turn": validation.near,
+    }
+    print("unknown sounds that are tagged, means of kinds not learnt from:")
+    for name, found in rows.items():
+        if found is None:
+            continue
+        line = f"  {found.share:.3f}"
+        if found.low is not None:
+            line += f" [{found.low:.3f}, {found.high:.3f}]"
+        line += f" of {name}"
+        if found.worst_share > 0:
+            line += f"; most of {found.worst}, {found.worst_share:.3f}"
+        print(output.printable(line))
+    if validation.not_told:
+        classes = output.printable(", ".join(validation.not_told))
+        print(
+            f"hardly told from unknown sounds like them: {classes}. Record "
+            "sounds that are taken for these, and put them into the folder "
+            "background"
+        )
 
 
 def write_clips(path: str, report: "Report") -> None:

@@ -44,6 +44,8 @@ class ClipClassifier:
     identity : ClipClassifier, optional
         Tells the C classes apart, where this one tells whether it is one of
         them: probabilities are the products of both.
+    temperature, offset : float
+        What it is calibrated with.
     """
 
     weight: np.ndarray
@@ -51,6 +53,8 @@ class ClipClassifier:
     n_classes: int
     single_label: bool
     identity: "ClipClassifier | None" = None
+    temperature: float = 1.0
+    offset: float = 0.0
 
     def calibrate(
         self, temperature: float, offset: float = 0.0
@@ -61,7 +65,11 @@ class ClipClassifier:
         bias = self.bias / temperature
         bias[self.n_classes :] += offset
         return dataclasses.replace(
-            self, weight=self.weight / temperature, bias=bias
+            self,
+            weight=self.weight / temperature,
+            bias=bias,
+            temperature=temperature,
+            offset=offset,
         )
 
     def logits(self, features: np.ndarray) -> np.ndarray:

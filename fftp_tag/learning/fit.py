@@ -20,7 +20,12 @@ from fftp_tag.learning.classifier import (
     learn_labels,
 )
 from fftp_tag.learning.features import Sample
-from fftp_tag.learning.thresholds import are_learnable, learn_thresholds
+from fftp_tag.learning.thresholds import (
+    are_learnable,
+    find_shift,
+    learn_thresholds,
+    shift_thresholds,
+)
 from fftp_tag.model.info import THRESHOLD
 
 # In calibration, all sounds of the bank together count so much more than all clips
@@ -35,7 +40,12 @@ class Answers(NamedTuple):
     """What a classifier says of samples."""
 
     probs: np.ndarray  # [samples, C]
-    tagged: np.ndarray  # whether they reach their thresholds [samples, C]
+    thresholds: np.ndarray  # what these must reach [samples, C]
+
+    @property
+    def tagged(self) -> np.ndarray:
+        """Which classes reach their thresholds ``[samples, C]``."""
+        return self.probs >= self.thresholds
 
 
 class Fit(NamedTuple):
@@ -50,16 +60,45 @@ class Fit(NamedTuple):
     held_out : Answers
         Of each sample, by a classifier and thresholds of the other folds; of
         none, if folds are impossible.
+    shift : float
+        What was added to the logits of thresholds, see ``operate``.
     """
 
     classifier: ClipClassifier
     thresholds: np.ndarray
     held_out: Answers
+    shift: float = 0.0
 
     def answers(self, samples: list[Sample]) -> Answers:
         """What it says of new samples."""
         probs = self.classifier.probabilities([x.spans for x in samples])
-        return Answers(probs, probs >= self.thresholds)
+        return Answers(probs, np.tile(self.thresholds, (len(probs), 1)))
+
+    def operate(
+        self, samples: list[Sample], folds: np.ndarray, share: float
+    ) -> "Fit":
+        """A copy whose thresholds are shifted, so that a share of the held-out
+        clips whose most probable class is right are tagged.
+
+        Thresholds of a fold are shifted by the clips of the others.
+        """
+        targets = targets_of(samples)
+        is_used = np.array(
+            [not x.clip.is_reviewed and not x.clip.kind for x in samples]
+        )
+        probs, before = self.held_out
+
+        def shift_by(rows: np.ndarray) -> float:
+            """The shift that some of the clips need."""
+            return find_shift(targets[rows], probs[rows], before[rows], share)
+
+        after = np.empty_like(before)
+        for fold in np.unique(folds):
+            own = folds == fold
+            after[own] = shift_thresholds(before[own], shift_by(is_used & ~own))
+        shift = shift_by(is_used)
+        thresholds = shift_thresholds(self.thresholds, shift)
+        return Fit(self.classifier, thresholds, Answers(probs, after), shift)
 
 
 def fit(
@@ -93,7 +132,7 @@ def fit(
                 of_all.identity and of_all.identity.calibrate(TEMPERATURE),
             )
         probs = np.zeros((0, of_all.n_classes), np.float32)
-        return Fit(of_all, thresholds, Answers(probs, probs >= thresholds))
+        return Fit(of_all, thresholds, Answers(probs, probs))
     of_folds = [
         learn_from(
             [x for x, own in zip(samples, folds, strict=True) if own != fold],
@@ -109,14 +148,15 @@ def fit(
         own = np.flatnonzero(folds == fold)
         probs[own] = classifier.probabilities([samples[x].spans for x in own])
     if single_label:
-        return Fit(of_all, thresholds, Answers(probs, probs >= thresholds))
+        of_samples = np.full_like(probs, THRESHOLD)
+        return Fit(of_all, thresholds, Answers(probs, of_samples))
     is_used = np.array(
         [not x.clip.is_reviewed and not x.clip.kind for x in samples]
     )
-    thresholds, tagged = cross_validate_thresholds(
+    thresholds, of_samples = cross_validate_thresholds(
         targets_of(samples), probs, np.where(is_used, folds, -1)
     )
-    return Fit(of_all, thresholds, Answers(probs, tagged))
+    return Fit(of_all, thresholds, Answers(probs, of_samples))
 
 
 def targets_of(samples: list[Sample]) -> np.ndarray:
@@ -239,7 +279,7 @@ def calibrate(
 def cross_validate_thresholds(
     targets: np.ndarray, probs: np.ndarray, folds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Thresholds ``[C]``, and whether clips are tagged by those of other folds.
+    """Thresholds ``[C]``, and those of each clip, by the other folds, ``[clips, C]``.
 
     ``targets`` and ``probs`` are ``[clips, C]``; nothing is learnt from clips of
     the fold -1.
@@ -251,11 +291,11 @@ def cross_validate_thresholds(
         return learn_thresholds(targets[rows], probs[rows], learnable)
 
     learnable = are_learnable(targets[folds >= 0])
-    tagged = np.zeros(probs.shape, bool)
+    of_clips = np.empty(probs.shape, np.float32)
     for fold in np.unique(folds):
         own = folds == fold
-        tagged[own] = probs[own] >= learn(~own)
-    return learn(folds >= 0), tagged
+        of_clips[own] = learn(~own)
+    return learn(folds >= 0), of_clips
 
 
 def without_alike(

@@ -29,7 +29,7 @@ from fftp_tag.learning.clips import (
     list_data,
 )
 from fftp_tag.learning.features import Cache, Sample, compute_samples
-from fftp_tag.learning.thresholds import choose_high
+from fftp_tag.learning.thresholds import POINTS, choose_high, shift_thresholds
 from fftp_tag.learning.validate import (
     Score,
     Validation,
@@ -122,6 +122,7 @@ def learn(
     false_alarms_per_hour: float | None = None,
     reviewed: PathLike | None = None,
     bank: list[Clip] | None = None,
+    operate: str | None = None,
     progress: bool = False,
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
@@ -163,6 +164,11 @@ def learn(
     bank : list of Clip, optional
         Other sounds, on which the model is to be silent, each of a kind; by
         default those of ``read_bank``.
+    operate : str, optional
+        The operating point: "cautious", "balanced" or "eager" thresholds tag a
+        half, three quarters or nine tenths of the clips whose most probable class
+        is right, by cross-validation. By default, a tag is more probable than not
+        or, where clips have several classes, its threshold has the best F1.
     progress : bool
         Whether to show progress.
 
@@ -184,6 +190,10 @@ def learn(
     check_output(output)
     if output.resolve() == Path(tagger.model.path).resolve():
         raise InputError(f"{output} is the input model: give another output.")
+    if operate is not None and operate not in POINTS:
+        raise InputError(
+            f"operate is one of {', '.join(POINTS)}, not {operate}."
+        )
     if false_alarms_per_hour is not None and background is None:
         raise InputError(
             "an upper limit of false alarms needs --background: a recording in "
@@ -203,7 +213,9 @@ def learn(
     data = find_all_sounds(listed, reader, cache.found)
     check_data(data)
     with tempfile.TemporaryDirectory() as scratch:
-        form = learn_form(tagger, data, reader, cache, scratch, progress)
+        form = learn_form(
+            tagger, data, reader, cache, scratch, operate, progress
+        )
         are_longer = choose_span(data.whole()) > choose_span(data)
         if are_longer and not form.validation.encoder_helps:
             whole = learn_form(
@@ -212,11 +224,17 @@ def learn(
                 reader,
                 Cache(output.with_name(f"{output.name}.whole.npz")),
                 scratch,
+                operate,
                 progress,
             )
             if whole.validation.share_right > form.validation.share_right:
                 form = whole
         data, validation = form.data, form.validation
+        if operate is not None and not validation.points:
+            raise InputError(
+                f"{data_folder}: an operating point needs held-out clips: add "
+                "some of other recordings, or leave out --operate."
+            )
         rules = write_learnt(form.encoder.model, output, data, validation)
     held_out = [x for x in form.samples if x.clip.split == "eval"]
     eval_scores = {}
@@ -319,6 +337,7 @@ def learn_form(
     reader: ClipReader,
     cache: Cache,
     scratch: PathLike,
+    operate: str | None,
     progress: bool,
 ) -> Form:
     """Computes the features of the clips, and learns from them."""
@@ -332,7 +351,9 @@ def learn_form(
     views = make_views(token_size(tagger.model), samples[0].spans.shape[1])
     if data.are_whole:  # the spectrum has told as much alone
         views = views._replace(encoder=views.encoder + views.spectrum)
-    validation = validate(data.labels, learnt, views, data.single_label)
+    validation = validate(
+        data.labels, learnt, views, data.single_label, operate
+    )
     not_read = {**data.not_read, **not_read}
     return Form(encoder, data, samples, not_read, validation)
 
@@ -345,10 +366,11 @@ def write_learnt(
 ) -> Rules:
     """Writes a model.onnx: the encoder with the classifier; returns its rules."""
     thresholds = validation.thresholds
+    high = shift_thresholds(np.array(HIGH), validation.encoder.shift)
     rules = dataclasses.replace(
         default_rules(len(data.labels)).replace(thresholds),
         low=np.minimum(thresholds, np.float32(LOW)),
-        high=np.maximum(thresholds, np.float32(HIGH)),
+        high=np.maximum(thresholds, high),
         is_learnt=True,
     )
     info = dataclasses.replace(

@@ -19,6 +19,10 @@ from fftp_tag.tag.events import Timeline
 logger = logging.getLogger(__name__)
 
 MIN_POSITIVES = 5  # clips of a class, to learn its rules
+MIN_MAX_THRESHOLD = 0.001, 0.999
+# Operating points: how many of the clips whose most probable class is right get it
+# as a tag
+POINTS = {"cautious": 0.5, "balanced": 0.75, "eager": 0.9}
 NEVER = np.float32(1)  # the threshold of a class that is not to be found
 
 
@@ -136,8 +140,46 @@ def learn_thresholds(
     return thresholds
 
 
+def find_shift(
+    targets: np.ndarray,
+    probs: np.ndarray,
+    thresholds: np.ndarray,
+    share: float,
+) -> float:
+    """What to add to the logits of thresholds, so that a share of the clips whose
+    most probable class is right reach it; 0 if there are no such clips.
+
+    Arguments
+    ---------
+    targets, probs, thresholds : numpy.ndarray
+        Multi-hot labels, and probabilities with what they must reach,
+        ``[clips, C]``.
+    share : float
+    """
+    from scipy.special import logit
+
+    best = np.arange(len(probs)), probs.argmax(1)
+    right = targets[best] > 0.5
+    if not right.any():
+        return 0.0
+    reached = probs[best].clip(*MIN_MAX_THRESHOLD)
+    margins = logit(reached) - logit(thresholds[best].clip(*MIN_MAX_THRESHOLD))
+    return float(np.quantile(margins[right], 1 - share))
+
+
+def shift_thresholds(thresholds: np.ndarray, shift: float) -> np.ndarray:
+    """Thresholds with so much added to their logits."""
+    from scipy.special import expit, logit
+
+    before = thresholds.clip(*MIN_MAX_THRESHOLD)
+    after = expit(logit(before) + shift).clip(*MIN_MAX_THRESHOLD)
+    return after.astype(np.float32)
+
+
 def best_threshold(
-    is_true: np.ndarray, probs: np.ndarray, min_threshold: float = 0.001
+    is_true: np.ndarray,
+    probs: np.ndarray,
+    min_threshold: float = MIN_MAX_THRESHOLD[0],
 ) -> np.float32:
     """The highest threshold of maximum F1, or 0.5 if no clip is found.
 

@@ -16,10 +16,18 @@ from fftp_tag.learning.features import Sample
 from fftp_tag.learning.fit import (
     Answers,
     Fit,
+    View,
     fit,
     kinds_of,
     targets_of,
     without_alike,
+)
+from fftp_tag.learning.thresholds import POINTS
+from fftp_tag.learning.unknown import (
+    Unknown,
+    find_lookalikes,
+    summarise,
+    without_class,
 )
 from fftp_tag.model.spans import Views
 from fftp_tag.score.intervals import exact_interval
@@ -57,6 +65,13 @@ class Confusion(NamedTuple):
     clips: list[str]
 
 
+class Point(NamedTuple):
+    """What an operating point tags of held-out sounds, as shares."""
+
+    own: float  # of the clips with a class, with a class of theirs
+    others: float  # of other sounds, of kinds that are not learnt from
+
+
 @dataclasses.dataclass
 class Validation:
     """What is learnt, and how good it is; without scores if these are impossible.
@@ -73,9 +88,14 @@ class Validation:
     unmeasured : list of str
         Labels of the classes that are not scored: their clips are of one group,
         and cannot be learnt from and tested at once.
-    others_tagged : float
-        The share of other sounds, of kinds that are not learnt from, that are
-        tagged.
+    points : dict of Point
+        Of the default thresholds, and of ``POINTS``, by name.
+    others, near : Unknown, optional
+        How many other sounds are tagged: of the bank, of kinds that are not learnt
+        from; and clips of each class by what has not learnt it, if clips have one
+        class each.
+    not_told : list of str
+        Labels of the classes that clips of left-out classes cannot be told from.
     clips : list of HeldOut
         All clips, those in doubt first.
     right, spectrum_right : numpy.ndarray
@@ -89,7 +109,10 @@ class Validation:
     scores: dict[str, Score] = dataclasses.field(default_factory=dict)
     confusions: list[Confusion] = dataclasses.field(default_factory=list)
     unmeasured: list[str] = dataclasses.field(default_factory=list)
-    others_tagged: float = 0.0
+    points: dict[str, Point] = dataclasses.field(default_factory=dict)
+    others: Unknown | None = None
+    near: Unknown | None = None
+    not_told: list[str] = dataclasses.field(default_factory=list)
     clips: list[HeldOut] = dataclasses.field(default_factory=list)
     right: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     spectrum_right: np.ndarray = dataclasses.field(
@@ -100,6 +123,11 @@ class Validation:
     def thresholds(self) -> np.ndarray:
         """What probabilities of tags must reach ``[C]``."""
         return self.encoder.thresholds
+
+    @property
+    def others_tagged(self) -> float:
+        """The share of other sounds of the bank that are tagged."""
+        return 0.0 if self.others is None else self.others.share
 
     @property
     def share_right(self) -> float:
@@ -117,7 +145,11 @@ class Validation:
 
 
 def validate(
-    labels: list[str], samples: list[Sample], views: Views, single_label: bool
+    labels: list[str],
+    samples: list[Sample],
+    views: Views,
+    single_label: bool,
+    operate: str | None = None,
 ) -> Validation:
     """Learns from samples, and cross-validates what is learnt.
 
@@ -135,6 +167,8 @@ def validate(
         The features to learn from.
     single_label : bool
         Whether each clip has one class, or none.
+    operate : str, optional
+        The operating point, one of ``POINTS``.
     """
     clips = [x for x in samples if not x.clip.kind]
     targets = targets_of(clips)
@@ -149,9 +183,16 @@ def validate(
     encoder, spectrum = (
         fit(clips + bank, view, single_label, all_folds) for view in views
     )
-    result = Validation(encoder, spectrum, unmeasured=labels)
-    if folds is None:
-        return result
+    if folds is None or all_folds is None:
+        return Validation(encoder, spectrum, unmeasured=labels)
+    of_points = {"default": encoder} | {
+        name: encoder.operate(clips + bank, all_folds, share)
+        for name, share in POINTS.items()
+    }
+    if operate is not None:
+        encoder = of_points[operate]
+        spectrum = spectrum.operate(clips + bank, all_folds, POINTS[operate])
+    result = Validation(encoder, spectrum)
     of_clips, of_spectrum = (
         Answers(*(x[: len(clips)] for x in own.held_out))
         for own in (encoder, spectrum)
@@ -164,9 +205,14 @@ def validate(
     result.unmeasured = [
         x for x, found in zip(labels, measured, strict=True) if not found
     ]
-    others = encoder.held_out.probs[len(clips) :] >= encoder.thresholds
-    if bank:
-        result.others_tagged = float(others.any(1).mean())
+    judged = np.flatnonzero(targets[:, measured].any(1) & ~is_reviewed)
+    if judged.size:
+        result.points = {
+            name: score_point(found.held_out, targets, judged)
+            for name, found in of_points.items()
+        }
+    others = encoder.held_out.tagged[len(clips) :]
+    result.others = summarise([x.clip.kind for x in bank], others)
     result.clips = sort_by_doubt(clips, of_clips.probs, measured)
     if len(labels) > 1:
         judged = np.flatnonzero(targets.any(1) & ~is_reviewed)
@@ -181,7 +227,39 @@ def validate(
             scored, of_rows, Answers(*(x[rows] for x in of_spectrum)), measured
         )
         result.confusions = find_confusions(labels, scored, of_rows)
+    if single_label and len(labels) > 1:
+        measure_near(result, labels, clips + bank, views.encoder)
     return result
+
+
+def score_point(
+    held_out: Answers, targets: np.ndarray, judged: np.ndarray
+) -> Point:
+    """What is tagged of clips with targets ``[clips, C]``, of which those at some
+    indices count, and of the other sounds that follow them.
+    """
+    tagged = held_out.tagged
+    own = tagged[judged] & (targets[judged] > 0.5)
+    others = tagged[len(targets) :].any(1)
+    return Point(
+        float(own.any(1).mean()), float(others.mean()) if others.size else 0.0
+    )
+
+
+def measure_near(
+    result: Validation, labels: list[str], samples: list[Sample], view: View
+) -> None:
+    """Measures what clips are taken for by what has not learnt their class."""
+    rows, unknown = without_class(result.encoder, samples, view)
+    is_used = [not samples[row].clip.is_reviewed for row in rows]
+    rows, unknown = rows[is_used], unknown[is_used]
+    if not len(rows):
+        return
+    own_classes = targets_of([samples[row] for row in rows]).argmax(1)
+    is_tagged = unknown >= result.thresholds
+    result.near = summarise([labels[c] for c in own_classes], is_tagged)
+    own = result.encoder.held_out.probs[rows]
+    result.not_told = find_lookalikes(labels, own_classes, own, unknown)
 
 
 def sort_by_doubt(
@@ -290,7 +368,9 @@ def find_confusions(
     a class counts if it is tagged.
     """
     clips = defaultdict(list)
-    for x, row, tags in zip(samples, *answers, strict=True):
+    for x, row, tags in zip(
+        samples, answers.probs, answers.tagged, strict=True
+    ):
         others = np.where(x.target > 0.5, -1, row)
         other = others.argmax()
         own = np.flatnonzero(x.target > 0.5)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import tiny_onnx
+from scipy.special import expit, logit
 from sklearn.metrics import f1_score
 from tiny_onnx import LONGEST, RATE
 
@@ -448,6 +449,8 @@ def test_what_cannot_be_measured_is_not_scored(tagger, clips, my):
         assert bool(found.scores) == (len(alone) < 3)
     assert not found.confusions
     assert all(clip.doubt is None for clip in found.clips)
+    with pytest.raises(InputError, match="needs held-out clips"):
+        learn(tagger, clips, my, operate="eager")
 
 
 def test_wrong_labels_are_in_doubt(tmp_path, tagger, clips, my, capsys):
@@ -465,9 +468,20 @@ def test_wrong_labels_are_in_doubt(tmp_path, tagger, clips, my, capsys):
     assert first.name == "low/0.wav" and first.doubt > 0.9
     table = tmp_path / "doubt.csv"
     command = ["learn", clips, "--model", tagger.model.path]
-    command += ["--output", my, "--clips", table]
+    command += ["--output", my, "--clips", table, "--operate", "eager"]
     assert main([*map(str, command)]) == 0
     printed = capsys.readouterr().out
+    # Nine of ten clips whose most probable class is right reach it
+    reached = [
+        max(clip.probs)
+        for clip in found.clips
+        if clip.target[clip.probs.argmax()] > 0.5
+    ]
+    rules = read_model(my).model.rules
+    shift = np.quantile(logit(reached), 0.1)
+    np.testing.assert_allclose(rules.threshold, expit(shift), atol=1e-3)
+    high = expit(shift + logit(0.7))
+    np.testing.assert_allclose(rules.high, high, atol=1e-3)
     for name in [*TONES, first.name, f"{found.scores['accuracy'].value:.3f}"]:
         assert name in printed
     doubts = [float(row["doubt"]) for row in csv.DictReader(table.open())]

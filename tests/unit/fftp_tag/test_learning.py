@@ -203,8 +203,8 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     ]
     scores = score_answers(
         samples,
-        Answers(probs, probs > 0.5),
-        Answers(0.4 * probs, 0.4 * probs > 0.5),
+        Answers(probs, np.full_like(probs, 0.5)),
+        Answers(0.4 * probs, np.full_like(probs, 0.5)),
     )
     assert scores["no_tag"][:2] == (0, 1)  # by the encoder, and without it
     found = scores["accuracy"]
@@ -213,7 +213,7 @@ def test_intervals_are_those_of_as_many_new_clips(clips_per_group):
     assert found.high - found.value == pytest.approx(expected, rel=0.2)
     assert found.value - found.low == pytest.approx(expected, rel=0.2)
     # Of three times as many as are wrong at most, if none is
-    right = Answers(targets, targets > 0.5)
+    right = Answers(targets, np.full_like(targets, 0.5))
     all_right = score_answers(samples, right, right)
     low, high = all_right["accuracy"][2:]
     assert 1 - low == pytest.approx(2**0.5 * 3.69 / n_groups, rel=0.01)

@@ -19,7 +19,9 @@ from fftp_tag.data.clips import Clip
 from fftp_tag.learning import fit as fitting
 from fftp_tag.learning.bank import FOLDER, read_bank
 from fftp_tag.learning.features import Sample
-from fftp_tag.learning.fit import fit, without_alike
+from fftp_tag.learning.fit import fit, learn_from, without_alike
+from fftp_tag.learning.thresholds import POINTS
+from fftp_tag.learning.unknown import find_lookalikes, summarise, without_class
 from fftp_tag.learning.validate import validate
 from fftp_tag.model.spans import Views
 
@@ -141,6 +143,47 @@ def test_unknown_sounds_get_no_tag(single_label):
     assert printed == pytest.approx(shares["with"], abs=0.15)
 
 
+@pytest.mark.parametrize("single_label", [True, False])
+def test_operating_points_hold_on_new_sounds(single_label):
+    """Each tags about the share of new clips, and of other sounds, that is printed.
+
+    If clips have one class, fewer: all kinds of the bank compete with it, and in
+    cross-validation those of the other folds.
+    """
+    tolerance = 0.2 if single_label else 0.12
+    draw = np.random.default_rng(4)
+    means = 0.7 * draw.standard_normal((2, 12))
+    others = 0.7 * draw.standard_normal((40, 12))
+    clips = make_samples(means, 60, seed=0)
+    bank = make_samples(others, 4, 1, [*range(len(others))])
+    new = make_samples(means, 200, seed=2)
+    unknown = make_samples(
+        0.7 * draw.standard_normal((400, 12)), 1, 3, [0] * 400
+    )
+    views = Views([np.arange(12)], [np.arange(6, 12)])
+    found = []
+    for name, share in POINTS.items():
+        learnt = validate(
+            ["a", "b"], clips + bank, views, single_label, operate=name
+        )
+        printed = learnt.points[name]
+        assert learnt.others_tagged == printed.others
+        of_new, of_unknown = (
+            learnt.encoder.answers(own) for own in (new, unknown)
+        )
+        target = np.stack([x.target for x in new]) > 0.5
+        tagged = (of_new.tagged & target).any(1)
+        right = target[np.arange(len(new)), of_new.probs.argmax(1)]
+        assert tagged[right].mean() == pytest.approx(share, abs=tolerance)
+        assert tagged.mean() == pytest.approx(printed.own, abs=tolerance)
+        seen = of_unknown.tagged.any(1).mean()
+        assert seen == pytest.approx(printed.others, abs=tolerance)
+        found.append(printed)
+    for shares in zip(*found):
+        assert list(shares) == sorted(shares) and shares[0] < shares[2]
+    assert "default" in learnt.points
+
+
 def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
     """They are unlike what will be heard, but are classified."""
     counts = []
@@ -157,3 +200,68 @@ def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
     found = fit(clips + reviewed, [np.arange(5)], True, folds)
     assert counts == [20, 15, 15, 15, 15]
     np.testing.assert_allclose(found.held_out.probs, 0.5, atol=1e-6)
+
+
+def make_fit(samples, view, n_folds=3):
+    """What is learnt from samples, with folds of clips and of kinds."""
+    return fit(samples, view, True, np.arange(len(samples)) % n_folds)
+
+
+def test_a_left_out_class_is_not_learnt_from():
+    """Changes of its own clips change nothing but what these are taken for."""
+    view = [np.arange(12)]
+    means = 4 * np.random.default_rng(5).standard_normal((2, 12))
+    clips = make_samples(means, 6, seed=0)
+    bank = make_samples(np.eye(4, 12), 3, 1, range(4))
+    fitted = make_fit(clips + bank, view)
+    rows, probs = without_class(fitted, clips + bank, view)
+    assert rows.tolist() == list(range(12))
+    of_classes = np.array([x.target.argmax() for x in clips])
+    assert (probs[rows, of_classes] == 0).all()
+    # As a classifier of one class that is learnt and calibrated here
+    rest = clips[6:] + bank
+    expected = learn_from(rest, view, True)
+    expected = expected.calibrate(
+        fitted.classifier.temperature, fitted.classifier.offset
+    )
+    np.testing.assert_allclose(
+        probs[:6],
+        expected.probabilities([x.spans for x in clips[:6]]),
+        atol=1e-6,
+    )
+
+
+def test_the_interval_is_of_kinds_not_of_clips():
+    """It is as wide, however many clips of each kind there are."""
+    shares = [0, 0.25, 0.5, 0.25, 0.75]
+    found = []
+    for size in (4, 400):
+        kinds = np.repeat(list("abcde"), size).tolist()
+        tagged = np.concatenate(
+            [np.arange(size) < share * size for share in shares]
+        )
+        found.append(summarise(kinds, tagged[:, None]))
+    assert found[0] == found[1]
+    assert found[0][0] == pytest.approx(0.35)
+    assert (found[0].worst, found[0].worst_share) == ("e", 0.75)
+    half = 2.776 * np.std(shares, ddof=1) * (2 / 5) ** 0.5
+    assert found[0].high == pytest.approx(0.35 + half, abs=1e-3)
+    assert summarise(["a", "b"], np.ones((2, 1))).low is None
+    assert summarise([], np.ones((0, 1))) is None
+    # Three times as many kinds as are tagged at most, if none is
+    alike = summarise(list("abcdefghij"), np.zeros((10, 1)))
+    assert alike.high == pytest.approx(2**0.5 * 0.3085, abs=1e-4)
+
+
+def test_what_cannot_be_told_apart_is_named():
+    """A class whose clips are no more probable than others that look like it."""
+    classes = np.repeat([0, 1, 2], 10)
+    probs = np.random.default_rng(0).random((30, 3)) / 4
+    probs[np.arange(30), classes] += 0.5
+    unknown = probs.copy()
+    unknown[np.arange(30), classes] = 0
+    # Clips of c are as sure to be a; those of a are taken for b, those of b for c,
+    # but less surely
+    unknown[20:] = probs[:10]
+    unknown[:10, 1] = unknown[10:20, 2] = 0.3
+    assert find_lookalikes(["a", "b", "c"], classes, probs, unknown) == ["a"]
