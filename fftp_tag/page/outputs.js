@@ -3,6 +3,7 @@
 
 const rounded = (value) => Math.round(1e4 * value) / 1e4;
 
+// As of the command; the page does not know what is read of damaged files.
 export function toCsv(results) {
   // Spreadsheets must not take a text for a formula
   const safe = (text) => (/^[=+@\t\r]/.test(text) ? `'${text}` : text);
@@ -17,10 +18,12 @@ export function toCsv(results) {
     ]);
     if (!events.length) found.push(["", "", "", ""]);
     return found.map((row) =>
-      [quote(safe(file)), ...row, quote(safe(error))].join(","),
+      [quote(safe(file)), ...row, "", "", quote(safe(error))].join(","),
     );
   });
-  return ["file,start,end,label,probability,error", ...rows, ""].join("\n");
+  const columns =
+    "file,start,end,label,probability,seconds_read,seconds_stated,error";
+  return [columns, ...rows, ""].join("\n");
 }
 
 export function toJson(results) {

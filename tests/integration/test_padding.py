@@ -5,7 +5,7 @@ Authors
 """
 
 import re
-import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,45 +15,29 @@ from recipe_brains import ROOT, load_tiny, make_batch, make_brain
 import speechbrain as sb
 from speechbrain.dataio.batch import PaddedData
 from speechbrain_fftp.lobes.tagger import extract_features
+from speechbrain_fftp.training.command import read_short_yaml
 from speechbrain_fftp.training.padding import ClipBatch, pad_to_one_shape
 
+SETTINGS = (
+    *("patch", "stride", "patch_frames", "stride_frames"),
+    *("mask_patch", "mask_budget", "mask_padding", "pad_frames", "max_frames"),
+    "wav_augment",
+)
 
-def printed_commands(recipe):
-    """The yaml and the options of a README's commands with the paper's settings.
 
-    As a shell passes them on.
+def printed_rows(recipe):
+    """The recipe's yaml file and the settings of the rows that a README's commands
+    train with the paper's settings.
     """
     text = (ROOT / "recipes" / recipe / "README.md").read_text("utf-8")
-    section = text.split("## The paper's settings")[1]
-    block = re.search(r"(?ms)^```\n(.*?)^```$", section)[1]
-    script = f"python() {{ printf '%s\\t' python \"$@\"; echo; }}\n{block}"
-    done = subprocess.run(
-        ["sh", "-e", "-c", script], capture_output=True, text=True, check=True
-    )
-    for line in done.stdout.splitlines():
-        words = line.removesuffix("\t").split("\t")
-        yaml = words[2].removeprefix("hparams/")
-        options = dict(zip(words[3::2], words[4::2]))
-        names = {name.removeprefix("--"): x for name, x in options.items()}
-        for name in ("data_folder", "output_folder", "max_grad_norm"):
-            del names[name]
-        names.pop("prepared_folder", None)
-        yield yaml, names
-
-
-def load_command(yaml, options, folder):
-    """What a command's yaml and options build; the options stay texts."""
-    typed = {
-        name: [int(x) for x in value.strip("[]").split(",")]
-        if value.startswith("[")
-        else int(value)
-        for name, value in options.items()
-        if re.fullmatch(r"[\d\[\], ]+", value)
-    }
-    if "null" in options.values():
-        typed["wav_augment"] = None
-    typed["mask_padding"] = options["mask_padding"] == "True"
-    return load_tiny(yaml, folder, **typed)
+    section = text.split("## The paper's settings")[1].split("\n## ")[0]
+    for name in re.findall(r"train.py (hparams/paper/\S+)", section):
+        yaml, settings = read_short_yaml(ROOT / name)
+        folder = ROOT / "hparams"
+        yield (
+            Path(yaml).resolve().relative_to(folder).as_posix(),
+            {x: settings[x] for x in SETTINGS if x in settings},
+        )
 
 
 def padded_batch(hparams, pad_frames, *seconds):
@@ -72,13 +56,13 @@ def padded_batch(hparams, pad_frames, *seconds):
 
 
 def test_token_counts_are_the_papers(tmp_path):
-    """Of batches with clips of 10 s and of 3 s, by the commands as printed.
+    """Of batches with clips of 10 s and of 3 s, of the printed commands' rows.
 
     And the cells that are masked, on the grid of the tokens.
     """
     counts = []
-    for yaml, options in printed_commands("AudioSet"):
-        hparams = load_command(yaml, options, tmp_path)
+    for yaml, settings in printed_rows("AudioSet"):
+        hparams = load_tiny(yaml, tmp_path, **settings)
         wavs, lens = padded_batch(hparams, hparams["pad_frames"], 10, 3)
         feats, lens = extract_features(hparams["modules"], wavs, lens)
         assert lens is None  # padding is a part of the clip
@@ -86,18 +70,18 @@ def test_token_counts_are_the_papers(tmp_path):
         assert (feats[0, 998:] == padding).all()
         assert (feats[1, 298:] == padding).all() and padding > 0.4
         counts.append(hparams["embedding"](feats).shape[1])
-        if "mask_patch" in options:
-            masked = hparams["spec_mask"](feats) != feats
-            assert (masked.sum((1, 2)) == 25600).all()
-            assert (masked.all(2).sum(1) * 128 == 17920).all()  # 70 %
-            assert hparams["mask_patch"][0] == hparams["stride_frames"]
-    assert counts == [991, 196, 96, 1212]
+        masked = hparams["spec_mask"](feats) != feats
+        assert (masked.sum((1, 2)) == 25600).all()
+        assert (masked.all(2).sum(1) * 128 == 17920).all()  # 70 %
+        stride = settings.get("stride_frames") or settings["stride"][0]
+        assert settings["mask_patch"][0] == stride
+    assert counts == [1212, 991, 196]
 
 
 def test_the_papers_number_of_cells_is_masked(tmp_path):
     """1,024 cells of a word, whose 98 frames are padded to 128."""
-    ((yaml, options),) = printed_commands("SpeechCommands")
-    hparams = load_command(yaml, options, tmp_path)
+    ((yaml, settings),) = printed_rows("SpeechCommands")
+    hparams = load_tiny(yaml, tmp_path, **settings)
     words = 8 * [1]
     wavs, lens = padded_batch(hparams, hparams["pad_frames"], *words)
     feats, lens = extract_features(hparams["modules"], wavs, lens)

@@ -118,6 +118,8 @@ def test_a_file_is_read_once_and_windows_cost_no_more(
     class Session:
         """Counts samples."""
 
+        get_inputs = tagger.model.session.get_inputs
+
         def run(self, outputs, inputs):
             nonlocal n_run
             n_run += inputs["wavs"].size

@@ -40,7 +40,7 @@ def test_a_reviewed_span_ends_after_its_start(tmp_path, start, end):
 def test_a_stream_is_heard_as_soon_as_it_may_be(tmp_path):
     """With the last sample of a hop, not with the one after it."""
     path = tiny_onnx.write_model(tmp_path / "model.onnx", is_frame_level=True)
-    last = LastSamples(Model(path).info, size=400, hop=100)
+    last = LastSamples(Model(path).info, before=300, hop=100)
     for count, expected in (
         (99, []),
         (1, [100]),

@@ -56,8 +56,8 @@ def test_a_stem_is_two_convolutions(device):
 @pytest.mark.parametrize("look_ahead", [0, 1, 4, None])
 @torch.no_grad()
 def test_tokens_depend_on_as_many_later_ones_as_asked_for(device, look_ahead):
-    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain.nnet.patching import FFTPEmbedding
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
     encoder = ConvNeXt1d(
         n_mels=16,

@@ -24,7 +24,7 @@ def load_small(row, plan):
 
 def budget_of(mask, frames):
     """Cells that SpecMask masks in clips, and how many in whole frames."""
-    feats = torch.rand(20, frames, 128)
+    feats = torch.rand(20, frames, 128, dtype=torch.float64)
     masked = mask(feats) != feats
     return masked.sum((1, 2)).unique(), 128 * masked.all(2).sum(1).unique()
 
