@@ -24,6 +24,8 @@ from fftp_tag.errors import OF_INPUT, InputError
 
 PathLike = str | os.PathLike
 
+LEFT = 3600.0  # seconds after which no process writes a temporary file
+
 PREPARED = "prepared.json"  # tells that a folder is prepared, see prepared.py
 
 # How many blocks of a file identify it, and bytes of each
@@ -50,9 +52,9 @@ def atomic_path(path: PathLike) -> Iterator[str]:
 
     The name is unique, so several processes may write the same file. If the
     block fails, an existing file is left unchanged; a full disk is an OSError
-    that names it. What a process left that was killed an hour ago is removed.
+    that names it. Of a killed process, the temporary file stays, see
+    ``remove_leftovers``.
     """
-    remove_leftovers(path, min_age=3600)
     folder, name = os.path.split(path)
     name = f"{shortened(name)}.{secrets.token_hex(4)}.tmp"
     temporary_path = os.path.join(folder, name)
@@ -70,10 +72,13 @@ def remove_leftovers(path: PathLike, min_age: float = 0.0) -> None:
     """Removes what killed processes have left of ``atomic_path``.
 
     Unless they are so many seconds old, another process may be writing them:
-    only whoever holds ``path`` may remove these, see ``held``.
+    only whoever holds ``path`` may remove these, see ``held``. The name ``*`` is
+    that of all files of a folder. This lists the folder: call it once.
     """
     folder, name = os.path.split(path)
-    pattern = f"{glob.escape(shortened(name))}.{'[0-9a-f]' * 8}.tmp"
+    if name != "*":
+        name = glob.escape(shortened(name))
+    pattern = f"{name}.{'[0-9a-f]' * 8}.tmp"
     for leftover in Path(folder).glob(pattern):
         with contextlib.suppress(OSError):  # another process may remove it
             if time.time() - leftover.stat().st_mtime >= min_age:

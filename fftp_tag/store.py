@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from fftp_tag.files import PathLike, atomic_path, named_damage
+from fftp_tag.files import (
+    LEFT,
+    PathLike,
+    atomic_path,
+    named_damage,
+    remove_leftovers,
+)
 
 Entries = Mapping[str, tuple[np.ndarray, ...]]
 
@@ -30,6 +36,7 @@ def write_entries(
         arrays[f"counts{number}"] = np.array(list(map(len, column)))
         arrays[f"rows{number}"] = np.concatenate(column)
     arrays["about"] = np.array(json.dumps([about, list(entries)]))
+    remove_leftovers(path, LEFT)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 

@@ -228,9 +228,8 @@ def soundfile_blocks(
     position = min(first, frames) if can_seek else 0  # of the next block
     has_to_seek = position > 0
     is_damaged = False
-    n_heard = gap = (
-        0  # frames after the start; damaged ones before the position
-    )
+    n_heard = 0  # frames after the start
+    gap = 0  # damaged frames before the position
     size = BLOCK
     n_holes = hole_frames = 0  # of an Ogg file, and frames that each has lost
     while position < frames:

@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{args.output}: {counted(update.added, 'file')} added, "
         f"{update.unchanged} unchanged, {update.dropped} dropped, "
-        f"{len(update.errors)} not read, {update.damaged} damaged; {counted(update.n_spans, 'span')}"
+        f"{len(update.errors)} not read, {update.damaged} damaged; "
+        f"{counted(update.n_spans, 'span')}"
     )
     if update.errors:
         return 1

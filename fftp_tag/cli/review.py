@@ -2,8 +2,8 @@
 
 Opens a page in the browser that plays candidates: the events of a model, and
 where it nearly found one. Press y or n, or the number of another class. The
-address has a token, without which nobody can open the page. Candidates that are answered are not asked for again,
-also when the command is given again.
+address has a token, without which nobody can open the page. Candidates that are
+answered are not asked for again, also when the command is given again.
 
 Writes review.csv into --output; fftp-tag learn learns from it with --reviewed.
 

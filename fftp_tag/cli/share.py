@@ -2,8 +2,8 @@
 
 The folder has the model and README.md, a card that says what it is; the list
 attribution.csv of the recordings that the model has learnt from, if it is beside
-the model or in this package; of a training, also the files for SpeechBrain. Nothing is uploaded: the command for
-it is printed.
+the model or in this package; of a training, also the files for SpeechBrain. Nothing
+is uploaded: the command for it is printed.
 
 Authors
  * The speechbrain_fftp authors 2026

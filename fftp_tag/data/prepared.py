@@ -29,11 +29,13 @@ from fftp_tag.data.clips import SPLIT_NAMES, SPLITS, Clip, Skipped, convert_clip
 from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError
 from fftp_tag.files import (
+    LEFT,
     PREPARED,
     PathLike,
     atomic_path,
     file_sha256,
     read_json,
+    remove_leftovers,
     write_csv,
     write_json,
 )
@@ -250,6 +252,7 @@ def convert_clips(
     Returns the numbers of samples, and the reasons of failures, by id.
     """
     os.makedirs(os.path.join(folder, AUDIO), exist_ok=True)
+    remove_leftovers(os.path.join(folder, AUDIO, "*"), LEFT)
     sizes, failed, missing = {}, {}, []
     for clip in clips:
         path = clip_path(folder, clip)

@@ -82,10 +82,7 @@ class Fit(NamedTuple):
 
         Thresholds of a fold are shifted by the clips of the others.
         """
-        targets = targets_of(samples)
-        is_used = np.array(
-            [not x.clip.is_reviewed and not x.clip.kind for x in samples]
-        )
+        targets, is_used = targets_of(samples), are_own(samples)
         probs, before = self.held_out
 
         def shift_by(rows: np.ndarray) -> float:
@@ -150,11 +147,8 @@ def fit(
     if single_label:
         of_samples = np.full_like(probs, THRESHOLD)
         return Fit(of_all, thresholds, Answers(probs, of_samples))
-    is_used = np.array(
-        [not x.clip.is_reviewed and not x.clip.kind for x in samples]
-    )
     thresholds, of_samples = cross_validate_thresholds(
-        targets_of(samples), probs, np.where(is_used, folds, -1)
+        targets_of(samples), probs, np.where(are_own(samples), folds, -1)
     )
     return Fit(of_all, thresholds, Answers(probs, of_samples))
 
@@ -162,6 +156,13 @@ def fit(
 def targets_of(samples: list[Sample]) -> np.ndarray:
     """Multi-hot labels ``[samples, C]``."""
     return np.stack([x.target for x in samples])
+
+
+def are_own(samples: list[Sample]) -> np.ndarray:
+    """Whether samples are neither reviewed nor of the bank, ``[samples]``."""
+    return np.array(
+        [not x.clip.is_reviewed and not x.clip.kind for x in samples]
+    )
 
 
 def class_indices(samples: list[Sample], others: list[str]) -> np.ndarray:

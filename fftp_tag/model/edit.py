@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from fftp_tag.errors import InputError
 from fftp_tag.files import (
+    LEFT,
     PathLike,
     atomic_path,
     check_target,
     file_sha256,
     named_file,
+    remove_leftovers,
 )
 from fftp_tag.model.checksum import GRAPH, WEIGHTS, ZEROS, seal
 
@@ -76,6 +78,7 @@ def write_onnx(
     if weights is not None:
         checksums[WEIGHTS] = file_sha256(weights)
     helper.set_model_props(model, {**metadata, **checksums})
+    remove_leftovers(path, LEFT)
     with atomic_path(path) as temporary_path:
         Path(temporary_path).write_bytes(seal(model.SerializeToString()))
 

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import hashlib
 import logging
 import os
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fftp_tag.errors import InputError
-from fftp_tag.files import atomic_path
+from fftp_tag.files import atomic_path, file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def download_release(name: str) -> Path:
 
     release = RELEASES[name]
     path = cache_folder() / release.url.rpartition("/")[2]
-    if path.is_file() and sha256(path) == release.sha256:
+    if path.is_file() and file_sha256(path) == release.sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     logger.info("%s is downloaded from %s", name, release.url)
@@ -77,7 +76,7 @@ def download_release(name: str) -> Path:
                 open(temporary_path, "wb") as file,
             ):
                 shutil.copyfileobj(response, file)
-            if sha256(temporary_path) != release.sha256:
+            if file_sha256(temporary_path) != release.sha256:
                 raise InputError(
                     f"{release.url} is damaged, or another file: its SHA-256 is "
                     f"not {release.sha256}"
@@ -88,9 +87,3 @@ def download_release(name: str) -> Path:
             f"and give the file. ({error})"
         ) from error
     return path
-
-
-def sha256(path: Path | str) -> str:
-    """The checksum of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -73,6 +73,11 @@ class Settings:
     # the mean token, and silent ones are kept
     for_tagging: bool = False
 
+    @property
+    def encoded(self) -> float | None:
+        """The spans that are encoded, see ``span_encoder``."""
+        return None if self.for_tagging else self.window
+
 
 class IndexedFile(NamedTuple):
     """The spans of a file, without silent ones but for tagging."""
@@ -203,10 +208,7 @@ class SoundIndex:
         InputError
             If it is another model.
         """
-        if self.settings.for_tagging:
-            encoder, digest = learnt_encoder(tagger)
-        else:
-            encoder, digest = span_encoder(tagger, self.settings.window)
+        encoder, digest = span_encoder(tagger, self.settings.encoded)
         if digest != self.settings.digest:
             raise InputError(
                 f"{tagger.model.path} is not the model of the index "
@@ -273,8 +275,11 @@ class SoundIndex:
         InputError
             If the index is empty.
         """
-        rows = [row for file in self.files.values() for row in file.rows]
-        rows = [row for row in rows if row.any()]
+        rows = [
+            row
+            for file in self.files.values()
+            for row in file.rows[file.rows.any(1)]
+        ]
         if not rows:
             raise InputError(
                 "The index is empty: none of the files in "
@@ -349,8 +354,8 @@ def update_index(
     """Makes an index of the audio files below a folder, or updates it.
 
     Files in the index that are unchanged, by ``file_identity``, are not read
-    again, also if the archive was moved, unless they were damaged. The index is saved once a minute, and
-    when it is interrupted: call this again to continue.
+    again, also if the archive was moved, unless they were damaged. The index is
+    saved once a minute, and when it is interrupted: call this again to continue.
 
     Arguments
     ---------
@@ -393,7 +398,7 @@ def update_index(
             for_tagging = for_tagging or before.for_tagging
         rate = tagger.sample_rate
         if for_tagging:
-            encoder, digest = learnt_encoder(tagger)
+            encoder, digest = span_encoder(tagger)
             hop = encoder.model.hop_samples / rate
         else:
             window = window or min(SPAN_SECONDS, tagger.max_seconds)
@@ -478,47 +483,44 @@ def is_below(name: str) -> bool:
     return not path.is_absolute() and not path.anchor and ".." not in path.parts
 
 
-def span_encoder(tagger: AudioTagger, window: float) -> tuple[AudioTagger, str]:
+def span_encoder(
+    tagger: AudioTagger, window: float | None = None
+) -> tuple[AudioTagger, str]:
     """A model of features of spans, and the checksum of what computes them.
 
-    The checksum is that of the model, which has no classes, rules or note.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.join(scratch, "spans.onnx")
-        info = make_span_model(tagger.model, path, window).info
-        size = token_size(tagger.model)
-        copy_model(path, path, info, lambda graph: add_heard(graph, size))
-        model = Model(path, threads=1)
-        return AudioTagger(model), model.digest
-
-
-def learnt_encoder(tagger: AudioTagger) -> tuple[AudioTagger, str]:
-    """A model of the features that a learnt model classifies, and the checksum of
-    what computes them.
+    The checksum is that of the model, which has no classes, rules or note. With a
+    window, in seconds, features are mean tokens; without, they are all that a
+    learnt model classifies, of its own spans.
 
     Raises
     ------
     InputError
-        If ``fftp-tag learn`` has not written the model.
+        If there is no window, and ``fftp-tag learn`` has not written the model.
     """
-    info = tagger.model.info
-    if info.frame_level is None or not info.frame_level.of_clips:
-        raise InputError(
-            f"{tagger.model.path} is no model of fftp-tag learn: only the "
-            "features that such a model classifies are stored for tagging."
-        )
-    info = dataclasses.replace(
-        info, labels=[], single_label=False, rules=None, note=None
-    )
-
-    def change(graph: "onnx.GraphProto") -> None:
-        """Replaces the classes by their features."""
-        add_heard(graph)
-        remove_outputs(graph, {"probabilities", "frame_probabilities"})
-
+    source, info, size = tagger.model.path, tagger.model.info, None
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "spans.onnx")
-        copy_model(tagger.model.path, path, info, change)
+        if window is not None:
+            size = token_size(tagger.model)
+            source, info = (
+                path,
+                make_span_model(tagger.model, path, window).info,
+            )
+        elif info.frame_level is None or not info.frame_level.of_clips:
+            raise InputError(
+                f"{source} is no model of fftp-tag learn: only the features that "
+                "such a model classifies are stored for tagging."
+            )
+        info = dataclasses.replace(
+            info, labels=[], single_label=False, rules=None, note=None
+        )
+
+        def change(graph: "onnx.GraphProto") -> None:
+            """Adds the features, and removes classes."""
+            add_heard(graph, size)
+            remove_outputs(graph, {"probabilities", "frame_probabilities"})
+
+        copy_model(source, path, info, change)
         model = Model(path, threads=1)
         return AudioTagger(model), model.digest
 

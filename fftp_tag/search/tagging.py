@@ -13,7 +13,7 @@ import numpy as np
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike, is_unchanged
 from fftp_tag.model.edit import copy_model
-from fftp_tag.model.runtime import start_session
+from fftp_tag.model.runtime import first_line, runtime_errors, start_session
 from fftp_tag.model.session import Model
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, remove_outputs
 from fftp_tag.search.clips import UPDATE
@@ -75,7 +75,13 @@ class IndexTagger:
         rows = found.rows.astype(np.float32)[None]
         is_heard = rows.any(2, keepdims=True)
         inputs = {OUTPUT: rows, IS_HEARD: is_heard}
-        ((probs,),) = self.session.run([FRAMES], inputs)
+        try:
+            ((probs,),) = self.session.run([FRAMES], inputs)
+        except runtime_errors() as error:
+            raise InputError(
+                f"the index has other features of {path} than the model "
+                f"classifies, index again into another file: {first_line(error)}"
+            ) from error
         probs = probs[:, self.model.classes]
         half = self.model.span_samples / (2 * self.sample_rate)
         return Timeline(

@@ -46,8 +46,8 @@ class Stream:
 
     A model of clips tags windows, by default one every quarter of a window, and
     finds the same events as ``AudioTagger.tag_long`` with these, and those of
-    classes that are no tags of the whole recording, which a stream cannot know. A frame-level model runs every
-    ``hop`` on the last samples: those since the last run, 1 s after which
+    classes that are no tags of the whole recording, which a stream cannot know. A
+    frame-level model runs every ``hop`` on the last samples: those since the last run, 1 s after which
     predictions are used, and 1 s before; or on as many as its maximum clip
     length allows. If it has a look-ahead of at most 1 s, it runs on new samples
     alone, and its predictions are those of the whole recording.

@@ -59,7 +59,8 @@ class AudioTagger:
     All methods analyse a file in the same way, as ``ModelInfo`` says. A
     frame-level model runs on overlapping pieces of its maximum clip length. A
     model of clips runs on consecutive pieces, and on windows for timelines and
-    events, while the file is read once. The probabilities of a file are the maximum over its pieces.
+    events, while the file is read once. The probabilities of a file are the
+    maximum over its pieces.
 
     It can be pickled, for a pool of processes, see docs/archives.md.
 

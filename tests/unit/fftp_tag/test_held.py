@@ -13,7 +13,6 @@ import re
 import resource
 import signal
 import time
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -25,9 +24,9 @@ from two_at_once import FORKS, is_killed, run_alone, run_two
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
+from fftp_tag.data.prepared import AUDIO, convert_clips
 from fftp_tag.data.reviewed import TABLE, Answer, ReviewFolder, read_answers
 from fftp_tag.errors import InputError
-from fftp_tag.files import atomic_path
 from fftp_tag.held import LOCK, held
 from fftp_tag.search import index
 from fftp_tag.search.index import SoundIndex, update_index
@@ -317,9 +316,19 @@ def test_leftovers_of_a_kill_are_removed_later(tmp_path):
         leftover.write_bytes(b"half")
     for leftover in (old, others):
         os.utime(leftover, times=(time.time() - 3601,) * 2)
-    with atomic_path(path) as temporary:
-        Path(temporary).write_bytes(b"whole")
+    tiny_onnx.write_model(path)
     assert {*tmp_path.iterdir()} == {path, new, others}
+
+
+def test_leftovers_of_a_killed_preparation_are_removed_by_the_next(tmp_path):
+    audio = tmp_path / AUDIO
+    audio.mkdir()
+    old, mine = (audio / f"clip.wav.{x}.tmp" for x in ("01234567", "mine"))
+    for path in (old, mine):
+        path.write_bytes(b"half")
+        os.utime(path, times=(time.time() - 3601,) * 2)
+    convert_clips(tmp_path, [], None, 16000)
+    assert [*audio.iterdir()] == [mine]
 
 
 def test_a_pipe_among_the_files_hangs_no_command(sounds, tmp_path):
