@@ -34,7 +34,11 @@ def is_own(path: Path) -> bool:
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load(
+            path,
+            format="protobuf",  # not by the suffix, such as .json
+            load_external_data=False,
+        )
     except (DecodeError, OSError):
         return True  # what loads it says what is wrong
     is_empty = not model.graph.node

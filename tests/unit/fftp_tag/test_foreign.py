@@ -372,6 +372,14 @@ def test_what_is_damaged_is_refused(
     assert not list(cache.glob("*"))
 
 
+def test_a_description_in_place_of_its_model_is_refused(tmp_path, capsys):
+    write_waveforms(tmp_path)
+    path = tmp_path / "birds.json"
+    assert main(["clip.wav", "--model", str(path)]) == 1
+    *_, error = capsys.readouterr().err.splitlines()
+    assert f"{path} is not a model" in error
+
+
 HOSTILE = [
     *("../secret.txt", "/etc/passwd", "link.txt", "labels.txt", "birds.onnx"),
     *("", ".", "a\0b", "\x1b[2J", "x" * 5000, "inputs", "label", "sigmoid"),
