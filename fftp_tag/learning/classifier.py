@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fftp_tag.learning.likeness import Likeness
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, remove_outputs
 
@@ -41,6 +42,8 @@ class ClipClassifier:
     single_label : bool
         Whether a clip has one class or none: the probabilities of all rows sum
         to 1.
+    likeness : Likeness, optional
+        Is added to the logits of the C classes.
     identity : ClipClassifier, optional
         Tells the C classes apart, where this one tells whether it is one of
         them: probabilities are the products of both.
@@ -52,6 +55,7 @@ class ClipClassifier:
     bias: np.ndarray
     n_classes: int
     single_label: bool
+    likeness: Likeness | None = None
     identity: "ClipClassifier | None" = None
     temperature: float = 1.0
     offset: float = 0.0
@@ -64,17 +68,27 @@ class ClipClassifier:
         """
         bias = self.bias / temperature
         bias[self.n_classes :] += offset
+        likeness = self.likeness
+        if likeness is not None:
+            likeness = dataclasses.replace(
+                likeness, weight=likeness.weight / temperature
+            )
         return dataclasses.replace(
             self,
             weight=self.weight / temperature,
             bias=bias,
+            likeness=likeness,
             temperature=temperature,
             offset=offset,
         )
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Logits ``[N, C + K]`` of spans with features ``[N, F]``."""
-        return features @ self.weight.T + self.bias
+        logits = features @ self.weight.T + self.bias
+        if self.likeness is not None:
+            found = self.likeness.weight * self.likeness.of(features)
+            logits[:, : self.n_classes] += found
+        return logits
 
     def probabilities(self, spans: list[np.ndarray]) -> np.ndarray:
         """Probabilities of clips ``[clips, C]``, the maximum over their spans.
