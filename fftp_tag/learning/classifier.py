@@ -24,7 +24,7 @@ SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
 # the starter, 8 to 10 were best
 TEMPERATURE = 9.0
 # Of the logarithm of a temperature, and of an offset
-BOUNDS = ((np.log(3.0), np.log(100.0)), (-4.0, 4.0))
+BOUNDS = ((np.log(3.0), np.log(300.0)), (-10.0, 10.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -275,6 +275,13 @@ def find_calibration(
         losses = logsumexp(scores, axis=1) - scores[rows, columns]
         return float(np.average(losses, weights=weights))
 
-    first = [np.log(TEMPERATURE), 0.0]
-    found = minimize(log_loss, first, method="Nelder-Mead", bounds=BOUNDS)
+    first = np.array([np.log(TEMPERATURE), 0.0])
+    found = minimize(
+        log_loss,
+        first,
+        method="Nelder-Mead",
+        bounds=BOUNDS,
+        # SciPy's is so flat, where a value is 0, that it ends anywhere
+        options={"initial_simplex": first + np.array([[0, 0], [1, 0], [0, 2]])},
+    )
     return float(np.exp(found.x[0])), float(found.x[1])
