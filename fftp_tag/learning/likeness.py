@@ -1,14 +1,14 @@
-"""How like the clips of a class, the nearest ones, a span is.
+"""How like the clips of a class, the nearest one, a span is.
 
 A linear classifier tells on which side of a boundary a sound is, however far it is
-from all that was learnt; a sound of a class is also near some clips of it.
+from all that was learnt; a sound of a class is also near a clip of it.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,78 +17,122 @@ from fftp_tag.model.spans import OUTPUT
 if TYPE_CHECKING:
     from fftp_tag.model.graphs import GraphBuilder
 
-FAR = -1.0  # the cosine of what is not there
-TINY = 1e-9  # length of a vector, to divide by
+SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
+# Of the likeness in logits, before calibration. Of 90 to 1440, the best with few
+# clips of digits and of kitchens: see studies/likeness.py
+WEIGHT = 1440.0
+NO_CLIP = -1.0  # the likeness to a class without clips
+MIN_LENGTH = 1e-9  # of a vector that is divided by its length
+
+
+class Space(NamedTuple):
+    """Features in which clips of a class vary alike in all directions.
+
+    Arguments
+    ---------
+    columns : numpy.ndarray
+        Indices of the features that are used, ``[D]``.
+    mean : numpy.ndarray
+        Of these, ``[D]``.
+    projection : numpy.ndarray
+        ``[D, D]``.
+    """
+
+    columns: np.ndarray
+    mean: np.ndarray
+    projection: np.ndarray
+
+    def vectors(self, features: np.ndarray) -> np.ndarray:
+        """Features ``[N, F]`` as vectors ``[N, D]``."""
+        return (features[:, self.columns] - self.mean) @ self.projection
+
+
+def find_space(
+    features: np.ndarray, classes: np.ndarray, columns: np.ndarray
+) -> Space:
+    """Whitens features by their covariance within classes, which is shrunk.
+
+    Arguments
+    ---------
+    features, classes : numpy.ndarray
+        Features ``[clips, F]`` and class indices ``[clips]``.
+    columns : numpy.ndarray
+        Indices of the features that are used.
+    """
+    from scipy.linalg import cholesky, solve_triangular
+    from sklearn.covariance import empirical_covariance, shrunk_covariance
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    scaler = StandardScaler(copy=False)
+    inputs = scaler.fit_transform(features[:, columns].astype(np.float64))
+    known, numbers = np.unique(classes, return_inverse=True)
+    means = np.stack([inputs[numbers == n].mean(0) for n in range(len(known))])
+    with threadpool_limits(1):  # the arrays are too small for more threads
+        covariance = shrunk_covariance(
+            empirical_covariance(inputs - means[numbers], assume_centered=True),
+            SHRINKAGE,
+        )
+        root = cholesky(covariance, lower=True)
+        projection = solve_triangular(
+            root, np.diag(1 / scaler.scale_), lower=True
+        )
+    return Space(columns, scaler.mean_, projection.T)
 
 
 @dataclasses.dataclass(frozen=True)
 class Likeness:
-    """The mean cosine to the nearest clips of each class.
+    """The cosine to the nearest clip of each class.
 
     Arguments
     ---------
-    projection, centre : numpy.ndarray
-        Of features, ``[F, D]``, and what is then subtracted, ``[D]``.
+    space : Space
     clips : numpy.ndarray
         Clips that were learnt from, as vectors ``[R, D]`` of the length 1.
     members : numpy.ndarray
         The indices of each class's clips, ``[C, M]``; R: there is none.
-    neighbours : int
-        How many of the nearest clips count.
     weight : float
-        What the likeness is multiplied with, in logits.
+        What the cosine is multiplied with, in logits.
     """
 
-    projection: np.ndarray
-    centre: np.ndarray
+    space: Space
     clips: np.ndarray
     members: np.ndarray
-    neighbours: int
-    weight: float
+    weight: float = WEIGHT
 
     def of(self, features: np.ndarray) -> np.ndarray:
         """The likeness ``[N, C]`` of spans with features ``[N, F]``."""
-        vectors = unit(features @ self.projection - self.centre)
-        cosines = np.pad(
-            vectors @ self.clips.T, ((0, 0), (0, 1)), constant_values=FAR
-        )
-        of_classes = np.sort(cosines[:, self.members], axis=2)
-        return of_classes[:, :, -self.neighbours :].mean(2)
+        cosines = unit(self.space.vectors(features)) @ self.clips.T
+        cosines = np.pad(cosines, ((0, 0), (0, 1)), constant_values=NO_CLIP)
+        return self.weight * cosines[:, self.members].max(2)
 
     def add_to(self, build: "GraphBuilder") -> str:
-        """Adds the likeness ``[B, N, C]`` of spans, in logits."""
-        projection = np.float32(self.projection)
-        vectors = build.MatMul(OUTPUT, projection)
-        vectors = build.Sub(vectors, np.float32(self.centre))
+        """Adds the likeness ``[B, N, C]`` of the spans of a span model."""
+        features = build.Gather(OUTPUT, self.space.columns, axis=2)
+        centred = build.Sub(features, np.float32(self.space.mean))
+        vectors = build.MatMul(centred, np.float32(self.space.projection))
         length = build.ReduceL2(vectors, np.array([2]), keepdims=1)
-        vectors = build.Div(vectors, build.Max(length, np.float32(TINY)))
+        vectors = build.Div(vectors, build.Max(length, np.float32(MIN_LENGTH)))
         cosines = build.MatMul(vectors, np.float32(self.clips.T))
-        last = np.array([0, 0, 0, 0, 0, 1])
-        cosines = build.Pad(cosines, last, np.float32(FAR))
+        one_more = np.array([0, 0, 0, 0, 0, 1])
+        cosines = build.Pad(cosines, one_more, np.float32(NO_CLIP))
         of_classes = build.Gather(cosines, self.members, axis=2)
-        nearest, _ = build.TopK(of_classes, np.array([self.neighbours]))
-        mean = build.ReduceMean(nearest, np.array([3]), keepdims=0)
-        return build.Mul(mean, np.float32(self.weight))
+        nearest = build.ReduceMax(of_classes, np.array([3]), keepdims=0)
+        return build.Mul(nearest, np.float32(self.weight))
+
+
+def learn_likeness(
+    space: Space, features: np.ndarray, classes: np.ndarray, n_classes: int
+) -> Likeness:
+    """The likeness to clips with features ``[R, F]`` and class indices ``[R]``."""
+    counts = np.bincount(classes, minlength=n_classes)
+    members = np.full((n_classes, counts.max()), len(classes))
+    for c, count in enumerate(counts):
+        members[c, :count] = np.flatnonzero(classes == c)
+    return Likeness(space, unit(space.vectors(features)), members)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors ``[N, D]`` divided by their lengths."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, TINY)
-
-
-def list_members(
-    classes: np.ndarray, n_classes: int, neighbours: int
-) -> np.ndarray:
-    """Indices ``[C, M]`` of each class's clips, see ``Likeness``.
-
-    Those of a class with fewer clips than neighbours are repeated.
-    """
-    most = np.bincount(classes, minlength=n_classes).max(initial=neighbours)
-    members = np.full((n_classes, most), len(classes))
-    for c in range(n_classes):
-        own = np.flatnonzero(classes == c)
-        if len(own):
-            own = np.resize(own, max(len(own), neighbours))
-        members[c, : len(own)] = own
-    return members
+    return vectors / np.maximum(lengths, MIN_LENGTH)
