@@ -103,10 +103,12 @@ def make_background(seed, hours):
     return heard
 
 
-@pytest.mark.parametrize("per_hour", [0, 0.2, 1, 5])
-def test_as_many_false_alarms_are_accepted(per_hour):
+@pytest.mark.parametrize(
+    "per_hour, share", [(0, 1), (0.2, 0.6), (1, 0.8), (5, 0.9)]
+)
+def test_as_many_false_alarms_are_accepted(per_hour, share):
     """By an hour, which cannot show one in five hours; later there are as many,
-    within the interval.
+    within the interval, and mostly within a factor of 3.
     """
     rules = dataclasses.replace(
         RULES,
@@ -127,7 +129,7 @@ def test_as_many_false_alarms_are_accepted(per_hour):
             ratios.append(rate / per_hour if per_hour else 1)
     assert np.mean(inside) > 0.9
     assert np.exp(np.mean(np.log(ratios))) == pytest.approx(1, rel=0.5)
-    assert np.mean(np.abs(np.log(ratios)) < np.log(3)) > 0.8
+    assert np.mean(np.abs(np.log(ratios)) < np.log(3)) >= share
 
 
 def test_events_of_one_minute_are_of_one_sound():
