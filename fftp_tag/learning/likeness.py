@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
 # Of the likeness in logits, before calibration. Of 90 to 1440, the best with few
-# clips of digits and of kitchens: see studies/likeness.py
+# clips of digits and of kitchens: see studies/results/tables
 WEIGHT = 1440.0
 NO_CLIP = -1.0  # the likeness to a class without clips
 MIN_LENGTH = 1e-9  # of a vector that is divided by its length
