@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"{args.source}: {error}") from error
         existing = path
     if args.state:
-        write_with_state(existing, path)
+        write_with_state(existing, path, Model(existing).info)
     if args.data_folder:
         from fftp_tag.cli.calibrate import report_calibration
         from fftp_tag.learning.calibrate import calibrate

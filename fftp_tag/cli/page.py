@@ -106,7 +106,7 @@ def write_page(
         shutil.copyfile(file, folder / file.name)
     about = describe(model.info)
     if about["live"].get("has_state"):
-        write_with_state(Path(model.path), folder / "model.onnx")
+        write_with_state(Path(model.path), folder / "model.onnx", model.info)
     else:
         shutil.copyfile(model.path, folder / "model.onnx")
     write_json(folder / "model.json", about)

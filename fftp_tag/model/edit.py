@@ -128,12 +128,10 @@ def weights_file(graph: "onnx.GraphProto", path: PathLike) -> Path | None:
     return named_file(path, names.pop())
 
 
-def write_with_state(source: Path, path: Path) -> None:
-    """Writes a copy of a model whose graph has a state."""
-    from fftp_tag.model.session import Model
+def write_with_state(source: Path, path: Path, info: "ModelInfo") -> None:
+    """Writes a copy of a model, given its metadata, whose graph has a state."""
     from fftp_tag.model.state import add_state
 
-    info = Model(source).info
     frame_level = info.frame_level
     if frame_level is None or frame_level.look_ahead is None:
         raise InputError(
