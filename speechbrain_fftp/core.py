@@ -60,9 +60,11 @@ def check_training(brain, datasets):
         If a training would be wasted.
     """
     run_on_main(check_data, args=[vars(brain.hparams), datasets["valid"]])
-    for dataset in datasets.values():
+    for split, dataset in datasets.items():
         if isinstance(dataset, DynamicItemDataset):
             check_clips(dataset)
+            if split != "train":
+                check_labels(dataset, split)
     if brain.test_only:
         return
     accumulated = brain.grad_accumulation_factor
@@ -87,6 +89,16 @@ def check_clips(dataset):
         dataset[0]
     except (RuntimeError, ValueError) as error:
         raise InputError(str(error)) from error
+
+
+def check_labels(dataset, split):
+    """Raises an InputError if no class can be scored by a split's clips."""
+    labels = [row["labels"] for row in dataset.data.values() if "labels" in row]
+    if labels and len({frozenset(x.split(";")) for x in labels}) == 1:
+        raise InputError(
+            f"The {len(labels)} clips of the {split} split all have the same "
+            "labels, so that no class can be scored: give it other clips, too."
+        )
 
 
 def report_results(brain, datasets):

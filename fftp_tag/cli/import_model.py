@@ -26,7 +26,7 @@ from fftp_tag.cli import options
 from fftp_tag.errors import InputError
 from fftp_tag.files import read_text
 from fftp_tag.model import sources
-from fftp_tag.model.edit import check_output
+from fftp_tag.model.edit import check_output, write_with_state
 
 if TYPE_CHECKING:
     from fftp_tag.model.session import Model
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"{args.source}: {error}") from error
         existing = path
     if args.state:
-        write_with_state(existing, path)
+        write_with_state(existing, path, Model(existing).info)
     if args.data_folder:
         from fftp_tag.cli.calibrate import report_calibration
         from fftp_tag.learning.calibrate import calibrate
@@ -148,23 +148,6 @@ def run(args: argparse.Namespace) -> None:
         found = calibrate(path, args.data_folder, path, progress=True)
         report_calibration(path, found)
     describe(path, Model(path))
-
-
-def write_with_state(source: Path, path: Path) -> None:
-    """Writes a copy of a model whose graph has a state."""
-    from fftp_tag.model.edit import copy_model
-    from fftp_tag.model.session import Model
-    from fftp_tag.model.state import add_state
-
-    info = Model(source).info
-    frame_level = info.frame_level
-    if frame_level is None or frame_level.look_ahead is None:
-        raise InputError(
-            f"{source} has no state: its predictions depend on the whole clip, "
-            "see docs/training.md#for-streams"
-        )
-    look_ahead = frame_level.look_ahead
-    copy_model(source, path, info, lambda graph: add_state(graph, look_ahead))
 
 
 def default_name(source: str) -> str:

@@ -10,7 +10,7 @@ Authors
 import argparse
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fftp_tag
 from fftp_tag.errors import InputError
@@ -22,6 +22,7 @@ from fftp_tag.files import (
 )
 
 if TYPE_CHECKING:
+    from fftp_tag.model.info import ModelInfo
     from fftp_tag.model.session import Model
 
 HELP = "writes a page that tags sounds in the browser"
@@ -98,12 +99,17 @@ def write_page(
 ) -> None:
     """Writes the page into an empty folder; ``dist`` holds the runtime."""
     from fftp_tag.audio.decode import read_duration
+    from fftp_tag.model.edit import write_with_state
     from fftp_tag.model.session import Model
 
     for file in STATIC.iterdir():
         shutil.copyfile(file, folder / file.name)
-    shutil.copyfile(model.path, folder / "model.onnx")
-    write_json(folder / "model.json", model.info.to_page())
+    about = describe(model.info)
+    if about["live"].get("has_state"):
+        write_with_state(Path(model.path), folder / "model.onnx", model.info)
+    else:
+        shutil.copyfile(model.path, folder / "model.onnx")
+    write_json(folder / "model.json", about)
     settings = {"runtime": HOST, "integrity": INTEGRITY, "example": None}
     if dist is not None:
         settings["runtime"] = "runtime/"
@@ -126,6 +132,20 @@ def write_page(
             f"{model.path} has its weights in another file, which a page "
             "cannot load: save them in one file, or choose a smaller model."
         ) from None
+
+
+def describe(info: "ModelInfo") -> dict[str, Any]:
+    """The content of model.json: the metadata, and how recordings and the
+    microphone are cut.
+    """
+    from fftp_tag.tag.live import page_looks
+
+    return {
+        **info.to_dict(),
+        "pieces": info.pieces._asdict(),
+        "windows": info.windows()._asdict(),
+        "live": page_looks(info),
+    }
 
 
 def find_runtime(node_modules: str) -> Path:

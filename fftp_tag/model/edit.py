@@ -126,3 +126,17 @@ def weights_file(graph: "onnx.GraphProto", path: PathLike) -> Path | None:
             f"The weights of {path} are in {len(names)} files: save them in one."
         )
     return named_file(path, names.pop())
+
+
+def write_with_state(source: Path, path: Path, info: "ModelInfo") -> None:
+    """Writes a copy of a model, given its metadata, whose graph has a state."""
+    from fftp_tag.model.state import add_state
+
+    frame_level = info.frame_level
+    if frame_level is None or frame_level.look_ahead is None:
+        raise InputError(
+            f"{source} has no state: its predictions depend on the whole clip, "
+            "see docs/training.md#for-streams"
+        )
+    look_ahead = frame_level.look_ahead
+    copy_model(source, path, info, lambda graph: add_state(graph, look_ahead))

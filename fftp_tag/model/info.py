@@ -344,14 +344,6 @@ class ModelInfo:
         last = more // token * token
         return np.minimum(hop * np.arange(-(-last // hop) + 1), last)
 
-    def to_page(self) -> dict[str, Any]:
-        """What a page needs to know: the values, and how recordings are cut."""
-        return {
-            **self.to_dict(),
-            "pieces": self.pieces._asdict(),
-            "windows": self.windows()._asdict(),
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """The values by name, in JSON's types."""
         values = dataclasses.asdict(self)

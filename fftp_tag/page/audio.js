@@ -1,7 +1,7 @@
 // Reads audio files and the microphone as mono samples.
 
 export const KEPT_SECONDS = 600; // at the end of a recording
-const MIN_SECONDS = 0.025;
+export const MIN_SECONDS = 0.025;
 const LEVEL_RANGE = 60; // decibels that the level of the microphone shows
 const SILENCE = 1e-4; // audio without a sample of this level is silent
 
@@ -39,9 +39,8 @@ export function isSilent(samples) {
   return samples.every((value) => Math.abs(value) < SILENCE);
 }
 
-// Resamples from one sampling rate to another.
-async function resample(samples, from, to) {
-  const length = Math.max(Math.round((samples.length * to) / from), 1);
+// Resamples to so many samples at another sampling rate.
+async function resample(samples, from, to, length) {
   const context = new OfflineAudioContext(1, length, to);
   const source = context.createBufferSource();
   source.buffer = new AudioBuffer({ length: samples.length, sampleRate: from });
@@ -110,18 +109,27 @@ export class Recorder {
     }
   }
 
-  // The last seconds, at a sampling rate; null while the recording is shorter.
-  async last(seconds, rate) {
-    const needed = Math.round(seconds * this.rate);
-    if (this.length < needed) return null;
-    const samples = new Float32Array(needed);
-    let end = needed;
-    for (let i = this.blocks.length - 1; end > 0; i--) {
-      const part = this.blocks[i].slice(-end);
-      end -= part.length;
-      samples.set(part, end);
+  // How many samples at a rate there were so far.
+  heardAt(rate) {
+    return Math.floor((this.heard * rate) / this.rate);
+  }
+
+  // The samples from one position to another at a rate; they must be kept still.
+  async read(begin, end, rate) {
+    const first = Math.round((begin * this.rate) / rate);
+    const stop = Math.min(Math.round((end * this.rate) / rate), this.heard);
+    const samples = new Float32Array(stop - first);
+    let place = this.heard; // of the end of a block
+    for (let i = this.blocks.length - 1; place > first; i--) {
+      const block = this.blocks[i];
+      place -= block.length;
+      const part = block.subarray(
+        Math.max(first - place, 0),
+        Math.max(stop - place, 0),
+      );
+      samples.set(part, Math.max(place - first, 0));
     }
-    return resample(samples, this.rate, rate);
+    return resample(samples, this.rate, rate, end - begin);
   }
 
   // Seconds of the whole recording, and of its end, which is kept.

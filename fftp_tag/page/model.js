@@ -1,8 +1,8 @@
 // Loads the model and runs it with ONNX Runtime.
 
-// Returns a function that runs the model. `about` is the model's metadata, the
-// second argument the page's settings. `report` gets the fraction that is loaded.
-export async function loadModel(about, { runtime, integrity }, report) {
+// Returns a function that runs the model. The first argument is the page's
+// settings; `report` gets the fraction that is loaded.
+export async function loadModel({ runtime, integrity }, report) {
   const [script, wasm] = await Promise.all(
     Object.keys(integrity).map((name) =>
       download(runtime + name, { integrity: integrity[name] }),
@@ -15,18 +15,30 @@ export async function loadModel(about, { runtime, integrity }, report) {
   ort.env.wasm.proxy = true; // in a worker, so that the page stays usable
   const file = await download("model.onnx", {}, report);
   const session = await ort.InferenceSession.create(file);
-  const names = ["probabilities"];
-  if (about.frame_level) names.push("frame_probabilities");
+  const names = [...session.outputNames].filter((name) =>
+    ["probabilities", "frame_probabilities", "next_state"].includes(name),
+  );
+  const state = session.inputMetadata.find(({ name }) => name === "state");
 
-  // Probabilities of samples and, if the model has them, along time. The
-  // samples are transferred to the worker and cannot be used afterwards.
-  return async (samples) => {
-    const wavs = new ort.Tensor("float32", samples, [1, samples.length]);
-    const [clip, frames] = Object.values(await session.run({ wavs }, names));
-    if (!clip.data.every(Number.isFinite)) {
+  // Probabilities of samples and, if the model has them, along time, and its next
+  // state; without one, the samples are the first. What is given is transferred
+  // to the worker and cannot be used afterwards.
+  return async (samples, before) => {
+    const nSamples = samples.length;
+    const inputs = { wavs: new ort.Tensor("float32", samples, [1, nSamples]) };
+    if (state) {
+      const [, channels, tokens] = state.shape;
+      const values = before ?? new Float32Array(channels * tokens);
+      const shape = [1, channels, tokens];
+      inputs.state = new ort.Tensor("float32", values, shape);
+    }
+    const found = await session.run(inputs, names);
+    const clip = found.probabilities.data;
+    if (!clip.every(Number.isFinite)) {
       throw new Error("The model returns NaN: its weights are damaged.");
     }
-    return { clip: clip.data, frames: frames?.data };
+    const frames = found.frame_probabilities?.data;
+    return { nSamples, clip, frames, state: found.next_state?.data };
   };
 }
 

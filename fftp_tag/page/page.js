@@ -7,15 +7,17 @@ import { download, loadModel, readJson } from "./model.js";
 import { save, toAudacity, toCsv, toJson } from "./outputs.js";
 import {
   glance,
+  currentRules,
   hideResult,
+  showLiveEvent,
   showResult,
   showTags,
   summarize,
 } from "./results.js";
+import { Stream } from "./stream.js";
 import { analyze } from "./timeline.js";
 
-const LIVE_SECONDS = 2;
-const LIVE_PAUSE = 250; // milliseconds between updates of live tags
+const LIVE_PAUSE = 100; // milliseconds between looks at the microphone
 
 // All files so far: {file, notice, state, result, error, row}. The state is
 // waiting, working, done, failed or cancelled.
@@ -34,7 +36,7 @@ async function load() {
   );
   showKnowledge(about);
   if (settings.example) showExample(settings.example);
-  const run = await loadModel(about, settings, (share) =>
+  const run = await loadModel(settings, (share) =>
     showProgress("Loading the model", share),
   );
   return { about, run };
@@ -243,13 +245,15 @@ async function listen() {
     showStatus(
       `Listening … The last ${KEPT_SECONDS / 60} minutes will be kept.`,
     );
-    const longest = about.max_samples / about.sample_rate;
-    const seconds = Math.min(LIVE_SECONDS, longest);
+    const rate = about.sample_rate;
+    const read = (begin, end) => started.read(begin, end, rate);
+    const stream = new Stream(about, run, read, currentRules(about));
     while (!signal.aborted) {
       find("level").value = started.level;
-      const samples = await started.last(seconds, about.sample_rate);
-      const found = samples && (await run(samples));
-      if (found && !signal.aborted) showTags(found.clip, about);
+      const events = await stream.advance(started.heardAt(rate));
+      if (signal.aborted) return;
+      events.forEach(showLiveEvent);
+      if (stream.last) showTags(stream.tags, about);
       await new Promise((resolve) => setTimeout(resolve, LIVE_PAUSE));
     }
   } catch (error) {

@@ -15,6 +15,7 @@ const LOW = 0.5; // of events, if the model has no rules
 const GLANCE = 3; // tags in the list of files
 const CLASSES = 8; // of the timeline
 const MOST_EVENTS = 500; // in the list
+const LIVE_EVENTS = 20; // of the microphone, in the list
 const TOLERANCE = 0.5; // seconds that a file may be shorter than it states
 
 const player = find("player");
@@ -31,6 +32,7 @@ export function showResult(result) {
   URL.revokeObjectURL(player.src);
   player.src = URL.createObjectURL(file);
   find("clip").hidden = false;
+  find("live").hidden = true;
   find("name").textContent = file.name;
   showNotice(notice);
   find("frequencies").replaceChildren(
@@ -66,7 +68,8 @@ player.onloadedmetadata = () => {
 export function hideResult() {
   shown = null;
   player.pause();
-  for (const id of ["heard", "clip"]) find(id).hidden = true;
+  for (const id of ["heard", "clip", "live"]) find(id).hidden = true;
+  find("live-events").replaceChildren();
 }
 
 // Shows the most probable tags. Tags that reach their threshold are bold, and
@@ -104,6 +107,28 @@ export function showTags(probs, about) {
   find("heard").hidden = false;
 }
 
+// Shows an event of the microphone: when it begins, with the end null, at the top of
+// the list, and again when it has ended.
+export function showLiveEvent({ start, end, label, probability }) {
+  const list = find("live-events");
+  const rows = [...list.children];
+  let row = rows.find(({ dataset }) => dataset.ongoing === label);
+  if (!row) {
+    row = element("li");
+    list.prepend(row);
+    rows.slice(LIVE_EVENTS - 1).forEach((old) => old.remove());
+  }
+  const until = end === null ? "…" : `– ${formatTime(end, 1)}`;
+  row.replaceChildren(
+    element("span", `${formatTime(start, 1)} ${until}`),
+    element(end === null ? "strong" : "span", label),
+    element("span", probability.toFixed(2)),
+  );
+  if (end === null) row.dataset.ongoing = label;
+  else delete row.dataset.ongoing;
+  find("live").hidden = false;
+}
+
 // The tags of a file as one line of text.
 export function glance({ about, timeline }) {
   const { labels, rules } = about;
@@ -126,7 +151,7 @@ const percent = (probability) => `${Math.round(100 * probability)}%`;
 
 // The current rules: the model's, or with the slider's threshold; events last as
 // long as by the model's rules.
-function currentRules({ labels, rules }) {
+export function currentRules({ labels, rules }) {
   const is_learnt = Boolean(rules);
   if (find("learnt").checked) return { ...rules, is_learnt };
   const threshold = labels.map(() => find("threshold").valueAsNumber);

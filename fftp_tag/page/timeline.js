@@ -21,8 +21,12 @@ export async function analyze(samples, about, run, report) {
     done += part.end - part.start;
     report(done / total);
   }
+  const join = new Join(about, (about.pieces.size - about.pieces.hop) / 2);
   const predictions = frame_level
-    ? joinPieces(pieces, about)
+    ? [
+        ...pieces.flatMap(({ start, found }) => join.push(start, found)),
+        ...join.rest,
+      ]
     : windows.map(({ start, end, found }) => ({
         centre: (start + end) / 2,
         probs: found.clip,
@@ -59,29 +63,42 @@ function pieceStart(start, end, { frame_level }) {
   return end - first >= span_samples ? first : start;
 }
 
-// The predictions of overlapping pieces, in order: of each, those that are
-// followed by half of the overlap, and of the last one all.
-function joinPieces(pieces, about) {
-  const { labels, token_samples, frame_level } = about;
-  const { span_samples, hop_samples } = frame_level;
-  const margin = (about.pieces.size - about.pieces.hop) / 2;
-  const predictions = [];
-  let done = -1;
-  for (const { start, end, found } of pieces) {
-    const isLast = start === pieces.at(-1).start;
-    const more = Math.max(end - start - span_samples, 0);
-    const last = more - (more % token_samples);
-    for (let t = 0; t * labels.length < found.frames.length; t++) {
-      const first = start + Math.min(t * hop_samples, last);
-      const centre = first + span_samples / 2;
-      if (first <= done || (centre > end - margin && !isLast)) continue;
-      const at = t * labels.length;
-      const probs = found.frames.subarray(at, at + labels.length);
-      predictions.push({ centre, probs });
-      done = first;
-    }
+// Joins the frame-level predictions of overlapping pieces, in order. Predictions
+// are used whose centres are at least `margin` samples before a piece's end; those
+// after are the `rest`, unless a later piece has them.
+export class Join {
+  done = -1; // the first sample of the last prediction that was used
+  rest = [];
+
+  constructor({ labels, token_samples, frame_level }, margin) {
+    this.nClasses = labels.length;
+    this.token = token_samples;
+    this.frameLevel = frame_level;
+    this.margin = margin;
   }
-  return predictions;
+
+  // The predictions that are used of a piece.
+  push(start, { nSamples, frames }) {
+    const { span_samples, hop_samples } = this.frameLevel;
+    const more = Math.max(nSamples - span_samples, 0);
+    const last = more - (more % this.token);
+    const used = [];
+    this.rest = [];
+    for (let t = 0; t * this.nClasses < frames.length; t++) {
+      const first = start + Math.min(t * hop_samples, last);
+      if (first <= this.done) continue;
+      const centre = first + span_samples / 2;
+      const at = t * this.nClasses;
+      const probs = frames.subarray(at, at + this.nClasses);
+      if (centre > start + nSamples - this.margin) {
+        this.rest.push({ centre, probs });
+      } else {
+        used.push({ centre, probs });
+        this.done = first;
+      }
+    }
+    return used;
+  }
 }
 
 function stack(rows) {

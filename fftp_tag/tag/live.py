@@ -19,7 +19,7 @@ from fftp_tag.audio.pieces import (
     through,
 )
 from fftp_tag.errors import InputError
-from fftp_tag.model.info import FrameLevel, ModelInfo, Rules
+from fftp_tag.model.info import FrameLevel, Framing, ModelInfo, Rules
 from fftp_tag.model.session import Model
 from fftp_tag.tag.events import Event, EventFinder
 from fftp_tag.tag.predictions import Join, Middles, TagWindows
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 HOP = 1.0
 BEFORE = 1.0
 AHEAD = 1.0
+PAGE_HOP = 0.5  # of a page, in which people watch
 
 
 class Stream:
@@ -79,9 +80,8 @@ class Stream:
             predict = look(model, looks)
         else:
             framing = tagger.check_window(window, hop)
-            if hop is None:  # windows overlap, so that events are known soon
-                quarter = max(round(framing.size / 4), model.frame_samples)
-                framing = framing._replace(hop=quarter)
+            if hop is None:
+                framing = overlapping(framing, model.info)
             predict = [Slide(*framing), Batch(1), TagWindows(model)]
         self.stages: list[Stage] = [
             *predict,
@@ -107,6 +107,21 @@ class Stream:
     def run(self, items: Iterable[Any], is_end: bool) -> list[Event]:
         """Passes samples through all stages."""
         return list(through(items, *self.stages, is_end=is_end))
+
+
+def overlapping(windows: Framing, info: ModelInfo) -> Framing:
+    """Windows of which one begins every quarter, so that events are known soon."""
+    return Framing(
+        windows.size, max(round(windows.size / 4), info.frame_samples)
+    )
+
+
+def page_looks(info: ModelInfo) -> dict[str, Any]:
+    """When the model of a page runs on the microphone, and on which samples."""
+    if info.frame_level is None:
+        return overlapping(info.windows(), info)._asdict()
+    longest = info.max_samples / info.sample_rate
+    return choose_looks(info, min(PAGE_HOP, longest))._asdict()
 
 
 class Looks(NamedTuple):

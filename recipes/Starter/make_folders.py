@@ -141,7 +141,9 @@ def instruments(data):
                 "audioset": name,
                 "freesound_id": row["freesound_id"],
                 "license": row["license"],
-                "source": "FSDKaggle2018 (CC BY 4.0)",
+                # The data set names no author, the page does
+                "source": f"https://freesound.org/s/{row['freesound_id']}/ "
+                "via FSDKaggle2018 (CC BY 4.0)",
             }
             yield folder / "audio" / own["file"], own
 

@@ -73,7 +73,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def driver(folder):
-    """Chromium, whose microphone hears a beep."""
+    """Chromium, whose microphone hears beeps."""
     try:
         from selenium import webdriver
     except ImportError:
@@ -82,7 +82,7 @@ def driver(folder):
     if None in paths:
         missing("no chromium or no chromedriver is installed")
     heard = folder / "tone.wav"
-    write_tones(heard, 10, [("Beep", 0, 10)])
+    write_tones(heard, 10, [("Beep", 0, 3), ("Beep", 5, 8)])
     options = webdriver.ChromeOptions()
     options.binary_location = paths[0]
     for flag in (
@@ -314,8 +314,12 @@ def test_the_microphone_is_tagged_live_and_then_whole(page):
     wait(lambda: page.tags().get("Beep", 0) > 0.5)
     level = "return document.querySelector('#level').value"
     wait(lambda: 0.3 < page.run(level) <= 1)
+    # Events are there as they begin, and have an end afterwards
+    wait(lambda: "Beep" in page.texts("#live-events strong"))
+    wait(lambda: "Beep" in page.texts("#live-events span"))
     page.click("#record")
     page.wait_for_results("recording 1.wav")
+    assert not page.is_shown("#live")
     assert "Beep" in page.bold_tags()
     assert "Beep" in [row[1] for row in page.events()]
 

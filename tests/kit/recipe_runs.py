@@ -97,18 +97,19 @@ def run_script(words, folder, log, variables):
     runpy.run_path(words[0], run_name="__main__")
 
 
-def run(output_folder, *flags, processes=1, **options):
-    """Runs the recipe to its end; gives its exit status and its output."""
+def run(output_folder, *flags, processes=1, limit=900, **options):
+    """Runs the recipe, see ``run_words``; gives its exit status and its output."""
     if processes > 1:
         options = {"device": "cpu", "distributed_backend": "gloo", **options}
     words = command(output_folder, *flags, **options)[1:]
-    return run_words(words, output_folder.parent, processes)
+    return run_words(words, output_folder.parent, processes, limit)
 
 
-def run_words(words, folder, processes=1):
+def run_words(words, folder, processes=1, limit=900):
     """Runs a script in a folder; gives its exit status and its output.
 
-    It is forked from a process that has imported torch and SpeechBrain. Several
+    It is killed after a limit in seconds, by default one that leaves time to
+    compile on a busy machine. It is forked from a process that has imported torch and SpeechBrain. Several
     processes get the environment variables that torchrun sets.
     """
     variables = {}
@@ -128,7 +129,7 @@ def run_words(words, folder, processes=1):
             process.start()
             started.append(process)
         for process in started:
-            process.join(900)  # to compile on a busy machine
+            process.join(limit)
             if process.exitcode is None:
                 process.kill()
                 process.join()

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from fftp_tag.errors import InputError
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain_fftp import core
+from speechbrain_fftp.utils.metric_stats import MultiLabelStats
 
 
 class Checkpoints:
@@ -172,6 +175,41 @@ def test_clips_that_cannot_be_read_are_an_input_error(tmp_path):
         with pytest.raises(InputError, match=message):
             core.check_training(make(core.PluginBrain), datasets)
         path.touch()
+
+
+@pytest.mark.parametrize(
+    "labels, is_scored",
+    [
+        (["Dog;Bark", "Bark;Dog"], False),  # classes have positive clips alone
+        (["", ""], False),
+        (["Dog", "Dog;Bark"], True),
+    ],
+)
+def test_a_split_in_which_no_class_can_be_scored(tmp_path, labels, is_scored):
+    """As MultiLabelStats cannot score it, after a first epoch."""
+    names = ["Bark", "Dog"]
+    targets = torch.tensor(
+        [[float(name in x.split(";")) for name in names] for x in labels]
+    )
+    stats = MultiLabelStats()
+    stats.append(range(len(labels)), torch.rand(len(labels), 2), targets)
+    path = tmp_path / "a.wav"
+    path.touch()
+    rows = [{"wav": str(path), "labels": x} for x in labels]
+    datasets = {
+        "train": make_clips(3),
+        "valid": DynamicItemDataset(dict(enumerate(rows))),
+    }
+    brain = make(core.PluginBrain)
+    for score in (
+        stats.summarize,
+        functools.partial(core.check_training, brain, datasets),
+    ):
+        if is_scored:
+            score()
+        else:
+            with pytest.raises(ValueError, match="(?i)no class"):
+                score()
 
 
 def test_an_epoch_without_a_step_is_an_input_error():

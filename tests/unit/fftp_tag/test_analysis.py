@@ -24,7 +24,7 @@ from tiny_onnx import (
 )
 
 from fftp_tag import AudioTagger
-from fftp_tag.cli.page import INTEGRITY
+from fftp_tag.cli.page import INTEGRITY, describe
 from fftp_tag.learning.classifier import ClipClassifier
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.info import RULES
@@ -136,8 +136,7 @@ PAGE = """
     const { analyze } = await import(`${folder}timeline.js`);
     process.chdir(given.folder);
     const about = await page.readJson("model.json");
-    const run = await page.loadModel(
-        about, { runtime: dist, integrity }, () => {});
+    const run = await page.loadModel({ runtime: dist, integrity }, () => {});
     const found = [];
     for (const file of files) {
         const { buffer } = Uint8Array.from(read(file));
@@ -162,8 +161,7 @@ def order(row):
 def run_page(tagger, recordings, folder, node, runtime):
     """What the page finds in recordings, with a threshold of 0.3."""
     shutil.copyfile(tagger.model.path, folder / "model.onnx")
-    about = json.dumps(tagger.model.info.to_page())
-    (folder / "model.json").write_text(about)
+    (folder / "model.json").write_text(json.dumps(describe(tagger.model.info)))
     rules = tagger.model.rules.replace(0.3)
     given = {
         "files": [str(folder / f"{n}.raw") for n in range(len(recordings))],

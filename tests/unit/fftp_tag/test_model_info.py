@@ -56,7 +56,6 @@ def test_windows_of_clips():
         assert info.windows(seconds) == expected
     longer = dataclasses.replace(info, max_samples=12000)
     assert longer.windows(12.0) == (12000, 3000)
-    assert info.to_page()["windows"] == {"size": 2000, "hop": 2000}
 
 
 def test_opensoundscape_reads_the_metadata():

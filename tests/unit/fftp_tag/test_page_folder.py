@@ -37,7 +37,7 @@ def test_the_folder_has_all_that_the_page_needs(tmp_path, capsys):
     copy = target / "example" / example.name
     assert copy.read_bytes() == example.read_bytes()
     about = json.loads((target / "model.json").read_text("utf-8"))
-    assert about == INFO.to_page()
+    assert about == page.describe(INFO)
     settings = json.loads((target / "page.json").read_text("utf-8"))
     assert f"onnxruntime-web@{page.VERSION}/" in settings["runtime"]
     assert settings["integrity"] == page.INTEGRITY
