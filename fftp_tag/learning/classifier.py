@@ -42,7 +42,8 @@ class ClipClassifier:
         Whether a clip has one class or none: the probabilities of all rows sum
         to 1.
     likeness : Likeness, optional
-        Is added to the logits of the C classes.
+        Is added to the logits of the C classes, and of background, the first
+        of the K rows.
     identity : ClipClassifier, optional
         Tells the C classes apart, where this one tells whether it is one of
         them: probabilities are the products of both.
@@ -93,7 +94,8 @@ class ClipClassifier:
         """Logits ``[N, C + K]`` of spans with features ``[N, F]``."""
         logits = features @ self.weight.T + self.bias
         if self.likeness is not None:
-            logits[:, : self.n_classes] += self.likeness.of(features)
+            found = self.likeness.of(features)
+            logits[:, : found.shape[1]] += found
         return logits
 
     def probabilities(self, spans: list[np.ndarray]) -> np.ndarray:
@@ -125,8 +127,8 @@ class ClipClassifier:
             if classifier.likeness is None:
                 return logits
             likeness = classifier.likeness.add_to(build)
-            n_others = len(bias) - classifier.n_classes
-            none = np.array([0, 0, 0, 0, 0, n_others])
+            n_kinds = len(bias) - len(classifier.likeness.members)
+            none = np.array([0, 0, 0, 0, 0, n_kinds])
             return build.Add(logits, build.Pad(likeness, none))
 
         logits = add_logits(self)

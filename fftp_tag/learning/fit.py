@@ -19,7 +19,12 @@ from fftp_tag.learning.classifier import (
     learn_labels,
 )
 from fftp_tag.learning.features import Sample
-from fftp_tag.learning.likeness import find_space, learn_likeness
+from fftp_tag.learning.likeness import (
+    Likeness,
+    Space,
+    find_space,
+    learn_likeness,
+)
 from fftp_tag.learning.thresholds import (
     are_learnable,
     find_shift,
@@ -179,8 +184,9 @@ def class_indices(samples: list[Sample], others: list[str]) -> np.ndarray:
 
 
 def kinds_of(samples: list[Sample]) -> list[str]:
-    """What has no class: the kinds of the bank, and "" for background."""
-    return list(dict.fromkeys(x.clip.kind for x in samples if x.is_background))
+    """What has no class: "" for background, first, and the kinds of the bank."""
+    kinds = dict.fromkeys(x.clip.kind for x in samples if x.is_background)
+    return sorted(kinds, key=bool)
 
 
 def learn_from(
@@ -200,12 +206,8 @@ def learn_from(
         ]
         if len(found) == 1:
             return found[0]
-        own = [x for x in samples if not x.is_background]
-        likeness = learn_likeness(
-            spaces[0],
-            np.stack([x.centre for x in own]),
-            class_indices(own, others),
-            n_classes,
+        likeness = likeness_of(
+            [x for x in samples if not x.clip.kind], spaces[0]
         )
         return dataclasses.replace(
             found[0], likeness=likeness, identity=learn_identity(found)
@@ -220,6 +222,17 @@ def learn_from(
         np.repeat([x.is_known for x in samples], counts, 0),
         weights,
         view[0],
+    )
+
+
+def likeness_of(samples: list[Sample], space: Space) -> Likeness:
+    """The likeness to clips as they are, and to each span of background."""
+    rows = [x.rows if x.is_background else x.centre[None] for x in samples]
+    return learn_likeness(
+        space,
+        np.concatenate(rows),
+        class_indices(samples, [""]).repeat([len(x) for x in rows]),
+        len(samples[0].target),
     )
 
 

@@ -21,6 +21,7 @@ SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
 # Of the likeness in logits, before calibration. Of 90 to 1440, the best with few
 # clips of digits and of kitchens: see studies/results/tables
 WEIGHT = 1440.0
+MAX_BACKGROUND = 300  # spans: each has as many numbers as its space
 NO_CLIP = -1.0  # the likeness to a class without clips
 MIN_LENGTH = 1e-9  # of a vector that is divided by its length
 
@@ -82,15 +83,16 @@ def find_space(
 
 @dataclasses.dataclass(frozen=True)
 class Likeness:
-    """The cosine to the nearest clip of each class.
+    """The cosine to the nearest clip of each class, and span of background.
 
     Arguments
     ---------
     space : Space
     clips : numpy.ndarray
-        Clips that were learnt from, as vectors ``[R, D]`` of the length 1.
+        What was learnt from, as vectors ``[R, D]`` of the length 1.
     members : numpy.ndarray
-        The indices of each class's clips, ``[C, M]``; R: there is none.
+        The indices of what is of each class, and of background if there is any,
+        ``[C, M]`` or ``[C + 1, M]``; R: there is none.
     weight : float
         What the cosine is multiplied with, in logits.
     """
@@ -101,13 +103,17 @@ class Likeness:
     weight: float = WEIGHT
 
     def of(self, features: np.ndarray) -> np.ndarray:
-        """The likeness ``[N, C]`` of spans with features ``[N, F]``."""
+        """The likeness ``[N, C]`` or ``[N, C + 1]`` of spans with features
+        ``[N, F]``.
+        """
         cosines = unit(self.space.vectors(features)) @ self.clips.T
         cosines = np.pad(cosines, ((0, 0), (0, 1)), constant_values=NO_CLIP)
         return self.weight * cosines[:, self.members].max(2)
 
     def add_to(self, build: "GraphBuilder") -> str:
-        """Adds the likeness ``[B, N, C]`` of the spans of a span model."""
+        """Adds the likeness ``[B, N, C]`` or ``[B, N, C + 1]`` of the spans of a
+        span model.
+        """
         features = build.Gather(OUTPUT, self.space.columns, axis=2)
         centred = build.Sub(features, np.float32(self.space.mean))
         vectors = build.MatMul(centred, np.float32(self.space.projection))
@@ -124,12 +130,25 @@ class Likeness:
 def learn_likeness(
     space: Space, features: np.ndarray, classes: np.ndarray, n_classes: int
 ) -> Likeness:
-    """The likeness to clips with features ``[R, F]`` and class indices ``[R]``."""
+    """The likeness to what has features ``[R, F]`` and class indices ``[R]``, C
+    that of background.
+
+    Of much background, what is most like the clips is kept.
+    """
+    vectors = unit(space.vectors(features))
+    background = np.flatnonzero(classes == n_classes)
+    if len(background):
+        others = vectors[classes < n_classes]
+        nearest = (vectors[background] @ others.T).max(1, initial=NO_CLIP)
+        kept = background[np.argsort(-nearest)[:MAX_BACKGROUND]]
+        rows = np.append(np.flatnonzero(classes < n_classes), kept)
+        vectors, classes = vectors[rows], classes[rows]
+        n_classes += 1
     counts = np.bincount(classes, minlength=n_classes)
     members = np.full((n_classes, counts.max()), len(classes))
     for c, count in enumerate(counts):
         members[c, :count] = np.flatnonzero(classes == c)
-    return Likeness(space, unit(space.vectors(features)), members)
+    return Likeness(space, vectors, members)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

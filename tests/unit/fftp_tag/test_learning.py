@@ -93,8 +93,7 @@ def test_the_learnt_graph_is_scikit_learns(
         expected = expected.sum(1, keepdims=True) * softmax(logits, axis=1)
         found = classifier.probabilities(list(features[:, None]))
         np.testing.assert_allclose(found, expected, atol=1e-3)
-        own = np.flatnonzero(classes < n_classes)[:-2]
-        likeness = learn_likeness(space, features[own], classes[own], n_classes)
+        likeness = learn_likeness(space, features[:-2], classes[:-2], n_classes)
         classifier = dataclasses.replace(classifier, likeness=likeness)
     softer = classifier.calibrate(200.0, 2.0 if has_background else 0.0)
     info = dataclasses.replace(
@@ -113,11 +112,12 @@ def test_likeness_is_to_the_nearest_clip_of_a_class():
     """By a Mahalanobis cosine, which SciPy computes otherwise."""
     draw = np.random.default_rng(2)
     mixing = draw.standard_normal((6, 6))
-    classes = np.repeat([0, 1, 3, 4], [9, 3, 9, 9])  # 4 is of the bank
+    # 4 is background, 5 of the bank
+    classes = np.repeat([0, 1, 3, 4, 5], [7, 3, 7, 7, 6])
     features = draw.standard_normal((30, 6)) @ mixing + classes[:, None]
     columns = np.array([0, 2, 3, 5])
     space = find_space(features, classes, columns)
-    own = classes < 4
+    own = classes < 5
     likeness = learn_likeness(space, features[own], classes[own], 4)
     new = draw.standard_normal((5, 6))
     inside = LinearDiscriminantAnalysis("lsqr", shrinkage=SHRINKAGE)
@@ -133,7 +133,7 @@ def test_likeness_is_to_the_nearest_clip_of_a_class():
     expected = [
         [
             max([cosine(x, y) for y in features[classes == c]], default=-1)
-            for c in range(4)
+            for c in range(5)
         ]
         for x in new
     ]
