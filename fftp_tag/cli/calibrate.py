@@ -105,7 +105,12 @@ def report_calibration(target: Path, found: "Calibration") -> None:
     from fftp_tag.learning.thresholds import MIN_POSITIVES
     from fftp_tag.score.tags import decimal
 
-    if found.few:
+    if len(found.few) == found.n_classes:
+        print(
+            f"no class has {MIN_POSITIVES} positives: the thresholds of all are "
+            "shifted together"
+        )
+    elif found.few:
         shown = ", ".join(found.few[:MAX_NAMES])
         print(
             f"{len(found.few)} classes keep their rules, or get the medians of "

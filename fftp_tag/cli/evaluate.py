@@ -106,6 +106,15 @@ def print_scores(found: "Evaluation") -> None:
     for name, value in found.events.items():
         print(f"{name:17} {value:.4f}")
     if found.events:
+        print("overlap_F1  right  true  found  class")
+        counts = found.events_of_classes.items()
+        for label, own in sorted(counts, key=lambda item: item[1].f1):
+            print(
+                f"{own.f1:10.4f}  {own.right:5d}  {own.true:4d}  {own.found:5d}  "
+                f"{output.printable(label)}"
+            )
+        if not found.metrics["per_class"]:  # such as one recording
+            return
         print("Tags of whole clips:")
     print(f"split    {found.split}")
     print(tagging_table(found.metrics, found.labels))
@@ -121,6 +130,10 @@ def write_scores(
     per_class = metrics.pop("per_class")
     if found.events:
         metrics["events"] = found.events
+        metrics["events_per_class"] = {
+            label: own._asdict()
+            for label, own in found.events_of_classes.items()
+        }
     content = {
         **output.rounded(metrics),
         "model": os.path.abspath(model),

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import fftp_tag
 from fftp_tag.cli import options, output
 from fftp_tag.errors import counted
+from fftp_tag.model.sources import STARTER
 
 if TYPE_CHECKING:
     from fftp_tag.learning.learn import Report
@@ -33,6 +34,7 @@ EXAMPLES = """\
   fftp-tag learn my_sounds
   fftp-tag learn my_sounds --background street.wav --output my.onnx
   fftp-tag learn my_sounds --clips doubt.csv
+  fftp-tag learn my_sounds --model starter --model mn04_as.onnx
   fftp-tag clip.wav --model my.onnx --timeline
   fftp-tag learn recordings --strong-labels corrected_tracks
   fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data_folder", metavar="CLIPS", help="folder of clips to learn from"
     )
-    options.add_model(parser)
+    options.add_model(parser, several=True)
     parser.add_argument(
         "--output",
         metavar="MY.onnx",
@@ -108,10 +110,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Learns the classes and prints the report."""
     from fftp_tag.files import check_target
+    from fftp_tag.tag.tagger import AudioTagger
 
     if args.clips is not None:
         check_target(args.clips)
-    tagger = options.load_tagger(args)
+    names = args.model or [STARTER]
+    tagger, *others = [
+        AudioTagger.from_pretrained(name, args.threads) for name in names
+    ]
     path = args.output
     if path is None:
         path = f"{os.path.basename(os.path.abspath(args.data_folder))}.onnx"
@@ -126,13 +132,36 @@ def run(args: argparse.Namespace) -> None:
         false_alarms_per_hour=args.false_alarms,
         reviewed=args.reviewed,
         operate=args.operate,
+        other_encoders=others,
         progress=True,
     )
+    print_encoders(names, report)
     print_report(report)
     if args.clips is not None:
         write_clips(args.clips, report)
         print(f"wrote {args.clips}")
     print(f"wrote {path}")
+
+
+def print_encoders(names: list[str], report: "Report") -> None:
+    """Prints how good each of several encoders is, and which is taken."""
+    if not report.encoders:
+        return
+    print("models, by their most probable class on equal folds:")
+    for name, found in zip(names, report.encoders, strict=True):
+        line = f"  {found.share_right:.3f} right  {name}"
+        if found.gain is not None:
+            value, low, high = found.gain
+            line += f", {value:+.3f} [{low:+.3f}, {high:+.3f}] to the first"
+        print(line)
+    taken = next(
+        name
+        for name, found in zip(names, report.encoders, strict=True)
+        if found.is_taken
+    )
+    none = "none is shown to be better than the first: "
+    is_first = report.encoders[0].is_taken
+    print(f"  {none if is_first else ''}{taken} is taken")
 
 
 def print_report(report: "Report") -> None:
@@ -167,6 +196,12 @@ def print_report(report: "Report") -> None:
         f"frame-level predictions from {report.span_seconds:.2f} s each, every "
         f"{report.hop_seconds:.2f} s"
     )
+    if report.limit is not None:
+        print(
+            "false alarms that the third quarter of the background lets expect: "
+            f"{report.limit.fewest:.2f} to {report.limit.most:.2f} an hour of a "
+            "class (95 %); if that is too wide, give more"
+        )
     if report.false_alarms is not None:
         output.print_false_alarms(report.false_alarms)
     if validation.scores:

@@ -46,8 +46,9 @@ def add_model(
     default: str | None = STARTER,
     required: bool = False,
     threads: int | None = None,
+    several: bool = False,
 ) -> None:
-    """Adds --model and --threads, with their defaults."""
+    """Adds --model, of which there may be several, and --threads."""
     text = (
         "model.onnx, output folder of a training, such as results/demo, or "
         "published model, as a file, a folder or owner/name on the Hugging Face "
@@ -55,11 +56,14 @@ def add_model(
     )
     if default is not None:
         text += f" (default: {default}, which the package holds)"
+    if several:
+        text += "; if it is given again, the models are compared"
     parser.add_argument(
         "--model",
         metavar="MODEL",
         required=required,
-        default=default,
+        default=None if several else default,
+        action="append" if several else "store",
         help=text,
     )
     parser.add_argument(

@@ -48,6 +48,11 @@ def print_false_alarms(background: "Background") -> None:
             f"{silent / 60:.1f} minutes of background are digital silence, "
             "which is no evidence: they are not counted"
         )
+    if background.repeated_seconds > 0:
+        print(
+            f"{background.repeated_seconds / 60:.1f} minutes of background repeat "
+            "earlier ones: they are not counted"
+        )
     if seconds == 0:
         print("false alarms cannot be counted: give other background")
         return

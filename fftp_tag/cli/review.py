@@ -14,6 +14,7 @@ Authors
 import argparse
 import collections
 import contextlib
+import math
 import os
 import shlex
 import webbrowser
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 HELP = "checks what a model finds in recordings, by ear"
 EXAMPLES = """\
   fftp-tag review recordings --model my_sounds.onnx
+  fftp-tag review recordings --model my_sounds.onnx --minutes 10
   fftp-tag review recordings --model my_sounds.onnx --order random
   fftp-tag review archive.index --model my_sounds.onnx --order top --label Bark
   fftp-tag learn my_sounds --reviewed reviewed --output better.onnx"""
@@ -62,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label",
         metavar="CLASS",
         help="ask for this class only (default: all classes)",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=options.number(float, 0.1),
+        default=math.inf,
+        metavar="N",
+        help="end after so many minutes of sound (default: when all is heard)",
     )
     parser.add_argument(
         "--output",
@@ -122,6 +131,7 @@ def review(
         tagger.model.digest,
         args.order,
         args.label,
+        args.minutes,
     )
     if session.open_candidates("uncertain", None):
         with ReviewServer(session) as server:

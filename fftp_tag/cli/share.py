@@ -1,9 +1,9 @@
 """``fftp-tag share``: Writes a folder to upload to the Hugging Face hub.
 
-The folder has the model and README.md, a card that says what it is; the list
-attribution.csv of the recordings that the model has learnt from, if it is beside
-the model or in this package; of a training, also the files for SpeechBrain. Nothing
-is uploaded: the command for it is printed.
+The folder has the model and README.md, a card that says what it is and, of learnt
+models, how they scored; the list attribution.csv of the recordings that the model has
+learnt from, if it is beside the model or in this package; of a training, also the
+files for SpeechBrain. Nothing is uploaded: the command for it is printed.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -77,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to upload it."""
     from fftp_tag.cli.page import load_model
+    from fftp_tag.learning.report import read_report
     from fftp_tag.model.card import write_card
 
     if not HUB_ID.fullmatch(args.name):
@@ -98,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
             args.form,
             about,
             speechbrain,
+            read_report(model),
         )
     print(f"wrote {target}: read its README.md, then upload it with")
     space = ""

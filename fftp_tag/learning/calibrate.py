@@ -16,12 +16,14 @@ from fftp_tag.data.splits import assign_folds
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike, write_json
 from fftp_tag.learning.thresholds import (
-    MIN_POSITIVES,
+    MIN_MAX_THRESHOLD,
     abstain,
     are_learnable,
     are_ranked,
+    best_threshold,
     learn_event_rules,
     learn_thresholds,
+    shift_thresholds,
 )
 from fftp_tag.model.edit import check_output, copy_model
 from fftp_tag.model.info import RULES, Rules, default_rules
@@ -74,6 +76,8 @@ class Calibration:
     before, after : Scores
         With the model's own rules, and with learnt ones: of each clip, those
         that are learnt from other folds; of the background, ``rules``.
+    n_classes : int
+        Of the classes that the model and the data have.
     n_clips, n_folds : int
     """
 
@@ -81,6 +85,7 @@ class Calibration:
     few: list[str]
     before: Scores
     after: Scores
+    n_classes: int
     n_clips: int
     n_folds: int
 
@@ -128,8 +133,8 @@ def calibrate(
     Raises
     ------
     InputError
-        If the model or the clips cannot be used, the clips are too few, or the
-        file cannot be written. No file is then written.
+        If the model or the clips cannot be used, all clips are of one group, or
+        the file cannot be written. No file is then written.
     """
     require("sklearn", "Calibrating")
     check_output(output)
@@ -190,6 +195,7 @@ def calibrate(
         ],
         before=before,
         after=after,
+        n_classes=len(analysis.labels),
         n_clips=len(folds),
         n_folds=n_folds,
     )
@@ -204,12 +210,11 @@ def learns_events(model: Model) -> bool:
 def assign_clips(
     analysis: Analysis, data_folder: PathLike, split: str
 ) -> np.ndarray:
-    """The fold of each clip; raises an InputError if there are too few clips."""
-    if not are_learnable(analysis.targets).any():
+    """The fold of each clip; raises an InputError if nothing can be learnt."""
+    if not analysis.targets.any():
         raise InputError(
-            f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
-            f"split {split}: nothing is learnt. Use another split, or more "
-            "clips; a recording with strong labels is one clip."
+            f"{data_folder}: no clip of the split {split} has a class of the "
+            "model: use another split, or add clips."
         )
     folds = assign_folds(analysis.targets, analysis.groups)
     if folds is None:
@@ -224,10 +229,13 @@ def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
     """Learns rules from some of the clips, by index.
 
     Classes with too few clips keep the model's rules, if these are learnt; or
-    else they get the medians of what is learnt for the others.
+    else they get the medians of what is learnt for the others. If all have too
+    few, the thresholds are shifted together.
     """
     targets = analysis.targets[rows]
     learnable = are_learnable(analysis.targets)
+    if not learnable.any():
+        return shift_rules(model.rules, analysis, rows)
     thresholds = learn_thresholds(targets, analysis.probs[rows], learnable)
     if learns_events(model):
         ids = analysis.ids
@@ -250,6 +258,30 @@ def learn_rules(model: Model, analysis: Analysis, rows: np.ndarray) -> Rules:
             others = getattr(model.rules, name)
         values[name] = np.where(learnable, own, others)
     return Rules(**values, is_learnt=True)
+
+
+def shift_rules(rules: Rules, analysis: Analysis, rows: np.ndarray) -> Rules:
+    """Rules whose thresholds have the same added to their logits: what maximises
+    F1 of all tags together, of some of the clips.
+    """
+    from scipy.special import expit, logit
+
+    cells = np.ix_(rows, np.array(analysis.columns))
+    probs = analysis.probs[cells].clip(*MIN_MAX_THRESHOLD)
+    thresholds = rules.threshold[analysis.columns].clip(*MIN_MAX_THRESHOLD)
+    margins = expit(logit(probs) - logit(thresholds))
+    best = best_threshold(
+        analysis.targets[cells].ravel() > 0.5, margins.ravel()
+    )
+    shift = float(logit(best))
+    high = shift_thresholds(rules.high, shift)
+    return dataclasses.replace(
+        rules,
+        threshold=shift_thresholds(rules.threshold, shift),
+        low=np.minimum(rules.low, high),
+        high=high,
+        is_learnt=True,
+    )
 
 
 def score_rules(

@@ -1,4 +1,4 @@
-"""A linear classifier of the features of spans.
+"""A classifier of the features of spans: linear, and by likeness to clips.
 
 It is learnt with scikit-learn, and added to the graph of a model.onnx.
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fftp_tag.learning.likeness import Likeness, Space
 from fftp_tag.model.graphs import GraphBuilder, add_output
 from fftp_tag.model.spans import IS_HEARD, OUTPUT, remove_outputs
 
@@ -18,17 +19,16 @@ if TYPE_CHECKING:
     import onnx
 
 NEVER = -20.0  # logit of a class without positive clips
-SHRINKAGE = 0.3  # of the covariance: 0.6 and 0.85 were as accurate
 # Temperature without cross-validation: with five clips of each of ten classes, on
 # the starter, 8 to 10 were best
 TEMPERATURE = 9.0
 # Of the logarithm of a temperature, and of an offset
-BOUNDS = ((np.log(3.0), np.log(100.0)), (-4.0, 4.0))
+BOUNDS = ((np.log(3.0), np.log(300.0)), (-10.0, 10.0))
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipClassifier:
-    """A linear classifier of the features of spans.
+    """A classifier of the features of spans.
 
     Arguments
     ---------
@@ -41,6 +41,8 @@ class ClipClassifier:
     single_label : bool
         Whether a clip has one class or none: the probabilities of all rows sum
         to 1.
+    likeness : Likeness, optional
+        Is added to the logits of the C classes.
     identity : ClipClassifier, optional
         Tells the C classes apart, where this one tells whether it is one of
         them: probabilities are the products of both.
@@ -52,6 +54,7 @@ class ClipClassifier:
     bias: np.ndarray
     n_classes: int
     single_label: bool
+    likeness: Likeness | None = None
     identity: "ClipClassifier | None" = None
     temperature: float = 1.0
     offset: float = 0.0
@@ -64,17 +67,34 @@ class ClipClassifier:
         """
         bias = self.bias / temperature
         bias[self.n_classes :] += offset
+        likeness = self.likeness
+        if likeness is not None:
+            likeness = dataclasses.replace(
+                likeness, weight=likeness.weight / temperature
+            )
         return dataclasses.replace(
             self,
             weight=self.weight / temperature,
             bias=bias,
+            likeness=likeness,
             temperature=temperature,
             offset=offset,
         )
 
+    def guess_calibration(self) -> "ClipClassifier":
+        """A copy that is calibrated without held-out clips.
+
+        It has no likeness, whose offset cannot be guessed.
+        """
+        linear = dataclasses.replace(self, likeness=None)
+        return linear.calibrate(TEMPERATURE)
+
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Logits ``[N, C + K]`` of spans with features ``[N, F]``."""
-        return features @ self.weight.T + self.bias
+        logits = features @ self.weight.T + self.bias
+        if self.likeness is not None:
+            logits[:, : self.n_classes] += self.likeness.of(features)
+        return logits
 
     def probabilities(self, spans: list[np.ndarray]) -> np.ndarray:
         """Probabilities of clips ``[clips, C]``, the maximum over their spans.
@@ -101,7 +121,13 @@ class ClipClassifier:
             """The logits of spans."""
             weight, bias = classifier.weight.T, classifier.bias
             products = build.MatMul(OUTPUT, np.float32(weight))
-            return build.Add(products, np.float32(bias))
+            logits = build.Add(products, np.float32(bias))
+            if classifier.likeness is None:
+                return logits
+            likeness = classifier.likeness.add_to(build)
+            n_others = len(bias) - classifier.n_classes
+            none = np.array([0, 0, 0, 0, 0, n_others])
+            return build.Add(logits, build.Pad(likeness, none))
 
         logits = add_logits(self)
         if self.single_label:
@@ -127,14 +153,14 @@ def learn_classes(
     classes: np.ndarray,
     n_classes: int,
     n_others: int,
-    columns: np.ndarray,
+    space: Space,
 ) -> ClipClassifier:
     """Learns to tell the classes of clips that have one each.
 
-    This is a linear discriminant analysis of standardised features with a
-    shrunk covariance; it is overconfident: ``calibrate`` it. scikit-learn's,
-    which it equals, computes a covariance of each class, and takes ten times as
-    long for a thousand features and the bank's kinds.
+    This is a linear discriminant analysis with a shrunk covariance; it is
+    overconfident: ``calibrate`` it. scikit-learn's, which it equals, computes a
+    covariance of each class, and takes ten times as long for a thousand features
+    and the bank's kinds.
 
     Arguments
     ---------
@@ -143,32 +169,23 @@ def learn_classes(
         has no class.
     n_classes, n_others : int
         C and K, see ``ClipClassifier``.
-    columns : numpy.ndarray
-        Indices of the features to learn from.
+    space : Space
+        Where the covariance of these clips is that of noise.
     """
-    from scipy.linalg import solve
-    from sklearn.covariance import empirical_covariance, shrunk_covariance
-    from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
-
-    scaler = StandardScaler(copy=False)
-    inputs = scaler.fit_transform(features[:, columns].astype(np.float64))
     known, numbers, counts = np.unique(
         classes, return_inverse=True, return_counts=True
     )
-    means = np.stack([inputs[numbers == n].mean(0) for n in range(len(known))])
-    with threadpool_limits(1):  # the arrays are too small for more threads
-        covariance = shrunk_covariance(
-            empirical_covariance(inputs - means[numbers], assume_centered=True),
-            SHRINKAGE,
-        )
-        rows = solve(covariance, means.T, assume_a="pos").T
-    constants = np.log(counts / len(classes)) - (rows * means).sum(1) / 2
-    rows /= scaler.scale_
+    means = np.stack([
+        features[numbers == n].mean(0, dtype=np.float64)
+        for n in range(len(known))
+    ])  # fmt: skip
+    vectors = space.vectors(means)
+    rows = vectors @ space.projection.T
+    constants = np.log(counts / len(classes)) - (vectors**2).sum(1) / 2
     weight = np.zeros((n_classes + n_others, features.shape[1]))
     bias = np.full(len(weight), NEVER * TEMPERATURE)
-    weight[np.ix_(known, columns)] = rows
-    bias[known] = constants - rows @ scaler.mean_
+    weight[np.ix_(known, space.columns)] = rows
+    bias[known] = constants - rows @ space.mean
     return ClipClassifier(weight, bias, n_classes, True)
 
 
@@ -262,5 +279,5 @@ def find_calibration(
         return float(np.average(losses, weights=weights))
 
     first = [np.log(TEMPERATURE), 0.0]
-    found = minimize(log_loss, first, method="Nelder-Mead", bounds=BOUNDS)
+    found = minimize(log_loss, first, method="L-BFGS-B", bounds=BOUNDS)
     return float(np.exp(found.x[0])), float(found.x[1])

@@ -105,19 +105,20 @@ class DataSet:
 
     @property
     def has_groups(self) -> bool:
-        """Whether most clips are known to be of one recording with others, and
-        no recording is in several groups.
+        """Whether it is known of most clips which others are of one recording with
+        them, if any, and no recording is in several groups.
         """
-        groups: Counter[str] = Counter()
+        clips = [clip for clip in self.labelled if not clip.is_reviewed]
+        groups = Counter(clip.group for clip in clips)
         of_files: dict[str, set[str]] = defaultdict(set)
-        for clip in self.labelled:
-            if not clip.is_reviewed:
-                groups[clip.group] += 1
-                of_files[clip.audio].add(clip.group)
+        known = 0
+        for clip in clips:
+            of_files[clip.audio].add(clip.group)
+            alone = os.path.relpath(clip.audio, self.folder)
+            known += groups[clip.group] > 1 or clip.group != alone
         if any(len(found) > 1 for found in of_files.values()):
             return False
-        together = sum(count for count in groups.values() if count > 1)
-        return 2 * together > groups.total()
+        return 2 * known > len(clips)
 
     def whole(self) -> "DataSet":
         """The same with clips as a whole."""

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fftp_tag.learning.classifier import (
-    TEMPERATURE,
     ClipClassifier,
     find_calibration,
     learn_classes,
@@ -20,6 +19,7 @@ from fftp_tag.learning.classifier import (
     learn_labels,
 )
 from fftp_tag.learning.features import Sample
+from fftp_tag.learning.likeness import find_space, learn_likeness
 from fftp_tag.learning.thresholds import (
     are_learnable,
     find_shift,
@@ -114,7 +114,8 @@ def fit(
     samples : list of Sample
     view : list of numpy.ndarray
         Sets of columns of the features; what tells whether a clip has a class
-        is learnt from the first, what tells classes apart from all.
+        is learnt from the first, what tells classes apart from all. Likeness to
+        clips counts if there are several.
     single_label : bool
         Whether each clip has one class, or none.
     folds : numpy.ndarray, optional
@@ -125,8 +126,8 @@ def fit(
     if folds is None:
         if single_label:  # for lack of clips to find the temperature
             of_all = with_identity(
-                of_all.calibrate(TEMPERATURE),
-                of_all.identity and of_all.identity.calibrate(TEMPERATURE),
+                of_all.guess_calibration(),
+                of_all.identity and of_all.identity.guess_calibration(),
             )
         probs = np.zeros((0, of_all.n_classes), np.float32)
         return Fit(of_all, thresholds, Answers(probs, probs))
@@ -192,13 +193,23 @@ def learn_from(
         others = kinds_of(samples)
         classes = class_indices(samples, others).repeat(counts)
         n_classes = len(samples[0].target)
+        spaces = [find_space(features, classes, columns) for columns in view]
         found = [
-            learn_classes(features, classes, n_classes, len(others), columns)
-            for columns in view
+            learn_classes(features, classes, n_classes, len(others), space)
+            for space in spaces
         ]
         if len(found) == 1:
             return found[0]
-        return with_identity(found[0], learn_identity(found))
+        own = [x for x in samples if not x.is_background]
+        likeness = learn_likeness(
+            spaces[0],
+            np.stack([x.centre for x in own]),
+            class_indices(own, others),
+            n_classes,
+        )
+        return dataclasses.replace(
+            found[0], likeness=likeness, identity=learn_identity(found)
+        )
     is_other = np.repeat([bool(x.clip.kind) for x in samples], counts)
     weights = np.ones(len(features))
     if is_other.any():
@@ -256,7 +267,7 @@ def calibrate(
         for fold, classifier in enumerate([of_all, *of_folds], start=-1):
             rows = is_used & (folds != fold)
             if not (rows & ~is_other).any():
-                calibrated.append(classifier.calibrate(TEMPERATURE))
+                calibrated.append(classifier.guess_calibration())
                 continue
             ratio = (~is_other[rows]).sum() / max(is_other[rows].sum(), 1)
             weights = np.where(is_other[rows], BANK_WEIGHT * ratio, 1.0)

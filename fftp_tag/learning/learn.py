@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ import numpy as np
 from fftp_tag.audio.decode import MIN_SECONDS
 from fftp_tag.data.clips import Clip
 from fftp_tag.errors import InputError
-from fftp_tag.files import PathLike
+from fftp_tag.files import PathLike, write_json
 from fftp_tag.learning.bank import read_bank
 from fftp_tag.learning.clips import (
     ClipReader,
@@ -29,10 +30,16 @@ from fftp_tag.learning.clips import (
     list_data,
 )
 from fftp_tag.learning.features import Cache, Sample, compute_samples
-from fftp_tag.learning.thresholds import POINTS, choose_high, shift_thresholds
+from fftp_tag.learning.report import Compared, Report, report_path
+from fftp_tag.learning.thresholds import (
+    POINTS,
+    Limit,
+    choose_high,
+    shift_thresholds,
+)
 from fftp_tag.learning.validate import (
-    Score,
     Validation,
+    measure_gain,
     score_answers,
     validate,
 )
@@ -46,11 +53,7 @@ from fftp_tag.model.spans import (
     token_size,
 )
 from fftp_tag.packages import require
-from fftp_tag.score.background import (
-    Background,
-    analyze_background,
-    listen_to_background,
-)
+from fftp_tag.score.background import analyze_background, listen_to_background
 from fftp_tag.tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
@@ -60,55 +63,6 @@ MAX_SPAN = 1.4  # seconds: events between other sounds are rarely longer
 LOW, HIGH = 0.2, 0.7  # probabilities while an event lasts, and of its peak
 # Of recordings of background, whose first half is learnt from
 SECOND_HALF, THIRD_QUARTER, LAST_QUARTER = (0.5, 1), (0.5, 0.75), (0.75, 1)
-
-
-@dataclasses.dataclass
-class Report:
-    """What was learnt, and how well.
-
-    Arguments
-    ---------
-    labels : list of str
-        Names of the C classes.
-    counts : list of int
-        The number of clips of each class, ``[C]``.
-    event_thresholds : list of float
-        What the probability of events must reach, ``[C]``.
-    background_seconds : float
-        Length of the background that was learnt from.
-    filled : float
-        How much of the clips their sounds fill, from 0 to 1.
-    are_whole : bool
-        Whether clips are learnt as a whole, since the encoder does not clearly
-        help with the sounds in them.
-    span_seconds, hop_seconds : float
-        Length of a span, which a prediction is made from, and hop.
-    validation : Validation
-        With thresholds ``[C]`` and scores of cross-validation.
-    has_groups : bool
-        See ``DataSet``.
-    eval_scores : dict of Score
-        Scores of the clips of the eval split, if there are any.
-    false_alarms : Background, optional
-        False alarms in what of each recording of background is not used to
-        learn.
-    not_read : dict
-        Reasons by name of the clips and recordings that cannot be read.
-    """
-
-    labels: list[str]
-    counts: list[int]
-    event_thresholds: list[float]
-    background_seconds: float
-    filled: float
-    are_whole: bool
-    span_seconds: float
-    hop_seconds: float
-    validation: Validation
-    has_groups: bool
-    eval_scores: dict[str, Score]
-    false_alarms: Background | None
-    not_read: dict[str, str]
 
 
 def learn(
@@ -123,6 +77,7 @@ def learn(
     reviewed: PathLike | None = None,
     bank: list[Clip] | None = None,
     operate: str | None = None,
+    other_encoders: Sequence[AudioTagger] = (),
     progress: bool = False,
 ) -> Report:
     """Learns classes from clips, and writes a model.onnx.
@@ -132,7 +87,7 @@ def learn(
     which it is to be silent. If each clip has one class or is background,
     probabilities of all classes, background and other sounds sum to 1. Features
     are cached in ``OUTPUT.npz``, so that the encoder runs only on new clips when
-    you learn again.
+    you learn again; the report is kept in ``OUTPUT.json``.
 
     Arguments
     ---------
@@ -158,7 +113,8 @@ def learn(
     false_alarms_per_hour : float, optional
         So many false alarms of each class are accepted: events must then be as
         probable as the third quarter of each recording of background demands,
-        and only the last quarter is used to count false alarms.
+        extrapolated if it is short, and only the last quarter is used to count
+        false alarms.
     reviewed : str, optional
         A folder of answers of ``fftp-tag review`` to learn from as well.
     bank : list of Clip, optional
@@ -169,6 +125,10 @@ def learn(
         half, three quarters or nine tenths of the clips whose most probable class
         is right, by cross-validation. By default, a tag is more probable than not
         or, where clips have several classes, its threshold has the best F1.
+    other_encoders : sequence of AudioTagger
+        Other models to learn on as well, with equal folds: the one whose most
+        probable class is right most often is taken, or the first if none is shown
+        to be better.
     progress : bool
         Whether to show progress.
 
@@ -188,7 +148,8 @@ def learn(
     output = Path(output)
     require("sklearn", "Learning")
     check_output(output)
-    if output.resolve() == Path(tagger.model.path).resolve():
+    taggers = [tagger, *other_encoders]
+    if output.resolve() in [Path(x.model.path).resolve() for x in taggers]:
         raise InputError(f"{output} is the input model: give another output.")
     if operate is not None and operate not in POINTS:
         raise InputError(
@@ -208,27 +169,26 @@ def learn(
         numbered,
         reviewed,
     )
-    cache = Cache(output.with_name(f"{output.name}.npz"))
-    reader = ClipReader(tagger.sample_rate)
-    data = find_all_sounds(listed, reader, cache.found)
-    check_data(data)
     with tempfile.TemporaryDirectory() as scratch:
-        form = learn_form(
-            tagger, data, reader, cache, scratch, operate, progress
-        )
-        are_longer = choose_span(data.whole()) > choose_span(data)
-        if are_longer and not form.validation.encoder_helps:
-            whole = learn_form(
-                tagger,
-                data.whole(),
-                reader,
-                Cache(output.with_name(f"{output.name}.whole.npz")),
-                scratch,
-                operate,
-                progress,
+        forms = []
+        for number, encoder in enumerate(taggers):
+            name = f"{output.name}.{number + 1}" if number else output.name
+            own = Path(scratch, str(number))
+            own.mkdir()
+            forms.append(
+                learn_best_form(
+                    encoder,
+                    listed,
+                    output.with_name(name),
+                    own,
+                    operate,
+                    progress,
+                )
             )
-            if whole.validation.share_right > form.validation.share_right:
-                form = whole
+        form, encoders = forms[0], []
+        if len(forms) > 1:
+            encoders = compare(taggers, forms)
+            form = forms[[x.is_taken for x in encoders].index(True)]
         data, validation = form.data, form.validation
         if operate is not None and not validation.points:
             raise InputError(
@@ -244,50 +204,56 @@ def learn(
             validation.encoder.answers(held_out),
             validation.spectrum.answers(held_out),
         )
-    false_alarms = None
+    false_alarms = limit = None
     if data.recordings:
         judged = SECOND_HALF
         if false_alarms_per_hour is not None:
-            rules = limit_false_alarms(
+            rules, limit = limit_false_alarms(
                 output, data.recordings, false_alarms_per_hour
             )
             judged = LAST_QUARTER
         false_alarms = listen_to_background(
             AudioTagger(Model(output)), data.recordings, judged
         )
+    learnt = Model(output)
+    spans = form.encoder.model
     counts = np.sum(
         [x.target for x in form.samples if x.clip.split != "eval"], 0
     )
-    return Report(
+    report = Report(
         labels=data.labels,
         counts=counts.astype(int).tolist(),
         event_thresholds=rules.high.tolist(),
         background_seconds=data.background_seconds,
         filled=data.filled,
         are_whole=data.are_whole,
-        span_seconds=form.encoder.model.span_samples / tagger.sample_rate,
-        hop_seconds=form.encoder.model.hop_samples / tagger.sample_rate,
+        span_seconds=spans.span_samples / spans.sample_rate,
+        hop_seconds=spans.hop_samples / spans.sample_rate,
         validation=validation,
         has_groups=data.has_groups,
         eval_scores=eval_scores,
         false_alarms=false_alarms,
+        limit=limit,
         not_read=form.not_read,
+        encoders=encoders,
     )
+    write_json(report_path(output), report.to_json(learnt.digest), strict=True)
+    return report
 
 
 def limit_false_alarms(
     path: Path, recordings: list[str], per_hour: float
-) -> Rules:
-    """Raises what events must reach, by the third quarter of recordings.
+) -> tuple[Rules, Limit]:
+    """Changes what events must reach, by the third quarter of recordings.
 
-    Returns the rules that are written.
+    Returns the rules that are written, and how they were chosen.
     """
     model = Model(path)
     heard = analyze_background(AudioTagger(model), recordings, THIRD_QUARTER)
-    high = choose_high(heard, model.rules, per_hour)
-    rules = dataclasses.replace(model.rules, high=high)
+    limit = choose_high(heard, model.rules, per_hour)
+    rules = dataclasses.replace(model.rules, high=limit.high)
     copy_model(path, path, dataclasses.replace(model.info, rules=rules))
-    return rules
+    return rules, limit
 
 
 def check_data(data: DataSet) -> None:
@@ -329,6 +295,56 @@ class Form(NamedTuple):
     samples: list[Sample]
     not_read: dict[str, str]  # reasons by name
     validation: Validation
+
+
+def learn_best_form(
+    tagger: AudioTagger,
+    listed: DataSet,
+    output: Path,
+    scratch: Path,
+    operate: str | None,
+    progress: bool,
+) -> Form:
+    """Learns from the sounds in clips or, if that is better, from whole clips."""
+    cache = Cache(output.with_name(f"{output.name}.npz"))
+    reader = ClipReader(tagger.sample_rate)
+    data = find_all_sounds(listed, reader, cache.found)
+    check_data(data)
+    form = learn_form(tagger, data, reader, cache, scratch, operate, progress)
+    are_longer = choose_span(data.whole()) > choose_span(data)
+    if not are_longer or form.validation.encoder_helps:
+        return form
+    whole = learn_form(
+        tagger,
+        data.whole(),
+        reader,
+        Cache(output.with_name(f"{output.name}.whole.npz")),
+        scratch,
+        operate,
+        progress,
+    )
+    is_better = whole.validation.share_right > form.validation.share_right
+    return whole if is_better else form
+
+
+def compare(taggers: list[AudioTagger], forms: list[Form]) -> list[Compared]:
+    """Compares what was learnt on several encoders, from the same clips."""
+    first, *others = (form.validation for form in forms)
+    if not first.right.size:
+        raise InputError(
+            "encoders cannot be compared: that needs several classes, with clips of "
+            "several recordings each; give one --model."
+        )
+    gains = [measure_gain(first, other) for other in others]
+    shares = [form.validation.share_right for form in forms]
+    better = [n for n, gain in enumerate(gains, start=1) if gain.low > 0]
+    taken = max(better, key=lambda n: shares[n], default=0)
+    return [
+        Compared(tagger.model.path, share, gain, n == taken)
+        for n, (tagger, share, gain) in enumerate(
+            zip(taggers, shares, [None, *gains], strict=True)
+        )
+    ]
 
 
 def learn_form(

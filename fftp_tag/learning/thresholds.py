@@ -5,24 +5,23 @@ Authors
 """
 
 import dataclasses
-import logging
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from fftp_tag.model.info import THRESHOLD, Rules, default_rules
-from fftp_tag.score.background import Heard, find_false_alarms
+from fftp_tag.score.background import Heard, find_false_alarms, upper_bound
 from fftp_tag.score.tags import column_f1
 from fftp_tag.tag.events import Timeline
-
-logger = logging.getLogger(__name__)
 
 MIN_POSITIVES = 5  # clips of a class, to learn its rules
 MIN_MAX_THRESHOLD = 0.001, 0.999
 # Operating points: how many of the clips whose most probable class is right get it
 # as a tag
 POINTS = {"cautious": 0.5, "balanced": 0.75, "eager": 0.9}
+MIN_TAIL = 20  # events of a class, by which others are extrapolated
 NEVER = np.float32(1)  # the threshold of a class that is not to be found
 
 
@@ -207,33 +206,97 @@ def best_threshold(
     return max(middle, np.float32(min_threshold))
 
 
-def choose_high(
-    heard: list[Heard], rules: Rules, per_hour: float
-) -> np.ndarray:
-    """The probabilities ``high`` ``[C]`` that events must reach.
+class Limit(NamedTuple):
+    """What events must reach, for so many false alarms an hour of each class.
 
-    Each class has at most so many events an hour in recordings without the
-    sounds. They are at least the thresholds of tags or, if the recordings are too
-    short to show one event at that rate, those of the rules.
+    Arguments
+    ---------
+    high : numpy.ndarray
+        The probabilities ``[C]``.
+    fewest, most : float
+        The interval (95 %) of how many an hour there will be, of the class where
+        it is widest.
+    """
+
+    high: np.ndarray
+    fewest: float
+    most: float
+
+
+def choose_high(heard: list[Heard], rules: Rules, per_hour: float) -> Limit:
+    """Chooses what events must reach, by recordings without any of the sounds.
+
+    That is at least the thresholds of tags, and those of the rules for a class of
+    which the recordings have no events.
     """
     every = dataclasses.replace(rules, high=rules.low)
     events, seconds = find_false_alarms(heard, every)
-    allowed = math.floor(per_hour * seconds / 3600)
-    if per_hour > 0 and allowed == 0:
-        logger.warning(
-            "a quarter of the background, %.1f minutes, is too short to show %g "
-            "false alarms an hour, so that none are accepted: give %.1f hours",
-            seconds / 60,
-            per_hour,
-            4 / per_hour,
+    high = rules.high.copy()
+    if not seconds:
+        return Limit(high, 0.0, math.inf)
+    hours = seconds / 3600
+    fewest, most = per_hour, per_hour
+    for c, label in enumerate(heard[0].timeline.labels):
+        own = [
+            (x.probability, recording, x.start // 60)
+            for recording, found in enumerate(events)
+            for x in found
+            if x.label == label
+        ]
+        own = sorted(own, reverse=True)
+        own = own[: max(MIN_TAIL, math.ceil(2 * per_hour * hours))]
+        if own:
+            peaks = np.array([x[0] for x in own], np.float32)
+            high[c] = max(
+                rules.threshold[c], find_level(peaks, per_hour * hours)
+            )
+        # Events of one minute are of one sound
+        n_minutes = len({x[1:] for x in own})
+        low_count, high_count = count_interval(
+            len(own), n_minutes, per_hour * hours
         )
-    least = rules.threshold if allowed else rules.high
-    high = least.copy()
-    for c, label in enumerate(heard[0].timeline.labels if heard else ()):
-        peaks = sorted(
-            x.probability for own in events for x in own if x.label == label
-        )
-        if len(peaks) > allowed:
-            above = np.nextafter(np.float32(peaks[-1 - allowed]), np.float32(2))
-            high[c] = max(least[c], min(above, np.float32(1)))
-    return high
+        fewest = min(fewest, low_count / hours)
+        most = max(most, high_count / hours)
+    return Limit(high, fewest, most)
+
+
+def find_level(peaks: np.ndarray, count: float) -> float:
+    """The probability that so many events will reach.
+
+    The logits of the highest events are taken to decay exponentially, at least
+    by one more event with a mean of 1.
+
+    Arguments
+    ---------
+    peaks : numpy.ndarray
+        Of the highest events, in falling order.
+    count : float
+        So many of as many as there were; fewer than 1: none is expected.
+    """
+    from scipy.special import expit, logit
+
+    if count == 0:
+        return min(float(np.nextafter(peaks[0], np.float32(2))), 1.0)
+    logits = logit(peaks.clip(*MIN_MAX_THRESHOLD).astype(np.float64))
+    excess = logits - logits[-1]
+    decay = (excess.sum() + 1) / len(peaks)
+    return float(expit(logits[-1] + decay * math.log(len(peaks) / count)))
+
+
+def count_interval(
+    n_events: int, n_minutes: int, count: float
+) -> tuple[float, float]:
+    """The interval (95 %) of events where so many are expected, see ``find_level``.
+
+    Arguments
+    ---------
+    n_events, n_minutes : int
+        That the level was found by, and how many of these are independent.
+    count : float
+    """
+    if n_events == 0 or count == 0:
+        return 0.0, upper_bound(0)
+    distance = math.log(n_events / count)
+    error = math.sqrt((1 + distance**2) / n_minutes)
+    factor = math.exp(1.96 * error)
+    return count / factor, count * factor

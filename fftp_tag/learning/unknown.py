@@ -130,7 +130,9 @@ def as_calibrated(
     """
     bias = classifier.bias.copy()
     bias[: len(gone)][gone] = -np.inf
-    classifier = dataclasses.replace(classifier, bias=bias)
+    classifier = dataclasses.replace(
+        classifier, bias=bias, likeness=other.likeness and classifier.likeness
+    )
     return classifier.calibrate(other.temperature, other.offset)
 
 

@@ -57,6 +57,14 @@ class HeldOut(NamedTuple):
     doubt: float | None
 
 
+class Gain(NamedTuple):
+    """By how much more clips are right than on another encoder, in shares."""
+
+    value: float
+    low: float  # of its interval (95 %)
+    high: float
+
+
 class Confusion(NamedTuple):
     """Clips of a class, or of background, that are taken for another class."""
 
@@ -101,6 +109,8 @@ class Validation:
     right, spectrum_right : numpy.ndarray
         Whether the most probable class of held-out clips is one of their own,
         by both, ``[clips]``.
+    groups : list of str
+        Of these clips.
     """
 
     encoder: Fit
@@ -118,6 +128,7 @@ class Validation:
     spectrum_right: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros(0)
     )
+    groups: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def thresholds(self) -> np.ndarray:
@@ -220,6 +231,7 @@ def validate(
             targets[judged, x.probs[judged].argmax(1)] > 0.5
             for x in (of_clips, of_spectrum)
         )
+        result.groups = [clips[row].clip.group for row in judged]
     if measured.any() and len(rows):
         scored = [clips[row] for row in rows]
         of_rows = Answers(*(x[rows] for x in of_clips))
@@ -260,6 +272,23 @@ def measure_near(
     result.near = summarise([labels[c] for c in own_classes], is_tagged)
     own = result.encoder.held_out.probs[rows]
     result.not_told = find_lookalikes(labels, own_classes, own, unknown)
+
+
+def measure_gain(first: Validation, other: Validation) -> Gain:
+    """How many more of the same clips are right by another validation.
+
+    The interval is Student's t over groups of clips.
+    """
+    from scipy.stats import t
+
+    gains = other.right.astype(float) - first.right
+    mean = float(gains.mean())
+    numbers = np.unique(first.groups, return_inverse=True)[1]
+    of_groups = np.bincount(numbers, gains - mean)
+    count = len(of_groups)
+    error = np.sqrt((of_groups**2).sum() * count / max(count - 1, 1))
+    half = float(t.ppf(0.975, max(count - 1, 1)) * error / len(gains))
+    return Gain(mean, mean - half, mean + half)
 
 
 def sort_by_doubt(

@@ -5,7 +5,7 @@ Authors
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fftp_tag.files import PathLike
 
@@ -46,6 +46,7 @@ def write_card(
     form: str = "hub",
     about: str = "",
     speechbrain: str | None = None,
+    report: dict[str, Any] | None = None,
 ) -> None:
     """Writes ``README.md``, in the form of the Hugging Face hub.
 
@@ -64,6 +65,8 @@ def write_card(
         What the user has to say, in Markdown.
     speechbrain : str, optional
         How SpeechBrain loads the folder, if it can.
+    report : dict, optional
+        Of ``learn``, by whose names the card has scores.
     """
     title = name.partition("/")[2]
     use = USES[form].format(
@@ -86,6 +89,7 @@ def write_card(
         f"**{escaped(note)}**\n" if note else "",
         f"{about.strip()}\n" if about.strip() else "",
         f"## Use\n\n{use}",
+        f"## Scores\n\n{scores(report)}" if report else "",
         f"## Limits\n\n{limits(model)}",
         f"## Credits\n\n{credit.strip()}\n" if credit else "",
         f"## Labels\n\n{labels}\n",
@@ -138,6 +142,62 @@ def describe(model: "Model") -> str:
     else:
         lines.append(f"A {what} has any number of classes.")
     return "\n".join(lines) + "\n"
+
+
+def scores(report: dict[str, Any]) -> str:
+    """How well a model has learnt, by the report of ``learn``."""
+    counts = list(report["clips"].values())
+    lines = [
+        f"Learnt from {sum(counts)} clips, {min(counts)} to {max(counts)} of a "
+        f"class, and {report['background_seconds'] / 60:.1f} minutes of background."
+    ]
+    if report["scores"]:
+        others = "other recordings" if report["grouped"] else "these recordings"
+        lines += [
+            f"Cross-validation in {report['folds']} folds, for new clips of "
+            f"{others}:\n",
+            "| score | value | 95 % interval | without the encoder |",
+            "|---|---|---|---|",
+        ]
+    for name, found in report["scores"].items():
+        lines.append(
+            f"| {name.replace('_', ' ')} | {percent(found)} "
+            f"| {100 * found['without_encoder']:.0f} % |"
+        )
+    rows = {
+        "other sounds, of kinds that it has not learnt from": report[
+            "other_sounds_tagged"
+        ],
+        "sounds like the classes, each left out in turn": report[
+            "left_out_classes_tagged"
+        ],
+    }
+    rows = {name: found for name, found in rows.items() if found}
+    if rows:
+        lines += [
+            "\n| unknown sounds | tagged | 95 % interval |",
+            "|---|---|---|",
+        ]
+    for name, found in rows.items():
+        value = percent({**found, "value": found["share"]})
+        lines.append(f"| {name} | {value} |")
+    alarms = report["false_alarms"]
+    if alarms and alarms["seconds"]:
+        together = alarms["together"]
+        lines.append(
+            f"\nFalse alarms in {alarms['seconds'] / 60:.0f} minutes of background: "
+            f"{together['count']}, at most {together['at_most']:.1f} an hour (95 %)."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def percent(found: dict[str, Any]) -> str:
+    """Cells of a value and its interval, if it has one."""
+    ends = [found["low"], found["high"]]
+    interval = ""
+    if None not in ends:
+        interval = " to ".join(f"{100 * x:.0f}" for x in ends) + " %"
+    return f"{100 * found['value']:.0f} % | {interval}"
 
 
 def limits(model: "Model") -> str:

@@ -60,7 +60,7 @@ async function show(state) {
   find("candidate").hidden = !candidate;
   find("status").textContent = candidate
     ? ""
-    : "There is nothing left to hear: choose another order or class, or press Done.";
+    : "There is nothing left to hear, or the time is over: choose another order or class, or press Done.";
   player.pause();
   if (candidate) await showCandidate();
 }

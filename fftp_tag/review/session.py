@@ -6,8 +6,11 @@ Authors
 
 import collections
 import datetime
+import math
 import threading
 from typing import Any
+
+import numpy as np
 
 from fftp_tag.audio.pieces import FilePiece, overlaps, read_wav
 from fftp_tag.data.class_names import class_name
@@ -17,6 +20,11 @@ from fftp_tag.errors import InputError
 from fftp_tag.review.candidates import ORDERS, Candidate
 
 AROUND = 1.0  # seconds that are played before and after a candidate
+
+
+def seconds_played(x: Candidate | Answer) -> float:
+    """How long a candidate is heard, with what is around it."""
+    return x.end - x.start + 2 * AROUND
 
 
 class Session:
@@ -35,6 +43,8 @@ class Session:
         A key of ``ORDERS``.
     label : str, optional
         The only class to ask for.
+    minutes : float
+        So long, candidates are asked for: as what is played of them takes.
     """
 
     def __init__(
@@ -45,6 +55,7 @@ class Session:
         model: str,
         order: str,
         label: str | None = None,
+        minutes: float = math.inf,
     ):
         self.candidates = list(candidates)
         self.folder = folder
@@ -52,6 +63,7 @@ class Session:
         self.model = model
         self.order = order
         self.label = label
+        self.seconds_left = 60 * minutes
         self.again: int | None = None  # the candidate whose answer was undone
         self.lock = threading.Lock()
 
@@ -75,7 +87,10 @@ class Session:
             )
         ]
         key = ORDERS[order].key
-        return sorted(found, key=lambda number: key(self.candidates[number]))
+        found.sort(key=lambda number: key(self.candidates[number]))
+        seconds = [seconds_played(self.candidates[number]) for number in found]
+        fits = np.cumsum(seconds) <= self.seconds_left
+        return found[: int(fits.sum())]
 
     def all_labels(self) -> list[str]:
         """Names of the classes, and of those that answers have added."""
@@ -155,6 +170,7 @@ class Session:
                 )
             )
             self.again = None
+            self.seconds_left -= seconds_played(candidate)
 
     def undo(self) -> None:
         """Removes the last answer; its candidate is asked for again."""
@@ -162,6 +178,7 @@ class Session:
             if not self.folder.answers:
                 return
             answer = self.folder.undo()
+            self.seconds_left += seconds_played(answer)
             asked = [candidate.asked for candidate in self.candidates]
             if answer[:6] in asked:
                 self.again = asked.index(answer[:6])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WHOLE = (0.0, 1.0)  # recordings
+MARK = 16  # samples before and after the highest of a second
+# Of the seconds of a minute: where a copy begins within a second, the highest sample
+# of some is another
+REPEATED = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,15 +49,15 @@ class FalseAlarms:
 class Background:
     """False alarms in recordings without any of the sounds.
 
-    Digital silence does not count: a sound that is absent from it proves
-    nothing.
+    Digital silence does not count, nor what repeats an earlier minute: a sound
+    that is absent from it proves nothing.
 
     Arguments
     ---------
     seconds : float
-        Length of the recordings without digital silence.
-    silent_seconds : float
-        Length of the digital silence.
+        Length of the recordings without digital silence and repetition.
+    silent_seconds, repeated_seconds : float
+        Length of the digital silence, and of what is repeated.
     of_classes : dict
         ``FalseAlarms`` by label.
     together : FalseAlarms
@@ -62,6 +66,7 @@ class Background:
 
     seconds: float
     silent_seconds: float
+    repeated_seconds: float
     of_classes: dict[str, FalseAlarms]
     together: FalseAlarms
 
@@ -70,7 +75,21 @@ class Heard(NamedTuple):
     """A recording without any of the sounds."""
 
     timeline: Timeline
-    silent_seconds: float
+    # Of each second, whether it is digital silence, and whether its minute repeats
+    # an earlier one
+    is_silent: np.ndarray
+    is_repeated: np.ndarray
+
+    @property
+    def silent_seconds(self) -> float:
+        """How much is digital silence."""
+        return min(float(self.is_silent.sum()), self.timeline.duration)
+
+    @property
+    def repeated_seconds(self) -> float:
+        """How much else is repeated."""
+        left = self.timeline.duration - self.silent_seconds
+        return min(float((self.is_repeated & ~self.is_silent).sum()), left)
 
 
 def listen_to_background(
@@ -103,32 +122,55 @@ def analyze_background(
         Whether to show progress.
     """
 
-    def hear(path: str) -> Heard:
+    def hear(path: str) -> tuple[Timeline, np.ndarray, list[bytes]]:
         """Runs the model on a recording."""
         source = FilePiece(path)
         if part != WHOLE:
             start, end = (read_duration(path) * share for share in part)
             source = FilePiece(path, start, end if part[1] < 1 else math.inf)
-        timeline = tagger.analyze(source)
-        silent = silent_seconds(source, tagger.sample_rate)
-        return Heard(timeline, min(silent, timeline.duration))
+        return tagger.analyze(source), *listen(source, tagger.sample_rate)
 
     heard = []
+    before: set[bytes] = set()
     for path, found, error in in_order(hear, recordings, 1, progress):
         if found is None:
             logger.warning("not counted: %s: %s", path, error)
         else:
-            heard.append(found)
+            timeline, is_silent, marks = found
+            is_repeated = find_repeated(marks, before)
+            heard.append(Heard(timeline, is_silent, is_repeated))
     return heard
 
 
-def silent_seconds(source: FilePiece, rate: int) -> int:
-    """How many seconds are digital silence."""
+def listen(source: FilePiece, rate: int) -> tuple[np.ndarray, list[bytes]]:
+    """Whether seconds are digital silence ``[S]``, and a mark of each: the samples
+    around the highest one, which a copy has as well.
+    """
+    is_silent, marks = [], []
     blocks = read_blocks(source, rate, warn=False)
-    seconds = cut_pieces(blocks, size=rate, hop=rate)
-    return sum(
-        int((np.abs(x.wavs).max(1) < SILENT_BELOW).sum()) for x in seconds
-    )
+    for pieces in cut_pieces(blocks, size=rate, hop=rate):
+        levels = np.abs(pieces.wavs)
+        around = levels.argmax(1)[:, None] + np.arange(-MARK, MARK + 1)
+        around = around.clip(0, rate - 1)
+        is_silent.append(levels.max(1) < SILENT_BELOW)
+        marks += [
+            x.tobytes() for x in np.take_along_axis(pieces.wavs, around, 1)
+        ]
+    return np.concatenate(is_silent or [np.zeros(0, bool)]), marks
+
+
+def find_repeated(marks: list[bytes], before: set[bytes]) -> np.ndarray:
+    """Whether the minutes of seconds with marks ``[S]`` repeat earlier ones.
+
+    ``before`` has the marks of earlier minutes; those of these are added.
+    """
+    is_repeated = np.zeros(len(marks), bool)
+    for start in range(0, len(marks), 60):
+        own = marks[start : start + 60]
+        count = sum(x in before for x in own)
+        is_repeated[start : start + 60] = count >= REPEATED * len(own)
+        before.update(own)
+    return is_repeated
 
 
 def count_false_alarms(
@@ -142,18 +184,26 @@ def count_false_alarms(
         of_classes[label] = false_alarms_of(own, seconds)
     together = false_alarms_of(events, seconds)
     silent = sum(x.silent_seconds for x in heard)
-    return Background(seconds, silent, of_classes, together)
+    repeated = sum(x.repeated_seconds for x in heard)
+    return Background(seconds, silent, repeated, of_classes, together)
 
 
 def find_false_alarms(
     heard: list[Heard], rules: Rules
 ) -> tuple[list[list[Event]], float]:
     """The events that rules find in each recording, and how many seconds of all
-    are not digital silence.
+    count: those that are neither digital silence nor repeated.
     """
-    timelines = [dataclasses.replace(x.timeline, rules=rules) for x in heard]
-    seconds = sum(x.timeline.duration - x.silent_seconds for x in heard)
-    return [timeline.events() for timeline in timelines], seconds
+    events = []
+    seconds = 0.0
+    for x in heard:
+        timeline = dataclasses.replace(x.timeline, rules=rules)
+        gone = set(np.flatnonzero(x.is_repeated))
+        events.append(
+            [e for e in timeline.events() if int(e.start) not in gone]
+        )
+        seconds += timeline.duration - x.silent_seconds - x.repeated_seconds
+    return events, seconds
 
 
 def false_alarms_of(events: list[list[Event]], seconds: float) -> FalseAlarms:

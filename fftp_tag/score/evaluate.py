@@ -19,7 +19,7 @@ from fftp_tag.files import PathLike
 from fftp_tag.model.info import THRESHOLD
 from fftp_tag.model.session import NO_CLASSES
 from fftp_tag.parallel import in_order
-from fftp_tag.score.events import event_metrics
+from fftp_tag.score.events import Counts, count_by_class, event_metrics
 from fftp_tag.score.ranking import ranking_metrics
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.tag.events import Timeline
@@ -86,6 +86,8 @@ class Evaluation:
         model lacks as errors.
     events : dict
         The scores of ``event_metrics``, if there are strong labels.
+    events_of_classes : dict of Counts
+        Of ``count_by_class``.
     ids : list of str
         Ids of the clips.
     targets, probs : numpy.ndarray
@@ -100,6 +102,7 @@ class Evaluation:
 
     metrics: dict[str, Any]
     events: dict[str, float]
+    events_of_classes: dict[str, Counts]
     ids: list[str]
     targets: np.ndarray
     probs: np.ndarray
@@ -156,12 +159,15 @@ def evaluate(
             for clip, x in zip(found.clips, best, strict=False)
         ]
         metrics["accuracy"] = float(np.mean(right))
-    events = {}
+    events, of_classes = {}, {}
     if listed.truth:
-        events = event_metrics(found.timelines, found.truth, found.labels)
+        about = found.timelines, found.truth, found.labels
+        events = event_metrics(*about)
+        of_classes = count_by_class(*about)
     return Evaluation(
         metrics=metrics,
         events=events,
+        events_of_classes=of_classes,
         ids=found.ids,
         targets=targets,
         probs=probs,

@@ -82,6 +82,20 @@ def event_metrics(
     }
 
 
+def count_by_class(
+    timelines: dict[str, Timeline], truth: Truth, labels: list[str]
+) -> dict[str, Counts]:
+    """Numbers of events of each class that occurs or is found; they match if they
+    overlap by half, see ``event_metrics``.
+    """
+    paired = pair_events(timelines, truth, labels)
+    return {
+        label: count_events(clips, overlap_by_half)
+        for label, clips in paired.items()
+        if clips
+    }
+
+
 def pair_events(
     timelines: dict[str, Timeline], truth: Truth, labels: list[str]
 ) -> dict[str, list[ClipEvents]]:

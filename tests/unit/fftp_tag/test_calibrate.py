@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 import tiny_onnx
+from scipy.special import expit, logit
 from sklearn.metrics import f1_score
 from tiny_onnx import clip_path, write_clips
 
@@ -202,15 +203,34 @@ def test_classes_with_few_clips_keep_their_rules(data, tmp_path):
     plain = tiny_onnx.write_model(tmp_path / "plain.onnx")
     low, middle, high = calibrate(plain, folder, new).rules.threshold
     assert middle == pytest.approx((low + high) / 2)
-    for size, few, message in (
-        (21, [], "other recordings"),
-        (1, tiny_onnx.PITCHES, "split all"),
-    ):
-        list_groups(folder, size, few)
-        with pytest.raises(InputError, match=message):
-            calibrate(path, folder, new)
+    list_groups(folder, 21)
+    with pytest.raises(InputError, match="other recordings"):
+        calibrate(path, folder, new)
     list_groups(folder, 11)
     assert calibrate(path, folder, new).n_folds == 2
+
+
+def test_few_clips_shift_all_thresholds(data, tmp_path, capsys):
+    """By that of all whole hundredths of a logit which has the best micro F1."""
+    before = [0.02, 0.1, 0.01]
+    path = tiny_onnx.write_model(tmp_path / "model.onnx", thresholds=before)
+    folder, new = tmp_path / "data", tmp_path / "new.onnx"
+    list_groups(shutil.copytree(data, folder), 1, tiny_onnx.PITCHES)
+    command = ["calibrate", "--model", path, "--data-folder", folder]
+    assert main([*map(str, [*command, "--output", new])]) == 0
+    assert "shifted together" in capsys.readouterr().out
+    after = Model(new).rules.threshold
+    shift = logit(after) - logit(before)
+    np.testing.assert_allclose(shift, shift[0], atol=1e-4)
+    clips = evaluate(AudioTagger(Model(path)), folder)
+
+    def micro_f1(shift):
+        """Of tags."""
+        tagged = clips.probs >= expit(logit(before) + shift)
+        return f1_score(clips.targets, tagged, average="micro")
+
+    best = max(micro_f1(x / 100) for x in range(-700, 700))
+    assert micro_f1(shift[0]) == pytest.approx(best) and best > micro_f1(0)
 
 
 @pytest.mark.parametrize("is_frame_level", [False, True])

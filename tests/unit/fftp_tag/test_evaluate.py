@@ -6,6 +6,7 @@ Authors
 
 import json
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -164,6 +165,25 @@ def test_the_command_scores_events_and_writes(
     assert 0 < expected["overlap_F1"] < 1
     for name, value in (*expected.items(), ("mAP", written["mAP"])):
         assert f"{name} {value:.4f}" in " ".join(printed.split())
+    counts = written["events_per_class"]
+    true = Counter(label for own in truth.values() for *_, label in own)
+    assert {x: own["true"] for x, own in counts.items() if own["true"]} == true
+    right, n_true, n_found = (
+        sum(own[name] for own in counts.values())
+        for name in ("right", "true", "found")
+    )
+    assert expected["overlap_recall"] == right / n_true
+    assert expected["overlap_precision"] == right / n_found
+    for label, own in counts.items():
+        row = f"{own['right']} {own['true']} {own['found']} {label}"
+        assert row in " ".join(printed.split())
+    # Of one recording, no tags of whole clips are scored
+    name = next(iter(truth))
+    track = tmp_path / "track.txt"
+    track.write_text(f"0.05\t0.3\t{name[:-6]}\n")
+    one = ["--model", tagger.model.path, "--data-folder", sounds / name]
+    assert main(["evaluate", *map(str, [*one, "--strong-labels", track])]) == 0
+    assert "whole clips" not in capsys.readouterr().out
     found = evaluate(tagger, prepared, "all")
     assert written["mAP"] == pytest.approx(found.metrics["mAP"], **near)
     rows = (output / "per_class.csv").read_text("utf-8").splitlines()

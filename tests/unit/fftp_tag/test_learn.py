@@ -5,7 +5,9 @@ Authors
 """
 
 import csv
+import dataclasses
 import itertools
+import json
 import os
 import random
 import shutil
@@ -15,12 +17,15 @@ import pytest
 import soundfile as sf
 import tiny_onnx
 from scipy.special import expit, logit
+from scipy.stats import ttest_rel
 from sklearn.metrics import f1_score
 from tiny_onnx import LONGEST, RATE
 
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
+from fftp_tag.learning.validate import Validation, measure_gain
+from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
 
 TONES = {"low": 50, "middle": 140, "high": 360}  # in Hz
@@ -302,6 +307,67 @@ def test_loud_and_quiet_sounds_are_recognised(clips, my, source):
         assert share_right(learnt, range(50, 55), level=level) > 0.8
 
 
+@pytest.fixture
+def poor(tmp_path):
+    """A model that hears one pitch, which is none of the classes'."""
+    path = tmp_path / "poor.onnx"
+    return read_model(tiny_onnx.write_model(path, pitches={"480 Hz": 480.0}))
+
+
+@pytest.mark.parametrize("first_is_poor", [True, False])
+def test_the_better_encoder_is_taken(
+    tagger, poor, clips, my, first_is_poor, capsys
+):
+    """Whichever is first; each is cross-validated as it is alone."""
+    both = [poor, tagger] if first_is_poor else [tagger, poor]
+    command = ["learn", clips, "--output", my]
+    for encoder in both:
+        command += ["--model", encoder.model.path]
+    assert main([*map(str, command)]) == 0
+    printed = capsys.readouterr().out
+    better = my.read_bytes()
+    shares = {}
+    for encoder in both:
+        report = learn(encoder, clips, my)
+        shares[encoder] = report.validation.share_right
+        assert f"{shares[encoder]:.3f} right  {encoder.model.path}" in printed
+        assert (my.read_bytes() == better) == (encoder is tagger)
+    gain = shares[both[1]] - shares[both[0]]
+    assert f"{gain:+.3f} [" in printed and abs(gain) > 0.3
+    assert f"{tagger.model.path} is taken" in printed
+
+
+def test_the_first_of_equal_encoders_is_taken(tagger, clips, my):
+    found = learn(tagger, clips, my, other_encoders=[tagger]).encoders
+    assert [x.is_taken for x in found] == [True, False]
+    assert found[1].gain == (0, 0, 0)
+    for name in ("middle", "high"):
+        shutil.rmtree(clips / name)
+    write(clips / "background" / "a.wav", make_sound("noise", 1))
+    with pytest.raises(InputError, match="needs several classes"):
+        learn(tagger, clips, my, other_encoders=[tagger])
+
+
+def test_a_gain_is_of_groups_of_clips():
+    """As a paired t-test of as many, if each clip is a group."""
+    draw = np.random.default_rng(0)
+    right = draw.random((2, 40)) < [[0.5], [0.7]]
+
+    def gain(groups):
+        first, other = (
+            Validation(None, None, right=x, groups=groups) for x in right
+        )
+        return measure_gain(first, other)
+
+    expected = ttest_rel(*right[::-1].astype(float)).confidence_interval()
+    alone = gain([*map(str, range(40))])
+    assert alone[1:] == pytest.approx([expected.low, expected.high])
+    # Clips that are copies of others tell no more than these
+    right = np.repeat(right, 3, axis=1)
+    together = gain([str(n // 3) for n in range(120)])
+    assert together == pytest.approx(alone)
+
+
 def test_spans_are_as_long_as_the_sounds(tmp_path, tagger, my):
     """As the median of clips from less than a patch to several pieces."""
     lengths = (60, 900, 1000, 1100, LONGEST + 1, 3 * LONGEST + 500)
@@ -359,6 +425,23 @@ def test_background_is_a_hidden_class(tmp_path, tagger, clips, my):
         (rules.high, 0.7),
     ):
         assert found.tolist() == pytest.approx([expected] * 3)
+    # What is shared says so, until the model is another
+    kept = json.loads(tmp_path.joinpath("my.onnx.json").read_text())
+    assert kept["scores"]["accuracy"]["value"] == score.value
+    assert kept["clips"] == dict.fromkeys(sorted(TONES), 6)
+    row = f"| accuracy | {100 * score.value:.0f} % | {100 * score.low:.0f} to"
+    count = f"minutes of background: {alarms.together.count}, at most"
+    card = share(my, tmp_path / "shared")
+    assert row in card and count in card and "18 clips, 6 to 6 of" in card
+    copy_model(my, my, dataclasses.replace(learnt.model.info, note="Other."))
+    assert "## Scores" not in share(my, tmp_path / "other")
+
+
+def share(model, folder):
+    """The card of a model that is shared."""
+    options = ("--name", "me/tones", "--license", "cc0-1.0")
+    assert not main(["share", str(model), str(folder), *options])
+    return folder.joinpath("README.md").read_text()
 
 
 def test_each_span_of_background_is_learnt_from(tmp_path, tagger, clips, my):
@@ -515,21 +598,22 @@ def test_false_alarms_are_limited(tmp_path, tagger, clips, my):
         learn(tagger, clips, my, false_alarms_per_hour=1)
 
 
-@pytest.mark.parametrize("numbered", [False, True])
-def test_clips_of_one_recording_are_tested_together(
-    tagger, clips, my, numbered
-):
+@pytest.mark.parametrize("form", ["folders", "names", "one a folder"])
+def test_clips_of_one_recording_are_tested_together(tagger, clips, my, form):
     """By a folder inside, or by name if that is asked for."""
+    numbered = form == "names"
     for name, number in itertools.product(TONES, range(6)):
         place = f"{number // 2}/{number}.wav"
         if numbered:
             place = f"{'abc'[number // 2]}_{number}.wav"
+        elif form == "one a folder":
+            place = f"{name} {number}/{number}.wav"
         place = clips / name / place
         place.parent.mkdir(exist_ok=True)
         (clips / name / f"{number}.wav").rename(place)
     report = learn(tagger, clips, my, numbered=numbered)
     assert report.has_groups
-    assert report.validation.n_folds == (5 if numbered else 3)
+    assert report.validation.n_folds == (3 if form == "folders" else 5)
 
 
 def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, clips, my):

@@ -23,7 +23,6 @@ from fftp_tag import AudioTagger
 from fftp_tag.data.clips import Clip
 from fftp_tag.learning import features as learning
 from fftp_tag.learning.classifier import (
-    SHRINKAGE,
     find_calibration,
     learn_classes,
     learn_identity,
@@ -33,6 +32,7 @@ from fftp_tag.learning.clips import ClipReader
 from fftp_tag.learning.copies import augment, place_between, place_over
 from fftp_tag.learning.features import Sample, mean_inside
 from fftp_tag.learning.fit import Answers
+from fftp_tag.learning.likeness import SHRINKAGE, find_space, learn_likeness
 from fftp_tag.learning.validate import Validation, score_answers
 from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
@@ -70,8 +70,9 @@ def test_the_learnt_graph_is_scikit_learns(
     expected = pipeline.predict_proba(features[:, columns])[:, :n_classes]
     if single_label:
         n_others = int(has_background)
+        space = find_space(features, classes, columns)
         classifier = learn_classes(
-            features, classes, n_classes, n_others, columns
+            features, classes, n_classes, n_others, space
         )
     else:
         is_known, weights = np.ones(targets.shape, bool), np.ones(len(targets))
@@ -80,7 +81,7 @@ def test_the_learnt_graph_is_scikit_learns(
     np.testing.assert_allclose(found, expected, atol=1e-3)
     if has_background:
         # Whether it is a class, by one; which one, by the mean of both
-        rest = np.arange(features.shape[1])
+        rest = find_space(features, classes, np.arange(features.shape[1]))
         both = [
             classifier,
             learn_classes(features, classes, n_classes, n_others, rest),
@@ -92,7 +93,10 @@ def test_the_learnt_graph_is_scikit_learns(
         expected = expected.sum(1, keepdims=True) * softmax(logits, axis=1)
         found = classifier.probabilities(list(features[:, None]))
         np.testing.assert_allclose(found, expected, atol=1e-3)
-    softer = classifier.calibrate(20.0)
+        own = np.flatnonzero(classes < n_classes)[:-2]
+        likeness = learn_likeness(space, features[own], classes[own], n_classes)
+        classifier = dataclasses.replace(classifier, likeness=likeness)
+    softer = classifier.calibrate(200.0, 2.0 if has_background else 0.0)
     info = dataclasses.replace(
         encoder.info, labels=[*"abc"][:n_classes], single_label=single_label
     )
@@ -103,6 +107,64 @@ def test_the_learnt_graph_is_scikit_learns(
     expected = [softer.probabilities(list(x[:, None])) for x in spans]
     np.testing.assert_allclose(steps, expected, atol=1e-4)
     np.testing.assert_allclose(clips, np.max(expected, 1), atol=1e-4)
+
+
+def test_likeness_is_to_the_nearest_clip_of_a_class():
+    """By a Mahalanobis cosine, which SciPy computes otherwise."""
+    draw = np.random.default_rng(2)
+    mixing = draw.standard_normal((6, 6))
+    classes = np.repeat([0, 1, 3, 4], [9, 3, 9, 9])  # 4 is of the bank
+    features = draw.standard_normal((30, 6)) @ mixing + classes[:, None]
+    columns = np.array([0, 2, 3, 5])
+    space = find_space(features, classes, columns)
+    own = classes < 4
+    likeness = learn_likeness(space, features[own], classes[own], 4)
+    new = draw.standard_normal((5, 6))
+    inside = LinearDiscriminantAnalysis("lsqr", shrinkage=SHRINKAGE)
+    scaler = StandardScaler()
+    inside.fit(scaler.fit_transform(features[:, columns]), classes)
+    inverse = np.linalg.inv(inside.covariance_)
+
+    def cosine(x, y):
+        """Of two clips."""
+        x, y = scaler.transform(np.stack([x, y])[:, columns])
+        return x @ inverse @ y / np.sqrt(x @ inverse @ x * (y @ inverse @ y))
+
+    expected = [
+        [
+            max([cosine(x, y) for y in features[classes == c]], default=-1)
+            for c in range(4)
+        ]
+        for x in new
+    ]
+    found = likeness.of(new) / likeness.weight
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [(3.5, -4.0), (30.0, 6.0), (200.0, 9.0)])
+def test_the_calibration_is_the_best_of_all(start):
+    """Wherever it is: no other of a grid has a lower log-loss."""
+    temperature, offset = start
+    draw = np.random.default_rng(3)
+    logits = draw.normal(0, 3 * temperature, (300, 3))
+    true = np.column_stack(
+        [logits[:, :2] / temperature, logits[:, 2:] / temperature + offset]
+    )
+    probs = softmax(true, axis=1)
+    classes = (probs.cumsum(1) < draw.random((300, 1))).sum(1)
+
+    def log_loss(temperature, offset):
+        """Of the clips."""
+        scores = logits / temperature + [0, 0, offset]
+        return -np.log(softmax(scores, axis=1)[np.arange(300), classes]).mean()
+
+    found = find_calibration(logits, classes, np.ones(300), 2)
+    grid = [
+        log_loss(x, y)
+        for x in np.geomspace(3, 300, 60)
+        for y in np.linspace(-10, 10, 81)
+    ]
+    assert log_loss(*found) <= min(grid) + 1e-6
 
 
 @pytest.mark.parametrize("n_others", [500, 5000])

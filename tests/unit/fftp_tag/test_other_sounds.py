@@ -202,6 +202,21 @@ def test_reviewed_clips_are_not_calibrated_on(monkeypatch):
     np.testing.assert_allclose(found.held_out.probs, 0.5, atol=1e-6)
 
 
+def test_no_held_out_clip_is_its_own_neighbour():
+    """Where clips tell nothing, held-out ones are as sure as new ones are."""
+    clips = make_samples(np.zeros((2, 30)), 20, seed=0)
+    bank = make_samples(np.zeros((10, 30)), 4, 1, range(10))
+    view = [np.arange(30), np.arange(30)]
+    found = fit(clips + bank, view, True, np.arange(80) % 5)
+    assert found.classifier.likeness is not None
+    new = make_samples(np.zeros((2, 30)), 20, seed=2)
+    of_clips = found.held_out.probs[:40].sum(1)
+    assert np.median(of_clips) == pytest.approx(
+        np.median(found.answers(new).probs.sum(1)), abs=0.1
+    )
+    assert np.median(found.answers(clips).probs.sum(1)) > 0.8
+
+
 def make_fit(samples, view, n_folds=3):
     """What is learnt from samples, with folds of clips and of kinds."""
     return fit(samples, view, True, np.arange(len(samples)) % n_folds)

@@ -150,6 +150,23 @@ def serve(model, recordings, tmp_path):
         server.server_close()
 
 
+def test_a_review_ends_after_so_many_minutes(tmp_path):
+    """Of three seconds each, with what is around a candidate, two are heard."""
+    found = [
+        Candidate("", "a.wav", 5.0 * n, 5.0 * n + 1, LABELS[0], 0.5, 0.4, True)
+        for n in range(4)
+    ]
+    folder = ReviewFolder(tmp_path)
+    session = Session(found, folder, LABELS, "", "top", minutes=7 / 60)
+    for left in (2, 1):
+        state = session.state()
+        assert state["left"] == left
+        session.answer(state["candidate"]["number"], "yes")
+    assert session.state()["candidate"] is None
+    session.undo()
+    assert session.state()["left"] == 1
+
+
 def test_candidates_are_events_and_peaks():
     """A long event is heard around its peak; peaks are local maxima."""
     times = np.arange(200) / 4 + 0.125
