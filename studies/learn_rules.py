@@ -23,8 +23,8 @@ from fftp_tag.model.session import Model
 TAG, EVENT = 0.2, 0.4  # least probabilities
 CREDIT = (
     "The encoder has learnt from mn04_as of EfficientAT (Florian Schmid, Khaled "
-    "Koutini, Gerhard Widmer; MIT licence), and from recordings under CC BY, CC0 "
-    "and BSD 3-Clause licences, whose authors are listed in "
+    "Koutini, Gerhard Widmer; MIT licence), and from recordings under CC BY, CC0, "
+    "OGA-BY, MIT and BSD 3-Clause licences, whose authors are listed in "
     "fftp_tag/starter/attribution.csv of the package speechbrain_fftp."
 )
 

@@ -123,7 +123,8 @@ def add_classes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         metavar="A,B",
-        help="tags and events of these classes alone",
+        help="tags and events of these classes alone, which stand for their kinds "
+        "in AudioSet's ontology, too (Dog for Bark)",
     )
     parser.add_argument(
         "--not-labels",

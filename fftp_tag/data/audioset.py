@@ -6,12 +6,14 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import os
 from collections import Counter
 from pathlib import Path
 
 from fftp_tag.data.class_lists import read_class_list
 from fftp_tag.data.class_names import class_name
+from fftp_tag.data.tables import read_table
 from fftp_tag.errors import InputError
 from fftp_tag.files import files_below
 
@@ -30,6 +32,28 @@ def read_classes(data_folder=None):
             *sorted(folder.glob(f"*/{CLASS_LIST}")),
         ]
     return read_class_list(found[0] if found else PUBLISHED_CLASSES)
+
+
+@functools.cache
+def read_kinds():
+    """Names of the kinds of each class, and of theirs, by AudioSet's ontology.
+
+    Example
+    -------
+    >>> sorted(read_kinds()["Bell"])[:3]
+    ['Bicycle bell', 'Change ringing (campanology)', 'Chime']
+    """
+    table = Path(PUBLISHED_CLASSES).with_name("kinds.csv")
+    direct = {}
+    for _, row in read_table(table, ("class", "kind")):
+        direct.setdefault(row["class"], []).append(row["kind"])
+
+    def below(name):
+        """All kinds of a class."""
+        kinds = direct.get(name, [])
+        return set(kinds).union(*map(below, kinds))
+
+    return {name: below(name) for name in direct}
 
 
 def is_audioset(data_folder):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fftp_tag.data.audioset import read_kinds
 from fftp_tag.errors import InputError
 from fftp_tag.files import PathLike
 from fftp_tag.model.checksum import GRAPH, check_whole, has_checksum
@@ -98,7 +99,9 @@ class Model:
             raise not_ours(path, str(error)) from error
         self.digest = texts[GRAPH]
         self.labels = self.info.labels
-        self.classes = np.arange(len(self.labels))  # indices of the labels
+        # Of a label, the highest of some outputs: their indices, and where those
+        # of each label begin
+        self.classes = self.starts = np.arange(len(self.labels))
         self.sample_rate = self.info.sample_rate
         self.max_samples = self.info.max_samples
         self.min_samples = self.info.min_samples
@@ -151,6 +154,16 @@ class Model:
         ]
         if not indices:
             raise InputError("No class is left: select others.")
+        kinds = {} if labels is None else read_kinds()
+        parts = np.split(self.classes, self.starts[1:])
+        outputs = dict(zip(self.labels, parts, strict=True))
+        columns = []
+        for c in indices:
+            label = self.labels[c]
+            meant = {label, *kinds.get(label, ())} - unwanted
+            columns.append(
+                np.concatenate([outputs[x] for x in self.labels if x in meant])
+            )
         rules = self.rules
         if thresholds:
             is_own = np.isin(self.labels, list(thresholds))
@@ -167,7 +180,8 @@ class Model:
         vars(selected).update(vars(self))
         selected.labels = [self.labels[c] for c in indices]
         selected.rules = rules.select(np.array(indices))
-        selected.classes = self.classes[indices]
+        selected.classes = np.concatenate(columns)
+        selected.starts = np.cumsum([0, *map(len, columns[:-1])])
         return selected
 
     def run(self, outputs: Sequence[str], wavs: np.ndarray) -> list[np.ndarray]:
@@ -224,10 +238,12 @@ class Model:
                     f"{self.path} returns NaN: its weights are damaged, train "
                     "or import it again."
                 )
-        if len(self.classes) == n_classes:
+        if len(self.starts) == len(self.classes) == n_classes:
             return found
         return [
-            array[..., self.classes] if "probabilities" in name else array
+            np.maximum.reduceat(array[..., self.classes], self.starts, -1)
+            if "probabilities" in name
+            else array
             for name, array in zip(outputs, found, strict=False)
         ]
 

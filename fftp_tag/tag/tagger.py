@@ -116,7 +116,9 @@ class AudioTagger:
         Arguments
         ---------
         labels : iterable of str, optional
-            The classes; by default all.
+            The classes; by default all. Each also stands for its kinds in
+            AudioSet's ontology: of Dog, Bark and others, the highest probability
+            counts.
         not_labels : iterable of str
             Those that are left out.
         thresholds : dict, optional

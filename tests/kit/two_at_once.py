@@ -24,6 +24,10 @@ FORKS.set_forkserver_preload(
 )
 
 
+# Until a process is taken to hang, however busy the machine is
+MAX_SECONDS = 900
+
+
 def run_command(arguments, together, outcomes):
     """Runs a command once others are ready; its exit code and its errors."""
     together.wait()
@@ -49,7 +53,7 @@ def run_two(*commands):
     ]
     for process in processes:
         process.start()
-    found = [outcomes.get(timeout=60) for _ in processes]
+    found = [outcomes.get(timeout=MAX_SECONDS) for _ in processes]
     for process in processes:
         process.join()
     return sorted(found)

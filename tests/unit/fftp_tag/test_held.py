@@ -20,7 +20,7 @@ import pytest
 import soundfile as sf
 import tiny_onnx
 from tiny_onnx import RATE
-from two_at_once import FORKS, is_killed, run_alone, run_two
+from two_at_once import FORKS, MAX_SECONDS, is_killed, run_alone, run_two
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import main
@@ -100,7 +100,7 @@ def test_a_killed_process_holds_nothing(tmp_path):
     lock, is_held = tmp_path / "new" / LOCK, FORKS.Event()
     process = FORKS.Process(target=hold_and_die, args=(lock, is_held))
     process.start()
-    assert is_held.wait(30)
+    assert is_held.wait(MAX_SECONDS)
     with pytest.raises(InputError, match=f"process {process.pid} on"):
         with held(lock, wait=0):
             pass
@@ -187,7 +187,7 @@ def test_two_review_a_folder(tmp_path, times):
         ]
         for process in processes:
             process.start()
-        found = [outcomes.get(timeout=60) for _ in processes]
+        found = [outcomes.get(timeout=MAX_SECONDS) for _ in processes]
         for process in processes:
             process.join()
         wrote = [x for x in found if x.endswith(".wav")]
@@ -354,7 +354,7 @@ def test_a_pipe_among_the_files_hangs_no_command(sounds, tmp_path):
     ):
         process = FORKS.Process(target=run_alone, args=(command,))
         process.start()
-        process.join(timeout=60)
+        process.join(timeout=MAX_SECONDS)
         assert process.exitcode == 1, command
     assert len(SoundIndex.load(tmp_path / "a.index").files) == 4
     assert len(list((tmp_path / "found").rglob("*.wav.txt"))) == 4

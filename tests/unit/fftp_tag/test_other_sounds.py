@@ -80,6 +80,16 @@ def test_the_notice_names_what_is_of_others():
     assert "fftp_tag/NOTICE" in setup_cfg()["metadata"]["license_files"]
 
 
+def test_the_starter_credits_each_author():
+    """But of what no one recorded: sounds of programs."""
+    table = Path(fftp_tag.__file__).parent / "starter" / "attribution.csv"
+    with open(table, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file)]
+    made = {row["folder"] for row in rows if "; author: " not in row["credit"]}
+    assert made == {"music", "speech"}
+    assert not any("author: ;" in row["credit"] for row in rows)
+
+
 def setup_cfg():
     """The settings of the distribution."""
     config = configparser.ConfigParser()

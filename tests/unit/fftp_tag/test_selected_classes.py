@@ -57,6 +57,30 @@ def test_tags_and_events_of_some_are_those_among_all(tagger, threshold):
     assert tagger.labels == LABELS and tagger.model.labels == LABELS
 
 
+def test_a_class_of_audioset_stands_for_its_kinds():
+    """And theirs; but not for those that are left out."""
+    starter = AudioTagger.from_pretrained("starter")
+    wav = 0.1 * np.random.default_rng(0).standard_normal(48000)
+    probs = dict(
+        zip(starter.labels, starter.clip_probabilities(wav, 16000), strict=True)
+    )
+
+    def highest(*labels):
+        return max(probs[label] for label in labels)
+
+    cats = ["Cat", "Purr", "Meow", "Hiss", "Caterwaul"]
+    pets = ["Domestic animals, pets", "Dog", "Yip", "Howl", "Bow-wow"]
+    pets += ["Growling", "Whimper (dog)", *cats]
+    assert probs["Cat"] < highest(*cats)
+    some = starter.select(["Domestic animals, pets", "Cat"], ["Bark"])
+    assert some.labels == ["Domestic animals, pets", "Cat"]
+    for tagger in (some, some.select(some.labels)):
+        np.testing.assert_array_equal(
+            tagger.clip_probabilities(wav, 16000),
+            [highest(*pets), highest(*cats)],
+        )
+
+
 def test_thresholds_of_some_leave_the_others(tagger):
     high = np.float32([0.05, 0.15, 0.3])
     model = copy.copy(tagger.model)
