@@ -57,6 +57,7 @@ def words_of(folder, output, **options):
         "embedding_size": 3,
         "embed_dim": 16,
         "depth": 1,
+        "look_ahead": 4,
         "clip_seconds": 1.5,
         "part_seconds": 0.5,
         "clips_per_epoch": 320,
