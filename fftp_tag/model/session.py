@@ -238,14 +238,16 @@ class Model:
                     f"{self.path} returns NaN: its weights are damaged, train "
                     "or import it again."
                 )
-        if len(self.starts) == len(self.classes) == n_classes:
-            return found
         return [
-            np.maximum.reduceat(array[..., self.classes], self.starts, -1)
-            if "probabilities" in name
-            else array
+            self.of_labels(array) if "probabilities" in name else array
             for name, array in zip(outputs, found, strict=False)
         ]
+
+    def of_labels(self, probs: np.ndarray) -> np.ndarray:
+        """Probabilities of the labels, by those ``[..., X]`` of all outputs."""
+        if len(self.starts) == len(self.classes) == probs.shape[-1]:
+            return probs
+        return np.maximum.reduceat(probs[..., self.classes], self.starts, -1)
 
     def check(self) -> None:
         """Runs the whole model once; see ``run`` for what is raised."""

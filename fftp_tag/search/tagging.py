@@ -82,7 +82,7 @@ class IndexTagger:
                 f"the index has other features of {path} than the model "
                 f"classifies, index again into another file: {first_line(error)}"
             ) from error
-        probs = probs[:, self.model.classes]
+        probs = self.model.of_labels(probs)
         half = self.model.span_samples / (2 * self.sample_rate)
         return Timeline(
             times=found.times[:, 0] + half,

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from tiny_onnx import PITCHES, RATE, cosines, sounds, write_model
 from fftp_tag import AudioTagger, learn
 from fftp_tag.cli.main import main
 from fftp_tag.errors import InputError
+from fftp_tag.model.edit import copy_model
 from fftp_tag.model.session import Model
 from fftp_tag.search.index import SoundIndex, update_index
 from fftp_tag.search.tagging import IndexTagger
@@ -104,6 +106,21 @@ def test_answers_are_those_of_the_audio(learnt, archive, index, monkeypatch):
             assert [(x.label, x.start, x.end) for x in events] == [
                 (x.label, x.start, x.end) for x in truth
             ]
+
+
+def test_a_class_stands_for_its_kinds_as_in_the_audio(learnt, archive, index):
+    model = learnt[1].model
+    labels = ["Bark", "Rain", "Dog"]
+    info = dataclasses.replace(model.info, labels=labels)
+    copy_model(model.path, model.path, info)
+    tagger = AudioTagger.from_pretrained(model.path).select(["Dog"])
+    path = archive / "long.wav"
+    found = IndexTagger(SoundIndex.load(index), tagger).analyze(path)
+    expected = tagger.analyze(path)
+    every = AudioTagger.from_pretrained(model.path).analyze(path).probs
+    np.testing.assert_array_equal(expected.probs[:, 0], every[:, [0, 2]].max(1))
+    assert found.labels == ["Dog"]
+    np.testing.assert_allclose(found.probs, expected.probs, atol=5e-3)
 
 
 def test_commands_tag_an_index(tmp_path, learnt, archive, capsys):
