@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from fftp_tag.errors import InputError
 from fftp_tag.model.hub import find_checkpoint
 from speechbrain.utils.distributed import run_on_main
+from speechbrain_fftp.lobes.models.ConvNeXt1d import divide_look_ahead
 from speechbrain_fftp.pretrained.families import build_modules, find_family
 from speechbrain_fftp.pretrained.square import (
     change_stride,
@@ -74,10 +75,11 @@ def _start_from(encoder, source, sample_rate):
     path = find_checkpoint(source)
     if (path / "embedding_model.ckpt").is_file():
         path = path / "embedding_model.ckpt"
-    new_stride = encoder.embedding.stride_frames
+    new_stride, settings = encoder.embedding.stride_frames, {}
     if path.suffix == ".ckpt":
         state = read_tensors(path)
-        stride = _read_stride(path.with_name("hyperparams.yaml")) or new_stride
+        settings = _read_settings(path.with_name("hyperparams.yaml"))
+        stride = _read_stride(settings) or new_stride
     else:
         state, stride = _read_published(path, encoder, sample_rate)
     if POSITIONS in state:
@@ -122,24 +124,51 @@ def _start_from(encoder, source, sample_rate):
             f"its weights do not fit the {type(encoder).__name__} of the yaml: "
             + ("; ".join(differences) or textwrap.shorten(str(error), 300))
         ) from error
+    if KERNELS in state and settings:
+        report += _move_kernels(encoder, settings.get("look_ahead"))
     return (
         f"The encoder starts from {path}: {'; '.join(report)}. Its classifier "
         "is not used."
     )
 
 
-def _read_stride(path):
-    """The frames from one patch to the next, in the yaml of a trained model.
-
-    None if the file is not there, or the model is one without patches.
-    """
+def _read_settings(path):
+    """The encoder's settings in the yaml of a trained model, if it is there."""
     if not path.is_file():
-        return None
+        return {}
     model = YAML().load(path)["modules"]["embedding_model"]
     # In a model with frame-level predictions, what is saved is the encoder
-    embedding = model.get("encoder", model).get("embedding", {})
+    return model.get("encoder", model)
+
+
+def _read_stride(settings):
+    """The frames from one patch to the next; None without patches."""
+    embedding = settings.get("embedding", {})
     stride = embedding.get("stride_frames", embedding.get("stride"))
     return stride[0] if isinstance(stride, list) else stride
+
+
+@torch.no_grad()
+def _move_kernels(encoder, look_ahead):
+    """Moves the kernels of a ConvNeXt1d, which were trained with a look-ahead, by
+    default all, to its own: what they no longer reach is dropped.
+
+    Returns what there is to report.
+    """
+    depth = len(encoder.blocks)
+    if look_ahead is None:
+        look_ahead = depth * (encoder.blocks[0].conv.kernel_size[0] // 2)
+    if look_ahead == encoder.look_ahead:
+        return []
+    pairs = zip(
+        divide_look_ahead(look_ahead, depth),
+        divide_look_ahead(encoder.look_ahead, depth),
+        strict=True,
+    )
+    for block, (before, after) in zip(encoder.blocks, pairs, strict=True):
+        weight, later = block.conv.weight, before - after
+        weight.copy_(torch.nn.functional.pad(weight, (later, -later)))
+    return [f"kernels hear {encoder.look_ahead} tokens ahead, not {look_ahead}"]
 
 
 def _read_published(path, encoder, sample_rate):

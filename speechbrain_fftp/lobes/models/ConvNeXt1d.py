@@ -141,6 +141,27 @@ class ConvNeXtBlock(torch.nn.Module):
         return tokens + self.mlp(x[:, : tokens.shape[1]])
 
 
+def divide_look_ahead(look_ahead, depth):
+    """Divides tokens among blocks; the first ones read one more if need be.
+
+    Arguments
+    ---------
+    look_ahead, depth : int
+        Number of later tokens, and of blocks.
+
+    Returns
+    -------
+    list of int
+        The number of tokens of each block.
+
+    Example
+    -------
+    >>> divide_look_ahead(10, depth=3)
+    [4, 3, 3]
+    """
+    return [(look_ahead + depth - 1 - block) // depth for block in range(depth)]
+
+
 class ConvNeXt1d(torch.nn.Module):
     """Convolutional encoder of full-frequency temporal patches.
 
@@ -226,10 +247,9 @@ class ConvNeXt1d(torch.nn.Module):
                 kernel,
                 mlp_ratio,
                 dropout,
-                # The first blocks read one token more if it does not divide
-                look_ahead=(look_ahead + depth - 1 - block) // depth,
+                look_ahead=of_block,
             )
-            for block in range(depth)
+            for of_block in divide_look_ahead(look_ahead, depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim)
         self.statistics = None

@@ -12,6 +12,7 @@ import torch
 from fftp_tag.errors import InputError
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     PatchEmbedding,
@@ -137,3 +138,31 @@ def test_what_tensors_do_not_show(published, tmp_path):
         encoder = small_ast(fftp(128, 64), heads=heads)
         with pytest.raises(InputError, match=named):
             start_from(encoder, source, sample_rate=rate)
+
+
+@pytest.mark.parametrize("look_ahead, other", [(None, 4), (4, 0), (2, 7)])
+def test_kernels_keep_their_tokens_with_another_look_ahead(
+    look_ahead, other, tmp_path
+):
+    """Both hear the same, of weights that both reach."""
+    first, second = (
+        ConvNeXt1d(40, 24, 3, fftp(), kernel=7, look_ahead=x).eval()
+        for x in (look_ahead, other)
+    )
+    save(first, tmp_path)
+    with open(tmp_path / "hyperparams.yaml", "a") as file:
+        file.write(
+            f"    look_ahead: {'null' if look_ahead is None else look_ahead}\n"
+        )
+    for one, two in zip(first.blocks, second.blocks, strict=True):
+        size = one.conv.kernel_size[0]
+        ahead = [size - 1 - x.conv.padding[0] for x in (one, two)]
+        offsets = torch.arange(size) - one.conv.padding[0]
+        reached = offsets.abs() <= min(*ahead, size - 1 - max(ahead))
+        one.conv.weight.data *= reached
+        assert reached.any()
+    torch.save(first.state_dict(), tmp_path / "embedding_model.ckpt")
+    report = start_from(second, tmp_path)
+    assert f"{other} tokens ahead, not {first.look_ahead}" in report
+    feats = torch.randn(2, 300, 40)
+    torch.testing.assert_close(second(feats), first(feats))
