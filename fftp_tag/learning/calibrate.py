@@ -36,7 +36,7 @@ from fftp_tag.score.background import (
     count_false_alarms,
 )
 from fftp_tag.score.evaluate import Analysis, analyze_split
-from fftp_tag.score.events import event_metrics
+from fftp_tag.score.events import event_metrics, pair_events
 from fftp_tag.score.tags import decimal, f1_of_tags
 from fftp_tag.tag.tagger import AudioTagger
 
@@ -299,8 +299,8 @@ def score_rules(
         for clip, rules in zip(analysis.ids, of_clips, strict=False)
         if clip in analysis.truth
     }
-    of_events = event_metrics(timelines, analysis.truth, analysis.labels)
-    return {**scores, **of_events}
+    paired = pair_events(timelines, analysis.truth, analysis.labels)
+    return {**scores, **event_metrics(paired)}
 
 
 def write_rules(model: Model, output: PathLike, rules: Rules) -> None:

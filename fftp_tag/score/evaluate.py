@@ -19,7 +19,12 @@ from fftp_tag.files import PathLike
 from fftp_tag.model.info import THRESHOLD
 from fftp_tag.model.session import NO_CLASSES
 from fftp_tag.parallel import in_order
-from fftp_tag.score.events import Counts, count_by_class, event_metrics
+from fftp_tag.score.events import (
+    Counts,
+    count_by_class,
+    event_metrics,
+    pair_events,
+)
 from fftp_tag.score.ranking import ranking_metrics
 from fftp_tag.score.tags import f1_of_tags
 from fftp_tag.tag.events import Timeline
@@ -161,9 +166,8 @@ def evaluate(
         metrics["accuracy"] = float(np.mean(right))
     events, of_classes = {}, {}
     if listed.truth:
-        about = found.timelines, found.truth, found.labels
-        events = event_metrics(*about)
-        of_classes = count_by_class(*about)
+        paired = pair_events(found.timelines, found.truth, found.labels)
+        events, of_classes = event_metrics(paired), count_by_class(paired)
     return Evaluation(
         metrics=metrics,
         events=events,

@@ -37,19 +37,13 @@ class Counts(NamedTuple):
         return 2 * self.right / max(self.true + self.found, 1)
 
 
-def event_metrics(
-    timelines: dict[str, Timeline], truth: Truth, labels: list[str]
-) -> dict[str, float]:
-    """F1 of the events that the rules of the timelines find.
+def event_metrics(paired: dict[str, list[ClipEvents]]) -> dict[str, float]:
+    """F1 of the events that the rules of timelines find.
 
     Arguments
     ---------
-    timelines : dict
-        Timelines by clip id.
-    truth : dict
-        True events (start, end, label) of some of these clips, by id.
-    labels : list of str
-        The classes that are scored.
+    paired : dict
+        ``ClipEvents`` by label, from ``pair_events``.
 
     Returns
     -------
@@ -64,15 +58,14 @@ def event_metrics(
     InputError
         If there are no true events.
     """
-    of_class = pair_events(timelines, truth, labels).values()
     on_time = [
         count_events(clips, is_on_time).f1
-        for clips in of_class
+        for clips in paired.values()
         if any(len(clip.true) for clip in clips)
     ]
     if not on_time:
         raise InputError("The scored clips have no events of these classes.")
-    together = [clip for clips in of_class for clip in clips]
+    together = [clip for clips in paired.values() for clip in clips]
     total = count_events(together, overlap_by_half)
     return {
         "overlap_F1": total.f1,
@@ -83,12 +76,11 @@ def event_metrics(
 
 
 def count_by_class(
-    timelines: dict[str, Timeline], truth: Truth, labels: list[str]
+    paired: dict[str, list[ClipEvents]],
 ) -> dict[str, Counts]:
     """Numbers of events of each class that occurs or is found; they match if they
     overlap by half, see ``event_metrics``.
     """
-    paired = pair_events(timelines, truth, labels)
     return {
         label: count_events(clips, overlap_by_half)
         for label, clips in paired.items()
@@ -99,7 +91,17 @@ def count_by_class(
 def pair_events(
     timelines: dict[str, Timeline], truth: Truth, labels: list[str]
 ) -> dict[str, list[ClipEvents]]:
-    """True and found events by label, in the clips that have any."""
+    """True and found events by label, in the clips that have any.
+
+    Arguments
+    ---------
+    timelines : dict
+        Timelines by clip id.
+    truth : dict
+        True events (start, end, label) of some of these clips, by id.
+    labels : list of str
+        The classes that are scored.
+    """
     paired: dict[str, list[ClipEvents]] = {label: [] for label in labels}
     nothing = np.zeros((0, 2))
     for clip, events in truth.items():

@@ -19,7 +19,7 @@ from fftp_tag import AudioTagger, evaluate
 from fftp_tag.cli.main import main
 from fftp_tag.data.prepare import prepare_custom
 from fftp_tag.errors import InputError
-from fftp_tag.score.events import event_metrics
+from fftp_tag.score.events import event_metrics, pair_events
 
 LABELS = list(PITCHES)
 
@@ -160,7 +160,7 @@ def test_the_command_scores_events_and_writes(
     printed = capsys.readouterr().out
     near = {"abs": 5e-5, "rel": 0}
     written = json.loads((output / "metrics.json").read_text("utf-8"))
-    expected = event_metrics(timelines, truth, LABELS)
+    expected = event_metrics(pair_events(timelines, truth, LABELS))
     assert written["events"] == pytest.approx(expected, **near)
     assert 0 < expected["overlap_F1"] < 1
     for name, value in (*expected.items(), ("mAP", written["mAP"])):

@@ -17,6 +17,7 @@ from fftp_tag.score.events import (
     event_metrics,
     is_on_time,
     overlap_by_half,
+    pair_events,
 )
 from fftp_tag.tag.events import Timeline
 
@@ -44,16 +45,16 @@ def test_missed_and_false_events_by_hand():
         "c": [(2.1, 2.9, "Siren"), (1.0, 9.0, "Bell")],
     }
     timelines = {clip: make_timeline(found[clip]) for clip in truth}
-    scores = event_metrics(timelines, truth, LABELS)
+    scores = event_metrics(pair_events(timelines, truth, LABELS))
     # One of three dogs; a siren and a false one; no bell is there to be found.
     assert scores["event_F1"] == pytest.approx((2 / (3 + 1) + 2 / (1 + 2)) / 2)
     # Of all classes: two of four events, and two false ones
     assert scores["overlap_precision"] == scores["overlap_recall"] == 0.5
-    scores = event_metrics(timelines, truth, ["Dog", "Siren"])
+    scores = event_metrics(pair_events(timelines, truth, ["Dog", "Siren"]))
     assert scores["overlap_precision"] == pytest.approx(2 / 3)
     assert scores["overlap_F1"] == pytest.approx(2 * 2 / (4 + 3))
     with pytest.raises(InputError, match="event"):
-        event_metrics(timelines, truth, ["Bell"])
+        event_metrics(pair_events(timelines, truth, ["Bell"]))
 
 
 def test_limits_are_within_reach():
