@@ -3,9 +3,10 @@
 Raw audio, of a microphone or a stream on the web, comes from another program
 through standard input. A line without an end is printed when an event begins,
 and a line with its end when it is over. A frame-level model runs every --hop,
-and hears a sound within --hop and a second (and half of the span that its
-predictions are made from: 0.06 s of the starter). A model of clips tags windows,
-and hears it with the next window. Ctrl+C ends the stream.
+and hears a sound within --hop and its look-ahead, 0.5 s of the starter, or a second
+without one (and half of the span that its predictions are made from: 0.06 s). A
+model of clips tags windows, and hears it with the next window. Ctrl+C ends the
+stream.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -15,7 +15,7 @@ export async function loadModel({ runtime, integrity }, report) {
   ort.env.wasm.proxy = true; // in a worker, so that the page stays usable
   const file = await download("model.onnx", {}, report);
   const session = await ort.InferenceSession.create(file);
-  const names = [...session.outputNames].filter((name) =>
+  const names = session.outputNames.filter((name) =>
     ["probabilities", "frame_probabilities", "next_state"].includes(name),
   );
   const state = session.inputMetadata.find(({ name }) => name === "state");

@@ -250,10 +250,11 @@ async function listen() {
     const stream = new Stream(about, run, read, currentRules(about));
     while (!signal.aborted) {
       find("level").value = started.level;
+      const before = stream.last;
       const events = await stream.advance(started.heardAt(rate));
       if (signal.aborted) return;
       events.forEach(showLiveEvent);
-      if (stream.last) showTags(stream.tags, about);
+      if (stream.last > before) showTags(stream.tags, about);
       await new Promise((resolve) => setTimeout(resolve, LIVE_PAUSE));
     }
   } catch (error) {
